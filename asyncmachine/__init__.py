@@ -1,0 +1,1 @@
+"""A declarative control-flow library: states are flags with clocks, relations decide what may be active together."""

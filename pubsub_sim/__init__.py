@@ -1,0 +1,1 @@
+"""A libp2p-style pubsub, twice: as a classic event loop and as state machines."""
