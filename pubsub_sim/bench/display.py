@@ -118,7 +118,7 @@ class _Notebook:
     def __init__(self) -> None:
         from IPython.display import DisplayHandle
 
-        self._handle = DisplayHandle()
+        self._handle: Any = DisplayHandle()  # type: ignore[no-untyped-call]  # IPython carries no types
         self._next_s = -1.0
 
     def show(self, tally: Tally, *, is_last: bool) -> None:

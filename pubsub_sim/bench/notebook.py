@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _INJECTED = "# Parameters"
 
 
-class NotebookStop(Exception):
+class NotebookError(Exception):
     """Ends a notebook with one sentence instead of a traceback, and papermill with a status that is not 0.
 
     Attributes:
@@ -34,12 +34,12 @@ def one_sentence() -> Iterator[None]:
     """Turn the errors of this package into the end of the notebook.
 
     Raises:
-        NotebookStop: what happened inside raised a PubsubSimError.
+        NotebookError: what happened inside raised a PubsubSimError.
     """
     try:
         yield
     except PubsubSimError as error:
-        raise NotebookStop(str(error)) from None
+        raise NotebookError(str(error)) from None
 
 
 def parameters_in(namespace: Mapping[str, Any]) -> dict[str, Any]:

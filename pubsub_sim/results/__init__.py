@@ -7,7 +7,7 @@ from pubsub_sim.results.errors import (
     UnwritableFolderError,
     WrongSchemaError,
 )
-from pubsub_sim.results.frames import wide
+from pubsub_sim.results.frames import overview, wide
 from pubsub_sim.results.metrics import METRICS, RUN, Metric, metric
 from pubsub_sim.results.record import OUTCOMES, Row, RunParameters, RunRecord
 from pubsub_sim.results.store import Store
@@ -27,5 +27,6 @@ __all__ = [
     "UnwritableFolderError",
     "WrongSchemaError",
     "metric",
+    "overview",
     "wide",
 ]
