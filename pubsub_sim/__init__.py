@@ -1,1 +1,27 @@
-"""A libp2p-style pubsub, twice: as a classic event loop and as state machines."""
+"""A libp2p-style pubsub, twice: as a classic event loop and as state machines.
+
+    async with World(hosts=3, version="states") as world:
+        ...
+
+See `World` for how a world is built and `PubSub` for what a node offers.
+"""
+
+from pubsub_sim.errors import MessageRejected, OptionError, PubsubSimError
+from pubsub_sim.node.pubsub import PubSub
+from pubsub_sim.node.topic import Subscription, Topic, min_topic_size
+from pubsub_sim.protocol.params import HostParams
+from pubsub_sim.scenarios.running import run
+from pubsub_sim.scenarios.world import World
+
+__all__ = [
+    "HostParams",
+    "MessageRejected",
+    "OptionError",
+    "PubSub",
+    "PubsubSimError",
+    "Subscription",
+    "Topic",
+    "World",
+    "min_topic_size",
+    "run",
+]

@@ -1,26 +1,261 @@
-"""Which errors may a caller of this package see? Each carries its facts as attributes."""
+"""What can go wrong in the pubsub simulator, by whose fault.
+
+One class per failure a caller can see; each carries its facts as attributes and composes its own message.
+A rejected message is `MessageRejected`, raised to the publisher only: for received messages it is a result.
+"""
 
 from __future__ import annotations
 
 
 class PubsubSimError(Exception):
-    """Base of every error raised on purpose by this package."""
+    """Base of every error this package raises."""
+
+
+# --- the caller's fault ------------------------------------------------------------------------------------------
 
 
 class OptionError(PubsubSimError, ValueError):
-    """An option has a value that cannot be used.
+    """An option has a value it cannot have.
 
     Attributes:
-        option: name of the option.
-        value: the value that was given.
-        expected: what would have been right, in words.
+        option: its name.
+        value: what was given.
+        expected: what would have been right, as words.
     """
 
     def __init__(self, option: str, value: object, expected: str) -> None:
-        super().__init__(option, value, expected)
+        super().__init__(f"{option}: expected {expected}, got {value!r}")
         self.option = option
         self.value = value
         self.expected = expected
 
-    def __str__(self) -> str:
-        return f"{self.option}: expected {self.expected}, got {self.value!r}"
+
+class PeerIdError(PubsubSimError, ValueError):
+    """Bytes that are no usable peer id or key.
+
+    Attributes:
+        value: the bytes.
+        expected: what would have been right, as words.
+    """
+
+    def __init__(self, value: bytes, expected: str) -> None:
+        super().__init__(f"expected {expected}, got {len(value)} bytes: {value[:40].hex()}")
+        self.value = value
+        self.expected = expected
+
+
+class TopicExists(PubsubSimError):
+    """Join of a topic this host has already joined ("topic already exists" in go-libp2p-pubsub).
+
+    Attributes:
+        topic: its name.
+    """
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(f"topic already exists: {topic}")
+        self.topic = topic
+
+
+class TopicClosed(PubsubSimError):
+    """A call on a topic handle after its close.
+
+    Attributes:
+        topic: its name.
+    """
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(f"this topic is closed, join it again: {topic}")
+        self.topic = topic
+
+
+class TopicInUse(PubsubSimError):
+    """Close of a topic that still has subscriptions, relays or event handlers.
+
+    Attributes:
+        topic: its name.
+    """
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(f"cannot close topic: outstanding event handlers or subscriptions: {topic}")
+        self.topic = topic
+
+
+class SubscriptionCancelled(PubsubSimError):
+    """`next` on a subscription that was cancelled and whose buffer is empty.
+
+    Attributes:
+        topic: the subscription's topic.
+    """
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(f"subscription cancelled: {topic}")
+        self.topic = topic
+
+
+class ValidatorExists(PubsubSimError):
+    """A second validator for one topic.
+
+    Attributes:
+        topic: its name.
+    """
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(f"duplicate validator for topic {topic}")
+        self.topic = topic
+
+
+class NoValidator(PubsubSimError):
+    """Removal of a validator that is not registered.
+
+    Attributes:
+        topic: its name.
+    """
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(f"no validator for topic {topic}")
+        self.topic = topic
+
+
+class MessageTooLarge(PubsubSimError, ValueError):
+    """A publish whose RPC would be larger than a stream carries.
+
+    Attributes:
+        size_bytes: the encoded size.
+        limit_bytes: the maximum message size.
+    """
+
+    def __init__(self, size_bytes: int, limit_bytes: int) -> None:
+        super().__init__(f"message of {size_bytes} bytes is larger than the limit of {limit_bytes} bytes")
+        self.size_bytes = size_bytes
+        self.limit_bytes = limit_bytes
+
+
+class MessageRejected(PubsubSimError):
+    """A local publish that did not pass validation.
+
+    Attributes:
+        reason: the reference's reason, e.g. "validation failed" (`protocol.validation.Reason`).
+        topic: the message's topic.
+    """
+
+    def __init__(self, reason: str, topic: str) -> None:
+        super().__init__(f"message on {topic} rejected: {reason}")
+        self.reason = reason
+        self.topic = topic
+
+
+class HostClosed(PubsubSimError):
+    """A call on a host that was closed, or that was closed before the answer came.
+
+    Attributes:
+        operation: what was asked for.
+    """
+
+    def __init__(self, operation: str) -> None:
+        super().__init__(f"{operation}: the host is closed")
+        self.operation = operation
+
+
+class OperationRefused(PubsubSimError):
+    """A driver would not run an operation (a vetoed mutation, a full queue).
+
+    Attributes:
+        operation: its name.
+        why: the driver's reason, as words.
+    """
+
+    def __init__(self, operation: str, why: str) -> None:
+        super().__init__(f"{operation} refused: {why}")
+        self.operation = operation
+        self.why = why
+
+
+# --- the remote peer's fault -------------------------------------------------------------------------------------
+
+
+class MalformedFrame(PubsubSimError):
+    """Bytes from a peer that are no RPC.
+
+    Attributes:
+        size_bytes: length of the frame.
+        why: the decoder's reason.
+    """
+
+    def __init__(self, size_bytes: int, why: str) -> None:
+        super().__init__(f"frame of {size_bytes} bytes is no pubsub RPC: {why}")
+        self.size_bytes = size_bytes
+        self.why = why
+
+
+class FrameTooLarge(PubsubSimError):
+    """A frame longer than the reader's limit.
+
+    Attributes:
+        size_bytes: announced length.
+        limit_bytes: the limit.
+    """
+
+    def __init__(self, size_bytes: int, limit_bytes: int) -> None:
+        super().__init__(f"frame of {size_bytes} bytes is larger than the limit of {limit_bytes} bytes")
+        self.size_bytes = size_bytes
+        self.limit_bytes = limit_bytes
+
+
+# --- the network's fault -----------------------------------------------------------------------------------------
+
+
+class DialError(PubsubSimError):
+    """A peer that could not be reached.
+
+    Attributes:
+        peer: text form of its id.
+        why: the reason, as words.
+    """
+
+    def __init__(self, peer: str, why: str) -> None:
+        super().__init__(f"cannot reach {peer}: {why}")
+        self.peer = peer
+        self.why = why
+
+
+class StreamRefused(PubsubSimError):
+    """The remote speaks none of the offered protocols, or is not connected.
+
+    Attributes:
+        peer: text form of its id.
+        why: the reason, as words.
+    """
+
+    def __init__(self, peer: str, why: str) -> None:
+        super().__init__(f"no stream to {peer}: {why}")
+        self.peer = peer
+        self.why = why
+
+
+class Deadlock(PubsubSimError):
+    """The virtual clock has nothing left to wait for, and the program has not ended.
+
+    Attributes:
+        tasks: one line per task that is still waiting.
+    """
+
+    def __init__(self, tasks: list[str]) -> None:
+        super().__init__("nothing will ever happen; waiting: " + ("; ".join(tasks) or "no task"))
+        self.tasks = tasks
+
+
+# --- a run's fault -----------------------------------------------------------------------------------------------
+
+
+class ScenarioFailure(PubsubSimError):
+    """A scenario did not do what it promises: a wrong payload, a missing registration, unequal work.
+
+    Attributes:
+        phase: where.
+        why: what was expected and what was seen.
+    """
+
+    def __init__(self, phase: str, why: str) -> None:
+        super().__init__(f"{phase}: {why}")
+        self.phase = phase
+        self.why = why

@@ -1,0 +1,23 @@
+"""How does the classic version wait until a topic has enough peers? Check, look, pause, check again."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pubsub_sim.node.driver import Seat
+
+
+async def bootstrap_loop(check: Callable[[], Awaitable[bool]], look: Callable[[], Awaitable[None]], seat: Seat) -> bool:
+    """Run until `check` says yes.
+
+    Args:
+        check: evaluates readiness in a turn of the host.
+        look: one discovery request, until it is done.
+        seat: clock and pause.
+    """
+    while not await check():
+        await look()
+        await seat.clock.wait(seat.params.bootstrap_delay_s)
+    return True

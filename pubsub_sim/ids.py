@@ -1,0 +1,59 @@
+"""Who is who: peer ids as libp2p makes them from Ed25519 keys.
+
+Knows nothing of signing itself, of networks or of time.
+"""
+
+from __future__ import annotations
+
+from typing import NewType
+
+from pubsub_sim.errors import PeerIdError
+
+PeerId = NewType("PeerId", bytes)
+"""The identity multihash of a marshalled Ed25519 public key: 38 bytes (libp2p specs, peer-ids)."""
+
+# identity multihash (0x00), 36 bytes; protobuf PublicKey{Type: Ed25519 (1), Data: 32 bytes}
+_ED25519_PREFIX = b"\x00\x24\x08\x01\x12\x20"
+_KEY_BYTES = 32
+_BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+
+
+def peer_id_of(public_key: bytes) -> PeerId:
+    """The peer id that embeds an Ed25519 public key.
+
+    Args:
+        public_key: the 32 raw bytes.
+
+    Raises:
+        PeerIdError: another length.
+    """
+    if len(public_key) != _KEY_BYTES:
+        raise PeerIdError(public_key, f"an Ed25519 public key of {_KEY_BYTES} bytes")
+    return PeerId(_ED25519_PREFIX + public_key)
+
+
+def public_key_of(peer_id: bytes) -> bytes:
+    """The 32 raw bytes of the Ed25519 public key embedded in a peer id.
+
+    Raises:
+        PeerIdError: the id embeds no Ed25519 key.
+    """
+    if len(peer_id) != len(_ED25519_PREFIX) + _KEY_BYTES or not peer_id.startswith(_ED25519_PREFIX):
+        raise PeerIdError(peer_id, "a peer id that embeds an Ed25519 public key")
+    return peer_id[len(_ED25519_PREFIX) :]
+
+
+def to_base58(peer_id: bytes) -> str:
+    """The usual text form of a peer id (base58btc, as in `12D3KooW...`)."""
+    number = int.from_bytes(peer_id, "big")
+    digits = []
+    while number:
+        number, rest = divmod(number, 58)
+        digits.append(_BASE58[rest])
+    zeros = len(peer_id) - len(peer_id.lstrip(b"\0"))
+    return "1" * zeros + "".join(reversed(digits))
+
+
+def short(peer_id: bytes) -> str:
+    """The last six characters of the text form: enough to tell the hosts of one world apart in a message."""
+    return to_base58(peer_id)[-6:]

@@ -1,0 +1,279 @@
+"""How do frames travel between hosts of one process? Connections and one-way streams of bytes in memory.
+
+Every host drains what has arrived for it in one scheduled call, in order of arrival. A stream takes at most `WINDOW`
+frames that the other side has not taken yet, so a slow reader is felt by its writers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+
+from pubsub_sim.errors import DialError, StreamRefused
+from pubsub_sim.ids import PeerId, short
+from pubsub_sim.ports import FrameReader, Inbound
+
+WINDOW = 32
+"""Frames on their way in one stream."""
+
+
+def _ignore() -> None:
+    """The callback of a stream nobody listens to yet."""
+
+
+class MemoryStream:
+    """One direction of frames; both ends hold this object.
+
+    Attributes:
+        protocol: the negotiated protocol.
+        peer: who writes.
+        receiver: the host that reads.
+        frames_written: frames handed over, empty ones not counted.
+    """
+
+    __slots__ = (
+        "_on_closed",
+        "_on_writable",
+        "frames_written",
+        "is_open",
+        "peer",
+        "protocol",
+        "reader",
+        "receiver",
+        "unread",
+        "wants_room",
+    )
+
+    def __init__(self, protocol: str, peer: PeerId, receiver: MemoryHost) -> None:
+        self.protocol = protocol
+        self.peer = peer
+        self.receiver = receiver
+        self.reader: FrameReader
+        self.is_open = True
+        self.unread = 0
+        self.wants_room = False
+        self.frames_written = 0
+        self._on_writable: Callable[[], None] = _ignore
+        self._on_closed: Callable[[], None] = _ignore
+
+    def set_callbacks(self, on_writable: Callable[[], None], on_closed: Callable[[], None]) -> None:
+        """See Stream."""
+        self._on_writable = on_writable
+        self._on_closed = on_closed
+
+    def write(self, frame: bytes) -> bool:
+        """See Stream."""
+        if self.unread >= WINDOW:
+            self.wants_room = True
+            return False
+        if self.is_open:
+            self.unread += 1
+            if frame:
+                self.frames_written += 1
+            receiver = self.receiver
+            receiver.arrivals.append((self, frame))
+            if receiver.is_resting:
+                receiver.wake()
+        return True
+
+    def close(self) -> None:
+        """See Stream."""
+        if self.is_open:
+            self.is_open = False
+            self.receiver.arrivals.append((self, None))
+            if self.receiver.is_resting:
+                self.receiver.wake()
+
+    def reset(self) -> None:
+        """See Stream; from either end. Both ends are told, in the next round."""
+        if self.is_open:
+            self.is_open = False
+            self.receiver.drop(self)
+            loop = self.receiver.loop
+            loop.call_soon(self._on_closed)
+            loop.call_soon(self.reader.ended, False)
+
+    def took(self) -> None:
+        """The reader took a frame: tell a writer that waits for room."""
+        self.unread -= 1
+        if self.wants_room:
+            self.wants_room = False
+            self._on_writable()
+
+
+class MemoryHost:
+    """One host of a memory network; implements the Host port.
+
+    Attributes:
+        arrivals: frames that wait to be read, with their stream, in order of arrival; None is the end of a stream.
+        is_resting: whether the next arrival has to wake the host: no drain is scheduled, and none is blocked.
+        streams: streams that end here.
+        frames_of_ended: frames the streams carried that have ended here, empty ones not counted.
+    """
+
+    def __init__(self, network: MemoryNetwork, peer_id: PeerId) -> None:
+        self.peer_id = peer_id
+        self.loop = network.loop
+        self.arrivals: deque[tuple[MemoryStream, bytes | None]] = deque()
+        self.is_resting = True
+        self.streams: list[MemoryStream] = []
+        self.frames_of_ended = 0
+        self.links: dict[PeerId, MemoryHost] = {}
+        self._network = network
+        self._is_blocked = False
+        self._accept: dict[str, Callable[[Inbound], FrameReader]] = {}
+        self._on_connected: list[Callable[[PeerId], None]] = []
+
+    # --- connections ---------------------------------------------------------------------------------------------
+
+    def connected_peers(self) -> Sequence[PeerId]:
+        """See Host."""
+        return tuple(self.links)
+
+    def is_connected(self, peer: PeerId) -> bool:
+        """See Host."""
+        return peer in self.links
+
+    async def connect(self, peer: PeerId) -> None:
+        """See Host."""
+        await asyncio.sleep(0)  # a dial takes a round trip; here, a round of the loop
+        if peer not in self.links:
+            self._network.link(self, self._network.host(peer))
+
+    def linked(self, other: MemoryHost) -> None:
+        """A connection with `other` is up."""
+        self.links[other.peer_id] = other
+        for callback in self._on_connected:
+            self.loop.call_soon(callback, other.peer_id)
+
+    def unlinked(self, other: MemoryHost) -> None:
+        """The connection with `other` is gone, and with it the streams that came from there."""
+        del self.links[other.peer_id]
+        for stream in [s for s in self.streams if s.peer == other.peer_id]:
+            stream.reset()
+
+    def on_connected(self, callback: Callable[[PeerId], None]) -> None:
+        """See Host."""
+        self._on_connected.append(callback)
+
+    def close(self) -> None:
+        """See Host."""
+        for other in list(self.links.values()):
+            self._network.unlink(self, other)
+
+    # --- streams -------------------------------------------------------------------------------------------------
+
+    def serve(self, protocols: Iterable[str], accept: Callable[[Inbound], FrameReader]) -> None:
+        """See Host."""
+        self._accept.update(dict.fromkeys(protocols, accept))
+
+    async def open_stream(self, peer: PeerId, protocols: Sequence[str]) -> MemoryStream:
+        """See Host."""
+        await asyncio.sleep(0)  # negotiation takes a round trip
+        receiver = self.links.get(peer)
+        if receiver is None:
+            raise StreamRefused(short(peer), "not connected")
+        return receiver.accept_stream(self.peer_id, protocols)
+
+    def accept_stream(self, peer: PeerId, protocols: Sequence[str]) -> MemoryStream:
+        """A peer opens a stream to us; raises StreamRefused."""
+        protocol = next((p for p in protocols if p in self._accept), None)
+        if protocol is None:
+            raise StreamRefused(short(self.peer_id), f"speaks none of {', '.join(protocols)}")
+        stream = MemoryStream(protocol, peer, self)
+        self.streams.append(stream)
+        stream.reader = self._accept[protocol](stream)
+        return stream
+
+    def drop(self, stream: MemoryStream) -> None:
+        """A stream was reset: what has not been read of it is lost."""
+        self._retire(stream)
+        if stream.unread:
+            self.arrivals = deque(arrival for arrival in self.arrivals if arrival[0] is not stream)
+
+    def _retire(self, stream: MemoryStream) -> None:
+        self.streams.remove(stream)
+        self.frames_of_ended += stream.frames_written
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Schedule a drain."""
+        self.is_resting = False
+        self.loop.call_soon(self._drain)
+
+    def resume_reading(self) -> None:
+        """See Host."""
+        if self._is_blocked:
+            self._is_blocked = False
+            self._drain()
+
+    def _drain(self) -> None:
+        while self.arrivals:
+            stream, frame = self.arrivals[0]
+            if frame is None:
+                self.arrivals.popleft()
+                self._retire(stream)
+                stream.reader.ended(True)
+            elif stream.reader.frame(frame):
+                if stream.is_open or stream in self.streams:  # the reader may have reset it, which dropped its frames
+                    self.arrivals.popleft()
+                    stream.took()
+            else:
+                self._is_blocked = True
+                return
+        self.is_resting = True
+
+
+class MemoryNetwork:
+    """Hosts of one process and the connections between them.
+
+    Args:
+        loop: the event loop all of them run on.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._hosts: dict[PeerId, MemoryHost] = {}
+
+    def add_host(self, peer_id: PeerId) -> MemoryHost:
+        """A new host without connections."""
+        host = self._hosts[peer_id] = MemoryHost(self, peer_id)
+        return host
+
+    def host(self, peer_id: PeerId) -> MemoryHost:
+        """A host by its id; raises DialError."""
+        try:
+            return self._hosts[peer_id]
+        except KeyError:
+            raise DialError(short(peer_id), "no such host") from None
+
+    def link(self, dialler: MemoryHost, listener: MemoryHost) -> None:
+        """Connect two hosts; both are told in the next round, the dialler first."""
+        dialler.linked(listener)
+        listener.linked(dialler)
+
+    def unlink(self, one: MemoryHost, other: MemoryHost) -> None:
+        """Cut the connection of two hosts."""
+        if other.peer_id in one.links:
+            one.unlinked(other)
+            other.unlinked(one)
+
+    @property
+    def connections(self) -> int:
+        """How many pairs of hosts are connected."""
+        return sum(len(host.links) for host in self._hosts.values()) // 2
+
+    @property
+    def frames(self) -> int:
+        """Frames written to streams so far, empty ones not counted."""
+        return sum(
+            host.frames_of_ended + sum(stream.frames_written for stream in host.streams)
+            for host in self._hosts.values()
+        )
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether no frame is on its way."""
+        return not any(host.arrivals for host in self._hosts.values())

@@ -1,0 +1,330 @@
+"""What is one pubsub node to its user? The facade: joins topics, publishes, lists peers, registers validators.
+
+Puts core, streams, validation and driver together; every answer comes from the driver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from pubsub_sim.errors import HostClosed, MessageTooLarge, OptionError, TopicExists
+from pubsub_sim.ids import PeerId
+from pubsub_sim.node.discovery import PeerFinder
+from pubsub_sim.node.driver import Driver, Seat
+from pubsub_sim.node.streams import OutboundQueue, Streams
+from pubsub_sim.node.topic import Readiness, Subscription, Topic, TopicEvents
+from pubsub_sim.node.validation import ValidationQueue
+from pubsub_sim.protocol.core import Core
+from pubsub_sim.protocol.operations import (
+    AddRelay,
+    AddSubscription,
+    AddTopic,
+    AddValidator,
+    BlacklistPeer,
+    Eval,
+    GetPeers,
+    GetTopics,
+    RemoveRelay,
+    RemoveSubscription,
+    RemoveTopic,
+    RemoveValidator,
+)
+from pubsub_sim.protocol.params import HostParams
+from pubsub_sim.protocol.validation import Validator, ValidatorFunction
+from pubsub_sim.wire.message import Message, outgoing
+
+if TYPE_CHECKING:
+    from pubsub_sim.ports import Clock, Host, Rendezvous, Rng, Timer
+    from pubsub_sim.protocol.router import Router
+    from pubsub_sim.protocol.tracing import RawTracer
+    from pubsub_sim.wire.signing import KeyPair, SignPolicy
+
+
+class PubSub:
+    """One node.
+
+    Args:
+        host: its network.
+        clock: its time.
+        rng: its seeded chance.
+        key: its identity.
+        router: a fresh router.
+        policy: signature policy.
+        make_driver: the version: how this node takes turns.
+        rendezvous: a discovery service, or None.
+        params: options.
+        tracer: raw tracer hooks, or None.
+        number: which host of its world this is.
+        initial_seqno: the sequence number before the first message.
+
+    Attributes:
+        peer_id: who it is.
+        router: its router, to be read only.
+        failure: the error that ended its turns, or None.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        clock: Clock,
+        rng: Rng,
+        *,
+        key: KeyPair,
+        router: Router,
+        policy: SignPolicy,
+        make_driver: Callable[[Seat], Driver],
+        rendezvous: Rendezvous | None,
+        params: HostParams,
+        tracer: RawTracer | None,
+        number: int,
+        initial_seqno: int,
+    ) -> None:
+        self.peer_id: PeerId = key.peer_id
+        self.router = router
+        self.failure: BaseException | None = None
+        self._host = host
+        self._clock = clock
+        self._key = key
+        self._policy = policy
+        self._params = params
+        self._streams = Streams(host, clock, params)
+        self._validation = ValidationQueue(clock, params)
+        self._finder = None if rendezvous is None else PeerFinder(host, rendezvous, clock, params, rng)
+        self._retries: set[Timer] = set()
+        self._sweeper: Timer | None = None
+        self._core = Core(
+            self.peer_id,
+            params=params,
+            policy=policy,
+            router=router,
+            ports=_CorePorts(self),
+            rng=rng,
+            initial_seqno=initial_seqno,
+        )
+        self._core.tracer = tracer
+        self._driver = make_driver(
+            Seat(
+                core=self._core,
+                clock=clock,
+                params=params,
+                finder=self._finder,
+                number=number,
+                on_room=host.resume_reading,
+                on_failure=self._fail,
+            )
+        )
+        self._discovery = self._driver.discovery
+
+    def start(self) -> None:
+        """Begin: discovery, streams, turns, in the reference's order."""
+        self._driver.start()
+        if self._discovery is not None:
+            self._discovery.start()
+        self._validation.start(self._core, self._driver)
+        self._streams.start(self._core, self._driver)
+        self._sweep()
+
+    async def close(self) -> None:
+        """End all tasks and connections of this node."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for retry in self._retries:
+            retry.cancel()
+        if self._discovery is not None:
+            await self._discovery.close()
+        if self._finder is not None:
+            await self._finder.close()
+        await self._streams.close()
+        await self._validation.close()
+        await self._driver.close()
+        self._host.close()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is waiting, being checked, opened, dialled or looked for. Timers do not count."""
+        return (
+            self._driver.is_idle
+            and self._validation.is_idle
+            and self._streams.is_idle
+            and (self._finder is None or self._finder.is_idle)
+            and (self._discovery is None or self._discovery.is_idle)
+        )
+
+    # --- the user's calls ----------------------------------------------------------------------------------------
+
+    async def join(self, topic: str) -> Topic:
+        """Take up a topic.
+
+        Raises:
+            TopicExists: it is joined already.
+            OptionError: the name is no string, or empty.
+            HostClosed: this node is closed.
+        """
+        if not isinstance(topic, str) or not topic:
+            raise OptionError("topic", topic, "a topic name, a string that is not empty")
+        handle = Topic(topic, self)
+        if await self._driver.ask(AddTopic(handle)) is not handle:
+            raise TopicExists(topic)
+        return handle
+
+    async def topics(self) -> list[str]:
+        """Topics with at least one subscription."""
+        return await self._driver.ask(GetTopics())
+
+    async def list_peers(self, topic: str | None = None) -> list[PeerId]:
+        """All peers, or those that announced a topic."""
+        return await self._driver.ask(GetPeers(topic))
+
+    async def blacklist(self, peer: PeerId) -> None:
+        """Have nothing to do with a peer: its messages, and those it wrote, are refused. The connection stays."""
+        await self._driver.ask(BlacklistPeer(peer))
+
+    async def register_validator(
+        self,
+        topic: str,
+        fn: ValidatorFunction,
+        inline: bool = False,
+        timeout_s: float | None = None,
+        concurrency: int = 1024,
+    ) -> None:
+        """Have every message of a topic judged.
+
+        Args:
+            topic: its name.
+            fn: called with (peer, message); True or ACCEPT accepts, False or REJECT refuses, IGNORE drops silently.
+            inline: call it where messages are checked and not in a task; it must be a plain function then.
+            timeout_s: longest run of a coroutine function; after it the message is ignored.
+            concurrency: runs under way at once; more are throttled.
+
+        Raises:
+            ValidatorExists: the topic has one.
+            OptionError: an unusable argument.
+        """
+        validator = Validator(topic=topic, function=fn, inline=inline, timeout_s=timeout_s, concurrency=concurrency)
+        await self._driver.ask(AddValidator(validator))
+
+    async def unregister_validator(self, topic: str) -> None:
+        """Undo `register_validator`; raises NoValidator."""
+        await self._driver.ask(RemoveValidator(topic))
+
+    # --- what topic handles ask for (see topic.TopicUser) --------------------------------------------------------
+
+    async def subscribe(self, topic: str, buffer: int | None) -> Subscription:
+        """See Topic.subscribe."""
+        subscription = Subscription(
+            topic, self._params.subscription_buffer if buffer is None else buffer, self._cancel_subscription
+        )
+        if self._discovery is not None:
+            self._discovery.discover(topic)
+        await self._driver.ask(AddSubscription(subscription))
+        return subscription
+
+    async def relay(self, topic: str) -> Callable[[], Awaitable[None]]:
+        """See Topic.relay."""
+        if self._discovery is not None:
+            self._discovery.discover(topic)
+        await self._driver.ask(AddRelay(topic))
+        is_cancelled = False
+
+        async def cancel() -> None:
+            nonlocal is_cancelled
+            if not is_cancelled:
+                is_cancelled = True
+                await self._driver.ask(RemoveRelay(topic))
+
+        return cancel
+
+    async def publish(self, topic: str, data: bytes, ready: Readiness | None, local: bool) -> bytes:
+        """See Topic.publish."""
+        if not isinstance(data, bytes):
+            raise OptionError("data", data, "bytes")
+        self._check_alive("publish")
+        seqno = self._core.next_seqno()
+        wire = outgoing(topic, data, author=self.peer_id, seqno=seqno)
+        if self._policy.signs:
+            self._key.sign(wire)
+        message = Message(
+            wire,
+            self.peer_id,
+            source=self.peer_id,
+            seqno=seqno,
+            topic=topic,
+            id=self.peer_id + seqno,
+            is_local=local,
+        )
+        if not local and len(message.frame) > self._params.max_message_bytes:
+            raise MessageTooLarge(len(message.frame), self._params.max_message_bytes)
+        if ready is not None:
+            await self._wait_until_ready(topic, ready)
+        await self._validation.publish_local(message)
+        return message.id
+
+    async def watch(self, topic: Topic) -> TopicEvents:
+        """See Topic.events."""
+        return await self._driver.ask(
+            Eval(lambda: topic.open_events(self._core.peers_announcing(topic.name)), "Topic.EventHandler")
+        )
+
+    async def close_topic(self, topic: Topic) -> None:
+        """See Topic.close."""
+        await self._driver.ask(RemoveTopic(topic))
+
+    async def _cancel_subscription(self, subscription: Subscription) -> None:
+        await self._driver.ask(RemoveSubscription(subscription))
+
+    async def _wait_until_ready(self, topic: str, ready: Readiness) -> None:
+        def is_ready() -> bool:
+            return ready(self.router, topic)
+
+        if self._discovery is not None:
+            await self._discovery.bootstrap(topic, is_ready)
+            return
+        while not await self._driver.ask(Eval(is_ready, "Topic.Publish")):
+            await self._clock.wait(self._params.readiness_poll_s)
+
+    # --- what the core asks for (see core.Ports) -----------------------------------------------------------------
+
+    def retry_announcement(self, peer: PeerId, topic: str, subscribe: bool, delay_ms: int) -> None:
+        """See Ports."""
+
+        def retry() -> None:
+            self._retries.discard(timer)
+            self._driver.submit(
+                Eval(lambda: self._core.announce_again(peer, topic, subscribe=subscribe), "announceRetry")
+            )
+
+        timer = self._clock.call_later(delay_ms / 1000, retry)
+        self._retries.add(timer)
+
+    # --- inside --------------------------------------------------------------------------------------------------
+
+    def _sweep(self) -> None:
+        self._core.clean_up()
+        self._sweeper = self._clock.call_later(self._params.seen_sweep_s, self._sweep)
+
+    def _fail(self, error: BaseException) -> None:
+        if self.failure is None:
+            self.failure = error
+
+    def _check_alive(self, operation: str) -> None:
+        if self.failure is not None:
+            raise HostClosed(operation) from self.failure
+
+
+class _CorePorts:
+    """How the core acts on this node's world; bound methods, so that a call goes straight to its place."""
+
+    __slots__ = ("_node", "enqueue_validation", "is_connected", "now_ns", "open_outbox", "retry_announcement")
+
+    def __init__(self, node: PubSub) -> None:
+        self._node = node
+        self.is_connected: Callable[[PeerId], bool] = node._host.is_connected
+        self.open_outbox: Callable[[PeerId, bytes, int], OutboundQueue] = node._streams.open_outbox
+        self.retry_announcement: Callable[[PeerId, str, bool, int], None] = node.retry_announcement
+        self.enqueue_validation: Callable[[Message], bool] = node._validation.enqueue
+        self.now_ns: Callable[[], int] = node._clock.now_ns
+
+    def hand_over(self, message: Message) -> None:
+        """See Ports."""
+        self._node._driver.hand_over(message)

@@ -1,0 +1,185 @@
+"""How do RPCs leave for one peer and come in from one? The outbound queue, its stream opener and the inbound reader.
+
+Writers and readers are callbacks, not tasks: a task per stream was a third of all CPU time in a trial.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+from pubsub_sim.errors import MalformedFrame, StreamRefused
+from pubsub_sim.protocol.operations import PeerCloseStream, PeerError, PeerNewStream, PeersDead, PeersPending
+from pubsub_sim.wire.codec import decode
+
+if TYPE_CHECKING:
+    from pubsub_sim.ids import PeerId
+    from pubsub_sim.node.driver import Driver
+    from pubsub_sim.ports import Clock, Host, Inbound, Stream
+    from pubsub_sim.protocol.core import Core
+    from pubsub_sim.protocol.params import HostParams
+    from pubsub_sim.wire.rpc_pb2 import RPC
+
+
+class OutboundQueue:
+    """The bounded queue of RPCs to one peer; writes through once its stream is open and has room.
+
+    Args:
+        peer: to whom.
+        capacity: most frames that wait.
+    """
+
+    __slots__ = ("_capacity", "_is_closed", "_stream", "_waiting", "peer")
+
+    def __init__(self, peer: PeerId, capacity: int) -> None:
+        self.peer = peer
+        self._capacity = capacity
+        self._waiting: deque[bytes] = deque()
+        self._stream: Stream | None = None
+        self._is_closed = False
+
+    def push(self, frame: bytes) -> bool:
+        """See Outbox."""
+        waiting = self._waiting
+        if not waiting and self._stream is not None and self._stream.write(frame):
+            return True
+        if len(waiting) >= self._capacity:
+            return False
+        waiting.append(frame)
+        return True
+
+    def close(self) -> None:
+        """See Outbox."""
+        self._is_closed = True
+        if self._stream is not None and not self._waiting:
+            self._stream.close()
+
+    def attach(self, stream: Stream) -> None:
+        """The stream is open: write what waits."""
+        self._stream = stream
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what waits, as far as the stream has room."""
+        waiting, stream = self._waiting, self._stream
+        if stream is None:
+            return
+        while waiting:
+            if not stream.write(waiting[0]):
+                return
+            waiting.popleft()
+        if self._is_closed:
+            stream.close()
+
+
+class InboundReader:
+    """Turns the frames of one inbound stream into RPCs for the driver. Implements FrameReader."""
+
+    __slots__ = ("_driver", "_held", "_max_bytes", "_peer", "_stream")
+
+    def __init__(self, stream: Inbound, driver: Driver, max_bytes: int) -> None:
+        self._stream = stream
+        self._peer = stream.peer
+        self._driver = driver
+        self._max_bytes = max_bytes
+        self._held: RPC | None = None  # decoded, but the driver had no room
+
+    def frame(self, frame: bytes) -> bool:
+        """See FrameReader. A frame that is too large or no RPC resets the stream; an empty one is skipped."""
+        rpc = self._held
+        if rpc is None:
+            if not frame:
+                return True
+            if len(frame) > self._max_bytes:
+                self._stream.reset()
+                return True
+            try:
+                rpc = decode(frame)
+            except MalformedFrame:
+                self._stream.reset()
+                return True
+        if self._driver.offer_rpc(self._peer, rpc):
+            self._held = None
+            return True
+        self._held = rpc
+        return False
+
+    def ended(self, clean: bool) -> None:
+        """See FrameReader."""
+        self._driver.submit(PeerCloseStream(self._peer, self._stream))
+
+
+class Streams:
+    """All streams of one node: opens those to peers, accepts those from peers.
+
+    Args:
+        host: the network.
+        core: told of dead and new streams through the driver.
+        clock: for delayed openings.
+        params: sizes.
+    """
+
+    def __init__(self, host: Host, clock: Clock, params: HostParams) -> None:
+        self._host = host
+        self._clock = clock
+        self._params = params
+        self._core: Core
+        self._driver: Driver
+        self._openers: set[asyncio.Task[None]] = set()
+
+    def start(self, core: Core, driver: Driver) -> None:
+        """Serve inbound streams and hear of connections."""
+        self._core = core
+        self._driver = driver
+        self._host.serve(core.router.protocols, self._accept)
+        self._host.on_connected(self._connected)
+        for peer in self._host.connected_peers():
+            self._connected(peer)
+
+    def open_outbox(self, peer: PeerId, hello: bytes, delay_ms: int) -> OutboundQueue:
+        """A new outbound queue holding `hello`; its stream is opened after the delay (port of the core)."""
+        queue = OutboundQueue(peer, self._params.outbound_queue_size)
+        queue.push(hello)
+        opener = asyncio.get_running_loop().create_task(self._open(queue, delay_ms), name="stream opener")
+        self._openers.add(opener)
+        opener.add_done_callback(self._openers.discard)
+        return queue
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no stream is being opened."""
+        return not self._openers
+
+    async def close(self) -> None:
+        """End all openers."""
+        openers = list(self._openers)
+        for opener in openers:
+            opener.cancel()
+        await asyncio.gather(*openers, return_exceptions=True)
+
+    async def _open(self, queue: OutboundQueue, delay_ms: int) -> None:
+        if delay_ms:
+            await self._clock.sleep(delay_ms / 1000)
+        peer = queue.peer
+        try:
+            stream = await self._host.open_stream(peer, self._core.router.protocols)
+        except StreamRefused:
+            self._driver.submit(PeerError(peer, queue))
+            return
+
+        def died() -> None:
+            self._core.note_dead(peer, queue)
+            self._driver.signal(PeersDead)
+
+        stream.set_callbacks(queue.flush, died)
+        queue.attach(stream)  # the hello may arrive before the router knows of the peer, as in the reference
+        self._driver.submit(PeerNewStream(peer, stream.protocol, queue))
+
+    def _accept(self, stream: Inbound) -> InboundReader:
+        self._core.accept_inbound(stream.peer, stream)
+        return InboundReader(stream, self._driver, self._params.max_message_bytes)
+
+    def _connected(self, peer: PeerId) -> None:
+        self._core.note_connected(peer)
+        self._driver.signal(PeersPending)

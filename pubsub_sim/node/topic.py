@@ -1,0 +1,293 @@
+"""What does a user hold? Topics, subscriptions and topic events of one node (go-libp2p-pubsub's `Topic`, `Subscription`)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from pubsub_sim.errors import OptionError, SubscriptionCancelled, TopicClosed
+
+if TYPE_CHECKING:
+    from pubsub_sim.ids import PeerId
+    from pubsub_sim.protocol.router import Router
+    from pubsub_sim.wire.message import Message
+
+Readiness = Callable[["Router", str], bool]
+"""Whether a router may publish on a topic yet."""
+
+
+def min_topic_size(size: int) -> Readiness:
+    """Ready once a publish would reach at least `size` peers; the publisher does not count (`MinTopicSize`).
+
+    Raises:
+        OptionError: not a whole number >= 0.
+    """
+    if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+        raise OptionError("size", size, "a whole number of at least 0")
+    return lambda router, topic: router.has_enough_peers(topic, size)
+
+
+class Subscription:
+    """Messages of one topic, in the order they were accepted. An async iterator.
+
+    Args:
+        topic: its name.
+        buffer: most messages that wait; more are dropped for this subscription only.
+        cancel: asks the host to end it.
+    """
+
+    def __init__(self, topic: str, buffer: int, cancel: Callable[[Subscription], Awaitable[None]]) -> None:
+        if isinstance(buffer, bool) or not isinstance(buffer, int) or buffer < 1:
+            raise OptionError("buffer", buffer, "a whole number of at least 1")
+        self.topic = topic
+        self._capacity = buffer
+        self._cancel = cancel
+        self._messages: deque[Message] = deque()
+        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._is_over = False
+
+    async def next(self) -> Message:
+        """The next message.
+
+        Raises:
+            SubscriptionCancelled: it was cancelled and everything buffered has been read.
+        """
+        while not self._messages:
+            if self._is_over:
+                raise SubscriptionCancelled(self.topic)
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            try:
+                await waiter
+            except asyncio.CancelledError:
+                if waiter.done() and not waiter.cancelled():
+                    self._wake()  # the message we were woken for is somebody else's now
+                raise
+        return self._messages.popleft()
+
+    async def cancel(self) -> None:
+        """End it; what is buffered stays readable. A second time is harmless."""
+        await self._cancel(self)
+
+    @property
+    def pending(self) -> int:
+        """Messages that wait to be read."""
+        return len(self._messages)
+
+    def offer(self, message: Message) -> bool:
+        """Take a message; False if the buffer is full (see core.Sink)."""
+        if len(self._messages) >= self._capacity:
+            return False
+        self._messages.append(message)
+        if self._waiters:
+            self._wake()
+        return True
+
+    def end(self) -> None:
+        """No more messages (see core.Sink)."""
+        self._is_over = True
+        while self._waiters:
+            self._wake()
+
+    def _wake(self) -> None:
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
+    def __aiter__(self) -> AsyncIterator[Message]:
+        return self
+
+    async def __anext__(self) -> Message:
+        try:
+            return await self.next()
+        except SubscriptionCancelled:
+            raise StopAsyncIteration from None
+
+
+@dataclass(frozen=True)
+class PeerEvent:
+    """A peer joined or left a topic.
+
+    Attributes:
+        peer: who.
+        joined: True for joined, False for left.
+    """
+
+    peer: PeerId
+    joined: bool
+
+
+class TopicEvents:
+    """Peers joining and leaving a topic, coalesced: a join and a leave nobody has read yet cancel out.
+
+    An async iterator; it starts with a join for every peer that is there. `close` stops it.
+    """
+
+    def __init__(self, close: Callable[[TopicEvents], None]) -> None:
+        self._close = close
+        self._latest: dict[PeerId, bool] = {}
+        self._arrived = asyncio.Event()
+        self._is_over = False
+
+    def note(self, peer: PeerId, joined: bool) -> None:
+        """A peer joined or left."""
+        if self._latest.setdefault(peer, joined) != joined:
+            del self._latest[peer]
+        else:
+            self._arrived.set()
+
+    def close(self) -> None:
+        """Hear of no more events."""
+        self._is_over = True
+        self._arrived.set()
+        self._close(self)
+
+    def __aiter__(self) -> AsyncIterator[PeerEvent]:
+        return self
+
+    async def __anext__(self) -> PeerEvent:
+        while not self._latest:
+            if self._is_over:
+                raise StopAsyncIteration
+            self._arrived.clear()
+            await self._arrived.wait()
+        peer = next(iter(self._latest))
+        return PeerEvent(peer, self._latest.pop(peer))
+
+
+class TopicUser(Protocol):
+    """What a topic handle asks of its node."""
+
+    async def subscribe(self, topic: str, buffer: int | None) -> Subscription:
+        """Start a subscription."""
+
+    async def relay(self, topic: str) -> Callable[[], Awaitable[None]]:
+        """Start relaying; gives the function that stops it."""
+
+    async def publish(self, topic: str, data: bytes, ready: Readiness | None, local: bool) -> bytes:
+        """Publish; gives the message id."""
+
+    async def watch(self, topic: Topic) -> TopicEvents:
+        """Open an event handler that knows who is there."""
+
+    async def list_peers(self, topic: str | None = None) -> list[PeerId]:
+        """Peers of a topic."""
+
+    async def close_topic(self, topic: Topic) -> None:
+        """Unregister the handle."""
+
+
+class Topic:
+    """A joined topic.
+
+    Attributes:
+        name: the topic's name.
+    """
+
+    def __init__(self, name: str, node: TopicUser) -> None:
+        self.name = name
+        self._node = node
+        self._watchers: list[TopicEvents] = []
+        self._is_closed = False
+
+    def __str__(self) -> str:
+        return self.name
+
+    async def subscribe(self, buffer: int | None = None) -> Subscription:
+        """Receive the topic's messages; several subscriptions get them independently.
+
+        Args:
+            buffer: most messages that wait; None for the host's `subscription_buffer`.
+
+        Raises:
+            TopicClosed: this handle is closed.
+            OptionError: an unusable buffer.
+        """
+        self._check_open()
+        return await self._node.subscribe(self.name, buffer)
+
+    async def relay(self) -> Callable[[], Awaitable[None]]:
+        """Accept and forward the topic without reading it; gives an idempotent function that stops it.
+
+        Raises:
+            TopicClosed: this handle is closed.
+        """
+        self._check_open()
+        return await self._node.relay(self.name)
+
+    async def publish(self, data: bytes, ready: Readiness | None = None, local: bool = False) -> bytes:
+        """Publish a message; returns once the host has taken it, before it is delivered.
+
+        Args:
+            data: the payload.
+            ready: wait until this says so, e.g. `min_topic_size(3)`.
+            local: deliver to this host's own subscriptions only.
+
+        Returns:
+            The message id.
+
+        Raises:
+            TopicClosed: this handle is closed.
+            OptionError: the payload is not bytes.
+            MessageTooLarge: it does not fit into an RPC.
+            MessageRejected: a validator refused it.
+        """
+        self._check_open()
+        return await self._node.publish(self.name, data, ready, local)
+
+    async def events(self) -> TopicEvents:
+        """Peers joining and leaving from now on, preceded by those that are there.
+
+        Raises:
+            TopicClosed: this handle is closed.
+        """
+        self._check_open()
+        return await self._node.watch(self)
+
+    async def list_peers(self) -> list[PeerId]:
+        """Peers of this topic; none once the handle is closed."""
+        return [] if self._is_closed else await self._node.list_peers(self.name)
+
+    async def close(self) -> None:
+        """Give the topic up; a second time is harmless.
+
+        Raises:
+            TopicInUse: subscriptions, relays or event handlers are open.
+        """
+        if not self._is_closed:
+            await self._node.close_topic(self)
+            self._is_closed = True
+
+    # --- the core's side (see core.TopicHandle) ------------------------------------------------------------------
+
+    @property
+    def has_watchers(self) -> bool:
+        """Whether event handlers are open."""
+        return bool(self._watchers)
+
+    def peer_joined(self, peer: PeerId) -> None:
+        """A peer announced the topic."""
+        for watcher in self._watchers:
+            watcher.note(peer, True)
+
+    def peer_left(self, peer: PeerId) -> None:
+        """A peer withdrew, died or was blacklisted."""
+        for watcher in self._watchers:
+            watcher.note(peer, False)
+
+    def open_events(self, present: list[PeerId]) -> TopicEvents:
+        """A new event handler that starts with who is there; called in a turn of the host."""
+        events = TopicEvents(self._watchers.remove)
+        for peer in present:
+            events.note(peer, True)
+        self._watchers.append(events)
+        return events
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise TopicClosed(self.name)

@@ -1,0 +1,136 @@
+"""What does a node need from a world? The ports that networks, clocks and discovery services implement.
+
+Units: seconds as float at the ports (what event loops take), nanoseconds as int where time is recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Protocol
+
+from pubsub_sim.ids import PeerId
+
+
+class Timer(Protocol):
+    """A call that will happen."""
+
+    def cancel(self) -> None:
+        """Forget it; harmless if it has happened."""
+
+
+class Clock(Protocol):
+    """Time as a node sees it."""
+
+    def now_ns(self) -> int:
+        """Monotonic time in ns."""
+
+    def call_soon(self, callback: Callable[[], object]) -> object:
+        """Run `callback` in the next round of the loop, first come first served."""
+
+    def call_later(self, delay_s: float, callback: Callable[[], object]) -> Timer:
+        """Run `callback` after `delay_s`; background work, not counted as waiting."""
+
+    def wait(self, delay_s: float) -> Awaitable[None]:
+        """Wait on the critical path of somebody's call; counted (`waits`, `waited_ns`)."""
+
+    def sleep(self, delay_s: float) -> Awaitable[None]:
+        """Wait in the background; not counted."""
+
+
+class Stream(Protocol):
+    """One direction of frames from us to a peer. A closed or reset stream drops what is written to it."""
+
+    @property
+    def protocol(self) -> str:
+        """The negotiated protocol."""
+
+    def write(self, frame: bytes) -> bool:
+        """Hand over one frame; False if the window is full: `on_writable` is then called when it is not."""
+
+    def set_callbacks(self, on_writable: Callable[[], None], on_closed: Callable[[], None]) -> None:
+        """Who is told that the window has room again, and that the stream ended from the other side."""
+
+    def close(self) -> None:
+        """End after what was written."""
+
+    def reset(self) -> None:
+        """End at once; frames not yet taken are lost."""
+
+
+class Inbound(Protocol):
+    """One direction of frames from a peer to us."""
+
+    @property
+    def peer(self) -> PeerId:
+        """Who writes."""
+
+    def reset(self) -> None:
+        """Refuse all further frames."""
+
+
+class FrameReader(Protocol):
+    """What a host does with an inbound stream."""
+
+    def frame(self, frame: bytes) -> bool:
+        """Take one frame; False: no room now, keep it and call again after `Host.resume_reading`."""
+
+    def ended(self, clean: bool) -> None:
+        """The stream is over: closed by the peer (`clean`) or reset."""
+
+
+class Host(Protocol):
+    """The network as one host sees it."""
+
+    @property
+    def peer_id(self) -> PeerId:
+        """Who we are."""
+
+    def connected_peers(self) -> Sequence[PeerId]:
+        """Peers with at least one connection, oldest first."""
+
+    def is_connected(self, peer: PeerId) -> bool:
+        """Whether at least one connection to `peer` is up."""
+
+    def connect(self, peer: PeerId) -> Awaitable[None]:
+        """Dial; does nothing if connected already. Raises DialError."""
+
+    def open_stream(self, peer: PeerId, protocols: Sequence[str]) -> Awaitable[Stream]:
+        """Open a stream, the first of `protocols` the remote speaks. Raises StreamRefused."""
+
+    def serve(self, protocols: Iterable[str], accept: Callable[[Inbound], FrameReader]) -> None:
+        """Accept inbound streams of these protocols."""
+
+    def on_connected(self, callback: Callable[[PeerId], None]) -> None:
+        """Who is told of each new connection."""
+
+    def resume_reading(self) -> None:
+        """There is room again for a frame that was refused."""
+
+    def close(self) -> None:
+        """Close all connections."""
+
+
+class Rendezvous(Protocol):
+    """A discovery service as one host sees it."""
+
+    def advertise(self, namespace: str) -> Awaitable[float]:
+        """Register ourselves; gives the seconds after which to register again."""
+
+    def find_peers(self, namespace: str) -> Awaitable[Sequence[PeerId]]:
+        """Who is registered, ourselves included."""
+
+
+class Rng(Protocol):
+    """The chance a node may use, seeded by its world."""
+
+    def random(self) -> float:
+        """Uniform in [0, 1)."""
+
+    def uniform(self, a: float, b: float) -> float:
+        """Uniform between a and b."""
+
+    def randint(self, a: int, b: int) -> int:
+        """Uniform whole number, both ends included."""
+
+    def shuffle(self, x: list[PeerId]) -> None:
+        """In place."""

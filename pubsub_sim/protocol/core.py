@@ -1,0 +1,458 @@
+"""What does a pubsub host decide? One synchronous method per operation, on tables only the core changes.
+
+The core is given the operation and the time, changes its tables and acts on the world through `Ports`. It does not
+know who calls it: both versions do, each in its own way, and that is the only thing they do differently. Methods
+marked "any time" may be called outside a turn of the host.
+
+Source of every rule: go-libp2p-pubsub (May 2024), `pubsub.go`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from pubsub_sim.errors import TopicInUse
+from pubsub_sim.ids import PeerId
+from pubsub_sim.protocol.backoff import DeadPeerBackoff
+from pubsub_sim.protocol.router import Acceptance
+from pubsub_sim.protocol.seen import SeenCache
+from pubsub_sim.protocol.validation import Reason, Validators, refused_by_policy
+from pubsub_sim.wire.codec import encode_subscriptions
+from pubsub_sim.wire.message import Message
+
+if TYPE_CHECKING:
+    from pubsub_sim.ports import Inbound, Rng
+    from pubsub_sim.protocol.params import HostParams
+    from pubsub_sim.protocol.router import Router
+    from pubsub_sim.protocol.tracing import RawTracer
+    from pubsub_sim.wire.rpc_pb2 import RPC
+    from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
+    from pubsub_sim.wire.signing import SignPolicy
+
+
+class Outbox(Protocol):
+    """The bounded queue of RPCs to one peer."""
+
+    def push(self, frame: bytes) -> bool:
+        """Queue a frame; False if there is no room. Never waits."""
+
+    def close(self) -> None:
+        """Write what is queued, then end the stream."""
+
+
+class Sink(Protocol):
+    """Where messages of a topic are delivered."""
+
+    @property
+    def topic(self) -> str:
+        """The topic's name."""
+
+    def offer(self, message: Message) -> bool:
+        """Buffer a message; False if there is no room. Never waits."""
+
+    def end(self) -> None:
+        """No more messages; what is buffered stays readable."""
+
+
+class TopicHandle(Protocol):
+    """A topic as its user holds it."""
+
+    @property
+    def name(self) -> str:
+        """The topic's name."""
+
+    @property
+    def has_watchers(self) -> bool:
+        """Whether event handlers are open."""
+
+    def peer_joined(self, peer: PeerId) -> None:
+        """A peer announced the topic."""
+
+    def peer_left(self, peer: PeerId) -> None:
+        """A peer withdrew, died or was blacklisted."""
+
+
+class Ports(Protocol):
+    """How the core acts on the world. None of these waits."""
+
+    def is_connected(self, peer: PeerId) -> bool:
+        """Whether the network has a connection to `peer`."""
+
+    def open_outbox(self, peer: PeerId, hello: bytes, delay_ms: int) -> Outbox:
+        """A new outbound queue with the hello packet in it; its stream is opened after the delay."""
+
+    def retry_announcement(self, peer: PeerId, topic: str, subscribe: bool, delay_ms: int) -> None:
+        """Have `announce_again` called in a turn after the delay."""
+
+    def enqueue_validation(self, message: Message) -> bool:
+        """Put a message on the validation queue; False if it is full."""
+
+    def hand_over(self, message: Message) -> None:
+        """Have `publish_message` called in this turn, or right after it."""
+
+    def now_ns(self) -> int:
+        """Monotonic time; read only where a rule needs it."""
+
+
+class Core:
+    """The tables of one host and the decisions on them.
+
+    Args:
+        peer_id: who we are.
+        params: the host's options.
+        policy: signature policy.
+        router: where messages go.
+        ports: how to act on the world.
+        rng: seeded chance.
+        initial_seqno: the sequence number before the first message (the reference takes the time in ns).
+
+    Attributes:
+        peers: peers we have, or are opening, an outbound stream to.
+        topics: topic -> peers that announced it, in the order they did (a dict, so that the order is no accident).
+        tracer: raw tracer hooks, or None.
+    """
+
+    def __init__(
+        self,
+        peer_id: PeerId,
+        *,
+        params: HostParams,
+        policy: SignPolicy,
+        router: Router,
+        ports: Ports,
+        rng: Rng,
+        initial_seqno: int,
+    ) -> None:
+        self.peer_id = peer_id
+        self.params = params
+        self.policy = policy
+        self.router = router
+        self.tracer: RawTracer | None = None
+        self.peers: dict[PeerId, Outbox] = {}
+        self.topics: dict[str, dict[PeerId, None]] = {}
+        self.validators = Validators()
+        self._subscriptions: dict[str, list[Sink]] = {}
+        self._relays: dict[str, int] = {}
+        self._handles: dict[str, TopicHandle] = {}
+        self._wanted: set[str] = set()  # topics with a subscription or a relay: asked for every message
+        self._blacklist: set[PeerId] = set()
+        self._seen = SeenCache(int(params.seen_ttl_s * 1e9))
+        self._pending: dict[PeerId, None] = {}
+        self._dead: dict[PeerId, Outbox] = {}
+        self._inbound: dict[PeerId, Inbound] = {}
+        self._backoff = DeadPeerBackoff(rng)
+        self._ports = ports
+        self._rng = rng
+        self._seqno = initial_seqno
+        router.attach(self)
+
+    # --- any time ------------------------------------------------------------------------------------------------
+
+    def note_connected(self, peer: PeerId) -> None:
+        """Any time: a connection to `peer` is up; a PeersPending turn must follow."""
+        self._pending[peer] = None
+
+    def note_dead(self, peer: PeerId, outbox: Outbox) -> None:
+        """Any time: the outbound stream to `peer` ended; a PeersDead turn must follow."""
+        self._dead[peer] = outbox
+
+    @property
+    def has_dead_peers(self) -> bool:
+        """Any time: whether a PeersDead turn has something to do."""
+        return bool(self._dead)
+
+    def next_seqno(self) -> bytes:
+        """Any time: the next sequence number, 8 bytes big-endian."""
+        self._seqno += 1
+        return self._seqno.to_bytes(8, "big")
+
+    def mark_seen(self, message_id: bytes) -> bool:
+        """Any time: remember a message id; False if it was known."""
+        return self._seen.add(message_id, self._ports.now_ns())
+
+    def clean_up(self) -> None:
+        """Any time: forget expired message ids and old back-offs; called once per sweep period."""
+        now_ns = self._ports.now_ns()
+        self._seen.sweep(now_ns)
+        self._backoff.clean_up(now_ns)
+
+    def accept_inbound(self, peer: PeerId, stream: Inbound) -> None:
+        """Any time: a peer opened a stream to us; an older one is reset."""
+        older = self._inbound.get(peer)
+        self._inbound[peer] = stream
+        if older is not None:
+            older.reset()
+
+    # --- peers ---------------------------------------------------------------------------------------------------
+
+    def take_pending_peers(self) -> None:
+        """PeersPending: open an outbound queue, with the hello packet, to each connected peer we do not have yet."""
+        pending, self._pending = self._pending, {}
+        for peer in pending:
+            if self._ports.is_connected(peer) and peer not in self.peers and peer not in self._blacklist:
+                self.peers[peer] = self._ports.open_outbox(peer, self._hello(), 0)
+
+    def add_stream(self, peer: PeerId, protocol: str, outbox: Outbox) -> None:
+        """PeerNewStream: tell the router of a peer whose outbound stream is open."""
+        if self.peers.get(peer) is not outbox:
+            outbox.close()
+        elif peer in self._blacklist:
+            del self.peers[peer]
+            outbox.close()
+        else:
+            if self.tracer is not None:
+                self.tracer.add_peer(peer, protocol)
+            self.router.add_peer(peer, protocol)
+
+    def forget_peer(self, peer: PeerId, outbox: Outbox) -> None:
+        """PeerError: the outbound stream could not be opened; nothing is tried until the peer connects again."""
+        if self.peers.get(peer) is outbox:
+            del self.peers[peer]
+
+    def take_dead_peers(self) -> None:
+        """PeersDead: drop peers whose outbound stream ended; try again, with back-off, those still connected."""
+        dead, self._dead = self._dead, {}
+        for peer, outbox in dead.items():
+            if self.peers.get(peer) is not outbox:
+                continue
+            self._drop_peer(peer)
+            if self._ports.is_connected(peer):
+                delay_ms = self._backoff.next_delay_ms(peer, self._ports.now_ns())
+                if delay_ms is not None:
+                    self.peers[peer] = self._ports.open_outbox(peer, self._hello(), delay_ms)
+
+    def close_inbound(self, peer: PeerId, stream: object) -> None:
+        """PeerCloseStream: forget the inbound stream of a peer, if it is still this one."""
+        if self._inbound.get(peer) is stream:
+            del self._inbound[peer]
+
+    def blacklist_peer(self, peer: PeerId) -> None:
+        """BlacklistPeer: drop a peer and refuse what comes from it or is written by it; the connection stays."""
+        self._blacklist.add(peer)
+        if peer in self.peers:
+            self._drop_peer(peer)
+
+    def list_peers(self, topic: str | None) -> list[PeerId]:
+        """GetPeers: all peers, or those that announced a topic."""
+        if topic is None:
+            return list(self.peers)
+        return [peer for peer in self.topics.get(topic, ()) if peer in self.peers]
+
+    def _drop_peer(self, peer: PeerId) -> None:
+        self.peers.pop(peer).close()
+        for topic, members in self.topics.items():
+            if peer in members:
+                del members[peer]
+                self._tell_left(topic, peer)
+        if self.tracer is not None:
+            self.tracer.remove_peer(peer)
+        self.router.remove_peer(peer)
+
+    def _hello(self) -> bytes:
+        return encode_subscriptions(dict.fromkeys([*self._subscriptions, *self._relays]), subscribe=True)
+
+    # --- topics, subscriptions, relays ---------------------------------------------------------------------------
+
+    def list_topics(self) -> list[str]:
+        """GetTopics: topics with at least one subscription."""
+        return list(self._subscriptions)
+
+    def add_topic(self, handle: TopicHandle) -> TopicHandle:
+        """AddTopic: the handle that is registered now, an older one if there was one."""
+        return self._handles.setdefault(handle.name, handle)
+
+    def remove_topic(self, handle: TopicHandle) -> None:
+        """RemoveTopic: raises TopicInUse while subscriptions, relays or event handlers are open."""
+        name = handle.name
+        if self._handles.get(name) is handle:
+            if handle.has_watchers or name in self._wanted:
+                raise TopicInUse(name)
+            del self._handles[name]
+
+    def is_wanted(self, topic: str) -> bool:
+        """Whether we subscribe or relay a topic. The first interest is advertised, announced and joined."""
+        return topic in self._wanted
+
+    def record_subscription(self, subscription: Sink) -> None:
+        """AddSubscription, last step: deliver to it from now on."""
+        topic = subscription.topic
+        self._subscriptions.setdefault(topic, []).append(subscription)
+        self._wanted.add(topic)
+
+    def end_subscription(self, subscription: Sink) -> bool:
+        """RemoveSubscription, first step: end it; whether the topic was given up with it."""
+        topic = subscription.topic
+        subscriptions = self._subscriptions.get(topic)
+        if subscriptions is None or subscription not in subscriptions:
+            return False
+        subscription.end()
+        subscriptions.remove(subscription)
+        if subscriptions:
+            return False
+        del self._subscriptions[topic]
+        return self._give_up(topic)
+
+    def has_subscription(self, topic: str) -> bool:
+        """Whether anybody here subscribes to a topic."""
+        return topic in self._subscriptions
+
+    def record_relay(self, topic: str) -> None:
+        """AddRelay, last step: accept and forward the topic from now on."""
+        self._relays[topic] = self._relays.get(topic, 0) + 1
+        self._wanted.add(topic)
+
+    def end_relay(self, topic: str) -> bool:
+        """RemoveRelay, first step: count down; whether the topic was given up with it."""
+        count = self._relays.get(topic, 0)
+        if count == 0:
+            return False
+        if count > 1:
+            self._relays[topic] = count - 1
+            return False
+        del self._relays[topic]
+        return self._give_up(topic)
+
+    def has_relay(self, topic: str) -> bool:
+        """Whether a topic is relayed."""
+        return topic in self._relays
+
+    def _give_up(self, topic: str) -> bool:
+        if topic in self._subscriptions or topic in self._relays:
+            return False
+        self._wanted.discard(topic)
+        return True
+
+    def announce(self, topic: str, *, subscribe: bool) -> None:
+        """AnnouncingTopic: tell every peer; a full queue is tried again after a random pause."""
+        frame = encode_subscriptions((topic,), subscribe=subscribe)
+        for peer in list(self.peers):
+            self._announce_to(peer, topic, frame, subscribe=subscribe)
+
+    def announce_again(self, peer: PeerId, topic: str, *, subscribe: bool) -> None:
+        """Try one announcement again, if the peer is still there and the wish still holds."""
+        if peer in self.peers and (topic in self._wanted) == subscribe:
+            frame = encode_subscriptions((topic,), subscribe=subscribe)
+            self._announce_to(peer, topic, frame, subscribe=subscribe)
+
+    def _announce_to(self, peer: PeerId, topic: str, frame: bytes, *, subscribe: bool) -> None:
+        if not self.send(peer, frame):
+            delay_ms = self._rng.randint(1, self.params.announce_retry_ms)
+            self._ports.retry_announcement(peer, topic, subscribe, delay_ms)
+
+    def join(self, topic: str) -> None:
+        """Take part in a topic, after it was announced."""
+        if self.tracer is not None:
+            self.tracer.join(topic)
+        self.router.join(topic)
+
+    def leave(self, topic: str) -> None:
+        """No longer take part in a topic, after that was announced."""
+        if self.tracer is not None:
+            self.tracer.leave(topic)
+        self.router.leave(topic)
+
+    def topics_lacking_peers(self) -> list[str]:
+        """Joined topics for which discovery should look for peers."""
+        return [topic for topic in self._handles if not self.router.has_enough_peers(topic, 0)]
+
+    def peers_announcing(self, topic: str) -> list[PeerId]:
+        """Who announced a topic, known outbound stream or not: what a new event handler starts from."""
+        return list(self.topics.get(topic, ()))
+
+    # --- RPCs and messages ---------------------------------------------------------------------------------------
+
+    def send(self, peer: PeerId, frame: bytes) -> bool:
+        """Queue a frame to a peer we have; False (and lost) if its queue is full."""
+        is_sent = self.peers[peer].push(frame)
+        if self.tracer is not None:
+            (self.tracer.send_rpc if is_sent else self.tracer.drop_rpc)(peer, frame)
+        return is_sent
+
+    def handle_rpc(self, peer: PeerId, rpc: RPC) -> None:
+        """One RPC of a peer: its subscriptions, then its messages, then its control part."""
+        if self.tracer is not None:
+            self.tracer.recv_rpc(peer, rpc)
+        if rpc.subscriptions:
+            self._apply_subscriptions(peer, rpc)
+        acceptance = self.router.accept_from(peer)
+        if acceptance is Acceptance.ALL:
+            for wire in rpc.publish:
+                self._receive(peer, wire)
+        if acceptance is not Acceptance.NONE and rpc.HasField("control"):
+            self.router.handle_control(peer, rpc, self._ports.now_ns())
+
+    def publish_message(self, message: Message) -> None:
+        """PublishMessage: deliver an accepted message here and pass it to the router."""
+        tracer = self.tracer
+        if tracer is not None:
+            tracer.deliver_message(message)
+        for subscription in self._subscriptions.get(message.topic, ()):
+            if not subscription.offer(message) and tracer is not None:
+                tracer.undeliverable_message(message)
+        if not message.is_local:
+            self.router.publish(message)
+
+    def reject(self, wire: WireMessage, peer: PeerId, reason: Reason) -> None:
+        """Any time: a message from `peer` is refused."""
+        if self.tracer is not None:
+            self.tracer.reject_message(wire, peer, reason)
+
+    def duplicate(self, message_id: bytes, peer: PeerId) -> None:
+        """Any time: a message from `peer` was seen before."""
+        if self.tracer is not None:
+            self.tracer.duplicate_message(message_id, peer)
+
+    def _apply_subscriptions(self, peer: PeerId, rpc: RPC) -> None:
+        for option in rpc.subscriptions:
+            topic = option.topicid
+            members = self.topics.get(topic)
+            if option.subscribe:
+                if members is None:
+                    members = self.topics[topic] = {}
+                if peer not in members:
+                    members[peer] = None
+                    handle = self._handles.get(topic)
+                    if handle is not None:
+                        handle.peer_joined(peer)
+            elif members is not None and peer in members:
+                del members[peer]
+                self._tell_left(topic, peer)
+
+    def _tell_left(self, topic: str, peer: PeerId) -> None:
+        handle = self._handles.get(topic)
+        if handle is not None:
+            handle.peer_left(peer)
+
+    def _refused_unread(self, peer: PeerId, source: bytes, wire: WireMessage) -> Reason | None:
+        if self._blacklist:
+            if peer in self._blacklist:
+                return Reason.BLACKLISTED_PEER
+            if source in self._blacklist:
+                return Reason.BLACKLISTED_SOURCE
+        refusal = refused_by_policy(self.policy, wire, has_author=True)
+        if refusal is None and source == self.peer_id and peer != source:
+            return Reason.SELF_ORIGIN
+        return refusal
+
+    def _receive(self, peer: PeerId, wire: WireMessage) -> None:
+        """The checks before validation, in the reference's order; each protobuf field is read once."""
+        topic = wire.topic
+        if topic not in self._wanted:
+            return None
+        source = wire.author
+        refusal = self._refused_unread(peer, source, wire)
+        if refusal is not None:
+            return self.reject(wire, peer, refusal)
+        seqno = wire.seqno
+        message_id = source + seqno
+        if self._seen.has(message_id):
+            return self.duplicate(message_id, peer)
+        message = Message(wire, peer, source=PeerId(source), seqno=seqno, topic=topic, id=message_id)
+        if wire.signature or self.validators.of(topic) is not None:
+            if not self._ports.enqueue_validation(message):
+                self.reject(wire, peer, Reason.QUEUE_FULL)
+        elif self.mark_seen(message_id):
+            self._ports.hand_over(message)
+        else:
+            self.duplicate(message_id, peer)
+        return None

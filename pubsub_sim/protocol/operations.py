@@ -1,0 +1,237 @@
+"""What can be asked of a pubsub host? One class per input of the reference's event loop.
+
+The class names are the names of the states that stand for these inputs in the state-machine version. An operation with
+a `reply` is answered once, by the driver that runs it. Knows nothing of who runs it or when.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pubsub_sim.ids import PeerId
+    from pubsub_sim.protocol.core import Outbox, Sink, TopicHandle
+    from pubsub_sim.protocol.validation import Validator
+    from pubsub_sim.wire.message import Message
+
+T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
+
+
+class Reply(Protocol[T_contra]):
+    """Where an answer goes; a future is one."""
+
+    def done(self) -> bool:
+        """Whether nobody waits any more."""
+
+    def set_result(self, result: T_contra, /) -> None:
+        """The answer."""
+
+    def set_exception(self, exception: BaseException, /) -> None:
+        """Why there is none."""
+
+
+class Operation:
+    """An input without an answer."""
+
+    __slots__ = ()
+
+
+class Request(Operation, Generic[T]):
+    """An input somebody waits for.
+
+    Attributes:
+        reply: set by the driver before the operation is submitted.
+    """
+
+    __slots__ = ("reply",)
+    reply: Reply[T]
+
+    def answer(self, result: T) -> None:
+        """Give the answer, unless the asker has gone."""
+        if not self.reply.done():
+            self.reply.set_result(result)
+
+    def refuse(self, why: Exception) -> None:
+        """Say why there is no answer, unless the asker has gone."""
+        if not self.reply.done():
+            self.reply.set_exception(why)
+
+
+class PeersPending(Operation):
+    """Peers have connected; which ones is in the core's pending set. Coalescing."""
+
+    __slots__ = ()
+
+
+class PeersDead(Operation):
+    """Outbound streams have ended; which ones is in the core's dead set. Coalescing."""
+
+    __slots__ = ()
+
+
+class PeerNewStream(Operation):
+    """The outbound stream to a peer is open."""
+
+    __slots__ = ("outbox", "peer", "protocol")
+
+    def __init__(self, peer: PeerId, protocol: str, outbox: Outbox) -> None:
+        self.peer = peer
+        self.protocol = protocol
+        self.outbox = outbox
+
+
+class PeerCloseStream(Operation):
+    """The inbound stream of a peer has ended."""
+
+    __slots__ = ("peer", "stream")
+
+    def __init__(self, peer: PeerId, stream: object) -> None:
+        self.peer = peer
+        self.stream = stream
+
+
+class PeerError(Operation):
+    """The outbound stream to a peer could not be opened."""
+
+    __slots__ = ("outbox", "peer")
+
+    def __init__(self, peer: PeerId, outbox: Outbox) -> None:
+        self.peer = peer
+        self.outbox = outbox
+
+
+class GetTopics(Request["list[str]"]):
+    """Topics with at least one local subscription."""
+
+    __slots__ = ()
+
+
+class AddTopic(Request["TopicHandle"]):
+    """Register a topic handle; the answer is the handle that is registered, ours or an older one."""
+
+    __slots__ = ("topic",)
+
+    def __init__(self, topic: TopicHandle) -> None:
+        self.topic = topic
+
+
+class RemoveTopic(Request[None]):
+    """Forget a topic handle; refused with TopicInUse."""
+
+    __slots__ = ("topic",)
+
+    def __init__(self, topic: TopicHandle) -> None:
+        self.topic = topic
+
+
+class AddSubscription(Request["Sink"]):
+    """Start delivering a topic to a subscription."""
+
+    __slots__ = ("subscription",)
+
+    def __init__(self, subscription: Sink) -> None:
+        self.subscription = subscription
+
+
+class RemoveSubscription(Request[None]):
+    """Stop delivering to a subscription."""
+
+    __slots__ = ("subscription",)
+
+    def __init__(self, subscription: Sink) -> None:
+        self.subscription = subscription
+
+
+class AddRelay(Request[None]):
+    """Accept and forward a topic without delivering it."""
+
+    __slots__ = ("topic",)
+
+    def __init__(self, topic: str) -> None:
+        self.topic = topic
+
+
+class RemoveRelay(Request[None]):
+    """Undo one AddRelay."""
+
+    __slots__ = ("topic",)
+
+    def __init__(self, topic: str) -> None:
+        self.topic = topic
+
+
+class GetPeers(Request["list[PeerId]"]):
+    """Our peers, all (topic None) or those that announced a topic."""
+
+    __slots__ = ("topic",)
+
+    def __init__(self, topic: str | None) -> None:
+        self.topic = topic
+
+
+class PublishMessage(Operation):
+    """A validated message: deliver it here and pass it on."""
+
+    __slots__ = ("message",)
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
+
+
+class AddValidator(Request[None]):
+    """Register a topic's validator; refused with ValidatorExists."""
+
+    __slots__ = ("validator",)
+
+    def __init__(self, validator: Validator) -> None:
+        self.validator = validator
+
+
+class RemoveValidator(Request[None]):
+    """Forget a topic's validator; refused with NoValidator."""
+
+    __slots__ = ("topic",)
+
+    def __init__(self, topic: str) -> None:
+        self.topic = topic
+
+
+class BlacklistPeer(Request[None]):
+    """Have nothing to do with a peer any more."""
+
+    __slots__ = ("peer",)
+
+    def __init__(self, peer: PeerId) -> None:
+        self.peer = peer
+
+
+class Eval(Request[T]):
+    """A function that reads or changes what the host owns. May be submitted, when nobody wants its value.
+
+    Attributes:
+        function: called in a turn.
+        label: what for, as the reference names it.
+    """
+
+    __slots__ = ("function", "label")
+
+    def __init__(self, function: Callable[[], T], label: str) -> None:
+        self.reply = _Nobody()
+        self.function = function
+        self.label = label
+
+
+class _Nobody:
+    """The reply nobody waits for."""
+
+    def done(self) -> bool:
+        return True
+
+    def set_result(self, result: object, /) -> None:
+        """Never called."""
+
+    def set_exception(self, exception: BaseException, /) -> None:
+        """Never called."""

@@ -1,0 +1,71 @@
+"""Which numbers does a pubsub host run on? Defaults are those of go-libp2p-pubsub (May 2024), unless said.
+
+Knows nothing of who uses them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from pubsub_sim.errors import OptionError
+from pubsub_sim.wire.codec import MAX_MESSAGE_BYTES
+
+FLOODSUB_ID = "/floodsub/1.0.0"
+RANDOMSUB_ID = "/randomsub/1.0.0"
+DISCOVERY_NAMESPACE = "floodsub:"
+"""Prefix of the namespace a topic is advertised under, for every router (go-libp2p-pubsub `discovery.go`)."""
+
+INCOMING_RPCS = 32
+"""RPCs of all peers waiting for the host (`incoming` channel), and the most one turn handles."""
+PENDING_MESSAGES = 32
+"""Validated messages waiting to be published (`sendMsg` channel)."""
+DISCOVERY_REQUESTS = 32
+"""Discovery requests waiting for the discovery loop."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostParams:
+    """Options of one host.
+
+    Attributes:
+        max_message_bytes: largest RPC accepted or sent (`DefaultMaxMessageSize`, 1 MiB).
+        outbound_queue_size: RPCs waiting per peer (`peerOutboundQueueSize`, 32).
+        validate_queue_size: messages waiting for validation (`defaultValidateQueueSize`, 32).
+        validate_throttle: asynchronous validations under way at once (`defaultValidateThrottle`, 8192).
+        subscription_buffer: messages a subscription holds (32).
+        seen_ttl_s: how long a message id is remembered at least (`TimeCacheDuration`, 120 s).
+        seen_sweep_s: how often forgotten ids are removed (1 min).
+        readiness_poll_s: pause between readiness checks without discovery (200 ms).
+        discovery_initial_delay_s: first look for peers after the start (`DiscoveryPollInitialDelay`, 0 s).
+        discovery_poll_s: pause between looks for peers (`DiscoveryPollInterval`, 1 s).
+        find_peers_timeout_s: longest look for peers (10 s).
+        bootstrap_delay_s: pause between readiness checks with discovery (100 ms).
+        advertise_retry_s: pause after a failed advertisement (2 min).
+        dial_timeout_s: longest dial of a discovered peer (2 min).
+        announce_retry_ms: upper bound of the random pause before an announcement is tried again (1000 ms).
+    """
+
+    max_message_bytes: int = MAX_MESSAGE_BYTES
+    outbound_queue_size: int = 32
+    validate_queue_size: int = 32
+    validate_throttle: int = 8192
+    subscription_buffer: int = 32
+    seen_ttl_s: float = 120.0
+    seen_sweep_s: float = 60.0
+    readiness_poll_s: float = 0.2
+    discovery_initial_delay_s: float = 0.0
+    discovery_poll_s: float = 1.0
+    find_peers_timeout_s: float = 10.0
+    bootstrap_delay_s: float = 0.1
+    advertise_retry_s: float = 120.0
+    dial_timeout_s: float = 120.0
+    announce_retry_ms: int = 1000
+
+    def __post_init__(self) -> None:
+        may_be_zero = {"discovery_initial_delay_s", "discovery_poll_s"}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+                raise OptionError(field.name, value, "a number")
+            if value < 0 or (value == 0 and field.name not in may_be_zero):
+                raise OptionError(field.name, value, "a number greater than 0")

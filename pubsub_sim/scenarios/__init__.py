@@ -1,0 +1,1 @@
+"""Worlds of several hosts, and what is played in them."""

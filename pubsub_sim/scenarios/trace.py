@@ -1,0 +1,83 @@
+"""What happened in a world, in order? A raw tracer per host that writes into one log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from pubsub_sim.protocol.tracing import RawTracer
+
+if TYPE_CHECKING:
+    from pubsub_sim.ids import PeerId
+    from pubsub_sim.wire.message import Message
+    from pubsub_sim.wire.rpc_pb2 import RPC
+    from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
+
+
+class TraceEvent(NamedTuple):
+    """One thing that happened.
+
+    Attributes:
+        time_ns: on the world's clock.
+        host: number of the host it happened at.
+        kind: the reference's hook name in snake case, e.g. "send_rpc", "deliver_message".
+        peer: the other peer's id; empty if none takes part.
+        detail: message id, encoded RPC, topic or reason.
+    """
+
+    time_ns: int
+    host: int
+    kind: str
+    peer: bytes
+    detail: bytes | str
+
+
+class HostTrace(RawTracer):
+    """Writes one host's events into the world's log."""
+
+    def __init__(self, log: list[TraceEvent], host: int, now_ns: Callable[[], int]) -> None:
+        self._log = log
+        self._host = host
+        self._now_ns = now_ns
+
+    def _note(self, kind: str, peer: bytes, detail: bytes | str) -> None:
+        self._log.append(TraceEvent(self._now_ns(), self._host, kind, peer, detail))
+
+    def add_peer(self, peer: PeerId, protocol: str) -> None:  # noqa: D102
+        self._note("add_peer", peer, protocol)
+
+    def remove_peer(self, peer: PeerId) -> None:  # noqa: D102
+        self._note("remove_peer", peer, "")
+
+    def join(self, topic: str) -> None:  # noqa: D102
+        self._note("join", b"", topic)
+
+    def leave(self, topic: str) -> None:  # noqa: D102
+        self._note("leave", b"", topic)
+
+    def publish_message(self, message: Message) -> None:  # noqa: D102
+        self._note("publish_message", b"", message.id)
+
+    def validate_message(self, message: Message) -> None:  # noqa: D102
+        self._note("validate_message", message.received_from, message.id)
+
+    def deliver_message(self, message: Message) -> None:  # noqa: D102
+        self._note("deliver_message", message.received_from, message.id)
+
+    def reject_message(self, message: WireMessage, peer: PeerId, reason: str) -> None:  # noqa: D102
+        self._note("reject_message", peer, reason)
+
+    def duplicate_message(self, message_id: bytes, peer: PeerId) -> None:  # noqa: D102
+        self._note("duplicate_message", peer, message_id)
+
+    def undeliverable_message(self, message: Message) -> None:  # noqa: D102
+        self._note("undeliverable_message", message.received_from, message.id)
+
+    def recv_rpc(self, peer: PeerId, rpc: RPC) -> None:  # noqa: D102
+        self._note("recv_rpc", peer, rpc.SerializeToString())
+
+    def send_rpc(self, peer: PeerId, frame: bytes) -> None:  # noqa: D102
+        self._note("send_rpc", peer, frame)
+
+    def drop_rpc(self, peer: PeerId, frame: bytes) -> None:  # noqa: D102
+        self._note("drop_rpc", peer, frame)

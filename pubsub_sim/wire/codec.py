@@ -1,0 +1,36 @@
+"""How do RPCs become frames and frames become RPCs?
+
+A frame is the protobuf encoding of one RPC without its length; `framing` adds the length where a transport needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from google.protobuf.message import DecodeError
+
+from pubsub_sim.errors import MalformedFrame
+from pubsub_sim.wire.rpc_pb2 import RPC
+
+MAX_MESSAGE_BYTES = 1 << 20
+"""Largest RPC a stream carries (go-libp2p-pubsub `DefaultMaxMessageSize`)."""
+
+
+def decode(frame: bytes) -> RPC:
+    """Parse one frame.
+
+    Raises:
+        MalformedFrame: the bytes are no RPC.
+    """
+    try:
+        return RPC.FromString(frame)
+    except DecodeError as error:
+        raise MalformedFrame(len(frame), str(error)) from None
+
+
+def encode_subscriptions(topics: Iterable[str], *, subscribe: bool) -> bytes:
+    """An RPC that announces or withdraws interest in topics; no topics give the empty frame.
+
+    Source: the hello packet and `announce` of go-libp2p-pubsub.
+    """
+    return RPC(subscriptions=[RPC.SubOpts(subscribe=subscribe, topicid=topic) for topic in topics]).SerializeToString()
