@@ -14,7 +14,7 @@ from pubsub_sim.scenarios.simple_discovery import PHASES
 from .processes import is_worker, wait_until, workers_of
 
 SPEC = {"version": "baseline", "hosts": 3, "messages": 2}
-MEASURED = {"asyncmachine", "google", "nacl", "pubsub_sim", "uvloop"}
+MEASURED = {"asyncmachine", "cython_runtime", "google", "nacl", "pubsub_sim", "uvloop"}
 
 
 def ask(text: str, *arguments: str) -> tuple[int, dict[str, Any], str]:
