@@ -89,13 +89,7 @@ def write_whole(table: pa.Table, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with hidden.open("wb") as file:
-            pq.write_table(
-                table,
-                file,
-                compression="zstd",
-                use_dictionary=_DICTIONARY,  # type: ignore[arg-type]  # the stubs know only bool
-                column_encoding={"value": "DELTA_BINARY_PACKED"},
-            )
+            file.write(_encoded(table))
             file.flush()
             os.fsync(file.fileno())
         hidden.replace(path)
@@ -113,8 +107,7 @@ def read_whole(path: Path) -> pa.Table:
         WrongSchemaError: the file is whole but has other columns.
     """
     try:
-        with path.open("rb") as file:
-            table = pq.read_table(file)
+        table = _opened(path).read(use_threads=False)
     except (pa.ArrowInvalid, OSError) as error:
         raise TruncatedFileError(path) from error
     if not table.schema.equals(SCHEMA):
@@ -133,8 +126,7 @@ def read_footer(path: Path) -> dict[str, Any]:
         WrongSchemaError: the file is whole but has other columns or no such facts.
     """
     try:
-        with path.open("rb") as file:
-            schema = pq.read_schema(file)
+        schema = _opened(path).schema_arrow
     except (pa.ArrowInvalid, OSError) as error:
         raise TruncatedFileError(path) from error
     if not schema.equals(SCHEMA):
@@ -144,6 +136,26 @@ def read_footer(path: Path) -> dict[str, Any]:
         return {name: json.loads(metadata[name.encode()]) for name in ("provenance", "version", "parameters")}
     except (KeyError, ValueError) as error:
         raise WrongSchemaError(path, f"its footer lacks {error}") from error
+
+
+def _encoded(table: pa.Table) -> pa.Buffer:
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        sink,
+        compression="zstd",
+        use_dictionary=_DICTIONARY,  # type: ignore[arg-type]  # the stubs know only bool
+        column_encoding={"value": "DELTA_BINARY_PACKED"},
+    )
+    return sink.getvalue()
+
+
+def _opened(path: Path) -> pq.ParquetFile:
+    """Open a file from memory: Arrow's threads on a Python file object can abort or hang the interpreter at its exit.
+
+    That is apache/arrow issue 50482; the files are a few kilobytes.
+    """
+    return pq.ParquetFile(pa.BufferReader(path.read_bytes()), pre_buffer=False)
 
 
 def _difference(found: pa.Schema) -> str:

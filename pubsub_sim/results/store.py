@@ -138,7 +138,7 @@ class Store:
             WrongSchemaError: a file has another form, or a run is there twice.
         """
         table = pa.concat_tables(read_whole(path).replace_schema_metadata(None) for path in self.files())
-        frame = table.to_pandas()
+        frame = table.to_pandas(use_threads=False)
         keys = [*PARAMETERS, "phase", "metric"]
         if frame.duplicated(keys).any():
             twice = frame.loc[frame.duplicated(keys)].iloc[0]
@@ -196,7 +196,7 @@ class Store:
                 "version": description,
                 "parameters": {"version": name},
             }
-            table = pa.Table.from_pandas(rows, schema=SCHEMA, preserve_index=False)
+            table = pa.Table.from_pandas(rows, schema=SCHEMA, preserve_index=False, nthreads=1)
             path = target / f"packed-{name}.parquet"
             write_whole(with_footer(table, json.loads(json.dumps(footer))), path)
             written.append(path)

@@ -33,11 +33,8 @@ def execute(output: Path, **parameters: Any) -> str:
     nb = papermill.execute_notebook(
         NOTEBOOK, output, parameters=TINY | parameters, cwd=output.parent, progress_bar=False, config=quiet
     )
-    shown = []
-    for cell in nb.cells:
-        for part in cell.get("outputs", ()):
-            shown.append(part.get("text", "") + part.get("data", {}).get("text/plain", ""))
-    return "\n".join(shown)
+    parts = [part for cell in nb.cells for part in cell.get("outputs", ())]
+    return "\n".join(part.get("text", "") + part.get("data", {}).get("text/plain", "") for part in parts)
 
 
 def parameters_cell() -> dict[str, Any]:
