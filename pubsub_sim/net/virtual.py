@@ -112,7 +112,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Refused: a thread's time is not virtual."""
         raise RuntimeError("a virtual loop runs no executor: a thread's time is not virtual")
 
-    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - asyncio's signature
         """There is none."""
 
 

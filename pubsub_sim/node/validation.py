@@ -99,9 +99,13 @@ class ValidationQueue:
             verdict = await _answer(validator, core.peer_id, message)
             if verdict is not Verdict.ACCEPT:
                 raise self._refusal(message, _REASONS[verdict])
-        while not self._driver.has_message_room:
-            await asyncio.sleep(0)
+        await self._message_room()
         self._driver.submit(PublishMessage(message))
+
+    async def _message_room(self) -> None:
+        """Wait while the driver holds as many messages as it may; its next turn takes them all."""
+        while not self._driver.has_message_room:  # noqa: ASYNC110 - a turn away, and a turn is a round of the loop
+            await asyncio.sleep(0)
 
     def _refusal(self, message: Message, reason: Reason) -> MessageRejected:
         self._core.reject(message.wire, self._core.peer_id, reason)
@@ -150,8 +154,7 @@ class ValidationQueue:
             verdict = await _answer(validator, message.received_from, message)
         finally:
             validator.running -= 1
-        while not self._driver.has_message_room:
-            await asyncio.sleep(0)
+        await self._message_room()
         self._conclude(message, verdict)
 
     def _conclude(self, message: Message, verdict: Verdict) -> None:

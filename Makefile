@@ -1,0 +1,66 @@
+# `make bench` measures and writes the reports; `make test` checks everything. Both build their own environment.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# The grid: `make bench` takes minutes, `make bench GRID=full` is the original's 600 runs.
+GRID ?= default
+SWEEP ?= local-$(GRID)
+GRID_default := {hosts: [5, 10, 15, 20], messages: [20, 60, 100], repeats: 5}
+GRID_full := {hosts: [5, 10, 15, 20], messages: [20, 40, 60, 80, 100], repeats: 15}
+GRID_tiny := {hosts: [5], messages: [20], repeats: 2}
+PARAMETERS = $(or $(GRID_$(GRID)),$(error GRID: expected default, full or tiny, got '$(GRID)'))
+
+# Reports carry no time of their own, so that the same data give the same bytes.
+export SOURCE_DATE_EPOCH ?= 0
+# Silence hints meant for interactive use.
+export PYDEVD_DISABLE_FILE_VALIDATION = 1
+
+.PHONY: bench report publish test lint types check clean proto lock
+
+bench: $(READY)
+	@mkdir -p $(VENV)/run
+	$(BIN)/papermill notebooks/3_sweep.ipynb $(VENV)/run/3_sweep.ipynb --log-output --no-progress-bar \
+		-y "$(PARAMETERS)" -p out $(SWEEP) -p progress lines
+	$(MAKE) report
+
+report: $(READY)
+	$(BIN)/python -m pubsub_sim report --sweep $(SWEEP)
+
+test: lint types check
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+check: $(READY)
+	$(BIN)/python -m pytest
+
+# The environment: the tested set, then this project. Anew whenever either file changes.
+$(READY): pyproject.toml requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "PYTHON: expected Python 3.11 or later, got " + sys.version)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $(READY)
+
+# Pin anew. The lock holds versions only, no address of any registry.
+lock: $(READY)
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --all-extras --no-annotate --no-header --no-emit-index-url --no-emit-find-links \
+		--no-emit-package asyncmachine --python-version 3.11 --output-file requirements.lock pyproject.toml
+
+# Write the generated RPC code again, with the protoc of the oldest protobuf supported.
+proto:
+	$(PYTHON) -m venv $(VENV)-proto
+	$(VENV)-proto/bin/python -m pip install --quiet grpcio-tools==1.74.0 mypy-protobuf==3.6.0 'protobuf<7' 'setuptools<81'
+	PATH="$(VENV)-proto/bin:$$PATH" $(VENV)-proto/bin/python -m grpc_tools.protoc -I. --python_out=. --mypy_out=. pubsub_sim/wire/rpc.proto
+	rm -rf $(VENV)-proto
+
+clean:
+	rm -rf $(VENV)

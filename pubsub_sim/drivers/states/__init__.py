@@ -1,0 +1,45 @@
+"""The state-machine version: the same host as 20 + 10 + 5 states, after the asyncmachine branch of go-libp2p-pubsub."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from asyncmachine import Schema
+
+from pubsub_sim.drivers.states.pubsub_machine import PubsubMachine
+from pubsub_sim.drivers.states.schemas import BootstrapStates, DiscoveryStates, PubsubStates
+
+
+def make_driver(seat: Any) -> PubsubMachine:
+    """The factory named in `drivers.versions`."""
+    return PubsubMachine(seat)
+
+
+def describe() -> dict[str, Any]:
+    """What this version is made of, as data for reports."""
+    return {
+        "summary": "the same host as three state machines: every input is a mutation, the machine's queue is the "
+        "event loop, and RPCs run as functions between transitions",
+        "machines": [
+            _machine("pubsub host", "ps-<n>", PubsubStates),
+            _machine("discovery", "ps-<n>-disc", DiscoveryStates),
+            _machine("bootstrap flow", "ps-<n>-disc-bf-<tick>-<topic>", BootstrapStates),
+        ],
+    }
+
+
+def _machine(name: str, id_pattern: str, schema: type[Schema]) -> dict[str, Any]:
+    states = [
+        {
+            "name": state_name,
+            "auto": state.auto,
+            "multi": state.multi,
+            "require": list(state.require),
+            "add": list(state.add),
+            "remove": list(state.remove),
+            "after": list(state.after),
+        }
+        for state_name, state in schema.states.items()
+        if state_name != "Exception"  # every machine has it
+    ]
+    return {"name": name, "id": id_pattern, "states": states}

@@ -1,0 +1,241 @@
+"""How does the state-machine version look for peers? `DiscoveryStates`, and a flow machine per bootstrap."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from asyncmachine import Event, Machine, MachineDisposedError
+
+from pubsub_sim.drivers.states.bootstrap_machine import BootstrapFlow
+from pubsub_sim.drivers.states.schemas import DiscoveryStates
+from pubsub_sim.errors import HostClosed
+from pubsub_sim.protocol.operations import Eval
+from pubsub_sim.protocol.params import DISCOVERY_REQUESTS
+
+if TYPE_CHECKING:
+    from pubsub_sim.node.discovery import PeerFinder
+    from pubsub_sim.node.driver import Seat
+
+Ask = Callable[[Eval[Any]], Awaitable[Any]]
+
+
+class DiscoveryHandlers:
+    """The ten states' handlers.
+
+    Args:
+        seat: clock and options.
+        finder: looks for peers, dials, registers.
+        ask: evaluates a function in a turn of the host.
+        discover: posts a look for a topic.
+        make_flow: makes the flow machine of one bootstrap.
+
+    Attributes:
+        ongoing: topics being looked for.
+        flows: topic -> bootstrap under way.
+        advertised: topic -> the task that registers it again and again.
+        registering: registrations under way.
+    """
+
+    def __init__(
+        self,
+        seat: Seat,
+        finder: PeerFinder,
+        ask: Ask,
+        discover: Callable[[str], bool],
+        make_flow: Callable[[str, Callable[[], bool]], BootstrapFlow],
+    ) -> None:
+        self._seat = seat
+        self._finder = finder
+        self._ask = ask
+        self._post_discover = discover
+        self._make_flow = make_flow
+        self.ongoing: set[str] = set()
+        self.flows: dict[str, BootstrapFlow] = {}
+        self.advertised: dict[str, asyncio.Task[Any]] = {}
+        self.registering = 0
+
+    def ExceptionState(self, e: Event) -> None:
+        self._seat.on_failure(e.args["error"])
+
+    # --- the poll timer ------------------------------------------------------------------------------------------
+
+    async def PoolTimerState(self, e: Event) -> None:
+        params = self._seat.params
+        await self._seat.clock.sleep(params.discovery_initial_delay_s)
+        while True:
+            try:
+                topics = await self._ask(Eval(self._seat.core.topics_lacking_peers, "discovery poll"))
+            except HostClosed:
+                return
+            e.machine.add("RefreshingDiscoveries", topics=topics)
+            if not params.discovery_poll_s:
+                return
+            await self._seat.clock.sleep(params.discovery_poll_s)
+
+    def RefreshingDiscoveriesState(self, e: Event) -> None:
+        e.remove("RefreshingDiscoveries")
+        for topic in e.args["topics"]:
+            self._post_discover(topic)
+
+    # --- looking for peers ---------------------------------------------------------------------------------------
+
+    def DiscoveringTopicState(self, e: Event) -> None:
+        topic = e.args["topic"]
+        if topic in self.ongoing:
+            e.add("TopicDiscovered", topic=topic)  # a look under way answers this request too
+        else:
+            self.ongoing.add(topic)
+            e.machine.fork(self._discover(e.machine, topic))
+
+    def DiscoveringTopicExit(self, e: Event) -> bool:
+        return not self.ongoing
+
+    async def _discover(self, machine: Machine, topic: str) -> None:
+        try:
+            await self._finder.find(topic)
+        finally:
+            self.ongoing.discard(topic)
+        machine.remove("DiscoveringTopic")
+        machine.add("TopicDiscovered", topic=topic)
+
+    # --- bootstraps ----------------------------------------------------------------------------------------------
+
+    def BootstrappingTopicEnter(self, e: Event) -> bool:
+        return e.args["topic"] not in self.flows
+
+    def BootstrappingTopicState(self, e: Event) -> None:
+        topic, machine = e.args["topic"], e.machine
+        flow = self.flows[topic] = self._make_flow(topic, e.args["ready"])
+        flow.start(lambda: machine.add("TopicBootstrapped", topic=topic))
+
+    def BootstrappingTopicExit(self, e: Event) -> bool:
+        return not self.flows
+
+    def TopicBootstrappedState(self, e: Event) -> None:
+        self.flows.pop(e.args["topic"]).dispose()
+        e.remove("BootstrappingTopic")  # vetoed while another topic's flow runs
+
+    # --- advertisements ------------------------------------------------------------------------------------------
+
+    def AdvertisingTopicState(self, e: Event) -> None:
+        topic = e.args["topic"]
+        if topic not in self.advertised:
+            self.registering += 1
+            self.advertised[topic] = e.machine.fork(self._advertise(topic))
+
+    def AdvertisingTopicExit(self, e: Event) -> bool:
+        return not self.advertised
+
+    def StopAdvertisingTopicState(self, e: Event) -> None:
+        task = self.advertised.pop(e.args["topic"], None)
+        if task is not None:
+            task.cancel()
+        e.remove("AdvertisingTopic")  # vetoed while other topics are advertised
+        e.remove("StopAdvertisingTopic")
+
+    async def _advertise(self, topic: str) -> None:
+        is_registering = True
+        try:
+            while True:
+                interval_s = await self._finder.advertise(topic)
+                is_registering = False
+                self.registering -= 1
+                await self._seat.clock.sleep(interval_s)
+                is_registering = True
+                self.registering += 1
+        finally:
+            self.registering -= is_registering
+
+
+class DiscoveryMachine:
+    """The discovery machine of one host and what is posted to it. Implements Discovery.
+
+    Attributes:
+        machine: `ps-<n>-disc`.
+    """
+
+    def __init__(self, seat: Seat, finder: PeerFinder, ask: Ask) -> None:
+        self._seat = seat
+        self._ask = ask
+        self._posted: deque[str] = deque()
+        self._handlers = DiscoveryHandlers(seat, finder, ask, self._post, self._make_flow)
+        self.machine = Machine(DiscoveryStates, id=f"ps-{seat.number}-disc", handlers=self._handlers)
+
+    def start(self) -> None:
+        """See Discovery."""
+        self.machine.add("Start")
+
+    async def close(self) -> None:
+        """See Discovery."""
+        for flow in self._handlers.flows.values():
+            flow.dispose()
+        self.machine.dispose()
+        await self.machine.disposed()
+
+    @property
+    def is_idle(self) -> bool:
+        """See Discovery."""
+        handlers = self._handlers
+        return not self._posted and not handlers.ongoing and not handlers.registering and not handlers.flows
+
+    def discover(self, topic: str) -> None:
+        """See Discovery."""
+        self._post(topic)
+
+    def advertise(self, topic: str) -> None:
+        """See Discovery."""
+        self.machine.add("AdvertisingTopic", topic=topic)
+
+    def stop_advertise(self, topic: str) -> None:
+        """See Discovery."""
+        self.machine.add("StopAdvertisingTopic", topic=topic)
+
+    async def bootstrap(self, topic: str, ready: Callable[[], bool]) -> bool:
+        """See Discovery. One flow runs per topic; who comes second waits for it and then has its own."""
+        while True:
+            done = self.machine.when_args("TopicBootstrapped", topic=topic)
+            is_ours = self.machine.add("BootstrappingTopic", topic=topic, ready=ready).executed
+            flow = self._handlers.flows.get(topic)
+            try:
+                await done
+            except MachineDisposedError:
+                return False
+            except asyncio.CancelledError:
+                if is_ours and flow is not None and self._handlers.flows.get(topic) is flow:
+                    self.machine.add("TopicBootstrapped", topic=topic)  # nobody wants it any more
+                raise
+            if is_ours:
+                return True
+
+    def _post(self, topic: str) -> bool:
+        if len(self._posted) >= DISCOVERY_REQUESTS:
+            return False
+        self._posted.append(topic)
+        if len(self._posted) == 1:
+            self._seat.clock.call_soon(self._turn)
+        return True
+
+    def _turn(self) -> None:
+        while self._posted:
+            self.machine.add("DiscoveringTopic", topic=self._posted.popleft(), source="discover.Discover")
+
+    def _make_flow(self, topic: str, ready: Callable[[], bool]) -> BootstrapFlow:
+        flow_id = f"{self.machine.id}-bf-{self.machine.tick('BootstrappingTopic')}-{topic}"
+        return BootstrapFlow(
+            flow_id,
+            parent=self.machine,
+            seat=self._seat,
+            check=lambda: self._ask(Eval(ready, "bootstrapFlow.BootstrapCheckingState")),
+            look=lambda: self._look(topic),
+        )
+
+    def _look(self, topic: str) -> Awaitable[Any] | None:
+        """Post a look for a topic; gives what completes with it, or None if the request queue is full."""
+        done = self.machine.when_args("TopicDiscovered", topic=topic)
+        if self._post(topic):
+            return done
+        done.cancel()
+        return None

@@ -1,0 +1,445 @@
+"""How does a state machine take a host's inputs? Each is a mutation of `PubsubStates`; the machine's queue is the loop.
+
+Inputs from outside are posted and mutated in one scheduled turn, in the order they came, followed by up to
+`INCOMING_RPCS` RPCs, each a function run between transitions. Nearly every state is a pulse: the first thing its
+handler does is to remove it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from asyncmachine import Event, Machine, Result
+
+from pubsub_sim.drivers.states.discovery_machine import DiscoveryMachine
+from pubsub_sim.drivers.states.schemas import PubsubStates
+from pubsub_sim.errors import HostClosed, NoValidator, OperationRefused, TopicInUse, ValidatorExists
+from pubsub_sim.protocol.operations import (
+    AddRelay,
+    AddSubscription,
+    AddTopic,
+    AddValidator,
+    BlacklistPeer,
+    Eval,
+    GetPeers,
+    GetTopics,
+    Operation,
+    PeerCloseStream,
+    PeerError,
+    PeerNewStream,
+    PeersDead,
+    PeersPending,
+    PublishMessage,
+    RemoveRelay,
+    RemoveSubscription,
+    RemoveTopic,
+    RemoveValidator,
+    Request,
+)
+from pubsub_sim.protocol.params import INCOMING_RPCS, PENDING_MESSAGES
+from pubsub_sim.wire.message import Message
+
+if TYPE_CHECKING:
+    from pubsub_sim.ids import PeerId
+    from pubsub_sim.node.driver import Seat
+    from pubsub_sim.protocol.core import Core
+    from pubsub_sim.wire.rpc_pb2 import RPC
+
+T = TypeVar("T")
+
+_ARGUMENT: dict[type[Operation], str] = {
+    PeerNewStream: "network.Stream",
+    PeerCloseStream: "pid",
+    PeerError: "pid",
+    GetTopics: "topicReq",
+    AddTopic: "addTopicReq",
+    RemoveTopic: "rmTopicReq",
+    RemoveSubscription: "Subscription",
+    AddSubscription: "addSubReq",
+    AddRelay: "addRelayReq",
+    RemoveRelay: "topic",
+    GetPeers: "listPeerReq",
+    AddValidator: "addValReq",
+    RemoveValidator: "rmValReq",
+    BlacklistPeer: "pid",
+}
+"""Under which name an operation travels in its mutation's arguments; the state has the operation's name."""
+
+
+class PubsubHandlers:
+    """The 20 states' handlers.
+
+    Args:
+        core: the host's decisions.
+        discovery: the discovery machine, or None.
+        on_failure: told of an error in any handler.
+    """
+
+    def __init__(
+        self, core: Core, discovery: DiscoveryMachine | None, on_failure: Callable[[BaseException], None]
+    ) -> None:
+        self._core = core
+        self._discovery = discovery
+        self._on_failure = on_failure
+
+    def ExceptionState(self, e: Event) -> None:
+        self._on_failure(e.args["error"])
+
+    # --- peers ---------------------------------------------------------------------------------------------------
+
+    def PeersPendingState(self, e: Event) -> None:
+        e.remove("PeersPending")
+        self._core.take_pending_peers()
+
+    def PeersDeadEnter(self, e: Event) -> bool:
+        return self._core.has_dead_peers
+
+    def PeersDeadState(self, e: Event) -> None:
+        e.remove("PeersDead")
+        self._core.take_dead_peers()
+
+    def PeerNewStreamEnter(self, e: Event) -> bool:
+        return isinstance(e.args.get("network.Stream"), PeerNewStream)
+
+    def PeerNewStreamState(self, e: Event) -> None:
+        e.remove("PeerNewStream")
+        opened: PeerNewStream = e.args["network.Stream"]
+        self._core.add_stream(opened.peer, opened.protocol, opened.outbox)
+
+    def PeerCloseStreamEnter(self, e: Event) -> bool:
+        return isinstance(e.args.get("pid"), PeerCloseStream)
+
+    def PeerCloseStreamState(self, e: Event) -> None:
+        e.remove("PeerCloseStream")
+        closed: PeerCloseStream = e.args["pid"]
+        self._core.close_inbound(closed.peer, closed.stream)
+
+    def PeerErrorEnter(self, e: Event) -> bool:
+        return isinstance(e.args.get("pid"), PeerError)
+
+    def PeerErrorState(self, e: Event) -> None:
+        e.remove("PeerError")
+        failed: PeerError = e.args["pid"]
+        self._core.forget_peer(failed.peer, failed.outbox)
+
+    def GetPeersEnter(self, e: Event) -> bool:
+        return isinstance(e.args.get("listPeerReq"), GetPeers)
+
+    def GetPeersState(self, e: Event) -> None:
+        e.remove("GetPeers")
+        request: GetPeers = e.args["listPeerReq"]
+        request.answer(self._core.list_peers(request.topic))
+
+    def BlacklistPeerEnter(self, e: Event) -> bool:
+        return isinstance(e.args.get("pid"), BlacklistPeer)
+
+    def BlacklistPeerState(self, e: Event) -> None:
+        e.remove("BlacklistPeer")
+        request: BlacklistPeer = e.args["pid"]
+        self._core.blacklist_peer(request.peer)
+        request.answer(None)
+
+    # --- topics --------------------------------------------------------------------------------------------------
+
+    def GetTopicsEnter(self, e: Event) -> bool:
+        return isinstance(e.args.get("topicReq"), GetTopics)
+
+    def GetTopicsState(self, e: Event) -> None:
+        e.remove("GetTopics")
+        request: GetTopics = e.args["topicReq"]
+        request.answer(self._core.list_topics())
+
+    def AddTopicEnter(self, e: Event) -> bool:
+        return isinstance(e.args.get("addTopicReq"), AddTopic)
+
+    def AddTopicState(self, e: Event) -> None:
+        e.remove("AddTopic")
+        request: AddTopic = e.args["addTopicReq"]
+        request.answer(self._core.add_topic(request.topic))
+
+    def RemoveTopicEnter(self, e: Event) -> bool:
+        return isinstance(e.args.get("rmTopicReq"), RemoveTopic)
+
+    def RemoveTopicState(self, e: Event) -> None:
+        e.remove("RemoveTopic")
+        request: RemoveTopic = e.args["rmTopicReq"]
+        try:
+            self._core.remove_topic(request.topic)
+        except TopicInUse as error:
+            request.refuse(error)
+        else:
+            request.answer(None)
+
+    # --- subscriptions and relays: take up or give up a topic in three states, in the event loop's order ----------
+
+    def AddSubscriptionEnter(self, e: Event) -> bool:
+        return isinstance(e.args.get("addSubReq"), AddSubscription)
+
+    def AddSubscriptionState(self, e: Event) -> None:
+        e.remove("AddSubscription")
+        request: AddSubscription = e.args["addSubReq"]
+        if self._core.is_wanted(request.subscription.topic):
+            self._record(request)
+        else:
+            self._take_up(e, request.subscription.topic, request)
+
+    def RemoveSubscriptionEnter(self, e: Event) -> bool:
+        request = e.args.get("Subscription")
+        return isinstance(request, RemoveSubscription) and self._core.has_subscription(request.subscription.topic)
+
+    def RemoveSubscriptionState(self, e: Event) -> None:
+        e.remove("RemoveSubscription")
+        request: RemoveSubscription = e.args["Subscription"]
+        if self._core.end_subscription(request.subscription):
+            self._give_up(e, request.subscription.topic, request)
+        else:
+            request.answer(None)
+
+    def AddRelayEnter(self, e: Event) -> bool:
+        return isinstance(e.args.get("addRelayReq"), AddRelay)
+
+    def AddRelayState(self, e: Event) -> None:
+        e.remove("AddRelay")
+        request: AddRelay = e.args["addRelayReq"]
+        if self._core.is_wanted(request.topic):
+            self._record(request)
+        else:
+            self._take_up(e, request.topic, request)
+
+    def RemoveRelayEnter(self, e: Event) -> bool:
+        request = e.args.get("topic")
+        return isinstance(request, RemoveRelay) and self._core.has_relay(request.topic)
+
+    def RemoveRelayState(self, e: Event) -> None:
+        e.remove("RemoveRelay")
+        request: RemoveRelay = e.args["topic"]
+        if self._core.end_relay(request.topic):
+            self._give_up(e, request.topic, request)
+        else:
+            request.answer(None)
+
+    def AnnouncingTopicEnter(self, e: Event) -> bool:
+        return isinstance(e.args.get("topic"), str) and isinstance(e.args.get("sub.bool"), bool)
+
+    def AnnouncingTopicState(self, e: Event) -> None:
+        e.remove("AnnouncingTopic")
+        self._core.announce(e.args["topic"], subscribe=e.args["sub.bool"])
+        e.add("TopicAnnounced", **e.args)
+
+    def TopicAnnouncedState(self, e: Event) -> None:
+        e.remove("TopicAnnounced")
+        if e.args["sub.bool"]:
+            self._core.join(e.args["topic"])
+        else:
+            self._core.leave(e.args["topic"])
+        self._record(e.args["request"])
+
+    def _take_up(self, e: Event, topic: str, request: Request[Any]) -> None:
+        if self._discovery is not None:
+            self._discovery.advertise(topic)
+        e.add("AnnouncingTopic", **{"topic": topic, "sub.bool": True, "request": request})
+
+    def _give_up(self, e: Event, topic: str, request: Request[Any]) -> None:
+        if self._discovery is not None:
+            self._discovery.stop_advertise(topic)
+        e.add("AnnouncingTopic", **{"topic": topic, "sub.bool": False, "request": request})
+
+    def _record(self, request: Request[Any]) -> None:
+        if isinstance(request, AddSubscription):
+            self._core.record_subscription(request.subscription)
+            request.answer(request.subscription)
+            return
+        if isinstance(request, AddRelay):
+            self._core.record_relay(request.topic)
+        request.answer(None)
+
+    # --- messages ------------------------------------------------------------------------------------------------
+
+    def PublishMessageEnter(self, e: Event) -> bool:
+        return isinstance(e.args.get("Message"), Message)
+
+    def PublishMessageState(self, e: Event) -> None:
+        e.remove("PublishMessage")
+        self._core.publish_message(e.args["Message"])
+
+    def AddValidatorEnter(self, e: Event) -> bool:
+        return isinstance(e.args.get("addValReq"), AddValidator)
+
+    def AddValidatorState(self, e: Event) -> None:
+        e.remove("AddValidator")
+        request: AddValidator = e.args["addValReq"]
+        try:
+            self._core.validators.add(request.validator)
+        except ValidatorExists as error:
+            request.refuse(error)
+        else:
+            request.answer(None)
+
+    def RemoveValidatorEnter(self, e: Event) -> bool:
+        return isinstance(e.args.get("rmValReq"), RemoveValidator)
+
+    def RemoveValidatorState(self, e: Event) -> None:
+        e.remove("RemoveValidator")
+        request: RemoveValidator = e.args["rmValReq"]
+        try:
+            self._core.validators.remove(request.topic)
+        except NoValidator as error:
+            request.refuse(error)
+        else:
+            request.answer(None)
+
+
+class PubsubMachine:
+    """The host machine and its turns. Implements Driver.
+
+    Attributes:
+        machine: the host's state machine, `ps-<n>`.
+        discovery: the discovery machine, or None.
+    """
+
+    def __init__(self, seat: Seat) -> None:
+        self._seat = seat
+        self._core = seat.core
+        self._posted: deque[Operation] = deque()
+        self._rpcs: deque[tuple[PeerId, RPC]] = deque()
+        self._signals: set[type[Operation]] = set()  # signals that are posted
+        self._messages = 0  # PublishMessage operations posted
+        self._has_refused = False
+        self._is_due = False  # whether a turn is scheduled
+        self._is_closed = False
+        self.discovery = None if seat.finder is None else DiscoveryMachine(seat, seat.finder, self.ask)
+        self.machine = Machine(
+            PubsubStates,
+            id=f"ps-{seat.number}",
+            handlers=PubsubHandlers(seat.core, self.discovery, self._failed),
+        )
+        self._add = {kind: self.machine.prepare("add", kind.__name__) for kind in _ARGUMENT}
+        self._publish = self.machine.prepare("add", "PublishMessage")
+
+    def start(self) -> None:
+        """See Driver."""
+
+    async def close(self) -> None:
+        """See Driver."""
+        self._is_closed = True
+        if self.discovery is not None:
+            await self.discovery.close()
+        self.machine.dispose()
+        await self.machine.disposed()
+        for operation in self._posted:
+            if isinstance(operation, Request):
+                operation.refuse(HostClosed(type(operation).__name__))
+        self._posted.clear()
+        self._rpcs.clear()
+
+    # --- inputs from outside -------------------------------------------------------------------------------------
+
+    def submit(self, operation: Operation) -> None:
+        """See Driver."""
+        if type(operation) is PublishMessage:
+            self._messages += 1
+        self._posted.append(operation)
+        if not self._is_due:
+            self._schedule()
+
+    async def ask(self, request: Request[T]) -> T:
+        """See Driver."""
+        if self._is_closed:
+            raise HostClosed(type(request).__name__)
+        reply: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        request.reply = reply
+        self.submit(request)
+        return await reply
+
+    def signal(self, operation: type[PeersPending | PeersDead]) -> None:
+        """See Driver."""
+        if operation not in self._signals:
+            self._signals.add(operation)
+            self.submit(operation())
+
+    def offer_rpc(self, peer: PeerId, rpc: RPC) -> bool:
+        """See Driver."""
+        if len(self._rpcs) >= INCOMING_RPCS:
+            self._has_refused = True
+            return False
+        self._rpcs.append((peer, rpc))
+        if not self._is_due:
+            self._schedule()
+        return True
+
+    def hand_over(self, message: Message) -> None:
+        """See Driver."""
+        self._publish({"Message": message, "msgID": message.id})
+
+    @property
+    def has_message_room(self) -> bool:
+        """See Driver."""
+        return self._messages < PENDING_MESSAGES
+
+    @property
+    def is_idle(self) -> bool:
+        """See Driver."""
+        return not self._posted and not self._rpcs
+
+    def _schedule(self) -> None:
+        self._is_due = True
+        self._seat.clock.call_soon(self._turn)
+
+    # --- turns ---------------------------------------------------------------------------------------------------
+
+    def _turn(self) -> None:
+        if self._is_closed:
+            return
+        posted = self._posted
+        while posted:
+            self._mutate(posted.popleft())
+        rpcs, run, handle_rpc = self._rpcs, self.machine.eval, self._core.handle_rpc
+        try:
+            for _ in range(min(len(rpcs), INCOMING_RPCS)):
+                peer, rpc = rpcs.popleft()
+                run(handle_rpc, peer, rpc, label="handleIncomingRPC")
+        except Exception as error:
+            self._failed(error)
+        if self._has_refused:
+            self._has_refused = False
+            self._seat.on_room()
+        self._is_due = False
+        if posted or rpcs:  # validation, scheduled by this turn, comes first
+            self._schedule()
+
+    def _mutate(self, operation: Operation) -> None:
+        kind = type(operation)
+        if kind is PublishMessage:
+            self._messages -= 1
+            message = operation.message  # type: ignore[attr-defined] # the line above is the check
+            result = self._publish({"Message": message, "msgID": message.id})
+        elif kind is Eval:
+            self.machine.eval(_evaluate, operation, label=operation.label)  # type: ignore[attr-defined] # as above
+            return
+        elif kind in _ARGUMENT:
+            result = self._add[kind]({_ARGUMENT[kind]: operation})
+        else:
+            self._signals.discard(kind)
+            result = self.machine.add(kind.__name__)
+        if result is Result.CANCELED and isinstance(operation, Request):
+            self._refuse(operation)
+
+    def _refuse(self, request: Request[Any]) -> None:
+        if isinstance(request, RemoveSubscription | RemoveRelay):
+            request.answer(None)  # there was nothing to remove
+        else:
+            request.refuse(OperationRefused(type(request).__name__, "the mutation was cancelled"))
+
+    def _failed(self, error: BaseException) -> None:
+        self._is_closed = True
+        self._seat.on_failure(error)
+
+
+def _evaluate(operation: Eval[Any]) -> None:
+    try:
+        operation.answer(operation.function())
+    except Exception as error:  # whoever asked is told
+        operation.refuse(error)

@@ -1,0 +1,61 @@
+"""environment.yml and requirements.lock say what pyproject.toml says."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+PIP_ONLY = {"pypandoc-binary", "typst"}  # not on conda-forge
+
+
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def wanted() -> dict[str, SpecifierSet]:
+    texts = [text for extra in project()["optional-dependencies"].values() for text in extra]
+    requirements = [Requirement(text) for text in [*project()["dependencies"], *texts]]
+    return {canonicalize_name(r.name): r.specifier for r in requirements if r.name != project()["name"]}
+
+
+def conda_spec(text: str) -> tuple[str, SpecifierSet]:
+    match = re.fullmatch(r"([A-Za-z0-9._-]+)\s*(.*)", text)
+    assert match, text
+    return canonicalize_name(match[1]), SpecifierSet(match[2])
+
+
+def test_environment_yml_has_the_same_names_and_ranges() -> None:
+    """A reader with conda gets the same project."""
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    assert set(environment) == {"name", "channels", "dependencies"}
+    conda = dict(conda_spec(text) for text in environment["dependencies"] if isinstance(text, str))
+    (pip,) = (entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
+    by_pip = {canonicalize_name(r.name): r.specifier for r in map(Requirement, (t for t in pip if t[0] != "-"))}
+    assert conda.pop("python") == SpecifierSet(project()["requires-python"])
+    assert "pip" in conda
+    del conda["pip"]
+    assert set(by_pip) == PIP_ONLY
+    assert {**conda, **by_pip} == wanted()
+
+
+def test_the_lock_pins_every_requirement_within_its_range() -> None:
+    """What `make` installs is what pyproject.toml allows, and nothing of it is missing."""
+    lines = (ROOT / "requirements.lock").read_text().split("\n")
+    pins = dict(line.split(";")[0].strip().split("==") for line in lines if line)
+    pinned = {canonicalize_name(name): version for name, version in pins.items()}
+    for name, specifier in wanted().items():
+        assert pinned[name] in specifier
+
+
+def test_the_lock_names_no_registry() -> None:
+    """Versions only: where they come from is the reader's business."""
+    text = (ROOT / "requirements.lock").read_text()
+    assert not re.search(r"https?://|--|@ ", text)

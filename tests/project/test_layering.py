@@ -1,0 +1,127 @@
+"""Who imports whom: the rooms of the project and the directions between them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ENGINE_OUTER = {"record", "export", "debugger", "notebook"}
+OUTSIDE_WORLD = {"asyncio", "threading", "socket", "selectors", "subprocess", "time", "random", "os"}
+
+# room -> rooms of pubsub_sim it may import (every room may import itself and the root files)
+ALLOWED: dict[str, set[str]] = {
+    "root": set(),
+    "wire": set(),
+    "protocol": {"wire"},
+    "net": set(),
+    "node": {"wire", "protocol"},
+    "drivers": {"node"},  # drivers/versions.py: names, and the types of the seam
+    "drivers.baseline": {"protocol", "node", "wire"},
+    "drivers.states": {"protocol", "node", "wire"},
+    "scenarios": {"wire", "protocol", "net", "node", "drivers"},
+    "simulator": {"protocol", "net", "node", "drivers", "scenarios"},
+    "results": set(),
+    "bench": {"results", "scenarios"},
+    "report": {"results"},
+}
+MAY_IMPORT_ASYNCMACHINE = {"drivers.states", "simulator"}
+FORBIDDEN_STDLIB = {"wire": OUTSIDE_WORLD, "protocol": OUTSIDE_WORLD}
+
+
+def room_of(module: str) -> str:
+    parts = module.split(".")[1:]
+    if not parts or not (ROOT / "pubsub_sim" / parts[0]).is_dir():
+        return "root"
+    if parts[0] == "drivers" and len(parts) > 1 and (ROOT / "pubsub_sim" / "drivers" / parts[1]).is_dir():
+        return f"drivers.{parts[1]}"
+    return parts[0]
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import; the rooms are easier to see with absolute ones"
+            assert node.module is not None
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def modules(package: str) -> list[Path]:
+    return sorted(p for p in (ROOT / package).rglob("*.py") if not p.name.endswith("_pb2.py"))
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@pytest.mark.parametrize("path", modules("pubsub_sim"), ids=name_of)
+def test_a_pubsub_module_imports_only_the_rooms_it_may(path: Path) -> None:
+    """Decisions, drivers, worlds, measuring and reporting depend on each other in one direction only."""
+    module = name_of(path)
+    room = room_of(module)
+    if module in ("pubsub_sim", "pubsub_sim.__main__"):
+        return  # the public names, and the command line
+    for imported in imports_of(path):
+        top = imported.split(".")[0]
+        if top == "pubsub_sim":
+            target = room_of(imported)
+            assert target in {room, "root"} | ALLOWED[room], f"{module} ({room}) imports {imported} ({target})"
+        elif top == "asyncmachine":
+            assert room in MAY_IMPORT_ASYNCMACHINE, f"{module} ({room}) imports {imported}"
+        else:
+            assert top not in FORBIDDEN_STDLIB.get(room, set()), f"{module} ({room}) imports {imported}"
+
+
+@pytest.mark.parametrize("path", modules("asyncmachine"), ids=name_of)
+def test_the_engine_knows_neither_pubsub_nor_the_outside_world(path: Path) -> None:
+    """Only waiting.py touches asyncio; nothing in the engine imports the rooms around it."""
+    module = name_of(path)
+    parts = module.split(".")
+    is_outer = len(parts) > 1 and parts[1] in ENGINE_OUTER
+    for imported in imports_of(path):
+        top = imported.split(".")[0]
+        assert top != "pubsub_sim", f"{module} imports {imported}"
+        if is_outer:
+            continue
+        assert not (top == "asyncmachine" and imported.split(".")[1:2] and imported.split(".")[1] in ENGINE_OUTER)
+        if top == "asyncio":
+            assert module == "asyncmachine.waiting", f"{module} imports asyncio"
+        assert top not in {"threading", "socket", "subprocess", "multiprocessing"}, f"{module} imports {imported}"
+
+
+def graph(package: str) -> dict[str, set[str]]:
+    names = {name_of(path) for path in modules(package)}
+    edges: dict[str, set[str]] = {}
+    for path in modules(package):
+        tree = ast.parse(path.read_text())
+        typing_only = {
+            id(node)
+            for block in ast.walk(tree)
+            if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.unparse(block.test)
+            for node in ast.walk(block)
+        }
+        edges[name_of(path)] = {
+            node.module
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and id(node) not in typing_only and node.module in names
+        }
+    return edges
+
+
+@pytest.mark.parametrize("package", ["asyncmachine", "pubsub_sim"])
+def test_no_modules_import_each_other_in_a_circle(package: str) -> None:
+    """A reader can take the modules in an order."""
+    edges = graph(package)
+    while True:
+        leaves = {name for name, targets in edges.items() if not targets & edges.keys()}
+        if not leaves:
+            break
+        edges = {name: targets for name, targets in edges.items() if name not in leaves}
+    assert not edges, f"in circles or behind one: {sorted(edges)}"
