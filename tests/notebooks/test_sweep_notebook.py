@@ -15,7 +15,6 @@ import pytest
 import pubsub_sim
 from pubsub_sim.bench.grid import SweepOptions
 from pubsub_sim.results import Store, wide
-from tests.bench.processes import children, is_worker, wait_until, workers_of
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -119,28 +118,3 @@ def test_bad_parameter_ends_papermill_with_one_sentence(tmp_path: Path, name: st
     last = [line for line in done.stderr.splitlines() if line.strip()][-2:]
     assert last[0].startswith("Exception encountered at")
     assert last[1].startswith(sentence)
-
-
-@pytest.mark.parametrize("victim", ["kernel", "papermill"])
-def test_killed_notebook_leaves_no_worker(tmp_path: Path, victim: str) -> None:
-    """`kill -9` of the kernel, or of papermill itself, leaves no worker alive five seconds later."""
-    parameters = {"versions": "baseline", "hosts": "5", "messages": "10000000", "limit_s": "600", "out": str(tmp_path)}
-    words = [word for name, value in parameters.items() for word in ("-p", name, value)]
-    running = subprocess.Popen(
-        [sys.executable, "-m", "papermill", str(NOTEBOOK), str(tmp_path / "out.ipynb"), *words],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    found: list[tuple[int, int]] = []
-
-    def is_measuring() -> bool:
-        found[:] = [(kernel, worker) for kernel in children(running.pid) for worker in workers_of(kernel)]
-        return bool(found)
-
-    assert wait_until(is_measuring, within_s=60)
-    ((kernel, worker),) = found
-    if victim == "kernel":
-        subprocess.run(["kill", "-9", str(kernel)], check=True)
-    running.kill()
-    running.wait()
-    assert wait_until(lambda: not is_worker(worker), within_s=5)
