@@ -31,6 +31,7 @@ class Command:
 COMMANDS = {
     "run": Command("measure one run and print what it took", "pubsub_sim.bench.commands", "run_command"),
     "sweep": Command("measure a grid of runs and store them", "pubsub_sim.bench.commands", "sweep_command"),
+    "pack": Command("write a sweep as one file per version", "pubsub_sim.bench.commands", "pack_command"),
 }
 
 

@@ -1,4 +1,4 @@
-"""What do the commands `run` and `sweep` do and print?"""
+"""What do the commands `run`, `sweep` and `pack` do and print?"""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from pubsub_sim.bench.flags import from_flags
-from pubsub_sim.bench.grid import RunOptions, SweepOptions
+from pubsub_sim.bench.grid import PackOptions, RunOptions, SweepOptions, sweep_folder
 from pubsub_sim.bench.process import Answer, pinned_environment, run_worker
 from pubsub_sim.bench.spec import RunSpec
 from pubsub_sim.bench.sweep import sweep
-from pubsub_sim.results import METRICS, RUN
+from pubsub_sim.results import METRICS, RUN, Store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,6 +53,22 @@ def sweep_command(arguments: Sequence[str]) -> int:
     for name, sentence in result.failures.items():
         sys.stderr.write(f"{name}: {sentence}\n")
     return 1 if result.failures else 0
+
+
+def pack_command(arguments: Sequence[str]) -> int:
+    """Write a sweep in the form that is committed: one file per version.
+
+    Returns:
+        0.
+
+    Raises:
+        PubsubSimError: the sweep cannot be read or the target cannot be written.
+    """
+    options: PackOptions = from_flags(PackOptions, "pack", "Pack a sweep into one file per version.", arguments)
+    written = Store(sweep_folder("out", options.out)).pack(sweep_folder("target", options.target))
+    for path in written:
+        sys.stdout.write(f"{path.name}: {path.stat().st_size:,} bytes\n")
+    return 0
 
 
 def _summary(answer: Answer) -> str:

@@ -98,8 +98,7 @@ class SweepOptions:
         for name in ("measure", "control", "retry_failed", "force"):
             check_bool(name, getattr(self, name))
         check_choice("progress", self.progress, PROGRESS)
-        if not isinstance(self.out, (str, Path)) or not str(self.out).strip():
-            raise OptionError("out", self.out, "the name of a folder")
+        sweep_folder("out", self.out)
         object.__setattr__(self, "out", str(self.out))
 
     def _check_cells(self) -> None:
@@ -138,13 +137,48 @@ class SweepOptions:
         Raises:
             OptionError: the folder is relative and there is no data/raw beside this package.
         """
-        out = Path(self.out).expanduser()
-        if out.is_absolute():
-            return out
-        raw = Path(pubsub_sim.__file__).resolve().parents[1] / "data" / "raw"
-        if not raw.is_dir():
-            raise OptionError("out", self.out, "an absolute folder, as no data/raw lies beside the package")
-        return raw / out
+        return sweep_folder("out", self.out)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackOptions:
+    """Which sweep to pack, and where to.
+
+    Attributes:
+        out: folder of the sweep; a relative one starts at the repository's data/raw.
+        target: folder for one packed file per version, found in the same way.
+
+    Raises:
+        OptionError: a value that is no name of a folder.
+    """
+
+    out: str = "local"
+    target: str
+
+    def __post_init__(self) -> None:
+        sweep_folder("out", self.out)
+        sweep_folder("target", self.target)
+
+
+def sweep_folder(option: str, value: object) -> Path:
+    """Find the folder of a sweep.
+
+    Args:
+        option: the parameter that names it.
+        value: an absolute folder, or one below the repository's data/raw.
+
+    Raises:
+        OptionError: it is no name of a folder, or relative with no data/raw beside this package.
+    """
+    if not isinstance(value, (str, Path)) or not str(value).strip():
+        raise OptionError(option, value, "the name of a folder")
+    folder = Path(value).expanduser()
+    if folder.is_absolute():
+        return folder
+    raw = Path(pubsub_sim.__file__).resolve().parents[1] / "data" / "raw"
+    if not raw.is_dir():
+        raise OptionError(option, str(value), "an absolute folder, as no data/raw lies beside the package")
+    return raw / folder
 
 
 def _several(option: str, value: object) -> tuple[Any, ...]:

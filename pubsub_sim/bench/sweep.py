@@ -58,30 +58,35 @@ def sweep(options: SweepOptions) -> SweepResult:
 
     Raises:
         OptionError: the folder cannot be found.
+        BusyFolderError: another sweep is writing there.
         UnwritableFolderError: the folder cannot be written.
         TruncatedFileError: a file changed under the sweep.
     """
     store = Store(options.folder)
-    facts = of_the_sweep()
     pairs = plan(options)
-    todo: dict[RunParameters, int] = {}
-    if options.measure:
-        store.prepare()
-        todo = _todo(options, store, pairs, facts)
+    if not options.measure:
+        return _result([record for pair in pairs for record in _check(store, pair, is_measuring=False)], pairs, 0)
+    facts = of_the_sweep()
     execute = _serial(options, facts)
     records: list[RunRecord] = []
-    with Display(options.progress if todo else "none", len(todo)) as display:
-        for pair in pairs:
-            for run in pair.runs:
-                if run in todo:
-                    record = execute(run, todo[run])
-                    store.write(record)
-                    display.add(record.outcome)
-            records += _check(store, pair, is_measuring=options.measure)
+    with store.exclusive():
+        todo = _todo(options, store, pairs, facts)
+        with Display(options.progress if todo else "none", len(todo)) as display:
+            for pair in pairs:
+                for run in pair.runs:
+                    if run in todo:
+                        record = execute(run, todo[run])
+                        store.write(record)
+                        display.add(record.outcome)
+                records += _check(store, pair, is_measuring=True)
+    return _result(records, pairs, len(todo))
+
+
+def _result(records: list[RunRecord], pairs: tuple[Pair, ...], measured: int) -> SweepResult:
     return SweepResult(
         planned=sum(len(pair.runs) for pair in pairs),
-        measured=len(todo),
-        kept=len(records) - len(todo),
+        measured=measured,
+        kept=len(records) - measured,
         outcomes=Counter(record.outcome for record in records),
         failures={record.parameters.file_name(): record.error for record in records if record.outcome != "ok"},
     )

@@ -35,15 +35,16 @@ _WARMUP_MESSAGES = 5
 _RUN = "run"
 
 
-def die_with_parent(parent: int) -> None:
+def die_with_parent(parent: str) -> None:
     """Ask the kernel to kill this process when its parent ends, however that happens (Linux only).
 
     Args:
-        parent: process id of the parent; if it is gone already, this process ends at once.
+        parent: process id of the parent, as a word of the command line; if it is gone already, or is no parent,
+            this process ends at once.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
+    if str(os.getppid()) != parent:
         os._exit(1)
 
 
@@ -143,7 +144,7 @@ def main(arguments: list[str]) -> int:
         The exit status.
     """
     if arguments:
-        die_with_parent(int(arguments[0]))
+        die_with_parent(arguments[0])
     with os.fdopen(os.dup(1), "w") as answer:
         os.dup2(2, 1)  # whatever the measured code prints must not mix with the record
         try:

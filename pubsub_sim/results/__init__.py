@@ -1,6 +1,7 @@
 """The contract between measuring and reading: metrics, run records and the Parquet store. Measures and draws nothing."""
 
 from pubsub_sim.results.errors import (
+    BusyFolderError,
     NoRunsError,
     ResultsError,
     TruncatedFileError,
@@ -16,6 +17,7 @@ __all__ = [
     "METRICS",
     "OUTCOMES",
     "RUN",
+    "BusyFolderError",
     "Metric",
     "NoRunsError",
     "ResultsError",

@@ -31,6 +31,21 @@ class UnwritableFolderError(ResultsError):
         return f"cannot write results to {self.folder}: {self.reason}; choose another folder or change its permissions"
 
 
+class BusyFolderError(ResultsError):
+    """Another sweep is writing to a folder.
+
+    Attributes:
+        folder: the folder as it was given.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.folder = folder
+
+    def __str__(self) -> str:
+        return f"another sweep is writing to {self.folder}; wait for it or choose another folder"
+
+
 class TruncatedFileError(ResultsError):
     """A Parquet file is not whole.
 

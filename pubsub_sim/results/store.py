@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from pubsub_sim.results.errors import NoRunsError, TruncatedFileError, UnwritableFolderError, WrongSchemaError
+from pubsub_sim.results.errors import (
+    BusyFolderError,
+    NoRunsError,
+    TruncatedFileError,
+    UnwritableFolderError,
+    WrongSchemaError,
+)
 from pubsub_sim.results.footers import PACKED, merge, same_ground
 from pubsub_sim.results.parquet import (
     SCHEMA,
@@ -23,7 +30,7 @@ from pubsub_sim.results.parquet import (
 from pubsub_sim.results.record import PARAMETERS, Row, RunParameters, RunRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     import pandas as pd
@@ -39,14 +46,33 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def prepare(self) -> None:
-        """Make the folder, see that it can be written, and remove unfinished files of a killed sweep.
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Hold the folder for one sweep: make it, see that it can be written, remove what a killed sweep left.
+
+        The lock ends with the process, however that happens.
 
         Raises:
+            BusyFolderError: another sweep holds it.
             UnwritableFolderError: it cannot be made or written.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self.folder, os.O_RDONLY)
+        except OSError as error:
+            raise UnwritableFolderError(self.folder, error.strerror or str(error)) from error
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise BusyFolderError(self.folder) from None
+            self._clean()
+            yield
+        finally:
+            os.close(lock)
+
+    def _clean(self) -> None:
+        try:
             for leftover in self.folder.glob(".*.parquet.*.tmp"):
                 leftover.unlink(missing_ok=True)
             probe = self.folder / f".writable.{os.getpid()}.tmp"

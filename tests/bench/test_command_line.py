@@ -1,4 +1,4 @@
-"""The commands `run` and `sweep`."""
+"""The commands `run`, `sweep` and `pack`."""
 
 import subprocess
 import sys
@@ -36,6 +36,16 @@ def test_sweep_measures_and_counts(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "2 runs (2 ok): 2 measured now, 0 kept"
 
 
+def test_pack_writes_one_file_per_version(tmp_path: Path) -> None:
+    """`pack` writes the stored runs of each version into one file and names it."""
+    raw, packed = tmp_path / "raw", tmp_path / "packed"
+    command("sweep", "--versions=baseline", "--hosts=2", "--messages=1", "--repeats=1", f"--out={raw}")
+    done = command("pack", f"--out={raw}", f"--target={packed}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("packed-baseline.parquet: ")
+    assert [path.name for path in packed.iterdir()] == ["packed-baseline.parquet"]
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -47,7 +57,9 @@ def test_sweep_measures_and_counts(tmp_path: Path) -> None:
         (("sweep", "--repeats"), "argument --repeats: expected one argument; --help lists the flags"),
         (("sweep", "--out", "/proc/nowhere"), "cannot write results to /proc/nowhere: No such file or directory; "),
         (("run", "--hosts", "5", "--messages", "1"), "--version is needed; --help lists the flags"),
-        (("swep",), "there is no command 'swep': choose one of run, sweep"),
+        (("pack", "--target", ""), "target: expected the name of a folder, got ''"),
+        (("pack",), "--target is needed; --help lists the flags"),
+        (("swep",), "there is no command 'swep': choose one of run, sweep, pack"),
     ],
 )
 def test_bad_input_is_one_sentence_and_status_2(words: tuple[str, ...], sentence: str) -> None:

@@ -77,6 +77,13 @@ def test_second_execution_keeps_the_runs_and_can_only_show(tmp_path: Path) -> No
     assert "0 measured now, 4 kept" in execute(tmp_path / "out.ipynb", out=str(tmp_path / "runs"), measure=False)
 
 
+def test_progress_is_one_updating_line(tmp_path: Path) -> None:
+    """By default the notebook shows one line that is updated in place and ends complete."""
+    shown = execute(tmp_path / "out.ipynb", out=str(tmp_path / "runs"), progress="auto")
+    assert f"[{'#' * 30}] 4 of 4 runs, no failures" in shown
+    assert shown.count("of 4 runs, no failures") == 1
+
+
 def test_failed_runs_are_shown_and_do_not_stop_the_notebook(tmp_path: Path) -> None:
     """Runs over their limit end up in the table of failures with their sentence."""
     shown = execute(tmp_path / "out.ipynb", out=str(tmp_path / "runs"), messages=1_000_000, limit_s=0.2)

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pubsub_sim.results import (
+    BusyFolderError,
     NoRunsError,
     Store,
     TruncatedFileError,
@@ -71,13 +72,14 @@ def test_writing_leaves_no_other_file(tmp_path: Path) -> None:
 
 
 def test_unfinished_files_of_a_killed_sweep_are_removed_and_never_read(tmp_path: Path) -> None:
-    """A hidden unfinished file is not loaded, and preparing the folder removes it."""
+    """A hidden unfinished file is not loaded, and the next sweep of the folder removes it."""
     store = Store(tmp_path)
     path = store.write(a_run())
     leftover = path.with_name(f".{path.name}.123.tmp")
     leftover.write_bytes(b"PAR1 half")
     assert len(wide(store.load())) == 1
-    store.prepare()
+    with store.exclusive():
+        pass
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -151,17 +153,28 @@ def test_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     """A folder that cannot be made is named with the system's reason."""
     (tmp_path / "file").write_text("in the way")
     store = Store(tmp_path / "file" / "sweep")
-    for attempt in (store.prepare, lambda: store.write(a_run())):
-        with pytest.raises(UnwritableFolderError, match=r"cannot write results to .*sweep: Not a directory"):
-            attempt()
+    sentence = r"cannot write results to .*sweep: Not a directory"
+    with pytest.raises(UnwritableFolderError, match=sentence), store.exclusive():
+        pass
+    with pytest.raises(UnwritableFolderError, match=sentence):
+        store.write(a_run())
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
 def test_read_only_folder_is_named(tmp_path: Path) -> None:
     """A folder without write permission is refused before anything is measured."""
     tmp_path.chmod(0o500)
-    with pytest.raises(UnwritableFolderError, match="Permission denied"):
-        Store(tmp_path).prepare()
+    with pytest.raises(UnwritableFolderError, match="Permission denied"), Store(tmp_path).exclusive():
+        pass
+
+
+def test_folder_belongs_to_one_sweep_at_a_time(tmp_path: Path) -> None:
+    """While one sweep holds a folder another is refused; afterwards the folder is free again."""
+    busy = pytest.raises(BusyFolderError, match="another sweep is writing to")
+    with Store(tmp_path).exclusive(), busy, Store(tmp_path).exclusive():
+        pass
+    with Store(tmp_path).exclusive():
+        pass
 
 
 def test_packed_form_loads_as_the_same_frame(tmp_path: Path) -> None:
