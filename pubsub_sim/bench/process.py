@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -28,6 +29,7 @@ STARTUP_LIMIT_S = 30.0
 _DISTURBING = ("PYTHON", "MALLOC_", "GLIBC_TUNABLES")
 _KEPT = ("PYTHONPATH", "PYTHONHOME")
 _PHASE = b"phase: "
+_FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s/'\"]+/)+")
 
 
 def pinned_environment(allocator: str) -> dict[str, str]:
@@ -158,7 +160,12 @@ def _answer(status: int, heard: _Listener) -> Answer:
     try:
         said = json.loads(bytes(heard.output))
         rows = tuple(Row(*row) for row in said["rows"])
-        return Answer(said["outcome"], said["error"], rows, said["version"])
+        return Answer(said["outcome"], _without_folders(said["error"]), rows, said["version"])
     except (ValueError, KeyError, TypeError):
-        words = heard.last_words()
+        words = _without_folders(heard.last_words())
         return Answer("failed", f"the worker ended with status {status} and no record{f': {words}' if words else ''}")
+
+
+def _without_folders(sentence: str) -> str:
+    """Cut absolute paths down to their last part: records are published and must not tell whose machine it was."""
+    return _FOLDERS.sub("", sentence)
