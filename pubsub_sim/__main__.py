@@ -1,0 +1,71 @@
+"""Which commands are there? `python -m pubsub_sim <command>`; each is imported only when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pubsub_sim.errors import PubsubSimError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command.
+
+    Attributes:
+        summary: what it does, for the list of commands.
+        module: where its function is.
+        function: takes the words after the command and returns the exit status: 0, or 1 if runs failed.
+    """
+
+    summary: str
+    module: str
+    function: str
+
+
+COMMANDS = {
+    "run": Command("measure one run and print what it took", "pubsub_sim.bench.commands", "run_command"),
+    "sweep": Command("measure a grid of runs and store them", "pubsub_sim.bench.commands", "sweep_command"),
+    "pack": Command("write a sweep as one file per version", "pubsub_sim.bench.commands", "pack_command"),
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a command.
+
+    Args:
+        arguments: the command and its words.
+
+    Returns:
+        The exit status: 0, 1 if runs failed, 2 for bad input, 130 if it was interrupted.
+    """
+    if not arguments or arguments[0] in ("-h", "--help"):
+        sys.stdout.write(_listing())
+        return 0 if arguments else 2
+    command = COMMANDS.get(arguments[0])
+    if command is None:
+        sys.stderr.write(f"there is no command {arguments[0]!r}: choose one of {', '.join(COMMANDS)}\n")
+        return 2
+    try:
+        function: Callable[[Sequence[str]], int] = getattr(importlib.import_module(command.module), command.function)
+        return function(arguments[1:])
+    except PubsubSimError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; what was measured is stored\n")
+        return 130
+
+
+def _listing() -> str:
+    lines = [f"  {name:<10}{command.summary}" for name, command in COMMANDS.items()]
+    return "\n".join(["usage: python -m pubsub_sim COMMAND ... (each has --help)", "", *lines, ""])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,97 @@
+"""How does a dataclass of options become flags of a command? Names, defaults and help come from the class alone."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import re
+from dataclasses import MISSING, fields
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from pubsub_sim.bench.parameters import reject_unknown
+from pubsub_sim.errors import PubsubSimError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_ENTRY = re.compile(r"^ {4}(\w+): (.*(?:\n {5,}\S.*)*)", re.MULTILINE)
+
+
+class FlagError(PubsubSimError):
+    """A command line that cannot be read.
+
+    Attributes:
+        reason: what is wrong with it.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.reason}; --help lists the flags"
+
+
+class _Parser(argparse.ArgumentParser):
+    """Refuses in one sentence instead of printing its usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise FlagError(message)
+
+
+def from_flags(cls: type[Any], command: str, summary: str, arguments: Sequence[str]) -> Any:
+    """Read options from a command line.
+
+    Args:
+        cls: a dataclass; a flag ``--some-name`` for each field ``some_name``.
+        command: name of the command, for its help.
+        summary: one sentence, for its help.
+        arguments: the words after the command.
+
+    Returns:
+        An instance of the class, which checks the values itself.
+
+    Raises:
+        FlagError: a flag without its value, or one that is needed and not there.
+        OptionError: an unknown flag (with the nearest known one), or a value that the class refuses.
+    """
+    parser = _Parser(prog=f"python -m pubsub_sim {command}", description=summary, allow_abbrev=False)
+    told = _told(cls)
+    for entry in fields(cls):
+        flag = "--" + entry.name.replace("_", "-")
+        default = "required" if entry.default is MISSING else f"default: {_shown(entry.default)}"
+        text = f"{told.get(entry.name, '')} ({default})".replace("%", "%%")
+        if entry.type == "bool":
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)
+        else:
+            parser.add_argument(flag, type=_number, metavar="VALUE", default=argparse.SUPPRESS, help=text)
+    given, rest = parser.parse_known_args(arguments)
+    names = [entry.name for entry in fields(cls)]
+    reject_unknown((word.removeprefix("--").split("=")[0].replace("-", "_") for word in rest), names)
+    for entry in fields(cls):
+        if entry.default is MISSING and not hasattr(given, entry.name):
+            raise FlagError(f"--{entry.name} is needed")
+    return cls(**vars(given))
+
+
+def _number(text: str) -> int | float | str:
+    """Read a number where there is one; what else is right is for the class to say."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _shown(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _told(cls: type[Any]) -> dict[str, str]:
+    """Find what the docstrings of a class and of its bases say about each attribute."""
+    told: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        section = inspect.cleandoc(base.__doc__ or "").partition("Attributes:\n")[2].partition("\n\n")[0]
+        told |= {name: " ".join(text.split()).rstrip(".") for name, text in _ENTRY.findall(section)}
+    return told

@@ -1,0 +1,196 @@
+"""Which runs are asked for, and how? The options of a sweep, each checked before anything is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pubsub_sim
+from pubsub_sim.bench.parameters import check_bool, check_choice, check_seconds, check_whole, reject_unknown
+from pubsub_sim.bench.spec import RunSpec
+from pubsub_sim.errors import OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ALLOCATORS = ("pinned", "default")
+PROGRESS = ("auto", "lines", "none")
+_INT16_MAX = 2**15 - 1
+_INT32_MAX = 2**31 - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(RunSpec):
+    """One run from the command line.
+
+    Attributes:
+        allocator: "pinned" fixes glibc's malloc thresholds, "default" leaves them alone.
+        limit_s: the run is stopped after this many seconds.
+
+    Raises:
+        OptionError: a value that cannot be used; the sentence names it.
+    """
+
+    allocator: str = "pinned"
+    limit_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("allocator", self.allocator, ALLOCATORS)
+        check_seconds("limit_s", self.limit_s)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepOptions:
+    """A grid of runs. Where several values can stand, one value, a list or a text with commas will do.
+
+    Attributes:
+        versions: which control flows to compare.
+        hosts: numbers of hosts, each at least 2.
+        messages: numbers of random messages in total, each at least 1.
+        repeats: how often each cell of the grid is run.
+        router: routing protocol.
+        transport: how hosts are connected.
+        loop: event loop, "uvloop" or "asyncio".
+        sign: "strict" signs and verifies every message, "none" does not.
+        seed: seed of the first repeat and of the order of the runs; later repeats count up from it.
+        out: folder of the sweep; a relative one starts at the repository's data/raw.
+        measure: whether to measure; if not, the stored runs are only read.
+        barrier: whether all hosts are connected before the first message, which makes the work equal.
+        warmup: whether a small run of the same version comes first in each worker.
+        control: whether the first version runs twice in each pair, for the comparison of a version with itself.
+        allocator: "pinned" fixes glibc's malloc thresholds in the workers, "default" leaves them alone.
+        limit_s: a run is stopped after this many seconds.
+        retry_failed: whether stored runs that failed are measured again.
+        force: whether all stored runs of the grid are measured again.
+        progress: "auto" for a bar or an updating display, "lines" for plain lines, "none".
+
+    Raises:
+        OptionError: a value that cannot be used; the sentence names the parameter, the value and what was expected.
+    """
+
+    versions: tuple[str, ...] = ("baseline", "states")
+    hosts: tuple[int, ...] = (5, 10, 15, 20)
+    messages: tuple[int, ...] = (20, 60, 100)
+    repeats: int = 5
+    router: str = "floodsub"
+    transport: str = "memory"
+    loop: str = "uvloop"
+    sign: str = "strict"
+    seed: int = 1
+    out: str = "local"
+    measure: bool = True
+    barrier: bool = True
+    warmup: bool = True
+    control: bool = True
+    allocator: str = "pinned"
+    limit_s: float = 3.0
+    retry_failed: bool = False
+    force: bool = False
+    progress: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name in ("versions", "hosts", "messages"):
+            object.__setattr__(self, name, _several(name, getattr(self, name)))
+        self._check_cells()
+        check_whole("repeats", self.repeats, at_least=1, at_most=_INT16_MAX)
+        for name in ("measure", "control", "retry_failed", "force"):
+            check_bool(name, getattr(self, name))
+        check_choice("progress", self.progress, PROGRESS)
+        sweep_folder("out", self.out)
+        object.__setattr__(self, "out", str(self.out))
+
+    def _check_cells(self) -> None:
+        plain = {entry.name: getattr(self, entry.name) for entry in fields(RunOptions) if entry.name != "version"}
+        one: dict[str, Any] = plain | {"version": self.versions[0], "hosts": 2, "messages": 1}
+        several = {"versions": "version", "hosts": "hosts", "messages": "messages"}
+        for option, name in several.items():
+            for value in getattr(self, option):
+                try:
+                    RunOptions(**one | {name: value})
+                except OptionError as error:
+                    own = option if error.option == name else error.option
+                    raise OptionError(own, error.value, error.expected) from None
+        for value in self.hosts:
+            check_whole("hosts", value, at_least=2, at_most=_INT16_MAX)
+        for value in self.messages:
+            check_whole("messages", value, at_least=1, at_most=_INT32_MAX)
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Any]) -> SweepOptions:
+        """Make options of names and values that came from outside.
+
+        Args:
+            parameters: name to value; what is left out has its default.
+
+        Raises:
+            OptionError: a name is unknown (the sentence tells the nearest known one) or a value cannot be used.
+        """
+        reject_unknown(parameters, (entry.name for entry in fields(cls)), dict(parameters))
+        return cls(**parameters)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the sweep, found from where this package lies and not from where Python was started.
+
+        Raises:
+            OptionError: the folder is relative and there is no data/raw beside this package.
+        """
+        return sweep_folder("out", self.out)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackOptions:
+    """Which sweep to pack, and where to.
+
+    Attributes:
+        out: folder of the sweep; a relative one starts at the repository's data/raw.
+        target: folder for one packed file per version, found in the same way.
+
+    Raises:
+        OptionError: a value that is no name of a folder.
+    """
+
+    out: str = "local"
+    target: str
+
+    def __post_init__(self) -> None:
+        sweep_folder("out", self.out)
+        sweep_folder("target", self.target)
+
+
+def sweep_folder(option: str, value: object) -> Path:
+    """Find the folder of a sweep.
+
+    Args:
+        option: the parameter that names it.
+        value: an absolute folder, or one below the repository's data/raw.
+
+    Raises:
+        OptionError: it is no name of a folder, or relative with no data/raw beside this package.
+    """
+    if not isinstance(value, (str, Path)) or not str(value).strip():
+        raise OptionError(option, value, "the name of a folder")
+    folder = Path(value).expanduser()
+    if folder.is_absolute():
+        return folder
+    raw = Path(pubsub_sim.__file__).resolve().parents[1] / "data" / "raw"
+    if not raw.is_dir():
+        raise OptionError(option, str(value), "an absolute folder, as no data/raw lies beside the package")
+    return raw / folder
+
+
+def _several(option: str, value: object) -> tuple[Any, ...]:
+    """Take one value, several, or a text with commas; whole numbers in such a text become numbers."""
+    if isinstance(value, str):
+        parts = [part.strip() for part in value.split(",")]
+        values: tuple[Any, ...] = tuple(int(part) if part.isascii() and part.isdigit() else part for part in parts)
+    else:
+        values = tuple(value) if isinstance(value, (list, tuple)) else (value,)
+    if not values:
+        raise OptionError(option, value, "at least one value")
+    for number, one in enumerate(values):
+        if one in values[:number]:
+            raise OptionError(option, value, f"each value once ({one!r} is there twice)")
+    return values

@@ -1,0 +1,105 @@
+"""Where and with what is measured? Facts of code, interpreter and machine; nothing that names a person or a host."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pubsub_sim
+
+_ROOT = Path(pubsub_sim.__file__).resolve().parents[1]
+_MEASURED = (
+    "asyncmachine",
+    "pubsub_sim/ids.py",
+    "pubsub_sim/ports.py",
+    "pubsub_sim/wire",
+    "pubsub_sim/protocol",
+    "pubsub_sim/net",
+    "pubsub_sim/node",
+    "pubsub_sim/drivers",
+    "pubsub_sim/scenarios",
+    "pubsub_sim/bench/worker.py",
+    "pubsub_sim/bench/probes.py",
+)
+
+
+def of_the_sweep() -> dict[str, Any]:
+    """Collect the facts that stay the same during a sweep.
+
+    Returns:
+        commit and dirty (None outside a checkout), sources (hash of the measured files), python, implementation,
+        uvloop, protobuf, pynacl, cpu (model), cpus (usable), machine, kernel and libc.
+    """
+    status = _git("status", "--porcelain")
+    return {
+        "commit": _git("rev-parse", "HEAD"),
+        "dirty": None if status is None else bool(status),
+        "sources": measured_sources(_ROOT),
+        "python": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "uvloop": _installed("uvloop"),
+        "protobuf": _installed("protobuf"),
+        "pynacl": _installed("pynacl"),
+        "cpu": _cpu_model(),
+        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "machine": platform.machine(),
+        "kernel": platform.release(),
+        "libc": " ".join(platform.libc_ver()),
+    }
+
+
+def of_the_moment() -> dict[str, Any]:
+    """Collect the facts that differ in every run: utc and load_average (runnable processes, last minute)."""
+    return {
+        "utc": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "load_average": round(os.getloadavg()[0], 2),
+    }
+
+
+def measured_sources(root: Path) -> str:
+    """Hash everything whose change could change a measurement.
+
+    Args:
+        root: folder that holds both packages.
+
+    Returns:
+        Hexadecimal SHA-256 over the names and contents of the measured Python files.
+    """
+    digest = hashlib.sha256()
+    for name in _MEASURED:
+        start = root / name
+        for path in sorted(start.rglob("*.py")) if start.is_dir() else [start]:
+            if path.exists():
+                content = path.read_bytes()
+                digest.update(f"{path.relative_to(root).as_posix()} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        answer = subprocess.run(["git", *arguments], cwd=_ROOT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return answer.stdout.strip()
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _cpu_model() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,162 @@
+"""What does one run cost? One JSON specification on stdin, one JSON record of raw integers on stdout, then the end.
+
+Imports the standard library, the event loop and what is measured, nothing else. On stderr a line ``phase: <name>``
+tells the parent how far the measured run is; the first of them starts the run's time limit. The exit status is 0 for
+an ok run, 1 for a failed one and 2 for a specification that cannot be used; each leaves a record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import gc
+import json
+import os
+import signal
+import sys
+import time
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pubsub_sim.bench.probes import GcProbe, KernelProbe, PhaseProbe, TaskProbe
+from pubsub_sim.bench.spec import RunSpec
+from pubsub_sim.errors import OptionError, PubsubSimError
+from pubsub_sim.scenarios.running import loop_factory
+from pubsub_sim.scenarios.simple_discovery import simple_discovery
+from pubsub_sim.scenarios.versions import describe_version
+
+if TYPE_CHECKING:
+    from pubsub_sim.scenarios.simple_discovery import Outcome
+
+_PR_SET_PDEATHSIG = 1
+_WARMUP_HOSTS = 3
+_WARMUP_MESSAGES = 5
+_RUN = "run"
+
+
+def die_with_parent(parent: str) -> None:
+    """Ask the kernel to kill this process when its parent ends, however that happens (Linux only).
+
+    Args:
+        parent: process id of the parent, as a word of the command line; if it is gone already, or is no parent,
+            this process ends at once.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if str(os.getppid()) != parent:
+        os._exit(1)
+
+
+def measure(spec: RunSpec) -> dict[str, Any]:
+    """Run the scenario once and say what it cost.
+
+    Returns:
+        The record: outcome "ok" or "failed", error (one sentence), rows of [phase, metric, value], and version, the
+        version's own description.
+    """
+    try:
+        warmup_wall_ns = _warm_up(spec) if spec.warmup else 0
+    except Exception as error:
+        return _failure(f"the warm-up failed: {_sentence(error)}")
+    gc.collect()
+    gc.freeze()
+    faults: list[str] = []
+    tasks, collector = TaskProbe(), GcProbe()
+    phases = PhaseProbe(tasks, lambda name: print_line(f"phase: {name}"))
+    try:
+        with asyncio.Runner(loop_factory=loop_factory(spec.loop)) as runner:
+            runner.get_loop().set_exception_handler(lambda _, context: faults.append(_fault(context)))
+            tasks.attach(runner.get_loop())
+            kernel = KernelProbe()
+            collector.attach()
+            outcome = runner.run(simple_discovery(spec, phases))
+            collector.detach()
+            costs = kernel.read()
+        gc.collect()  # a task whose exception nobody fetched tells of it only now
+        version = describe_version(spec.version)
+    except Exception as error:
+        return _failure(_sentence(error))
+    if faults:
+        return _failure(faults[0])
+    costs |= {
+        "failures": 0,
+        "connections": outcome.connections,
+        "deliveries": outcome.deliveries,
+        "tasks_final": phases.tasks_alive,
+        "warmup_wall_ns": warmup_wall_ns,
+        "gc_collections": collector.collections,
+        "gc_wall_ns": collector.wall_ns,
+        "gc_collected_objects": collector.collected,
+    }
+    return {"outcome": "ok", "error": "", "rows": _rows(phases, outcome, costs), "version": version}
+
+
+def _warm_up(spec: RunSpec) -> int:
+    small = replace(spec, hosts=_WARMUP_HOSTS, messages=_WARMUP_MESSAGES)
+    start_ns = time.perf_counter_ns()
+    with asyncio.Runner(loop_factory=loop_factory(spec.loop)) as runner:
+        runner.run(simple_discovery(small, lambda _: nullcontext()))
+    return time.perf_counter_ns() - start_ns
+
+
+def _rows(phases: PhaseProbe, outcome: Outcome, costs: dict[str, int]) -> list[tuple[str, str, int]]:
+    rows = []
+    sums: dict[str, int] = {}
+    for counts in outcome.phases:
+        work = {"rpcs": counts.rpcs, "fixed_waits": counts.fixed_waits, "fixed_wait_ns": counts.fixed_wait_ns}
+        for name, value in (phases.costs[counts.name] | work).items():
+            rows.append((counts.name, name, value))
+            sums[name] = sums.get(name, 0) + value
+    rows += [(_RUN, name, value) for name, value in (sums | costs).items()]
+    return rows
+
+
+def _failure(sentence: str) -> dict[str, Any]:
+    return {"outcome": "failed", "error": sentence, "rows": [(_RUN, "failures", 1)], "version": {}}
+
+
+def _sentence(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, PubsubSimError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _fault(context: dict[str, Any]) -> str:
+    error = context.get("exception")
+    return f"{context['message']}: {_sentence(error)}" if error else str(context["message"])
+
+
+def print_line(text: str) -> None:
+    """Write one line to stderr at once."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def main(arguments: list[str]) -> int:
+    """Read a specification, measure, write the record.
+
+    Args:
+        arguments: nothing, or the parent's process id.
+
+    Returns:
+        The exit status.
+    """
+    if arguments:
+        die_with_parent(arguments[0])
+    with os.fdopen(os.dup(1), "w") as answer:
+        os.dup2(2, 1)  # whatever the measured code prints must not mix with the record
+        try:
+            record = measure(RunSpec.from_json(sys.stdin.buffer.read()))
+            status = 0 if record["outcome"] == "ok" else 1
+        except OptionError as error:
+            record = _failure(str(error))
+            status = 2
+            print_line(str(error))
+        json.dump(record, answer)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

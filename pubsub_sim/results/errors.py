@@ -1,0 +1,95 @@
+"""What can be wrong with stored results? One class per case, each with what to do about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pubsub_sim.errors import PubsubSimError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class ResultsError(PubsubSimError):
+    """Base of the errors of the results room."""
+
+
+class UnwritableFolderError(ResultsError):
+    """A folder for results cannot be made or written.
+
+    Attributes:
+        folder: the folder as it was given.
+        reason: the operating system's reason, in words.
+    """
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        super().__init__(folder, reason)
+        self.folder = folder
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"cannot write results to {self.folder}: {self.reason}; choose another folder or change its permissions"
+
+
+class BusyFolderError(ResultsError):
+    """Another sweep is writing to a folder.
+
+    Attributes:
+        folder: the folder as it was given.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.folder = folder
+
+    def __str__(self) -> str:
+        return f"another sweep is writing to {self.folder}; wait for it or choose another folder"
+
+
+class TruncatedFileError(ResultsError):
+    """A Parquet file is not whole.
+
+    Attributes:
+        path: the file as it was found.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} is not a whole Parquet file; delete it and run the sweep again, which measures that run again"
+        )
+
+
+class WrongSchemaError(ResultsError):
+    """A Parquet file is whole but was not written by this store, or by another version of it.
+
+    Attributes:
+        path: the file as it was found.
+        difference: what differs, in words.
+    """
+
+    def __init__(self, path: Path, difference: str) -> None:
+        super().__init__(path, difference)
+        self.path = path
+        self.difference = difference
+
+    def __str__(self) -> str:
+        return f"{self.path} does not hold runs in the expected form ({self.difference}); move it out of the folder"
+
+
+class NoRunsError(ResultsError):
+    """There is nothing to read in a folder.
+
+    Attributes:
+        folder: the folder as it was given.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.folder = folder
+
+    def __str__(self) -> str:
+        return f"{self.folder} holds no stored runs; run a sweep first, or name another folder"

@@ -1,0 +1,48 @@
+"""What do the footers of many files say together? Distinct values, and the span of those that differ in every run."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+SPANS = ("load_average", "utc")
+"""Facts that differ in every run: of these only the least and the greatest are kept."""
+
+RESUME = ("schema", "sources", "python", "uvloop", "cpu")
+"""Facts that must be unchanged for a stored run to stand for a new one."""
+
+PACKED = "packed"
+"""Marks provenance that is already merged: each value is a list."""
+
+
+def merge(provenances: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Reduce the provenance of many files to the distinct values.
+
+    Args:
+        provenances: of single runs (plain values) or of packed files (lists, marked by PACKED).
+
+    Returns:
+        Fact to its distinct values in a fixed order; for the facts in SPANS the least and the greatest.
+    """
+    values: dict[str, dict[str, Any]] = {}
+    for provenance in provenances:
+        merged = bool(provenance.get(PACKED))
+        for name, value in provenance.items():
+            if name != PACKED:
+                for one in value if merged else [value]:
+                    values.setdefault(name, {})[json.dumps(one, sort_keys=True)] = one
+    result = {}
+    for name, distinct in sorted(values.items()):
+        if name in SPANS:
+            result[name] = [min(distinct.values()), max(distinct.values())]
+        else:
+            result[name] = [distinct[text] for text in sorted(distinct)]
+    return result
+
+
+def same_ground(stored: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Say whether a stored run was measured with the same code, interpreter, loop and processor as now."""
+    return not stored.get(PACKED) and all(stored.get(name) == now.get(name) for name in RESUME)

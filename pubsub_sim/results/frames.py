@@ -1,0 +1,67 @@
+"""How does one look at many runs at once? The long frame turned into one row per run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from pubsub_sim.results.metrics import METRICS, RUN
+from pubsub_sim.results.record import PARAMETERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_RUN_COLUMNS = (*PARAMETERS, "order", "outcome", "error", "limit_s")
+
+
+def wide(frame: pd.DataFrame) -> pd.DataFrame:
+    """Give one row per run.
+
+    Args:
+        frame: the long frame of Store.load, or a part of it.
+
+    Returns:
+        Columns: the parameters, order, outcome, error and limit_s; then every metric of a run by its name; then
+        each metric of a phase that is there as "<phase>/<metric>". Numbers are float64, exact for whole numbers below
+        2**53, because a failed run lacks some of them (NaN); units are those of the metrics table.
+    """
+    run = frame.groupby(list(PARAMETERS), sort=False).ngroup().rename("run")
+    facts = frame.loc[~run.duplicated(), list(_RUN_COLUMNS)].reset_index(drop=True)
+    name = frame["metric"].where(frame["phase"] == RUN, frame["phase"] + "/" + frame["metric"])
+    long = pd.DataFrame({"run": run, "name": name, "value": frame["value"].astype("float64")})
+    values = long.pivot(index="run", columns="name", values="value")
+    values = values.reindex(columns=_columns(values.columns, frame.loc[frame["phase"] != RUN, "phase"].unique()))
+    values.columns.name = None
+    return pd.concat([facts, values.reset_index(drop=True)], axis="columns")
+
+
+def overview(runs: pd.DataFrame) -> pd.DataFrame:
+    """Give one row per cell, version and kind of run.
+
+    Args:
+        runs: the frame of ``wide``.
+
+    Returns:
+        Index hosts, messages, version, kind; columns runs, failures, and medians over the ok runs in milliseconds:
+        wall_ms, and wall_without_waits_ms, which leaves out the fixed waits of the procedure.
+    """
+    ok = runs["outcome"] == "ok"
+    shown = runs[["hosts", "messages", "version", "kind", "failures"]].assign(
+        wall_ms=runs["wall_ns"].where(ok) / 1e6,
+        wall_without_waits_ms=(runs["wall_ns"] - runs["fixed_wait_ns"]).where(ok) / 1e6,
+    )
+    table = shown.groupby(["hosts", "messages", "version", "kind"]).agg(
+        runs=("failures", "size"),
+        failures=("failures", "sum"),
+        wall_ms=("wall_ms", "median"),
+        wall_without_waits_ms=("wall_without_waits_ms", "median"),
+    )
+    return table.astype({"failures": "int64"})
+
+
+def _columns(present: Iterable[str], phases: Iterable[str]) -> list[str]:
+    found = set(present)
+    of_run = [name for name, metric in METRICS.items() if metric.fits(RUN)]
+    of_phases = [f"{phase}/{name}" for phase in phases for name in METRICS]
+    return of_run + [name for name in of_phases if name in found]

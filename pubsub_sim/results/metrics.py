@@ -1,0 +1,95 @@
+"""Which numbers does a run leave behind, in which unit, and what do they mean?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RUN = "run"
+"""Name in the phase column of values that belong to a run as a whole."""
+
+Scope = Literal["phase", "run", "both"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One kind of number.
+
+    Attributes:
+        name: column value in the store; a unit ends the name where there is one.
+        unit: unit of the stored integer; "1" for a plain count.
+        scope: "phase" if it is taken per phase, "run" if once per run, "both" if a run also has the sum.
+        meaning: one sentence for readers of a table.
+        better: "lower" if less is better, "none" if it only describes the work done.
+    """
+
+    name: str
+    unit: str
+    scope: Scope
+    meaning: str
+    better: Literal["lower", "none"]
+
+    def fits(self, phase: str) -> bool:
+        """Say whether a row of that phase may hold this metric."""
+        return self.scope == "both" or (self.scope == "run") == (phase == RUN)
+
+
+def _metric(name: str, unit: str, scope: Scope, better: Literal["lower", "none"], meaning: str) -> Metric:
+    return Metric(name=name, unit=unit, scope=scope, meaning=meaning, better=better)
+
+
+_TABLE = (
+    _metric("failures", "1", "run", "lower", "1 if the run failed in any way, else 0."),
+    _metric("wall_ns", "ns", "both", "lower", "Time on the clock; of a run, the sum over its phases."),
+    _metric("cpu_ns", "ns", "both", "lower", "Processor time of the process; of a run, the sum over its phases."),
+    _metric("fixed_waits", "1", "both", "none", "How often the procedure slept for a fixed time."),
+    _metric("fixed_wait_ns", "ns", "both", "none", "Time asked for by those sleeps, contained in wall_ns."),
+    _metric(
+        "rpcs", "1", "both", "none", "Pubsub RPCs sent between hosts: the work that must be equal in both versions."
+    ),
+    _metric("connections", "1", "run", "none", "Connected pairs of hosts at the end of the run."),
+    _metric("deliveries", "1", "run", "none", "Messages handed to subscriptions."),
+    _metric("tasks_created", "1", "both", "lower", "Tasks created on the event loop."),
+    _metric(
+        "tasks_final", "1", "run", "lower", "Tasks alive at the end of the last phase, before the hosts are closed."
+    ),
+    _metric("peak_rss_bytes", "bytes", "run", "lower", "Largest resident memory of the process during the run."),
+    _metric("start_rss_bytes", "bytes", "run", "none", "Resident memory after imports and warm-up, before the run."),
+    _metric(
+        "warmup_wall_ns", "ns", "run", "none", "Time of the small warm-up run, kept apart from the run; 0 without one."
+    ),
+    _metric("gc_collections", "1", "run", "lower", "Collections by the cyclic garbage collector during the run."),
+    _metric("gc_wall_ns", "ns", "run", "lower", "Time spent in those collections, contained in wall_ns."),
+    _metric("gc_collected_objects", "1", "run", "lower", "Objects in reference cycles freed by those collections."),
+    _metric(
+        "page_faults", "1", "run", "none", "Minor page faults during the run: a witness of the allocator's regime."
+    ),
+    _metric(
+        "involuntary_switches", "1", "run", "none", "Times the kernel took the processor away: a witness of noise."
+    ),
+)
+
+METRICS: Mapping[str, Metric] = MappingProxyType({entry.name: entry for entry in _TABLE})
+"""Every metric by name, in the order in which tables show them."""
+
+
+def metric(name: str) -> Metric:
+    """Look a metric up.
+
+    Args:
+        name: the name as stored.
+
+    Returns:
+        Its entry in the table.
+
+    Raises:
+        KeyError: there is no such metric; the message lists those that exist.
+    """
+    try:
+        return METRICS[name]
+    except KeyError:
+        raise KeyError(f"no metric {name!r}; there are {', '.join(METRICS)}") from None

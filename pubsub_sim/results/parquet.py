@@ -1,0 +1,172 @@
+"""How does a run look as a Parquet file? One explicit schema, whole files only, facts of the run in the footer."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pubsub_sim.results.errors import TruncatedFileError, UnwritableFolderError, WrongSchemaError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pubsub_sim.results.record import RunRecord
+
+_COLUMNS: list[pa.Field[Any]] = [
+    pa.field("version", pa.string()),
+    pa.field("hosts", pa.int16()),
+    pa.field("messages", pa.int32()),
+    pa.field("repeat", pa.int16()),
+    pa.field("router", pa.string()),
+    pa.field("transport", pa.string()),
+    pa.field("loop", pa.string()),
+    pa.field("sign", pa.string()),
+    pa.field("seed", pa.int64()),
+    pa.field("barrier", pa.bool_()),
+    pa.field("warmup", pa.bool_()),
+    pa.field("allocator", pa.string()),
+    pa.field("kind", pa.string()),
+    pa.field("order", pa.int32()),
+    pa.field("outcome", pa.string()),
+    pa.field("error", pa.string()),
+    pa.field("limit_s", pa.float64()),
+    pa.field("phase", pa.string()),
+    pa.field("metric", pa.string()),
+    pa.field("value", pa.int64()),
+]
+
+SCHEMA = pa.schema(_COLUMNS)
+"""Columns of every file: parameters and outcome of the run in each row, then phase, metric and value."""
+
+SCHEMA_VERSION = 1
+"""Raised whenever SCHEMA or the meaning of a stored number changes."""
+
+_DICTIONARY = [name for name in SCHEMA.names if name != "value"]
+
+
+def table_of(record: RunRecord) -> pa.Table:
+    """Lay a record out as a table with the store's schema; the footer's facts are its metadata."""
+    run = asdict(record.parameters) | {
+        "order": record.order,
+        "outcome": record.outcome,
+        "error": record.error,
+        "limit_s": record.limit_s,
+    }
+    columns: dict[str, list[Any]] = {name: [value] * len(record.rows) for name, value in run.items()}
+    columns |= {"phase": [row.phase for row in record.rows], "metric": [row.metric for row in record.rows]}
+    columns["value"] = [row.value for row in record.rows]
+    footer = {
+        "provenance": {"schema": SCHEMA_VERSION, **record.provenance},
+        "version": dict(record.version),
+        "parameters": asdict(record.parameters),
+    }
+    return with_footer(pa.table(columns, schema=SCHEMA), footer)
+
+
+def with_footer(table: pa.Table, footer: Mapping[str, Any]) -> pa.Table:
+    """Put facts into a table's metadata, one JSON text per name."""
+    return table.replace_schema_metadata({name: json.dumps(value, sort_keys=True) for name, value in footer.items()})
+
+
+def write_whole(table: pa.Table, path: Path) -> None:
+    """Write a file so that no reader ever sees a part of it: hidden name, fsync, rename.
+
+    Args:
+        table: what to write.
+        path: the final name; a file of that name is replaced.
+
+    Raises:
+        UnwritableFolderError: the folder cannot be made or written, or the disk is full.
+    """
+    hidden = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with hidden.open("wb") as file:
+            file.write(_encoded(table))
+            file.flush()
+            os.fsync(file.fileno())
+        hidden.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            hidden.unlink(missing_ok=True)
+        raise UnwritableFolderError(path.parent, error.strerror or str(error)) from error
+
+
+def read_whole(path: Path) -> pa.Table:
+    """Read a file back, footer included.
+
+    Raises:
+        TruncatedFileError: the file is not whole.
+        WrongSchemaError: the file is whole but has other columns.
+    """
+    try:
+        table = _opened(path).read(use_threads=False)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise TruncatedFileError(path) from error
+    if not table.schema.equals(SCHEMA):
+        raise WrongSchemaError(path, _difference(table.schema))
+    return table
+
+
+def read_footer(path: Path) -> dict[str, Any]:
+    """Read only the facts in a file's footer.
+
+    Returns:
+        Name to decoded JSON: "provenance", "version", "parameters".
+
+    Raises:
+        TruncatedFileError: the file is not whole.
+        WrongSchemaError: the file is whole but has other columns or no such facts.
+    """
+    try:
+        schema = _opened(path).schema_arrow
+    except (pa.ArrowInvalid, OSError) as error:
+        raise TruncatedFileError(path) from error
+    if not schema.equals(SCHEMA):
+        raise WrongSchemaError(path, _difference(schema))
+    metadata = schema.metadata or {}
+    try:
+        return {name: json.loads(metadata[name.encode()]) for name in ("provenance", "version", "parameters")}
+    except (KeyError, ValueError) as error:
+        raise WrongSchemaError(path, f"its footer lacks {error}") from error
+
+
+def _encoded(table: pa.Table) -> pa.Buffer:
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        sink,
+        compression="zstd",
+        use_dictionary=_DICTIONARY,  # type: ignore[arg-type]  # the stubs know only bool
+        column_encoding={"value": "DELTA_BINARY_PACKED"},
+    )
+    return sink.getvalue()
+
+
+def _opened(path: Path) -> pq.ParquetFile:
+    """Open a file from memory: Arrow's threads on a Python file object can abort or hang the interpreter at its exit.
+
+    That is apache/arrow issue 50482; the files are a few kilobytes.
+    """
+    return pq.ParquetFile(pa.BufferReader(path.read_bytes()), pre_buffer=False)
+
+
+def _difference(found: pa.Schema) -> str:
+    missing = [name for name in SCHEMA.names if name not in found.names]
+    extra = [name for name in found.names if name not in SCHEMA.names]
+    if missing or extra:
+        parts = [f"missing {', '.join(missing)}"] * bool(missing) + [f"unknown {', '.join(extra)}"] * bool(extra)
+        return "; ".join(parts)
+    wrong = [
+        f"{field.name} is {found.field(field.name).type}"
+        for field in SCHEMA
+        if found.field(field.name).type != field.type
+    ]
+    return ", ".join(wrong) or "columns in another order"

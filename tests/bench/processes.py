@@ -1,0 +1,43 @@
+"""Which worker processes are alive? Read from the process table; and waiting until something is so."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+
+def children(parent: int) -> list[int]:
+    """Give the living children of a process."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                state, ppid = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
+            except OSError:
+                continue
+            if int(ppid) == parent and state != "Z":
+                found.append(int(entry.name))
+    return found
+
+
+def is_worker(pid: int) -> bool:
+    """Say whether a process is a living worker."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state != "Z" and b"pubsub_sim.bench.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def workers_of(parent: int) -> list[int]:
+    """Give the living workers that a process started."""
+    return [pid for pid in children(parent) if is_worker(pid)]
+
+
+def wait_until(condition: Callable[[], object], within_s: float = 30.0) -> bool:
+    """Say whether something became true in time."""
+    end_s = time.monotonic() + within_s
+    while not condition():
+        if time.monotonic() > end_s:
+            return False
+        time.sleep(0.01)
+    return True

@@ -1,0 +1,83 @@
+"""The commands `run`, `sweep` and `pack`."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def command(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pubsub_sim", *words], capture_output=True, text=True, check=False, cwd=cwd
+    )
+
+
+def test_run_prints_what_one_run_took(tmp_path: Path) -> None:
+    """`run` shows each phase and the metrics of the run, from any folder."""
+    done = command("run", "--version", "baseline", "--hosts", "3", "--messages", "2", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("baseline, 3 hosts, 2 messages: ok")
+    assert "rand msgs" in done.stdout
+    assert "peak_rss_bytes" in done.stdout
+
+
+def test_run_over_its_limit_is_status_1() -> None:
+    """`run` that fails says so in one sentence on stderr, with exit status 1."""
+    done = command("run", "--version=baseline", "--hosts=5", "--messages=1000000", "--limit-s=0.3")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("the run is timeout: the run was stopped at its limit of 0.3 s in phase ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_sweep_measures_and_counts(tmp_path: Path) -> None:
+    """`sweep` stores the runs and ends with the counts."""
+    done = command("sweep", "--versions=baseline", "--hosts=2", "--messages=1", "--repeats=1", f"--out={tmp_path}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == "2 runs (2 ok): 2 measured now, 0 kept"
+
+
+def test_pack_writes_one_file_per_version(tmp_path: Path) -> None:
+    """`pack` writes the stored runs of each version into one file and names it."""
+    raw, packed = tmp_path / "raw", tmp_path / "packed"
+    command("sweep", "--versions=baseline", "--hosts=2", "--messages=1", "--repeats=1", f"--out={raw}")
+    done = command("pack", f"--out={raw}", f"--target={packed}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("packed-baseline.parquet: ")
+    assert [path.name for path in packed.iterdir()] == ["packed-baseline.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("sweep", "--hosts", "0"), "hosts: expected a whole number of at least 2, got 0"),
+        (("sweep", "--hosts", "many"), "hosts: expected a whole number of at least 2, got 'many'"),
+        (("sweep", "--hosts", "5,x"), "hosts: expected a whole number of at least 2, got 'x'"),
+        (("sweep", "--versions", "original"), "versions: expected one of baseline, states, got 'original'"),
+        (("sweep", "--host", "5"), "host: there is no such parameter, did you mean 'hosts'?"),
+        (("sweep", "--repeats"), "argument --repeats: expected one argument; --help lists the flags"),
+        (("sweep", "--out", "/proc/nowhere"), "cannot write results to /proc/nowhere: No such file or directory; "),
+        (("run", "--hosts", "5", "--messages", "1"), "--version is needed; --help lists the flags"),
+        (("pack", "--target", ""), "target: expected the name of a folder, got ''"),
+        (("pack",), "--target is needed; --help lists the flags"),
+        (("swep",), "there is no command 'swep': choose one of run, sweep, pack"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_status_2(words: tuple[str, ...], sentence: str) -> None:
+    """Whatever is wrong with the input is told in one sentence on stderr, with exit status 2."""
+    done = command(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(sentence)
+    assert done.stderr.count("\n") == 1
+
+
+def test_help_explains_every_flag() -> None:
+    """The help of a command lists each option with its meaning and default."""
+    text = " ".join(command("sweep", "--help").stdout.split())
+    assert "--hosts VALUE numbers of hosts, each at least 2 (default: 5,10,15,20)" in text
+    assert "--measure, --no-measure whether to measure" in text
+
+
+def test_commands_are_listed() -> None:
+    """Without a command the commands are listed with what they do."""
+    assert "sweep" in command("--help").stdout

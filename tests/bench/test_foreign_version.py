@@ -1,0 +1,106 @@
+"""Versions that others add by an entry point: measured like our own, and their mistakes are failed runs."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pubsub_sim.results import Store, wide
+
+PLAIN = "from pubsub_sim.drivers.baseline import describe, make_driver\n"
+PRINTS = "print('a line on stdout')\n" + PLAIN
+FAILS = """
+from pubsub_sim.drivers.baseline import describe
+
+def make_driver(seat):
+    raise RuntimeError("no driver\\n  today")
+"""
+LOSES_A_TASK = """
+import asyncio
+from pubsub_sim.drivers.baseline import describe, make_driver as make
+
+async def break_down():
+    raise RuntimeError("nobody awaits this")
+
+def make_driver(seat):
+    asyncio.get_running_loop().create_task(break_down())
+    return make(seat)
+"""
+
+
+def environment(folder: Path, source: str) -> dict[str, str]:
+    """Install a version called "mine" into a folder and give the environment in which it is found."""
+    (folder / "mine.py").write_text(source)
+    facts = folder / "mine-1.0.dist-info"
+    facts.mkdir()
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
+    (facts / "entry_points.txt").write_text("[pubsub_sim.versions]\nmine = mine\n")
+    return {**os.environ, "PYTHONPATH": str(folder)}
+
+
+def sweep(folder: Path, source: str, *more: str) -> subprocess.CompletedProcess[str]:
+    flags = ["--versions=baseline,mine", "--hosts=3", "--messages=2", "--repeats=1", f"--out={folder / 'runs'}"]
+    return subprocess.run(
+        [sys.executable, "-m", "pubsub_sim", "sweep", *flags, *more],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(folder, source),
+    )
+
+
+def test_foreign_version_is_compared_by_its_name(tmp_path: Path) -> None:
+    """A version of another package is measured in pairs with ours and does equal work."""
+    done = sweep(tmp_path, PLAIN)
+    assert (done.returncode, done.stderr) == (0, "")
+    runs = wide(Store(tmp_path / "runs").load())
+    assert sorted(runs["version"]) == ["baseline", "baseline", "mine"]
+    assert set(runs["outcome"]) == {"ok"}
+    assert runs["rpcs"].nunique() == 1
+    assert runs["seed"].nunique() == 1
+    assert set(Store(tmp_path / "runs").provenance()["versions"]) == {"baseline", "mine"}
+
+
+def test_limit_does_not_count_start_up_and_warm_up(tmp_path: Path) -> None:
+    """A version that takes longer than the limit to be imported is ok if its run does not."""
+    done = sweep(tmp_path, "import time\ntime.sleep(3)\n" + PLAIN, "--limit-s=2.5")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_a_version_prints_does_not_mix_with_the_record(tmp_path: Path) -> None:
+    """Text on stdout from the measured code is no part of the record."""
+    spec = json.dumps({"version": "mine", "hosts": 2, "messages": 1})
+    done = subprocess.run(
+        [sys.executable, "-m", "pubsub_sim.bench.worker"],
+        input=spec,
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment(tmp_path, PRINTS),
+    )
+    assert json.loads(done.stdout)["outcome"] == "ok"
+    assert "a line on stdout" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        (FAILS, "the warm-up failed: RuntimeError: no driver today"),
+        (LOSES_A_TASK, "Task exception was never retrieved: RuntimeError: nobody awaits this"),
+        ("import nothing_there\n", "the warm-up failed: ModuleNotFoundError: No module named 'nothing_there'"),
+        ("raise OSError('/somewhere/else/mine.txt is not 1/2')", "the warm-up failed: OSError: mine.txt is not 1/2"),
+        ("import os\nos._exit(3)\n", "the worker ended with status 3 and no record"),
+    ],
+)
+def test_mistake_of_a_version_is_a_failed_run_of_one_sentence(tmp_path: Path, source: str, sentence: str) -> None:
+    """An exception, a lost background task or a sudden end is a failed run; the other version's runs are ok."""
+    done = sweep(tmp_path, source)
+    assert done.returncode == 1
+    runs = wide(Store(tmp_path / "runs").load()).set_index("version")
+    assert (runs.loc[["baseline"], "outcome"] == "ok").all()
+    assert (runs.loc["mine", "outcome"], runs.loc["mine", "error"]) == ("failed", sentence)
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.endswith(f": {sentence}\n")

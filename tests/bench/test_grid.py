@@ -1,0 +1,111 @@
+"""The options of a sweep."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pubsub_sim
+from pubsub_sim.bench.grid import RunOptions, SweepOptions
+from pubsub_sim.bench.parameters import UnknownParameterError
+from pubsub_sim.errors import OptionError
+
+
+def test_defaults_are_the_grid_of_the_notebook() -> None:
+    """Without parameters both versions are compared on the whole grid."""
+    options = SweepOptions()
+    assert options.versions == ("baseline", "states")
+    assert options.hosts == (5, 10, 15, 20)
+    assert options.messages == (20, 60, 100)
+
+
+@pytest.mark.parametrize("hosts", [5, [5], (5,), "5"])
+def test_single_value_is_a_grid_of_one(hosts: object) -> None:
+    """One value, a list of one and a text of one mean the same."""
+    assert SweepOptions.from_parameters({"hosts": hosts}).hosts == (5,)
+
+
+def test_text_with_commas_is_several_values() -> None:
+    """A command line can give several values in one word."""
+    options = SweepOptions.from_parameters({"hosts": "5, 10", "versions": "states,baseline"})
+    assert options.hosts == (5, 10)
+    assert options.versions == ("states", "baseline")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("hosts", 0, "hosts: expected a whole number of at least 2, got 0"),
+        ("hosts", "many", "hosts: expected a whole number of at least 2, got 'many'"),
+        ("hosts", [5, 2.5], "hosts: expected a whole number of at least 2, got 2.5"),
+        ("hosts", [5, True], "hosts: expected a whole number of at least 2, got True"),
+        ("hosts", 40_000, "hosts: expected a whole number of at most 32767, got 40000"),
+        ("hosts", [], "hosts: expected at least one value, got []"),
+        ("hosts", [5, 5], "hosts: expected each value once (5 is there twice), got [5, 5]"),
+        ("messages", -1, "messages: expected a whole number of at least 1, got -1"),
+        ("messages", None, "messages: expected a whole number of at least 1, got None"),
+        ("versions", "original", "versions: expected one of baseline, states, got 'original'"),
+        ("versions", 3, "versions: expected one of baseline, states, got 3"),
+        ("repeats", 0, "repeats: expected a whole number of at least 1, got 0"),
+        ("repeats", "3x", "repeats: expected a whole number of at least 1, got '3x'"),
+        ("seed", "x", "seed: expected a whole number of at least 0, got 'x'"),
+        ("barrier", "yes", "barrier: expected true or false, got 'yes'"),
+        ("measure", 1, "measure: expected true or false, got 1"),
+        ("control", None, "control: expected true or false, got None"),
+        ("warmup", "no", "warmup: expected true or false, got 'no'"),
+        ("allocator", "jemalloc", "allocator: expected one of pinned, default, got 'jemalloc'"),
+        ("progress", "loud", "progress: expected one of auto, lines, none, got 'loud'"),
+        ("limit_s", 0, "limit_s: expected a number of seconds above 0, got 0"),
+        ("limit_s", float("nan"), "limit_s: expected a number of seconds above 0, got nan"),
+        ("limit_s", "3 s", "limit_s: expected a number of seconds above 0, got '3 s'"),
+        ("out", "", "out: expected the name of a folder, got ''"),
+        ("out", 5, "out: expected the name of a folder, got 5"),
+    ],
+)
+def test_bad_value_is_one_sentence(name: str, value: Any, sentence: str) -> None:
+    """A value that cannot be used is refused with the parameter, the value and what was expected."""
+    with pytest.raises(OptionError) as error:
+        SweepOptions.from_parameters({name: value})
+    assert str(error.value) == sentence
+    assert error.value.option == name
+
+
+@pytest.mark.parametrize("name", ["router", "transport", "loop", "sign"])
+def test_unknown_choice_is_refused_by_name(name: str) -> None:
+    """A router, transport, loop or way of signing that does not exist is refused by its name."""
+    with pytest.raises(OptionError, match=f"^{name}: expected .*, got 'nothing'$"):
+        SweepOptions.from_parameters({name: "nothing"})
+
+
+def test_unknown_parameter_is_refused_with_the_nearest_one() -> None:
+    """A parameter that does not exist is refused, and the nearest name is told."""
+    with pytest.raises(UnknownParameterError) as error:
+        SweepOptions.from_parameters({"host": 5})
+    assert str(error.value) == "host: there is no such parameter, did you mean 'hosts'?"
+    assert error.value.value == 5
+
+
+def test_parameter_like_no_other_is_refused_with_all_names() -> None:
+    """A parameter that is like no other is refused with the list of names."""
+    with pytest.raises(UnknownParameterError, match=r"zzz: there is no such parameter, there are versions, hosts"):
+        SweepOptions.from_parameters({"zzz": 5})
+
+
+def test_relative_folder_starts_at_the_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative folder lies in the repository's data/raw, wherever Python was started."""
+    monkeypatch.chdir(tmp_path)
+    root = Path(pubsub_sim.__file__).resolve().parents[1]
+    assert SweepOptions(out="mine").folder == root / "data" / "raw" / "mine"
+
+
+def test_absolute_folder_is_taken_as_it_is(tmp_path: Path) -> None:
+    """An absolute folder is where it says."""
+    assert SweepOptions.from_parameters({"out": tmp_path}).folder == tmp_path
+
+
+def test_every_option_is_explained() -> None:
+    """Each field has its line in the class's docstring, from which the help of the command is made."""
+    told = (SweepOptions.__doc__ or "") + "".join(base.__doc__ or "" for base in RunOptions.__mro__)
+    for cls in (SweepOptions, RunOptions):
+        assert all(f"    {entry.name}: " in told for entry in fields(cls))

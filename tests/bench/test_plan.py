@@ -1,0 +1,65 @@
+"""The order of the runs."""
+
+from dataclasses import replace
+
+from pubsub_sim.bench.grid import SweepOptions
+from pubsub_sim.bench.plan import plan, spec_of
+
+OPTIONS = SweepOptions(hosts=(3, 4), messages=(1, 2), repeats=8)
+
+
+def test_pair_holds_each_version_once_and_the_control() -> None:
+    """A pair is one run of each version and a second one of the first version."""
+    for pair in plan(OPTIONS):
+        assert sorted((run.version, run.kind) for run in pair.runs) == [
+            ("baseline", "control"),
+            ("baseline", "timing"),
+            ("states", "timing"),
+        ]
+
+
+def test_control_can_be_left_out() -> None:
+    """Without the control a pair is one run of each version."""
+    assert all(len(pair.runs) == 2 for pair in plan(replace(OPTIONS, control=False)))
+
+
+def test_runs_of_a_pair_have_the_same_seed_and_repeats_have_others() -> None:
+    """Both sides of a pair play the same scenario, and each repeat plays another one."""
+    for pair in plan(OPTIONS):
+        assert {run.seed for run in pair.runs} == {pair.runs[0].repeat}
+
+
+def test_order_inside_pairs_and_of_cells_is_mixed() -> None:
+    """Neither does a version always come first nor does the grid run in its own order."""
+    pairs = plan(replace(OPTIONS, control=False))
+    assert {pair.runs[0].version for pair in pairs} == {"baseline", "states"}
+    cells = [(pair.runs[0].hosts, pair.runs[0].messages, pair.runs[0].repeat) for pair in pairs]
+    assert cells != sorted(cells)
+
+
+def test_every_cell_is_run_as_often_as_asked() -> None:
+    """The plan is the whole grid, every run once."""
+    runs = [run for pair in plan(OPTIONS) for run in pair.runs]
+    assert len(runs) == len(set(runs)) == 2 * 2 * 8 * 3
+
+
+def test_same_options_give_the_same_plan_and_another_seed_another() -> None:
+    """The order is decided by the seed alone."""
+    assert plan(OPTIONS) == plan(OPTIONS)
+    cells = [
+        [(run.hosts, run.messages) for pair in plan(replace(OPTIONS, seed=seed)) for run in pair.runs]
+        for seed in (1, 2)
+    ]
+    assert cells[0] != cells[1]
+
+
+def test_positions_count_through_the_sweep() -> None:
+    """The first runs of the pairs have the positions that the pairs before them leave free."""
+    assert [pair.first for pair in plan(OPTIONS)] == list(range(0, 96, 3))
+
+
+def test_worker_is_asked_for_the_run_that_was_planned() -> None:
+    """The specification for a worker has the values of the planned run."""
+    run = plan(OPTIONS)[0].runs[0]
+    spec = spec_of(run)
+    assert (spec.version, spec.hosts, spec.messages, spec.seed) == (run.version, run.hosts, run.messages, run.seed)
