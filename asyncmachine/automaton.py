@@ -157,7 +157,7 @@ class Automaton:
         if found is None:
             found = Automaton(schema.states, schema.__name__)
             schema._automaton = found  # type: ignore[attr-defined] # a cache, private to this module
-        return found  # type: ignore[no-any-return] # see above
+        return found
 
     def program(self, classes: tuple[type, ...]) -> Program:
         """The configurations for machines that bind handlers of these classes, in this order."""

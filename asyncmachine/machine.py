@@ -8,58 +8,25 @@ while it is zero, a mutation without handlers is a dict look-up and a few additi
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any
 
-from asyncmachine import transition as tx_
-from asyncmachine.automaton import Automaton, Plan, Program, Step
+from asyncmachine.automaton import Automaton, Plan, Program
 from asyncmachine.errors import MachineDisposedError, NestedEvalError
+from asyncmachine.gate import BUSY, DISPOSED, LEFTOVERS, TRACED, WATCHED, WATCHED_ALL
+from asyncmachine.lifetime import Lifetime
 from asyncmachine.logs import LogLevel, LogTracer
-from asyncmachine.mutation import ADD, REMOVE, SET, Event, Mutation, Result, Source
+from asyncmachine.mutation import ADD, REMOVE, SET, Mutation, QueuedCall, Result, Source
 from asyncmachine.schema import EXCEPTION, Schema, schema_of
-from asyncmachine.subscriptions import ArgsWait, QueryWait, QueueWait, StatesWait, Subscriptions, TimeWait, Wait
 from asyncmachine.tracing import Tracer, Tracers
-from asyncmachine.waiting import (
-    StateContext,
-    Task,
-    WaitFuture,
-    done_future,
-    end_of,
-    error_of,
-    fail,
-    failed_future,
-    new_future,
-    resolve,
-    start_task,
-)
-
-if TYPE_CHECKING:
-    from asyncio import Future
-
-# What stands in the way of the short path. WATCHED is the lowest: it alone can still be passed.
-_WATCHED = 1  # somebody waits for states, or a state context is open
-_WATCHED_ALL = 2  # somebody waits for the queue or a query: every transition matters
-_BUSY = 4
-_TRACED = 8
-_LEFTOVERS = 16  # an interrupt left mutations on the queue
-_DISPOSED = 32
+from asyncmachine.transition import Transition, run, run_auto
+from asyncmachine.waiting import FutureOf, fail, failed_future, new_future, resolve
 
 EXECUTED = Result.EXECUTED
 CANCELED = Result.CANCELED
 
 
-class _Call:
-    """A function on the queue."""
-
-    __slots__ = ("args", "function", "future")
-
-    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], future: Any) -> None:
-        self.function = function
-        self.args = args
-        self.future = future
-
-
-class Machine:
+class Machine(Lifetime):
     """A set of states, the relations between them, and handlers that react to them.
 
     Args:
@@ -98,6 +65,7 @@ class Machine:
         slow_handler_s: float = 0.1,
         tags: Iterable[str] = (),
     ) -> None:
+        super().__init__()
         self._automaton = automaton = Automaton.of(schema_of(schema))
         self.number = automaton.machines
         automaton.machines += 1
@@ -106,28 +74,21 @@ class Machine:
         self.tags = tuple(tags)
         self.state_names = automaton.relations.names
         self._gate = 0
-        self._watch = 0
         self._objects: list[object] = []
         self._binding_ids: list[str] = []
         self._program: Program = automaton.program(())
         self._node = self._program.node(())
         self._ticks = [0] * len(self.state_names)
-        self._queue: deque[Mutation | _Call] = deque()
+        self._queue: deque[Mutation | QueuedCall] = deque()
         self._queue_limit = queue_limit
         self._queue_tick = 1
         self._appended = 0  # mutations on the queue that were promised a tick
         self._sequence = 0
         self._running: tuple[Plan, dict[str, Any], Mutation | None] | None = None
-        self._tx: tx_.Transition | None = None
+        self._tx: Transition | None = None
         self._err: BaseException | None = None
         self._slow_s = slow_handler_s
         self._is_timed = False
-        self._subscriptions = Subscriptions()
-        self._contexts: dict[int, StateContext] = {}
-        self._tasks: set[Task[Any]] = set()
-        self._is_disposing = False
-        self._disposed_waiters: list[Future[Any]] = []
-        self._on_dispose: list[Callable[[], object]] = []
         self._tracers: Tracers | None = None
         if log_level > LogLevel.NOTHING:
             tracers = (*tracers, LogTracer(log_level))
@@ -138,8 +99,7 @@ class Machine:
                 self.bind(one, id=str(number))
         if parent is not None and parent._tracers is not None:
             parent._tracers.call("submachine_new", parent, self)
-        if self._tracers is not None:
-            self._tracers.call("machine_init", self)
+        self._trace("machine_init", self)
 
     # --- mutations -----------------------------------------------------------------------------------------------
     # `add`, `remove` and `set` begin with the same lines, written out: a call more would double the cost of all three.
@@ -158,7 +118,7 @@ class Machine:
             UnknownStateError: a state that does not exist.
         """
         gate = self._gate
-        if gate <= _WATCHED:
+        if gate <= WATCHED:
             plan = self._node.adds.get(states)
             if plan is not None:
                 if plan.is_plain and not (gate and plan.mask & self._watch):
@@ -174,7 +134,7 @@ class Machine:
     def remove(self, *states: str, **args: Any) -> Result:
         """Deactivate states; like `add` otherwise."""
         gate = self._gate
-        if gate <= _WATCHED:
+        if gate <= WATCHED:
             plan = self._node.removes.get(states)
             if plan is not None:
                 if plan.is_plain and not (gate and plan.mask & self._watch):
@@ -190,7 +150,7 @@ class Machine:
     def set(self, *states: str, **args: Any) -> Result:
         """Activate these states and deactivate all others; like `add` otherwise."""
         gate = self._gate
-        if gate <= _WATCHED:
+        if gate <= WATCHED:
             plan = self._node.sets.get(states)
             if plan is not None:
                 if plan.is_plain and not (gate and plan.mask & self._watch):
@@ -223,7 +183,7 @@ class Machine:
         self._program.numbers(states, self.id)
 
         def prepared(args: dict[str, Any]) -> Result:
-            if self._gate <= _WATCHED:
+            if self._gate <= WATCHED:
                 plan = self._node.plans(kind).get(states)
                 if plan is not None:
                     return self._begin(plan, args)
@@ -258,11 +218,11 @@ class Machine:
             raise TypeError(f"exc: expected an Exception, got {exc!r}")
         called = (EXCEPTION, *(state for state in states if state != EXCEPTION))
         self._program.numbers(called, self.id)
-        if self._gate & _DISPOSED:
+        if self._gate & DISPOSED:
             return CANCELED
         self._err = exc
         args["error"] = exc
-        if self._gate & _BUSY:
+        if self._gate & BUSY:
             return self._enqueue(Mutation(ADD, called, args))
         return self._perform(Mutation(ADD, called, args))
 
@@ -277,10 +237,10 @@ class Machine:
 
     def _begin(self, plan: Plan, args: dict[str, Any]) -> Result:
         """Run a mutation on an idle machine nobody traces, and then what it queued."""
-        self._gate |= _BUSY
+        self._gate |= BUSY
         self._queue_tick += 1
         try:
-            result = tx_.run(self, plan, args, None)
+            result = run(self, plan, args, None)
             if self._subscriptions.watches_all:
                 self._release(self._subscriptions.match_queue(self._queue_tick, is_end=False))
             if self._queue:
@@ -289,24 +249,22 @@ class Machine:
             self._rest()
         return result
 
-    def _submit(
-        self, kind: str, states: tuple[str, ...], args: dict[str, Any], source: Source | None = None
-    ) -> Result:
+    def _submit(self, kind: str, states: tuple[str, ...], args: dict[str, Any], source: Source | None = None) -> Result:
         """The long way: the first time, busy, watched, traced or disposed."""
         gate = self._gate
-        if gate & _DISPOSED:
+        if gate & DISPOSED:
             return CANCELED
-        if gate & _BUSY:
+        if gate & BUSY:
             self._program.numbers(states, self.id)
             return self._enqueue(Mutation(kind, states, args, source=source))
-        if gate & ~(_WATCHED | _WATCHED_ALL):
+        if gate & ~(WATCHED | WATCHED_ALL):
             self._program.numbers(states, self.id)
             return self._perform(Mutation(kind, states, args, source=source))
         return self._begin(self._program.plan(self._node, kind, states, self.id), args)
 
     def _perform(self, mutation: Mutation) -> Result:
         """Run a mutation on an idle machine, after what an interrupt left and before what it queues itself."""
-        self._gate |= _BUSY
+        self._gate |= BUSY
         try:
             if self._queue:
                 self._drain()
@@ -322,15 +280,15 @@ class Machine:
 
     def _check(self, kind: str, states: tuple[str, ...], args: dict[str, Any]) -> Result | Awaitable[Result]:
         self._program.numbers(states, self.id)
-        if self._gate & _DISPOSED:
+        if self._gate & DISPOSED:
             return CANCELED
         mutation = Mutation(kind, states, args, is_check=True, makes_auto=False)
-        if self._gate & _BUSY:
-            future: Future[Any] = new_future()
+        if self._gate & BUSY:
+            future: FutureOf = new_future()
             mutation.on_done = lambda result: resolve(future, result)
             self._prepend(mutation)
             return future
-        self._gate |= _BUSY
+        self._gate |= BUSY
         try:
             if self._tracers is not None:
                 self._tracers.call("mutation_queued", self, mutation)
@@ -370,7 +328,7 @@ class Machine:
             return False
         called = frozenset(mutation.called)
         for queued in reversed(self._queue):
-            if isinstance(queued, _Call) or queued.is_check:
+            if isinstance(queued, QueuedCall) or queued.is_check:
                 continue
             if queued.kind == mutation.kind and not queued.args and frozenset(queued.called) == called:
                 return True
@@ -389,7 +347,7 @@ class Machine:
         queue = self._queue
         while queue:
             item = queue.popleft()
-            if isinstance(item, _Call):
+            if isinstance(item, QueuedCall):
                 self._run_call(item)
             else:
                 self._process(item)
@@ -399,17 +357,17 @@ class Machine:
             self._queue_tick += 1
             self._appended -= 1
         if mutation.is_auto:
-            result = tx_.run_auto(self, mutation)
+            result = run_auto(self, mutation)
         else:
             plan = self._program.plan(self._node, mutation.kind, mutation.called, self.id)
-            result = tx_.run(self, plan, mutation.args, mutation)
+            result = run(self, plan, mutation.args, mutation)
         if mutation.on_done is not None:
             mutation.on_done(result)
         if self._subscriptions.watches_all:
             self._release(self._subscriptions.match_queue(self._queue_tick, is_end=False))
         return result
 
-    def _run_call(self, call: _Call) -> None:
+    def _run_call(self, call: QueuedCall) -> None:
         try:
             value = call.function(*call.args)
         except Exception as error:
@@ -421,9 +379,9 @@ class Machine:
     def _rest(self) -> None:
         """The drain has ended, one way or the other."""
         self._running = self._tx = None
-        self._gate &= ~(_BUSY | _LEFTOVERS)
+        self._gate &= ~(BUSY | LEFTOVERS)
         if self._queue:
-            self._gate |= _LEFTOVERS
+            self._gate |= LEFTOVERS
         else:
             if self._tracers is not None:
                 self._tracers.call("queue_end", self)
@@ -446,11 +404,11 @@ class Machine:
             MachineDisposedError: the machine was disposed.
         """
         gate = self._gate
-        if gate & (_BUSY | _DISPOSED):
-            if gate & _DISPOSED:
+        if gate & (BUSY | DISPOSED):
+            if gate & DISPOSED:
                 raise MachineDisposedError(self.id)
             raise NestedEvalError(label, self.id)
-        self._gate = gate | _BUSY
+        self._gate = gate | BUSY
         try:
             return fn(*args)
         finally:
@@ -461,7 +419,7 @@ class Machine:
                 if self._queue or self._tracers is not None or self._subscriptions.watches_all:
                     self._rest()
                 else:
-                    self._gate &= ~_BUSY
+                    self._gate &= ~BUSY
 
     def eval_soon(self, fn: Callable[..., Any], *args: Any, label: str = "") -> Awaitable[Any]:
         """Run a function right after the present transition, before what is queued; at once on an idle machine.
@@ -469,11 +427,11 @@ class Machine:
         Returns:
             An awaitable of its value.
         """
-        if self._gate & _DISPOSED:
+        if self._gate & DISPOSED:
             return failed_future(MachineDisposedError(self.id))
         future = new_future()
-        if self._gate & _BUSY:
-            self._queue.appendleft(_Call(fn, args, future))
+        if self._gate & BUSY:
+            self._queue.appendleft(QueuedCall(fn, args, future))
         else:
             try:
                 resolve(future, self.eval(fn, *args, label=label))
@@ -505,83 +463,8 @@ class Machine:
         self._program.numbers(states, self.id)
         return any(q.kind == REMOVE and not q.is_check and set(states) <= set(q.called) for q in self.queued())
 
-    # --- questions -----------------------------------------------------------------------------------------------
-
-    def is_(self, *states: str) -> bool:
-        """Whether all are active; True for none at all."""
-        ticks = self._ticks
-        if self._gate & _DISPOSED:
-            return False
-        return all(ticks[number] & 1 for number in self._program.numbers(states, self.id))
-
-    def not_(self, *states: str) -> bool:
-        """Whether none is active."""
-        ticks = self._ticks
-        if self._gate & _DISPOSED:
-            return False
-        return not any(ticks[number] & 1 for number in self._program.numbers(states, self.id))
-
-    def any_(self, *states: str) -> bool:
-        """Whether at least one is active."""
-        ticks = self._ticks
-        if self._gate & _DISPOSED:
-            return False
-        return any(ticks[number] & 1 for number in self._program.numbers(states, self.id))
-
-    def has(self, *states: str) -> bool:
-        """Whether all exist."""
-        return all(state in self._program.relations.index for state in states)
-
-    def active_states(self) -> tuple[str, ...]:
-        """The active states, in the order of the last target."""
-        return () if self._gate & _DISPOSED else self._program.names(self._node.active)
-
-    def tick(self, state: str) -> int:
-        """How often a state was activated and deactivated; odd means active."""
-        (number,) = self._program.numbers((state,), self.id)
-        return 0 if self._gate & _DISPOSED else self._ticks[number]
-
-    def time(self, *states: str) -> tuple[int, ...]:
-        """Ticks of states, or of all in definition order."""
-        numbers = self._program.numbers(states, self.id)
-        if self._gate & _DISPOSED:
-            return ()
-        return tuple(self._ticks[number] for number in numbers) if states else tuple(self._ticks)
-
-    def clock(self, *states: str) -> dict[str, int]:
-        """Ticks of states, or of all, by name."""
-        names = states or self.state_names
-        self._program.numbers(states, self.id)
-        if self._gate & _DISPOSED:
-            return {}
-        index = self._program.relations.index
-        return {name: self._ticks[index[name]] for name in names}
-
-    def was_clock(self, clock: Mapping[str, int]) -> bool:
-        """Whether every tick given has been reached."""
-        self._program.numbers(tuple(clock), self.id)
-        return not self._gate & _DISPOSED and all(self.tick(name) >= tick for name, tick in clock.items())
-
-    def is_clock(self, clock: Mapping[str, int]) -> bool:
-        """Whether every tick given is the present one."""
-        self._program.numbers(tuple(clock), self.id)
-        return not self._gate & _DISPOSED and all(self.tick(name) == tick for name, tick in clock.items())
-
-    def switch(self, *groups: Iterable[str]) -> str:
-        """The first active state of the groups, in order; "" if none is."""
-        return next((state for group in groups for state in group if self.is_(state)), "")
-
     @property
-    def err(self) -> BaseException | None:
-        """The last error; stays when Exception is removed."""
-        return self._err
-
-    def is_err(self) -> bool:
-        """Whether Exception is active."""
-        return self.is_(EXCEPTION)
-
-    @property
-    def transition(self) -> tx_.Transition | None:
+    def transition(self) -> Transition | None:
         """The transition that runs now."""
         if self._tx is None and self._running is not None:
             plan, args, mutation = self._running
@@ -594,34 +477,8 @@ class Machine:
                 for state, increment in plan.bumps:
                     ticks[state] -= increment
                 before = tuple(ticks)
-            self._tx = tx_.Transition(self, plan, mutation, before)
+            self._tx = Transition(self, plan, mutation, before)
         return self._tx
-
-    def __str__(self) -> str:
-        if self._gate & _DISPOSED:
-            return ""
-        return f"({' '.join(self._texts(1))})"
-
-    def string_all(self) -> str:
-        """Active states with ticks, then inactive ones: `(A:1) [B:0]`."""
-        return "" if self._gate & _DISPOSED else f"({' '.join(self._texts(1))}) [{' '.join(self._texts(0))}]"
-
-    def inspect(self, *states: str) -> str:
-        """Ticks and relations of states, or of all, in lines."""
-        self._program.numbers(states, self.id)
-        if self._gate & _DISPOSED:
-            return ""
-        lines = []
-        for name in states or self.state_names:
-            state, tick = self._automaton.states[name], self.tick(name)
-            lines += [f"{tick & 1} {name}", f"    |{'Tick':<9}{tick}"]
-            lines += [f"    |{flag.capitalize():<9}true" for flag in ("auto", "multi") if getattr(state, flag)]
-            relations = ("add", "require", "remove", "after")
-            lines += [f"    |{r.capitalize():<9}{' '.join(getattr(state, r))}" for r in relations if getattr(state, r)]
-        return "\n".join(lines) + "\n"
-
-    def _texts(self, parity: int) -> list[str]:
-        return [f"{n}:{t}" for n, t in zip(self.state_names, self._ticks, strict=True) if t & 1 == parity]
 
     # --- handlers and tracers ------------------------------------------------------------------------------------
 
@@ -665,7 +522,7 @@ class Machine:
         if self._tracers is None:
             self._tracers = Tracers(())
         self._tracers.bound.append(tracer)
-        self._gate |= _TRACED
+        self._gate |= TRACED
 
     def unbind_tracer(self, tracer: Tracer) -> None:
         """Stop a tracer; raises ValueError if it does not watch."""
@@ -674,246 +531,7 @@ class Machine:
         self._tracers.bound.remove(tracer)
         if not self._tracers.bound:
             self._tracers = None
-            self._gate &= ~_TRACED
-
-    def _gate_traced(self) -> bool:
-        return self._tracers is not None
-
-    def _trace(self, hook: str, *args: Any) -> None:
-        if self._tracers is not None:
-            self._tracers.call(hook, *args)
-
-    # --- contexts and background work ----------------------------------------------------------------------------
-
-    def state_ctx(self, state: str) -> StateContext:
-        """The context of a state's present tick: it expires when the tick changes, by any route.
-
-        Raises:
-            RuntimeError: no event loop is running.
-            MachineDisposedError: the machine was disposed.
-        """
-        (number,) = self._program.numbers((state,), self.id)
-        if self._gate & _DISPOSED:
-            raise MachineDisposedError(self.id)
-        ctx = self._contexts.get(number)
-        if ctx is None:
-            ctx = self._contexts[number] = StateContext(self, state, self._ticks[number])
-            self._rewatch()
-            self._trace("state_ctx_new", self, ctx)
-        return ctx
-
-    def fork(self, coro: Coroutine[Any, Any, Any], state: str | None = None) -> Task[Any]:
-        """A background task; an error in it becomes the machine's. `dispose` cancels it.
-
-        Args:
-            coro: what it does.
-            state: also cancel it when this activation of the state ends.
-
-        Raises:
-            RuntimeError: no event loop is running.
-            MachineDisposedError: the machine was disposed.
-        """
-        try:
-            if self._gate & _DISPOSED:
-                raise MachineDisposedError(self.id)
-            ctx = None if state is None else self.state_ctx(state)
-        except BaseException:
-            coro.close()
-            raise
-        return start_task(self, coro, self.id) if ctx is None else ctx.fork(coro)
-
-    def _start_handler(self, step: Step, function: Any, bound: object, event: Event) -> None:
-        """Start a coroutine handler, bound to the activation; those of Multi states to the machine's life."""
-        relations = self._program.relations
-        coro = function(bound, event)
-        if step.owner < 0 or (step.phase == "state" and relations.multi[step.owner]):
-            self.fork(coro)
-        else:
-            self.fork(coro, relations.names[step.owner])
-
-    def _task_ended(self, task: Task[Any]) -> None:
-        self._tasks.discard(task)
-        error = error_of(task)
-        if isinstance(error, Exception) and not self._gate & _DISPOSED:
-            self.add_err(error)
-
-    def _expire(self, states: Iterable[int]) -> None:
-        for state in states:
-            ctx = self._contexts.pop(state, None)
-            if ctx is not None:
-                ctx.expire()
-                self._trace("state_ctx_end", self, ctx)
-        self._rewatch()
-
-    # --- waiting -------------------------------------------------------------------------------------------------
-
-    def when(self, *states: str) -> Future[Any]:
-        """Wait until all states are active at the same time.
-
-        Returns:
-            A future of None; cancelling it unsubscribes. Raises MachineDisposedError if the machine ends before.
-
-        Raises:
-            UnknownStateError: a state that does not exist.
-            RuntimeError: no event loop is running.
-        """
-        numbers = self._program.numbers(states, self.id)
-        return self._subscribe(StatesWait(numbers, 1, "when"))
-
-    def when_not(self, *states: str) -> Future[Any]:
-        """Wait until all states are inactive at the same time; see `when`."""
-        return self._subscribe(StatesWait(self._program.numbers(states, self.id), 0, "whenNot"))
-
-    def when_time(self, ticks: Mapping[str, int]) -> Future[Any]:
-        """Wait until each state has reached its tick, each for itself; see `when`."""
-        self._program.numbers(tuple(ticks), self.id)
-        index = self._program.relations.index
-        return self._subscribe(TimeWait({index[name]: tick for name, tick in ticks.items()}, "whenTime"))
-
-    def when_ticks(self, state: str, n: int) -> Future[Any]:
-        """Wait until a state has ticked `n` times from now; see `when`."""
-        return self.when_time({state: self.tick(state) + n})
-
-    def when_next_active(self, state: str) -> Future[Any]:
-        """Wait for the next activation of a state, not counting the present one; see `when`."""
-        tick = self.tick(state)
-        return self.when_time({state: tick + 2 if tick & 1 else tick + 1})
-
-    def when_args(self, state: str, **args: Any) -> Future[Any]:
-        """Wait for an activation of a state with these among its arguments; see `when`.
-
-        Returns:
-            A future of the arguments of that activation.
-        """
-        (number,) = self._program.numbers((state,), self.id)
-        return self._subscribe(ArgsWait(number, args))
-
-    def when_query(self, fn: Callable[[dict[str, int]], bool]) -> Future[Any]:
-        """Wait until a function of the clock is true: asked now and after every transition; see `when`."""
-        if not self._gate & _DISPOSED and fn(self.clock()):
-            return done_future()
-        return self._subscribe(QueryWait(fn))
-
-    def when_queue(self, result: Result) -> Future[Any]:
-        """Wait until a queued mutation has been processed; at once for any other result."""
-        if not result.queued or result.tick <= self._queue_tick:
-            return done_future()
-        return self._subscribe(QueueWait(result.tick))
-
-    def when_queue_ends(self) -> Future[Any]:
-        """Wait until the queue is empty."""
-        return self._subscribe(QueueWait(None)) if self._gate & _BUSY else done_future()
-
-    def when_err(self) -> Future[Any]:
-        """Wait until Exception is active; see `when`."""
-        return self.when(EXCEPTION)
-
-    def when_disposed(self) -> Future[Any]:
-        """Wait until the machine is disposed and its tasks have ended."""
-        if self._gate & _DISPOSED and not self._tasks:
-            return done_future()
-        future = new_future()
-        self._disposed_waiters.append(future)
-        return future
-
-    def _subscribe(self, wait: Wait) -> Future[Any]:
-        if self._gate & _DISPOSED:
-            return failed_future(MachineDisposedError(self.id))
-        if isinstance(wait, StatesWait | TimeWait) and wait.is_met(self._ticks):
-            return done_future()
-        wait.waiter = future = WaitFuture(self, wait)
-        self._subscriptions.add(wait)
-        self._rewatch()
-        self._trace("subscription_new", self, wait.kind)
-        return future
-
-    def _unsubscribe(self, wait: Wait) -> None:
-        self._subscriptions.discard(wait)
-        self._rewatch()
-
-    def _release(self, waits: list[Wait]) -> None:
-        if not waits:
-            return
-        self._rewatch()
-        args = self._running[1] if self._running is not None else None
-        for wait in waits:
-            resolve(wait.waiter, args if isinstance(wait, ArgsWait) else None)
-            self._trace("subscription_match", self, wait.kind)
-
-    def _rewatch(self) -> None:
-        """Which states' ticks matter to somebody, and whether every transition does."""
-        subscriptions = self._subscriptions
-        self._watch = subscriptions.mask
-        for state in self._contexts:
-            self._watch |= 1 << state
-        gate = self._gate & ~(_WATCHED | _WATCHED_ALL)
-        if self._watch:
-            gate |= _WATCHED
-        if subscriptions.watches_all:
-            gate |= _WATCHED_ALL
-        self._gate = gate
-
-    # --- the end -------------------------------------------------------------------------------------------------
-
-    @property
-    def is_disposed(self) -> bool:
-        """Whether the machine has been disposed."""
-        return bool(self._gate & _DISPOSED)
-
-    def on_dispose(self, fn: Callable[[], object]) -> None:
-        """Have a function called when the machine is disposed; at once if it is."""
-        if self._gate & _DISPOSED:
-            fn()
-        else:
-            self._on_dispose.append(fn)
-
-    def dispose(self) -> None:
-        """End the machine: `Start` is removed if it is defined, tasks are cancelled, waits raise MachineDisposedError.
-
-        Inside a handler it takes effect after what is queued. A second time is harmless.
-        """
-        if self._is_disposing:
-            return
-        self._is_disposing = True
-        if self.has("Start") and self.is_("Start"):
-            self.remove("Start")
-        if self._gate & _BUSY:
-            self._queue.append(_Call(self._finish, (), None))
-        else:
-            self._finish()
-
-    async def disposed(self) -> None:
-        """Wait until the machine is disposed and its tasks have ended (all but the one that asks)."""
-        if not self._gate & _DISPOSED:
-            await self.when_disposed()
-        await end_of(list(self._tasks))
-
-    def _finish(self) -> None:
-        self._trace("machine_dispose", self)
-        self._gate |= _DISPOSED
-        self._queue.clear()
-        self._appended = 0
-        self._expire(list(self._contexts))
-        for wait in self._subscriptions.all():
-            self._subscriptions.discard(wait)
-            fail(wait.waiter, MachineDisposedError(self.id))
-        self._rewatch()
-        for task in list(self._tasks):
-            task.cancel()
-        for function in self._on_dispose:
-            function()
-        self._on_dispose.clear()
-        if self._tasks:
-            for task in self._tasks:
-                task.add_done_callback(self._tell_disposed)
-        else:
-            self._tell_disposed(None)
-
-    def _tell_disposed(self, _: Any) -> None:
-        if not self._tasks:
-            for future in self._disposed_waiters:
-                resolve(future)
-            self._disposed_waiters.clear()
+            self._gate &= ~TRACED
 
     # --- saving and restoring ------------------------------------------------------------------------------------
 
@@ -940,7 +558,8 @@ class Machine:
             UnknownStateError: the data name a state the schema does not have.
             ValueError: states and times, or active states and ticks, do not fit.
         """
-        machine = cls(schema, **{"id": data.get("id")} | options)
+        options.setdefault("id", data.get("id"))
+        machine = cls(schema, **options)
         names, ticks = tuple(data["states"]), tuple(data["time"])
         if len(names) != len(ticks):
             raise ValueError(f"time: expected {len(names)} ticks, one for each state, got {len(ticks)}")
@@ -952,4 +571,3 @@ class Machine:
             raise ValueError(f"active: expected the states with odd ticks, {' '.join(odd)}, got {' '.join(active)}")
         machine._node = machine._program.node(machine._program.numbers(active, machine.id))
         return machine
-

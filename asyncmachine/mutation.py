@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     from asyncmachine.machine import Machine
     from asyncmachine.transition import Transition
-    from asyncmachine.waiting import StateContext, Task
+    from asyncmachine.waiting import StateContext, TaskOf
 
 ADD = "add"
 REMOVE = "remove"
@@ -120,6 +120,17 @@ class Mutation:
         return f"[{self.kind}] {' '.join(self.called)}"
 
 
+class QueuedCall:
+    """A function on the queue."""
+
+    __slots__ = ("args", "function", "future")
+
+    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], future: Any) -> None:
+        self.function = function
+        self.args = args
+        self.future = future
+
+
 class Event:
     """What a handler is called with.
 
@@ -181,7 +192,7 @@ class Event:
         """`Machine.add_err`."""
         return self.machine.add_err(exc, *states, **args)
 
-    def fork(self, coro: Coroutine[Any, Any, Any]) -> Task[Any]:
+    def fork(self, coro: Coroutine[Any, Any, Any]) -> TaskOf:
         """A background task that is cancelled when this activation of the handler's state ends."""
         return self.ctx.fork(coro)
 

@@ -20,9 +20,6 @@ _RELATIONS = ("require", "add", "remove", "after")
 _SUFFIXES = ("Enter", "Exit", "State", "End")
 
 
-
-
-
 @dataclass(frozen=True, init=False, eq=True)
 class State:
     """One state: a flag with relations.
@@ -135,7 +132,8 @@ def _resolved(states: Mapping[str, State]) -> dict[str, State]:
         if not any(isinstance(target, State) for relation in _RELATIONS for target in getattr(state, relation)):
             out[name] = state
             continue
-        out[name] = new = replace_relations(state, lambda names, name=name: tuple(to_name(name, t) for t in names))
+        named = {r: tuple(to_name(name, target) for target in getattr(state, r)) for r in _RELATIONS}
+        out[name] = new = replace_plain(state, **named)
         object.__setattr__(new, "_name", name)
     return out
 

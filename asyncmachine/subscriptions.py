@@ -117,7 +117,7 @@ class Subscriptions:
     __slots__ = ("_by_state", "_queries", "_queue", "args", "mask", "watches_all")
 
     def __init__(self) -> None:
-        self._by_state: dict[int, dict[Wait, None]] = {}
+        self._by_state: dict[int, dict[StatesWait | TimeWait, None]] = {}
         self.args: dict[int, dict[ArgsWait, None]] = {}
         self._queries: dict[QueryWait, None] = {}
         self._queue: dict[QueueWait, None] = {}
@@ -159,16 +159,17 @@ class Subscriptions:
 
     def match_states(self, changed: Iterable[int], ticks: list[int]) -> list[Wait]:
         """Waits for states and ticks that are met now; they are removed. In order of the changed states."""
-        met: dict[Wait, None] = {}
+        met: dict[StatesWait | TimeWait, None] = {}
         by_state = self._by_state
         for state in changed:
             for wait in by_state.get(state, ()):
-                if wait not in met and wait.is_met(ticks):  # type: ignore[arg-type] # these take ticks
+                if wait not in met and wait.is_met(ticks):
                     met[wait] = None
         # contexts of states first, clocks after, as the reference releases them
-        ordered = [w for w in met if isinstance(w, StatesWait)] + [w for w in met if not isinstance(w, StatesWait)]
-        for wait in ordered:
-            self.discard(wait)
+        ordered: list[Wait] = [wait for wait in met if isinstance(wait, StatesWait)]
+        ordered += [wait for wait in met if not isinstance(wait, StatesWait)]
+        for found in ordered:
+            self.discard(found)
         return ordered
 
     def match_args(self, state: int, args: Mapping[str, Any]) -> list[Wait]:
@@ -190,9 +191,7 @@ class Subscriptions:
 
     def match_queue(self, tick: int, *, is_end: bool) -> list[Wait]:
         """Waits for the queue: those whose tick has come, and at its end those that wait for that."""
-        met: list[Wait] = [
-            wait for wait in self._queue if (is_end if wait.tick is None else wait.tick <= tick)
-        ]
+        met: list[Wait] = [wait for wait in self._queue if (is_end if wait.tick is None else wait.tick <= tick)]
         for wait in met:
             self.discard(wait)
         return met
@@ -202,9 +201,6 @@ class Subscriptions:
 
     def all(self) -> list[Wait]:
         """Everything that is waited for."""
-        waits: dict[Wait, None] = {}
-        for table in (*self._by_state.values(), *self.args.values()):
-            waits.update(dict.fromkeys(table))
-        waits.update(dict.fromkeys(self._queries))
-        waits.update(dict.fromkeys(self._queue))
-        return list(waits)
+        by_state = [wait for waits in self._by_state.values() for wait in waits]
+        by_args = [wait for waits in self.args.values() for wait in waits]
+        return list(dict.fromkeys([*by_state, *by_args, *self._queries, *self._queue]))

@@ -77,7 +77,7 @@ class Transition:
         return f"<Transition {self.id} {self.mutation}>"
 
 
-class Refusal(Exception):  # noqa: N818 - no error: how a veto leaves the negotiation
+class Refusal(Exception):
     """A handler said no.
 
     Attributes:
@@ -128,8 +128,7 @@ def run_auto(m: Machine, mutation: Mutation) -> Result:
     program = m._program
     plan = program.plan(m._node, ADD, mutation.called, m.id)
     args: dict[str, Any] = {}
-    m._running = (plan, args, mutation)
-    m._tx = None
+    m._running, m._tx = (plan, args, mutation), None
     possible = [state for state in plan.called_numbers if state not in plan.missing]
     if m._tracers is not None:
         tx = m.transition
@@ -142,11 +141,18 @@ def run_auto(m: Machine, mutation: Mutation) -> Result:
         called = _negotiate_auto(m, plan, args, possible)
         if called is not None:
             second = program.plan(m._node, ADD, program.names(tuple(called)), m.id)
-            if m._tx is not None:
-                m._tx.follow(second)
+            if m._tracers is not None:
+                _follow(m, second)
             result = _commit(m, second, args)
     _end(m, result)
     return result
+
+
+def _follow(m: Machine, plan: Plan) -> None:
+    """The transition's target is another one after all."""
+    tx = m.transition
+    if tx is not None:
+        tx.follow(plan)
 
 
 def _negotiate(m: Machine, plan: Plan, args: dict[str, Any]) -> Result:

@@ -13,18 +13,24 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from asyncmachine.machine import Machine
+    from asyncmachine.lifetime import Lifetime
     from asyncmachine.subscriptions import Wait
 
 _log = logging.getLogger("asyncmachine")
+
+TaskOf = Task[Any]
+"""A background task, for modules that do not know asyncio."""
+
+FutureOf = asyncio.Future[Any]
+"""A future, likewise."""
 
 
 class WaitFuture(asyncio.Future[Any]):
     """The future of one wait; cancelling it unsubscribes at once."""
 
-    def __init__(self, machine: Machine, wait: Wait) -> None:
+    def __init__(self, machine: Lifetime, wait: Wait) -> None:
         super().__init__(loop=get_running_loop())
-        self._machine: Machine | None = machine
+        self._machine: Lifetime | None = machine
         self._wait: Wait | None = wait
 
     def cancel(self, msg: Any | None = None) -> bool:
@@ -68,7 +74,7 @@ def fail(future: Any, error: BaseException) -> None:
         future.exception()
 
 
-def start_task(machine: Machine, coro: Coroutine[Any, Any, Any], name: str) -> Task[Any]:
+def start_task(machine: Lifetime, coro: Coroutine[Any, Any, Any], name: str) -> Task[Any]:
     """Start a guarded task of a machine: an error in it becomes the machine's; `dispose` cancels it."""
     try:
         loop = get_running_loop()
@@ -109,7 +115,7 @@ class StateContext:
 
     __slots__ = ("_futures", "_machine", "_scopes", "_tasks", "expired", "state", "tick")
 
-    def __init__(self, machine: Machine, state: str, tick: int) -> None:
+    def __init__(self, machine: Lifetime, state: str, tick: int) -> None:
         get_running_loop()  # a context without a loop could not end anything
         self.state = state
         self.tick = tick
@@ -192,5 +198,3 @@ class _Scope:
         if not self._is_cancelled:
             return False
         return self.task.uncancel() <= self._before and isinstance(error, CancelledError)
-
-

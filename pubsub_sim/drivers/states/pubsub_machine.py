@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncmachine import Event, Machine, Result
-
 from pubsub_sim.drivers.states.discovery_machine import DiscoveryMachine
 from pubsub_sim.drivers.states.schemas import PubsubStates
 from pubsub_sim.errors import HostClosed, NoValidator, OperationRefused, TopicInUse, ValidatorExists
