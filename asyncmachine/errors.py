@@ -1,0 +1,119 @@
+"""What can go wrong, and which facts does each failure carry?
+
+Every error derives from `AsyncMachineError`, keeps its facts as attributes and composes its own message. This module
+knows nothing of machines, schemas or event loops.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def close_matches(name: str, known: Iterable[str]) -> tuple[str, ...]:
+    """Return up to three known names that look like `name`, the closest first."""
+    return tuple(get_close_matches(name, list(known), n=3, cutoff=0.6))
+
+
+def _suggestion(matches: tuple[str, ...]) -> str:
+    return f"; did you mean {' or '.join(repr(match) for match in matches)}?" if matches else ""
+
+
+class AsyncMachineError(Exception):
+    """Base of every error this library raises."""
+
+
+class SchemaError(AsyncMachineError):
+    """A schema contradicts itself.
+
+    Attributes:
+        schema: Name of the schema.
+        state: The state whose definition is wrong, empty when no single one is.
+        problem: What is wrong with it.
+        matches: Known names close to an unknown one.
+    """
+
+    def __init__(self, problem: str, *, schema: str = "", state: str = "", matches: tuple[str, ...] = ()) -> None:
+        self.problem = problem
+        self.schema = schema
+        self.state = state
+        self.matches = matches
+        place = ".".join(part for part in (schema, state) if part)
+        super().__init__(f"{place + ': ' if place else ''}{problem}{_suggestion(matches)}")
+
+
+class UnknownStateError(AsyncMachineError, KeyError):
+    """A state name is not in the machine's schema.
+
+    Attributes:
+        name: The unknown name.
+        machine_id: Id of the machine that was asked.
+        matches: Known names close to it.
+    """
+
+    def __init__(self, name: object, machine_id: str, known: Iterable[str]) -> None:
+        self.name = name
+        self.machine_id = machine_id
+        self.matches = close_matches(name, known) if isinstance(name, str) else ()
+        super().__init__(f"state {name!r} is not defined in the schema of {machine_id!r}{_suggestion(self.matches)}")
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class HandlerError(AsyncMachineError):
+    """A handler object cannot be bound.
+
+    Attributes:
+        handler: Name of the offending method, empty when the object as a whole is refused.
+        owner: Name of the class it belongs to.
+        problem: What is wrong with it.
+    """
+
+    def __init__(self, problem: str, *, handler: str = "", owner: str = "") -> None:
+        self.problem = problem
+        self.handler = handler
+        self.owner = owner
+        place = ".".join(part for part in (owner, handler) if part)
+        super().__init__(f"{place + ': ' if place else ''}{problem}")
+
+
+class HandlerNameError(HandlerError):
+    """A method is named like a handler, but for a state that does not exist.
+
+    Attributes:
+        matches: Handler names close to the one given.
+    """
+
+    def __init__(self, handler: str, owner: str, matches: tuple[str, ...]) -> None:
+        self.matches = matches
+        super().__init__(f"names no state of the schema{_suggestion(matches)}", handler=handler, owner=owner)
+
+
+class NestedEvalError(AsyncMachineError):
+    """`eval` was called while its own machine is running a handler or another eval.
+
+    Attributes:
+        machine_id: Id of the machine.
+        label: Label given to the refused eval.
+    """
+
+    def __init__(self, machine_id: str, label: str) -> None:
+        self.machine_id = machine_id
+        self.label = label
+        super().__init__(f"eval {label!r} nested in a handler or eval of {machine_id!r}; use eval_soon")
+
+
+class MachineDisposedError(AsyncMachineError):
+    """The machine was disposed while somebody waited for it, or before it was asked to work.
+
+    Attributes:
+        machine_id: Id of the machine.
+    """
+
+    def __init__(self, machine_id: str) -> None:
+        self.machine_id = machine_id
+        super().__init__(f"machine {machine_id!r} is disposed")

@@ -1,0 +1,217 @@
+"""Who waits for what, and which of them does a transition satisfy?
+
+Pure matching over ticks and masks. A subscription calls back whoever made it; this module knows neither futures nor
+the machine, and never runs user code but the functions given to `when_query`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+WHEN, WHEN_NOT, WHEN_TIME, WHEN_QUEUE, WHEN_QUERY, WHEN_ARGS, WHEN_ENDS = range(7)
+
+
+class Waiter(Protocol):
+    """Whoever is told the outcome."""
+
+    def resolve(self, value: Any) -> None:
+        """Take the result."""
+
+    def fail(self, error: BaseException) -> None:
+        """Take an error instead."""
+
+
+class Context(Protocol):
+    """What expires when a state's tick changes."""
+
+    def expire(self) -> None:
+        """End it."""
+
+
+class Subscription:
+    """One wait.
+
+    Attributes:
+        kind: One of the WHEN constants.
+        states: State numbers it is about.
+        mask: The same as a bit mask.
+        goals: For WHEN_TIME, the ticks still to be reached; for WHEN_ARGS, the arguments to match.
+        test: For WHEN_QUERY, the question.
+        tick: For WHEN_QUEUE, the queue tick.
+        waiter: Who is told.
+    """
+
+    __slots__ = ("goals", "kind", "mask", "states", "test", "tick", "waiter")
+
+    def __init__(self, kind: int, waiter: Waiter, states: tuple[int, ...] = (), mask: int = 0) -> None:
+        self.kind = kind
+        self.waiter = waiter
+        self.states = states
+        self.mask = mask
+        self.goals: dict[Any, Any] = {}
+        self.test: Callable[[], bool] | None = None
+        self.tick = 0
+
+    def is_met(self, mask: int, ticks: Sequence[int]) -> bool:
+        """Tell whether it is satisfied by the active states and ticks."""
+        kind = self.kind
+        if kind == WHEN:
+            return mask & self.mask == self.mask
+        if kind == WHEN_NOT:
+            return not mask & self.mask
+        goals = self.goals
+        for state in [state for state, tick in goals.items() if ticks[state] >= tick]:
+            del goals[state]
+        return not goals
+
+
+Group = dict[Subscription, None]
+
+
+class Subscriptions:
+    """All waits and contexts of one machine, indexed by what can satisfy them.
+
+    Attributes:
+        by_state: Waits for states and ticks, by state number.
+        args: Waits for arguments, by state number.
+        args_mask: States with a wait for arguments.
+        contexts: The current context per state number.
+    """
+
+    __slots__ = ("args", "args_mask", "by_state", "contexts", "ends", "queries", "queue")
+
+    def __init__(self) -> None:
+        self.by_state: dict[int, Group] = {}
+        self.args: dict[int, Group] = {}
+        self.args_mask = 0
+        self.queries: Group = {}
+        self.queue: Group = {}
+        self.ends: Group = {}
+        self.contexts: dict[int, Context] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        """Nobody waits for anything."""
+        return not (self.by_state or self.contexts or self.args or self.queue or self.queries or self.ends)
+
+    def put(self, subscription: Subscription) -> None:
+        """Register a wait."""
+        for group in self._groups(subscription, create=True):
+            group[subscription] = None
+        if subscription.kind == WHEN_ARGS:
+            self.args_mask |= subscription.mask
+
+    def drop(self, subscription: Subscription) -> None:
+        """Forget a wait; nothing happens if it is not registered."""
+        kind = subscription.kind
+        for group in self._groups(subscription, create=False):
+            group.pop(subscription, None)
+        if kind <= WHEN_TIME:
+            self._tidy(self.by_state, subscription.states)
+        elif kind == WHEN_ARGS:
+            self._tidy(self.args, subscription.states)
+            if not self.args.get(subscription.states[0]):
+                self.args_mask &= ~subscription.mask
+
+    def expire(self, touched: Iterable[int]) -> None:
+        """End the contexts of states whose tick has changed."""
+        contexts = self.contexts
+        for state in touched:
+            context = contexts.pop(state, None)
+            if context is not None:
+                context.expire()
+
+    def match(self, touched: Iterable[int], mask: int, ticks: Sequence[int]) -> list[Subscription]:
+        """Remove and return the waits a committed transition satisfies, in the order they are to be told."""
+        met: Group = {}
+        by_state = self.by_state
+        if by_state:
+            for state in touched:
+                group = by_state.get(state)
+                if group is not None:
+                    for subscription in group:
+                        if subscription.is_met(mask, ticks):
+                            met[subscription] = None
+        if self.queries:
+            for subscription in tuple(self.queries):
+                if self._asked(subscription):
+                    met[subscription] = None
+        if not met:
+            return []
+        for subscription in met:
+            self.drop(subscription)
+        return list(met) if len(met) == 1 else sorted(met, key=_order)
+
+    def match_args(self, state: int, args: dict[str, Any]) -> list[Subscription]:
+        """Remove and return the waits for `state` being entered with these arguments."""
+        missing = object()
+        met = [
+            subscription
+            for subscription in self.args.get(state, ())
+            if all(args.get(key, missing) == value for key, value in subscription.goals.items())
+        ]
+        for subscription in met:
+            self.drop(subscription)
+        return met
+
+    def match_queue(self, queue_tick: int) -> list[Subscription]:
+        """Remove and return the waits for a queue tick that has been reached."""
+        met = [subscription for subscription in self.queue if subscription.tick <= queue_tick]
+        for subscription in met:
+            del self.queue[subscription]
+        return met
+
+    def take_ends(self) -> list[Subscription]:
+        """Remove and return the waits for the end of the queue."""
+        met = list(self.ends)
+        self.ends.clear()
+        return met
+
+    def take_all(self) -> list[Subscription]:
+        """Remove and return every wait."""
+        everything: Group = {}
+        for index in (self.by_state, self.args):
+            for group in index.values():
+                everything.update(group)
+            index.clear()
+        for group in (self.queue, self.queries, self.ends):
+            everything.update(group)
+            group.clear()
+        self.args_mask = 0
+        return list(everything)
+
+    def _groups(self, subscription: Subscription, *, create: bool) -> Iterable[Group]:
+        kind = subscription.kind
+        if kind <= WHEN_TIME or kind == WHEN_ARGS:
+            index = self.args if kind == WHEN_ARGS else self.by_state
+            for state in subscription.states:
+                group = index.get(state)
+                if group is None and create:
+                    group = index[state] = {}
+                if group is not None:
+                    yield group
+        else:
+            yield {WHEN_QUEUE: self.queue, WHEN_QUERY: self.queries, WHEN_ENDS: self.ends}[kind]
+
+    @staticmethod
+    def _tidy(index: dict[int, Group], states: Iterable[int]) -> None:
+        for state in states:
+            if state in index and not index[state]:
+                del index[state]
+
+    def _asked(self, subscription: Subscription) -> bool:
+        assert subscription.test is not None
+        try:
+            return bool(subscription.test())
+        except Exception as error:
+            self.drop(subscription)
+            subscription.waiter.fail(error)
+            return False
+
+
+def _order(subscription: Subscription) -> int:
+    kind = subscription.kind
+    return 0 if kind <= WHEN_NOT else kind

@@ -1,0 +1,337 @@
+"""How does a coroutine wait for a machine, and how does background work end with its state?
+
+Futures, state contexts and tasks: the only engine module that touches asyncio. It knows a machine by its
+subscriptions and ticks, nothing of how transitions come about.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from asyncmachine.errors import MachineDisposedError
+from asyncmachine.mutation import CANCELED, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Generator
+    from types import TracebackType
+
+    from asyncmachine.questions import Questions
+    from asyncmachine.subscriptions import Subscription
+
+_logger = logging.getLogger("asyncmachine")
+
+
+class Wait(asyncio.Future[Any]):
+    """A future of a machine. Cancelling it unsubscribes at once; it is never shared between waiters."""
+
+    _machine: Questions | None = None
+    _subscription: Subscription | None = None
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Stop waiting."""
+        if self._machine is not None and self._subscription is not None:
+            self._machine._unsubscribe(self._subscription)
+            self._subscription = None
+        return super().cancel(msg)
+
+    def resolve(self, value: Any) -> None:
+        """Deliver the result; called by the machine."""
+        self._subscription = None
+        if not self.done():
+            self.set_result(value)
+
+    def fail(self, error: BaseException) -> None:
+        """Deliver an error; called by the machine. An error nobody looks at is not reported."""
+        self._subscription = None
+        if not self.done():
+            self.set_exception(error)
+            self.exception()
+
+
+def new_wait() -> Wait:
+    """Return a pending wait of the running loop.
+
+    Raises:
+        RuntimeError: No event loop is running.
+    """
+    return Wait(loop=asyncio.get_running_loop())
+
+
+def is_cancellation(error: BaseException) -> bool:
+    """Tell whether an error is asyncio's way of cancelling a task."""
+    return isinstance(error, asyncio.CancelledError)
+
+
+class _Unseen:
+    """Holds an error until somebody awaits it, and logs it if nobody ever does."""
+
+    __slots__ = ("error", "seen", "what")
+
+    def __init__(self, error: BaseException, what: str) -> None:
+        self.error = error
+        self.what = what
+        self.seen = False
+
+    def __del__(self) -> None:
+        if not self.seen:
+            _logger.error("%s failed and nobody awaited it", self.what, exc_info=self.error)
+
+
+class Outcome:
+    """An awaitable answer of the machine, filled in when its turn comes.
+
+    It needs an event loop only if it is awaited before it is known.
+    """
+
+    __slots__ = ("_error", "_value", "_waiter", "args", "done", "function", "label")
+
+    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], label: str) -> None:
+        self.function = function
+        self.args = args
+        self.label = label
+        self.done = False
+        self._value: Any = None
+        self._error: _Unseen | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    def run(self) -> None:
+        """Call the function and keep what comes of it; does nothing if the awaiting task was cancelled."""
+        if self.done or (self._waiter is not None and self._waiter.cancelled()):
+            return
+        try:
+            self._value = self.function(*self.args)
+        except Exception as error:
+            self._error = _Unseen(error, f"[eval] {self.label or self.function!r}")
+        except BaseException as error:
+            self.fail(error)
+            raise
+        self._finish()
+
+    def fail(self, error: BaseException) -> None:
+        """Deliver an error instead of an answer, without a report if nobody looks."""
+        if not self.done:
+            self._error = _Unseen(error, self.label)
+            self._error.seen = True
+            self._finish()
+
+    def _finish(self) -> None:
+        self.done = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def result(self) -> Any:
+        """Return the answer, or raise its error.
+
+        Raises:
+            RuntimeError: It is not known yet.
+        """
+        if not self.done:
+            raise RuntimeError("the answer is not known yet: await it")
+        if self._error is not None:
+            self._error.seen = True
+            raise self._error.error
+        return self._value
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        if not self.done:
+            if self._waiter is None:
+                self._waiter = asyncio.get_running_loop().create_future()
+            yield from self._waiter
+        return self.result()
+
+
+class QueuedCheck(Result):
+    """The result of `can_add` or `can_remove` inside a handler: queued, and awaitable for the real outcome."""
+
+    __slots__ = ("_outcome",)
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(0)
+        self._outcome = outcome
+
+    def __await__(self) -> Generator[Any, None, Result]:
+        return (yield from self._outcome.__await__())
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+
+class StateContext:
+    """The span of one tick of a state: it expires when the tick changes, or when the machine is disposed.
+
+    Attributes:
+        state: Name of the state.
+        tick: The tick it is bound to.
+        expired: The span is over.
+
+    Work started with `fork` is cancelled then. `async with ctx:` runs a block for as long as the span lasts and ends
+    quietly when it is over: an expired context is not an error.
+    """
+
+    __slots__ = ("_machine", "_scopes", "_tasks", "_waiters", "expired", "state", "tick")
+
+    def __init__(self, machine: Questions, state: str, tick: int) -> None:
+        self._machine = machine
+        self.state = state
+        self.tick = tick
+        self.expired = False
+        self._tasks: set[asyncio.Task[Any]] | None = None
+        self._waiters: list[asyncio.Future[None]] | None = None
+        self._scopes: list[_Scope] | None = None
+
+    def fork(self, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any] | None:
+        """Run a coroutine in the background until the context expires.
+
+        Its error becomes the machine's Exception state. Returns None, and closes the coroutine, if already expired.
+
+        Raises:
+            RuntimeError: No event loop is running.
+        """
+        if self.expired:
+            coro.close()
+            return None
+        task = start_task(self._machine, coro, self.state)
+        if self._tasks is None:
+            self._tasks = {task}
+        else:
+            self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    async def wait_expired(self) -> None:
+        """Wait until the context has expired."""
+        if self.expired:
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self._waiters is None:
+            self._waiters = []
+        self._waiters.append(waiter)
+        try:
+            await waiter
+        finally:
+            if self._waiters is not None:
+                self._waiters.remove(waiter)
+
+    def expire(self) -> None:
+        """End the context; called by the machine when the state's tick changes."""
+        self.expired = True
+        if self._tasks is not None:
+            for task in tuple(self._tasks):
+                task.cancel()
+        for waiter in self._waiters or ():
+            if not waiter.done():
+                waiter.set_result(None)
+        for scope in self._scopes or ():
+            scope.end()
+        self._machine._context_ended(self)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        if self._tasks is not None:
+            self._tasks.discard(task)
+        end_task(self._machine, task)
+
+    async def __aenter__(self) -> StateContext:
+        task = asyncio.current_task()
+        assert task is not None
+        scope = _Scope(task)
+        if self._scopes is None:
+            self._scopes = []
+        self._scopes.append(scope)
+        if self.expired:
+            scope.end()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        task = asyncio.current_task()
+        assert self._scopes is not None
+        scope = next(scope for scope in reversed(self._scopes) if scope.task is task)
+        self._scopes.remove(scope)
+        if not scope.ended:
+            return False
+        if kind is None:
+            # the cancellation was requested but not delivered yet: take delivery here, not at the caller's next await
+            try:
+                await asyncio.sleep(0)
+            except asyncio.CancelledError as caught:
+                kind = type(caught)
+        quiet = kind is not None and issubclass(kind, asyncio.CancelledError)
+        return scope.task.uncancel() <= scope.cancelling and quiet
+
+    def __repr__(self) -> str:
+        return f"StateContext({self.state}:{self.tick}{' expired' if self.expired else ''})"
+
+
+class _Scope:
+    """One `async with` block of a task."""
+
+    __slots__ = ("cancelling", "ended", "task")
+
+    def __init__(self, task: asyncio.Task[Any]) -> None:
+        self.task = task
+        self.cancelling = task.cancelling()
+        self.ended = False
+
+    def end(self) -> None:
+        if not self.ended:
+            self.ended = True
+            self.task.cancel()
+
+
+def start_task(machine: Questions, coro: Coroutine[Any, Any, Any], state: str | None) -> asyncio.Task[Any]:
+    """Start a background task of a machine and keep it alive until it ends.
+
+    Raises:
+        RuntimeError: No event loop is running; the coroutine is closed.
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        coro.close()
+        raise
+    task = loop.create_task(coro)
+    if machine._tasks is None:
+        machine._tasks = {task}
+    else:
+        machine._tasks.add(task)
+    if machine._hooks.task_fork:
+        machine._hooks.fire(machine._hooks.task_fork, machine, task, state)
+    return task
+
+
+def end_task(machine: Questions, task: asyncio.Task[Any]) -> None:
+    """Take note of a task that has ended: its error becomes the machine's Exception state."""
+    if machine._tasks is not None:
+        machine._tasks.discard(task)
+    if task.cancelled():
+        return
+    error = task.exception()
+    if isinstance(error, Exception) and machine._add_err(error, (), {}, None) is CANCELED:
+        _logger.error("[error] %s: error in a background task", machine.id, exc_info=error)
+
+
+async def finish_tasks(machine: Questions) -> None:
+    """Wait until every background task of a disposed machine has ended, the calling one excepted."""
+    current = asyncio.current_task()
+    while True:
+        pending = [task for task in machine._tasks or () if task is not current]
+        if not pending:
+            return
+        await asyncio.wait(pending)
+        await asyncio.sleep(0)  # let their callbacks take note
+
+
+def close_unstarted(coro: object) -> None:
+    """Close a coroutine that will not be run, so that it does not warn."""
+    if inspect.iscoroutine(coro):
+        coro.close()
+
+
+DISPOSED_ERROR: Final = MachineDisposedError
