@@ -7,6 +7,7 @@ are bounded. Knows nothing of a single machine, its arguments or who waits for i
 
 from __future__ import annotations
 
+import marshal
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
@@ -95,7 +96,7 @@ class Node:
         self.sets: dict[tuple[str, ...], Plan] = {}
         self.tables = (self.adds, self.removes, self.sets)
         self.autos: dict[tuple[int, ...], Plan] = {}
-        self.auto: Plan | None | bool = False  # False: not computed yet
+        self.auto: Plan | bool | None = False  # False: not computed yet
 
     def forget(self) -> None:
         """Drop all plans, so that this node keeps no other node alive."""
@@ -109,7 +110,7 @@ class Node:
 class Compiled:
     """A schema with its relations as numbers and one automaton per combination of handler classes."""
 
-    __slots__ = ("automata", "classes", "exception", "health", "index", "names", "relations", "schema", "bare")
+    __slots__ = ("automata", "bare", "classes", "exception", "health", "index", "names", "relations", "schema")
 
     def __init__(self, schema: SchemaMeta) -> None:
         self.schema = schema
@@ -316,16 +317,24 @@ def compiled(schema: type[Schema] | Mapping[str, State | Mapping[str, Any]]) -> 
     Raises:
         SchemaError: A mapping contradicts itself.
     """
-    if not isinstance(schema, SchemaMeta):
-        made = Schema.of(schema)
-        key = tuple((name, repr(state)) for name, state in made.states.items())
-        schema = _INTERNED.setdefault(key, made)
-    found = schema.__dict__.get("_compiled")
+    declared = schema if isinstance(schema, SchemaMeta) else _interned(schema)
+    found: Compiled | None = declared.__dict__.get("_compiled")
     if found is None:
-        found = Compiled(schema)
-        type.__setattr__(schema, "_compiled", found)
-    assert isinstance(found, Compiled)
+        found = Compiled(declared)
+        type.__setattr__(declared, "_compiled", found)
     return found
+
+
+def _interned(mapping: Mapping[str, State | Mapping[str, Any]]) -> SchemaMeta:
+    key: object
+    try:
+        key = marshal.dumps(mapping, 2)  # the cheapest faithful key of plain data; version 2 ignores identity
+    except ValueError:
+        key = tuple((name, repr(value)) for name, value in mapping.items())
+    schema = _INTERNED.get(key)
+    if schema is None:
+        schema = _INTERNED[key] = Schema.of(mapping)
+    return schema
 
 
 __all__ = ["ADD", "AUTO", "REMOVE", "SET", "Automaton", "Compiled", "Node", "Plan", "compiled"]

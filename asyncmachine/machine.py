@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 from asyncmachine.automaton import AUTO, SET, compiled
 from asyncmachine.errors import AsyncMachineError, HandlerError, MachineDisposedError, NestedEvalError
 from asyncmachine.logs import LogLevel, args_mapper, args_suffix, line
-from asyncmachine.mutation import CANCELED, EXECUTED, IS_AUTO, IS_CHECK, Entry, Mutation, Result, Source
+from asyncmachine.mutation import CANCELED, EXECUTED, IS_AUTO, IS_CHECK, Mutation, Result
 from asyncmachine.observed import perform_fully
 from asyncmachine.relations import ADD, KINDS, REMOVE
 from asyncmachine.schema import EXCEPTION
 from asyncmachine.subscriptions import WHEN_ENDS
 from asyncmachine.tracing import Hooks, Tracer
-from asyncmachine.transition import BUSY, CLOSING, DISPOSED, LEFTOVERS, OBSERVED, WAITED, entry_of, perform
+from asyncmachine.transition import BUSY, CLOSING, DISPOSED, LEFTOVERS, OBSERVED, WAITED, perform
 from asyncmachine.waiting import Outcome, QueuedCheck, is_cancellation
 from asyncmachine.waits import Waits
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from asyncmachine.automaton import Plan
-    from asyncmachine.mutation import Event
+    from asyncmachine.mutation import Entry, Event, Origin
     from asyncmachine.schema import Schema, State
 
 _logger = logging.getLogger("asyncmachine")
@@ -425,7 +425,7 @@ class Machine(Waits):
 
     # the queue
 
-    def _submit(self, kind: int, states: tuple[str, ...], args: dict[str, Any], source: Source | None) -> Result:
+    def _submit(self, kind: int, states: tuple[str, ...], args: dict[str, Any], source: Origin | None) -> Result:
         """Run a mutation if the machine is idle, else queue it."""
         gate = self._gate
         if gate & (DISPOSED | CLOSING):
@@ -452,13 +452,13 @@ class Machine(Waits):
                 raise
         return plan
 
-    def _idle(self, plan: Plan, kind: int, states: tuple[str, ...], args: dict[str, Any], source: Source | None) -> Result:
+    def _idle(self, plan: Plan, kind: int, states: tuple[str, ...], args: dict[str, Any], source: Origin | None) -> Result:
         """Run one mutation of an idle, unobserved machine, and what it queues."""
         started = perf_counter()
         self._gate |= BUSY
         tick = self._queue_tick = self._queue_tick + 1
         try:
-            result = perform(self, plan, (kind, states, args, source, tick, 0, None))  # type: ignore[arg-type]  # a bare tuple is an Entry at a third of the price
+            result = perform(self, plan, (kind, states, args, source, tick, 0, None))
             if self._tx is not None:
                 self._end_tx()
             if self._gate & WAITED:
@@ -478,7 +478,7 @@ class Machine(Waits):
             self._report_slow_drain(kind, states, perf_counter() - started)
         return result
 
-    def _enqueue(self, kind: int, states: tuple[str, ...], args: dict[str, Any], source: Source | None) -> Result:
+    def _enqueue(self, kind: int, states: tuple[str, ...], args: dict[str, Any], source: Origin | None) -> Result:
         """Append a mutation to the queue, unless it is refused or already there."""
         queue = self._queue
         if queue is None:
@@ -507,7 +507,7 @@ class Machine(Waits):
         if self._gate & OBSERVED:
             queue.append(self._announce(kind, states, args, source, tick, 0))
         else:
-            queue.append((kind, states, args, source, tick, 0, None))  # type: ignore[arg-type]  # a bare tuple is an Entry at a third of the price
+            queue.append((kind, states, args, source, tick, 0, None))
         return Result(tick)
 
     def _passes_limit(self, kind: int, states: tuple[str, ...]) -> bool:
@@ -531,7 +531,7 @@ class Machine(Waits):
                 return False
         return False
 
-    def _add_err(self, exc: BaseException, states: tuple[str, ...], args: dict[str, Any], source: Source | None) -> Result:
+    def _add_err(self, exc: BaseException, states: tuple[str, ...], args: dict[str, Any], source: Origin | None) -> Result:
         if not isinstance(exc, BaseException):
             raise TypeError(f"an error has to be an exception, not {exc!r}")
         self._numbers(states)
@@ -570,7 +570,7 @@ class Machine(Waits):
         entry = self._announce(kind, states, args, None, self._prepend_tick(), IS_CHECK)
         return self._perform(entry)
 
-    def _prepend(self, kind: int, states: tuple[str, ...], args: dict[str, Any], source: Source | None, flags: int) -> None:
+    def _prepend(self, kind: int, states: tuple[str, ...], args: dict[str, Any], source: Origin | None, flags: int) -> None:
         """Make a mutation of the machine's own the next one."""
         self._next = self._announce(kind, states, args, source, self._prepend_tick(), flags)
 
@@ -579,13 +579,13 @@ class Machine(Waits):
         return -self._prepended
 
     def _announce(
-        self, kind: int, states: tuple[str, ...], args: dict[str, Any], source: Source | None, tick: int, flags: int
+        self, kind: int, states: tuple[str, ...], args: dict[str, Any], source: Origin | None, tick: int, flags: int
     ) -> Entry:
         """Make an entry, telling observers that it was queued."""
-        entry = entry_of(kind, states, args, source, tick, flags, None)
+        entry: Entry = (kind, states, args, source, tick, flags, None)
         if self._gate & OBSERVED:
             mutation = Mutation(entry)
-            entry = entry_of(kind, states, args, source, tick, flags, mutation)
+            entry = (kind, states, args, source, tick, flags, mutation)
             if self._log_level >= LogLevel.OPS:
                 verb = "prepend" if tick < 0 else "queue"
                 self._log(LogLevel.OPS, f"[{verb}:{mutation.kind}] {' '.join(mutation.called)}{self._args_text(args)}")
@@ -625,10 +625,19 @@ class Machine(Waits):
                 self._queue_tick += 1
             else:
                 return result
-            outcome = self._perform(entry)
+            gate = self._gate
+            plan = None
+            if not gate & OBSERVED and not entry[5]:
+                plan = self._node.tables[entry[0]].get(entry[1])
+            if plan is not None:
+                outcome = perform(self, plan, entry)
+                if self._tx is not None:
+                    self._end_tx()
+            else:
+                outcome = self._perform(entry)
             if entry is mine:
                 result = outcome
-            if self._gate & WAITED:
+            if gate & WAITED:
                 self._match_queue()
 
     def _perform(self, entry: Entry) -> Result:

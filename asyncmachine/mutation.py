@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from asyncmachine.relations import KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
     from asyncio import Task
+    from collections.abc import Coroutine
 
     from asyncmachine.machine import Machine
     from asyncmachine.transition import Transition
@@ -30,16 +30,19 @@ class Source(NamedTuple):
     """Sum of the machine's ticks before that transition; 0 when nobody observed it."""
 
 
-class Entry(NamedTuple):
-    """One mutation inside the engine. Built as a bare tuple of this shape on the hot path."""
+Origin = tuple[str, int, int]
+"""A source before anybody looks: machine id, sequence number of the transition, sum of ticks before it."""
 
-    kind: int
-    called: tuple[str, ...]
-    args: dict[str, Any]
-    source: Source | None
-    tick: int
-    flags: int
-    mutation: Mutation | None
+Entry = tuple[int, tuple[str, ...], dict[str, Any], "Origin | None", int, int, "Mutation | None"]
+"""One mutation inside the engine: kind, called, args, origin, sequence number, flags, the object for observers.
+
+The sequence number is the promised queue tick, negative for mutations the machine prepends.
+"""
+
+
+def tx_id(machine_id: str, number: int) -> str:
+    """Return a transition's id: queued mutations count by queue tick, prepended ones on their own."""
+    return f"{machine_id}-{number}" if number > 0 else f"{machine_id}-p{-number}"
 
 
 class Result:
@@ -122,7 +125,7 @@ class Mutation:
         self.args = args
         self.is_auto = bool(flags & IS_AUTO)
         self.is_check = bool(flags & IS_CHECK)
-        self.source = source
+        self.source = None if source is None else Source(source[0], tx_id(source[0], source[1]), source[2])
         self.queue_tick = 0 if flags & (IS_AUTO | IS_CHECK | NO_AUTO) or tick <= 0 else tick
 
     def __str__(self) -> str:
@@ -177,15 +180,24 @@ class Event:
 
     def add(self, *states: str, **args: Any) -> Result:
         """Add states, recording this transition as the source. See `Machine.add`."""
-        return self.machine._submit(0, states, args, self._source())
+        machine, entry = self.machine, self._entry
+        if machine._gate == 1:  # busy, and nobody observes
+            return machine._enqueue(0, states, args, (machine.id, entry[4], 0))
+        return machine._submit(0, states, args, machine._source_of(entry))
 
     def remove(self, *states: str, **args: Any) -> Result:
         """Remove states, recording this transition as the source. See `Machine.remove`."""
-        return self.machine._submit(1, states, args, self._source())
+        machine, entry = self.machine, self._entry
+        if machine._gate == 1:  # busy, and nobody observes
+            return machine._enqueue(1, states, args, (machine.id, entry[4], 0))
+        return machine._submit(1, states, args, machine._source_of(entry))
 
     def set(self, *states: str, **args: Any) -> Result:
         """Set states, recording this transition as the source. See `Machine.set`."""
-        return self.machine._submit(2, states, args, self._source())
+        machine, entry = self.machine, self._entry
+        if machine._gate == 1:  # busy, and nobody observes
+            return machine._enqueue(2, states, args, (machine.id, entry[4], 0))
+        return machine._submit(2, states, args, machine._source_of(entry))
 
     def add_err(self, exc: BaseException, *states: str, **args: Any) -> Result:
         """Add an error, recording this transition as the source. See `Machine.add_err`."""
@@ -202,7 +214,7 @@ class Event:
         """
         return self.machine._fork_at(coro, self._state, self._tick)
 
-    def _source(self) -> Source:
+    def _source(self) -> Origin:
         return self.machine._source_of(self._entry)
 
     def __repr__(self) -> str:

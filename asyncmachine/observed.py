@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asyncmachine.logs import LogLevel
-from asyncmachine.mutation import CANCELED, EXECUTED, IS_AUTO, IS_CHECK, NO_AUTO, Entry, Event, Result
+from asyncmachine.mutation import CANCELED, EXECUTED, IS_AUTO, IS_CHECK, NO_AUTO, Event, Result, tx_id
 from asyncmachine.relations import AUTO, KINDS, mask_of
 from asyncmachine.transition import OBSERVED, WAITED, Transition, prepend_auto, recover, run_finals
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from asyncmachine.automaton import Plan
     from asyncmachine.handlers import Step
     from asyncmachine.machine import Machine
+    from asyncmachine.mutation import Entry
     from asyncmachine.relations import Note
 
 
@@ -176,7 +177,8 @@ def _log_start(m: Machine, plan: Plan, entry: Entry) -> None:
     kind = KINDS[entry[0]] + (":auto" if automatic else "")
     m._log(level, f"[{kind}] {_names(m, plan.called)}{m._args_text(entry[2])}")
     if entry[3] is not None:
-        m._log(LogLevel.OPS, f"[source] {entry[3].machine_id}/{entry[3].tx_id}/{entry[3].time}")
+        machine_id, number, time = entry[3]
+        m._log(LogLevel.OPS, f"[source] {machine_id}/{tx_id(machine_id, number)}/{time}")
     notes: list[Note] = []
     node = m._node
     m._automaton.relations.resolve(node.active, node.mask, plan.kind, plan.called, notes)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from asyncmachine.errors import UnknownStateError
-from asyncmachine.mutation import IS_CHECK, Entry, Mutation, Result, Source
+from asyncmachine.mutation import IS_CHECK, Entry, Mutation, Origin, Result
 from asyncmachine.relations import ADD, REMOVE
 from asyncmachine.schema import EXCEPTION
-from asyncmachine.transition import DISPOSED, OBSERVED, Transition, tx_id
+from asyncmachine.transition import DISPOSED, OBSERVED, Transition
 
 if TYPE_CHECKING:
     from asyncio import Task
@@ -71,7 +71,7 @@ class Questions:
     def _context_ended(self, ctx: StateContext) -> None:
         raise NotImplementedError
 
-    def _add_err(self, exc: BaseException, states: tuple[str, ...], args: dict[str, Any], source: Source | None) -> Result:
+    def _add_err(self, exc: BaseException, states: tuple[str, ...], args: dict[str, Any], source: Origin | None) -> Result:
         raise NotImplementedError
 
     # states
@@ -319,8 +319,6 @@ class Questions:
             entry[0] == kind and not entry[5] & IS_CHECK and set(states) <= set(entry[1]) for entry in self._queue or ()
         )
 
-    def _source_of(self, entry: Entry) -> Source:
-        before = 0
-        if self._gate & OBSERVED and self._entry is entry and self._tx is not None:
-            before = sum(self._tx.before)
-        return Source(self.id, tx_id(self.id, entry[4]), before)
+    def _source_of(self, entry: Entry) -> Origin:
+        observed = self._gate & OBSERVED and self._entry is entry and self._tx is not None
+        return (self.id, entry[4], sum(self._tx.before) if observed and self._tx is not None else 0)

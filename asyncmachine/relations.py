@@ -35,7 +35,7 @@ class Relations:
         schema: A checked schema; state numbers are positions in `schema.names`.
     """
 
-    __slots__ = ("adds", "after", "auto_states", "auto_mask", "has_order", "multi_mask", "rank", "remove", "removed_by", "require", "schema")
+    __slots__ = ("adds", "after", "auto_mask", "auto_states", "has_order", "multi_mask", "rank", "remove", "removed_by", "require", "schema")
 
     def __init__(self, schema: SchemaMeta) -> None:
         index = {name: number for number, name in enumerate(schema.names)}

@@ -7,7 +7,7 @@ handlers or resolution.
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from asyncmachine.errors import SchemaError, close_matches
 
@@ -263,7 +263,7 @@ class Schema(metaclass=SchemaMeta):
                 raise SchemaError(f"a state's name has to be a string, not {key!r}", schema=name)
             data = value.to_dict() if isinstance(value, State) else value
             namespace[key] = State.from_dict(data, name=key)
-        return SchemaMeta(name, (Schema,), _without_clashes(namespace, name))
+        return cast("type[Schema]", SchemaMeta(name, (Schema,), _without_clashes(namespace, name)))
 
     @classmethod
     def to_dict(cls) -> dict[str, dict[str, Any]]:

@@ -10,8 +10,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from asyncio import Task
+    from collections.abc import Callable
 
     from asyncmachine.machine import Machine
     from asyncmachine.mutation import Mutation
@@ -148,7 +148,7 @@ class Hooks:
                 self._blame(method)
 
     def _blame(self, method: Callable[..., None]) -> None:
-        tracer = getattr(method, "__self__", method)
+        tracer: Any = getattr(method, "__self__", method)
         errors = self._errors[id(tracer)] = self._errors.get(id(tracer), 0) + 1
         if errors == 1:
             _logger.exception("[tracers] %r raised", tracer)

@@ -7,15 +7,16 @@ automatic or a dry run; both share the pieces here. Knows nothing of queues or e
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
-from asyncmachine.mutation import CANCELED, EXECUTED, IS_AUTO, NO_AUTO, Entry, Event, Mutation, Result
+from asyncmachine.mutation import CANCELED, EXECUTED, IS_AUTO, NO_AUTO, Event, Mutation, Result, tx_id
 from asyncmachine.relations import ADD, AUTO
 from asyncmachine.schema import EXCEPTION
 
 if TYPE_CHECKING:
     from asyncmachine.automaton import Plan
     from asyncmachine.machine import Machine
+    from asyncmachine.mutation import Entry
 
 BUSY: Final = 1
 DISPOSED: Final = 2
@@ -96,11 +97,6 @@ class Transition:
 
     def __repr__(self) -> str:
         return f"Transition({self.id} {self.mutation})"
-
-
-def tx_id(machine_id: str, tick: int) -> str:
-    """Return a transition's id: queued mutations count by queue tick, prepended ones on their own."""
-    return f"{machine_id}-{tick}" if tick > 0 else f"{machine_id}-p{-tick}"
 
 
 def perform(m: Machine, plan: Plan, entry: Entry) -> Result:
@@ -255,7 +251,3 @@ def _take_back(m: Machine, plan: Plan, name: str, state: int) -> tuple[int, ...]
             m._subs.expire(unfinished)
     return unfinished
 
-
-def entry_of(*fields: Any) -> Entry:
-    """Type a bare tuple as an entry without paying for a named tuple."""
-    return cast("Entry", fields)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from asyncmachine.errors import MachineDisposedError
 from asyncmachine.mutation import CANCELED, Result
@@ -153,7 +153,8 @@ class QueuedCheck(Result):
         self._outcome = outcome
 
     def __await__(self) -> Generator[Any, None, Result]:
-        return (yield from self._outcome.__await__())
+        result: Result = yield from self._outcome.__await__()
+        return result
 
     def __eq__(self, other: object) -> bool:
         return self is other
@@ -236,7 +237,7 @@ class StateContext:
             self._tasks.discard(task)
         end_task(self._machine, task)
 
-    async def __aenter__(self) -> StateContext:
+    async def __aenter__(self) -> Self:
         task = asyncio.current_task()
         assert task is not None
         scope = _Scope(task)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from asyncmachine import Event, Machine, Result, Tracer
 DATA = Path(__file__).parents[1] / "data" / "go_scenarios.json.gz"
 
 
-class Boom(Exception):
+class BoomError(Exception):
     """What recorded panics raise here."""
 
 
+@cache
 def load() -> list[dict[str, Any]]:
     with gzip.open(DATA, "rt") as file:
         return json.load(file)["scenarios"]
@@ -39,7 +41,7 @@ class Recorder:
         for kind, *states in self.nested.pop(name, ()):
             self.nested_results.append(outcome(getattr(event.machine, kind)(*states)))
         if name in self.panic and "Exception" not in event.mutation.called:
-            raise Boom(name)
+            raise BoomError(name)
         return False if name in self.veto else None
 
 
@@ -66,7 +68,9 @@ def outcome(result: Result) -> Any:
 def replay(scenario: dict[str, Any], *, tracer: bool, waits: bool) -> str | None:
     """Run one scenario and return the first difference, None if there is none."""
     states = list(scenario["schema"])
-    recorder = CLASSES.setdefault(tuple(states), handler_class(states))(scenario)
+    if tuple(states) not in CLASSES:
+        CLASSES[tuple(states)] = handler_class(states)
+    recorder = CLASSES[tuple(states)](scenario)
     machine = Machine(scenario["schema"], handlers=recorder if scenario["handlers"] else None)
     if tracer:
         machine.bind_tracer(Tracer())
