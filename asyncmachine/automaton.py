@@ -328,7 +328,8 @@ def compiled(schema: type[Schema] | Mapping[str, State | Mapping[str, Any]]) -> 
 def _interned(mapping: Mapping[str, State | Mapping[str, Any]]) -> SchemaMeta:
     key: object
     try:
-        key = marshal.dumps(mapping, 2)  # the cheapest faithful key of plain data; version 2 ignores identity
+        # the cheapest faithful key of plain data; version 2 ignores identity
+        key = marshal.dumps(mapping, 2)  # type: ignore[arg-type]  # what it cannot write raises ValueError, as below
     except ValueError:
         key = tuple((name, repr(value)) for name, value in mapping.items())
     schema = _INTERNED.get(key)

@@ -439,7 +439,41 @@ class Machine(Waits):
                 assert self._queue is not None
                 return self._run_queue(self._queue[-1])
             return result
-        return self._idle(self._plan_for(kind, states), kind, states, args, source)
+        plan = self._plan_for(kind, states)
+        if plan.quick is not None:
+            if not gate:
+                for state in plan.quick:
+                    self._ticks[state] += 1
+                self._node = plan.quick_target
+                self._queue_tick += 1
+                return EXECUTED
+            if self._quick_waited(plan):
+                return EXECUTED
+        return self._idle(plan, kind, states, args, source)
+
+    def _quick_waited(self, plan: Plan) -> bool:
+        """Carry out a plan that is only arithmetic while somebody waits; False if more has to be done."""
+        subs = self._subs
+        assert subs is not None
+        if subs.queries or subs.args_mask & plan.enter_mask or plan.target is not plan.quick_target:
+            return False
+        ticks = self._ticks
+        touched = plan.ticks
+        for state in touched:
+            ticks[state] += 1
+        self._node = plan.target
+        self._queue_tick += 1
+        contexts, spans, by_state = subs.contexts, subs.spans, subs.by_state
+        for state in touched:
+            if state in contexts or state in spans:
+                subs.expire(touched)
+            if state in by_state:
+                self._match(touched)
+        if subs.queue:
+            self._match_queue()
+        if not by_state and subs.is_empty:
+            self._gate &= ~WAITED
+        return True
 
     def _plan_for(self, kind: int, states: tuple[str, ...]) -> Plan:
         node = self._node
@@ -715,17 +749,6 @@ class Machine(Waits):
             except Exception:
                 _logger.exception("[dispose] %s: on_dispose function failed", self.id)
         self._release_closed()
-
-    def _release_closed(self) -> None:
-        if not self._tasks:
-            waits, self._closed_waits = self._closed_waits, []
-            for wait in waits:
-                wait.resolve(None)
-
-    def _task_ended(self, task: Any) -> None:
-        super()._task_ended(task)
-        if self._gate & DISPOSED:
-            self._release_closed()
 
     # observation
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from asyncmachine.relations import Note
 
 
-class _Vetoed(Exception):
+class _VetoError(Exception):
     """A handler refused; never leaves this module."""
 
     def __init__(self, name: str) -> None:
@@ -56,7 +56,7 @@ def _course(m: Machine, plan: Plan, entry: Entry) -> Result:
     flags = entry[5]
     try:
         commit = _negotiate_auto(m, plan, entry) if flags & IS_AUTO else _negotiate(m, plan, entry)
-    except _Vetoed as veto:
+    except _VetoError as veto:
         if m._tx is not None:
             m._tx._refuse(veto.name)
             _log_veto(m, plan, veto.name)
@@ -96,10 +96,7 @@ def _ask(m: Machine, steps: Iterable[Step], entry: Entry) -> str:
     """Ask handlers in turn; return the name of the first that refuses, or an empty string."""
     for name, function, slot, state in steps:
         event = Event(name, entry[2], m, entry, state, m._ticks[state])
-        if m._gate & OBSERVED:
-            answer = m._announced(name, function, slot, event)
-        else:
-            answer = function(m._slots[slot], event)
+        answer = m._announced(name, function, slot, event) if m._gate & OBSERVED else function(m._slots[slot], event)
         if answer is not None and not answer:
             return name
     return ""
@@ -108,7 +105,7 @@ def _ask(m: Machine, steps: Iterable[Step], entry: Entry) -> str:
 def _demand(m: Machine, steps: Iterable[Step], entry: Entry) -> None:
     refused = _ask(m, steps, entry)
     if refused:
-        raise _Vetoed(refused)
+        raise _VetoError(refused)
 
 
 def _negotiate(m: Machine, plan: Plan, entry: Entry) -> Plan:
@@ -135,32 +132,32 @@ def _negotiate_auto(m: Machine, plan: Plan, entry: Entry) -> Plan:
         if refused:
             enders = [c for c in plan.called if not automaton.auto_plan(node, (c,)).target.mask >> state & 1]
             if not is_auto >> state & 1 or not enders:
-                raise _Vetoed(refused)
+                raise _VetoError(refused)
             staying |= 1 << state
             target = [s for s in target if s not in enders]
     for state in plan.enters:
         refused = _ask(m, table.enter[state], entry) if state in target else ""
         if refused:
             if not is_auto >> state & 1:
-                raise _Vetoed(refused)
+                raise _VetoError(refused)
             target.remove(state)
     if not target and not staying:
-        raise _Vetoed("relations")
+        raise _VetoError("relations")
     _demand(m, automaton.selfs(node, AUTO, tuple(target)), entry)
     asked = [(y, table.pairs[x, y]) for x in node.active for y in target if (x, y) in table.pairs] if table.pairs else []
     for state, steps in asked:
         refused = _ask(m, steps, entry)
         if refused:
             if not is_auto >> state & 1:
-                raise _Vetoed(refused)
+                raise _VetoError(refused)
             target = [s for s in target if s != state]
     if not target and not staying:
-        raise _Vetoed("relations")
+        raise _VetoError("relations")
     _demand(m, table.any_enter, entry)
     called = tuple([s for s in plan.called if s in target])
     commit = automaton.auto_plan(node, called).commit if called != plan.called else plan
     if staying & ~commit.target.mask:
-        raise _Vetoed("relations")
+        raise _VetoError("relations")
     return commit
 
 

@@ -17,7 +17,7 @@ from asyncmachine.transition import DISPOSED, OBSERVED, Transition
 if TYPE_CHECKING:
     from asyncio import Task
     from collections import deque
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
 
     from asyncmachine.automaton import Automaton, Node, Plan
     from asyncmachine.schema import SchemaMeta
@@ -59,13 +59,16 @@ class Questions:
     _queue_tick: int
     _slots: tuple[object, ...]
     _subs: Subscriptions | None
-    _tasks: set[Task[Any]] | None
+    _tasks: dict[Task[Any], int] | None
     _ticks: list[int]
     _tx: Transition | None
 
     # what the upper layers provide
 
     def _unsubscribe(self, subscription: Subscription) -> None:
+        raise NotImplementedError
+
+    def _spawn(self, coro: Coroutine[Any, Any, Any], state: int) -> Task[Any]:
         raise NotImplementedError
 
     def _context_ended(self, ctx: StateContext) -> None:

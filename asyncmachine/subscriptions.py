@@ -31,6 +31,13 @@ class Context(Protocol):
         """End it."""
 
 
+class Task(Protocol):
+    """What is cancelled when a state's tick changes."""
+
+    def cancel(self) -> bool:
+        """Cancel it."""
+
+
 class Subscription:
     """One wait.
 
@@ -79,9 +86,10 @@ class Subscriptions:
         args: Waits for arguments, by state number.
         args_mask: States with a wait for arguments.
         contexts: The current context per state number.
+        spans: Tasks bound to the current tick, per state number.
     """
 
-    __slots__ = ("args", "args_mask", "by_state", "contexts", "ends", "queries", "queue")
+    __slots__ = ("args", "args_mask", "by_state", "contexts", "ends", "queries", "queue", "spans")
 
     def __init__(self) -> None:
         self.by_state: dict[int, Group] = {}
@@ -91,11 +99,14 @@ class Subscriptions:
         self.queue: Group = {}
         self.ends: Group = {}
         self.contexts: dict[int, Context] = {}
+        self.spans: dict[int, list[Task]] = {}
 
     @property
     def is_empty(self) -> bool:
         """Nobody waits for anything."""
-        return not (self.by_state or self.contexts or self.args or self.queue or self.queries or self.ends)
+        return not (
+            self.by_state or self.contexts or self.spans or self.args or self.queue or self.queries or self.ends
+        )
 
     def put(self, subscription: Subscription) -> None:
         """Register a wait."""
@@ -117,12 +128,14 @@ class Subscriptions:
                 self.args_mask &= ~subscription.mask
 
     def expire(self, touched: Iterable[int]) -> None:
-        """End the contexts of states whose tick has changed."""
-        contexts = self.contexts
+        """End the contexts and tasks of states whose tick has changed."""
+        contexts, spans = self.contexts, self.spans
         for state in touched:
-            context = contexts.pop(state, None)
-            if context is not None:
-                context.expire()
+            if state in spans:
+                for task in spans.pop(state):
+                    task.cancel()
+            if state in contexts:
+                contexts.pop(state).expire()
 
     def match(self, touched: Iterable[int], mask: int, ticks: Sequence[int]) -> list[Subscription]:
         """Remove and return the waits a committed transition satisfies, in the order they are to be told."""

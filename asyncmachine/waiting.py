@@ -7,12 +7,10 @@ subscriptions and ticks, nothing of how transitions come about.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from asyncmachine.errors import MachineDisposedError
-from asyncmachine.mutation import CANCELED, Result
+from asyncmachine.mutation import Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
@@ -175,14 +173,14 @@ class StateContext:
     quietly when it is over: an expired context is not an error.
     """
 
-    __slots__ = ("_machine", "_scopes", "_tasks", "_waiters", "expired", "state", "tick")
+    __slots__ = ("_machine", "_number", "_scopes", "_waiters", "expired", "state", "tick")
 
-    def __init__(self, machine: Questions, state: str, tick: int) -> None:
+    def __init__(self, machine: Questions, number: int, tick: int) -> None:
         self._machine = machine
-        self.state = state
+        self._number = number
+        self.state = machine.state_names[number]
         self.tick = tick
         self.expired = False
-        self._tasks: set[asyncio.Task[Any]] | None = None
         self._waiters: list[asyncio.Future[None]] | None = None
         self._scopes: list[_Scope] | None = None
 
@@ -197,13 +195,7 @@ class StateContext:
         if self.expired:
             coro.close()
             return None
-        task = start_task(self._machine, coro, self.state)
-        if self._tasks is None:
-            self._tasks = {task}
-        else:
-            self._tasks.add(task)
-        task.add_done_callback(self._ended)
-        return task
+        return self._machine._spawn(coro, self._number)
 
     async def wait_expired(self) -> None:
         """Wait until the context has expired."""
@@ -222,20 +214,12 @@ class StateContext:
     def expire(self) -> None:
         """End the context; called by the machine when the state's tick changes."""
         self.expired = True
-        if self._tasks is not None:
-            for task in tuple(self._tasks):
-                task.cancel()
         for waiter in self._waiters or ():
             if not waiter.done():
                 waiter.set_result(None)
         for scope in self._scopes or ():
             scope.end()
         self._machine._context_ended(self)
-
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        if self._tasks is not None:
-            self._tasks.discard(task)
-        end_task(self._machine, task)
 
     async def __aenter__(self) -> Self:
         task = asyncio.current_task()
@@ -286,8 +270,8 @@ class _Scope:
             self.task.cancel()
 
 
-def start_task(machine: Questions, coro: Coroutine[Any, Any, Any], state: str | None) -> asyncio.Task[Any]:
-    """Start a background task of a machine and keep it alive until it ends.
+def new_task(coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    """Start a coroutine on the running loop.
 
     Raises:
         RuntimeError: No event loop is running; the coroutine is closed.
@@ -297,25 +281,7 @@ def start_task(machine: Questions, coro: Coroutine[Any, Any, Any], state: str | 
     except RuntimeError:
         coro.close()
         raise
-    task = loop.create_task(coro)
-    if machine._tasks is None:
-        machine._tasks = {task}
-    else:
-        machine._tasks.add(task)
-    if machine._hooks.task_fork:
-        machine._hooks.fire(machine._hooks.task_fork, machine, task, state)
-    return task
-
-
-def end_task(machine: Questions, task: asyncio.Task[Any]) -> None:
-    """Take note of a task that has ended: its error becomes the machine's Exception state."""
-    if machine._tasks is not None:
-        machine._tasks.discard(task)
-    if task.cancelled():
-        return
-    error = task.exception()
-    if isinstance(error, Exception) and machine._add_err(error, (), {}, None) is CANCELED:
-        _logger.error("[error] %s: error in a background task", machine.id, exc_info=error)
+    return loop.create_task(coro)
 
 
 async def finish_tasks(machine: Questions) -> None:
@@ -328,11 +294,3 @@ async def finish_tasks(machine: Questions) -> None:
         await asyncio.wait(pending)
         await asyncio.sleep(0)  # let their callbacks take note
 
-
-def close_unstarted(coro: object) -> None:
-    """Close a coroutine that will not be run, so that it does not warn."""
-    if inspect.iscoroutine(coro):
-        coro.close()
-
-
-DISPOSED_ERROR: Final = MachineDisposedError

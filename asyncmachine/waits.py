@@ -6,9 +6,11 @@ The `when_*` family, state contexts and forks. It registers subscriptions and de
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from asyncmachine.errors import MachineDisposedError
+from asyncmachine.mutation import CANCELED
 from asyncmachine.questions import Questions
 from asyncmachine.relations import mask_of
 from asyncmachine.schema import EXCEPTION
@@ -24,7 +26,7 @@ from asyncmachine.subscriptions import (
     Subscriptions,
 )
 from asyncmachine.transition import BUSY, DISPOSED, WAITED
-from asyncmachine.waiting import StateContext, Wait, end_task, finish_tasks, new_wait, start_task
+from asyncmachine.waiting import StateContext, Wait, finish_tasks, new_task, new_wait
 
 if TYPE_CHECKING:
     from asyncio import Future, Task
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from asyncmachine.mutation import Result
 
+_logger = logging.getLogger("asyncmachine")
 _NAMES = ("when", "whenNot", "whenTime", "whenQueue", "whenQuery", "whenArgs", "whenQueueEnds")
 
 
@@ -223,29 +226,75 @@ class Waits(Questions):
                 coro.close()
                 raise
             return ctx.fork(coro)
-        return self._fork_free(coro, None)
+        return self._fork_free(coro)
 
     # for events and handlers
 
-    def _fork_free(self, coro: Coroutine[Any, Any, Any], state: str | None) -> Task[Any] | None:
+    def _fork_free(self, coro: Coroutine[Any, Any, Any]) -> Task[Any] | None:
         if self._gate & DISPOSED:
             coro.close()
             return None
-        task = start_task(self, coro, state)
-        task.add_done_callback(self._task_ended)
-        return task
+        return self._spawn(coro, -1)
 
     def _fork_at(self, coro: Coroutine[Any, Any, Any], state: int, tick: int) -> Task[Any] | None:
         if state < 0 or self._automaton.relations.multi_mask >> state & 1:
-            return self._fork_free(coro, None if state < 0 else self.state_names[state])
-        return self._context_at(state, tick).fork(coro)
+            return self._fork_free(coro)
+        if self._ticks[state] != tick or self._gate & DISPOSED:
+            coro.close()
+            return None
+        return self._spawn(coro, state)
 
-    def _start(self, coro: Coroutine[Any, Any, Any], state: int, name: str) -> None:
-        """Start an async final handler."""
-        if state < 0 or self._automaton.relations.multi_mask >> state & 1:
-            self._fork_free(coro, None if state < 0 else self.state_names[state])
+    def _start(self, coro: Coroutine[Any, Any, Any], state: int) -> None:
+        """Start an async final handler; those of a Multi state and of AnyState live as long as the machine."""
+        self._spawn(coro, -1 if state >= 0 and self._automaton.relations.multi_mask >> state & 1 else state)
+
+    def _spawn(self, coro: Coroutine[Any, Any, Any], state: int) -> Task[Any]:
+        """Start a task bound to the state's current tick, or to the machine's life if `state` is -1."""
+        task = new_task(coro)
+        if self._tasks is None:
+            self._tasks = {task: state}
         else:
-            self._context(state).fork(coro)
+            self._tasks[task] = state
+        if state >= 0:
+            subs = self._subs
+            if subs is None:
+                subs = self._subs = Subscriptions()
+            span = subs.spans.get(state)
+            if span is None:
+                subs.spans[state] = [task]
+                self._gate |= WAITED
+            else:
+                span.append(task)
+        task.add_done_callback(self._task_ended)
+        if self._hooks.task_fork:
+            self._hooks.fire(self._hooks.task_fork, self, task, self.state_names[state] if state >= 0 else None)
+        return task
+
+    def _task_ended(self, task: Task[Any]) -> None:
+        assert self._tasks is not None
+        state = self._tasks.pop(task)
+        if state >= 0 and self._subs is not None:
+            spans = self._subs.spans
+            span = spans.get(state)
+            if span is not None and task in span:
+                span.remove(task)
+                if not span:
+                    del spans[state]
+                    if self._subs.is_empty:
+                        self._gate &= ~WAITED
+        if not task.cancelled():
+            error = task.exception()
+            if isinstance(error, Exception) and self._add_err(error, (), {}, None) is CANCELED:
+                _logger.error("[error] %s: error in a background task", self.id, exc_info=error)
+        if self._gate & DISPOSED:
+            self._release_closed()
+
+    def _release_closed(self) -> None:
+        """Tell who waits for the end of a disposed machine, once its last task has ended."""
+        if not self._tasks:
+            waits, self._closed_waits = self._closed_waits, []
+            for wait in waits:
+                wait.resolve(None)
 
     def _context(self, state: int) -> StateContext:
         subs = self._subs
@@ -253,7 +302,7 @@ class Waits(Questions):
             subs = self._subs = Subscriptions()
         ctx = subs.contexts.get(state)
         if ctx is None:
-            ctx = StateContext(self, self._automaton.compiled.names[state], self._ticks[state])
+            ctx = StateContext(self, state, self._ticks[state])
             if self._gate & DISPOSED:
                 ctx.expired = True
                 return ctx
@@ -269,7 +318,7 @@ class Waits(Questions):
     def _context_at(self, state: int, tick: int) -> StateContext:
         if self._ticks[state] == tick:
             return self._context(state)
-        ctx = StateContext(self, self._automaton.compiled.names[state], tick)
+        ctx = StateContext(self, state, tick)
         ctx.expired = True
         return ctx
 
@@ -278,9 +327,6 @@ class Waits(Questions):
             self._hooks.fire(self._hooks.state_ctx_end, self, ctx)
         if self._log_level >= 3:
             self._log(3, f"[ctx:match] {ctx.state}")
-
-    def _task_ended(self, task: Task[Any]) -> None:
-        end_task(self, task)
 
     # subscribing and matching
 
