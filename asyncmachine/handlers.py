@@ -93,7 +93,7 @@ def class_handlers(handlers: object, index: dict[str, int], schema: str) -> Clas
     for name, role in handler_names(handlers, index, schema):
         function = _function(handlers, name)
         if inspect.iscoroutinefunction(getattr(handlers, name)):
-            function = _task_starter(function, role.first)
+            function = _task_starter(function, role.first, name)
         functions.append((name, role, function))
     return ClassHandlers(tuple(functions))
 
@@ -118,9 +118,9 @@ def _function(handlers: object, name: str) -> Callable[[Any, Event], Any]:
     return call
 
 
-def _task_starter(function: Callable[[Any, Event], Any], state: int) -> Callable[[Any, Event], Any]:
+def _task_starter(function: Callable[[Any, Event], Any], state: int, name: str) -> Callable[[Any, Event], Any]:
     def start(owner: Any, event: Event) -> None:
-        event.machine._start(function(owner, event), state)
+        event.machine._start(function(owner, event), state, name)
 
     return start
 

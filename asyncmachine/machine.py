@@ -92,7 +92,7 @@ class Machine(Waits):
         self._prepended = 0
         self._bound = ()
         self._slots = ()
-        self._entry = self._plan = self._tx = self._next = None
+        self._entry = self._committed = self._plan = self._tx = self._next = None
         self._queue = self._front = None
         self._subs = None
         self._tasks = None
@@ -345,6 +345,18 @@ class Machine(Waits):
         if self._hooks is not _NO_HOOKS:
             self._hooks.unbind(tracer)
             self._set_observed()
+
+    @property
+    def log_level(self) -> LogLevel:
+        """How much is written to the logger; can be changed at any time."""
+        return LogLevel(self._log_level)
+
+    @log_level.setter
+    def log_level(self, level: int) -> None:
+        self._log_level = int(level)
+        if self._hooks is _NO_HOOKS:
+            self._hooks = Hooks()
+        self._set_observed()
 
     def log(self, text: str) -> None:
         """Write a line of the user's own, at level EXTERNAL."""
@@ -671,7 +683,7 @@ class Machine(Waits):
                 outcome = self._perform(entry)
             if entry is mine:
                 result = outcome
-            if gate & WAITED:
+            if self._gate & WAITED:
                 self._match_queue()
 
     def _perform(self, entry: Entry) -> Result:
@@ -703,6 +715,7 @@ class Machine(Waits):
             self._end_tx()
             self._abandon()
             raise
+        self._gate &= ~LEFTOVERS
         self._rest()
 
     def _abandon(self) -> None:
@@ -732,7 +745,7 @@ class Machine(Waits):
         subs = self._subs
         self._node = self._automaton.compiled.bare.empty
         if subs is not None:
-            subs.expire(tuple(subs.contexts))
+            subs.expire({*subs.contexts, *subs.spans})
             for subscription in subs.take_all():
                 if subscription.kind == WHEN_ENDS:
                     subscription.waiter.resolve(None)

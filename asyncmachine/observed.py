@@ -44,11 +44,16 @@ def perform_fully(m: Machine, plan: Plan, entry: Entry) -> Result:
         _log_start(m, plan, entry)
         m._hooks.fire(m._hooks.transition_init, tx)
         m._hooks.fire(m._hooks.transition_start, tx)
-    result = _course(m, plan, entry) if accepted else CANCELED
-    if tx is not None:
-        tx._complete()
-        m._hooks.fire(m._hooks.transition_end, tx)
-    return result
+    try:
+        return _course(m, plan, entry) if accepted else CANCELED
+    except BaseException:
+        if tx is not None:
+            tx._refuse("error")
+        raise
+    finally:
+        if tx is not None:
+            tx._complete()
+            m._hooks.fire(m._hooks.transition_end, tx)
 
 
 def _course(m: Machine, plan: Plan, entry: Entry) -> Result:

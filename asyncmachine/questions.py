@@ -30,7 +30,7 @@ class Questions:
     """The data of a machine and everything that reads it."""
 
     __slots__ = (
-        "__weakref__", "_automaton", "_bound", "_closed_waits", "_entry", "_err", "_front", "_gate", "_hooks", "_log_level", "_next",
+        "__weakref__", "_automaton", "_bound", "_closed_waits", "_committed", "_entry", "_err", "_front", "_gate", "_hooks", "_log_level", "_next",
         "_node", "_on_dispose", "_plan", "_prepended", "_queue", "_queue_tick", "_slots", "_subs", "_tasks", "_ticks", "_tx",
         "id", "log_args", "parent", "queue_limit", "slow_handler_s", "tags",
     )  # fmt: skip
@@ -44,6 +44,7 @@ class Questions:
     _automaton: Automaton
     _bound: tuple[str, ...]
     _closed_waits: list[Any]
+    _committed: Entry | None
     _entry: Entry | None
     _err: BaseException | None
     _front: deque[Outcome] | None
@@ -69,6 +70,12 @@ class Questions:
         raise NotImplementedError
 
     def _spawn(self, coro: Coroutine[Any, Any, Any], state: int) -> Task[Any]:
+        raise NotImplementedError
+
+    def _forget_task(self, task: Task[Any]) -> None:
+        raise NotImplementedError
+
+    def _task_failed(self, error: Exception) -> None:
         raise NotImplementedError
 
     def _context_ended(self, ctx: StateContext) -> None:
@@ -251,13 +258,10 @@ class Questions:
     def _catch_up(self, plan: Plan, entry: Entry) -> Transition:
         """Make the transition object for a handler that asks for it while nobody observes."""
         before = list(self._ticks)
-        if self._node is plan.target and (plan.ticks or self._committed()):
+        if self._committed is entry:
             for state in plan.ticks:
                 before[state] -= 1
         return Transition(self, plan, entry, tuple(before))  # type: ignore[arg-type]  # a machine is the only subclass
-
-    def _committed(self) -> bool:
-        return False
 
     # texts
 

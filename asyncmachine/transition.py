@@ -132,6 +132,7 @@ def perform(m: Machine, plan: Plan, entry: Entry) -> Result:
         if m._subs.args_mask & plan.enter_mask:
             return _finish_stepwise(m, plan, entry)
     if plan.finals:
+        m._committed = entry
         try:
             for name, function, slot, state in plan.finals:
                 function(slots[slot], Event(name, args, m, entry, state, ticks[state]))
@@ -165,6 +166,7 @@ def run_finals(m: Machine, plan: Plan, entry: Entry) -> bool:
     """Call final handlers state by state, telling waits for arguments in between; False after a failure."""
     table = m._automaton.table
     name, state = "", -1
+    m._committed = entry
     try:
         for state in plan.exits:
             for name, function, slot, _ in table.end[state]:

@@ -284,6 +284,54 @@ def new_task(coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     return loop.create_task(coro)
 
 
+class _Job:
+    """An async handler on its way. It reports its end even if its task is cancelled before the first step."""
+
+    __slots__ = ("coro", "machine", "task")
+
+    def __init__(self, coro: Coroutine[Any, Any, Any], machine: Questions) -> None:
+        self.coro = coro
+        self.machine: Questions | None = machine
+        self.task: asyncio.Task[Any] | None = None
+
+    def __del__(self) -> None:
+        if self.machine is not None:
+            self.coro.close()
+            if self.task is not None:
+                self.machine._forget_task(self.task)
+
+
+async def _run(job: _Job, machine: Questions) -> None:
+    try:
+        await job.coro
+    except Exception as error:
+        machine._task_failed(error)
+    finally:
+        job.machine = None
+        if job.task is not None:
+            machine._forget_task(job.task)
+
+
+def new_job(coro: Coroutine[Any, Any, Any], machine: Questions, name: str) -> asyncio.Task[Any]:
+    """Start the coroutine of an async handler: cheaper than `new_task` with a callback, and it swallows its error.
+
+    Raises:
+        RuntimeError: No event loop is running; the coroutine is closed.
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        coro.close()
+        raise
+    job = _Job(coro, machine)
+    running = _run(job, machine)
+    if loop.get_task_factory() is None:
+        job.task = task = asyncio.Task(running, loop=loop, name=name)  # what create_task does, without its checks
+    else:
+        job.task = task = loop.create_task(running, name=name)
+    return task
+
+
 async def finish_tasks(machine: Questions) -> None:
     """Wait until every background task of a disposed machine has ended, the calling one excepted."""
     current = asyncio.current_task()

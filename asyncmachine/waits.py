@@ -26,7 +26,7 @@ from asyncmachine.subscriptions import (
     Subscriptions,
 )
 from asyncmachine.transition import BUSY, DISPOSED, WAITED
-from asyncmachine.waiting import StateContext, Wait, finish_tasks, new_task, new_wait
+from asyncmachine.waiting import StateContext, Wait, finish_tasks, new_job, new_task, new_wait
 
 if TYPE_CHECKING:
     from asyncio import Future, Task
@@ -244,13 +244,20 @@ class Waits(Questions):
             return None
         return self._spawn(coro, state)
 
-    def _start(self, coro: Coroutine[Any, Any, Any], state: int) -> None:
+    def _start(self, coro: Coroutine[Any, Any, Any], state: int, name: str) -> None:
         """Start an async final handler; those of a Multi state and of AnyState live as long as the machine."""
-        self._spawn(coro, -1 if state >= 0 and self._automaton.relations.multi_mask >> state & 1 else state)
+        if state >= 0 and self._automaton.relations.multi_mask >> state & 1:
+            state = -1
+        self._keep_task(new_job(coro, self, name), state)
 
     def _spawn(self, coro: Coroutine[Any, Any, Any], state: int) -> Task[Any]:
         """Start a task bound to the state's current tick, or to the machine's life if `state` is -1."""
         task = new_task(coro)
+        task.add_done_callback(self._task_ended)
+        self._keep_task(task, state)
+        return task
+
+    def _keep_task(self, task: Task[Any], state: int) -> None:
         if self._tasks is None:
             self._tasks = {task: state}
         else:
@@ -265,14 +272,24 @@ class Waits(Questions):
                 self._gate |= WAITED
             else:
                 span.append(task)
-        task.add_done_callback(self._task_ended)
         if self._hooks.task_fork:
             self._hooks.fire(self._hooks.task_fork, self, task, self.state_names[state] if state >= 0 else None)
-        return task
 
     def _task_ended(self, task: Task[Any]) -> None:
+        self._forget_task(task)
+        if not task.cancelled():
+            error = task.exception()
+            if isinstance(error, Exception):
+                self._task_failed(error)
+
+    def _task_failed(self, error: Exception) -> None:
+        if self._add_err(error, (), {}, None) is CANCELED:
+            _logger.error("[error] %s: error in a background task", self.id, exc_info=error)
+
+    def _forget_task(self, task: Task[Any]) -> None:
+        """Take note that a task has ended."""
         assert self._tasks is not None
-        state = self._tasks.pop(task)
+        state = self._tasks.pop(task, -1)
         if state >= 0 and self._subs is not None:
             spans = self._subs.spans
             span = spans.get(state)
@@ -282,10 +299,6 @@ class Waits(Questions):
                     del spans[state]
                     if self._subs.is_empty:
                         self._gate &= ~WAITED
-        if not task.cancelled():
-            error = task.exception()
-            if isinstance(error, Exception) and self._add_err(error, (), {}, None) is CANCELED:
-                _logger.error("[error] %s: error in a background task", self.id, exc_info=error)
         if self._gate & DISPOSED:
             self._release_closed()
 
