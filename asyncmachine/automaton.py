@@ -1,305 +1,341 @@
-"""What would each mutation do in each configuration? Relations, resolved once and remembered.
+"""What does a mutation do in a given configuration, decided once for all machines of a schema?
 
-A *node* is a configuration: the active states, in order. For each mutation tried from it, it holds a *plan*: what
-changes, which handlers run, and the next node. All machines of one schema that bind handlers of the same classes share
-the nodes, so a mutation that any of them has made before is one dict look-up.
+A `Node` is an ordered set of active states; a `Plan` is everything that follows from calling certain states there:
+the next node, the ticks to increment, the handlers to call. Both are shared and immutable but for their caches, which
+are bounded. Knows nothing of a single machine, its arguments or who waits for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+import marshal
+from typing import TYPE_CHECKING, Final
+from weakref import WeakValueDictionary
 
-from asyncmachine.errors import UnknownStateError
-from asyncmachine.handlers import ANY_ENTER, ANY_STATE, HandlerTable
-from asyncmachine.mutation import ADD, REMOVE, SET, Result
-from asyncmachine.relations import Numbers, Relations
-from asyncmachine.schema import EXCEPTION, Schema, State
+from asyncmachine.handlers import ClassHandlers, HandlerTable, Step, class_handlers, sharing_key
+from asyncmachine.relations import ADD, AUTO, REMOVE, SET, Relations, mask_of
+from asyncmachine.schema import EXCEPTION, Schema, SchemaMeta
 
-MAX_PLANS = 20_000
-"""Plans one program remembers; a schema with more configurations starts over instead of growing for ever."""
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
-_HEALTH = ("Heartbeat", "Healthcheck")
+    from asyncmachine.schema import State
 
+PLAN_LIMIT: Final = 20_000
+"""Plans kept per automaton; when it is reached, everything remembered is dropped and learnt again."""
+TABLE_LIMIT: Final = 64
+"""Combinations of handler classes kept per schema."""
 
-Call = tuple[int, Callable[[Any, Any], Any], bool]
-"""One handler to call: number of the handler object, function, whether it is a coroutine function."""
-
-
-class Step:
-    """One handler name in the course of a transition, with everything that is bound to it.
-
-    Attributes:
-        name: e.g. "FooEnter".
-        phase: "exit", "enter", "self", "pair", "any", "end" or "state".
-        owner: the state whose context its event has, -1 for none: the second state of a pair.
-        other: the first state of a pair, else -1.
-        calls: in binding order.
-    """
-
-    __slots__ = ("calls", "name", "other", "owner", "phase")
-
-    def __init__(self, name: str, phase: str, owner: int, other: int, calls: tuple[Call, ...]) -> None:
-        self.name = name
-        self.phase = phase
-        self.owner = owner
-        self.other = other
-        self.calls = calls
-
-
-class Node:
-    """One configuration.
-
-    Attributes:
-        active: active states, in order.
-        plans: for add, remove and set: called names -> plan.
-        autos: Auto states to try from here; None until asked for.
-    """
-
-    __slots__ = ("active", "adds", "autos", "removes", "sets")
-
-    def __init__(self, active: Numbers) -> None:
-        self.active = active
-        self.adds: dict[tuple[str, ...], Plan] = {}
-        self.removes: dict[tuple[str, ...], Plan] = {}
-        self.sets: dict[tuple[str, ...], Plan] = {}
-        self.autos: Numbers | None = None
-
-    def plans(self, kind: str) -> dict[tuple[str, ...], Plan]:
-        """The plans of one kind of mutation."""
-        return self.adds if kind == ADD else self.removes if kind == REMOVE else self.sets
+HEALTH = ("Heartbeat", "Healthcheck")
 
 
 class Plan:
     """What one mutation does in one configuration.
 
     Attributes:
-        kind, called: the mutation.
-        called_numbers: the called states, each once.
-        is_accepted: relations allow it.
-        missing: called states that relations refuse.
-        target: active states afterwards, in order.
-        enters, exits: states whose handlers run.
-        bumps: (state, ticks to add) of each state that ticks.
-        mask: a bit for each state that ticks.
-        next: the configuration afterwards.
-        negotiation, finals: handlers that exist, in order.
-        is_plain: no handler runs and no Auto state follows: applying bumps and next is all there is to do.
-        makes_auto: Auto states may follow.
-        result: what a mutation that is not vetoed returns.
-        calls_exception: the mutation calls Exception.
+        accepted: Relations allow it.
+        target: The next node.
+        enters: States entered, in order; called active Multi states included.
+        exits: States exited, in order.
+        ticks: State numbers to increment, one by one; a re-entered Multi state occurs twice.
+        negotiation: Handlers to ask, in order.
+        finals: Handlers to run after the commit, in order.
+        quick: If nothing but arithmetic happens, all ticks of it, the auto transition's included; else None.
+        quick_target: The node after that.
+        auto: Plan of the auto transition that follows, or None.
+        commit: For an auto plan, the plan that is committed when nobody vetoes; else the plan itself.
     """
 
     __slots__ = (
-        "bumps",
-        "called",
-        "called_numbers",
-        "calls_exception",
-        "enters",
-        "exits",
-        "finals",
-        "is_accepted",
-        "is_plain",
-        "kind",
-        "makes_auto",
-        "mask",
-        "missing",
-        "negotiation",
-        "next",
-        "result",
-        "target",
-    )
+        "accepted", "auto", "called", "calls_exception", "commit", "enter_mask", "enters", "exits", "finals", "kind",
+        "negotiation", "quick", "quick_target", "target", "ticks",
+    )  # fmt: skip
 
-    kind: str
-    called: tuple[str, ...]
-    called_numbers: Numbers
-    calls_exception: bool
-    is_accepted: bool
-    missing: Numbers
-    target: Numbers
-    enters: Numbers
-    exits: Numbers
-    bumps: tuple[tuple[int, int], ...]
-    mask: int
-    next: Node
-    negotiation: tuple[Step, ...]
-    finals: tuple[Step, ...]
-    is_plain: bool
-    makes_auto: bool
-    result: Result
+    def __init__(self, kind: int, called: tuple[int, ...], target: Node, enters: tuple[int, ...], exits: tuple[int, ...]) -> None:
+        self.kind = kind
+        self.called = called
+        self.target = target
+        self.enters = enters
+        self.exits = exits
+        self.enter_mask = mask_of(enters)
+        self.accepted = True
+        self.calls_exception = False
+        self.ticks: tuple[int, ...] = ()
+        self.negotiation: tuple[Step, ...] = ()
+        self.finals: tuple[Step, ...] = ()
+        self.quick: tuple[int, ...] | None = None
+        self.quick_target = target
+        self.auto: Plan | None = None
+        self.commit = self
+
+    @property
+    def bare(self) -> bool:
+        """No handler takes part in it."""
+        return not self.negotiation and not self.commit.finals
+
+
+class Node:
+    """One configuration: the ordered active states, and the plans known from here.
+
+    Attributes:
+        active: Active state numbers in order.
+        mask: The same as a bit mask.
+        names: The same as a set of names.
+        adds: Plans of add mutations by called names; `removes` and `sets` likewise.
+        autos: Plans of auto mutations by called state numbers.
+    """
+
+    __slots__ = ("active", "adds", "auto", "autos", "mask", "names", "removes", "sets", "tables")
+
+    def __init__(self, active: tuple[int, ...], names: frozenset[str]) -> None:
+        self.active = active
+        self.mask = mask_of(active)
+        self.names = names
+        self.adds: dict[tuple[str, ...], Plan] = {}
+        self.removes: dict[tuple[str, ...], Plan] = {}
+        self.sets: dict[tuple[str, ...], Plan] = {}
+        self.tables = (self.adds, self.removes, self.sets)
+        self.autos: dict[tuple[int, ...], Plan] = {}
+        self.auto: Plan | bool | None = False  # False: not computed yet
+
+    def forget(self) -> None:
+        """Drop all plans, so that this node keeps no other node alive."""
+        self.adds.clear()
+        self.removes.clear()
+        self.sets.clear()
+        self.autos.clear()
+        self.auto = False
+
+
+class Compiled:
+    """A schema with its relations as numbers and one automaton per combination of handler classes."""
+
+    __slots__ = ("automata", "bare", "classes", "exception", "health", "index", "names", "relations", "schema")
+
+    def __init__(self, schema: SchemaMeta) -> None:
+        self.schema = schema
+        self.names = schema.names
+        self.index = {name: number for number, name in enumerate(schema.names)}
+        self.exception = self.index[EXCEPTION]
+        self.health = tuple(self.index[name] for name in HEALTH if name in self.index)
+        self.relations = Relations(schema)
+        self.automata: dict[tuple[Any, ...], Automaton] = {}
+        self.classes: dict[tuple[Any, ...], ClassHandlers] = {}
+        self.bare = Automaton(self, HandlerTable(len(self.names), ()))
+
+    def automaton(self, bound: tuple[object, ...]) -> Automaton:
+        """Return the automaton for these handler objects, shared by all machines with objects of the same classes.
+
+        Raises:
+            HandlerError: One of the objects cannot be bound.
+        """
+        if not bound:
+            return self.bare
+        keys = tuple(sharing_key(handlers) for handlers in bound)
+        automaton = self.automata.get(keys)
+        if automaton is None:
+            tables = tuple(self._class_handlers(key, handlers) for key, handlers in zip(keys, bound, strict=True))
+            automaton = Automaton(self, HandlerTable(len(self.names), tables))
+            if len(self.automata) >= TABLE_LIMIT:
+                self.automata.clear()
+            self.automata[keys] = automaton
+        return automaton
+
+    def _class_handlers(self, key: tuple[Any, ...], handlers: object) -> ClassHandlers:
+        found = self.classes.get(key)
+        if found is None:
+            found = class_handlers(handlers, self.index, self.schema.__name__)
+            if len(self.classes) >= TABLE_LIMIT:
+                self.classes.clear()
+            self.classes[key] = found
+        return found
 
 
 class Automaton:
-    """A compiled schema.
+    """Nodes and plans of one schema with one set of handlers.
 
     Args:
-        states: name -> State.
-        name: of the schema, for machine ids.
-
-    Attributes:
-        relations: the compiled relations.
-        machines: how many machines have been made, for their ids.
+        compiled: The schema.
+        table: Its handlers.
     """
 
-    def __init__(self, states: Mapping[str, State], name: str) -> None:
-        self.relations = Relations(states)
-        self.states = states
-        self.name = name
-        self.exception = self.relations.index[EXCEPTION]
-        self.machines = 0
-        self._programs: dict[tuple[type, ...], Program] = {}
-        self._tables: dict[type, HandlerTable] = {}
+    __slots__ = ("compiled", "empty", "known", "nodes", "relations", "table")
 
-    @staticmethod
-    def of(schema: type[Schema]) -> Automaton:
-        """The automaton of a schema, compiled when first asked for and kept with it."""
-        found = schema.__dict__.get("_automaton")
-        if found is None:
-            found = Automaton(schema.states, schema.__name__)
-            schema._automaton = found  # type: ignore[attr-defined] # a cache, private to this module
-        return found
+    def __init__(self, compiled: Compiled, table: HandlerTable) -> None:
+        self.compiled = compiled
+        self.relations = compiled.relations
+        self.table = table
+        self.nodes: dict[tuple[int, ...], Node] = {}
+        self.known = 0
+        self.empty = self.node(())
 
-    def program(self, classes: tuple[type, ...]) -> Program:
-        """The configurations for machines that bind handlers of these classes, in this order."""
-        found = self._programs.get(classes)
-        if found is None:
-            found = self._programs[classes] = Program(self, [self.table(cls) for cls in classes])
-        return found
+    def node(self, active: tuple[int, ...]) -> Node:
+        """Return the node of these active states, in this order."""
+        node = self.nodes.get(active)
+        if node is None:
+            names = self.compiled.names
+            node = self.nodes[active] = Node(active, frozenset([names[state] for state in active]))
+        return node
 
-    def table(self, cls: type) -> HandlerTable:
-        """The handlers of a class; raises HandlerNameError and HandlerError."""
-        found = self._tables.get(cls)
-        if found is None:
-            found = self._tables[cls] = HandlerTable(cls, self.relations.names)
-        return found
-
-
-class Program:
-    """The configurations of one schema for one combination of handler classes."""
-
-    def __init__(self, automaton: Automaton, tables: list[HandlerTable]) -> None:
-        self.automaton = automaton
-        self.relations = automaton.relations
-        self._tables = tables
-        self._pairs = {
-            (self.relations.index[a], self.relations.index[b]): name
-            for table in tables
-            for (a, b), name in table.pairs.items()
-        }
-        self._nodes: dict[Numbers, Node] = {}
-        self._plans = 0
-        self.has_handlers = any(table.by_name for table in tables)
-
-    def node(self, active: Numbers) -> Node:
-        """The configuration with these active states, in this order."""
-        found = self._nodes.get(active)
-        if found is None:
-            found = self._nodes[active] = Node(active)
-        return found
-
-    def plan(self, node: Node, kind: str, called: tuple[str, ...], where: str) -> Plan:
-        """What a mutation does in a configuration.
-
-        Args:
-            node: the configuration.
-            kind: "add", "remove" or "set".
-            called: names as the caller gave them.
-            where: the machine, for the error.
+    def plan(self, node: Node, kind: int, called: tuple[str, ...]) -> Plan:
+        """Return the plan of a mutation by names, making and remembering it.
 
         Raises:
-            UnknownStateError: a called state does not exist.
+            KeyError: A name is not a state.
         """
-        plans = node.plans(kind)
-        found = plans.get(called)
-        if found is None:
-            if self._plans >= MAX_PLANS:
-                self._forget()
-            found = plans[called] = self._make(node, kind, called, self.numbers(called, where))
-            self._plans += 1
-        return found
-
-    def numbers(self, names: tuple[str, ...], where: str) -> Numbers:
-        """Positions of states, each once; raises UnknownStateError."""
-        index = self.relations.index
-        try:
-            return tuple(dict.fromkeys(index[name] for name in names))
-        except (KeyError, TypeError):
-            unknown = next(name for name in names if not isinstance(name, str) or name not in index)
-            raise UnknownStateError(unknown, where, self.relations.names) from None
-
-    def names(self, numbers: Numbers) -> tuple[str, ...]:
-        """Names of states."""
-        names = self.relations.names
-        return tuple(names[number] for number in numbers)
-
-    def autos(self, node: Node) -> Numbers:
-        """Auto states to try in a configuration."""
-        if node.autos is None:
-            node.autos = self.relations.autos(node.active)
-        return node.autos
-
-    def _forget(self) -> None:
-        """Start over. Old nodes hold plans that lead to other old nodes, so those go too."""
-        for node in self._nodes.values():
-            for plans in (node.adds, node.removes, node.sets):
-                plans.clear()
-        self._nodes.clear()
-        self._plans = 0
-
-    def _make(self, node: Node, kind: str, called: tuple[str, ...], numbers: Numbers) -> Plan:
-        relations, active = self.relations, node.active
-        resolution = relations.resolve(active, kind, numbers)
-        target = resolution.target
-        plan = Plan()
-        plan.kind, plan.called, plan.called_numbers = kind, called, numbers
-        plan.calls_exception = kind != REMOVE and self.automaton.exception in numbers
-        plan.missing, plan.is_accepted, plan.target = resolution.missing, not resolution.missing, target
-        was, will_be = set(active), set(target)
-        again = {s for s in numbers if relations.multi[s]} & was if kind != REMOVE else set()
-        plan.enters = tuple(s for s in target if s not in was or s in again)
-        plan.exits = relations.sort(s for s in active if s not in will_be)
-        plan.bumps = tuple((s, 2 if s in was else 1) for s in plan.enters) + tuple((s, 1) for s in plan.exits)
-        plan.mask = sum(1 << s for s, _ in plan.bumps)
-        plan.result = Result.EXECUTED if plan.is_accepted else Result.CANCELED
-        plan.negotiation = self._negotiation(plan, active)
-        plan.finals = self._finals(plan)
-        plan.next = self.node(target) if plan.is_accepted else node
-        is_health = kind == ADD and len(called) == 1 and called[0] in _HEALTH
-        plan.makes_auto = plan.is_accepted and bool(plan.bumps) and not is_health and bool(self.autos(plan.next))
-        plan.is_plain = not plan.is_accepted or not (plan.negotiation or plan.finals or plan.makes_auto)
-        if not plan.is_accepted and plan.is_plain:
-            plan.bumps, plan.mask = (), 0
+        index = self.compiled.index
+        numbers = tuple(dict.fromkeys([index[name] for name in called]))
+        names = self.compiled.names
+        canonical = tuple([names[number] for number in numbers])
+        plans = node.tables[kind]
+        plan = plans.get(canonical)
+        if plan is None:
+            plan = self._make(node, kind, numbers)
+            self._admit(node)
+            plans[canonical] = plan
+        if canonical != called:
+            self._admit(node)
+            plans[called] = plan
         return plan
 
-    def _negotiation(self, plan: Plan, active: Numbers) -> tuple[Step, ...]:
-        if not self.has_handlers:
-            return ()
-        names = self.relations.names
-        steps = [self._step(f"{names[s]}Exit", "exit", s) for s in plan.exits]
-        steps += [self._step(f"{names[s]}Enter", "enter", s) for s in plan.enters]
-        if self._pairs:
-            if plan.kind != REMOVE:
-                steps += [self._pair("self", s, s) for s in plan.target if s in active]
-            steps += [self._pair("pair", x, y) for x in active for y in plan.target if x != y]
-        steps.append(self._step(ANY_ENTER, "any", -1))
-        return tuple(step for step in steps if step is not None)
+    def auto(self, node: Node) -> Plan | None:
+        """Return the plan of the auto mutation due in this node, None if no Auto state is a candidate."""
+        if node.auto is False:
+            candidates, _ = self.relations.blocked_autos(node.mask)
+            node.auto = self.auto_plan(node, candidates) if candidates else None
+        return node.auto  # type: ignore[return-value]  # True never occurs: bool stands for "not computed"
+
+    def auto_plan(self, node: Node, called: tuple[int, ...]) -> Plan:
+        """Return the plan of an auto mutation calling these states."""
+        plan = node.autos.get(called)
+        if plan is None:
+            plan = self._make(node, AUTO, called)
+            self._admit(node)
+            node.autos[called] = plan
+        return plan
+
+    def _admit(self, node: Node) -> None:
+        """Count one more plan; at the limit forget everything, links between nodes included."""
+        self.known += 1
+        if self.known > PLAN_LIMIT:
+            for old in self.nodes.values():
+                old.forget()
+            node.forget()
+            self.empty.forget()
+            self.nodes = {(): self.empty}
+            self.known = 1
+
+    def _make(self, node: Node, kind: int, called: tuple[int, ...]) -> Plan:
+        relations = self.relations
+        active_mask = node.mask
+        target = relations.resolve(node.active, active_mask, kind, called)
+        target_mask = mask_of(target)
+        reentered = relations.multi_mask & mask_of(called) if kind in (ADD, SET) else 0
+        enters = tuple([s for s in target if not active_mask >> s & 1 or reentered >> s & 1])
+        exits = tuple(relations.sort([s for s in node.active if not target_mask >> s & 1]))
+        plan = Plan(kind, called, self.node(target), enters, exits)
+        plan.accepted = self._is_accepted(kind, called, target_mask)
+        plan.calls_exception = kind in (ADD, SET) and self.compiled.exception in called
+        again = tuple([s for s in enters if active_mask >> s & 1])
+        plan.ticks = exits + enters + again
+        if kind == AUTO and plan.accepted:
+            remaining = tuple([s for s in called if target_mask >> s & 1])
+            if remaining != called:
+                plan.commit = self.auto_plan(node, remaining)
+        if not self.table.empty:
+            plan.negotiation = self.negotiation(node, plan, target)
+            plan.finals = self._finals(plan)
+        if kind != AUTO and plan.accepted:
+            self._add_auto(plan)
+        return plan
+
+    def _is_accepted(self, kind: int, called: tuple[int, ...], target_mask: int) -> bool:
+        if kind == REMOVE or not called:
+            return True
+        inside = [target_mask >> state & 1 for state in called]
+        return any(inside) if kind == AUTO else all(inside)
+
+    def _add_auto(self, plan: Plan) -> None:
+        """Find the auto transition that follows, and merge it if nothing but arithmetic happens."""
+        is_health = plan.kind == ADD and len(plan.called) == 1 and plan.called[0] in self.compiled.health
+        auto = self.auto(plan.target) if plan.ticks and not is_health else None
+        plan.auto = auto
+        if plan.negotiation or plan.finals:
+            return
+        if auto is None or not auto.accepted:
+            plan.quick = plan.ticks
+        elif auto.bare:
+            plan.quick = plan.ticks + auto.commit.ticks
+            plan.quick_target = auto.commit.target
+
+    def negotiation(self, node: Node, plan: Plan, target: tuple[int, ...]) -> tuple[Step, ...]:
+        """Return the negotiation handlers in the order they are asked."""
+        table = self.table
+        steps: list[Step] = []
+        for state in plan.exits:
+            steps += table.exit[state]
+        for state in plan.enters:
+            steps += table.enter[state]
+        steps += self.selfs(node, plan.kind, target)
+        steps += self.pairs(node, target)
+        steps += table.any_enter
+        return tuple(steps)
+
+    def selfs(self, node: Node, kind: int, target: tuple[int, ...]) -> list[Step]:
+        """Return the self handlers (XX) of kept states; remove mutations have none."""
+        selfs = self.table.selfs
+        if not selfs or kind == REMOVE:
+            return []
+        return [step for state in target if node.mask >> state & 1 for step in selfs.get(state, ())]
+
+    def pairs(self, node: Node, target: tuple[int, ...]) -> list[Step]:
+        """Return the pair handlers (XY) from states active before to target states."""
+        pairs = self.table.pairs
+        if not pairs:
+            return []
+        return [step for x in node.active for y in target for step in pairs.get((x, y), ())]
 
     def _finals(self, plan: Plan) -> tuple[Step, ...]:
-        if not self.has_handlers:
-            return ()
-        names = self.relations.names
-        steps = [self._step(f"{names[s]}End", "end", s) for s in plan.exits]
-        steps += [self._step(f"{names[s]}State", "state", s) for s in plan.enters]
-        steps.append(self._step(ANY_STATE, "any", -1))
-        return tuple(step for step in steps if step is not None)
-
-    def _pair(self, phase: str, x: int, y: int) -> Step | None:
-        name = self._pairs.get((x, y))
-        return None if name is None else self._step(name, phase, y, x)
-
-    def _step(self, name: str, phase: str, owner: int, other: int = -1) -> Step | None:
-        calls = tuple((n, *table.by_name[name]) for n, table in enumerate(self._tables) if name in table.by_name)
-        return Step(name, phase, owner, other, calls) if calls else None
+        table = self.table
+        steps: list[Step] = []
+        for state in plan.exits:
+            steps += table.end[state]
+        for state in plan.enters:
+            steps += table.state[state]
+        steps += table.any_state
+        return tuple(steps)
 
 
-__all__ = ["ADD", "MAX_PLANS", "REMOVE", "SET", "Automaton", "Call", "Node", "Plan", "Program", "Step"]
+_INTERNED: WeakValueDictionary[Any, SchemaMeta] = WeakValueDictionary()
+
+
+def compiled(schema: type[Schema] | Mapping[str, State | Mapping[str, Any]]) -> Compiled:
+    """Return the compiled form of a schema, made on first use and shared from then on.
+
+    Equal plain mappings share one compiled schema.
+
+    Raises:
+        SchemaError: A mapping contradicts itself.
+    """
+    declared = schema if isinstance(schema, SchemaMeta) else _interned(schema)
+    found: Compiled | None = declared.__dict__.get("_compiled")
+    if found is None:
+        found = Compiled(declared)
+        type.__setattr__(declared, "_compiled", found)
+    return found
+
+
+def _interned(mapping: Mapping[str, State | Mapping[str, Any]]) -> SchemaMeta:
+    key: object
+    try:
+        # the cheapest faithful key of plain data; version 2 ignores identity
+        key = marshal.dumps(mapping, 2)  # type: ignore[arg-type]  # what it cannot write raises ValueError, as below
+    except ValueError:
+        key = tuple((name, repr(value)) for name, value in mapping.items())
+    schema = _INTERNED.get(key)
+    if schema is None:
+        schema = _INTERNED[key] = Schema.of(mapping)
+    return schema
+
+
+__all__ = ["ADD", "AUTO", "REMOVE", "SET", "Automaton", "Compiled", "Node", "Plan", "compiled"]

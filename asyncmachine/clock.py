@@ -1,13 +1,41 @@
-"""What does a tick mean? Every state counts its activations and deactivations: an odd tick is an active state."""
+"""What does a tick mean?
+
+A state's tick counts its activations and deactivations: odd is active, even is inactive. Pure arithmetic on integers
+and sequences of them; knows nothing of machines.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 def is_active_tick(tick: int) -> bool:
-    """Whether a state with this tick is active."""
+    """Tell whether a state with this tick is active."""
     return tick & 1 == 1
 
 
-def next_active_tick(tick: int) -> int:
-    """The tick of the next activation; the current one does not count."""
-    return tick + 2 if tick & 1 else tick + 1
+def next_active(tick: int) -> int:
+    """Return the first tick after `tick` at which the state is active."""
+    return tick + (2 if tick & 1 else 1)
+
+
+def next_inactive(tick: int) -> int:
+    """Return the first tick after `tick` at which the state is inactive."""
+    return tick + (1 if tick & 1 else 2)
+
+
+def time_sum(time: Sequence[int]) -> int:
+    """Return the sum of all ticks, a machine's total number of changes."""
+    return sum(time)
+
+
+def diff_since(time: Sequence[int], before: Sequence[int]) -> tuple[int, ...]:
+    """Return the difference per position between two times of one schema.
+
+    Raises:
+        ValueError: The lengths differ.
+    """
+    return tuple(now - then for now, then in zip(time, before, strict=True))

@@ -1,104 +1,119 @@
-"""What can go wrong in a state machine, each with its facts."""
+"""What can go wrong, and which facts does each failure carry?
+
+Every error derives from `AsyncMachineError`, keeps its facts as attributes and composes its own message. This module
+knows nothing of machines, schemas or event loops.
+"""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def close_matches(name: str, known: Iterable[str]) -> tuple[str, ...]:
+    """Return up to three known names that look like `name`, the closest first."""
+    return tuple(get_close_matches(name, list(known), n=3, cutoff=0.6))
+
+
+def _suggestion(matches: tuple[str, ...]) -> str:
+    return f"; did you mean {' or '.join(repr(match) for match in matches)}?" if matches else ""
 
 
 class AsyncMachineError(Exception):
-    """Base of every error this package raises."""
+    """Base of every error this library raises."""
 
 
-class SchemaError(AsyncMachineError, ValueError):
-    """A schema that cannot be.
+class SchemaError(AsyncMachineError):
+    """A schema contradicts itself.
 
     Attributes:
-        state: the state at fault, or "".
-        why: what is wrong with it.
+        schema: Name of the schema.
+        state: The state whose definition is wrong, empty when no single one is.
+        problem: What is wrong with it.
+        matches: Known names close to an unknown one.
     """
 
-    def __init__(self, state: str, why: str) -> None:
-        super().__init__(f"state {state}: {why}" if state else why)
+    def __init__(self, problem: str, *, schema: str = "", state: str = "", matches: tuple[str, ...] = ()) -> None:
+        self.problem = problem
+        self.schema = schema
         self.state = state
-        self.why = why
+        self.matches = matches
+        place = ".".join(part for part in (schema, state) if part)
+        super().__init__(f"{place + ': ' if place else ''}{problem}{_suggestion(matches)}")
 
 
 class UnknownStateError(AsyncMachineError, KeyError):
-    """A state the schema does not have.
+    """A state name is not in the machine's schema.
 
     Attributes:
-        name: what was given.
-        where: the machine or schema.
-        close: the nearest names.
+        name: The unknown name.
+        machine_id: Id of the machine that was asked.
+        matches: Known names close to it.
     """
 
-    def __init__(self, name: object, where: str, known: Iterable[str]) -> None:
-        super().__init__(name)
+    def __init__(self, name: object, machine_id: str, known: Iterable[str]) -> None:
         self.name = name
-        self.where = where
-        self.close = close_matches(name, known)
+        self.machine_id = machine_id
+        self.matches = close_matches(name, known) if isinstance(name, str) else ()
+        super().__init__(f"state {name!r} is not defined in the schema of {machine_id!r}{_suggestion(self.matches)}")
 
     def __str__(self) -> str:
-        return f"state {self.name!r} not defined in schema for {self.where}{_did_you_mean(self.close)}"
+        return str(self.args[0])
 
 
-class HandlerError(AsyncMachineError, TypeError):
-    """A handler that cannot be bound.
+class HandlerError(AsyncMachineError):
+    """A handler object cannot be bound.
 
     Attributes:
-        handler: its name.
-        why: what is wrong with it.
+        handler: Name of the offending method, empty when the object as a whole is refused.
+        owner: Name of the class it belongs to.
+        problem: What is wrong with it.
     """
 
-    def __init__(self, handler: str, why: str) -> None:
-        super().__init__(f"handler {handler}: {why}")
+    def __init__(self, problem: str, *, handler: str = "", owner: str = "") -> None:
+        self.problem = problem
         self.handler = handler
-        self.why = why
+        self.owner = owner
+        place = ".".join(part for part in (owner, handler) if part)
+        super().__init__(f"{place + ': ' if place else ''}{problem}")
 
 
 class HandlerNameError(HandlerError):
-    """A method named like a handler, of a state the schema does not have.
+    """A method is named like a handler, but for a state that does not exist.
 
     Attributes:
-        close: the nearest names.
+        matches: Handler names close to the one given.
     """
 
-    def __init__(self, handler: str, known: Iterable[str]) -> None:
-        self.close = close_matches(handler, known)
-        super().__init__(handler, f"names no state{_did_you_mean(self.close)}")
+    def __init__(self, handler: str, owner: str, matches: tuple[str, ...]) -> None:
+        self.matches = matches
+        super().__init__(f"names no state of the schema{_suggestion(matches)}", handler=handler, owner=owner)
 
 
-class NestedEvalError(AsyncMachineError, RuntimeError):
-    """`eval` inside a handler or an eval of the same machine; call the function directly, or use `eval_soon`.
+class NestedEvalError(AsyncMachineError):
+    """`eval` was called while its own machine is running a handler or another eval.
 
     Attributes:
-        label: of the eval.
-        machine: id of the machine.
+        machine_id: Id of the machine.
+        label: Label given to the refused eval.
     """
 
-    def __init__(self, label: str, machine: str) -> None:
-        super().__init__(f"eval {label!r} inside a handler or an eval of {machine}")
+    def __init__(self, machine_id: str, label: str) -> None:
+        self.machine_id = machine_id
         self.label = label
-        self.machine = machine
+        super().__init__(f"eval {label!r} nested in a handler or eval of {machine_id!r}; use eval_soon")
 
 
 class MachineDisposedError(AsyncMachineError):
-    """A wait or a function that the end of its machine released.
+    """The machine was disposed while somebody waited for it, or before it was asked to work.
 
     Attributes:
-        machine: id of the machine.
+        machine_id: Id of the machine.
     """
 
-    def __init__(self, machine: str) -> None:
-        super().__init__(f"machine {machine} was disposed")
-        self.machine = machine
-
-
-def close_matches(name: object, known: Iterable[str]) -> tuple[str, ...]:
-    """The names nearest to one that is unknown, best first; at most three."""
-    return tuple(difflib.get_close_matches(name, list(known))) if isinstance(name, str) else ()
-
-
-def _did_you_mean(close: tuple[str, ...]) -> str:
-    return f"; did you mean {' or '.join(close)}?" if close else ""
+    def __init__(self, machine_id: str) -> None:
+        self.machine_id = machine_id
+        super().__init__(f"machine {machine_id!r} is disposed")

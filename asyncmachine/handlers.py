@@ -1,113 +1,169 @@
-"""Which handlers does an object have, and are they named and made right? One table per handler class.
+"""Which methods of a bound object are handlers, and are they valid?
 
-Handlers are found on the class, once, and shared by all machines that bind an object of it. Knows the names of
-states, nothing of their relations.
+Reads handler names, checks them against the schema and builds one table per combination of handler classes. Knows
+nothing of transitions or loops; a coroutine function becomes a step that hands its coroutine to the machine.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from asyncmachine.errors import HandlerError, HandlerNameError
+from asyncmachine.errors import HandlerError, HandlerNameError, close_matches
+from asyncmachine.schema import SUFFIXES
 
-NEGOTIATION = ("Enter", "Exit")
-FINAL = ("State", "End")
-ANY_ENTER = "AnyEnter"
-ANY_STATE = "AnyState"
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
+    from asyncmachine.mutation import Event
 
-class Handler(NamedTuple):
-    """One handler of one class.
-
-    Attributes:
-        function: called with (object, event).
-        is_async: a coroutine function; only final handlers may be.
-    """
-
-    function: Callable[[Any, Any], Any]
-    is_async: bool
+ANY = -1
 
 
-class HandlerTable:
-    """The handlers of one class for one set of states.
+class Step(NamedTuple):
+    """One handler to call: its name, the function, the position of its object, and the state it speaks for."""
 
-    Args:
-        cls: the class.
-        names: the states.
-
-    Attributes:
-        by_name: handler name -> Handler.
-        pairs: (state, state) of each pair handler, itself included, to its name.
-
-    Raises:
-        HandlerNameError: a CamelCase method ends in Enter, Exit, State or End and names no state.
-        HandlerError: a negotiation handler is a coroutine function; the name of a handler is no function.
-    """
-
-    def __init__(self, cls: type, names: tuple[str, ...]) -> None:
-        self.by_name: dict[str, Handler] = {}
-        self.pairs: dict[tuple[str, str], str] = {}
-        known = frozenset(names)
-        for name in dir(cls):
-            if name.startswith("_"):
-                continue
-            pair = None
-            if not self._names_state(name, known):
-                pair = split_pair(name, known)
-                if pair is None:
-                    if name[0].isupper() and name.endswith(NEGOTIATION + FINAL) and _is_method(cls, name):
-                        raise HandlerNameError(name, _handler_names(names))
-                    continue
-            self.by_name[name] = _handler(cls, name, is_final=pair is None and name.endswith(FINAL))
-            if pair is not None:
-                self.pairs[pair] = name
-
-    @staticmethod
-    def _names_state(name: str, known: frozenset[str]) -> bool:
-        if name in (ANY_ENTER, ANY_STATE):
-            return True
-        return any(name.endswith(suffix) and name[: -len(suffix)] in known for suffix in NEGOTIATION + FINAL)
+    name: str
+    function: Callable[[Any, Event], Any]
+    slot: int
+    state: int
 
 
-def split_pair(name: str, known: frozenset[str]) -> tuple[str, str] | None:
-    """The two states a pair handler's name is made of, or None."""
-    for cut in range(1, len(name)):
-        if name[:cut] in known and name[cut:] in known:
-            return name[:cut], name[cut:]
+class Role(NamedTuple):
+    """What a handler name means: a suffix of state `first`, a pair, or one of the Any handlers (`first` is -1)."""
+
+    suffix: str
+    first: int
+    second: int
+
+
+def parse(name: str, index: dict[str, int]) -> Role | None:
+    """Return the role of a handler name, None if it names no handler of these states."""
+    for suffix in SUFFIXES:
+        if name.endswith(suffix):
+            stem = name[: -len(suffix)]
+            if stem in index:
+                return Role(suffix, index[stem], ANY)
+            if stem == "Any" and suffix in ("Enter", "State"):
+                return Role(suffix, ANY, ANY)
+    for end in range(1, len(name)):
+        if name[:end] in index and name[end:] in index:
+            return Role("", index[name[:end]], index[name[end:]])
     return None
 
 
-def _handler_names(names: tuple[str, ...]) -> list[str]:
-    return [name + suffix for name in names for suffix in NEGOTIATION + FINAL]
+def handler_names(handlers: object, index: dict[str, int], schema: str) -> tuple[tuple[str, Role], ...]:
+    """Return the handlers an object has, by name, after checking all of them.
+
+    Raises:
+        HandlerNameError: A CamelCase method ends like a handler and names no state.
+        HandlerError: A negotiation handler is a coroutine function.
+    """
+    owner = type(handlers).__name__
+    found: list[tuple[str, Role]] = []
+    for name in dir(handlers):
+        if not name[0].isupper() or not callable(getattr(handlers, name)):
+            continue
+        role = parse(name, index)
+        if role is None:
+            if name.endswith(SUFFIXES):
+                raise HandlerNameError(name, owner, close_matches(name, _candidates(name, index)))
+            continue
+        if role.suffix not in ("State", "End") and inspect.iscoroutinefunction(getattr(handlers, name)):
+            raise HandlerError("a negotiation handler cannot be a coroutine function", handler=name, owner=owner)
+        found.append((name, role))
+    return tuple(found)
 
 
-def _is_method(cls: type, name: str) -> bool:
-    found = inspect.getattr_static(cls, name)
-    return inspect.isfunction(found) or isinstance(found, staticmethod | classmethod)
+def _candidates(name: str, index: dict[str, int]) -> Iterable[str]:
+    suffix = next(suffix for suffix in SUFFIXES if name.endswith(suffix))
+    return (state + suffix for state in index)
 
 
-def _handler(cls: type, name: str, *, is_final: bool) -> Handler:
-    found = inspect.getattr_static(cls, name)
-    function: Callable[[Any, Any], Any]
-    if isinstance(found, staticmethod):
-        plain = found.__func__
-        is_async = inspect.iscoroutinefunction(plain)
+class ClassHandlers(NamedTuple):
+    """The handlers of one class of objects: each name, its role and its function of (object, event)."""
 
-        def function(_: Any, event: Any) -> Any:
-            return plain(event)
-    elif isinstance(found, classmethod):
-        bound = getattr(cls, name)
-        is_async = inspect.iscoroutinefunction(bound)
+    functions: tuple[tuple[str, Role, Callable[[Any, Event], Any]], ...]
 
-        def function(_: Any, event: Any) -> Any:
-            return bound(event)
-    elif callable(found):
-        function = found
-        is_async = inspect.iscoroutinefunction(found)
-    else:
-        raise HandlerError(name, f"expected a method, got {found!r}")
-    if is_async and not is_final:
-        raise HandlerError(name, "decides whether a transition may happen and cannot be a coroutine function")
-    return Handler(function, is_async)
+
+def class_handlers(handlers: object, index: dict[str, int], schema: str) -> ClassHandlers:
+    """Resolve the handler functions of an object so that equal objects can share them."""
+    functions = []
+    for name, role in handler_names(handlers, index, schema):
+        function = _function(handlers, name)
+        if inspect.iscoroutinefunction(getattr(handlers, name)):
+            function = _task_starter(function, role.first, name)
+        functions.append((name, role, function))
+    return ClassHandlers(tuple(functions))
+
+
+def sharing_key(handlers: object) -> tuple[Any, ...]:
+    """Return what two objects must have in common to share their handler functions."""
+    own = getattr(handlers, "__dict__", {})
+    extra = tuple(sorted((n, inspect.iscoroutinefunction(v)) for n, v in own.items() if n[:1].isupper() and callable(v)))
+    if extra or inspect.ismodule(handlers) or isinstance(handlers, type):
+        return (type(handlers), extra, id(handlers) if not extra else 0)
+    return (type(handlers), extra, 0)
+
+
+def _function(handlers: object, name: str) -> Callable[[Any, Event], Any]:
+    static = inspect.getattr_static(handlers, name)
+    if isinstance(static, FunctionType) and name not in getattr(handlers, "__dict__", {}):
+        return static
+
+    def call(owner: Any, event: Event) -> Any:
+        return getattr(owner, name)(event)
+
+    return call
+
+
+def _task_starter(function: Callable[[Any, Event], Any], state: int, name: str) -> Callable[[Any, Event], Any]:
+    def start(owner: Any, event: Event) -> None:
+        event.machine._start(function(owner, event), state, name)
+
+    return start
+
+
+class HandlerTable:
+    """All handlers of a machine's bound objects, ready to be put into plans.
+
+    Args:
+        count: Number of states.
+        bound: The handlers of each bound object, in binding order.
+    """
+
+    __slots__ = ("any_enter", "any_state", "empty", "end", "enter", "exit", "pairs", "selfs", "state")
+
+    def __init__(self, count: int, bound: tuple[ClassHandlers, ...]) -> None:
+        self.enter: list[tuple[Step, ...]] = [()] * count
+        self.exit: list[tuple[Step, ...]] = [()] * count
+        self.state: list[tuple[Step, ...]] = [()] * count
+        self.end: list[tuple[Step, ...]] = [()] * count
+        self.selfs: dict[int, tuple[Step, ...]] = {}
+        self.pairs: dict[tuple[int, int], tuple[Step, ...]] = {}
+        self.any_enter: tuple[Step, ...] = ()
+        self.any_state: tuple[Step, ...] = ()
+        self.empty = not any(handlers.functions for handlers in bound)
+        for slot, handlers in enumerate(bound):
+            for name, role, function in handlers.functions:
+                self._put(name, role, function, slot)
+
+    def _put(self, name: str, role: Role, function: Callable[[Any, Event], Any], slot: int) -> None:
+        suffix, first, second = role
+        if not suffix:
+            step = Step(name, function, slot, second)
+            if first == second:
+                self.selfs[first] = (*self.selfs.get(first, ()), step)
+            else:
+                self.pairs[first, second] = (*self.pairs.get((first, second), ()), step)
+            return
+        step = Step(name, function, slot, first)
+        if first == ANY:
+            if suffix == "Enter":
+                self.any_enter += (step,)
+            else:
+                self.any_state += (step,)
+            return
+        per_state = {"Enter": self.enter, "Exit": self.exit, "State": self.state, "End": self.end}[suffix]
+        per_state[first] += (step,)

@@ -1,30 +1,21 @@
-"""What does a machine write about itself? Levels and lines of asyncmachine-go 0.19, through `logging`.
+"""Which log lines are written, and how do they look?
 
-Lines go to the logger "asyncmachine" as INFO. Arguments are shown through an allow-list only.
+Levels, the line prefix and the allow-list of arguments. Texts follow asyncmachine-go 0.19. Knows nothing of the engine.
 """
 
 from __future__ import annotations
 
-import enum
-import logging
-from collections.abc import Mapping
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
-from asyncmachine.tracing import Tracer
-
 if TYPE_CHECKING:
-    from asyncmachine.machine import Machine
-    from asyncmachine.mutation import Mutation
-    from asyncmachine.transition import Transition
+    from collections.abc import Callable, Iterable, Mapping
 
-_log = logging.getLogger("asyncmachine")
-
-SHOWN_ARGS = ("name", "id", "port", "addr", "err", "path", "url", "uri")
-_MAX_ARG = 20
+LOG_ARGS = ("name", "id", "port", "addr", "err", "path", "url", "uri")
 
 
-class LogLevel(enum.IntEnum):
-    """How much is written."""
+class LogLevel(IntEnum):
+    """How much a machine writes: each level includes the ones before it."""
 
     NOTHING = 0
     EXTERNAL = 1
@@ -34,59 +25,32 @@ class LogLevel(enum.IntEnum):
     EVERYTHING = 5
 
 
-def shown(args: Mapping[str, Any]) -> str:
-    """The part of the arguments that may be shown: ` (k=v k2=v2)`, sorted, long values cut."""
-    texts = {key: str(args[key]) for key in sorted(SHOWN_ARGS) if key in args}
-    cut = {key: text if len(text) <= _MAX_ARG else text[: _MAX_ARG - 3] + "..." for key, text in texts.items()}
-    return f" ({' '.join(f'{key}={text}' for key, text in cut.items())})" if cut else ""
+def args_mapper(names: Iterable[str] = LOG_ARGS, max_len: int = 20) -> Callable[[Mapping[str, Any]], dict[str, str]]:
+    """Return a function that picks loggable arguments and cuts their texts to `max_len` characters.
 
-
-class LogTracer(Tracer):
-    """Writes a machine's log lines.
-
-    Args:
-        level: up to which level.
+    Texts of other arguments never reach a log. Longer values end in `...`, or are cut plainly below five characters.
     """
+    allowed = frozenset(names)
 
-    def __init__(self, level: LogLevel) -> None:
-        self._level = level
+    def pick(args: Mapping[str, Any]) -> dict[str, str]:
+        return {key: _cut(str(args[key]), max_len) for key in sorted(args) if key in allowed}
 
-    def _write(self, machine: Machine, level: LogLevel, text: str) -> None:
-        if level <= self._level:
-            _log.info("[%s] %s", machine.id[:5], text)
+    return pick
 
-    def mutation_queued(self, machine: Machine, mutation: Mutation) -> None:  # noqa: D102
-        where = "queue" if mutation.queue_tick else "prepend"
-        called = " ".join(mutation.called)
-        self._write(machine, LogLevel.OPS, f"[{where}:{mutation.kind}] {called}{shown(mutation.args)}")
 
-    def transition_init(self, tx: Transition) -> None:  # noqa: D102
-        mutation = tx.mutation
-        suffix, level = (":auto", LogLevel.DECISIONS) if mutation.is_auto else ("", LogLevel.OPS)
-        self._write(tx.machine, level, f"[{mutation.kind}{suffix}] {' '.join(mutation.called)}{shown(mutation.args)}")
-        if mutation.source is not None:
-            self._write(tx.machine, LogLevel.OPS, f"[source] {mutation.source}")
-        implied = [name for name in tx.enters if name not in mutation.called]
-        if implied and tx.accepted:
-            self._write(tx.machine, LogLevel.OPS, f"[implied] {' '.join(implied)}")
-        if not tx.accepted:
-            missing = [name for name in mutation.called if name not in tx.target]
-            self._write(tx.machine, LogLevel.OPS, f"[cancel:reject] {' '.join(missing)}")
+def _cut(text: str, max_len: int) -> str:
+    if len(text) <= max_len:
+        return text
+    return text[:max_len] if max_len < 5 else text[: max_len - 3] + "..."
 
-    def handler_start(self, tx: Transition, binding: str, name: str) -> None:  # noqa: D102
-        self._write(tx.machine, LogLevel.OPS, f"[handler:{binding}] {name}")
 
-    def transition_finals(self, tx: Transition) -> None:  # noqa: D102
-        changes = [f"+{name}" for name in tx.enters] + [f"-{name}" for name in tx.exits]
-        if self._level >= LogLevel.EVERYTHING:
-            changes += [name for name in tx.target if name not in tx.enters]
-        if changes:
-            word = "auto_" if tx.mutation.is_auto else "state"
-            self._write(tx.machine, LogLevel.CHANGES, f"[{word}] {' '.join(changes)}{shown(tx.mutation.args)}")
+def args_suffix(picked: Mapping[str, str]) -> str:
+    """Return arguments as the end of a log line, sorted by name; empty without any."""
+    if not picked:
+        return ""
+    return f" ({' '.join(f'{key}={picked[key]}' for key in sorted(picked))})"
 
-    def transition_end(self, tx: Transition) -> None:  # noqa: D102
-        if tx.canceled_by and tx.canceled_by != "relations":
-            self._write(tx.machine, LogLevel.OPS, f"[cancel] ({' '.join(tx.target)}) by {tx.canceled_by}")
 
-    def handler_slow(self, tx: Transition, name: str, seconds: float) -> None:  # noqa: D102
-        self._write(tx.machine, LogLevel.CHANGES, f"[handler:slow] {name} took {seconds:.3f} s")
+def line(machine_id: str, text: str) -> str:
+    """Return a complete log line: the first five characters of the machine's id, and the text on one line."""
+    return f"[{machine_id[:5]}] {text}"

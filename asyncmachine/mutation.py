@@ -1,200 +1,221 @@
-"""What is asked of a machine, what became of it, and what do handlers see of it? `Mutation`, `Result`, `Event`."""
+"""What was asked, what came of it, and what does a handler see of it?
+
+`Mutation`, `Result` and `Event` are views for users; the engine itself passes plain tuples (`Entry`) and makes these
+only when somebody looks. Knows nothing of queues, relations or loops.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from asyncmachine.relations import KINDS
 
 if TYPE_CHECKING:
+    from asyncio import Task
+    from collections.abc import Coroutine
+
     from asyncmachine.machine import Machine
     from asyncmachine.transition import Transition
-    from asyncmachine.waiting import StateContext, TaskOf
+    from asyncmachine.waiting import StateContext
 
-ADD = "add"
-REMOVE = "remove"
-SET = "set"
-EVAL = "eval"
+IS_AUTO, IS_CHECK, NO_AUTO = 1, 2, 4
+
+
+class Source(NamedTuple):
+    """Where a traced mutation came from: a transition, by name only, so that no history is kept alive."""
+
+    machine_id: str
+    tx_id: str
+    time: int
+    """Sum of the machine's ticks before that transition; 0 when nobody observed it."""
+
+
+Origin = tuple[str, int, int]
+"""A source before anybody looks: machine id, sequence number of the transition, sum of ticks before it."""
+
+Entry = tuple[int, tuple[str, ...], dict[str, Any], "Origin | None", int, int, "Mutation | None"]
+"""One mutation inside the engine: kind, called, args, origin, sequence number, flags, the object for observers.
+
+The sequence number is the promised queue tick, negative for mutations the machine prepends.
+"""
+
+
+def tx_id(machine_id: str, number: int) -> str:
+    """Return a transition's id: queued mutations count by queue tick, prepended ones on their own."""
+    return f"{machine_id}-{number}" if number > 0 else f"{machine_id}-p{-number}"
 
 
 class Result:
-    """The outcome of a mutation: `Result.EXECUTED`, `Result.CANCELED`, or queued with the tick it was promised.
+    """The outcome of a mutation: `Result.EXECUTED`, `Result.CANCELED`, or queued with a queue tick.
+
+    Compare with `is` or `==`. A result has no truth value, so that nobody mistakes "queued" for success.
 
     Attributes:
-        executed: it was carried out.
-        canceled: relations or a handler refused it; nothing changed.
-        queued: the machine was busy; it will run later.
-        tick: the queue tick promised, 0 unless queued (`Machine.when_queue` takes the result).
+        tick: The promised queue tick, usable with `when_queue`; 0 unless queued.
     """
 
-    __slots__ = ("canceled", "executed", "queued", "tick")
+    __slots__ = ("tick",)
 
-    EXECUTED: Result
-    CANCELED: Result
+    EXECUTED: Final[Result]  # type: ignore[misc]  # assigned right after the class body, once
+    CANCELED: Final[Result]  # type: ignore[misc]  # assigned right after the class body, once
 
-    def __init__(self, *, executed: bool = False, canceled: bool = False, queued: bool = False, tick: int = 0) -> None:
-        self.executed = executed
-        self.canceled = canceled
-        self.queued = queued
+    def __init__(self, tick: int) -> None:
         self.tick = tick
 
-    def __bool__(self) -> NoReturn:
-        raise TypeError("a Result has no truth value: queued is no success; ask for .executed, .canceled or .queued")
+    @property
+    def executed(self) -> bool:
+        """The mutation was carried out."""
+        return self is Result.EXECUTED
+
+    @property
+    def canceled(self) -> bool:
+        """The mutation was refused by relations, a handler, an error or the machine's condition."""
+        return self is Result.CANCELED
+
+    @property
+    def queued(self) -> bool:
+        """The mutation waits in the queue."""
+        return self is not Result.EXECUTED and self is not Result.CANCELED
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Result) and (self._key() == other._key())
+        if not isinstance(other, Result):
+            return NotImplemented
+        return self is other or (self.queued and other.queued and self.tick == other.tick)
 
     def __hash__(self) -> int:
-        return hash(self._key())
+        return hash((self.executed, self.canceled, self.tick))
+
+    def __bool__(self) -> bool:
+        raise TypeError("a Result has no truth value: compare it, or ask .executed, .canceled or .queued")
 
     def __repr__(self) -> str:
-        if self.queued:
-            return f"Result.queued(tick={self.tick})"
-        return "Result.EXECUTED" if self.executed else "Result.CANCELED"
-
-    def _key(self) -> tuple[bool, bool, int]:
-        return self.executed, self.queued, self.tick
-
-
-Result.EXECUTED = Result(executed=True)
-Result.CANCELED = Result(canceled=True)
-
-
-class Source:
-    """Where a traced mutation came from.
-
-    Attributes:
-        machine: id of the machine whose handler made it.
-        transition: id of that handler's transition.
-        time: sum of that machine's ticks before it.
-    """
-
-    __slots__ = ("machine", "time", "transition")
-
-    def __init__(self, machine: str, transition: str, time: int) -> None:
-        self.machine = machine
-        self.transition = transition
-        self.time = time
+        return f"Result({self})"
 
     def __str__(self) -> str:
-        return f"{self.machine}/{self.transition}/{self.time}"
+        if self.queued:
+            return f"queued:{self.tick}" if self.tick else "queued"
+        return "executed" if self.executed else "canceled"
+
+
+EXECUTED: Final = Result(0)
+CANCELED: Final = Result(0)
+Result.EXECUTED = EXECUTED  # type: ignore[misc]  # the two constants are instances of their own class
+Result.CANCELED = CANCELED  # type: ignore[misc]  # the two constants are instances of their own class
 
 
 class Mutation:
-    """A request to a machine. Read-only.
+    """A request to change states. Read-only.
 
     Attributes:
-        kind: "add", "remove" or "set" ("eval" for functions).
-        called: the states named in it.
-        args: what handlers get.
-        is_auto: made by the machine for its Auto states.
-        is_check: a dry run.
-        source: where it came from, or None.
-        queue_tick: the tick promised when it was queued; 0 if it was put in front.
+        kind: "add", "remove" or "set".
+        called: The states named in the request.
+        args: The caller's arguments, shared with all handlers of the transition.
+        is_auto: Made by the machine for its Auto states.
+        is_check: A dry run (`can_add`, `can_remove`).
+        source: The transition it was made in, if made through an event.
+        queue_tick: Promised queue tick; 0 for auto mutations, checks and recovered errors.
     """
 
-    __slots__ = ("args", "called", "is_auto", "is_check", "kind", "makes_auto", "on_done", "queue_tick", "source")
+    __slots__ = ("args", "called", "is_auto", "is_check", "kind", "queue_tick", "source")
 
-    def __init__(
-        self,
-        kind: str,
-        called: tuple[str, ...],
-        args: dict[str, Any],
-        *,
-        is_auto: bool = False,
-        is_check: bool = False,
-        makes_auto: bool = True,
-        source: Source | None = None,
-        on_done: Callable[[Result], None] | None = None,
-    ) -> None:
-        self.kind = kind
-        self.called = called
+    def __init__(self, entry: Entry) -> None:
+        kind, called, args, source, tick, flags, _ = entry
+        self.kind = KINDS[kind]
+        self.called = tuple(dict.fromkeys(called))
         self.args = args
-        self.is_auto = is_auto
-        self.is_check = is_check
-        self.makes_auto = makes_auto
-        self.source = source
-        self.on_done = on_done
-        self.queue_tick = 0
+        self.is_auto = bool(flags & IS_AUTO)
+        self.is_check = bool(flags & IS_CHECK)
+        self.source = None if source is None else Source(source[0], tx_id(source[0], source[1]), source[2])
+        self.queue_tick = 0 if flags & (IS_AUTO | IS_CHECK | NO_AUTO) or tick <= 0 else tick
 
     def __str__(self) -> str:
         return f"[{self.kind}] {' '.join(self.called)}"
 
-
-class QueuedCall:
-    """A function on the queue."""
-
-    __slots__ = ("args", "function", "future")
-
-    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], future: Any) -> None:
-        self.function = function
-        self.args = args
-        self.future = future
+    def __repr__(self) -> str:
+        return f"Mutation({self})"
 
 
 class Event:
-    """What a handler is called with.
+    """What a handler is given: which handler, which mutation, which machine.
 
     Attributes:
-        name: the handler's name, e.g. "FooState".
-        args: the mutation's arguments; one dict, shared by the transition's handlers.
-        machine: whose transition it is.
+        name: Name of the handler, such as "FooState".
+        args: The mutation's arguments; one dict shared by all handlers of the transition.
+        machine: The machine.
     """
 
-    __slots__ = ("_owner", "args", "machine", "name")
+    __slots__ = ("_entry", "_state", "_tick", "args", "machine", "name")
 
-    def __init__(self, name: str, args: dict[str, Any], machine: Machine, owner: int) -> None:
+    def __init__(self, name: str, args: dict[str, Any], machine: Machine, entry: Entry, state: int, tick: int) -> None:
         self.name = name
         self.args = args
         self.machine = machine
-        self._owner = owner
+        self._entry = entry
+        self._state = state
+        self._tick = tick
+
+    @property
+    def mutation(self) -> Mutation:
+        """The mutation being processed."""
+        entry = self._entry
+        return entry[6] or Mutation(entry)
 
     @property
     def transition(self) -> Transition | None:
-        """The transition that runs now, or None once the machine is idle."""
-        return self.machine.transition
-
-    @property
-    def mutation(self) -> Mutation | None:
-        """The mutation of the transition that runs now, or None once the machine is idle."""
-        transition = self.machine.transition
-        return None if transition is None else transition.mutation
+        """The running transition; None once it is over."""
+        return self.machine.transition if self.machine._entry is self._entry else None
 
     @property
     def is_check(self) -> bool:
-        """Whether this is a dry run (`can_add`, `can_remove`)."""
-        mutation = self.mutation
-        return mutation is not None and mutation.is_check
+        """The handler runs for a dry run."""
+        return bool(self._entry[5] & IS_CHECK)
 
     @property
-    def ctx(self) -> StateContext:
-        """The context of the handler's state: of X for X's handlers, of Y for a pair XY.
+    def ctx(self) -> StateContext | None:
+        """The context of the handler's state as of this event: X's for X's handlers, Y's for a pair XY.
 
-        Raises:
-            RuntimeError: AnyEnter and AnyState have none, and no event loop is running.
+        None for `AnyEnter` and `AnyState`. Expired already if the state's tick has changed since.
         """
-        if self._owner < 0:
-            raise RuntimeError(f"{self.name} belongs to no state, so it has no context")
-        return self.machine.state_ctx(self.machine.state_names[self._owner])
+        return None if self._state < 0 else self.machine._context_at(self._state, self._tick)
 
     def add(self, *states: str, **args: Any) -> Result:
-        """`Machine.add`, recording this transition as the source when somebody traces."""
-        return self.machine._from_event(ADD, states, args)
+        """Add states, recording this transition as the source. See `Machine.add`."""
+        machine, entry = self.machine, self._entry
+        if machine._gate == 1:  # busy, and nobody observes
+            return machine._enqueue(0, states, args, (machine.id, entry[4], 0))
+        return machine._submit(0, states, args, machine._source_of(entry))
 
     def remove(self, *states: str, **args: Any) -> Result:
-        """`Machine.remove`, recording the source."""
-        return self.machine._from_event(REMOVE, states, args)
+        """Remove states, recording this transition as the source. See `Machine.remove`."""
+        machine, entry = self.machine, self._entry
+        if machine._gate == 1:  # busy, and nobody observes
+            return machine._enqueue(1, states, args, (machine.id, entry[4], 0))
+        return machine._submit(1, states, args, machine._source_of(entry))
 
     def set(self, *states: str, **args: Any) -> Result:
-        """`Machine.set`, recording the source."""
-        return self.machine._from_event(SET, states, args)
+        """Set states, recording this transition as the source. See `Machine.set`."""
+        machine, entry = self.machine, self._entry
+        if machine._gate == 1:  # busy, and nobody observes
+            return machine._enqueue(2, states, args, (machine.id, entry[4], 0))
+        return machine._submit(2, states, args, machine._source_of(entry))
 
-    def add_err(self, exc: Exception, *states: str, **args: Any) -> Result:
-        """`Machine.add_err`."""
-        return self.machine.add_err(exc, *states, **args)
+    def add_err(self, exc: BaseException, *states: str, **args: Any) -> Result:
+        """Add an error, recording this transition as the source. See `Machine.add_err`."""
+        return self.machine._add_err(exc, states, args, self._source())
 
-    def fork(self, coro: Coroutine[Any, Any, Any]) -> TaskOf:
-        """A background task that is cancelled when this activation of the handler's state ends."""
-        return self.ctx.fork(coro)
+    def fork(self, coro: Coroutine[Any, Any, Any]) -> Task[Any] | None:
+        """Run a coroutine in the background for as long as this activation of the handler's state lasts.
+
+        For a Multi state, whose activations are events and not spans, and for `AnyState`, it is bound to the
+        machine's life. Returns None, and closes the coroutine, when the activation is already over.
+
+        Raises:
+            RuntimeError: No event loop is running.
+        """
+        return self.machine._fork_at(coro, self._state, self._tick)
+
+    def _source(self) -> Origin:
+        return self.machine._source_of(self._entry)
 
     def __repr__(self) -> str:
-        return f"<Event {self.name} of {self.machine.id}>"
+        return f"Event({self.name} of {self.machine.id})"

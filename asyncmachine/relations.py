@@ -1,160 +1,182 @@
-"""Which states would be active after a mutation? A pure function of (active states in order, kind, called states).
+"""Given the active states and a mutation, which states should be active afterwards, and in which order?
 
-The algorithm is that of asyncmachine-go 0.19 ("resolution"), with its decided differences: an Add list is followed to
-its end and not two levels deep, After is a stable topological order, ties go by definition order. States are numbers
-here: their positions in the schema. Knows nothing of handlers, clocks or queues.
+A pure function on state numbers. It knows nothing of machines, clocks, handlers or memory; `automaton` remembers its
+answers. The algorithm is that of asyncmachine-go 0.19 (resolver); deliberate differences are named where they occur.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
-from asyncmachine.mutation import ADD, REMOVE, SET
-from asyncmachine.schema import State, compiled_relations
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-Numbers = tuple[int, ...]
+    from asyncmachine.schema import SchemaMeta
+
+ADD, REMOVE, SET, AUTO = 0, 1, 2, 3
+KINDS = ("add", "remove", "set", "add")
+
+Note = tuple[str, int, tuple[int, ...]]
+"""An explanation for the log: what happened, to which state, because of which others."""
 
 
-class Resolution(NamedTuple):
-    """What a mutation would lead to.
-
-    Attributes:
-        target: the complete active set afterwards, in handler order.
-        missing: called states that are not in it (empty for remove).
-    """
-
-    target: Numbers
-    missing: Numbers
+def mask_of(states: Iterable[int]) -> int:
+    """Return the set of state numbers as a bit mask."""
+    mask = 0
+    for state in states:
+        mask |= 1 << state
+    return mask
 
 
 class Relations:
-    """The relations of one schema, compiled to positions.
+    """The relations of one schema as numbers and bit masks.
 
     Args:
-        states: name -> State in definition order.
+        schema: A checked schema; state numbers are positions in `schema.names`.
     """
 
-    def __init__(self, states: Mapping[str, State]) -> None:
-        self.names = tuple(states)
-        self.index = {name: number for number, name in enumerate(self.names)}
-        compiled = compiled_relations(states)
-        self.auto = tuple(state.auto for state in compiled.values())
-        self.multi = tuple(state.multi for state in compiled.values())
-        self.require = self._lists(compiled, "require")
-        self.add = self._lists(compiled, "add")
-        self.remove = self._lists(compiled, "remove")
-        self.after = self._lists(compiled, "after")
-        self._has_after = any(self.after)
-        self._position = self._require_positions()
+    __slots__ = ("adds", "after", "auto_mask", "auto_states", "has_order", "multi_mask", "rank", "remove", "removed_by", "require", "schema")
 
-    def resolve(self, active: Numbers, kind: str, called: Numbers) -> Resolution:
-        """Apply the relations.
+    def __init__(self, schema: SchemaMeta) -> None:
+        index = {name: number for number, name in enumerate(schema.names)}
+        states = list(schema.states.values())
+        self.schema = schema
+        self.adds = [tuple(index[name] for name in state.add) for state in states]
+        self.require = [mask_of(index[name] for name in state.require) for state in states]
+        self.remove = [mask_of(index[name] for name in state.remove) for state in states]
+        self.after = [mask_of(index[name] for name in state.after) for state in states]
+        self.removed_by = [mask_of(b for b, mask in enumerate(self.remove) if mask >> s & 1) for s in range(len(states))]
+        self.auto_states = tuple(number for number, state in enumerate(states) if state.auto)
+        self.auto_mask = mask_of(self.auto_states)
+        self.multi_mask = mask_of(number for number, state in enumerate(states) if state.multi)
+        self.rank = _require_ranks(self.require)
+        self.has_order = any(self.after) or any(rank >= 0 for rank in self.rank)
+
+    def resolve(
+        self,
+        active: tuple[int, ...],
+        active_mask: int,
+        kind: int,
+        called: tuple[int, ...],
+        notes: list[Note] | None = None,
+    ) -> tuple[int, ...]:
+        """Return the states that would be active after the mutation, in order.
 
         Args:
-            active: states active now, in order.
-            kind: "add", "remove" or "set".
-            called: states named in the mutation, each once.
+            active: Active states in their current order.
+            active_mask: The same as a bit mask.
+            kind: ADD, REMOVE, SET or AUTO.
+            called: The called states, without repetitions.
+            notes: If given, explanations are appended to it.
+
+        Differences from asyncmachine-go 0.19: `Add` is followed to its fixpoint in list order, and an active Multi
+        state applies its `Add` only when it is called again.
         """
-        if kind == ADD:
-            base: Iterable[int] = (*called, *active)
-        elif kind == REMOVE:
-            base = (s for s in active if s not in called)
-        else:
-            base = called
-        entered = self._entered(active, kind, called)
-        wanted = self._prune(self._expand(base, entered))
-        kept = self._without_blocked(wanted)
-        gone = {r for s in kept for r in self.remove[s]}
-        allowed = [s for s in self._expand(kept, entered) if s not in gone]
-        target = self.sort(self._prune(allowed[::-1]))
-        missing = () if kind == REMOVE else tuple(s for s in called if s not in target)
-        return Resolution(target, missing)
-
-    def sort(self, states: Iterable[int]) -> Numbers:
-        """Handler order: required states first, then After; otherwise as given."""
-        ordered = list(states)
-        if self._position is not None:
-            ordered.sort(key=self._position.__getitem__)
-        if self._has_after:
-            ordered = self._after_order(ordered)
-        return tuple(ordered)
-
-    def autos(self, active: Numbers) -> Numbers:
-        """Auto states to try: inactive, and removed by no active state."""
-        barred = {r for s in active for r in self.remove[s]}
-        barred.update(active)
-        return tuple(s for s, is_auto in enumerate(self.auto) if is_auto and s not in barred)
-
-    def _lists(self, states: Mapping[str, State], relation: str) -> tuple[Numbers, ...]:
-        return tuple(tuple(self.index[n] for n in getattr(state, relation)) for state in states.values())
-
-    def _entered(self, active: Numbers, kind: str, called: Numbers) -> frozenset[int] | None:
-        """Active states whose Add list counts again: called Multi states. None: nothing is added at all."""
+        called_mask = mask_of(called)
         if kind == REMOVE:
-            return None
-        return frozenset(active) - {s for s in called if self.multi[s]}
-
-    def _expand(self, states: Iterable[int], settled: frozenset[int] | None) -> list[int]:
-        """The states and, following Add to its end, what they add; settled ones add nothing."""
-        out = dict.fromkeys(states)
-        if settled is None:
-            return list(out)
-        queue = list(out)
-        for state in queue:
-            if state not in settled:
-                for added in self.add[state]:
-                    if added not in out:
-                        out[added] = None
-                        queue.append(added)
-        return queue
-
-    def _prune(self, states: list[int]) -> list[int]:
-        """Drop states that lack a required one, until none does."""
-        while True:
-            present = set(states)
-            kept = [s for s in states if all(r in present for r in self.require[s])]
-            if len(kept) == len(states):
-                return kept
-            states = kept
-
-    def _without_blocked(self, states: list[int]) -> list[int]:
-        """Drop states that another one removes; later ones are looked at first. In reversed order."""
-        remove = self.remove
-        blocked: set[int] = set()
-        kept = []
-        for state in reversed(states):
-            if any(state in remove[other] and other not in blocked for other in states):
-                blocked.add(state)
+            base = [state for state in active if not called_mask >> state & 1]
+            implying = 0
+        else:
+            base = list(called) if kind == SET else [*called, *(state for state in active if not called_mask >> state & 1)]
+            implying = ~active_mask | (self.multi_mask & called_mask)
+        listed = self._prune(self._expand(base, implying), notes)
+        listed_mask = mask_of(listed)
+        kept: list[int] = []
+        blocked = gone = 0
+        removed_by = self.removed_by
+        for state in reversed(listed):
+            blockers = removed_by[state] & listed_mask & ~blocked
+            if blockers:
+                blocked |= 1 << state
+                if notes is not None:
+                    notes.append(("rel:remove", state, tuple(b for b in listed if blockers >> b & 1)))
             else:
                 kept.append(state)
-        return kept
+                gone |= self.remove[state]
+        second = self._expand(kept, implying)
+        result = [state for state in second if not gone >> state & 1]
+        result.reverse()
+        result = self._prune(result, notes)
+        if notes is not None:
+            known = called_mask | active_mask
+            notes.extend(("implied", state, ()) for state in result if not known >> state & 1)
+        return tuple(self.sort(result))
 
-    def _require_positions(self) -> list[int] | None:
-        """Position of each state in the Require order; -1 without Require edges; None if there is a cycle."""
-        waiting = {s for s, required in enumerate(self.require) if required}
-        waiting.update(r for required in self.require for r in required)
-        position = [-1] * len(self.names)
-        order = sorted(waiting)
-        placed = 0
-        while order:
-            ready = next((s for s in order if not any(r in waiting for r in self.require[s] if r != s)), None)
-            if ready is None:
-                return None
-            order.remove(ready)
-            waiting.discard(ready)
-            position[ready] = placed
-            placed += 1
-        return position
+    def sort(self, states: list[int]) -> list[int]:
+        """Order states for their handlers: required ones first, then `After` as a stable topological pass.
 
-    def _after_order(self, states: list[int]) -> list[int]:
-        out = []
-        waiting = list(states)
-        while waiting:
-            ready = next((s for s in waiting if not any(a in waiting for a in self.after[s])), waiting[0])
-            waiting.remove(ready)
-            out.append(ready)
-        return out
+        Difference from asyncmachine-go 0.19: ties are broken by definition order, and `After` holds between states
+        that are not neighbours too.
+        """
+        if not self.has_order:
+            return states
+        states = sorted(states, key=self.rank.__getitem__)
+        mask = mask_of(states)
+        after = self.after
+        if not any(after[state] & mask for state in states):
+            return states
+        waiting = mask
+        ordered: list[int] = []
+        while states:
+            chosen = next((state for state in states if not after[state] & waiting), states[0])
+            states.remove(chosen)
+            waiting &= ~(1 << chosen)
+            ordered.append(chosen)
+        return ordered
+
+    def blocked_autos(self, active_mask: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return the inactive Auto states, split into candidates and those an active state removes."""
+        candidates: list[int] = []
+        blocked: list[int] = []
+        for state in self.auto_states:
+            if not active_mask >> state & 1:
+                (blocked if self.removed_by[state] & active_mask else candidates).append(state)
+        return tuple(candidates), tuple(blocked)
+
+    def _expand(self, states: list[int], implying: int) -> list[int]:
+        """Follow `Add` of the implying states to its fixpoint, breadth first."""
+        expanded = list(states)
+        mask = mask_of(states)
+        adds = self.adds
+        for state in expanded:  # grows while it is walked
+            if adds[state] and implying >> state & 1:
+                for other in adds[state]:
+                    if not mask >> other & 1:
+                        mask |= 1 << other
+                        expanded.append(other)
+        return expanded
+
+    def _prune(self, states: list[int], notes: list[Note] | None) -> list[int]:
+        """Drop states whose requirements are not in the list, until nothing changes."""
+        require = self.require
+        while True:
+            mask = mask_of(states)
+            kept = [state for state in states if not require[state] & ~mask]
+            if len(kept) == len(states):
+                return kept
+            if notes is not None:
+                for state in states:
+                    missing = require[state] & ~mask
+                    if missing:
+                        notes.append(("reject", state, tuple(n for n in range(len(require)) if missing >> n & 1)))
+            states = kept
 
 
-__all__ = ["ADD", "REMOVE", "SET", "Numbers", "Relations", "Resolution"]
+def _require_ranks(require: list[int]) -> list[int]:
+    """Return each state's place in the Require order, -1 for states in no Require edge; all -1 on a cycle."""
+    count = len(require)
+    involved = 0
+    for state, mask in enumerate(require):
+        if mask:
+            involved |= mask | 1 << state
+    waiting = [state for state in range(count) if involved >> state & 1]
+    ranks = [-1] * count
+    placed = 0
+    for rank in range(len(waiting)):
+        chosen = next((state for state in waiting if not require[state] & ~placed), None)
+        if chosen is None:
+            return [-1] * count
+        waiting.remove(chosen)
+        placed |= 1 << chosen
+        ranks[chosen] = rank
+    return ranks

@@ -1,50 +1,46 @@
-"""Which states are there, and what do they want of each other? `State`, `Schema` and the checks on them.
+"""Which states exist, and how do they relate?
 
-Knows nothing of machines: a schema is data.
+Declares `State` and `Schema` and checks a definition completely, once, when it is made. Knows nothing of machines,
+handlers or resolution.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
 from types import MappingProxyType
-from typing import Any, ClassVar, overload
-from weakref import WeakValueDictionary
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from asyncmachine.errors import SchemaError, close_matches
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
 EXCEPTION = "Exception"
-"""The state every machine has: an error happened. Multi, and first if it is not defined."""
+RELATIONS = ("require", "add", "remove", "after")
+SUFFIXES = ("Enter", "Exit", "State", "End")
+_FIELDS = frozenset(("auto", "multi", "tags", *RELATIONS))
 
-_RELATIONS = ("require", "add", "remove", "after")
-_SUFFIXES = ("Enter", "Exit", "State", "End")
 
-
-@dataclass(frozen=True, init=False, eq=True)
 class State:
-    """One state: a flag with relations.
+    """One state: its flags and its relations to other states. Immutable.
 
-    Attributes:
-        auto: the machine tries to activate it after every transition that changed something.
-        multi: adding it while active runs its handlers again, and ticks twice.
-        require: all of these must be active with it.
-        add: these are activated with it, if nothing is against it.
-        remove: none of these can be active with it.
-        after: its handlers run after theirs.
-        tags: free text.
+    Args:
+        auto: The machine activates it by itself whenever its relations allow.
+        multi: It can be activated again while active; each activation is an event.
+        require: States that must be active together with it.
+        add: States activated along with it; they may be refused silently.
+        remove: States that cannot be active together with it.
+        after: States whose handlers run before its own.
+        tags: Free text, without behaviour.
 
-    A relation takes one name, one State defined earlier in the same class body, or several of either.
-
-    Raises:
-        SchemaError: a relation or flag of the wrong type.
+    A relation takes one name or `State`, or an iterable of them. Inside a `Schema` class body earlier states can be
+    given by object and later ones by name. As a class attribute of a schema it reads as its name, a plain string.
     """
+
+    __slots__ = ("_frozen", "_relations", "auto", "multi", "name", "tags")
 
     auto: bool
     multi: bool
-    require: tuple[str, ...]
-    add: tuple[str, ...]
-    remove: tuple[str, ...]
-    after: tuple[str, ...]
+    name: str
     tags: tuple[str, ...]
 
     def __init__(
@@ -52,232 +48,285 @@ class State:
         *,
         auto: bool = False,
         multi: bool = False,
-        require: Any = (),
-        add: Any = (),
-        remove: Any = (),
-        after: Any = (),
-        tags: Any = (),
+        require: str | State | Iterable[str | State] = (),
+        add: str | State | Iterable[str | State] = (),
+        remove: str | State | Iterable[str | State] = (),
+        after: str | State | Iterable[str | State] = (),
+        tags: str | Iterable[str] = (),
     ) -> None:
-        for flag, value in (("auto", auto), ("multi", multi)):
-            if not isinstance(value, bool):
-                raise SchemaError("", f"{flag}: expected True or False, got {value!r}")
-            object.__setattr__(self, flag, value)
-        relations = (("require", require), ("add", add), ("remove", remove), ("after", after), ("tags", tags))
-        for relation, given in relations:
-            object.__setattr__(self, relation, _as_names(relation, given))
+        self._frozen = False
+        self.name = ""
+        self.auto = bool(auto)
+        self.multi = bool(multi)
+        self.tags = (tags,) if isinstance(tags, str) else tuple(tags)
+        given = {"require": require, "add": add, "remove": remove, "after": after}
+        self._relations = {key: _as_tuple(value) for key, value in given.items()}
+        self._frozen = True
+
+    _frozen: bool
+    _relations: dict[str, tuple[str | State, ...]]
+
+    def __setattr__(self, key: str, value: object) -> None:
+        if getattr(self, "_frozen", False):
+            raise AttributeError(f"State is immutable: cannot set {key!r}")
+        object.__setattr__(self, key, value)
 
     def __set_name__(self, owner: type, name: str) -> None:
-        object.__setattr__(self, "_name", name)
+        object.__setattr__(self, "name", name)
 
-    @overload
-    def __get__(self, instance: None, owner: type[Schema]) -> str: ...
-    @overload
-    def __get__(self, instance: object, owner: type | None = None) -> Any: ...
-    def __get__(self, instance: object, owner: type | None = None) -> Any:
-        """A schema's attribute reads as the state's name."""
-        name = getattr(self, "_name", None)
-        return self if name is None or owner is None or not issubclass(owner, Schema) else name
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data, what is empty left out."""
-        data = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in data.items() if value}
-
-
-def _as_names(relation: str, given: Any) -> tuple[Any, ...]:
-    """One or several names or States; States are resolved to names once the class body is known."""
-    if isinstance(given, str | State):
-        return (given,)
-    if not isinstance(given, Iterable) or isinstance(given, Mapping | bytes):
-        raise SchemaError("", f"{relation}: expected a state or several, got {given!r}")
-    names = tuple(given)
-    for name in names:
-        if not isinstance(name, str | State):
-            raise SchemaError("", f"{relation}: expected a name or a State, got {name!r}")
-    return names
-
-
-def replace_relations(state: State, change: Callable[[tuple[str, ...]], tuple[str, ...]]) -> State:
-    """A State with each relation's names changed."""
-    data = {field.name: getattr(state, field.name) for field in fields(state)}
-    return State(**data | {relation: change(data[relation]) for relation in _RELATIONS})
-
-
-def _from_data(name: str, value: State | Mapping[str, Any]) -> State:
-    if isinstance(value, State):
-        return value
-    if not isinstance(value, Mapping):
-        raise SchemaError(name, f"expected a State or a mapping, got {value!r}")
-    known = [field.name for field in fields(State)]
-    for key in value:
-        if key not in known:
-            raise SchemaError(name, f"unknown property {key!r}; expected one of {', '.join(known)}")
-    return State(**value)
-
-
-def _resolved(states: Mapping[str, State]) -> dict[str, State]:
-    """Relations given as State objects become names."""
-    by_identity = {id(state): name for name, state in states.items()}
-
-    def to_name(owner: str, target: str | State) -> str:
-        if isinstance(target, str):
-            return target
-        name = by_identity.get(id(target)) or getattr(target, "_name", None)
-        if name is None:
-            raise SchemaError(owner, "a relation names a State that is not defined in this schema")
-        return str(name)
-
-    out = {}
-    for name, state in states.items():
-        if not any(isinstance(target, State) for relation in _RELATIONS for target in getattr(state, relation)):
-            out[name] = state
-            continue
-        named = {r: tuple(to_name(name, target) for target in getattr(state, r)) for r in _RELATIONS}
-        out[name] = new = replace_plain(state, **named)
-        object.__setattr__(new, "_name", name)
-    return out
-
-
-def _checked(where: str, states: dict[str, State]) -> Mapping[str, State]:
-    if EXCEPTION not in states:
-        states = {EXCEPTION: State(multi=True)} | states
-    for name, state in states.items():
-        if not isinstance(name, str) or not name.isidentifier():
-            raise SchemaError(str(name), "a state's name must be an identifier")
-        for relation in _RELATIONS:
-            for target in getattr(state, relation):
-                if target not in states:
-                    close = close_matches(target, states)
-                    hint = f"; did you mean {' or '.join(close)}?" if close else ""
-                    raise SchemaError(name, f"{relation} names {target!r}, which {where} does not define{hint}")
-        conflict = set(state.require) & (set(state.remove) - set(state.add) - {name})
-        if conflict:
-            raise SchemaError(name, f"requires and removes {', '.join(sorted(conflict))}")
-    _check_handler_names(states)
-    return MappingProxyType(states)
-
-
-def _check_handler_names(states: Mapping[str, State]) -> None:
-    """No two things may share a handler name: `AState` could be the handler of A or the state `AState`'s pair."""
-    owners: dict[str, str] = {"AnyEnter": "Any", "AnyState": "Any"}
-    for name in states:
-        for suffix in _SUFFIXES:
-            handler = name + suffix
-            if handler in owners and owners[handler] != name:
-                raise SchemaError(name, f"its handler {handler} is also one of {owners[handler]}")
-            owners[handler] = name
-    if len(states) > 200:  # pairs of so many states are looked at when handlers are bound
-        return
-    for first in states:
-        for second in states:
-            owner = owners.get(first + second)
-            if owner is not None:
-                raise SchemaError(second, f"the handler {first + second} of the pair is also one of {owner}")
-
-
-def compiled_relations(states: Mapping[str, State]) -> Mapping[str, State]:
-    """The relations as the engine applies them: Add wins over Remove, nothing removes or follows itself."""
-    out = {}
-    for name, state in states.items():
-        remove = tuple(n for n in state.remove if n != name and n not in state.add)
-        out[name] = replace_plain(state, remove=remove, after=tuple(n for n in state.after if n != name))
-    return out
-
-
-def replace_plain(state: State, **changes: Any) -> State:
-    """A State with some attributes changed."""
-    data = {field.name: getattr(state, field.name) for field in fields(state)}
-    return State(**data | changes)
-
-
-class _SchemaMeta(type):
-    """Checks a schema when its class is defined."""
-
-    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> _SchemaMeta:
-        own = {key: value for key, value in namespace.items() if isinstance(value, State)}
-        new = super().__new__(cls, name, bases, namespace)
-        inherited: dict[str, State] = {}
-        for base in reversed(new.__mro__[1:]):
-            inherited.update(base.__dict__.get("states", {}))
-        for key, value in namespace.items():
-            if key in inherited and not isinstance(value, State):
-                raise SchemaError(key, f"{name} overrides it with {value!r}, which is no State")
-        new.states = _checked(name, inherited | _resolved(own))  # type: ignore[attr-defined] # declared on Schema
-        return new
-
-    def __iter__(cls) -> Iterator[str]:
-        return iter(cls.states)  # type: ignore[attr-defined] # declared on Schema
+    def __get__(self, instance: object, owner: type | None = None) -> str:
+        return self.name
 
     @property
-    def names(cls) -> tuple[str, ...]:
-        """All state names, in definition order."""
-        return tuple(cls.states)  # type: ignore[attr-defined] # declared on Schema
+    def require(self) -> tuple[str, ...]:
+        """Names of the states it needs."""
+        return self._names("require")
 
+    @property
+    def add(self) -> tuple[str, ...]:
+        """Names of the states it brings along."""
+        return self._names("add")
 
-class Schema(metaclass=_SchemaMeta):
-    """A set of states. Subclass it and write states as class attributes; subclasses inherit and override.
+    @property
+    def remove(self) -> tuple[str, ...]:
+        """Names of the states it excludes."""
+        return self._names("remove")
 
-    Attributes:
-        states: name -> State in definition order; `Exception` comes first if it is not defined.
-        names: the names alone (on the class).
+    @property
+    def after(self) -> tuple[str, ...]:
+        """Names of the states whose handlers come first."""
+        return self._names("after")
 
-    Raises:
-        SchemaError: when the class is defined: an unknown name in a relation, a state that requires another and
-            removes it, two states whose handler names cannot be told apart.
-    """
+    def _names(self, relation: str) -> tuple[str, ...]:
+        names = []
+        for item in self._relations[relation]:
+            name = item.name if isinstance(item, State) else item
+            if not name:
+                raise SchemaError("a relation names a State that belongs to no schema yet; give its name instead")
+            names.append(name)
+        return tuple(names)
 
-    states: ClassVar[Mapping[str, State]]
+    def to_dict(self) -> dict[str, Any]:
+        """Return the definition as plain data; empty fields are left out."""
+        data: dict[str, Any] = {flag: True for flag in ("auto", "multi") if getattr(self, flag)}
+        for relation in RELATIONS:
+            if names := self._names(relation):
+                data[relation] = list(names)
+        if self.tags:
+            data["tags"] = list(self.tags)
+        return data
 
-    @staticmethod
-    def of(mapping: Mapping[str, State | Mapping[str, Any]], *, name: str = "Schema") -> type[Schema]:
-        """Make a schema from a mapping of names to States or to plain data like `{"require": ["B"], "multi": True}`.
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], *, name: str = "") -> State:
+        """Make a state from plain data, as `to_dict` returns it.
 
         Raises:
-            SchemaError: as for a class, and for a property that states do not have.
+            SchemaError: A key is not a field of a state.
         """
-        states = {key: _from_data(key, value) for key, value in mapping.items()}
-        new = _SchemaMeta(name, (Schema,), {"__doc__": "Made from a mapping."})
-        new.states = _checked(name, _resolved(states))  # type: ignore[attr-defined] # declared on Schema
-        return new  # type: ignore[return-value] # the metaclass makes subclasses of Schema
+        for key in data:
+            if key not in _FIELDS:
+                raise SchemaError(f"unknown field {key!r}", state=name, matches=close_matches(str(key), _FIELDS))
+        return cls(**{key: value for key, value in data.items() if value is not None})
+
+    def __eq__(self, other: object) -> bool:
+        return self.to_dict() == other.to_dict() if isinstance(other, State) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((self.auto, self.multi, self.name))
+
+    def __repr__(self) -> str:
+        inner = ", ".join(f"{key}={value!r}" for key, value in self.to_dict().items())
+        return f"State({inner})"
+
+
+def _as_tuple(value: str | State | Iterable[str | State]) -> tuple[str | State, ...]:
+    if isinstance(value, str | State):
+        return (value,)
+    items = tuple(value)
+    for item in items:
+        if not isinstance(item, str | State):
+            raise SchemaError(f"a relation takes names or States, not {item!r}")
+    return items
+
+
+class SchemaMeta(type):
+    """Collects and checks the states of a schema class."""
+
+    names: tuple[str, ...]
+    states: Mapping[str, State]
+
+    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> SchemaMeta:
+        """Create the class, with inherited states first, in definition order."""
+        own = {key: value for key, value in namespace.items() if isinstance(value, State)}
+        # class-private bookkeeping attributes are computed, never declared by a user
+        cls = super().__new__(mcs, name, bases, namespace)
+        states: dict[str, State] = {}
+        for base in reversed(cls.__mro__[1:]):
+            states.update(base.__dict__.get("_own", {}))
+        states.update(own)
+        if EXCEPTION not in states:
+            states = {EXCEPTION: State(multi=True), **states}
+        type.__setattr__(cls, "_own", own)
+        type.__setattr__(cls, "names", tuple(states))
+        type.__setattr__(cls, "states", MappingProxyType({key: _clean(key, states, name) for key in states}))
+        _check_names(cls.names, name)
+        return cls
+
+    def __setattr__(cls, key: str, value: object) -> None:
+        # the compiled automaton is cached on the class; states themselves never change after definition
+        if key in cls.__dict__.get("names", ()) or key in ("names", "states"):
+            raise AttributeError(f"schema {cls.__name__} is immutable: cannot set {key!r}")
+        type.__setattr__(cls, key, value)
+
+    def __len__(cls) -> int:
+        return len(cls.names)
+
+    def __contains__(cls, name: object) -> bool:
+        return name in cls.states
+
+
+def _clean(name: str, states: Mapping[str, State], schema: str) -> State:
+    """Check one state against all names and return it with redundant relations dropped.
+
+    Self-removal and self-After are dropped, a name both in Add and Remove stays in Add only (asyncmachine-go 0.19,
+    schema parsing). Unknown names are errors here, where Go drops or keeps them silently.
+    """
+    state = states[name]
+    lists = {relation: tuple(dict.fromkeys(state._names(relation))) for relation in RELATIONS}
+    for relation, targets in lists.items():
+        for target in targets:
+            if target not in states:
+                matches = close_matches(target, states)
+                raise SchemaError(f"{relation} names {target!r}, which is not a state", schema=schema, state=name, matches=matches)
+    added = lists["add"]
+    lists["remove"] = tuple(other for other in lists["remove"] if other != name and other not in added)
+    lists["after"] = tuple(other for other in lists["after"] if other != name)
+    for other in lists["require"]:
+        if other in lists["remove"]:
+            raise SchemaError(f"requires {other!r} and removes it", schema=schema, state=name)
+    clean = State(auto=state.auto, multi=state.multi, tags=state.tags, **lists)
+    object.__setattr__(clean, "name", name)
+    return clean
+
+
+def _check_names(names: tuple[str, ...], schema: str) -> None:
+    """Refuse names that are no identifiers or that make two handler names equal."""
+    for name in names:
+        if not name.isidentifier():
+            raise SchemaError("a state's name has to be an identifier", schema=schema, state=name)
+        if name in SUFFIXES or name == "Any":
+            raise SchemaError("the name is reserved for handlers", schema=schema, state=name)
+    known = set(names)
+    seconds = known | set(SUFFIXES)
+    firsts: dict[str, set[str]] = dict.fromkeys(names, seconds)
+    firsts["Any"] = {"Enter", "State"}
+    for longer, longer_seconds in firsts.items():
+        for end in range(1, len(longer)):
+            shorter = longer[:end]
+            if shorter not in firsts:
+                continue
+            rest = longer[end:]
+            for second in longer_seconds:
+                if rest + second in firsts[shorter]:
+                    problem = f"handler {longer + second!r} belongs to {longer!r} and to {shorter!r} alike"
+                    raise SchemaError(problem, schema=schema, state=longer)
+
+
+class Schema(metaclass=SchemaMeta):
+    """A set of states and their relations, declared as a class.
+
+    Subclasses inherit and override states. Class attributes read as plain strings, so names are never typed twice.
+    `Exception` (multi) is defined first unless the schema defines it itself; the order of states is definition order.
+
+    Raises:
+        SchemaError: At definition: an unknown name in a relation, a state that requires what it removes, two
+            states whose handler names cannot be told apart.
+    """
+
+    names: ClassVar[tuple[str, ...]]
+    states: ClassVar[Mapping[str, State]]
+
+    @classmethod
+    def of(cls, mapping: Mapping[str, State | Mapping[str, Any]], *, name: str = "Schema") -> type[Schema]:
+        """Make a schema from a mapping of `State` objects or plain data.
+
+        Args:
+            mapping: State name to `State`, or to plain data such as `{"require": ["B"], "multi": True}`.
+            name: Name of the new class.
+
+        Raises:
+            SchemaError: The definition contradicts itself.
+        """
+        namespace: dict[str, Any] = {}
+        for key, value in mapping.items():
+            if not isinstance(key, str):
+                raise SchemaError(f"a state's name has to be a string, not {key!r}", schema=name)
+            data = value.to_dict() if isinstance(value, State) else value
+            namespace[key] = State.from_dict(data, name=key)
+        return cast("type[Schema]", SchemaMeta(name, (Schema,), _without_clashes(namespace, name)))
 
     @classmethod
     def to_dict(cls) -> dict[str, dict[str, Any]]:
-        """Plain data that `of` takes back."""
+        """Return the whole schema as plain data, in definition order."""
         return {name: state.to_dict() for name, state in cls.states.items()}
 
     @classmethod
-    def merge(cls, other: type[Schema]) -> type[Schema]:
-        """A schema with the states of both; where both have one, the other's."""
-        return Schema.of(dict(cls.states) | dict(other.states), name=f"{cls.__name__}+{other.__name__}")
+    def merge(cls, other: type[Schema] | Mapping[str, State | Mapping[str, Any]]) -> type[Schema]:
+        """Return a schema with the states of both; whole states of `other` win (asyncmachine-go 0.19, Schema.Merge)."""
+        more = other.states if isinstance(other, SchemaMeta) else other
+        merged = {**cls._plain(), **{key: _plain(value) for key, value in more.items()}}
+        return cls.of(merged, name=cls.__name__)
 
     @classmethod
-    def prefix(cls, prefix: str) -> type[Schema]:
-        """A schema whose states and relations carry a prefix; `Exception` stays as it is."""
+    def prefix(
+        cls,
+        prefix: str,
+        *,
+        remove_dups: bool = False,
+        allow: Iterable[str] | None = None,
+        skip: Iterable[str] = (),
+    ) -> type[Schema]:
+        """Return a schema with every name and every relation prefixed (asyncmachine-go 0.19, Schema.Prefix).
 
-        def rename(name: str) -> str:
-            return name if name == EXCEPTION else prefix + name
+        Args:
+            prefix: Text put before each name; `Exception` keeps its name.
+            remove_dups: A name that already starts with the prefix stays as it is.
+            allow: Take only these states.
+            skip: Leave these states out.
+        """
+        skipped = set(skip)
+        chosen = [name for name in cls.names if (allow is None or name in set(allow)) and name not in skipped]
+        rename = _renamer(prefix, remove_dups=remove_dups)
+        states: dict[str, Any] = {}
+        for name in chosen:
+            data = cls.states[name].to_dict()
+            for relation in RELATIONS:
+                if relation in data:
+                    data[relation] = [rename(other) for other in data[relation] if other in chosen]
+            states[rename(name)] = data
+        return cls.of(states, name=prefix + cls.__name__)
 
-        states = {
-            rename(name): replace_relations(state, lambda names: tuple(map(rename, names)))
-            for name, state in cls.states.items()
-        }
-        return Schema.of(states, name=f"{prefix}{cls.__name__}")
-
-    _by_content: ClassVar[WeakValueDictionary[Any, Any]] = WeakValueDictionary()
+    @classmethod
+    def _plain(cls) -> dict[str, Any]:
+        return {name: state.to_dict() for name, state in cls.states.items()}
 
 
-def schema_of(given: type[Schema] | Mapping[str, Any]) -> type[Schema]:
-    """The schema a caller means: a class, or a mapping. Equal mappings give one schema, compiled once.
+def _plain(value: State | Mapping[str, Any]) -> Mapping[str, Any]:
+    return value.to_dict() if isinstance(value, State) else value
 
-    Raises:
-        SchemaError: neither, or a mapping that is no schema.
-    """
-    if isinstance(given, type) and issubclass(given, Schema):
-        return given
-    if not isinstance(given, Mapping):
-        raise SchemaError("", f"expected a Schema or a mapping of states, got {given!r}")
-    states = tuple((name, _from_data(name, value)) for name, value in given.items())
-    found: type[Schema] | None = Schema._by_content.get(states)
-    if found is None:
-        found = Schema._by_content[states] = Schema.of(dict(states))
-    return found
+
+def _renamer(prefix: str, *, remove_dups: bool) -> Callable[[str], str]:
+    def rename(name: str) -> str:
+        if name == EXCEPTION or (remove_dups and name.startswith(prefix)):
+            return name
+        return prefix + name
+
+    return rename
+
+
+def _without_clashes(namespace: dict[str, Any], schema: str) -> dict[str, Any]:
+    """Refuse state names that would shadow the schema's own methods."""
+    for name in namespace:
+        if hasattr(Schema, name) and name != EXCEPTION:
+            raise SchemaError("the name is taken by a method of Schema", schema=schema, state=name)
+    return namespace

@@ -1,206 +1,230 @@
-"""Who waits for what, and is it there yet? Pure matching of waits against ticks; whoever waits is opaque here."""
+"""Who waits for what, and which of them does a transition satisfy?
+
+Pure matching over ticks and masks. A subscription calls back whoever made it; this module knows neither futures nor
+the machine, and never runs user code but the functions given to `when_query`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+WHEN, WHEN_NOT, WHEN_TIME, WHEN_QUEUE, WHEN_QUERY, WHEN_ARGS, WHEN_ENDS = range(7)
 
 
 class Waiter(Protocol):
-    """Somebody who waits; a future is one."""
+    """Whoever is told the outcome."""
 
-    def done(self) -> bool:
-        """Whether it no longer waits."""
+    def resolve(self, value: Any) -> None:
+        """Take the result."""
+
+    def fail(self, error: BaseException) -> None:
+        """Take an error instead."""
 
 
-class StatesWait:
-    """Waits until several states are all active, or all inactive.
+class Context(Protocol):
+    """What expires when a state's tick changes."""
 
-    Args:
-        states: their numbers.
-        parity: 1 for active, 0 for inactive.
+    def expire(self) -> None:
+        """End it."""
+
+
+class Task(Protocol):
+    """What is cancelled when a state's tick changes."""
+
+    def cancel(self) -> bool:
+        """Cancel it."""
+
+
+class Subscription:
+    """One wait.
+
+    Attributes:
+        kind: One of the WHEN constants.
+        states: State numbers it is about.
+        mask: The same as a bit mask.
+        goals: For WHEN_TIME, the ticks still to be reached; for WHEN_ARGS, the arguments to match.
+        test: For WHEN_QUERY, the question.
+        tick: For WHEN_QUEUE, the queue tick.
+        waiter: Who is told.
     """
 
-    __slots__ = ("kind", "parity", "states", "waiter")
+    __slots__ = ("goals", "kind", "mask", "states", "test", "tick", "waiter")
 
-    def __init__(self, states: tuple[int, ...], parity: int, kind: str) -> None:
+    def __init__(self, kind: int, waiter: Waiter, states: tuple[int, ...] = (), mask: int = 0) -> None:
+        self.kind = kind
+        self.waiter = waiter
         self.states = states
-        self.parity = parity
-        self.kind = kind
-        self.waiter: Waiter
+        self.mask = mask
+        self.goals: dict[Any, Any] = {}
+        self.test: Callable[[], bool] | None = None
+        self.tick = 0
 
-    def is_met(self, ticks: list[int]) -> bool:
-        """Whether it is so now."""
-        parity = self.parity
-        return all(ticks[state] & 1 == parity for state in self.states)
-
-
-class TimeWait:
-    """Waits until each of several states has reached a tick, each for itself.
-
-    Args:
-        due: state number -> tick.
-    """
-
-    __slots__ = ("due", "kind", "states", "waiter")
-
-    def __init__(self, due: dict[int, int], kind: str) -> None:
-        self.due = due
-        self.states = tuple(due)
-        self.kind = kind
-        self.waiter: Waiter
-
-    def is_met(self, ticks: list[int]) -> bool:
-        """Whether all have been reached; what was reached once stays so."""
-        for state in [state for state, tick in self.due.items() if ticks[state] >= tick]:
-            del self.due[state]
-        return not self.due
+    def is_met(self, mask: int, ticks: Sequence[int]) -> bool:
+        """Tell whether it is satisfied by the active states and ticks."""
+        kind = self.kind
+        if kind == WHEN:
+            return mask & self.mask == self.mask
+        if kind == WHEN_NOT:
+            return not mask & self.mask
+        goals = self.goals
+        for state in [state for state, tick in goals.items() if ticks[state] >= tick]:
+            del goals[state]
+        return not goals
 
 
-class ArgsWait:
-    """Waits until a state is activated with certain arguments.
-
-    Args:
-        state: its number.
-        args: what must be among the arguments, by equality.
-    """
-
-    __slots__ = ("args", "kind", "states", "waiter")
-
-    def __init__(self, state: int, args: Mapping[str, Any]) -> None:
-        self.states = (state,)
-        self.args = args
-        self.kind = "whenArgs"
-        self.waiter: Waiter
-
-    def is_met(self, given: Mapping[str, Any]) -> bool:
-        """Whether these arguments are the ones."""
-        return all(key in given and given[key] == value for key, value in self.args.items())
-
-
-class QueryWait:
-    """Waits until a function of the clock is true."""
-
-    __slots__ = ("function", "kind", "states", "waiter")
-
-    def __init__(self, function: Callable[[dict[str, int]], bool]) -> None:
-        self.function = function
-        self.states: tuple[int, ...] = ()
-        self.kind = "whenQuery"
-        self.waiter: Waiter
-
-
-class QueueWait:
-    """Waits until the queue has come to a tick, or to its end."""
-
-    __slots__ = ("kind", "states", "tick", "waiter")
-
-    def __init__(self, tick: int | None) -> None:
-        self.tick = tick
-        self.states: tuple[int, ...] = ()
-        self.kind = "whenQueueEnds" if tick is None else "whenQueue"
-        self.waiter: Waiter
-
-
-Wait = StatesWait | TimeWait | ArgsWait | QueryWait | QueueWait
+Group = dict[Subscription, None]
 
 
 class Subscriptions:
-    """All waits of one machine.
+    """All waits and contexts of one machine, indexed by what can satisfy them.
 
     Attributes:
-        mask: a bit for each state that is waited for.
-        args: waits for arguments, by state.
-        watches_all: whether some wait must be looked at after every transition.
+        by_state: Waits for states and ticks, by state number.
+        args: Waits for arguments, by state number.
+        args_mask: States with a wait for arguments.
+        contexts: The current context per state number.
+        spans: Tasks bound to the current tick, per state number.
     """
 
-    __slots__ = ("_by_state", "_queries", "_queue", "args", "mask", "watches_all")
+    __slots__ = ("args", "args_mask", "by_state", "contexts", "ends", "queries", "queue", "spans")
 
     def __init__(self) -> None:
-        self._by_state: dict[int, dict[StatesWait | TimeWait, None]] = {}
-        self.args: dict[int, dict[ArgsWait, None]] = {}
-        self._queries: dict[QueryWait, None] = {}
-        self._queue: dict[QueueWait, None] = {}
-        self.mask = 0
-        self.watches_all = False
+        self.by_state: dict[int, Group] = {}
+        self.args: dict[int, Group] = {}
+        self.args_mask = 0
+        self.queries: Group = {}
+        self.queue: Group = {}
+        self.ends: Group = {}
+        self.contexts: dict[int, Context] = {}
+        self.spans: dict[int, list[Task]] = {}
 
-    def add(self, wait: Wait) -> None:
-        """Start waiting."""
-        if isinstance(wait, ArgsWait):
-            self.args.setdefault(wait.states[0], {})[wait] = None
-        elif isinstance(wait, QueryWait):
-            self._queries[wait] = None
-        elif isinstance(wait, QueueWait):
-            self._queue[wait] = None
-        else:
-            for state in wait.states:
-                self._by_state.setdefault(state, {})[wait] = None
-        for state in wait.states:
-            self.mask |= 1 << state
-        self.watches_all = bool(self._queries or self._queue)
+    @property
+    def is_empty(self) -> bool:
+        """Nobody waits for anything."""
+        return not (
+            self.by_state or self.contexts or self.spans or self.args or self.queue or self.queries or self.ends
+        )
 
-    def discard(self, wait: Wait) -> None:
-        """Stop waiting; nothing of it stays."""
-        if isinstance(wait, QueryWait):
-            self._queries.pop(wait, None)
-        elif isinstance(wait, QueueWait):
-            self._queue.pop(wait, None)
-        else:
-            table: dict[int, dict[Any, None]] = self.args if isinstance(wait, ArgsWait) else self._by_state
-            for state in wait.states:
-                waits = table.get(state)
-                if waits is not None:
-                    waits.pop(wait, None)
-                    if not waits:
-                        del table[state]
-                        if state not in self._by_state and state not in self.args:
-                            self.mask &= ~(1 << state)
-        self.watches_all = bool(self._queries or self._queue)
+    def put(self, subscription: Subscription) -> None:
+        """Register a wait."""
+        for group in self._groups(subscription, create=True):
+            group[subscription] = None
+        if subscription.kind == WHEN_ARGS:
+            self.args_mask |= subscription.mask
 
-    def match_states(self, changed: Iterable[int], ticks: list[int]) -> list[Wait]:
-        """Waits for states and ticks that are met now; they are removed. In order of the changed states."""
-        met: dict[StatesWait | TimeWait, None] = {}
-        by_state = self._by_state
-        for state in changed:
-            for wait in by_state.get(state, ()):
-                if wait not in met and wait.is_met(ticks):
-                    met[wait] = None
-        # contexts of states first, clocks after, as the reference releases them
-        ordered: list[Wait] = [wait for wait in met if isinstance(wait, StatesWait)]
-        ordered += [wait for wait in met if not isinstance(wait, StatesWait)]
-        for found in ordered:
-            self.discard(found)
-        return ordered
+    def drop(self, subscription: Subscription) -> None:
+        """Forget a wait; nothing happens if it is not registered."""
+        kind = subscription.kind
+        for group in self._groups(subscription, create=False):
+            group.pop(subscription, None)
+        if kind <= WHEN_TIME:
+            self._tidy(self.by_state, subscription.states)
+        elif kind == WHEN_ARGS:
+            self._tidy(self.args, subscription.states)
+            if not self.args.get(subscription.states[0]):
+                self.args_mask &= ~subscription.mask
 
-    def match_args(self, state: int, args: Mapping[str, Any]) -> list[Wait]:
-        """Waits for arguments of an activation; they are removed."""
-        met: list[Wait] = [wait for wait in self.args.get(state, ()) if wait.is_met(args)]
-        for wait in met:
-            self.discard(wait)
-        return met
+    def expire(self, touched: Iterable[int]) -> None:
+        """End the contexts and tasks of states whose tick has changed."""
+        contexts, spans = self.contexts, self.spans
+        for state in touched:
+            if state in spans:
+                for task in spans.pop(state):
+                    task.cancel()
+            if state in contexts:
+                contexts.pop(state).expire()
 
-    def match_queries(self, clock: Callable[[], dict[str, int]]) -> list[Wait]:
-        """Waits for functions of the clock that are true now; they are removed."""
-        if not self._queries:
+    def match(self, touched: Iterable[int], mask: int, ticks: Sequence[int]) -> list[Subscription]:
+        """Remove and return the waits a committed transition satisfies, in the order they are to be told."""
+        met: Group = {}
+        by_state = self.by_state
+        if by_state:
+            for state in touched:
+                group = by_state.get(state)
+                if group is not None:
+                    for subscription in group:
+                        if subscription.is_met(mask, ticks):
+                            met[subscription] = None
+        if self.queries:
+            for subscription in tuple(self.queries):
+                if self._asked(subscription):
+                    met[subscription] = None
+        if not met:
             return []
-        now = clock()
-        met: list[Wait] = [wait for wait in self._queries if wait.function(now)]
-        for wait in met:
-            self.discard(wait)
+        for subscription in met:
+            self.drop(subscription)
+        return list(met) if len(met) == 1 else sorted(met, key=_order)
+
+    def match_args(self, state: int, args: dict[str, Any]) -> list[Subscription]:
+        """Remove and return the waits for `state` being entered with these arguments."""
+        missing = object()
+        met = [
+            subscription
+            for subscription in self.args.get(state, ())
+            if all(args.get(key, missing) == value for key, value in subscription.goals.items())
+        ]
+        for subscription in met:
+            self.drop(subscription)
         return met
 
-    def match_queue(self, tick: int, *, is_end: bool) -> list[Wait]:
-        """Waits for the queue: those whose tick has come, and at its end those that wait for that."""
-        met: list[Wait] = [wait for wait in self._queue if (is_end if wait.tick is None else wait.tick <= tick)]
-        for wait in met:
-            self.discard(wait)
+    def match_queue(self, queue_tick: int) -> list[Subscription]:
+        """Remove and return the waits for a queue tick that has been reached."""
+        met = [subscription for subscription in self.queue if subscription.tick <= queue_tick]
+        for subscription in met:
+            del self.queue[subscription]
         return met
 
-    def __len__(self) -> int:
-        return len(self.all())
+    def take_ends(self) -> list[Subscription]:
+        """Remove and return the waits for the end of the queue."""
+        met = list(self.ends)
+        self.ends.clear()
+        return met
 
-    def all(self) -> list[Wait]:
-        """Everything that is waited for."""
-        by_state = [wait for waits in self._by_state.values() for wait in waits]
-        by_args = [wait for waits in self.args.values() for wait in waits]
-        return list(dict.fromkeys([*by_state, *by_args, *self._queries, *self._queue]))
+    def take_all(self) -> list[Subscription]:
+        """Remove and return every wait."""
+        everything: Group = {}
+        for index in (self.by_state, self.args):
+            for group in index.values():
+                everything.update(group)
+            index.clear()
+        for group in (self.queue, self.queries, self.ends):
+            everything.update(group)
+            group.clear()
+        self.args_mask = 0
+        return list(everything)
+
+    def _groups(self, subscription: Subscription, *, create: bool) -> Iterable[Group]:
+        kind = subscription.kind
+        if kind <= WHEN_TIME or kind == WHEN_ARGS:
+            index = self.args if kind == WHEN_ARGS else self.by_state
+            for state in subscription.states:
+                group = index.get(state)
+                if group is None and create:
+                    group = index[state] = {}
+                if group is not None:
+                    yield group
+        else:
+            yield {WHEN_QUEUE: self.queue, WHEN_QUERY: self.queries, WHEN_ENDS: self.ends}[kind]
+
+    @staticmethod
+    def _tidy(index: dict[int, Group], states: Iterable[int]) -> None:
+        for state in states:
+            if state in index and not index[state]:
+                del index[state]
+
+    def _asked(self, subscription: Subscription) -> bool:
+        assert subscription.test is not None
+        try:
+            return bool(subscription.test())
+        except Exception as error:
+            self.drop(subscription)
+            subscription.waiter.fail(error)
+            return False
+
+
+def _order(subscription: Subscription) -> int:
+    kind = subscription.kind
+    return 0 if kind <= WHEN_NOT else kind

@@ -1,51 +1,54 @@
-"""Who may watch a machine? `Tracer`: hooks called in the course of transitions, synchronously.
+"""Who looks on, and how is a faulty onlooker kept from doing harm?
 
-A tracer cannot change a result: one that raises is logged, and detached after ten errors. Machines without a tracer
-pay nothing for the hooks.
+`Tracer` is the base class of observers; `Hooks` keeps, per hook, only those that really implement it. Knows nothing
+of what happens inside the engine.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from asyncio import Task
+    from collections.abc import Callable
+
     from asyncmachine.machine import Machine
     from asyncmachine.mutation import Mutation
-    from asyncmachine.schema import Schema
     from asyncmachine.transition import Transition
     from asyncmachine.waiting import StateContext
 
-_log = logging.getLogger("asyncmachine")
-
-MAX_ERRORS = 10
-"""A tracer that raised this often is detached."""
+ERROR_LIMIT = 10
+_logger = logging.getLogger("asyncmachine")
 
 
 class Tracer:
-    """Hooks that do nothing; override those of interest."""
+    """Base of observers: override the hooks you need; the others cost nothing.
+
+    Hooks are synchronous. A tracer that raises is logged once and detached after ten errors; it never changes a
+    result. Mutations made in a hook queue like those of a handler.
+    """
 
     def machine_init(self, machine: Machine) -> None:
-        """A machine was made with this tracer."""
+        """A machine was constructed with this tracer."""
 
     def machine_dispose(self, machine: Machine) -> None:
-        """Disposal begins."""
+        """A machine is being disposed."""
 
     def submachine_new(self, parent: Machine, machine: Machine) -> None:
-        """A machine was made with `parent`, whose tracers are told."""
+        """A machine was constructed with `parent`; called on the parent's tracers."""
 
-    def schema_change(self, machine: Machine, old: type[Schema]) -> None:
-        """The schema grew."""
+    def schema_change(self, machine: Machine, old: Any) -> None:
+        """A machine's schema has grown."""
 
     def mutation_queued(self, machine: Machine, mutation: Mutation) -> None:
-        """A mutation was put on the queue."""
+        """A mutation was accepted into the queue."""
 
     def transition_init(self, tx: Transition) -> None:
-        """Target and acceptance by relations are known."""
+        """Target states and acceptance by relations are known."""
 
     def transition_start(self, tx: Transition) -> None:
-        """Before negotiation."""
+        """Negotiation begins."""
 
     def handler_start(self, tx: Transition, binding: str, name: str) -> None:
         """A handler is about to be called."""
@@ -54,55 +57,110 @@ class Tracer:
         """A handler has returned or raised."""
 
     def handler_slow(self, tx: Transition, name: str, seconds: float) -> None:
-        """A handler took longer than the machine's `slow_handler_s`."""
+        """A handler ran longer than `slow_handler_s`; nothing is taken back."""
 
     def transition_finals(self, tx: Transition) -> None:
-        """Clocks have ticked; final handlers follow."""
+        """Ticks have advanced and contexts have expired; final handlers follow."""
 
     def transition_end(self, tx: Transition) -> None:
-        """Everything is done."""
+        """The transition is complete, whatever its outcome."""
 
     def queue_end(self, machine: Machine) -> None:
-        """The queue is empty."""
+        """The queue has been drained."""
 
     def state_ctx_new(self, machine: Machine, ctx: StateContext) -> None:
         """A state context was made."""
 
     def state_ctx_end(self, machine: Machine, ctx: StateContext) -> None:
-        """A state context expired."""
+        """A state context has expired."""
 
-    def subscription_new(self, machine: Machine, kind: str) -> None:
-        """A wait was registered."""
+    def subscription_new(self, machine: Machine, text: str) -> None:
+        """Somebody began to wait."""
 
-    def subscription_match(self, machine: Machine, kind: str) -> None:
-        """A wait was released."""
+    def subscription_match(self, machine: Machine, text: str) -> None:
+        """A wait was resolved."""
 
-    def pipe_add(self, source: Machine, target: Machine, state: str) -> None:
-        """A pipe was made."""
+    def pipe_add(self, machine: Machine, state: str, target: Machine, target_state: str) -> None:
+        """A state was bound to a state of another machine."""
 
-    def task_fork(self, machine: Machine, task: Any) -> None:
+    def task_fork(self, machine: Machine, task: Task[Any], state: str | None) -> None:
         """A background task was started."""
 
-    def log(self, machine: Machine, level: int, text: str) -> None:
+    def log(self, machine: Machine, level: int, line: str) -> None:
         """A log line was written."""
 
 
-class Tracers:
-    """The tracers of one machine and how often each has raised."""
+HOOKS = tuple(name for name in vars(Tracer) if not name.startswith("_"))
+Hook = tuple["Callable[..., None]", ...]
 
-    def __init__(self, tracers: Sequence[Tracer]) -> None:
-        self.bound: list[Tracer] = list(tracers)
+
+class Hooks:
+    """The bound tracers of one machine, sorted by hook."""
+
+    __slots__ = (*HOOKS, "_errors", "tracers")
+
+    machine_init: Hook
+    machine_dispose: Hook
+    submachine_new: Hook
+    schema_change: Hook
+    mutation_queued: Hook
+    transition_init: Hook
+    transition_start: Hook
+    handler_start: Hook
+    handler_end: Hook
+    handler_slow: Hook
+    transition_finals: Hook
+    transition_end: Hook
+    queue_end: Hook
+    state_ctx_new: Hook
+    state_ctx_end: Hook
+    subscription_new: Hook
+    subscription_match: Hook
+    pipe_add: Hook
+    task_fork: Hook
+    log: Hook
+
+    def __init__(self, tracers: tuple[Tracer, ...] = ()) -> None:
+        self.tracers = tracers
         self._errors: dict[int, int] = {}
+        self._sort()
 
-    def call(self, hook: str, *args: Any) -> None:
-        """Call one hook of all; never raises an Exception."""
-        for tracer in tuple(self.bound):
+    def bind(self, tracer: Tracer) -> None:
+        """Add a tracer; binding it twice changes nothing."""
+        if not any(tracer is bound for bound in self.tracers):
+            self.tracers = (*self.tracers, tracer)
+            self._sort()
+
+    def unbind(self, tracer: Tracer) -> bool:
+        """Remove a tracer; return whether it was bound."""
+        kept = tuple(bound for bound in self.tracers if bound is not tracer)
+        found = len(kept) != len(self.tracers)
+        self.tracers = kept
+        self._sort()
+        return found
+
+    def fire(self, hook: Hook, *args: Any) -> None:
+        """Call one hook of every tracer that has it, keeping their errors away from the machine."""
+        for method in hook:
             try:
-                getattr(tracer, hook)(*args)
+                method(*args)
             except Exception:
-                errors = self._errors[id(tracer)] = self._errors.get(id(tracer), 0) + 1
-                if errors == 1:
-                    _log.exception("tracer %r raised in %s; further errors are not logged", tracer, hook)
-                if errors >= MAX_ERRORS and tracer in self.bound:
-                    self.bound.remove(tracer)
-                    _log.error("tracer %r detached after %d errors", tracer, errors)
+                self._blame(method)
+
+    def _blame(self, method: Callable[..., None]) -> None:
+        tracer: Any = getattr(method, "__self__", method)
+        errors = self._errors[id(tracer)] = self._errors.get(id(tracer), 0) + 1
+        if errors == 1:
+            _logger.exception("[tracers] %r raised", tracer)
+        if errors >= ERROR_LIMIT:
+            _logger.error("[tracers] %r detached after %d errors", tracer, errors)
+            self.unbind(tracer)
+
+    def _sort(self) -> None:
+        for name in HOOKS:
+            methods = []
+            for tracer in self.tracers:
+                method = getattr(tracer, name, None)
+                if method is not None and getattr(method, "__func__", None) is not getattr(Tracer, name):
+                    methods.append(method)
+            setattr(self, name, tuple(methods))

@@ -1,200 +1,344 @@
-"""How does a program wait for a machine, and how does work end with its state? Futures, contexts and tasks.
+"""How does a coroutine wait for a machine, and how does background work end with its state?
 
-The one module of the engine that knows asyncio.
+Futures, state contexts and tasks: the only engine module that touches asyncio. It knows a machine by its
+subscriptions and ticks, nothing of how transitions come about.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from asyncio import CancelledError, Task, get_running_loop
-from collections.abc import Coroutine
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from asyncmachine.mutation import Result
+
 if TYPE_CHECKING:
-    from asyncmachine.lifetime import Lifetime
-    from asyncmachine.subscriptions import Wait
+    from collections.abc import Callable, Coroutine, Generator
+    from types import TracebackType
 
-_log = logging.getLogger("asyncmachine")
+    from asyncmachine.questions import Questions
+    from asyncmachine.subscriptions import Subscription
 
-TaskOf = Task[Any]
-"""A background task, for modules that do not know asyncio."""
-
-FutureOf = asyncio.Future[Any]
-"""A future, likewise."""
+_logger = logging.getLogger("asyncmachine")
 
 
-class WaitFuture(asyncio.Future[Any]):
-    """The future of one wait; cancelling it unsubscribes at once."""
+class Wait(asyncio.Future[Any]):
+    """A future of a machine. Cancelling it unsubscribes at once; it is never shared between waiters."""
 
-    def __init__(self, machine: Lifetime, wait: Wait) -> None:
-        super().__init__(loop=get_running_loop())
-        self._machine: Lifetime | None = machine
-        self._wait: Wait | None = wait
+    _machine: Questions | None = None
+    _subscription: Subscription | None = None
 
-    def cancel(self, msg: Any | None = None) -> bool:
-        """Stop waiting; nothing stays behind in the machine."""
-        if self._machine is not None and self._wait is not None and not self.done():
-            self._machine._unsubscribe(self._wait)
-        self._machine = self._wait = None
+    def cancel(self, msg: Any = None) -> bool:
+        """Stop waiting."""
+        if self._machine is not None and self._subscription is not None:
+            self._machine._unsubscribe(self._subscription)
+            self._subscription = None
         return super().cancel(msg)
 
+    def resolve(self, value: Any) -> None:
+        """Deliver the result; called by the machine."""
+        self._subscription = None
+        if not self.done():
+            self.set_result(value)
 
-def done_future(result: Any = None) -> asyncio.Future[Any]:
-    """A future that has its result already."""
-    future: asyncio.Future[Any] = get_running_loop().create_future()
-    future.set_result(result)
-    return future
-
-
-def failed_future(error: BaseException) -> asyncio.Future[Any]:
-    """A future that has failed already; it does not complain if nobody asks."""
-    future: asyncio.Future[Any] = get_running_loop().create_future()
-    future.set_exception(error)
-    future.exception()
-    return future
+    def fail(self, error: BaseException) -> None:
+        """Deliver an error; called by the machine. An error nobody looks at is not reported."""
+        self._subscription = None
+        if not self.done():
+            self.set_exception(error)
+            self.exception()
 
 
-def new_future() -> asyncio.Future[Any]:
-    """A plain future of the running loop."""
-    return get_running_loop().create_future()
+def new_wait() -> Wait:
+    """Return a pending wait of the running loop.
+
+    Raises:
+        RuntimeError: No event loop is running.
+    """
+    return Wait(loop=asyncio.get_running_loop())
 
 
-def resolve(future: Any, result: Any = None) -> None:
-    """Give a result, unless nobody waits any more."""
-    if not future.done():
-        future.set_result(result)
+def is_cancellation(error: BaseException) -> bool:
+    """Tell whether an error is asyncio's way of cancelling a task."""
+    return isinstance(error, asyncio.CancelledError)
 
 
-def fail(future: Any, error: BaseException) -> None:
-    """Say why there is no result; who does not ask is not bothered."""
-    if not future.done():
-        future.set_exception(error)
-        future.exception()
+class _Unseen:
+    """Holds an error until somebody awaits it, and logs it if nobody ever does."""
+
+    __slots__ = ("error", "seen", "what")
+
+    def __init__(self, error: BaseException, what: str) -> None:
+        self.error = error
+        self.what = what
+        self.seen = False
+
+    def __del__(self) -> None:
+        if not self.seen:
+            _logger.error("%s failed and nobody awaited it", self.what, exc_info=self.error)
 
 
-def start_task(machine: Lifetime, coro: Coroutine[Any, Any, Any], name: str) -> Task[Any]:
-    """Start a guarded task of a machine: an error in it becomes the machine's; `dispose` cancels it."""
-    try:
-        loop = get_running_loop()
-    except RuntimeError:
-        coro.close()
-        raise
-    task = loop.create_task(coro, name=name)
-    machine._tasks.add(task)
-    task.add_done_callback(machine._task_ended)
-    if machine._gate_traced():
-        machine._trace("task_fork", machine, task)
-    return task
+class Outcome:
+    """An awaitable answer of the machine, filled in when its turn comes.
+
+    It needs an event loop only if it is awaited before it is known.
+    """
+
+    __slots__ = ("_error", "_value", "_waiter", "args", "done", "function", "label")
+
+    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], label: str) -> None:
+        self.function = function
+        self.args = args
+        self.label = label
+        self.done = False
+        self._value: Any = None
+        self._error: _Unseen | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    def run(self) -> None:
+        """Call the function and keep what comes of it; does nothing if the awaiting task was cancelled."""
+        if self.done or (self._waiter is not None and self._waiter.cancelled()):
+            return
+        try:
+            self._value = self.function(*self.args)
+        except Exception as error:
+            self._error = _Unseen(error, f"[eval] {self.label or self.function!r}")
+        except BaseException as error:
+            self.fail(error)
+            raise
+        self._finish()
+
+    def fail(self, error: BaseException) -> None:
+        """Deliver an error instead of an answer, without a report if nobody looks."""
+        if not self.done:
+            self._error = _Unseen(error, self.label)
+            self._error.seen = True
+            self._finish()
+
+    def _finish(self) -> None:
+        self.done = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def result(self) -> Any:
+        """Return the answer, or raise its error.
+
+        Raises:
+            RuntimeError: It is not known yet.
+        """
+        if not self.done:
+            raise RuntimeError("the answer is not known yet: await it")
+        if self._error is not None:
+            self._error.seen = True
+            raise self._error.error
+        return self._value
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        if not self.done:
+            if self._waiter is None:
+                self._waiter = asyncio.get_running_loop().create_future()
+            yield from self._waiter
+        return self.result()
 
 
-def error_of(task: Task[Any]) -> BaseException | None:
-    """What a finished task failed with; None if it did not, or was cancelled."""
-    return None if task.cancelled() else task.exception()
+class QueuedCheck(Result):
+    """The result of `can_add` or `can_remove` inside a handler: queued, and awaitable for the real outcome."""
 
+    __slots__ = ("_outcome",)
 
-async def end_of(tasks: list[Task[Any]]) -> None:
-    """Wait for cancelled tasks to end; the task that asks is left out."""
-    others = [task for task in tasks if task is not asyncio.current_task()]
-    while others:
-        await asyncio.wait(others)
-        others = [task for task in others if not task.done()]
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(0)
+        self._outcome = outcome
+
+    def __await__(self) -> Generator[Any, None, Result]:
+        result: Result = yield from self._outcome.__await__()
+        return result
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
 
 
 class StateContext:
-    """One activation (or pause) of a state: from a tick to the next.
+    """The span of one tick of a state: it expires when the tick changes, or when the machine is disposed.
 
     Attributes:
-        state: the state's name.
-        tick: its tick when the context was made.
-        expired: whether the tick has changed since.
+        state: Name of the state.
+        tick: The tick it is bound to.
+        expired: The span is over.
 
-    `async with ctx:` runs a block that is cancelled when the context expires, and then ends quietly.
+    Work started with `fork` is cancelled then. `async with ctx:` runs a block for as long as the span lasts and ends
+    quietly when it is over: an expired context is not an error.
     """
 
-    __slots__ = ("_futures", "_machine", "_scopes", "_tasks", "expired", "state", "tick")
+    __slots__ = ("_machine", "_number", "_scopes", "_waiters", "expired", "state", "tick")
 
-    def __init__(self, machine: Lifetime, state: str, tick: int) -> None:
-        get_running_loop()  # a context without a loop could not end anything
-        self.state = state
+    def __init__(self, machine: Questions, number: int, tick: int) -> None:
+        self._machine = machine
+        self._number = number
+        self.state = machine.state_names[number]
         self.tick = tick
         self.expired = False
-        self._machine = machine
-        self._tasks: set[Task[Any]] = set()
-        self._futures: list[asyncio.Future[Any]] = []
-        self._scopes: list[_Scope] = []
+        self._waiters: list[asyncio.Future[None]] | None = None
+        self._scopes: list[_Scope] | None = None
 
-    def fork(self, coro: Coroutine[Any, Any, Any]) -> Task[Any]:
-        """A background task that is cancelled when the context expires; at once if it has."""
-        task = start_task(self._machine, coro, f"{self._machine.id}.{self.state}")
+    def fork(self, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any] | None:
+        """Run a coroutine in the background until the context expires.
+
+        Its error becomes the machine's Exception state. Returns None, and closes the coroutine, if already expired.
+
+        Raises:
+            RuntimeError: No event loop is running.
+        """
         if self.expired:
-            task.cancel()
-        else:
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        return task
+            coro.close()
+            return None
+        return self._machine._spawn(coro, self._number)
 
     async def wait_expired(self) -> None:
-        """Wait until the context expires."""
-        if not self.expired:
-            future = new_future()
-            self._futures.append(future)
-            try:
-                await future
-            finally:
-                if future in self._futures:
-                    self._futures.remove(future)
+        """Wait until the context has expired."""
+        if self.expired:
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self._waiters is None:
+            self._waiters = []
+        self._waiters.append(waiter)
+        try:
+            await waiter
+        finally:
+            if self._waiters is not None:
+                self._waiters.remove(waiter)
 
     def expire(self) -> None:
-        """The tick has changed; called by the machine."""
+        """End the context; called by the machine when the state's tick changes."""
         self.expired = True
-        for task in self._tasks:
-            task.cancel()
-        self._tasks.clear()
-        for future in self._futures:
-            resolve(future)
-        for scope in self._scopes:
-            scope.cancel()
+        for waiter in self._waiters or ():
+            if not waiter.done():
+                waiter.set_result(None)
+        for scope in self._scopes or ():
+            scope.end()
+        self._machine._context_ended(self)
 
     async def __aenter__(self) -> Self:
-        scope = _Scope(asyncio.current_task())
+        task = asyncio.current_task()
+        assert task is not None
+        scope = _Scope(task)
+        if self._scopes is None:
+            self._scopes = []
         self._scopes.append(scope)
         if self.expired:
-            scope.cancel()
+            scope.end()
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         task = asyncio.current_task()
+        assert self._scopes is not None
         scope = next(scope for scope in reversed(self._scopes) if scope.task is task)
         self._scopes.remove(scope)
-        return scope.leave(error)
+        if not scope.ended:
+            return False
+        if kind is None:
+            # the cancellation was requested but not delivered yet: take delivery here, not at the caller's next await
+            try:
+                await asyncio.sleep(0)
+            except asyncio.CancelledError as caught:
+                kind = type(caught)
+        quiet = kind is not None and issubclass(kind, asyncio.CancelledError)
+        return scope.task.uncancel() <= scope.cancelling and quiet
 
     def __repr__(self) -> str:
-        return f"<StateContext {self.state}:{self.tick}{' expired' if self.expired else ''}>"
+        return f"StateContext({self.state}:{self.tick}{' expired' if self.expired else ''})"
 
 
 class _Scope:
-    """One `async with ctx:` block under way."""
+    """One `async with` block of a task."""
 
-    __slots__ = ("_before", "_is_cancelled", "task")
+    __slots__ = ("cancelling", "ended", "task")
 
-    def __init__(self, task: Task[Any] | None) -> None:
-        if task is None:
-            raise RuntimeError("a state context is entered inside a task")
+    def __init__(self, task: asyncio.Task[Any]) -> None:
         self.task = task
-        self._before = task.cancelling()
-        self._is_cancelled = False
+        self.cancelling = task.cancelling()
+        self.ended = False
 
-    def cancel(self) -> None:
-        if not self._is_cancelled:
-            self._is_cancelled = True
+    def end(self) -> None:
+        if not self.ended:
+            self.ended = True
             self.task.cancel()
 
-    def leave(self, error: BaseException | None) -> bool:
-        """Whether the error is our own cancellation, which ends here."""
-        if not self._is_cancelled:
-            return False
-        return self.task.uncancel() <= self._before and isinstance(error, CancelledError)
+
+def new_task(coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    """Start a coroutine on the running loop.
+
+    Raises:
+        RuntimeError: No event loop is running; the coroutine is closed.
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        coro.close()
+        raise
+    return loop.create_task(coro)
+
+
+class _Job:
+    """An async handler on its way. It reports its end even if its task is cancelled before the first step."""
+
+    __slots__ = ("coro", "machine", "task")
+
+    def __init__(self, coro: Coroutine[Any, Any, Any], machine: Questions) -> None:
+        self.coro = coro
+        self.machine: Questions | None = machine
+        self.task: asyncio.Task[Any] | None = None
+
+    def __del__(self) -> None:
+        if self.machine is not None:
+            self.coro.close()
+            if self.task is not None:
+                self.machine._forget_task(self.task)
+
+
+async def _run(job: _Job, machine: Questions) -> None:
+    try:
+        await job.coro
+    except Exception as error:
+        machine._task_failed(error)
+    finally:
+        job.machine = None
+        if job.task is not None:
+            machine._forget_task(job.task)
+
+
+def new_job(coro: Coroutine[Any, Any, Any], machine: Questions, name: str) -> asyncio.Task[Any]:
+    """Start the coroutine of an async handler: cheaper than `new_task` with a callback, and it swallows its error.
+
+    Raises:
+        RuntimeError: No event loop is running; the coroutine is closed.
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        coro.close()
+        raise
+    job = _Job(coro, machine)
+    running = _run(job, machine)
+    if loop.get_task_factory() is None:
+        job.task = task = asyncio.Task(running, loop=loop, name=name)  # what create_task does, without its checks
+    else:
+        job.task = task = loop.create_task(running, name=name)
+    return task
+
+
+async def finish_tasks(machine: Questions) -> None:
+    """Wait until every background task of a disposed machine has ended, the calling one excepted."""
+    current = asyncio.current_task()
+    while True:
+        pending = [task for task in machine._tasks or () if task is not current]
+        if not pending:
+            return
+        await asyncio.wait(pending)
+        await asyncio.sleep(0)  # let their callbacks take note
+
