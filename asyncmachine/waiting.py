@@ -341,4 +341,3 @@ async def finish_tasks(machine: Questions) -> None:
             return
         await asyncio.wait(pending)
         await asyncio.sleep(0)  # let their callbacks take note
-

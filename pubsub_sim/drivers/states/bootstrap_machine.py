@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from asyncmachine import Event, Machine
+from asyncmachine import Event, Machine, MachineDisposedError
 from pubsub_sim.drivers.states.schemas import BootstrapStates
-from pubsub_sim.errors import HostClosed
 
 if TYPE_CHECKING:
     from pubsub_sim.node.driver import Seat
@@ -21,7 +20,7 @@ class BootstrapHandlers:
 
     Args:
         seat: clock, pause and who is told of errors.
-        check: evaluates readiness in a turn of the host.
+        check: evaluates readiness between two transitions of the host machine.
         look: posts a look for peers; gives what completes with it, or None if it was dropped.
     """
 
@@ -38,8 +37,8 @@ class BootstrapHandlers:
     async def BootstrapCheckingState(self, e: Event) -> None:
         try:
             is_ready = await self._check()
-        except HostClosed:
-            return
+        except MachineDisposedError:
+            return  # the host has ended, and so will this flow
         e.machine.add("TopicBootstrapped" if is_ready else "DiscoveringTopic")
 
     async def DiscoveringTopicState(self, e: Event) -> None:

@@ -123,7 +123,9 @@ class DiscoveryHandlers:
         topic = e.args["topic"]
         if topic not in self.advertised:
             self.registering += 1
-            self.advertised[topic] = e.machine.fork(self._advertise(topic))
+            task = e.machine.fork(self._advertise(topic))
+            if task is not None:
+                self.advertised[topic] = task
 
     def AdvertisingTopicExit(self, e: Event) -> bool:
         return not self.advertised
@@ -152,16 +154,22 @@ class DiscoveryHandlers:
 class DiscoveryMachine:
     """The discovery machine of one host and what is posted to it. Implements Discovery.
 
+    Args:
+        seat: what the host's driver was given.
+        finder: looks for peers, dials, registers.
+        ask: evaluates a function in a turn of the host.
+        host: the host machine.
+
     Attributes:
         machine: `ps-<n>-disc`.
     """
 
-    def __init__(self, seat: Seat, finder: PeerFinder, ask: Ask) -> None:
+    def __init__(self, seat: Seat, finder: PeerFinder, ask: Ask, host: Machine) -> None:
         self._seat = seat
-        self._ask = ask
+        self._host = host
         self._posted: deque[str] = deque()
         self._handlers = DiscoveryHandlers(seat, finder, ask, self._post, self._make_flow)
-        self.machine = Machine(DiscoveryStates, id=f"ps-{seat.number}-disc", handlers=self._handlers)
+        self.machine = Machine(DiscoveryStates, id=f"{host.id}-disc", handlers=self._handlers, parent=host)
 
     def start(self) -> None:
         """See Discovery."""
@@ -227,7 +235,7 @@ class DiscoveryMachine:
             flow_id,
             parent=self.machine,
             seat=self._seat,
-            check=lambda: self._ask(Eval(ready, "bootstrapFlow.BootstrapCheckingState")),
+            check=lambda: self._host.eval_soon(ready, label="bootstrapFlow.BootstrapCheckingState"),
             look=lambda: self._look(topic),
         )
 

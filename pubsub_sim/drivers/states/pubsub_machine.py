@@ -310,12 +310,11 @@ class PubsubMachine:
         self._has_queued = False  # whether the RPCs being handled have asked for a mutation
         self._is_due = False  # whether a turn is scheduled
         self._is_closed = False
-        self.discovery = None if seat.finder is None else DiscoveryMachine(seat, seat.finder, self.ask)
-        self.machine = Machine(
-            PubsubStates,
-            id=f"ps-{seat.number}",
-            handlers=PubsubHandlers(seat.core, self.discovery, self._failed),
-        )
+        self.machine = Machine(PubsubStates, id=f"ps-{seat.number}")
+        self.discovery = None
+        if seat.finder is not None:
+            self.discovery = DiscoveryMachine(seat, seat.finder, self.ask, self.machine)
+        self.machine.bind(PubsubHandlers(seat.core, self.discovery, self._failed))
         self._add = {kind: self.machine.prepare("add", kind.__name__) for kind in _ARGUMENT}
         self._publish = self.machine.prepare("add", "PublishMessage")
 
