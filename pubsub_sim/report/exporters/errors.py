@@ -1,30 +1,62 @@
-"""What can go wrong when a report is exported, and what to do about it?"""
+"""What can go wrong when a report is exported? One class per case, each with what to do about it."""
 
 from __future__ import annotations
 
+from pubsub_sim.errors import PubsubSimError
 
-class MissingPdfExtra(ImportError):
-    """The programs that make a PDF are not installed."""
 
-    def __init__(self, module: str) -> None:
-        super().__init__(
-            f"the PDF report needs {module}, which is not installed: pip install asyncmachine[pdf]", name=module
+class ExportError(PubsubSimError):
+    """Base of the errors of the exporters."""
+
+
+class MissingPdfExtraError(ExportError):
+    """A program that makes the PDF is not installed.
+
+    Attributes:
+        program: what is missing.
+    """
+
+    def __init__(self, program: str) -> None:
+        super().__init__(program)
+        self.program = program
+
+    def __str__(self) -> str:
+        return f"the PDF report needs {self.program}, which is not installed; run: pip install asyncmachine[pdf]"
+
+
+class DuplicateFigureNameError(ExportError):
+    """Two outputs of a notebook ask for the same figure name.
+
+    Attributes:
+        name: the name.
+        cells: positions of both cells among those that the report shows, counted from 1.
+    """
+
+    def __init__(self, name: str, cells: tuple[int, int]) -> None:
+        super().__init__(name, cells)
+        self.name = name
+        self.cells = cells
+
+    def __str__(self) -> str:
+        first, second = self.cells
+        return (
+            f"two figures are named {self.name!r}, in cell {first} and in cell {second} of the report; "
+            "give each figure its own filename in the metadata of its output"
         )
 
 
-class DuplicateFigureName(ValueError):
-    """Two outputs of a notebook ask for the same figure name."""
+class TypesettingError(ExportError):
+    """A program refused the document.
 
-    def __init__(self, name: str, first: int, second: int) -> None:
-        super().__init__(
-            f"figure names must be unique in a notebook: {name!r} is asked for in cell {first} and in cell {second}"
-        )
-        self.figure = name
-
-
-class TypesettingFailed(RuntimeError):
-    """pandoc or Typst refused the document."""
+    Attributes:
+        program: pandoc or Typst.
+        said: its message.
+    """
 
     def __init__(self, program: str, said: str) -> None:
-        super().__init__(f"{program} could not typeset the report: {said.strip()}")
+        super().__init__(program, said)
         self.program = program
+        self.said = said
+
+    def __str__(self) -> str:
+        return f"{self.program} could not typeset the report: {self.said.strip()}"

@@ -8,7 +8,7 @@ from typing import Any
 from nbconvert.preprocessors import ExtractOutputPreprocessor
 from nbformat import NotebookNode
 
-from pubsub_sim.report.exporters.errors import DuplicateFigureName
+from pubsub_sim.report.exporters.errors import DuplicateFigureNameError
 
 SVG = "image/svg+xml"
 
@@ -33,11 +33,11 @@ class NamedFigures(ExtractOutputPreprocessor):
             Both arguments.
 
         Raises:
-            DuplicateFigureName: if two outputs ask for one name.
+            DuplicateFigureNameError: if two outputs ask for one name.
         """
         taken: dict[str, int] = {}
         unnamed: list[NotebookNode] = []
-        for number, cell in enumerate(nb.cells):
+        for number, cell in enumerate(nb.cells, start=1):
             for output in cell.get("outputs", ()):
                 data = output.get("data", {})
                 if self.extract_output_types.isdisjoint(data):
@@ -48,7 +48,7 @@ class NamedFigures(ExtractOutputPreprocessor):
                 if not name:
                     unnamed.append(output)
                 elif name in taken:
-                    raise DuplicateFigureName(name, taken[name], number)
+                    raise DuplicateFigureNameError(name, (taken[name], number))
                 else:
                     taken[name] = number
         free = (f"figure-{count}" for count in range(1, 1 + len(unnamed) + len(taken)))
