@@ -38,3 +38,15 @@ def fenced(text: str, info: str = "text") -> str:
         return ""
     fence = "`" * max(3, 1 + max((len(run) for run in _LONGEST_FENCE.findall(body)), default=0))
     return f"{fence}{info}\n{body}\n{fence}"
+
+
+def printed_in_colour(text: str) -> str:
+    """Give the text as a terminal leaves it, but with its colours.
+
+    Args:
+        text: what a cell printed.
+
+    Returns:
+        Lines of text with ANSI colours, without overwritten progress.
+    """
+    return "\n".join(line.rstrip("\r").rsplit("\r", 1)[-1] for line in text.split("\n"))
