@@ -1,0 +1,62 @@
+"""What can go wrong when a report is exported? One class per case, each with what to do about it."""
+
+from __future__ import annotations
+
+from pubsub_sim.errors import PubsubSimError
+
+
+class ExportError(PubsubSimError):
+    """Base of the errors of the exporters."""
+
+
+class MissingPdfExtraError(ExportError):
+    """A program that makes the PDF is not installed.
+
+    Attributes:
+        program: what is missing.
+    """
+
+    def __init__(self, program: str) -> None:
+        super().__init__(program)
+        self.program = program
+
+    def __str__(self) -> str:
+        return f"the PDF report needs {self.program}, which is not installed; run: pip install asyncmachine[pdf]"
+
+
+class DuplicateFigureNameError(ExportError):
+    """Two outputs of a notebook ask for the same figure name.
+
+    Attributes:
+        name: the name.
+        cells: positions of both cells among those that the report shows, counted from 1.
+    """
+
+    def __init__(self, name: str, cells: tuple[int, int]) -> None:
+        super().__init__(name, cells)
+        self.name = name
+        self.cells = cells
+
+    def __str__(self) -> str:
+        first, second = self.cells
+        return (
+            f"two figures are named {self.name!r}, in cell {first} and in cell {second} of the report; "
+            "give each figure its own filename in the metadata of its output"
+        )
+
+
+class TypesettingError(ExportError):
+    """A program refused the document.
+
+    Attributes:
+        program: pandoc or Typst.
+        said: its message.
+    """
+
+    def __init__(self, program: str, said: str) -> None:
+        super().__init__(program, said)
+        self.program = program
+        self.said = said
+
+    def __str__(self) -> str:
+        return f"{self.program} could not typeset the report: {self.said.strip()}"

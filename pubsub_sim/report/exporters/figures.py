@@ -1,0 +1,71 @@
+"""Under which name is a figure written beside a report, and with which bytes?"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from nbconvert.preprocessors import ExtractOutputPreprocessor
+from nbformat import NotebookNode
+
+from pubsub_sim.report.exporters.errors import DuplicateFigureNameError
+
+SVG = "image/svg+xml"
+
+_METADATA = re.compile(r"\s*<metadata\b.*?</metadata>", re.DOTALL)
+_LINE_END = re.compile(r"[ \t\r]+$", re.MULTILINE)
+
+
+class NamedFigures(ExtractOutputPreprocessor):
+    """Writes figures to files of their own, named by the `filename` in the output's metadata.
+
+    A figure without a name is counted, `figure-1`, so that cells without figures may come and go.
+    """
+
+    def preprocess(self, nb: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
+        """Name each figure, then extract all of them.
+
+        Args:
+            nb: the notebook; names are added to its outputs.
+            resources: nbconvert's resources; the files go to `outputs`.
+
+        Returns:
+            Both arguments.
+
+        Raises:
+            DuplicateFigureNameError: if two outputs ask for one name.
+        """
+        taken: dict[str, int] = {}
+        unnamed: list[NotebookNode] = []
+        for number, cell in enumerate(nb.cells, start=1):
+            for output in cell.get("outputs", ()):
+                data = output.get("data", {})
+                if self.extract_output_types.isdisjoint(data):
+                    continue
+                if SVG in data:
+                    data[SVG] = tidy_svg(data[SVG])
+                name = output.metadata.get("filename", "")
+                if not name:
+                    unnamed.append(output)
+                elif name in taken:
+                    raise DuplicateFigureNameError(name, (taken[name], number))
+                else:
+                    taken[name] = number
+        free = (f"figure-{count}" for count in range(1, 1 + len(unnamed) + len(taken)))
+        free_names = (name for name in free if name not in taken)
+        for output, name in zip(unnamed, free_names, strict=False):
+            output.metadata["filename"] = name
+        result: tuple[NotebookNode, dict[str, Any]] = super().preprocess(nb, resources)
+        return result
+
+
+def tidy_svg(text: str) -> str:
+    """Remove what differs between two drawings of one figure: who drew it and when.
+
+    Args:
+        text: an SVG document.
+
+    Returns:
+        The document without its metadata and without blanks at line ends.
+    """
+    return _LINE_END.sub("", _METADATA.sub("", text)).strip() + "\n"

@@ -1,0 +1,77 @@
+"""How does a notebook become one HTML file that shows everything without a network?"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from nbconvert.exporters import HTMLExporter
+from nbformat import NotebookNode
+from traitlets import Bool, default
+from traitlets.config import Config
+
+from pubsub_sim.report.exporters.content import TEMPLATES, report_config
+from pubsub_sim.report.exporters.figures import SVG, tidy_svg
+from pubsub_sim.report.exporters.headings import report_title
+from pubsub_sim.report.exporters.quoting import printed_in_colour
+from pubsub_sim.report.exporters.self_contained import without_addresses
+
+
+class OfflineHTMLExporter(HTMLExporter):
+    """Exports a report as one HTML file: figures inside, no scripts, nothing loaded from elsewhere.
+
+    The same outputs give the same bytes: cells are numbered, and the title is the first heading.
+    """
+
+    export_from_notebook = "Report as offline HTML"
+
+    exclude_input = Bool(True, help="Leave the code out (as --no-input does).").tag(config=True)
+    exclude_input_prompt = Bool(True, help="Leave out In[ ].").tag(config=True)
+    exclude_output_prompt = Bool(True, help="Leave out Out[ ].").tag(config=True)
+    exclude_anchor_links = Bool(True, help="Leave out the signs behind headings.").tag(config=True)
+    embed_images = Bool(True, help="Put local images of Markdown cells into the file.").tag(config=True)
+
+    @default("template_name")
+    def _template_name_default(self) -> str:
+        return "offline"
+
+    @default("template_extension")
+    def _template_extension_default(self) -> str:
+        return ".html.j2"
+
+    @default("extra_template_basedirs")
+    def _default_extra_template_basedirs(self) -> list[str]:
+        return [str(TEMPLATES)]
+
+    @property
+    def default_config(self) -> Config:
+        """Static representations only: widgets and scripts would need a network or a kernel."""
+        shown = ["text/html", "text/markdown", SVG, "text/latex", "image/png", "image/jpeg", "text/plain"]
+        return report_config(super().default_config, shown=shown)
+
+    def default_filters(self) -> Any:
+        """Add the filters that the template uses."""
+        yield from super().default_filters()
+        yield "tidy_svg", tidy_svg
+        yield "printed", printed_in_colour
+
+    def from_notebook_node(
+        self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kw: Any
+    ) -> tuple[str, dict[str, Any]]:
+        """Export one notebook.
+
+        Args:
+            nb: an executed notebook; it stays as it is.
+            resources: nbconvert's resources; local images are looked for in the folder they name.
+            **kw: passed on.
+
+        Returns:
+            The HTML, and nbconvert's resources.
+        """
+        notebook = copy.deepcopy(nb)
+        notebook.metadata["title"] = report_title(nb)
+        notebook.metadata.pop("widgets", None)
+        for number, cell in enumerate(notebook.cells, start=1):
+            cell["id"] = f"cell-{number}"
+        html, resources = super().from_notebook_node(notebook, resources, **kw)
+        return without_addresses(html), resources
