@@ -1,0 +1,112 @@
+"""Which numbers were found? Tables of medians, ratios, failures, and of the grid as a whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pubsub_sim.report.intervals import UNKNOWN, median
+from pubsub_sim.report.quantities import QUANTITIES
+from pubsub_sim.report.ratios import control_pairs, over_grid, per_cell, version_pairs
+from pubsub_sim.report.show import Table
+from pubsub_sim.report.wording import NOTHING, code, estimate, signed
+
+if TYPE_CHECKING:
+    from pubsub_sim.report.quantities import Quantity
+    from pubsub_sim.report.sweep import Sweep
+
+_SMALL = {"ms": (1000.0, "µs"), "MiB": (1024.0, "KiB")}
+
+
+def medians(sweep: Sweep, name: str) -> Table:
+    """Give a quantity in every cell: medians per version, ratios and differences per message.
+
+    Args:
+        sweep: the runs.
+        name: of the quantity.
+    """
+    quantity = QUANTITIES[name]
+    factor, unit = _SMALL.get(quantity.unit, (1.0, quantity.unit))
+    columns = ["hosts", "messages", *(f"{code(version)}, {quantity.unit}" for version in sweep.versions)]
+    for version in sweep.others:
+        columns += [f"{code(version)} / {code(sweep.base)}", f"difference per message, {unit}"]
+    ratios = {v: {(c.hosts, c.messages): c for c in per_cell(version_pairs(sweep, v, quantity))} for v in sweep.others}
+    rows = []
+    for cell in sweep.cells:
+        row = [f"{cell[0]:,}", f"{cell[1]:,}"]
+        for version in sweep.versions:
+            row.append(estimate(median(quantity.of(sweep.of(version, cell))), exact=quantity.is_count))
+        for version in sweep.others:
+            found = ratios[version].get(cell)
+            row.append(estimate(found.ratio) if found else NOTHING)
+            row.append(signed(found.difference_per_message.value * factor) if found else NOTHING)
+        rows.append(row)
+    return Table(columns, rows, words=0)
+
+
+def grid_ratios(sweep: Sweep) -> Table:
+    """Give each quantity's geometric mean ratio over the grid, and beside it the ratio of a version to itself."""
+    columns = ["quantity", "", "ratio", "95 % interval", "cells", "pairs"]
+    rows = []
+    for quantity in QUANTITIES.values():
+        entries = [(f"{code(v)} / {code(sweep.base)}", version_pairs(sweep, v, quantity)) for v in sweep.others]
+        entries.append((f"{code(control_version(sweep))} / itself", control_pairs(sweep, quantity)))
+        for label, paired in entries:
+            found = over_grid(paired)
+            if found.is_known:
+                ratio, _, ends = estimate(found).partition(" (")
+                cells = len(per_cell(paired))
+                rows.append([quantity.title, label, ratio, ends.rstrip(")") or ratio, f"{cells:,}", f"{len(paired):,}"])
+    return Table(columns, rows, words=2)
+
+
+def control_version(sweep: Sweep) -> str:
+    """Name the version that ran twice in each pair, "" if none did."""
+    return min(map(str, sweep.controls["version"]), default="")
+
+
+def failures(sweep: Sweep) -> Table:
+    """List the runs that did not end well, the same ending of the same cell in one row."""
+    failed = sweep.runs.loc[sweep.runs["outcome"] != "ok"]
+    keys = ["version", "hosts", "messages", "outcome", "error"]
+    rows = []
+    for key, group in failed.groupby(keys, sort=True):
+        version, hosts, messages, outcome, error = key
+        total = len(sweep.of(version, (hosts, messages)))
+        rows.append([code(version), outcome, error, f"{hosts:,}", f"{messages:,}", f"{len(group):,} of {total:,}"])
+    return Table(["version", "outcome", "what happened", "hosts", "messages", "runs"], rows, words=3)
+
+
+def endings(sweep: Sweep) -> Table:
+    """Count per version how the runs ended."""
+    found = sorted(set(sweep.runs["outcome"]) - {"ok"})
+    rows = []
+    for version in sweep.versions:
+        outcomes = sweep.of(version)["outcome"]
+        counts = [f"{(outcomes == name).sum():,}" for name in ("ok", *found)]
+        rows.append([code(version), f"{len(outcomes):,}", *counts])
+    return Table(["version", "runs", "ok", *found], rows)
+
+
+def phase_medians(sweep: Sweep) -> Table:
+    """Give the time of each phase in the largest cell, its fixed waits and its processor time."""
+    cell = (max(sweep.hosts, default=0), max(sweep.messages, default=0))
+    columns = ["phase"]
+    for version in sweep.versions:
+        columns += [f"{code(version)}, ms", "of it waits, ms", "CPU, ms"]
+    rows = []
+    for phase in sweep.phases:
+        row = [phase]
+        for version in sweep.versions:
+            runs = sweep.of(version, cell)
+            ok = runs.loc[runs["outcome"] == "ok"]
+            for metric in ("wall_ns", "fixed_wait_ns", "cpu_ns"):
+                name = f"{phase}/{metric}"
+                found = median(ok[name] / 1e6) if name in ok else UNKNOWN
+                row.append(estimate(found).partition(" (")[0])
+        rows.append(row)
+    return Table(columns, rows)
+
+
+def definitions() -> Table:
+    """Say what each quantity holds."""
+    return Table(["quantity", "unit", "meaning"], [[q.title, q.unit, q.meaning] for q in QUANTITIES.values()], words=3)

@@ -1,0 +1,80 @@
+"""How is a number written? Three significant figures, an interval beside it, and words for many or none."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pubsub_sim.report.intervals import Estimate
+
+FIGURES = 3
+"""Significant figures that the noise of a measurement supports."""
+
+NOTHING = "–"
+"""Stands for a number that does not exist."""
+
+
+def number(value: float, *, exact: bool = False) -> str:
+    """Write a number.
+
+    Args:
+        value: any number; NaN gives a dash.
+        exact: a whole number that is written in full.
+
+    Returns:
+        Three significant figures with thousands separators: 1,230, 12.3, 0.00123.
+    """
+    if math.isnan(value):
+        return NOTHING
+    if exact and float(value).is_integer():
+        return f"{value:,.0f}"
+    if value == 0:
+        return "0"
+    decimals = FIGURES - 1 - math.floor(math.log10(abs(value)))
+    rounded = round(value, decimals)
+    decimals = FIGURES - 1 - math.floor(math.log10(abs(rounded)))  # 9.996 becomes 10.0
+    return f"{rounded:,.{max(decimals, 0)}f}".replace("-", "−")
+
+
+def signed(value: float) -> str:
+    """Write a difference with its sign."""
+    return number(value) if not value > 0 else f"+{number(value)}"
+
+
+def interval(estimate: Estimate, *, exact: bool = False) -> str:
+    """Write the ends of an interval, "" if there is none."""
+    if not estimate.has_interval:
+        return ""
+    low, high = number(estimate.low, exact=exact), number(estimate.high, exact=exact)
+    return f"{low} to {high}" if "−" in low + high else f"{low}–{high}"
+
+
+def estimate(value: Estimate, *, exact: bool = False) -> str:
+    """Write an estimate with its interval in brackets, where that says more than the estimate."""
+    text = number(value.value, exact=exact)
+    ends = interval(value, exact=exact)
+    return f"{text} ({ends})" if ends and ends != f"{text}–{text}" else text
+
+
+def among(values: Sequence[int]) -> str:
+    """Write the values of an axis: one, or all of them."""
+    return NOTHING if not values else listing(f"{value:,}" for value in values)
+
+
+def listing(words: Iterable[str]) -> str:
+    """Join words: a, b and c."""
+    parts = list(words)
+    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else "".join(parts)
+
+
+def count(amount: int, noun: str, plural: str = "") -> str:
+    """Write an amount of things: 1 run, 2 runs."""
+    return f"{amount:,} {noun if amount == 1 else plural or noun + 's'}"
+
+
+def code(name: str) -> str:
+    """Write a name that stands in the code."""
+    return f"`{name}`"
