@@ -79,11 +79,11 @@ class SweepOptions:
     loop: str = "uvloop"
     sign: str = "strict"
     seed: int = 1
-    out: str = "local"
+    out: str = "local-default"
     measure: bool = True
     barrier: bool = True
     warmup: bool = True
-    control: bool = True
+    control: bool = False
     allocator: str = "pinned"
     limit_s: float = 3.0
     retry_failed: bool = False
@@ -152,7 +152,7 @@ class PackOptions:
         OptionError: a value that is no name of a folder.
     """
 
-    out: str = "local"
+    out: str = "local-default"
     target: str
 
     def __post_init__(self) -> None:

@@ -90,7 +90,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._now_s = max(self._now_s, self._scheduled[0].when())
 
     def call_at(
-        self, when: float, callback: Callable[[Unpack[Ts]], object], *args: Unpack[Ts], context: Context | None = None
+        self, when: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """Like the stock loop's, with first-come order among equal times."""
         self._check_closed()  # type: ignore[attr-defined] # of BaseEventLoop, left out by its stub
@@ -107,7 +107,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         raise RuntimeError("a virtual loop has no outside world: no threads, executors or signals")
 
     def run_in_executor(
-        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]
+        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
     ) -> asyncio.Future[T]:
         """Refused: a thread's time is not virtual."""
         raise RuntimeError("a virtual loop runs no executor: a thread's time is not virtual")

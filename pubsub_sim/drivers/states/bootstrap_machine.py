@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from asyncmachine import Event, Machine
-
 from pubsub_sim.drivers.states.schemas import BootstrapStates
 from pubsub_sim.errors import HostClosed
 

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from asyncmachine import Event, Machine, MachineDisposedError
-
 from pubsub_sim.drivers.states.bootstrap_machine import BootstrapFlow
 from pubsub_sim.drivers.states.schemas import DiscoveryStates
 from pubsub_sim.errors import HostClosed

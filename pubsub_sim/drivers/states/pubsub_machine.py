@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncmachine import Event, Machine, Result
-
 from pubsub_sim.drivers.states.discovery_machine import DiscoveryMachine
 from pubsub_sim.drivers.states.schemas import PubsubStates
 from pubsub_sim.errors import HostClosed, NoValidator, OperationRefused, TopicInUse, ValidatorExists
@@ -308,6 +307,7 @@ class PubsubMachine:
         self._signals: set[type[Operation]] = set()  # signals that are posted
         self._messages = 0  # PublishMessage operations posted
         self._has_refused = False
+        self._has_queued = False  # whether the RPCs being handled have asked for a mutation
         self._is_due = False  # whether a turn is scheduled
         self._is_closed = False
         self.discovery = None if seat.finder is None else DiscoveryMachine(seat, seat.finder, self.ask)
@@ -372,6 +372,7 @@ class PubsubMachine:
 
     def hand_over(self, message: Message) -> None:
         """See Driver."""
+        self._has_queued = True
         self._publish({"Message": message, "msgID": message.id})
 
     @property
@@ -396,11 +397,11 @@ class PubsubMachine:
         posted = self._posted
         while posted:
             self._mutate(posted.popleft())
-        rpcs, run, handle_rpc = self._rpcs, self.machine.eval, self._core.handle_rpc
+        rpcs = self._rpcs
+        room = INCOMING_RPCS
         try:
-            for _ in range(min(len(rpcs), INCOMING_RPCS)):
-                peer, rpc = rpcs.popleft()
-                run(handle_rpc, peer, rpc, label="handleIncomingRPC")
+            while rpcs and room:
+                room = self.machine.eval(self._handle_rpcs, room, label="handleIncomingRPC")
         except Exception as error:
             self._failed(error)
         if self._has_refused:
@@ -409,6 +410,15 @@ class PubsubMachine:
         self._is_due = False
         if posted or rpcs:  # validation, scheduled by this turn, comes first
             self._schedule()
+
+    def _handle_rpcs(self, room: int) -> int:
+        """Between transitions: handle RPCs until one asks for a mutation, which comes before the next RPC."""
+        rpcs, handle_rpc = self._rpcs, self._core.handle_rpc
+        self._has_queued = False
+        while rpcs and room and not self._has_queued:
+            handle_rpc(*rpcs.popleft())
+            room -= 1
+        return room
 
     def _mutate(self, operation: Operation) -> None:
         kind = type(operation)

@@ -1,0 +1,31 @@
+"""What the README shows works as shown."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "README.md").read_text()
+SNIPPETS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS, ids=[f"snippet {i}" for i in range(len(SNIPPETS))])
+def test_a_python_snippet_runs(snippet: str) -> None:
+    """In a fresh interpreter, with warnings as errors."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", snippet], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    for line in re.findall(r"# (\(.*\))$", snippet, flags=re.MULTILINE):
+        assert line in done.stdout
+
+
+def test_a_linked_file_exists() -> None:
+    """Links within the repository lead somewhere."""
+    for target in re.findall(r"\]\(([^)#]+)\)", TEXT):
+        assert "://" in target or (ROOT / target).exists(), target
