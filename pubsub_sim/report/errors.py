@@ -63,3 +63,36 @@ class UnwritableReportError(ReportError):
 
     def __str__(self) -> str:
         return f"cannot write the report to {self.folder}: {self.reason}; choose another folder with --out"
+
+
+class ForeignFilesError(ReportError):
+    """The folder of the report holds files that are no part of a report and would be lost.
+
+    Attributes:
+        folder: the folder as it was given.
+        names: what is there.
+    """
+
+    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+        super().__init__(folder, names)
+        self.folder = folder
+        self.names = tuple(names)
+
+    def __str__(self) -> str:
+        more = " and more" if len(self.names) > 1 else ""
+        return f"{self.folder} is no folder of a report, it holds {self.names[0]}{more}; choose another with --out"
+
+
+class CommandLineError(ReportError):
+    """A command line that cannot be read.
+
+    Attributes:
+        reason: what is wrong with it.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.reason}; --help lists the flags"

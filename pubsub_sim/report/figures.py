@@ -42,7 +42,7 @@ def lines(sweep: Sweep, name: str) -> Picture | Prose:
         figure, axes = panels(len(sweep.hosts), _HEIGHT + 0.35)
         _row(sweep, quantity, axes)
         axes[0].set_ylabel(f"{quantity.title.replace('`', '')} ({quantity.unit})")
-        _finish(figure, sweep, axes)
+        _finish(figure, sweep)
         return picture(figure, name, f"{quantity.title} over messages. {_BAND}")
 
 
@@ -59,7 +59,7 @@ def tasks(sweep: Sweep) -> Picture | Prose:
             own = axes[row * across : (row + 1) * across]
             _row(sweep, quantity, own, titled=row == 0)
             own[0].set_ylabel(quantity.title)
-        _finish(figure, sweep, axes[-across:])
+        _finish(figure, sweep)
         return picture(figure, "tasks", f"Tasks created in all phases, and tasks alive at the end. {_BAND}")
 
 
@@ -73,8 +73,7 @@ def _row(sweep: Sweep, quantity: Quantity, axes: list[Axes], *, titled: bool = T
             _line(panel, sweep, quantity, version, hosts, number)
         if titled:
             panel.set_title(count(hosts, "host"))
-        panel.set_ylim(bottom=0)
-        panel.margins(y=0.12)
+        panel.set_ylim(0, _top(panel))
         panel.yaxis.set_major_locator(MaxNLocator(5, min_n_ticks=3, integer=quantity.is_count))
         _message_ticks(panel, sweep.messages)
 
@@ -104,6 +103,11 @@ def _line(panel: Axes, sweep: Sweep, quantity: Quantity, version: str, hosts: in
         panel.errorbar(xs, middle, yerr=ends, fmt="none", color=style["color"], capsize=4, linewidth=1)
 
 
+def _top(panel: Axes) -> float:
+    highest = max((float(np.max(line.get_ydata())) for line in panel.lines), default=0.0)
+    return 1.12 * highest or 1.0
+
+
 def _message_ticks(panel: Axes, messages: list[int]) -> None:
     shown = messages if len(messages) <= _MOST_TICKS else messages[:: -(-len(messages) // _MOST_TICKS)]
     panel.set_xticks(shown, [f"{value:,}" for value in shown])
@@ -115,10 +119,9 @@ def _span(messages: list[int]) -> float:
     return float(messages[-1] - messages[0]) or max(float(messages[0]), 1.0)
 
 
-def _finish(figure: Figure, sweep: Sweep, bottom: list[Axes]) -> None:
+def _finish(figure: Figure, sweep: Sweep) -> None:
     figure.supxlabel("messages in total", fontsize=8)
-    for panel in bottom:
-        panel.set_xlabel("")
+    figure.align_ylabels()
     handles: dict[str, object] = {}
     for panel in figure.axes:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):

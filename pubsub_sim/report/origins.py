@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pubsub_sim.report.show import Table
-from pubsub_sim.report.wording import NOTHING, code, count, listing, number
+from pubsub_sim.report.wording import NOTHING, code, count, given, listing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -92,7 +92,7 @@ def conditions(sweep: Sweep) -> Table:
         ["hosts", ", ".join(f"{value:,}" for value in sweep.hosts)],
         ["messages in total", ", ".join(f"{value:,}" for value in sweep.messages)],
         ["runs of each version in each cell", " to ".join(f"{value:,}" for value in span)],
-        ["limit of a run", ", ".join(f"{number(value)} s" for value in limits)],
+        ["limit of a run", ", ".join(f"{given(value)} s" for value in limits)],
         *([name, value] for name, value in sweep.conditions().items()),
     ]
     return Table(["parameter", "value"], rows, words=2)
@@ -125,5 +125,5 @@ def _value(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key}={entry}" for key, entry in sorted(value.items()))
     if isinstance(value, float):
-        return number(value)
+        return given(value)
     return NOTHING if value is None or value == "" else str(value)

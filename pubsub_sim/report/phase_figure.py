@@ -41,7 +41,7 @@ def phases(sweep: Sweep) -> Picture | Prose:
             _bar(axes, sweep, version, (hosts, messages), place)
         axes.set_yticks(at, labels)
         axes.tick_params(axis="y", length=0)
-        axes.invert_yaxis()
+        axes.set_ylim(at[-1] + 0.6, at[0] - 0.6)
         axes.set_xlabel("median duration of the phases (ms)")
         axes.grid(axis="x")
         axes.grid(visible=False, axis="y")
@@ -76,7 +76,8 @@ def _bar(axes: Axes, sweep: Sweep, version: str, cell: tuple[int, int], place: f
                 axes.barh(place, part.value, left=left, height=0.8, facecolor=face, edgecolor=edge, hatch=hatch, lw=0.4)
                 left += part.value
     if left == 0:
-        axes.text(0, place, "  no run ended well", va="center", fontsize=7, color="#666666")
+        reason = "not run" if runs.empty else "no run ended well"
+        axes.text(0, place, f"  {reason}", va="center", fontsize=7, color="#666666")
 
 
 def _colour(number: int) -> str:

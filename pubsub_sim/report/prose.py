@@ -9,7 +9,7 @@ from pubsub_sim.report.quantities import HEADLINE, QUANTITIES
 from pubsub_sim.report.ratios import control_pairs, over_grid, per_cell, version_pairs
 from pubsub_sim.report.show import Prose
 from pubsub_sim.report.tables import control_version
-from pubsub_sim.report.wording import among, code, count, estimate, interval, listing, number
+from pubsub_sim.report.wording import among, code, count, estimate, given, interval, listing, number
 
 if TYPE_CHECKING:
     from pubsub_sim.report.intervals import Estimate
@@ -89,9 +89,9 @@ def noise(sweep: Sweep) -> Prose:
     loads = [float(value) for value in sweep.provenance.get("load_average", ())]
     parts = []
     if switches.is_known:
-        parts.append(f"the kernel took the processor away {number(switches.value)} times in a median run")
+        parts.append(f"the kernel took the processor away {number(switches.value, exact=True)} times in a median run")
     if loads:
-        low, high = number(min(loads)), number(max(loads))
+        low, high = given(min(loads)), given(max(loads))
         parts.append(f"the load average was {low}" + (f" to {high}" if high != low else ""))
     if True in sweep.provenance.get("dirty", ()):
         parts.append("some runs were measured from sources with uncommitted changes")
@@ -105,13 +105,15 @@ def _cost(sweep: Sweep, version: str) -> str:
     if not known:
         return ""
     parts = [f"**{number(value.value)} times** the {_plain(key)}{_of(value)}" for key, value in known.items()]
-    cells = len(per_cell(version_pairs(sweep, version, QUANTITIES[next(iter(known))])))
-    where = f"geometric means over {count(cells, 'cell')} of hosts × messages" if cells > 1 else "in one cell"
-    text = f"{code(version)} takes {listing(parts)} of {code(sweep.base)} ({where}"
+    cells = per_cell(version_pairs(sweep, version, QUANTITIES[next(iter(known))]))
+    where = f": geometric means over {count(len(cells), 'cell')} of hosts × messages"
+    if len(cells) == 1:
+        where = f" in its only cell, {count(cells[0].hosts, 'host')} × {count(cells[0].messages, 'message')}"
+    text = f"{code(version)} takes {listing(parts)} of {code(sweep.base)}{where}"
     itself = [over_grid(control_pairs(sweep, QUANTITIES[key])) for key in known]
     if all(value.is_known for value in itself):
         text += f"; {code(control_version(sweep))} against itself gives {listing(map(_ratio, itself))}"
-    return text + ")."
+    return text + "."
 
 
 def _alone(sweep: Sweep) -> str:

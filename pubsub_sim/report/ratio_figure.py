@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from pubsub_sim.report.sweep import Sweep
 
-_LEAST_SPAN = math.log(1.1)
-"""The colours reach at least 1.1 times, so that noise does not look like a finding."""
+_LEAST_SPAN = math.log(1.25)
+"""The colours reach at least 1.25 times, so that noise does not look like a finding."""
 
 
 def ratio(sweep: Sweep) -> Picture | Prose:
@@ -73,6 +73,7 @@ def _map(panel: Axes, sweep: Sweep, values: NDArray[np.float64], span: float) ->
     )
     panel.invert_yaxis()
     panel.grid(visible=False)
+    panel.set_facecolor("#eeeeee")
     panel.tick_params(length=0)
     panel.tick_params(axis="y", rotation=0)
     panel.set_xlabel("hosts")

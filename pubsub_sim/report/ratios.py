@@ -27,14 +27,13 @@ class CellRatio:
         hosts: number of hosts.
         messages: number of random messages.
         ratio: the other version over the base: the median over the pairs, taken of logarithms.
-        difference_per_message: the other version less the base, divided by the number of messages, in the quantity's
-            unit.
+        difference: the other version less the base, in the quantity's unit.
     """
 
     hosts: int
     messages: int
     ratio: Estimate
-    difference_per_message: Estimate
+    difference: Estimate
 
 
 def pairs(base: pd.DataFrame, other: pd.DataFrame, quantity: Quantity) -> pd.DataFrame:
@@ -82,7 +81,7 @@ def per_cell(paired: pd.DataFrame) -> list[CellRatio]:
     for key, rows in paired.groupby(CELL, sort=True):
         hosts, messages = (int(value) for value in key)
         ratio = median(rows["log_ratio"]).exp()
-        found.append(CellRatio(hosts, messages, ratio, median(rows["difference"] / messages)))
+        found.append(CellRatio(hosts, messages, ratio, median(rows["difference"])))
     return found
 
 

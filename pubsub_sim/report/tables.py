@@ -12,23 +12,20 @@ from pubsub_sim.report.wording import NOTHING, code, estimate, signed
 
 if TYPE_CHECKING:
     from pubsub_sim.report.quantities import Quantity
+    from pubsub_sim.report.ratios import CellRatio
     from pubsub_sim.report.sweep import Sweep
 
-_SMALL = {"ms": (1000.0, "µs"), "MiB": (1024.0, "KiB")}
-
-
 def medians(sweep: Sweep, name: str) -> Table:
-    """Give a quantity in every cell: medians per version, ratios and differences per message.
+    """Give a quantity in every cell: medians per version, ratios and absolute differences, of times per message.
 
     Args:
         sweep: the runs.
         name: of the quantity.
     """
     quantity = QUANTITIES[name]
-    factor, unit = _SMALL.get(quantity.unit, (1.0, quantity.unit))
     columns = ["hosts", "messages", *(f"{code(version)}, {quantity.unit}" for version in sweep.versions)]
     for version in sweep.others:
-        columns += [f"{code(version)} / {code(sweep.base)}", f"difference per message, {unit}"]
+        columns += [f"{code(version)} / {code(sweep.base)}", _difference_title(quantity)]
     ratios = {v: {(c.hosts, c.messages): c for c in per_cell(version_pairs(sweep, v, quantity))} for v in sweep.others}
     rows = []
     for cell in sweep.cells:
@@ -38,7 +35,7 @@ def medians(sweep: Sweep, name: str) -> Table:
         for version in sweep.others:
             found = ratios[version].get(cell)
             row.append(estimate(found.ratio) if found else NOTHING)
-            row.append(signed(found.difference_per_message.value * factor) if found else NOTHING)
+            row.append(_difference(quantity, found) if found else NOTHING)
         rows.append(row)
     return Table(columns, rows, words=0)
 
@@ -110,3 +107,13 @@ def phase_medians(sweep: Sweep) -> Table:
 def definitions() -> Table:
     """Say what each quantity holds."""
     return Table(["quantity", "unit", "meaning"], [[q.title, q.unit, q.meaning] for q in QUANTITIES.values()], words=3)
+
+
+def _difference_title(quantity: Quantity) -> str:
+    return "difference per message, µs" if quantity.unit == "ms" else f"difference, {quantity.unit}"
+
+
+def _difference(quantity: Quantity, cell: CellRatio) -> str:
+    if quantity.unit == "ms":
+        return signed(cell.difference.value / cell.messages * 1000)
+    return signed(cell.difference.value)

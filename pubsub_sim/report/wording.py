@@ -17,26 +17,29 @@ NOTHING = "–"
 """Stands for a number that does not exist."""
 
 
-def number(value: float, *, exact: bool = False) -> str:
+def number(value: float, *, exact: bool = False, places: int | None = None) -> str:
     """Write a number.
 
     Args:
         value: any number; NaN gives a dash.
         exact: a whole number that is written in full.
+        places: digits after the point; by default as many as make three significant figures.
 
     Returns:
-        Three significant figures with thousands separators: 1,230, 12.3, 0.00123.
+        The number with thousands separators: 1,230, 12.3, 0.00123.
     """
     if math.isnan(value):
         return NOTHING
     if exact and float(value).is_integer():
         return f"{value:,.0f}"
-    if value == 0:
-        return "0"
-    decimals = FIGURES - 1 - math.floor(math.log10(abs(value)))
-    rounded = round(value, decimals)
-    decimals = FIGURES - 1 - math.floor(math.log10(abs(rounded)))  # 9.996 becomes 10.0
-    return f"{rounded:,.{max(decimals, 0)}f}".replace("-", "−")
+    if places is None:
+        places = _places(value)
+    return f"{round(value, places):,.{max(places, 0)}f}".replace("-", "−")
+
+
+def given(value: float) -> str:
+    """Write a number that was chosen or read off, not estimated, without trailing zeros: 3, 0.25."""
+    return f"{value:,.6g}"
 
 
 def signed(value: float) -> str:
@@ -45,10 +48,11 @@ def signed(value: float) -> str:
 
 
 def interval(estimate: Estimate, *, exact: bool = False) -> str:
-    """Write the ends of an interval, "" if there is none."""
+    """Write the ends of an interval with as many digits as its estimate, "" if there is none."""
     if not estimate.has_interval:
         return ""
-    low, high = number(estimate.low, exact=exact), number(estimate.high, exact=exact)
+    places = None if exact else _places(estimate.value)
+    low, high = (number(end, exact=exact, places=places) for end in (estimate.low, estimate.high))
     return f"{low} to {high}" if "−" in low + high else f"{low}–{high}"
 
 
@@ -78,3 +82,10 @@ def count(amount: int, noun: str, plural: str = "") -> str:
 def code(name: str) -> str:
     """Write a name that stands in the code."""
     return f"`{name}`"
+
+
+def _places(value: float) -> int:
+    if value == 0 or math.isnan(value):
+        return 0
+    places = FIGURES - 1 - math.floor(math.log10(abs(value)))
+    return FIGURES - 1 - math.floor(math.log10(abs(round(value, places))))  # 9.996 becomes 10.0
