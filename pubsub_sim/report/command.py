@@ -36,7 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='published figures below data/reference to compare with, "" for none (default: %(default)s)',
     )
     parser.add_argument("--out", type=Path, default=None, help="folder of the report (default: data/report)")
-    parser.add_argument("--check", action="store_true", help="write nothing; say whether the report agrees with its runs")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; say whether the report agrees with its runs"
+    )
 
 
 def main(arguments: argparse.Namespace) -> int:

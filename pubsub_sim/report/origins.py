@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pubsub_sim.report.show import Table
+from pubsub_sim.report.show import Prose, Several, Table
 from pubsub_sim.report.wording import NOTHING, code, count, given, listing
 
 if TYPE_CHECKING:
@@ -68,15 +68,24 @@ def machines_of(sweep: Sweep, version: str) -> Sequence[Mapping[str, Any]]:
     return machines
 
 
+def show_machines(sweep: Sweep) -> Several:
+    """Show the states of every machine of every version."""
+    parts: list[Table | Prose] = []
+    for version in sweep.versions:
+        for machine in machines_of(sweep, version):
+            found = states(machine)
+            title = f"{code(version)}: {machine.get('name', NOTHING)}, {count(len(found.rows), 'state')}"
+            parts += [Prose(f"**{title}**"), found]
+    return Several(parts or [Prose("No version of this sweep has machines.")])
+
+
 def states(machine: Mapping[str, Any]) -> Table:
     """List the states of a machine with their flags and relations."""
     rows = []
     for state in machine.get("states", ()):
         flags = [name for name in ("auto", "multi") if state.get(name)]
         relations = [
-            f"{name}s {listing(map(str, state[name]))}"
-            for name in ("require", "add", "remove")
-            if state.get(name)
+            f"{name}s {listing(map(str, state[name]))}" for name in ("require", "add", "remove") if state.get(name)
         ]
         relations += [f"after {listing(map(str, state['after']))}"] if state.get("after") else []
         rows.append([str(state.get("name", NOTHING)), ", ".join(flags), "; ".join(relations)])

@@ -29,7 +29,9 @@ def grid(sweep: Sweep) -> Prose:
     cells = count(len(sweep.cells), "cell")
     missing = sum(sweep.of(version, cell).empty for version in sweep.versions for cell in sweep.cells)
     missing += (len(sweep.hosts) * len(sweep.messages) - len(sweep.cells)) * len(sweep.versions)
-    gap = f" {count(missing, 'combination')} of version, hosts and messages {'was' if missing == 1 else 'were'} not run."
+    gap = (
+        f" {count(missing, 'combination')} of version, hosts and messages {'was' if missing == 1 else 'were'} not run."
+    )
     text = (
         f"The sweep {code(sweep.name)} holds {count(total, 'run')} of {listing(map(code, sweep.versions))} in {cells} "
         f"({among(sweep.hosts)} hosts × {among(sweep.messages)} messages); {ended}."
@@ -96,7 +98,9 @@ def noise(sweep: Sweep) -> Prose:
     if True in sweep.provenance.get("dirty", ()):
         parts.append("some runs were measured from sources with uncommitted changes")
     text = "; ".join(parts)
-    return Prose(f"- {text[:1].upper()}{text[1:]}." if text else "- The runs tell nothing about the noise of the machine.")
+    return Prose(
+        f"- {text[:1].upper()}{text[1:]}." if text else "- The runs tell nothing about the noise of the machine."
+    )
 
 
 def _cost(sweep: Sweep, version: str) -> str:

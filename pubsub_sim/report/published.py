@@ -62,7 +62,15 @@ def comparison(sweep: Sweep, file: Path | None, version: str = OTHER) -> Table |
     for metric, (words, name) in COUNTERPARTS.items():
         own = published.loc[published["metric"] == metric]
         for hosts, group in own.groupby("hosts", sort=True):
-            rows.append([words, f"{hosts:,}", _geometric(group["ratio"]), _span(group["ratio"]), _ours(sweep, version, name, hosts)])
+            rows.append(
+                [
+                    words,
+                    f"{hosts:,}",
+                    _geometric(group["ratio"]),
+                    _span(group["ratio"]),
+                    _ours(sweep, version, name, hosts),
+                ]
+            )
     columns = ["quantity", "hosts", "published", "least to greatest", f"here, {code(version)} / {code(sweep.base)}"]
     return Table(columns, rows)
 

@@ -39,7 +39,9 @@ class Table:
         """Give the table in HTML, which JupyterLab prefers."""
         head = "".join(f'<th style="text-align: {self._side(n)}">{_html(c)}</th>' for n, c in enumerate(self.columns))
         body = "\n".join(
-            "<tr>" + "".join(f'<td style="text-align: {self._side(n)}">{_html(c)}</td>' for n, c in enumerate(row)) + "</tr>"
+            "<tr>"
+            + "".join(f'<td style="text-align: {self._side(n)}">{_html(c)}</td>' for n, c in enumerate(row))
+            + "</tr>"
             for row in self.rows
         )
         return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
@@ -50,7 +52,9 @@ class Table:
         widths = [max(map(len, column)) for column in zip(*plain, strict=True)]
         lines = []
         for row in plain:
-            cells = [c.ljust(w) if n < self.words else c.rjust(w) for n, (c, w) in enumerate(zip(row, widths, strict=True))]
+            cells = [
+                c.ljust(w) if n < self.words else c.rjust(w) for n, (c, w) in enumerate(zip(row, widths, strict=True))
+            ]
             lines.append("  ".join(cells).rstrip())
         return "\n".join(lines)
 
@@ -92,6 +96,21 @@ class Picture:
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, str]]:
         data = {"image/svg+xml": self.svg, "text/plain": self.caption}
         return data, {"filename": self.name, "caption": self.caption}
+
+
+@dataclass(frozen=True)
+class Several:
+    """Parts shown one after the other, as one.
+
+    Attributes:
+        parts: tables and sentences.
+    """
+
+    parts: Sequence[Table | Prose]
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        bundles = [part._repr_mimebundle_() for part in self.parts]
+        return {form: "\n\n".join(bundle[form] for bundle in bundles) for form in ("text/markdown", "text/plain")}
 
 
 def _escaped(cell: str) -> str:

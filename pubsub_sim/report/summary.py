@@ -92,7 +92,13 @@ def _means(sweep: Sweep, quantity: Quantity) -> list[dict[str, Any]]:
 
 def _ratios(sweep: Sweep, quantity: Quantity) -> list[dict[str, Any]]:
     return [
-        {"quantity": quantity.name, "version": version, "over": sweep.base, "hosts": cell.hosts, "messages": cell.messages}
+        {
+            "quantity": quantity.name,
+            "version": version,
+            "over": sweep.base,
+            "hosts": cell.hosts,
+            "messages": cell.messages,
+        }
         | {"unit": "1"}
         | _numbers(cell.ratio)
         | {"difference": {"unit": quantity.unit} | _numbers(cell.difference)}

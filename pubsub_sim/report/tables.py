@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from pubsub_sim.report.intervals import UNKNOWN, median
 from pubsub_sim.report.quantities import QUANTITIES
 from pubsub_sim.report.ratios import control_pairs, over_grid, per_cell, version_pairs
-from pubsub_sim.report.show import Table
+from pubsub_sim.report.show import Several, Table
 from pubsub_sim.report.wording import NOTHING, code, estimate, signed
 
 if TYPE_CHECKING:
     from pubsub_sim.report.quantities import Quantity
     from pubsub_sim.report.ratios import CellRatio
     from pubsub_sim.report.sweep import Sweep
+
 
 def medians(sweep: Sweep, name: str) -> Table:
     """Give a quantity in every cell: medians per version, ratios and absolute differences, of times per message.
@@ -71,6 +72,12 @@ def failures(sweep: Sweep) -> Table:
         total = len(sweep.of(version, (hosts, messages)))
         rows.append([code(version), outcome, error, f"{hosts:,}", f"{messages:,}", f"{len(group):,} of {total:,}"])
     return Table(["version", "outcome", "what happened", "hosts", "messages", "runs"], rows, words=3)
+
+
+def show_failures(sweep: Sweep) -> Several:
+    """Show how the runs of each version ended, and those that did not end well one by one."""
+    listed = failures(sweep)
+    return Several([endings(sweep), listed] if listed.rows else [endings(sweep)])
 
 
 def endings(sweep: Sweep) -> Table:

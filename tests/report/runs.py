@@ -25,7 +25,15 @@ MACHINES = [
         "id": "ps-<n>",
         "states": [
             {"name": "Start", "multi": False, "auto": False, "require": [], "add": [], "remove": [], "after": []},
-            {"name": "Ready", "multi": True, "auto": True, "require": ["Start"], "add": ["A|B"], "remove": [], "after": []},
+            {
+                "name": "Ready",
+                "multi": True,
+                "auto": True,
+                "require": ["Start"],
+                "add": ["A|B"],
+                "remove": [],
+                "after": [],
+            },
         ],
     }
 ]
@@ -33,7 +41,13 @@ WAIT_NS = 100_000_000
 
 
 def a_run(
-    version: str = "baseline", hosts: int = 5, messages: int = 20, repeat: int = 1, *, kind: str = "timing", cost: float = 1.0
+    version: str = "baseline",
+    hosts: int = 5,
+    messages: int = 20,
+    repeat: int = 1,
+    *,
+    kind: str = "timing",
+    cost: float = 1.0,
 ) -> RunRecord:
     """Give an ok run that takes `cost` times hosts² × messages µs, in two phases, with a fixed wait in the first."""
     noise = 1 + 0.01 * ((repeat * 7 + hosts + messages + (kind == "control")) % 5 - 2)
