@@ -71,8 +71,8 @@ def _executed(options: ReportOptions) -> NotebookNode:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside papermill and its dependencies
         import nbformat
-        import papermill
-        from papermill.exceptions import PapermillExecutionError
+        import papermill  # type: ignore[import-untyped]
+        from papermill.exceptions import PapermillExecutionError  # type: ignore[import-untyped]
         from traitlets.config import Config
 
     source = Path(pubsub_sim.__file__).resolve().parents[1] / "notebooks" / "4_findings.ipynb"
@@ -90,7 +90,8 @@ def _executed(options: ReportOptions) -> NotebookNode:
             )
         except PapermillExecutionError as error:
             raise NotebookFailedError(f"{error.ename}: {error.evalue}") from error
-        return nbformat.read(executed, 4)
+        notebook: NotebookNode = nbformat.read(executed, 4)  # type: ignore[no-untyped-call]
+        return notebook
 
 
 def _stripped(notebook: NotebookNode) -> NotebookNode:
@@ -117,7 +118,8 @@ def _export(notebook: NotebookNode, name: str, file: Path) -> None:
         "unique_key": file.stem,
         "output_files_dir": FIGURES,
     }
-    body, found = get_exporter(name)().from_notebook_node(notebook, resources)
+    exporter = get_exporter(name)()  # type: ignore[no-untyped-call]
+    body, found = exporter.from_notebook_node(notebook, resources)
     file.write_bytes(body if isinstance(body, bytes) else body.encode())
     for place, content in sorted((found.get("outputs") or {}).items()):
         path = file.parent / place

@@ -14,6 +14,7 @@ from pubsub_sim.report.style import drawing, look, panels, picture
 from pubsub_sim.report.wording import count
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -122,7 +123,7 @@ def _span(messages: list[int]) -> float:
 def _finish(figure: Figure, sweep: Sweep) -> None:
     figure.supxlabel("messages in total", fontsize=8)
     figure.align_ylabels()
-    handles: dict[str, object] = {}
+    handles: dict[str, Artist] = {}
     for panel in figure.axes:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)

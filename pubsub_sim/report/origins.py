@@ -112,8 +112,7 @@ def provenance(sweep: Sweep) -> Table:
     rows = [["sweep", sweep.name], ["runs", _amounts(sweep)]]
     names = [name for name in FACTS if name in sweep.provenance]
     names += sorted(set(sweep.provenance) - set(FACTS))
-    for name in names:
-        rows.append([FACTS.get(name, name), _values(name, sweep.provenance[name])])
+    rows += [[FACTS.get(name, name), _values(name, sweep.provenance[name])] for name in names]
     return Table(["fact", "value"], rows, words=2)
 
 

@@ -34,7 +34,7 @@ def grid(sweep: Sweep) -> Prose:
     )
     text = (
         f"The sweep {code(sweep.name)} holds {count(total, 'run')} of {listing(map(code, sweep.versions))} in {cells} "
-        f"({among(sweep.hosts)} hosts × {among(sweep.messages)} messages); {ended}."
+        f"({among(sweep.hosts)} hosts \N{MULTIPLICATION SIGN} {among(sweep.messages)} messages); {ended}."
     )
     return Prose(text + (gap if missing else ""))
 
@@ -110,9 +110,9 @@ def _cost(sweep: Sweep, version: str) -> str:
         return ""
     parts = [f"**{number(value.value)} times** the {_plain(key)}{_of(value)}" for key, value in known.items()]
     cells = per_cell(version_pairs(sweep, version, QUANTITIES[next(iter(known))]))
-    where = f": geometric means over {count(len(cells), 'cell')} of hosts × messages"
+    where = f": geometric means over {count(len(cells), 'cell')} of hosts \N{MULTIPLICATION SIGN} messages"
     if len(cells) == 1:
-        where = f" in its only cell, {count(cells[0].hosts, 'host')} × {count(cells[0].messages, 'message')}"
+        where = f" in its only cell, {count(cells[0].hosts, 'host')} \N{MULTIPLICATION SIGN} {count(cells[0].messages, 'message')}"
     text = f"{code(version)} takes {listing(parts)} of {code(sweep.base)}{where}"
     itself = [over_grid(control_pairs(sweep, QUANTITIES[key])) for key in known]
     if all(value.is_known for value in itself):

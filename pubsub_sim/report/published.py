@@ -88,4 +88,4 @@ def _geometric(values: pd.Series[float]) -> str:
 
 def _span(values: pd.Series[float]) -> str:
     low, high = number(float(values.min())), number(float(values.max()))
-    return f"{low}–{high}" if low != high else low
+    return f"{low}\N{EN DASH}{high}" if low != high else low

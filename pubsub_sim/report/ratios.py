@@ -78,8 +78,8 @@ def per_cell(paired: pd.DataFrame) -> list[CellRatio]:
         The cells that have a pair, by hosts and messages.
     """
     found = []
-    for key, rows in paired.groupby(CELL, sort=True):
-        hosts, messages = (int(value) for value in key)
+    for _, rows in paired.groupby(CELL, sort=True):
+        hosts, messages = int(rows["hosts"].iloc[0]), int(rows["messages"].iloc[0])
         ratio = median(rows["log_ratio"]).exp()
         found.append(CellRatio(hosts, messages, ratio, median(rows["difference"])))
     return found

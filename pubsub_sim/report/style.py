@@ -31,7 +31,7 @@ _DASHES = ("-", "--", "-.", ":", "-", "--")
 PHASE_COLOURS = ("#999999", "#56B4E9", "#0072B2", "#F0E442", "#CC79A7", "#009E73", "#E69F00", "#D55E00")
 """One colour per phase, in their order."""
 
-_STYLE: dict[str, Any] = {
+_STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": "#444444",
     "axes.grid": True,
@@ -68,7 +68,8 @@ def drawing() -> Iterator[None]:
     """Draw in the report's style, whatever the style of the notebook or of the machine is."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(_STYLE)
+        for name, value in _STYLE.items():
+            mpl.rcParams[name] = value
         yield
 
 

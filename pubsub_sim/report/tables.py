@@ -31,8 +31,8 @@ def medians(sweep: Sweep, name: str) -> Table:
     rows = []
     for cell in sweep.cells:
         row = [f"{cell[0]:,}", f"{cell[1]:,}"]
-        for version in sweep.versions:
-            row.append(estimate(median(quantity.of(sweep.of(version, cell))), exact=quantity.is_count))
+        values = (median(quantity.of(sweep.of(version, cell))) for version in sweep.versions)
+        row += [estimate(value, exact=quantity.is_count) for value in values]
         for version in sweep.others:
             found = ratios[version].get(cell)
             row.append(estimate(found.ratio) if found else NOTHING)
@@ -65,12 +65,12 @@ def control_version(sweep: Sweep) -> str:
 def failures(sweep: Sweep) -> Table:
     """List the runs that did not end well, the same ending of the same cell in one row."""
     failed = sweep.runs.loc[sweep.runs["outcome"] != "ok"]
-    keys = ["version", "hosts", "messages", "outcome", "error"]
     rows = []
-    for key, group in failed.groupby(keys, sort=True):
-        version, hosts, messages, outcome, error = key
-        total = len(sweep.of(version, (hosts, messages)))
-        rows.append([code(version), outcome, error, f"{hosts:,}", f"{messages:,}", f"{len(group):,} of {total:,}"])
+    for _, group in failed.groupby(["version", "hosts", "messages", "outcome", "error"], sort=True):
+        first = group.iloc[0]
+        version, cell = str(first["version"]), (int(first["hosts"]), int(first["messages"]))
+        amount = f"{len(group):,} of {len(sweep.of(version, cell)):,}"
+        rows.append([code(version), first["outcome"], first["error"], f"{cell[0]:,}", f"{cell[1]:,}", amount])
     return Table(["version", "outcome", "what happened", "hosts", "messages", "runs"], rows, words=3)
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 FIGURES = 3
 """Significant figures that the noise of a measurement supports."""
 
-NOTHING = "–"
+NOTHING = "\N{EN DASH}"
 """Stands for a number that does not exist."""
 
 
@@ -34,7 +34,7 @@ def number(value: float, *, exact: bool = False, places: int | None = None) -> s
         return f"{value:,.0f}"
     if places is None:
         places = _places(value)
-    return f"{round(value, places):,.{max(places, 0)}f}".replace("-", "−")
+    return f"{round(value, places):,.{max(places, 0)}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def given(value: float) -> str:
@@ -53,14 +53,14 @@ def interval(estimate: Estimate, *, exact: bool = False) -> str:
         return ""
     places = None if exact else _places(estimate.value)
     low, high = (number(end, exact=exact, places=places) for end in (estimate.low, estimate.high))
-    return f"{low} to {high}" if "−" in low + high else f"{low}–{high}"
+    return f"{low} to {high}" if "\N{MINUS SIGN}" in low + high else f"{low}\N{EN DASH}{high}"
 
 
 def estimate(value: Estimate, *, exact: bool = False) -> str:
     """Write an estimate with its interval in brackets, where that says more than the estimate."""
     text = number(value.value, exact=exact)
     ends = interval(value, exact=exact)
-    return f"{text} ({ends})" if ends and ends != f"{text}–{text}" else text
+    return f"{text} ({ends})" if ends and ends != f"{text}\N{EN DASH}{text}" else text
 
 
 def among(values: Sequence[int]) -> str:

@@ -49,7 +49,7 @@ def a_run(
     kind: str = "timing",
     cost: float = 1.0,
 ) -> RunRecord:
-    """Give an ok run that takes `cost` times hosts² × messages µs, in two phases, with a fixed wait in the first."""
+    """Give an ok run that takes `cost` times hosts squared by messages microseconds, in two phases, with a fixed wait in the first."""
     noise = 1 + 0.01 * ((repeat * 7 + hosts + messages + (kind == "control")) % 5 - 2)
     busy = int(cost * noise * hosts**2 * messages * 1_000)
     first = {"wall_ns": WAIT_NS + 1_000_000, "cpu_ns": 900_000, "fixed_wait_ns": WAIT_NS}
