@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from pubsub_sim.report.intervals import median
 from pubsub_sim.report.quantities import QUANTITIES
 from pubsub_sim.report.show import Picture, Prose
-from pubsub_sim.report.style import drawing, look, panels, picture
+from pubsub_sim.report.style import COLUMNS, drawing, look, panels, picture, rows_of
 from pubsub_sim.report.wording import count
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _HEIGHT = 2.35
 _BAND = "Line: median; band: its 95 % interval; dots: single runs. Each panel has its own scale from zero."
-_MOST_TICKS = 5
+_TICK_DISTANCE = 0.19
 
 
 def lines(sweep: Sweep, name: str) -> Picture | Prose:
@@ -54,12 +54,14 @@ def tasks(sweep: Sweep) -> Picture | Prose:
     if not known:
         return _nothing(chosen[0])
     with drawing():
-        across = len(sweep.hosts)
-        figure, axes = panels(across * len(known), _HEIGHT, columns=across)
-        for row, quantity in enumerate(known):
-            own = axes[row * across : (row + 1) * across]
-            _row(sweep, quantity, own, titled=row == 0)
+        block = rows_of(len(sweep.hosts)) * min(len(sweep.hosts), COLUMNS)
+        figure, axes = panels(block * len(known), _HEIGHT, columns=min(len(sweep.hosts), COLUMNS))
+        for number, quantity in enumerate(known):
+            own = axes[number * block : (number + 1) * block]
+            _row(sweep, quantity, own[: len(sweep.hosts)])
             own[0].set_ylabel(quantity.title)
+            for spare in own[len(sweep.hosts) :]:
+                spare.set_axis_off()
         _finish(figure, sweep)
         return picture(figure, "tasks", f"Tasks created in all phases, and tasks alive at the end. {_BAND}")
 
@@ -68,12 +70,11 @@ def _nothing(quantity: Quantity) -> Prose:
     return Prose(f"No run has a value for {quantity.title}, so there is nothing to draw.")
 
 
-def _row(sweep: Sweep, quantity: Quantity, axes: list[Axes], *, titled: bool = True) -> None:
+def _row(sweep: Sweep, quantity: Quantity, axes: list[Axes]) -> None:
     for hosts, panel in zip(sweep.hosts, axes, strict=True):
         for number, version in enumerate(sweep.versions):
             _line(panel, sweep, quantity, version, hosts, number)
-        if titled:
-            panel.set_title(count(hosts, "host"))
+        panel.set_title(count(hosts, "host"))
         panel.set_ylim(0, _top(panel))
         panel.yaxis.set_major_locator(MaxNLocator(5, min_n_ticks=3, integer=quantity.is_count))
         _message_ticks(panel, sweep.messages)
@@ -91,10 +92,10 @@ def _line(panel: Axes, sweep: Sweep, quantity: Quantity, version: str, hosts: in
         estimates.append(found)
         shift = (number - (len(sweep.versions) - 1) / 2) * 0.016 * _span(sweep.messages)
         panel.plot(
-            np.full(len(values), messages + shift), values, ".", color=style["color"], alpha=0.35, markersize=3, mew=0
+            np.full(len(values), messages + shift), values, ".", color=style["color"], alpha=0.35, markersize=4, mew=0
         )
     middle = [found.value for found in estimates]
-    panel.plot(xs, middle, label=version, markersize=4, mew=0, **style)
+    panel.plot(xs, middle, label=version, mew=0, **style)
     if len(xs) > 1:
         low = [found.low if found.has_interval else found.value for found in estimates]
         high = [found.high if found.has_interval else found.value for found in estimates]
@@ -110,7 +111,11 @@ def _top(panel: Axes) -> float:
 
 
 def _message_ticks(panel: Axes, messages: list[int]) -> None:
-    shown = messages if len(messages) <= _MOST_TICKS else messages[:: -(-len(messages) // _MOST_TICKS)]
+    shown = [messages[0]]
+    for value in messages[1:-1]:
+        if min(value - shown[-1], messages[-1] - value) >= _TICK_DISTANCE * _span(messages):
+            shown.append(value)
+    shown += messages[-1:] if len(messages) > 1 else []
     panel.set_xticks(shown, [f"{value:,}" for value in shown])
     edge = 0.12 * _span(messages)
     panel.set_xlim(messages[0] - edge, messages[-1] + edge)

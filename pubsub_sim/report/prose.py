@@ -9,7 +9,7 @@ from pubsub_sim.report.quantities import HEADLINE, QUANTITIES
 from pubsub_sim.report.ratios import control_pairs, over_grid, per_cell, version_pairs
 from pubsub_sim.report.show import Prose
 from pubsub_sim.report.tables import control_version
-from pubsub_sim.report.wording import among, code, count, estimate, given, interval, listing, number
+from pubsub_sim.report.wording import among, code, count, given, listing, number, ratio, ratio_interval, ratio_of
 
 if TYPE_CHECKING:
     from pubsub_sim.report.intervals import Estimate
@@ -46,7 +46,7 @@ def control(sweep: Sweep) -> Prose:
     for key in HEADLINE:
         found = over_grid(control_pairs(sweep, QUANTITIES[key]))
         if found.is_known:
-            parts.append(f"{_ratio(found)} in {_plain(key)}")
+            parts.append(f"{ratio(found)} in {_plain(key)}")
     if not parts:
         return Prose("This sweep has no control runs, so the noise of the machine is known only from the repeats.")
     return Prose(
@@ -108,7 +108,7 @@ def _cost(sweep: Sweep, version: str) -> str:
     known = {key: value for key, value in found.items() if value.is_known}
     if not known:
         return ""
-    parts = [f"**{number(value.value)} times** the {_plain(key)}{_of(value)}" for key, value in known.items()]
+    parts = [f"**{ratio_of(value.value)} times** the {_plain(key)}{_of(value)}" for key, value in known.items()]
     cells = per_cell(version_pairs(sweep, version, QUANTITIES[next(iter(known))]))
     where = f": geometric means over {count(len(cells), 'cell')} of hosts \N{MULTIPLICATION SIGN} messages"
     if len(cells) == 1:
@@ -116,7 +116,7 @@ def _cost(sweep: Sweep, version: str) -> str:
     text = f"{code(version)} takes {listing(parts)} of {code(sweep.base)}{where}"
     itself = [over_grid(control_pairs(sweep, QUANTITIES[key])) for key in known]
     if all(value.is_known for value in itself):
-        text += f"; {code(control_version(sweep))} against itself gives {listing(map(_ratio, itself))}"
+        text += f"; {code(control_version(sweep))} against itself gives {listing(map(ratio, itself))}"
     return text + "."
 
 
@@ -145,8 +145,4 @@ def _plain(key: str) -> str:
 
 
 def _of(value: Estimate) -> str:
-    return f" (95 % interval {interval(value)})" if value.has_interval else ""
-
-
-def _ratio(value: Estimate) -> str:
-    return estimate(value)
+    return f" (95 % interval {ratio_interval(value)})" if value.has_interval else ""

@@ -10,7 +10,7 @@ import pandas as pd
 from pubsub_sim.report.quantities import QUANTITIES
 from pubsub_sim.report.ratios import over_grid, version_pairs
 from pubsub_sim.report.show import Prose, Table
-from pubsub_sim.report.wording import NOTHING, code, estimate, number
+from pubsub_sim.report.wording import NOTHING, code, ratio, ratio_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,13 +79,13 @@ def _ours(sweep: Sweep, version: str, name: str, hosts: object) -> str:
     if name not in QUANTITIES or version not in sweep.others:
         return NOTHING
     paired = version_pairs(sweep, version, QUANTITIES[name])
-    return estimate(over_grid(paired.loc[paired["hosts"] == hosts]))
+    return ratio(over_grid(paired.loc[paired["hosts"] == hosts]))
 
 
 def _geometric(values: pd.Series[float]) -> str:
-    return number(float(np.exp(np.log(values).mean())))
+    return ratio_of(float(np.exp(np.log(values).mean())))
 
 
 def _span(values: pd.Series[float]) -> str:
-    low, high = number(float(values.min())), number(float(values.max()))
+    low, high = ratio_of(float(values.min())), ratio_of(float(values.max()))
     return f"{low}\N{EN DASH}{high}" if low != high else low

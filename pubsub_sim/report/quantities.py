@@ -77,7 +77,7 @@ _ALL = (
     ),
     Quantity(
         name="cpu",
-        title="CPU of `rand msgs`",
+        title="CPU time of `rand msgs`",
         unit="ms",
         column="rand msgs/cpu_ns",
         per_unit=_MS,

@@ -12,7 +12,7 @@ from pubsub_sim.report.quantities import HEADLINE, QUANTITIES
 from pubsub_sim.report.ratios import per_cell, version_pairs
 from pubsub_sim.report.show import Picture, Prose
 from pubsub_sim.report.style import drawing, panels, picture
-from pubsub_sim.report.wording import NOTHING, code, listing, number
+from pubsub_sim.report.wording import NOTHING, code, listing, ratio_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +39,7 @@ def ratio(sweep: Sweep) -> Picture | Prose:
         return Prose("There is no pair of runs of two versions, so there is no map of ratios.")
     span = max(_LEAST_SPAN, *(float(np.nanmax(np.abs(values))) for _, _, values in known))
     with drawing():
-        figure, axes = panels(len(known), 0.85 + 0.33 * len(sweep.messages), columns=2)
+        figure, axes = panels(len(known), 0.9 + 0.32 * max(len(sweep.messages), 2), columns=2)
         for panel, (version, name, values) in zip(axes, known, strict=True):
             _map(panel, sweep, values, span)
             title = QUANTITIES[name].title.replace("`", "")
@@ -77,8 +77,8 @@ def _map(panel: Axes, sweep: Sweep, values: NDArray[np.float64], span: float) ->
     panel.tick_params(length=0)
     panel.tick_params(axis="y", rotation=0)
     panel.set_xlabel("hosts")
-    panel.set_ylabel("messages in total")
+    panel.set_ylabel("messages")
     for (row, column), value in np.ndenumerate(values):
-        text = NOTHING if math.isnan(value) else number(math.exp(value))
+        text = NOTHING if math.isnan(value) else ratio_of(math.exp(value))
         dark = not math.isnan(value) and abs(value) > 0.65 * span
         panel.text(column + 0.5, row + 0.5, text, ha="center", va="center", color="white" if dark else "#222222")

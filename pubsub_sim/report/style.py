@@ -60,7 +60,8 @@ _STYLE: dict[Any, Any] = {
 def look(number: int) -> dict[str, Any]:
     """Give colour, marker and dashes of the version of a number."""
     at = number % len(_COLOURS)
-    return {"color": _COLOURS[at], "marker": _MARKERS[at], "linestyle": _DASHES[at]}
+    size = max(6.0 - 1.5 * number, 3.0)  # the first is seen behind the others where they are equal
+    return {"color": _COLOURS[at], "marker": _MARKERS[at], "linestyle": _DASHES[at], "markersize": size}
 
 
 @contextmanager
@@ -73,23 +74,27 @@ def drawing() -> Iterator[None]:
         yield
 
 
-def panels(amount: int, height: float, *, columns: int = COLUMNS, sharey: bool = False) -> tuple[Figure, list[Axes]]:
+def rows_of(amount: int, columns: int = COLUMNS) -> int:
+    """Count the rows of so many small multiples."""
+    return -(-max(amount, 1) // min(max(amount, 1), columns))
+
+
+def panels(amount: int, height: float, *, columns: int = COLUMNS) -> tuple[Figure, list[Axes]]:
     """Make small multiples.
 
     Args:
         amount: how many.
         height: of one row, in inches.
         columns: how many at most side by side.
-        sharey: whether all have the same scale.
 
     Returns:
         The figure and its axes, row by row.
     """
     across = min(max(amount, 1), columns)
-    down = -(-max(amount, 1) // across)
+    down = rows_of(amount, columns)
     width = WIDTH if across > 1 else WIDTH * 0.6
     figure = Figure(figsize=(width, height * down), layout="constrained")
-    grid = figure.subplots(down, across, squeeze=False, sharey=sharey)
+    grid = figure.subplots(down, across, squeeze=False)
     axes: Sequence[Axes] = list(grid.flat)
     for spare in axes[amount:]:
         spare.set_axis_off()

@@ -113,8 +113,12 @@ class Sweep:
         return {name: words.get(str(first[name]), str(first[name])) for name in CONDITIONS}
 
 
+_OWN = ("baseline", "states")
+
+
 def _base_first(names: list[str]) -> tuple[str, ...]:
-    return tuple(sorted(names, key=lambda name: (name != "baseline", name)))
+    """Order the project's own versions first, so that each keeps its colour whoever else is there."""
+    return tuple(sorted(names, key=lambda name: (_OWN.index(name) if name in _OWN else len(_OWN), name)))
 
 
 def _check_conditions(runs: pd.DataFrame) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from pubsub_sim.report.intervals import UNKNOWN, median
 from pubsub_sim.report.quantities import QUANTITIES
 from pubsub_sim.report.ratios import control_pairs, over_grid, per_cell, version_pairs
-from pubsub_sim.report.show import Several, Table
-from pubsub_sim.report.wording import NOTHING, code, estimate, signed
+from pubsub_sim.report.show import Prose, Several, Table
+from pubsub_sim.report.wording import NOTHING, code, estimate, ratio, ratio_interval, ratio_of, signed
 
 if TYPE_CHECKING:
     from pubsub_sim.report.quantities import Quantity
@@ -35,13 +35,13 @@ def medians(sweep: Sweep, name: str) -> Table:
         row += [estimate(value, exact=quantity.is_count) for value in values]
         for version in sweep.others:
             found = ratios[version].get(cell)
-            row.append(estimate(found.ratio) if found else NOTHING)
+            row.append(ratio(found.ratio) if found else NOTHING)
             row.append(_difference(quantity, found) if found else NOTHING)
         rows.append(row)
     return Table(columns, rows, words=0)
 
 
-def grid_ratios(sweep: Sweep) -> Table:
+def grid_ratios(sweep: Sweep) -> Table | Prose:
     """Give each quantity's geometric mean ratio over the grid, and beside it the ratio of a version to itself."""
     columns = ["quantity", "", "ratio", "95 % interval", "cells", "pairs"]
     rows = []
@@ -51,10 +51,10 @@ def grid_ratios(sweep: Sweep) -> Table:
         for label, paired in entries:
             found = over_grid(paired)
             if found.is_known:
-                ratio, _, ends = estimate(found).partition(" (")
-                cells = len(per_cell(paired))
-                rows.append([quantity.title, label, ratio, ends.rstrip(")") or ratio, f"{cells:,}", f"{len(paired):,}"])
-    return Table(columns, rows, words=2)
+                amounts = [f"{len(per_cell(paired)):,}", f"{len(paired):,}"]
+                ends = ratio_interval(found) or NOTHING
+                rows.append([quantity.title, label, ratio_of(found.value), ends, *amounts])
+    return Table(columns, rows, words=2) if rows else Prose("There is no pair of runs that ended well, so no ratios.")
 
 
 def control_version(sweep: Sweep) -> str:
@@ -91,9 +91,11 @@ def endings(sweep: Sweep) -> Table:
     return Table(["version", "runs", "ok", *found], rows)
 
 
-def phase_medians(sweep: Sweep) -> Table:
+def phase_medians(sweep: Sweep) -> Table | Prose:
     """Give the time of each phase in the largest cell, its fixed waits and its processor time."""
-    cell = (max(sweep.hosts, default=0), max(sweep.messages, default=0))
+    if not sweep.phases:
+        return Prose("No run left numbers of its phases.")
+    cell = sweep.hosts[-1], sweep.messages[-1]
     columns = ["phase"]
     for version in sweep.versions:
         columns += [f"{code(version)}, ms", "of it waits, ms", "CPU, ms"]

@@ -47,6 +47,24 @@ def signed(value: float) -> str:
     return number(value) if not value > 0 else f"+{number(value)}"
 
 
+def ratio_of(value: float) -> str:
+    """Write a ratio: two digits after the point, so that ratios around 1 are written alike."""
+    return number(value, places=_ratio_places(value))
+
+
+def ratio(value: Estimate) -> str:
+    """Write a ratio with its interval in brackets."""
+    ends = ratio_interval(value)
+    return f"{ratio_of(value.value)} ({ends})" if ends else ratio_of(value.value)
+
+
+def ratio_interval(value: Estimate) -> str:
+    """Write the ends of a ratio's interval, "" if there is none."""
+    places = _ratio_places(value.value)
+    ends = [number(end, places=places) for end in (value.low, value.high)]
+    return "\N{EN DASH}".join(ends) if value.has_interval else ""
+
+
 def interval(estimate: Estimate, *, exact: bool = False) -> str:
     """Write the ends of an interval with as many digits as its estimate, "" if there is none."""
     if not estimate.has_interval:
@@ -89,3 +107,7 @@ def _places(value: float) -> int:
         return 0
     places = FIGURES - 1 - math.floor(math.log10(abs(value)))
     return FIGURES - 1 - math.floor(math.log10(abs(round(value, places))))  # 9.996 becomes 10.0
+
+
+def _ratio_places(value: float) -> int | None:
+    return 2 if value >= 0.1 else None
