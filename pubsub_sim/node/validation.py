@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from pubsub_sim.protocol.core import Core
     from pubsub_sim.protocol.params import HostParams
     from pubsub_sim.wire.message import Message
+
+_log = logging.getLogger("pubsub_sim.validation")
 
 
 class ValidationQueue:
@@ -85,6 +88,7 @@ class ValidationQueue:
 
         Raises:
             MessageRejected: the policy or a validator refused it.
+            whatever the validator raises.
         """
         core = self._core
         if core.tracer is not None:
@@ -139,7 +143,10 @@ class ValidationQueue:
         if validator is None:
             return self._driver.submit(PublishMessage(message))
         if validator.inline:
-            verdict = verdict_of(validator.function(message.received_from, message))
+            try:
+                verdict = verdict_of(validator.function(message.received_from, message))
+            except Exception:
+                verdict = _raised(validator)
             return self._conclude(message, verdict)
         if len(self._tasks) >= self._throttle or validator.running >= validator.concurrency:
             return core.reject(message.wire, message.received_from, Reason.THROTTLED)
@@ -152,6 +159,8 @@ class ValidationQueue:
     async def _check_in_task(self, validator: Validator, message: Message) -> None:
         try:
             verdict = await _answer(validator, message.received_from, message)
+        except Exception:
+            verdict = _raised(validator)
         finally:
             validator.running -= 1
         await self._message_room()
@@ -165,6 +174,12 @@ class ValidationQueue:
 
 
 _REASONS = {Verdict.REJECT: Reason.FAILED, Verdict.IGNORE: Reason.IGNORED}
+
+
+def _raised(validator: Validator) -> Verdict:
+    """A validator that raised on somebody else's message: nobody's fault that the sender could be told of."""
+    _log.exception("the validator of %s raised; the message is ignored", validator.topic)
+    return Verdict.IGNORE
 
 
 async def _answer(validator: Validator, peer: PeerId, message: Message) -> Verdict:

@@ -32,7 +32,9 @@ def test_run_over_its_limit_is_status_1() -> None:
 
 def test_sweep_measures_and_counts(tmp_path: Path) -> None:
     """`sweep` stores the runs and ends with the counts."""
-    done = command("sweep", "--versions=baseline", "--hosts=2", "--messages=1", "--repeats=1", f"--out={tmp_path}")
+    done = command(
+        "sweep", "--versions=baseline", "--hosts=2", "--messages=1", "--repeats=1", "--control", f"--out={tmp_path}"
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-1] == "2 runs (2 ok): 2 measured now, 0 kept"
 
@@ -40,7 +42,7 @@ def test_sweep_measures_and_counts(tmp_path: Path) -> None:
 def test_pack_writes_one_file_per_version(tmp_path: Path) -> None:
     """`pack` writes the stored runs of each version into one file and names it."""
     raw, packed = tmp_path / "raw", tmp_path / "packed"
-    command("sweep", "--versions=baseline", "--hosts=2", "--messages=1", "--repeats=1", f"--out={raw}")
+    command("sweep", "--versions=baseline", "--hosts=2", "--messages=1", "--repeats=1", "--control", f"--out={raw}")
     done = command("pack", f"--out={raw}", f"--target={packed}")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("packed-baseline.parquet: ")

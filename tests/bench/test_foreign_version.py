@@ -42,7 +42,14 @@ def environment(folder: Path, source: str) -> dict[str, str]:
 
 
 def sweep(folder: Path, source: str, *more: str) -> subprocess.CompletedProcess[str]:
-    flags = ["--versions=baseline,mine", "--hosts=3", "--messages=2", "--repeats=1", f"--out={folder / 'runs'}"]
+    flags = [
+        "--versions=baseline,mine",
+        "--hosts=3",
+        "--messages=2",
+        "--repeats=1",
+        "--control",
+        f"--out={folder / 'runs'}",
+    ]
     return subprocess.run(
         [sys.executable, "-m", "pubsub_sim", "sweep", *flags, *more],
         capture_output=True,

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pubsub_sim.bench.grid import SweepOptions
 from pubsub_sim.bench.plan import plan, spec_of
 
-OPTIONS = SweepOptions(hosts=(3, 4), messages=(1, 2), repeats=8)
+OPTIONS = SweepOptions(hosts=(3, 4), messages=(1, 2), repeats=8, control=True)
 
 
 def test_pair_holds_each_version_once_and_the_control() -> None:

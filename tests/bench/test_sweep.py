@@ -22,7 +22,15 @@ from .processes import is_worker, wait_until, workers_of
 def tiny(folder: Path, **more: Any) -> SweepOptions:
     """Give a sweep of two runs: one version against itself."""
     return SweepOptions(
-        **{"versions": "baseline", "hosts": 3, "messages": 1, "repeats": 1, "out": str(folder), "progress": "none"}
+        **{
+            "versions": "baseline",
+            "hosts": 3,
+            "messages": 1,
+            "repeats": 1,
+            "control": True,
+            "out": str(folder),
+            "progress": "none",
+        }
         | more
     )
 
@@ -134,7 +142,14 @@ def test_folder_that_cannot_be_written_ends_the_sweep_before_the_first_run(tmp_p
 def test_killed_sweep_leaves_whole_files_no_process_and_is_finished_by_the_next(tmp_path: Path) -> None:
     """`kill -9` in the middle: every file is whole, no worker lives on, and a second start repeats no finished run."""
     flags = {"versions": "baseline", "hosts": "3", "messages": "2", "repeats": "6", "out": str(tmp_path)}
-    command = [sys.executable, "-m", "pubsub_sim", "sweep", *(f"--{name}={value}" for name, value in flags.items())]
+    command = [
+        sys.executable,
+        "-m",
+        "pubsub_sim",
+        "sweep",
+        "--control",
+        *(f"--{name}={value}" for name, value in flags.items()),
+    ]
     killed = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     assert wait_until(lambda: len(stamps(tmp_path)) >= 2 and workers_of(killed.pid))
     workers = workers_of(killed.pid)
@@ -152,7 +167,14 @@ def test_killed_sweep_leaves_whole_files_no_process_and_is_finished_by_the_next(
 def test_killed_worker_is_a_crashed_run_and_the_sweep_goes_on(tmp_path: Path) -> None:
     """`kill -9` of one worker: its run is stored as crashed with the signal, and the runs after it are made."""
     flags = {"versions": "baseline", "hosts": "5", "messages": "200", "repeats": "2", "out": str(tmp_path)}
-    command = [sys.executable, "-m", "pubsub_sim", "sweep", *(f"--{name}={value}" for name, value in flags.items())]
+    command = [
+        sys.executable,
+        "-m",
+        "pubsub_sim",
+        "sweep",
+        "--control",
+        *(f"--{name}={value}" for name, value in flags.items()),
+    ]
     running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     assert wait_until(lambda: workers_of(running.pid))
     os.kill(workers_of(running.pid)[0], signal.SIGKILL)

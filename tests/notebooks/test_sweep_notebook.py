@@ -23,7 +23,14 @@ with warnings.catch_warnings():
 
 ROOT = Path(pubsub_sim.__file__).resolve().parents[1]
 NOTEBOOK = ROOT / "notebooks" / "3_sweep.ipynb"
-TINY: dict[str, Any] = {"versions": "baseline", "hosts": [2, 3], "messages": 1, "repeats": 1, "progress": "lines"}
+TINY: dict[str, Any] = {
+    "versions": "baseline",
+    "hosts": [2, 3],
+    "messages": 1,
+    "repeats": 1,
+    "control": True,
+    "progress": "lines",
+}
 
 
 def execute(output: Path, **parameters: Any) -> str:

@@ -442,6 +442,52 @@ def test_a_refused_message_is_not_delivered_and_not_passed_on(
     play(version, script)
 
 
+@pytest.mark.parametrize("inline", [True, False])
+def test_a_validator_that_raises_ignores_the_message_and_is_logged(
+    version: str, inline: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Validation goes on with the next message; a publisher whose own message it is gets the error."""
+
+    def raising(peer: PeerId, message: Message) -> bool:
+        if message.data == b"bad":
+            raise ZeroDivisionError
+        return True
+
+    async def script(world: World) -> None:
+        topics = [await ps.join("t") for ps in world.pubsubs]
+        subscriptions = [await topic.subscribe() for topic in topics]
+        await meet(world)
+        await world.pubsubs[1].register_validator("t", raising, inline=inline)
+        for data in (b"bad", b"good"):
+            await topics[0].publish(data)
+            await world.settle()
+        assert (await subscriptions[1].next()).data == b"good"
+        with pytest.raises(ZeroDivisionError):
+            await topics[1].publish(b"bad")
+
+    play(version, script, hosts=2)
+    assert "the validator of t raised" in caplog.text
+
+
+def test_an_error_in_a_turn_ends_the_host_and_reaches_the_world(version: str) -> None:
+    """A router that fails is nobody's request: pending calls are refused, and the world says why."""
+
+    async def script(world: World) -> None:
+        topics = [await ps.join("t") for ps in world.pubsubs]
+        for topic in topics:
+            await topic.subscribe()
+        await meet(world)
+        world.pubsubs[1].router.publish = None  # type: ignore[method-assign,assignment] # what is tested
+        await topics[0].publish(b"x")
+        with pytest.raises(TypeError):
+            await world.settle()
+        with pytest.raises(HostClosed):
+            await world.pubsubs[1].topics()
+
+    with pytest.raises(TypeError):
+        play(version, script, hosts=2)
+
+
 def test_a_refused_publish_tells_its_publisher(version: str) -> None:
     """Local validation raises with the reason."""
 

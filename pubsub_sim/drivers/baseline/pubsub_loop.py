@@ -94,6 +94,10 @@ class PubsubLoop:
         self._is_closed = True
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+        self._refuse_all()
+
+    def _refuse_all(self) -> None:
+        self._is_closed = True
         for operation in self._inbox:
             if isinstance(operation, Request):
                 operation.refuse(HostClosed(type(operation).__name__))
@@ -163,7 +167,7 @@ class PubsubLoop:
                 if self._inbox or self._rpcs:
                     await asyncio.sleep(0)  # validation, scheduled by this turn, comes first
         except Exception as error:
-            self._is_closed = True
+            self._refuse_all()
             self._seat.on_failure(error)
 
     def _turn(self) -> None:

@@ -329,6 +329,10 @@ class PubsubMachine:
             await self.discovery.close()
         self.machine.dispose()
         await self.machine.disposed()
+        self._refuse_all()
+
+    def _refuse_all(self) -> None:
+        self._is_closed = True
         for operation in self._posted:
             if isinstance(operation, Request):
                 operation.refuse(HostClosed(type(operation).__name__))
@@ -444,7 +448,7 @@ class PubsubMachine:
             request.refuse(OperationRefused(type(request).__name__, "the mutation was cancelled"))
 
     def _failed(self, error: BaseException) -> None:
-        self._is_closed = True
+        self._refuse_all()
         self._seat.on_failure(error)
 
 
