@@ -32,6 +32,7 @@ COMMANDS = {
     "run": Command("measure one run and print what it took", "pubsub_sim.bench.commands", "run_command"),
     "sweep": Command("measure a grid of runs and store them", "pubsub_sim.bench.commands", "sweep_command"),
     "pack": Command("write a sweep as one file per version", "pubsub_sim.bench.commands", "pack_command"),
+    "report": Command("write the report of a sweep", "pubsub_sim.report.command", "report_command"),
 }
 
 

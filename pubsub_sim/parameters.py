@@ -1,0 +1,118 @@
+"""Which parameters did a notebook get, are they known, and how does it end when it cannot go on?
+
+For parameter cells and papermill, which only warns of names that a notebook does not know.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from pubsub_sim.errors import OptionError, PubsubSimError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+_INJECTED = "# Parameters"
+
+
+class UnknownParameterError(OptionError):
+    """A parameter of a name that does not exist.
+
+    Attributes:
+        known: the names that do.
+    """
+
+    def __init__(self, option: str, value: object, known: Iterable[str]) -> None:
+        self.known = tuple(known)
+        nearest = difflib.get_close_matches(option, self.known, n=1, cutoff=0.5)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(self.known)}"
+        super().__init__(option, value, hint)
+        self._sentence = f"{option}: there is no such parameter, {hint}"
+
+    def __str__(self) -> str:
+        return self._sentence
+
+
+class NotebookError(Exception):
+    """Ends a notebook with one sentence instead of a traceback, and papermill with a status that is not 0.
+
+    Attributes:
+        sentence: what is wrong.
+    """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+
+    def _render_traceback_(self) -> list[str]:
+        return [self.sentence]
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """Turn the errors of this package into the end of the notebook.
+
+    Raises:
+        NotebookError: what happened inside raised a PubsubSimError.
+    """
+    try:
+        yield
+    except PubsubSimError as error:
+        raise NotebookError(str(error)) from None
+
+
+def reject_unknown(given: Mapping[str, object], known: Iterable[str]) -> None:
+    """Refuse the first name that is not known.
+
+    Args:
+        given: names to look at, and their values.
+        known: names that exist.
+
+    Raises:
+        UnknownParameterError: with the nearest known name.
+    """
+    names = tuple(known)
+    for name, value in given.items():
+        if name not in names:
+            raise UnknownParameterError(name, value, names)
+
+
+def parameters_in(namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """Find what a notebook's parameters cell, and the cell that papermill puts after it, define.
+
+    Args:
+        namespace: ``globals()`` of the notebook, in the cell that follows the parameters cell. The parameters cell
+            is the latest executed one that begins with an annotated name; papermill's cells begin with a comment.
+
+    Returns:
+        Name to value, names that nobody knows included: papermill injects those too and only warns.
+    """
+    names: dict[str, None] = {}
+    for source in namespace["In"]:
+        found = _assigned(source)
+        if found is not None and found[1]:
+            names = {}
+        for name in found[0] if found else ():
+            names[name] = None
+    return {name: namespace[name] for name in names if name in namespace}
+
+
+def _assigned(source: str) -> tuple[list[str], bool] | None:
+    """Give the names that a cell of parameters assigns and whether it is the notebook's own; None for other cells."""
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError:
+        return None
+    is_own = bool(statements) and isinstance(statements[0], ast.AnnAssign)
+    if not is_own and not source.startswith(_INJECTED):
+        return None
+    names = []
+    for statement in statements:
+        if isinstance(statement, ast.Assign):
+            names += [target.id for target in statement.targets if isinstance(target, ast.Name)]
+        elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            names.append(statement.target.id)
+    return names, is_own

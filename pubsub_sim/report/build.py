@@ -1,0 +1,168 @@
+"""How does a sweep become a report on disk? The findings notebook is executed and exported, and replaces the old report."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pubsub_sim
+from pubsub_sim.report import summary
+from pubsub_sim.report.errors import ForeignFilesError, NotebookFailedError, UnwritableReportError
+from pubsub_sim.report.options import ReportOptions, data_folder
+from pubsub_sim.report.sweep import Sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nbformat import NotebookNode
+
+FORMATS = {"bench-md": "bench.md", "typst": "bench.pdf", "offline-html": "bench.html"}
+"""Name of an nbconvert exporter to the file that it writes."""
+
+FIGURES = "bench_files"
+"""Folder of the figures that bench.md shows."""
+
+_OURS = {*FORMATS.values(), FIGURES, summary.FILE}
+
+
+def default_out() -> Path:
+    """Give the folder of the report that is committed."""
+    return data_folder() / "report"
+
+
+def build_report(sweep: str, out: Path | None = None, reference: str = "published-2024") -> list[Path]:
+    """Write the report of a sweep: bench.md with its figures, bench.pdf, bench.html and summary.json.
+
+    The same data give the same bytes. A report that is there is replaced as a whole, once the new one is complete.
+
+    Args:
+        sweep: a folder with runs below data/raw, or an absolute one.
+        out: folder of the report; by default data/report.
+        reference: published figures to compare with, "" for none.
+
+    Returns:
+        The files written.
+
+    Raises:
+        ForeignFilesError: the folder holds files that are no part of a report.
+        NotebookFailedError: the notebook did not run to its end.
+        OptionError: there is no such sweep or dataset.
+        ResultsError: the runs cannot be read.
+        UnwritableReportError: the folder cannot be made or written.
+    """
+    options = ReportOptions(sweep=sweep, reference=reference)
+    target = (default_out() if out is None else out).absolute()
+    _refuse_foreign(target)
+    text = summary.text(Sweep.load(options.folder))
+    with _replaced(target) as folder, _fixed_date():
+        notebook = _stripped(_executed(options))
+        for name, file in FORMATS.items():
+            _export(notebook, name, folder / file)
+        (folder / summary.FILE).write_text(text, encoding="utf-8")
+    return sorted(path for path in target.rglob("*") if path.is_file())
+
+
+def _executed(options: ReportOptions) -> NotebookNode:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecations inside papermill and its dependencies
+        import nbformat
+        import papermill  # type: ignore[import-untyped]
+        from papermill.exceptions import PapermillExecutionError  # type: ignore[import-untyped]
+        from traitlets.config import Config
+
+    source = Path(pubsub_sim.__file__).resolve().parents[1] / "notebooks" / "4_findings.ipynb"
+    quiet = Config(KernelManager={"transport_encryption": "auto"})  # or the kernel prints a warning about TCP
+    with tempfile.TemporaryDirectory() as place:
+        executed = Path(place) / "findings.ipynb"
+        try:
+            papermill.execute_notebook(
+                source,
+                executed,
+                parameters={"sweep": str(options.folder), "reference": options.reference},
+                cwd=place,
+                progress_bar=False,
+                config=quiet,
+            )
+        except PapermillExecutionError as error:
+            raise NotebookFailedError(f"{error.ename}: {error.evalue}") from error
+        notebook: NotebookNode = nbformat.read(executed, 4)  # type: ignore[no-untyped-call]
+        return notebook
+
+
+def _stripped(notebook: NotebookNode) -> NotebookNode:
+    """Take out what differs between two executions: papermill's cell, ids, times and counts."""
+    injected = "injected-parameters"
+    notebook.cells = [cell for cell in notebook.cells if injected not in cell.metadata.get("tags", ())]
+    notebook.metadata = {name: notebook.metadata[name] for name in ("kernelspec",) if name in notebook.metadata}
+    for cell in notebook.cells:
+        for name in ("papermill", "execution"):
+            cell.metadata.pop(name, None)
+        if cell.cell_type == "code":
+            cell.execution_count = None
+            for output in cell.outputs:
+                if "execution_count" in output:
+                    output.execution_count = None
+    return notebook
+
+
+def _export(notebook: NotebookNode, name: str, file: Path) -> None:
+    from nbconvert.exporters import get_exporter
+
+    resources: dict[str, Any] = {
+        "metadata": {"name": file.stem},
+        "unique_key": file.stem,
+        "output_files_dir": FIGURES,
+    }
+    exporter = get_exporter(name)()  # type: ignore[no-untyped-call]
+    body, found = exporter.from_notebook_node(notebook, resources)
+    file.write_bytes(body if isinstance(body, bytes) else body.encode())
+    for place, content in sorted((found.get("outputs") or {}).items()):
+        path = file.parent / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def _refuse_foreign(target: Path) -> None:
+    if target.is_dir():
+        foreign = sorted({path.name for path in target.iterdir()} - _OURS)
+        if foreign:
+            raise ForeignFilesError(target, foreign)
+
+
+@contextmanager
+def _replaced(target: Path) -> Iterator[Path]:
+    """Give an empty folder beside the target that takes its place when all went well."""
+    fresh = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    old = target.with_name(f".{target.name}.{os.getpid()}.old.tmp")
+    try:
+        fresh.mkdir(parents=True)
+        yield fresh
+        if target.exists():
+            target.rename(old)
+        fresh.rename(target)
+    except OSError as error:
+        if old.exists() and not target.exists():
+            old.rename(target)
+        raise UnwritableReportError(target, error.strerror or str(error)) from error
+    finally:
+        for leftover in (fresh, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+@contextmanager
+def _fixed_date() -> Iterator[None]:
+    """Let exporters write a fixed date, unless the caller has chosen one."""
+    name = "SOURCE_DATE_EPOCH"
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = "0"
+    try:
+        yield
+    finally:
+        os.environ.pop(name, None)

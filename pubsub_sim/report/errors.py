@@ -1,0 +1,98 @@
+"""What can be wrong with a report? One class per case, each with what to do about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pubsub_sim.errors import PubsubSimError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+class ReportError(PubsubSimError):
+    """Base of the errors of the report room."""
+
+
+class MixedConditionsError(ReportError):
+    """The runs of one sweep were not measured under the same conditions.
+
+    Attributes:
+        condition: the parameter that differs.
+        values: its values.
+    """
+
+    def __init__(self, condition: str, values: Sequence[str]) -> None:
+        super().__init__(condition, values)
+        self.condition = condition
+        self.values = tuple(values)
+
+    def __str__(self) -> str:
+        found = " and ".join(self.values)
+        return f"this sweep mixes runs with {self.condition} {found}; measure each into a folder of its own"
+
+
+class NotebookFailedError(ReportError):
+    """The findings notebook did not run to its end.
+
+    Attributes:
+        reason: the error's own words.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class UnwritableReportError(ReportError):
+    """The folder of the report cannot be made or written.
+
+    Attributes:
+        folder: the folder as it was given.
+        reason: the operating system's reason, in words.
+    """
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        super().__init__(folder, reason)
+        self.folder = folder
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"cannot write the report to {self.folder}: {self.reason}; choose another folder with --out"
+
+
+class ForeignFilesError(ReportError):
+    """The folder of the report holds files that are no part of a report and would be lost.
+
+    Attributes:
+        folder: the folder as it was given.
+        names: what is there.
+    """
+
+    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+        super().__init__(folder, names)
+        self.folder = folder
+        self.names = tuple(names)
+
+    def __str__(self) -> str:
+        more = " and more" if len(self.names) > 1 else ""
+        return f"{self.folder} is no folder of a report, it holds {self.names[0]}{more}; choose another with --out"
+
+
+class CommandLineError(ReportError):
+    """A command line that cannot be read.
+
+    Attributes:
+        reason: what is wrong with it.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.reason}; --help lists the flags"

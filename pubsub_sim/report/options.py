@@ -1,0 +1,85 @@
+"""Which sweep is reported, and beside which published figures? Options checked before anything is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pubsub_sim
+from pubsub_sim.errors import OptionError
+from pubsub_sim.parameters import reject_unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def data_folder() -> Path:
+    """Find the repository's data folder from where this package lies, wherever Python was started."""
+    return Path(pubsub_sim.__file__).resolve().parents[1] / "data"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions:
+    """What a report is about.
+
+    Attributes:
+        sweep: a folder with runs below data/raw, or an absolute one.
+        reference: published figures shown beside the sweep, a dataset below data/reference; "" for none.
+
+    Raises:
+        OptionError: a name that does not exist; the sentence lists those that do.
+    """
+
+    sweep: str = "local-default"
+    reference: str = "published-2024"
+
+    def __post_init__(self) -> None:
+        for name in ("sweep", "reference"):
+            if not isinstance(getattr(self, name), str):
+                raise OptionError(name, getattr(self, name), "a name")
+        if not _holds_runs(self.folder):
+            known = ", ".join(sweeps())
+            there = f"there are {known}" if known else "there is none yet: measure one with `make bench`"
+            raise OptionError("sweep", self.sweep, f"a sweep in data/raw ({there})")
+        if self.reference and self.reference not in references():
+            known = ", ".join(references())
+            raise OptionError("reference", self.reference, f'a dataset in data/reference (there are {known}) or ""')
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Any]) -> ReportOptions:
+        """Make options of names and values that came from outside.
+
+        Args:
+            parameters: name to value; what is left out has its default.
+
+        Raises:
+            OptionError: a name is unknown (the sentence tells the nearest known one) or a value cannot be used.
+        """
+        reject_unknown(parameters, (entry.name for entry in fields(cls)))
+        return cls(**parameters)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the sweep."""
+        return data_folder() / "raw" / self.sweep if self.sweep.strip() else Path()
+
+    @property
+    def reference_file(self) -> Path | None:
+        """The file of the published figures, None if there are to be none."""
+        return data_folder() / "reference" / f"{self.reference}.csv" if self.reference else None
+
+
+def sweeps() -> tuple[str, ...]:
+    """List the folders below data/raw that hold runs."""
+    raw = data_folder() / "raw"
+    return tuple(sorted(path.name for path in raw.iterdir() if _holds_runs(path))) if raw.is_dir() else ()
+
+
+def references() -> tuple[str, ...]:
+    """List the published datasets."""
+    return tuple(sorted(path.stem for path in (data_folder() / "reference").glob("*.csv")))
+
+
+def _holds_runs(folder: Path) -> bool:
+    return folder != Path() and folder.is_dir() and any(folder.glob("*.parquet"))

@@ -1,0 +1,116 @@
+"""What is compared? Each quantity by name: how it comes out of a run, its unit and what it means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantity:
+    """One number of a run, in the unit in which it is shown.
+
+    Attributes:
+        name: key in tables, in the summary and in file names.
+        title: what it is, for headings and axes.
+        unit: "ms", "MiB" or "tasks".
+        column: column of the frame with one row per run.
+        minus: a column to be taken off, or "".
+        per_unit: how many stored units make one shown unit.
+        meaning: one sentence about what it holds and what not.
+        is_count: whether it is a whole number that needs no rounding.
+    """
+
+    name: str
+    title: str
+    unit: str
+    column: str
+    minus: str = ""
+    per_unit: float = 1.0
+    meaning: str
+    is_count: bool = False
+
+    def of(self, runs: pd.DataFrame) -> pd.Series[float]:
+        """Give the value of each run, NaN for runs that are not ok or lack it.
+
+        Args:
+            runs: one row per run, as results.wide gives it.
+        """
+        values = _column(runs, self.column)
+        if self.minus:
+            values = values - _column(runs, self.minus)
+        return (values / self.per_unit).where(runs["outcome"] == "ok")
+
+
+def _column(runs: pd.DataFrame, name: str) -> pd.Series[float]:
+    if name in runs:
+        return runs[name].astype("float64")
+    return pd.Series(np.nan, index=runs.index, dtype="float64")
+
+
+_MS = 1e6
+_MIB = 2.0**20
+
+_ALL = (
+    Quantity(
+        name="duration",
+        title="Duration",
+        unit="ms",
+        column="wall_ns",
+        per_unit=_MS,
+        meaning="Time on the clock over all phases, the fixed waits of the procedure included.",
+    ),
+    Quantity(
+        name="duration-net",
+        title="Duration without fixed waits",
+        unit="ms",
+        column="wall_ns",
+        minus="fixed_wait_ns",
+        per_unit=_MS,
+        meaning="Time on the clock over all phases, less the time asked for by the procedure's fixed waits.",
+    ),
+    Quantity(
+        name="cpu",
+        title="CPU time of `rand msgs`",
+        unit="ms",
+        column="rand msgs/cpu_ns",
+        per_unit=_MS,
+        meaning="Processor time of the process in the phase `rand msgs`, in which only messages are sent.",
+    ),
+    Quantity(
+        name="memory",
+        title="Peak memory",
+        unit="MiB",
+        column="peak_rss_bytes",
+        per_unit=_MIB,
+        meaning="Largest resident memory of the process, its interpreter and imports included.",
+    ),
+    Quantity(
+        name="tasks-created",
+        title="Tasks created",
+        unit="tasks",
+        column="tasks_created",
+        meaning="Tasks created on the event loop over all phases.",
+        is_count=True,
+    ),
+    Quantity(
+        name="tasks-final",
+        title="Tasks at the end",
+        unit="tasks",
+        column="tasks_final",
+        meaning="Tasks alive at the end of the last phase, before the hosts are closed.",
+        is_count=True,
+    ),
+)
+
+QUANTITIES: Mapping[str, Quantity] = {entry.name: entry for entry in _ALL}
+"""Every quantity by name, in the order of the report."""
+
+HEADLINE = ("duration-net", "cpu")
+"""The quantities that the first sentence of the report is about."""

@@ -1,0 +1,97 @@
+"""What does another version cost, as a multiple of the base? Ratios of paired runs, per cell and over the grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from pubsub_sim.report.intervals import Estimate, mean_of_medians, median
+from pubsub_sim.report.sweep import CELL
+
+if TYPE_CHECKING:
+    from pubsub_sim.report.quantities import Quantity
+    from pubsub_sim.report.sweep import Sweep
+
+PAIR = [*CELL, "repeat"]
+"""Parameters that two runs share to be a pair: they ran side by side with the same seed."""
+
+
+@dataclass(frozen=True)
+class CellRatio:
+    """One cell of the grid.
+
+    Attributes:
+        hosts: number of hosts.
+        messages: number of random messages.
+        ratio: the other version over the base: the median over the pairs, taken of logarithms.
+        difference: the other version less the base, in the quantity's unit.
+    """
+
+    hosts: int
+    messages: int
+    ratio: Estimate
+    difference: Estimate
+
+
+def pairs(base: pd.DataFrame, other: pd.DataFrame, quantity: Quantity) -> pd.DataFrame:
+    """Match runs that ran side by side.
+
+    Args:
+        base: one row per run; what is divided by.
+        other: one row per run; what is divided.
+        quantity: what of the runs.
+
+    Returns:
+        Columns hosts, messages, repeat, log_ratio and difference; only pairs in which both runs are ok and positive.
+    """
+    sides = [side[PAIR].assign(value=quantity.of(side)) for side in (base, other)]
+    both = sides[0].merge(sides[1], on=PAIR, suffixes=("_base", "_other"), validate="one_to_one")
+    both = both.loc[(both["value_base"] > 0) & (both["value_other"] > 0)].sort_values(PAIR, ignore_index=True)
+    ratio = both["value_other"] / both["value_base"]
+    return both[PAIR].assign(log_ratio=np.log(ratio), difference=both["value_other"] - both["value_base"])
+
+
+def version_pairs(sweep: Sweep, version: str, quantity: Quantity) -> pd.DataFrame:
+    """Pair the runs of a version with those of the base."""
+    return pairs(sweep.of(sweep.base), sweep.of(version), quantity)
+
+
+def control_pairs(sweep: Sweep, quantity: Quantity) -> pd.DataFrame:
+    """Pair the second runs of a version with its first ones: a ratio that should be 1."""
+    versions = sorted(set(sweep.controls["version"]))
+    if not versions:
+        return pairs(sweep.runs.iloc[:0], sweep.runs.iloc[:0], quantity)
+    first = sweep.of(versions[0])
+    return pairs(first, sweep.controls.loc[sweep.controls["version"] == versions[0]], quantity)
+
+
+def per_cell(paired: pd.DataFrame) -> list[CellRatio]:
+    """Estimate each cell of the grid.
+
+    Args:
+        paired: pairs as `pairs` gives them.
+
+    Returns:
+        The cells that have a pair, by hosts and messages.
+    """
+    found = []
+    for _, rows in paired.groupby(CELL, sort=True):
+        hosts, messages = int(rows["hosts"].iloc[0]), int(rows["messages"].iloc[0])
+        ratio = median(rows["log_ratio"]).exp()
+        found.append(CellRatio(hosts, messages, ratio, median(rows["difference"])))
+    return found
+
+
+def over_grid(paired: pd.DataFrame) -> Estimate:
+    """Estimate the geometric mean over the cells of each cell's median ratio.
+
+    Args:
+        paired: pairs as `pairs` gives them.
+
+    Returns:
+        The mean with an interval from a hierarchical bootstrap: cells first, then pairs inside each cell.
+    """
+    return mean_of_medians([rows["log_ratio"].to_numpy() for _, rows in paired.groupby(CELL, sort=True)]).exp()

@@ -1,0 +1,128 @@
+"""Which numbers does the report stand for? All of them with unit and interval, for other programs, and whether they still hold."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+from pubsub_sim.report.intervals import Estimate, median
+from pubsub_sim.report.options import data_folder
+from pubsub_sim.report.quantities import HEADLINE, QUANTITIES
+from pubsub_sim.report.ratios import control_pairs, over_grid, per_cell, version_pairs
+from pubsub_sim.report.sweep import Sweep
+from pubsub_sim.report.tables import control_version
+from pubsub_sim.results import ResultsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pubsub_sim.report.quantities import Quantity
+
+FILE = "summary.json"
+"""Name of the summary in the folder of a report."""
+
+_SCHEMA = 1
+_DIGITS = 6
+
+
+def summarise(sweep: Sweep) -> dict[str, Any]:
+    """Give every number of the report.
+
+    Args:
+        sweep: the runs.
+
+    Returns:
+        JSON values: the sweep's name, its grid and counts, medians per cell and version, ratios per cell, and
+        geometric means over the grid. An interval is a list of two numbers, null where the spread is unknown.
+    """
+    failed = sweep.runs["outcome"] != "ok"
+    return {
+        "schema": _SCHEMA,
+        "sweep": sweep.name,
+        "base": sweep.base,
+        "versions": list(sweep.versions),
+        "grid": {"hosts": sweep.hosts, "messages": sweep.messages},
+        "conditions": sweep.conditions(),
+        "runs": {name: int((sweep.runs["version"] == name).sum()) for name in sweep.versions},
+        "failed": {name: int((failed & (sweep.runs["version"] == name)).sum()) for name in sweep.versions},
+        "headline": list(HEADLINE),
+        "geometric_means": [entry for quantity in QUANTITIES.values() for entry in _means(sweep, quantity)],
+        "ratios": [entry for quantity in QUANTITIES.values() for entry in _ratios(sweep, quantity)],
+        "medians": [entry for quantity in QUANTITIES.values() for entry in _medians(sweep, quantity)],
+    }
+
+
+def text(sweep: Sweep) -> str:
+    """Give the summary as it is stored."""
+    return json.dumps(summarise(sweep), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def is_stale(out: Path, raw: Path | None = None) -> bool:
+    """Say whether a report no longer agrees with the runs it was computed from.
+
+    Args:
+        out: folder of the report.
+        raw: where the folders of sweeps lie; by default the repository's data/raw.
+
+    Returns:
+        True if the summary is not there or cannot be read, if its sweep is gone, or if the sweep's runs give other
+        numbers.
+    """
+    try:
+        stored = json.loads((out / FILE).read_text(encoding="utf-8"))
+        sweep = Sweep.load((raw or data_folder() / "raw") / str(stored["sweep"]))
+    except (OSError, ValueError, KeyError, TypeError, ResultsError):
+        return True
+    return bool(stored != json.loads(text(sweep)))
+
+
+def _means(sweep: Sweep, quantity: Quantity) -> list[dict[str, Any]]:
+    compared = [(version, sweep.base, version_pairs(sweep, version, quantity)) for version in sweep.others]
+    if not sweep.controls.empty:
+        name = control_version(sweep)
+        compared.append((name, name, control_pairs(sweep, quantity)))
+    return [
+        {"quantity": quantity.name, "version": other, "over": base, "unit": "1", "cells": len(per_cell(paired))}
+        | _numbers(over_grid(paired))
+        for other, base, paired in compared
+        if not paired.empty
+    ]
+
+
+def _ratios(sweep: Sweep, quantity: Quantity) -> list[dict[str, Any]]:
+    return [
+        {
+            "quantity": quantity.name,
+            "version": version,
+            "over": sweep.base,
+            "hosts": cell.hosts,
+            "messages": cell.messages,
+        }
+        | {"unit": "1"}
+        | _numbers(cell.ratio)
+        | {"difference": {"unit": quantity.unit} | _numbers(cell.difference)}
+        for version in sweep.others
+        for cell in per_cell(version_pairs(sweep, version, quantity))
+    ]
+
+
+def _medians(sweep: Sweep, quantity: Quantity) -> list[dict[str, Any]]:
+    found = []
+    for cell in sweep.cells:
+        for version in sweep.versions:
+            runs = sweep.of(version, cell)
+            place = {"version": version, "hosts": cell[0], "messages": cell[1], "runs": len(runs)}
+            value = median(quantity.of(runs))
+            if value.is_known:
+                found.append({"quantity": quantity.name, **place, "unit": quantity.unit} | _numbers(value))
+    return found
+
+
+def _numbers(value: Estimate) -> dict[str, Any]:
+    interval = [_short(value.low), _short(value.high)] if value.has_interval else None
+    return {"value": _short(value.value), "interval": interval, "observations": value.observations}
+
+
+def _short(value: float) -> float | None:
+    return None if math.isnan(value) else float(f"{value:.{_DIGITS}g}")

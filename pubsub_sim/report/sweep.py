@@ -1,0 +1,128 @@
+"""What does a sweep hold? Its runs, one row each, who is compared with whom, and where they come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pubsub_sim.report.errors import MixedConditionsError
+from pubsub_sim.results import RUN, Store, wide
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import pandas as pd
+
+CONDITIONS = ("router", "transport", "loop", "sign", "barrier", "warmup", "allocator")
+"""Parameters that are the same in all runs of a sweep."""
+
+CELL = ["hosts", "messages"]
+"""Parameters that make a cell of the grid."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The runs of one sweep.
+
+    Attributes:
+        name: name of its folder.
+        runs: the runs that are compared, one row each (results.wide), failed ones included.
+        controls: second runs of the first version in each pair.
+        versions: names of the versions; the first is the one the others are compared with.
+        phases: names of the phases in the order in which they ran.
+        provenance: fact to its distinct values.
+        described: version to its own description of its machines.
+    """
+
+    name: str
+    runs: pd.DataFrame
+    controls: pd.DataFrame
+    versions: tuple[str, ...]
+    phases: tuple[str, ...]
+    provenance: Mapping[str, Any]
+    described: Mapping[str, Any]
+
+    @classmethod
+    def load(cls, folder: Path) -> Sweep:
+        """Read a sweep.
+
+        Args:
+            folder: where its files lie.
+
+        Raises:
+            MixedConditionsError: its runs were not measured under the same conditions.
+            ResultsError: the files cannot be read.
+        """
+        store = Store(folder)
+        frame = store.load()
+        runs = wide(frame)
+        _check_conditions(runs)
+        provenance = store.provenance()
+        described = provenance.pop("versions")
+        phases = frame.loc[frame["phase"] != RUN, "phase"].drop_duplicates()
+        timing = runs.loc[runs["kind"] == "timing"].reset_index(drop=True)
+        return cls(
+            name=folder.name,
+            runs=timing,
+            controls=runs.loc[runs["kind"] == "control"].reset_index(drop=True),
+            versions=_base_first(sorted(set(timing["version"]))),
+            phases=tuple(map(str, phases)),
+            provenance=provenance,
+            described=described,
+        )
+
+    @property
+    def base(self) -> str:
+        """The version that the others are compared with; "" in a sweep without runs."""
+        return self.versions[0] if self.versions else ""
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The versions that are compared with the base."""
+        return self.versions[1:]
+
+    @property
+    def hosts(self) -> list[int]:
+        """Numbers of hosts in the grid."""
+        return sorted({int(value) for value in self.runs["hosts"]})
+
+    @property
+    def messages(self) -> list[int]:
+        """Numbers of messages in the grid."""
+        return sorted({int(value) for value in self.runs["messages"]})
+
+    @property
+    def cells(self) -> list[tuple[int, int]]:
+        """Pairs of hosts and messages that have runs."""
+        return sorted({(int(h), int(m)) for h, m in zip(self.runs["hosts"], self.runs["messages"], strict=True)})
+
+    def of(self, version: str, cell: tuple[int, int] | None = None) -> pd.DataFrame:
+        """Give the runs of a version, of one cell or of all."""
+        chosen = self.runs["version"] == version
+        if cell is not None:
+            chosen &= (self.runs["hosts"] == cell[0]) & (self.runs["messages"] == cell[1])
+        return self.runs.loc[chosen]
+
+    def conditions(self) -> dict[str, str]:
+        """Give the conditions that all runs share, as words."""
+        if self.runs.empty:
+            return {}
+        first = self.runs.iloc[0]
+        words = {"True": "yes", "False": "no"}
+        return {name: words.get(str(first[name]), str(first[name])) for name in CONDITIONS}
+
+
+_OWN = ("baseline", "states")
+
+
+def _base_first(names: list[str]) -> tuple[str, ...]:
+    """Order the project's own versions first, so that each keeps its colour whoever else is there."""
+    return tuple(sorted(names, key=lambda name: (_OWN.index(name) if name in _OWN else len(_OWN), name)))
+
+
+def _check_conditions(runs: pd.DataFrame) -> None:
+    for name in CONDITIONS:
+        values = sorted(map(str, runs[name].unique()))
+        if len(values) > 1:
+            raise MixedConditionsError(name, values)

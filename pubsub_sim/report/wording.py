@@ -1,0 +1,113 @@
+"""How is a number written? Three significant figures, an interval beside it, and words for many or none."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pubsub_sim.report.intervals import Estimate
+
+FIGURES = 3
+"""Significant figures that the noise of a measurement supports."""
+
+NOTHING = "\N{EN DASH}"
+"""Stands for a number that does not exist."""
+
+
+def number(value: float, *, exact: bool = False, places: int | None = None) -> str:
+    """Write a number.
+
+    Args:
+        value: any number; NaN gives a dash.
+        exact: a whole number that is written in full.
+        places: digits after the point; by default as many as make three significant figures.
+
+    Returns:
+        The number with thousands separators: 1,230, 12.3, 0.00123.
+    """
+    if math.isnan(value):
+        return NOTHING
+    if exact and float(value).is_integer():
+        return f"{value:,.0f}"
+    if places is None:
+        places = _places(value)
+    return f"{round(value, places):,.{max(places, 0)}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def given(value: float) -> str:
+    """Write a number that was chosen or read off, not estimated, without trailing zeros: 3, 0.25."""
+    return f"{value:,.6g}"
+
+
+def signed(value: float) -> str:
+    """Write a difference with its sign."""
+    return number(value) if not value > 0 else f"+{number(value)}"
+
+
+def ratio_of(value: float) -> str:
+    """Write a ratio: two digits after the point, so that ratios around 1 are written alike."""
+    return number(value, places=_ratio_places(value))
+
+
+def ratio(value: Estimate) -> str:
+    """Write a ratio with its interval in brackets."""
+    ends = ratio_interval(value)
+    return f"{ratio_of(value.value)} ({ends})" if ends else ratio_of(value.value)
+
+
+def ratio_interval(value: Estimate) -> str:
+    """Write the ends of a ratio's interval, "" if there is none."""
+    places = _ratio_places(value.value)
+    ends = [number(end, places=places) for end in (value.low, value.high)]
+    return "\N{EN DASH}".join(ends) if value.has_interval else ""
+
+
+def interval(estimate: Estimate, *, exact: bool = False) -> str:
+    """Write the ends of an interval with as many digits as its estimate, "" if there is none."""
+    if not estimate.has_interval:
+        return ""
+    places = None if exact else _places(estimate.value)
+    low, high = (number(end, exact=exact, places=places) for end in (estimate.low, estimate.high))
+    return f"{low} to {high}" if "\N{MINUS SIGN}" in low + high else f"{low}\N{EN DASH}{high}"
+
+
+def estimate(value: Estimate, *, exact: bool = False) -> str:
+    """Write an estimate with its interval in brackets, where that says more than the estimate."""
+    text = number(value.value, exact=exact)
+    ends = interval(value, exact=exact)
+    return f"{text} ({ends})" if ends and ends != f"{text}\N{EN DASH}{text}" else text
+
+
+def among(values: Sequence[int]) -> str:
+    """Write the values of an axis: one, or all of them."""
+    return NOTHING if not values else listing(f"{value:,}" for value in values)
+
+
+def listing(words: Iterable[str]) -> str:
+    """Join words: a, b and c."""
+    parts = list(words)
+    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else "".join(parts)
+
+
+def count(amount: int, noun: str, plural: str = "") -> str:
+    """Write an amount of things: 1 run, 2 runs."""
+    return f"{amount:,} {noun if amount == 1 else plural or noun + 's'}"
+
+
+def code(name: str) -> str:
+    """Write a name that stands in the code."""
+    return f"`{name}`"
+
+
+def _places(value: float) -> int:
+    if value == 0 or math.isnan(value):
+        return 0
+    places = FIGURES - 1 - math.floor(math.log10(abs(value)))
+    return FIGURES - 1 - math.floor(math.log10(abs(round(value, places))))  # 9.996 becomes 10.0
+
+
+def _ratio_places(value: float) -> int | None:
+    return 2 if value >= 0.1 else None

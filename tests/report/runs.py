@@ -1,0 +1,120 @@
+"""Synthetic sweeps: runs whose numbers follow a rule, written through the store."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pubsub_sim.results import RUN, Row, RunParameters, RunRecord, Store
+
+PROVENANCE = {
+    "commit": "0123456789ab",
+    "dirty": False,
+    "sources": "c0ffee",
+    "python": "3.11.7",
+    "uvloop": "0.23.0",
+    "cpu": "A Processor",
+    "utc": "2026-01-01T00:00:00Z",
+    "load_average": 0.25,
+    "environment": {"PYTHONHASHSEED": "0"},
+}
+MACHINES = [
+    {
+        "name": "pubsub host",
+        "id": "ps-<n>",
+        "states": [
+            {"name": "Start", "multi": False, "auto": False, "require": [], "add": [], "remove": [], "after": []},
+            {
+                "name": "Ready",
+                "multi": True,
+                "auto": True,
+                "require": ["Start"],
+                "add": ["A|B"],
+                "remove": [],
+                "after": [],
+            },
+        ],
+    }
+]
+WAIT_NS = 100_000_000
+
+
+def a_run(
+    version: str = "baseline",
+    hosts: int = 5,
+    messages: int = 20,
+    repeat: int = 1,
+    *,
+    kind: str = "timing",
+    cost: float = 1.0,
+) -> RunRecord:
+    """Give an ok run that takes `cost` times hosts squared by messages microseconds, in two phases, with a fixed wait in the first."""
+    noise = 1 + 0.01 * ((repeat * 7 + hosts + messages + (kind == "control")) % 5 - 2)
+    busy = int(cost * noise * hosts**2 * messages * 1_000)
+    first = {"wall_ns": WAIT_NS + 1_000_000, "cpu_ns": 900_000, "fixed_wait_ns": WAIT_NS}
+    second = {"wall_ns": busy, "cpu_ns": busy, "fixed_wait_ns": 0}
+    run = {
+        "failures": 0,
+        "wall_ns": first["wall_ns"] + busy,
+        "cpu_ns": first["cpu_ns"] + busy,
+        "fixed_wait_ns": WAIT_NS,
+        "tasks_created": 10 * hosts + messages,
+        "tasks_final": 4 * hosts + 4,
+        "peak_rss_bytes": (30 + hosts) << 20,
+        "involuntary_switches": 3,
+    }
+    rows = [Row("init", name, value) for name, value in first.items()]
+    rows += [Row("rand msgs", name, value) for name, value in second.items()]
+    return RunRecord(
+        parameters=RunParameters(
+            version=version, hosts=hosts, messages=messages, repeat=repeat, seed=repeat, kind=kind
+        ),
+        outcome="ok",
+        order=repeat,
+        limit_s=3.0,
+        rows=(*rows, *(Row(RUN, name, value) for name, value in run.items())),
+        provenance=PROVENANCE,
+        version={"summary": f"the {version} one", "machines": MACHINES if version == "states" else []},
+    )
+
+
+def failed(run: RunRecord, outcome: str = "timeout") -> RunRecord:
+    """Give a run that left nothing but its failure."""
+    return replace(run, outcome=outcome, error="the run was stopped at its limit", rows=(Row(RUN, "failures", 1),))
+
+
+def write_sweep(
+    folder: Path,
+    *,
+    costs: dict[str, float] | None = None,
+    hosts: Sequence[int] = (5, 10),
+    messages: Sequence[int] = (20, 60),
+    repeats: int = 3,
+    control: bool = True,
+    without: Collection[tuple[str, int, int]] = (),
+    failing: Collection[tuple[str, int, int, int]] = (),
+) -> Path:
+    """Write a sweep of versions that cost so many times the rule; leave out cells, let runs fail.
+
+    Args:
+        folder: where to.
+        costs: version to its cost.
+        hosts: of the grid.
+        messages: of the grid.
+        repeats: of each cell.
+        control: whether the first version runs twice.
+        without: version, hosts and messages of cells that were never run.
+        failing: version, hosts, messages and repeat of runs that failed.
+    """
+    costs = {"baseline": 1.0, "states": 1.2} if costs is None else costs
+    store = Store(folder)
+    cells = [(h, m, r) for h in hosts for m in messages for r in range(1, repeats + 1)]
+    for h, m, r in cells:
+        for version, cost in costs.items():
+            if (version, h, m) not in without:
+                run = a_run(version, h, m, r, cost=cost)
+                store.write(failed(run) if (version, h, m, r) in failing else run)
+        if control:
+            store.write(a_run(next(iter(costs)), h, m, r, kind="control"))
+    return folder

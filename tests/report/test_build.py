@@ -1,0 +1,111 @@
+"""The report on disk: complete, the same bytes for the same data, never half-written."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from pubsub_sim.__main__ import main
+from pubsub_sim.errors import OptionError
+from pubsub_sim.report.build import build_report
+from pubsub_sim.report.errors import ForeignFilesError, UnwritableReportError
+
+from .runs import write_sweep
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny sweep of two versions."""
+    return write_sweep(tmp_path_factory.mktemp("sweeps") / "tiny", repeats=2)
+
+
+@pytest.fixture(scope="module")
+def report(sweep: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of the tiny sweep."""
+    out = tmp_path_factory.mktemp("reports") / "report"
+    build_report(str(sweep), out)
+    return out
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_report_has_every_form(report: Path) -> None:
+    """Markdown with its figures, PDF, HTML and the summary; nothing else."""
+    figures = {"duration", "duration-net", "cpu", "memory", "tasks", "phases", "ratio"}
+    assert contents(report).keys() == {
+        "bench.md",
+        "bench.pdf",
+        "bench.html",
+        "summary.json",
+        *(f"bench_files/{name}.svg" for name in figures),
+    }
+
+
+def test_markdown_refers_to_the_figures_that_are_there(report: Path) -> None:
+    """Every picture of bench.md is a file beside it."""
+    shown = set(re.findall(r"\]\((bench_files/[^)]+)\)", (report / "bench.md").read_text()))
+    assert shown == {name for name in contents(report) if name.startswith("bench_files/")}
+
+
+def test_report_says_the_headline(report: Path) -> None:
+    """The first page has the ratio, injected from the data."""
+    assert "`states` takes **1.15 times**" in (report / "bench.md").read_text()
+    assert json.loads((report / "summary.json").read_text())["sweep"] == "tiny"
+
+
+def test_report_tells_nothing_of_this_machine(report: Path, sweep: Path) -> None:
+    """No folder of the machine that wrote the report is in it."""
+    for name, content in contents(report).items():
+        assert str(sweep.parent).encode() not in content, name
+        assert str(Path.home()).encode() + b"/" not in content, name
+
+
+def test_report_built_again_is_the_same_bytes(report: Path, sweep: Path) -> None:
+    """The same data give the same report, byte for byte, and the old one is replaced as a whole."""
+    before = contents(report)
+    build_report(str(sweep), report)
+    assert contents(report) == before
+    assert [path.name for path in report.parent.iterdir()] == ["report"]
+
+
+def test_failing_build_keeps_the_old_report(report: Path) -> None:
+    """A report is replaced only by a complete one."""
+    before = contents(report)
+    with pytest.raises(OptionError):
+        build_report("there-is-no-such-sweep", report)
+    assert contents(report) == before
+
+
+def test_folder_with_other_files_is_left_alone(tmp_path: Path, sweep: Path) -> None:
+    """A wrong --out does not cost anybody their files."""
+    (tmp_path / "thesis.tex").write_text("x")
+    with pytest.raises(ForeignFilesError, match=r"holds thesis\.tex; choose another"):
+        build_report(str(sweep), tmp_path)
+    assert (tmp_path / "thesis.tex").exists()
+
+
+def test_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path, sweep: Path) -> None:
+    """A file in the way is named, not traced."""
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UnwritableReportError, match="cannot write the report to"):
+        build_report(str(sweep), tmp_path / "file" / "report")
+
+
+def test_command_checks_a_report(report: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command says that a report is stale whose sweep is not in data/raw, by its exit status."""
+    assert main(["report", "--check", "--out", str(report)]) == 1
+    assert "does not agree with its runs" in capsys.readouterr().out
+
+
+def test_command_refuses_in_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    """Unknown sweeps and flags end with status 2 and a sentence."""
+    assert main(["report", "--sweep", "there-is-no-such-sweep"]) == 2
+    assert main(["report", "--swep", "x"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("sweep: expected a sweep in data/raw")
+    assert lines[1] == "unrecognized arguments: --swep x; --help lists the flags"

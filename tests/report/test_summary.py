@@ -1,0 +1,72 @@
+"""The summary: its numbers, and whether it still agrees with its runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pubsub_sim.report import summary
+from pubsub_sim.report.sweep import Sweep
+from pubsub_sim.results import Store
+
+from .runs import a_run, failed, write_sweep
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    """A folder of sweeps that holds one, named `mine`, and its summary in `out`."""
+    write_sweep(tmp_path / "raw" / "mine")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / summary.FILE).write_text(summary.text(Sweep.load(tmp_path / "raw" / "mine")))
+    return tmp_path / "raw"
+
+
+def test_summary_names_its_sweep_and_gives_units_and_intervals(raw: Path) -> None:
+    """Another program finds the sweep, each number's unit and its interval."""
+    found = json.loads((raw.parent / "out" / summary.FILE).read_text())
+    assert found["sweep"] == "mine"
+    mean = next(e for e in found["geometric_means"] if e["quantity"] == "cpu" and e["version"] == "states")
+    assert mean["value"] == pytest.approx(1.2)
+    assert mean["interval"] == pytest.approx([1.2, 1.2])
+    assert (mean["unit"], mean["over"], mean["cells"], mean["observations"]) == ("1", "baseline", 4, 12)
+    middle = next(e for e in found["medians"] if e["quantity"] == "memory")
+    assert (middle["unit"], middle["value"]) == ("MiB", 35.0)
+
+
+def test_summary_holds_the_control(raw: Path) -> None:
+    """The ratio of a version to itself is there under its own name."""
+    found = json.loads((raw.parent / "out" / summary.FILE).read_text())
+    assert any(entry["version"] == entry["over"] == "baseline" for entry in found["geometric_means"])
+
+
+def test_summary_counts_failures(tmp_path: Path) -> None:
+    """Runs and failed runs per version."""
+    sweep = Sweep.load(write_sweep(tmp_path, failing=[("states", 5, 20, 1)]))
+    found = summary.summarise(sweep)
+    assert found["runs"] == {"baseline": 12, "states": 12}
+    assert found["failed"] == {"baseline": 0, "states": 1}
+
+
+def test_fresh_summary_is_not_stale(raw: Path) -> None:
+    """Computed again from the same runs, the numbers are the same."""
+    assert not summary.is_stale(raw.parent / "out", raw)
+
+
+def test_packed_sweep_gives_the_same_summary(raw: Path) -> None:
+    """The committed form of a sweep stands for its single files."""
+    Store(raw / "mine").pack(raw.parent / "packed" / "mine")
+    assert not summary.is_stale(raw.parent / "out", raw.parent / "packed")
+
+
+def test_summary_is_stale_when_the_runs_change(raw: Path) -> None:
+    """One run measured again, or one that failed, makes other numbers."""
+    Store(raw / "mine").write(failed(a_run("states", 5, 20, 1)))
+    assert summary.is_stale(raw.parent / "out", raw)
+
+
+def test_summary_without_its_sweep_is_stale(raw: Path, tmp_path: Path) -> None:
+    """What cannot be computed again is not vouched for; neither is a summary that is not there."""
+    assert summary.is_stale(raw.parent / "out", tmp_path / "elsewhere")
+    assert summary.is_stale(tmp_path / "elsewhere", raw)

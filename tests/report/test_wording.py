@@ -1,0 +1,63 @@
+"""How numbers are written."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from pubsub_sim.report.intervals import Estimate, median
+from pubsub_sim.report.wording import count, estimate, given, interval, listing, number, ratio, signed
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (1234.5, "1,230"),
+        (12.345, "12.3"),
+        (0.0012345, "0.00123"),
+        (9.996, "10.0"),
+        (999.6, "1,000"),
+        (0.0, "0"),
+        (1.0, "1.00"),
+        (math.nan, "\N{EN DASH}"),
+        (-2.5, "\N{MINUS SIGN}2.50"),
+    ],
+)
+def test_numbers_have_three_figures(value: float, written: str) -> None:
+    """Three significant figures, whatever the size."""
+    assert number(value) == written
+
+
+def test_exact_counts_are_written_in_full() -> None:
+    """A count is no measurement: every digit stands."""
+    assert number(12345.0, exact=True) == "12,345"
+
+
+def test_what_was_chosen_has_no_trailing_zeros() -> None:
+    """A limit of three seconds is 3, not 3.00."""
+    assert (given(3.0), given(0.25)) == ("3", "0.25")
+
+
+def test_interval_has_as_many_digits_as_its_estimate() -> None:
+    """The ends are written like the number they belong to."""
+    assert estimate(Estimate(10.0, 9.756, 10.49, 5)) == "10.0 (9.8\N{EN DASH}10.5)"
+    assert ratio(Estimate(1.004, 0.9961, 1.0132, 5)) == "1.00 (1.00\N{EN DASH}1.01)"
+
+
+def test_estimate_without_interval_stands_alone() -> None:
+    """One run gives a number and no brackets."""
+    assert estimate(median([2.0])) == "2.00"
+    assert interval(median([2.0])) == ""
+    assert ratio(median([2.0])) == "2.00"
+
+
+def test_differences_have_a_sign() -> None:
+    """More is +, less is a minus, nothing has none."""
+    assert (signed(1.5), signed(-1.5), signed(0.0)) == ("+1.50", "\N{MINUS SIGN}1.50", "0")
+
+
+def test_words_are_joined_and_counted() -> None:
+    """One thing is singular, several are joined by commas and an and."""
+    assert (count(1, "run"), count(1200, "run")) == ("1 run", "1,200 runs")
+    assert (listing(["a"]), listing(["a", "b", "c"]), listing([])) == ("a", "a, b and c", "")
