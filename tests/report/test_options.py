@@ -12,6 +12,7 @@ from pubsub_sim.report.errors import MixedConditionsError
 from pubsub_sim.report.options import ReportOptions, references
 from pubsub_sim.report.sweep import Sweep
 from pubsub_sim.results import RunParameters, Store
+
 from .runs import a_run, write_sweep
 
 

@@ -22,7 +22,9 @@ from pubsub_sim.report.exporters.typesetting import Page, pandoc_program, to_pdf
 
 FIGURES = (SVG, "image/png", "image/jpeg")
 
-_BARE_MATHS = re.compile(r"^(?<!\$)(\\begin\{(align|equation|gather|eqnarray)\*?\}.*?\\end\{\2\*?\})", re.M | re.S)
+_BARE_MATHS = re.compile(
+    r"^(?<!\$)(\\begin\{(align|equation|gather|eqnarray)\*?\}.*?\\end\{\2\*?\})", re.MULTILINE | re.DOTALL
+)
 
 
 class TypstPDFExporter(TemplateExporter):
