@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 import pubsub_sim
-
-from .processes import children, is_worker, wait_until, workers_of
+from tests.bench.processes import children, is_worker, wait_until, workers_of
 
 NOTEBOOK = Path(pubsub_sim.__file__).resolve().parents[1] / "notebooks" / "3_sweep.ipynb"
 

@@ -9,8 +9,7 @@ import pytest
 from pubsub_sim.bench.process import Answer, pinned_environment, run_worker
 from pubsub_sim.bench.spec import RunSpec
 from pubsub_sim.results import RUN, Row
-
-from .processes import wait_until, workers_of
+from tests.bench.processes import wait_until, workers_of
 
 ENDLESS = RunSpec(version="baseline", hosts=5, messages=10**7, warmup=False)
 

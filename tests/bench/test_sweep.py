@@ -15,8 +15,7 @@ from pubsub_sim.bench.plan import plan
 from pubsub_sim.bench.sweep import sweep
 from pubsub_sim.errors import PubsubSimError
 from pubsub_sim.results import RUN, NoRunsError, Row, Store, UnwritableFolderError, wide
-
-from .processes import is_worker, wait_until, workers_of
+from tests.bench.processes import is_worker, wait_until, workers_of
 
 
 def tiny(folder: Path, **more: Any) -> SweepOptions:

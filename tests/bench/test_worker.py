@@ -10,8 +10,7 @@ import pytest
 from pubsub_sim.bench.plan import spec_of
 from pubsub_sim.results import METRICS, RUN, Row, RunParameters, RunRecord
 from pubsub_sim.scenarios.simple_discovery import PHASES
-
-from .processes import is_worker, wait_until, workers_of
+from tests.bench.processes import is_worker, wait_until, workers_of
 
 SPEC = {"version": "baseline", "hosts": 3, "messages": 2}
 MEASURED = {"asyncmachine", "cython_runtime", "google", "nacl", "pubsub_sim", "uvloop"}

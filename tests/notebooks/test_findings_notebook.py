@@ -15,8 +15,7 @@ import pytest
 
 import pubsub_sim
 from pubsub_sim.report.options import ReportOptions
-
-from ..report.runs import write_sweep
+from tests.report.runs import write_sweep
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

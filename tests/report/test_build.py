@@ -12,8 +12,7 @@ from pubsub_sim.__main__ import main
 from pubsub_sim.errors import OptionError
 from pubsub_sim.report.build import build_report
 from pubsub_sim.report.errors import ForeignFilesError, UnwritableReportError
-
-from .runs import write_sweep
+from tests.report.runs import write_sweep
 
 
 @pytest.fixture(scope="module")

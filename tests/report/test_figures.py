@@ -13,8 +13,7 @@ import pytest
 from pubsub_sim.report import figures, phase_figure, ratio_figure
 from pubsub_sim.report.show import Picture, Prose
 from pubsub_sim.report.sweep import Sweep
-
-from .runs import write_sweep
+from tests.report.runs import write_sweep
 
 ALL: dict[str, Callable[[Sweep], Picture | Prose]] = {
     "duration": lambda sweep: figures.lines(sweep, "duration"),

@@ -12,8 +12,7 @@ from pubsub_sim.report.errors import MixedConditionsError
 from pubsub_sim.report.options import ReportOptions, references
 from pubsub_sim.report.sweep import Sweep
 from pubsub_sim.results import RunParameters, Store
-
-from .runs import a_run, write_sweep
+from tests.report.runs import a_run, write_sweep
 
 
 def test_absolute_folder_is_taken_as_it_is(tmp_path: Path) -> None:

@@ -10,8 +10,7 @@ import pytest
 from pubsub_sim.report.quantities import QUANTITIES, Quantity
 from pubsub_sim.report.ratios import control_pairs, over_grid, pairs, per_cell, version_pairs
 from pubsub_sim.report.sweep import Sweep
-
-from .runs import write_sweep
+from tests.report.runs import write_sweep
 
 QUANTITY = Quantity(name="x", title="x", unit="ms", column="x", meaning="")
 

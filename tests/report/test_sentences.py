@@ -10,8 +10,7 @@ from pubsub_sim.report import origins, prose, published, tables
 from pubsub_sim.report.options import data_folder
 from pubsub_sim.report.show import Prose, Table
 from pubsub_sim.report.sweep import Sweep
-
-from .runs import write_sweep
+from tests.report.runs import write_sweep
 
 REFERENCE = data_folder() / "reference" / "published-2024.csv"
 

@@ -10,8 +10,7 @@ import pytest
 from pubsub_sim.report import summary
 from pubsub_sim.report.sweep import Sweep
 from pubsub_sim.results import Store
-
-from .runs import a_run, failed, write_sweep
+from tests.report.runs import a_run, failed, write_sweep
 
 
 @pytest.fixture

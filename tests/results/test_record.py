@@ -8,8 +8,7 @@ from pubsub_sim.errors import OptionError
 from pubsub_sim.results import RUN, Row, RunParameters, RunRecord
 from pubsub_sim.results.parquet import SCHEMA
 from pubsub_sim.results.record import PARAMETERS
-
-from .runs import a_failure, a_run
+from tests.results.runs import a_failure, a_run
 
 
 def test_file_name_tells_the_cell_and_differs_with_any_parameter() -> None:

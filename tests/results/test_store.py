@@ -20,8 +20,7 @@ from pubsub_sim.results import (
     wide,
 )
 from pubsub_sim.results.parquet import SCHEMA
-
-from .runs import PROVENANCE, a_failure, a_run
+from tests.results.runs import PROVENANCE, a_failure, a_run
 
 
 def filled(folder: Path) -> Store:
