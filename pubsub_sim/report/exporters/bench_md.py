@@ -13,7 +13,7 @@ from traitlets.config import Config
 
 from pubsub_sim.report.exporters.attachments import name_attachments_apart
 from pubsub_sim.report.exporters.content import TEMPLATES, report_config
-from pubsub_sim.report.exporters.figures import SVG, NamedFigures
+from pubsub_sim.report.exporters.figures import SVG, NamedFigures, caption_line
 from pubsub_sim.report.exporters.quoting import fenced
 
 _HARD_BREAK = re.compile(r"(?<=\S) {2,}\n(?=[ \t]*\S)")
@@ -62,7 +62,7 @@ class BenchMarkdownExporter(MarkdownExporter):
         yield from super().default_filters()
         yield "fenced", fenced
         yield "without_style", without_style
-        yield "alt_text", alt_text
+        yield "caption_line", caption_line
         yield "visible_breaks", visible_breaks
 
     def from_notebook_node(
@@ -88,11 +88,6 @@ def without_style(html: str) -> str:
     """Leave styles and scripts out of an HTML output; a Git host would show or drop them."""
     lines = _STYLE.sub("", html).splitlines()
     return "\n".join(line for line in lines if line.strip())
-
-
-def alt_text(caption: str) -> str:
-    """Make a caption fit between the brackets of an image."""
-    return " ".join(re.sub(r"([\[\]\\])", r"\\\1", caption).split())
 
 
 def visible_breaks(markdown: str) -> str:

@@ -13,6 +13,7 @@ from pubsub_sim.report.exporters.errors import DuplicateFigureNameError
 SVG = "image/svg+xml"
 
 _METADATA = re.compile(r"\s*<metadata\b.*?</metadata>", re.DOTALL)
+_BRACKET = re.compile(r"(?<!\\)[\[\]]")
 _LINE_END = re.compile(r"[ \t\r]+$", re.MULTILINE)
 
 
@@ -57,6 +58,24 @@ class NamedFigures(ExtractOutputPreprocessor):
             output.metadata["filename"] = name
         result: tuple[NotebookNode, dict[str, Any]] = super().preprocess(nb, resources)
         return result
+
+
+def caption_line(caption: str) -> str:
+    """Make a caption fit between the brackets of a Markdown image.
+
+    Args:
+        caption: Markdown, of any number of lines.
+
+    Returns:
+        One line, with brackets escaped if they would end the caption early.
+    """
+    line = " ".join(caption.split())
+    depth = 0
+    for mark in _BRACKET.findall(line):
+        depth += 1 if mark == "[" else -1
+        if depth < 0:
+            break
+    return line if depth == 0 else _BRACKET.sub(r"\\\g<0>", line)
 
 
 def tidy_svg(text: str) -> str:

@@ -34,6 +34,10 @@ class MarkedMaths(IPythonRenderer):
         """Mark an environment such as align."""
         return self._marked(f"\\begin{{{name}}}{body}\\end{{{name}}}", "block")
 
+    def _html_embed_images(self, html: str) -> str:
+        # nbconvert parses each piece of HTML alone and closes its tags: <details> would end before its content.
+        return str(super()._html_embed_images(html)) if "<img" in html.lower() else html
+
     def _marked(self, tex: str, display: str) -> str:
         return f'<code class="{_CLASS}" data-display="{display}">{self.escape_html(tex)}</code>'
 

@@ -15,7 +15,7 @@ from traitlets.config import Config
 
 from pubsub_sim.report.exporters.attachments import name_attachments_apart
 from pubsub_sim.report.exporters.content import TEMPLATES, report_config
-from pubsub_sim.report.exporters.figures import SVG, NamedFigures
+from pubsub_sim.report.exporters.figures import SVG, NamedFigures, caption_line
 from pubsub_sim.report.exporters.headings import report_title
 from pubsub_sim.report.exporters.quoting import fenced
 from pubsub_sim.report.exporters.typesetting import Page, pandoc_program, to_pdf, to_typst, typst_compiler
@@ -74,6 +74,7 @@ class TypstPDFExporter(TemplateExporter):
         """Add the filters that the template uses."""
         yield from super().default_filters()
         yield "fenced", fenced
+        yield "caption_line", caption_line
         yield "display_maths", display_maths
 
     def from_notebook_node(

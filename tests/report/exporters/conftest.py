@@ -82,7 +82,9 @@ def prose() -> list[NotebookNode]:
     return [
         v4.new_markdown_cell(heading + "bare https://example.org/x_y, <b>raw html</b> and @name.\n- a list\n- at once"),
         v4.new_markdown_cell("## Dup heading\n\ntext\n\n## Dup heading\n\n“quotes” … → ≤ µs 中文\n\n1. one\n2. two"),
-        v4.new_markdown_cell("Remote ![badge](https://example.org/badge.svg), missing ![m](nowhere.png).\n\n![Near](near.png)"),
+        v4.new_markdown_cell(
+            "Remote ![badge](https://example.org/badge.svg), missing ![m](nowhere.png).\n\n![Near](near.png)"
+        ),
         attached("First ![one](attachment:image.png)", png(60, 40)),
         attached("Second ![two](attachment:image.png)", png(80, 20)),
         v4.new_markdown_cell(maths + "$$\\frac{1}{n}\\sum_{i<n} x_i$$\n\nIt costs \\$5 a_b * c #hash <T>"),
