@@ -13,7 +13,7 @@ from traitlets.config import Config
 
 from pubsub_sim.report.exporters.attachments import name_attachments_apart
 from pubsub_sim.report.exporters.content import TEMPLATES, report_config
-from pubsub_sim.report.exporters.figures import SVG, NamedFigures, caption_line
+from pubsub_sim.report.exporters.figures import SVG, caption_line, register_named_figures
 from pubsub_sim.report.exporters.quoting import fenced
 
 _HARD_BREAK = re.compile(r"(?<=\S) {2,}\n(?=[ \t]*\S)")
@@ -53,19 +53,18 @@ class BenchMarkdownExporter(MarkdownExporter):
         return config
 
     def _init_preprocessors(self) -> None:
-        super()._init_preprocessors()
-        figures = NamedFigures(parent=self, enabled=True, extract_output_types={SVG})
-        self.register_preprocessor(figures, enabled=True)
+        super()._init_preprocessors()  # type: ignore[no-untyped-call]
+        register_named_figures(self, {SVG})
 
     def default_filters(self) -> Any:
         """Add the filters that the template uses."""
-        yield from super().default_filters()
+        yield from super().default_filters()  # type: ignore[no-untyped-call]
         yield "fenced", fenced
         yield "without_style", without_style
         yield "caption_line", caption_line
         yield "visible_breaks", visible_breaks
 
-    def from_notebook_node(
+    def from_notebook_node(  # type: ignore[override]  # nbconvert says NotebookNode where it means text
         self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kw: Any
     ) -> tuple[str, dict[str, Any]]:
         """Export one notebook.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
+from nbconvert.exporters import Exporter
 from nbconvert.preprocessors import ExtractOutputPreprocessor
 from nbformat import NotebookNode
 
@@ -15,6 +17,17 @@ SVG = "image/svg+xml"
 _METADATA = re.compile(r"\s*<metadata\b.*?</metadata>", re.DOTALL)
 _BRACKET = re.compile(r"(?<!\\)[\[\]]")
 _LINE_END = re.compile(r"[ \t\r]+$", re.MULTILINE)
+
+
+def register_named_figures(exporter: Exporter, formats: Iterable[str]) -> None:
+    """Let an exporter write figures to files, after it has removed the cells that are left out.
+
+    Args:
+        exporter: gets one more preprocessor.
+        formats: MIME types of figures.
+    """
+    figures = NamedFigures(parent=exporter, enabled=True, extract_output_types=set(formats))  # type: ignore[no-untyped-call]
+    exporter.register_preprocessor(figures, enabled=True)  # type: ignore[no-untyped-call]
 
 
 class NamedFigures(ExtractOutputPreprocessor):
@@ -56,7 +69,7 @@ class NamedFigures(ExtractOutputPreprocessor):
         free_names = (name for name in free if name not in taken)
         for output, name in zip(unnamed, free_names, strict=False):
             output.metadata["filename"] = name
-        result: tuple[NotebookNode, dict[str, Any]] = super().preprocess(nb, resources)
+        result: tuple[NotebookNode, dict[str, Any]] = super().preprocess(nb, resources)  # type: ignore[no-untyped-call]
         return result
 
 

@@ -55,7 +55,7 @@ class OfflineHTMLExporter(HTMLExporter):
 
     def default_filters(self) -> Any:
         """Add the filters that the template uses."""
-        yield from super().default_filters()
+        yield from super().default_filters()  # type: ignore[no-untyped-call]
         yield "tidy_svg", tidy_svg
         yield "printed", printed_in_colour
         yield "marked_latex", marked_latex
@@ -80,7 +80,7 @@ class OfflineHTMLExporter(HTMLExporter):
         )
         return MarkdownWithMath(renderer=renderer).render(source)
 
-    def from_notebook_node(
+    def from_notebook_node(  # type: ignore[override]  # nbconvert says NotebookNode where it means text
         self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kw: Any
     ) -> tuple[str, dict[str, Any]]:
         """Export one notebook.

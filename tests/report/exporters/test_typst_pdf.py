@@ -25,7 +25,7 @@ def test_the_stress_notebook_becomes_a_pdf_with_its_title(stress: Path) -> None:
     """The first heading names the document, not the file name."""
     pdf, resources = get_exporter("typst")().from_filename(str(stress))
     assert pdf.startswith(b"%PDF")
-    assert b'/Title (Stress: code in the title & "quotes", x^2)' in pdf
+    assert b'/Title(Stress: code in the title & "quotes", x^2)' in pdf
     assert resources["outputs"] == {}
     assert resources["output_extension"] == ".pdf"
 
@@ -57,14 +57,14 @@ def test_a_name_for_two_figures_is_an_error(stress: Path) -> None:
 
 def test_a_caption_makes_a_numbered_figure(stress: Path, tmp_path: Path) -> None:
     """A figure with a caption is referred to by number; one without stands in the middle."""
-    assert re.search(r"#figure\(.*caption: \[\s*A caption", typst_source("![A caption](near.png)", tmp_path), re.S)
+    assert re.search(r"#figure\(.*caption: \[\s*A caption", typst_source("![A caption](near.png)", tmp_path), re.DOTALL)
     assert "#align(center)[" in typst_source("![](near.png)", tmp_path)
 
 
 def test_no_figure_is_wider_than_the_page(stress: Path, tmp_path: Path) -> None:
     """A width asked for in pixels may be more than paper has."""
-    assert "width: 100%" in typst_source("![](near.png){width=2000px}", tmp_path)
-    assert "width: 100%" not in typst_source("![](near.png){width=300px}", tmp_path)
+    assert re.search(r'image\("media/\S+", width: 100%\)', typst_source("![](near.png){width=2000px}", tmp_path))
+    assert re.search(r'image\("media/\S+", width: 3.125in\)', typst_source("![](near.png){width=300px}", tmp_path))
 
 
 def test_what_cannot_be_fetched_does_not_stop_the_report(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_long_table_repeats_its_header_on_each_page(tmp_path: Path) -> None:
     source = typst_source(f"# T\n\n| HEADING | b |\n|---|---|\n{rows}", tmp_path)
     assert "table.header(" in source
     pdf = to_pdf(source, folder=tmp_path, page=Page(title="T"), compiler=typst_compiler())
-    assert len(re.findall(rb"/Type /Page\b", pdf)) > 1
+    assert re.search(rb"/Type/Pages/Count 3\b", pdf)
 
 
 def test_html_tables_become_tables(tmp_path: Path) -> None:

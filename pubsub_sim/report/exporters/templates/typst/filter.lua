@@ -7,7 +7,11 @@ local LONGEST = 92    -- characters of monospaced type in one line
 local function read_html(block)
   if not block.format:match("html") then return end
   local html = block.text:gsub("<style.-</style>", ""):gsub("<script.-</script>", "")
-  return pandoc.read(html, "html").blocks:walk{Plain = function(plain) return pandoc.Para(plain.content) end, Table = function(tbl) return tbl, false end, traverse = "topdown"}
+  local blocks = pandoc.read(html, "html").blocks
+  for i, inner in ipairs(blocks) do
+    if inner.t == "Plain" then blocks[i] = pandoc.Para(inner.content) end
+  end
+  return blocks
 end
 
 -- pandas names the index in a second header row of its own: move those names up.
