@@ -13,7 +13,7 @@ from traitlets.config import Config
 
 from pubsub_sim.report.exporters.attachments import name_attachments_apart
 from pubsub_sim.report.exporters.content import TEMPLATES, report_config
-from pubsub_sim.report.exporters.figures import SVG, NamedFigures
+from pubsub_sim.report.exporters.figures import SVG, caption_line, register_named_figures
 from pubsub_sim.report.exporters.quoting import fenced
 
 _HARD_BREAK = re.compile(r"(?<=\S) {2,}\n(?=[ \t]*\S)")
@@ -53,19 +53,18 @@ class BenchMarkdownExporter(MarkdownExporter):
         return config
 
     def _init_preprocessors(self) -> None:
-        super()._init_preprocessors()
-        figures = NamedFigures(parent=self, enabled=True, extract_output_types={SVG})
-        self.register_preprocessor(figures, enabled=True)
+        super()._init_preprocessors()  # type: ignore[no-untyped-call]
+        register_named_figures(self, {SVG})
 
     def default_filters(self) -> Any:
         """Add the filters that the template uses."""
-        yield from super().default_filters()
+        yield from super().default_filters()  # type: ignore[no-untyped-call]
         yield "fenced", fenced
         yield "without_style", without_style
-        yield "alt_text", alt_text
+        yield "caption_line", caption_line
         yield "visible_breaks", visible_breaks
 
-    def from_notebook_node(
+    def from_notebook_node(  # type: ignore[override]  # nbconvert says NotebookNode where it means text
         self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kw: Any
     ) -> tuple[str, dict[str, Any]]:
         """Export one notebook.
@@ -88,11 +87,6 @@ def without_style(html: str) -> str:
     """Leave styles and scripts out of an HTML output; a Git host would show or drop them."""
     lines = _STYLE.sub("", html).splitlines()
     return "\n".join(line for line in lines if line.strip())
-
-
-def alt_text(caption: str) -> str:
-    """Make a caption fit between the brackets of an image."""
-    return " ".join(re.sub(r"([\[\]\\])", r"\\\1", caption).split())
 
 
 def visible_breaks(markdown: str) -> str:

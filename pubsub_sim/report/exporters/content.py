@@ -24,7 +24,8 @@ def report_config(base: Config, *, shown: Iterable[str]) -> Config:
     Returns:
         A new configuration; `base` stays as it was.
     """
-    config = base.copy()
+    config = Config()
+    config.merge(base)
     config.merge(
         Config(
             {

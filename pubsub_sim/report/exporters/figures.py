@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
+from nbconvert.exporters import Exporter
 from nbconvert.preprocessors import ExtractOutputPreprocessor
 from nbformat import NotebookNode
 
@@ -13,7 +15,19 @@ from pubsub_sim.report.exporters.errors import DuplicateFigureNameError
 SVG = "image/svg+xml"
 
 _METADATA = re.compile(r"\s*<metadata\b.*?</metadata>", re.DOTALL)
+_BRACKET = re.compile(r"(?<!\\)[\[\]]")
 _LINE_END = re.compile(r"[ \t\r]+$", re.MULTILINE)
+
+
+def register_named_figures(exporter: Exporter, formats: Iterable[str]) -> None:
+    """Let an exporter write figures to files, after it has removed the cells that are left out.
+
+    Args:
+        exporter: gets one more preprocessor.
+        formats: MIME types of figures.
+    """
+    figures = NamedFigures(parent=exporter, enabled=True, extract_output_types=set(formats))  # type: ignore[no-untyped-call]
+    exporter.register_preprocessor(figures, enabled=True)  # type: ignore[no-untyped-call]
 
 
 class NamedFigures(ExtractOutputPreprocessor):
@@ -55,8 +69,26 @@ class NamedFigures(ExtractOutputPreprocessor):
         free_names = (name for name in free if name not in taken)
         for output, name in zip(unnamed, free_names, strict=False):
             output.metadata["filename"] = name
-        result: tuple[NotebookNode, dict[str, Any]] = super().preprocess(nb, resources)
+        result: tuple[NotebookNode, dict[str, Any]] = super().preprocess(nb, resources)  # type: ignore[no-untyped-call]
         return result
+
+
+def caption_line(caption: str) -> str:
+    """Make a caption fit between the brackets of a Markdown image.
+
+    Args:
+        caption: Markdown, of any number of lines.
+
+    Returns:
+        One line, with brackets escaped if they would end the caption early.
+    """
+    line = " ".join(caption.split())
+    depth = 0
+    for mark in _BRACKET.findall(line):
+        depth += 1 if mark == "[" else -1
+        if depth < 0:
+            break
+    return line if depth == 0 else _BRACKET.sub(r"\\\g<0>", line)
 
 
 def tidy_svg(text: str) -> str:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from jinja2 import pass_context
+from jinja2.runtime import Context
 from nbconvert.exporters import HTMLExporter
+from nbconvert.filters.markdown_mistune import MarkdownWithMath
 from nbformat import NotebookNode
 from traitlets import Bool, default
 from traitlets.config import Config
@@ -13,6 +16,7 @@ from traitlets.config import Config
 from pubsub_sim.report.exporters.content import TEMPLATES, report_config
 from pubsub_sim.report.exporters.figures import SVG, tidy_svg
 from pubsub_sim.report.exporters.headings import report_title
+from pubsub_sim.report.exporters.maths import MarkedMaths, marked_latex, with_mathml
 from pubsub_sim.report.exporters.quoting import printed_in_colour
 from pubsub_sim.report.exporters.self_contained import without_addresses
 
@@ -51,11 +55,32 @@ class OfflineHTMLExporter(HTMLExporter):
 
     def default_filters(self) -> Any:
         """Add the filters that the template uses."""
-        yield from super().default_filters()
+        yield from super().default_filters()  # type: ignore[no-untyped-call]
         yield "tidy_svg", tidy_svg
         yield "printed", printed_in_colour
+        yield "marked_latex", marked_latex
 
-    def from_notebook_node(
+    @pass_context
+    def markdown2html(self, context: Context, source: str) -> str:
+        """Render Markdown as nbconvert does, with formulas marked for MathML.
+
+        Args:
+            context: the template's variables, for the attachments of the cell.
+            source: Markdown.
+
+        Returns:
+            HTML.
+        """
+        renderer = MarkedMaths(
+            escape=False,
+            attachments=context.get("cell", {}).get("attachments", {}),
+            embed_images=self.embed_images,
+            path=context.get("resources", {}).get("metadata", {}).get("path", ""),
+            exclude_anchor_links=self.exclude_anchor_links,
+        )
+        return MarkdownWithMath(renderer=renderer).render(source)
+
+    def from_notebook_node(  # type: ignore[override]  # nbconvert says NotebookNode where it means text
         self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kw: Any
     ) -> tuple[str, dict[str, Any]]:
         """Export one notebook.
@@ -74,4 +99,7 @@ class OfflineHTMLExporter(HTMLExporter):
         for number, cell in enumerate(notebook.cells, start=1):
             cell["id"] = f"cell-{number}"
         html, resources = super().from_notebook_node(notebook, resources, **kw)
+        html, warning = with_mathml(html)
+        if warning:
+            self.log.warning(warning)
         return without_addresses(html), resources

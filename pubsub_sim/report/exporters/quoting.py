@@ -18,7 +18,7 @@ def printed(text: str) -> str:
     Returns:
         Lines of plain text without blank lines around them.
     """
-    plain: str = strip_ansi(text)
+    plain: str = strip_ansi(text)  # type: ignore[no-untyped-call]
     lines = (line.rstrip("\r").rsplit("\r", 1)[-1].rstrip() for line in plain.split("\n"))
     return "\n".join(lines).strip("\n")
 

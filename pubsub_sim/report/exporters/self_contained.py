@@ -10,6 +10,9 @@ _LOADERS = ("src", "srcset", "poster", "data")
 _CSS_IMPORT = re.compile(r"@import\b[^;]*;?", re.IGNORECASE)
 _CSS_ADDRESS = re.compile(r"url\(\s*(?!['\"]?(?:data:|#))[^)]*\)", re.IGNORECASE)
 
+# Rules for elements named by an id, as pandas' Styler writes them; rules for any `td` would restyle the whole report.
+_ID_RULES = re.compile(r"(?:\s*#[^{}]*\{[^{}]*\})*\s*")
+
 
 def without_addresses(html: str) -> str:
     """Take out of a page whatever a browser would fetch; links that a reader may follow stay.
@@ -27,6 +30,9 @@ def without_addresses(html: str) -> str:
         tag.decompose()
     for tag in soup.find_all(_loads_something):
         tag.replace_with(_stand_in(soup, tag))
+    for style in soup.select("body style"):
+        if not _ID_RULES.fullmatch(style.get_text()):
+            style.decompose()
     for style in soup.find_all("style"):
         style.string = _without_css_addresses(style.get_text())
     for tag in soup.find_all(style=True):

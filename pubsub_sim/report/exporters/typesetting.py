@@ -53,7 +53,7 @@ def pandoc_program() -> str:
         MissingPdfExtraError: if there is none.
     """
     try:
-        import pypandoc
+        import pypandoc  # type: ignore[import-untyped]
     except ImportError:
         raise MissingPdfExtraError("pandoc (pypandoc-binary)") from None
     try:

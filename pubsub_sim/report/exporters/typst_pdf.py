@@ -15,7 +15,7 @@ from traitlets.config import Config
 
 from pubsub_sim.report.exporters.attachments import name_attachments_apart
 from pubsub_sim.report.exporters.content import TEMPLATES, report_config
-from pubsub_sim.report.exporters.figures import SVG, NamedFigures
+from pubsub_sim.report.exporters.figures import SVG, caption_line, register_named_figures
 from pubsub_sim.report.exporters.headings import report_title
 from pubsub_sim.report.exporters.quoting import fenced
 from pubsub_sim.report.exporters.typesetting import Page, pandoc_program, to_pdf, to_typst, typst_compiler
@@ -68,14 +68,14 @@ class TypstPDFExporter(TemplateExporter):
         return config
 
     def _init_preprocessors(self) -> None:
-        super()._init_preprocessors()
-        figures = NamedFigures(parent=self, enabled=True, extract_output_types=set(FIGURES))
-        self.register_preprocessor(figures, enabled=True)
+        super()._init_preprocessors()  # type: ignore[no-untyped-call]
+        register_named_figures(self, FIGURES)
 
     def default_filters(self) -> Any:
         """Add the filters that the template uses."""
-        yield from super().default_filters()
+        yield from super().default_filters()  # type: ignore[no-untyped-call]
         yield "fenced", fenced
+        yield "caption_line", caption_line
         yield "display_maths", display_maths
 
     def from_notebook_node(

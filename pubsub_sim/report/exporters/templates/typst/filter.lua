@@ -1,13 +1,17 @@
 -- What must change in a notebook's document so that Typst accepts it and a page can hold it?
 local stringify = pandoc.utils.stringify
 local WIDEST = 620    -- CSS pixels between the margins of a page
-local LONGEST = 100   -- characters of monospaced type in one line
+local LONGEST = 92    -- characters of monospaced type in one line
 
 -- HTML outputs (DataFrames) arrive as raw blocks: read them, so that tables are tables.
 local function read_html(block)
   if not block.format:match("html") then return end
   local html = block.text:gsub("<style.-</style>", ""):gsub("<script.-</script>", "")
-  return pandoc.read(html, "html").blocks
+  local blocks = pandoc.read(html, "html").blocks
+  for i, inner in ipairs(blocks) do
+    if inner.t == "Plain" then blocks[i] = pandoc.Para(inner.content) end
+  end
+  return blocks
 end
 
 -- pandas names the index in a second header row of its own: move those names up.
@@ -26,13 +30,14 @@ local function merge_index_names(tbl)
   tbl.head.rows = rows
 end
 
--- Long column names may break behind _ and /.
-local function let_names_break(tbl)
+-- Headings are strong, and long column names may break behind _ and /.
+local function tidy_headings(tbl)
   for _, row in ipairs(tbl.head.rows) do
     for _, cell in ipairs(row.cells) do
-      cell.contents = cell.contents:walk{Str = function(str)
-        return pandoc.Str((str.text:gsub("([_/])", "%1\u{200B}")))
-      end}
+      cell.contents = cell.contents:walk{
+        Str = function(str) return pandoc.Str((str.text:gsub("([_/])", "%1\u{200B}"))) end,
+        Plain = function(plain) return pandoc.Plain{pandoc.Strong(plain.content)} end,
+      }
     end
   end
 end
@@ -62,7 +67,7 @@ local function tidy_table(tbl)
     tbl.colspecs[i] = {align, nil}
   end
   merge_index_names(tbl)
-  let_names_break(tbl)
+  tidy_headings(tbl)
   return tbl
 end
 

@@ -1,0 +1,121 @@
+"""What offline-html promises."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bs4 import BeautifulSoup
+from nbconvert.exporters import get_exporter
+from nbformat import v4
+
+from pubsub_sim.report.exporters.offline_html import OfflineHTMLExporter
+from pubsub_sim.report.exporters.self_contained import without_addresses
+
+
+@pytest.fixture
+def page(stress: Path) -> BeautifulSoup:
+    body, _ = get_exporter("offline-html")().from_filename(str(stress))
+    return BeautifulSoup(body, features="html.parser")
+
+
+def exported(markdown: str) -> str:
+    body, _ = OfflineHTMLExporter().from_notebook_node(v4.new_notebook(cells=[v4.new_markdown_cell(markdown)]))
+    return body
+
+
+def test_nothing_is_loaded_from_elsewhere(page: BeautifulSoup) -> None:
+    """The page shows everything without a network."""
+    assert page.find_all(["script", "link", "iframe"]) == []
+    assert all(str(image["src"]).startswith("data:") for image in page.find_all("img"))
+    assert not re.search(r"@import|url\((?!['\"]?(data:|#))", "".join(style.get_text() for style in page("style")))
+    assert not re.search(r"cdn|unpkg|jsdelivr", str(page))
+
+
+def test_the_browser_is_told_to_refuse_what_is_not_in_the_page(page: BeautifulSoup) -> None:
+    """An output that slips through cannot load anything either."""
+    policy: Any = page.find("meta", attrs={"http-equiv": "Content-Security-Policy"})
+    assert policy["content"].startswith("default-src 'none'")
+
+
+def test_the_title_is_the_first_heading(page: BeautifulSoup) -> None:
+    """Not the file name, which papermill chooses."""
+    assert page.title is not None
+    assert page.title.get_text() == 'Stress: code in the title & "quotes", x^2'
+
+
+def test_cells_are_numbered(page: BeautifulSoup) -> None:
+    """Random cell ids would change the bytes."""
+    ids = [str(cell["id"]) for cell in page.select(".jp-Cell")]
+    assert all(re.fullmatch(r"cell-id=cell-\d+", name) for name in ids)
+
+
+def test_figures_are_in_the_page_with_their_captions(page: BeautifulSoup) -> None:
+    """One file is the whole report."""
+    figure = page.select_one("figure#median-by-hosts")
+    assert figure is not None
+    assert figure.img is not None
+    assert str(figure.img["src"]).startswith("data:image/svg+xml;base64,")
+    assert figure.figcaption is not None
+    assert figure.figcaption.get_text(strip=True) == "Median time byhosts,states[dashed] and baseline"
+
+
+def test_local_and_pasted_pictures_are_in_the_page(page: BeautifulSoup) -> None:
+    """The folder of the notebook need not travel with the report."""
+    assert {image.get("alt") for image in page.select(".jp-MarkdownCell img")} == {"Near", "one", "two"}
+
+
+def test_a_remote_image_becomes_a_link(page: BeautifulSoup) -> None:
+    """A reader may follow it, the browser does not fetch it."""
+    assert page.select_one('a[href="https://example.org/badge.svg"]') is not None
+
+
+def test_formulas_are_mathml(page: BeautifulSoup) -> None:
+    """Browsers draw them without a script."""
+    assert len(page.find_all("math")) == 5
+    assert page.select("code.report-tex") == []
+
+
+def test_formulas_stay_readable_without_pandoc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The HTML report needs no PDF extra."""
+    monkeypatch.setitem(sys.modules, "pypandoc", None)
+    assert "x^2" in BeautifulSoup(exported("$x^2$"), features="html.parser").get_text()
+
+
+def test_html_around_markdown_keeps_its_content(page: BeautifulSoup) -> None:
+    """A fold-out holds what the notebook has in it."""
+    assert page.details is not None
+    assert "hidden text" in page.details.get_text()
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        '<img src="//host/x.png">',
+        '<img srcset="https://host/x.png 2x">',
+        '<iframe src="https://host/"></iframe>',
+        '<object data="https://host/x.svg"></object>',
+        '<video poster="https://host/x.png"></video>',
+        '<p style="background: url(https://host/x.png)">x</p>',
+        '<link rel="stylesheet" href="https://host/x.css">',
+        '<base href="https://host/">',
+        '<meta http-equiv="Refresh" content="0; url=https://host/">',
+        "<style>@import 'https://host/x.css'; #a { background: url(\"https://host/x.png\") }</style>",
+    ],
+)
+def test_an_address_is_at_most_a_link(html: str) -> None:
+    """Each way by which a page loads something is closed."""
+    soup = BeautifulSoup(without_addresses(f"<html><body>{html}</body></html>"), features="html.parser")
+    for link in soup.find_all("a"):
+        link.decompose()
+    assert "host" not in str(soup)
+
+
+def test_styles_of_an_output_do_not_restyle_the_report() -> None:
+    """Rules for one element by id stay, rules for any cell of any table go."""
+    page = without_addresses("<body><style>td {color: red}</style><style>#T_1 td {color: blue}</style></body>")
+    assert "red" not in page
+    assert "blue" in page

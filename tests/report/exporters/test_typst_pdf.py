@@ -1,0 +1,115 @@
+"""What typst promises."""
+
+from __future__ import annotations
+
+import base64
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nbconvert.exporters import get_exporter
+from nbformat import v4
+
+from pubsub_sim.report.exporters.errors import DuplicateFigureNameError, MissingPdfExtraError, TypesettingError
+from pubsub_sim.report.exporters.typesetting import Page, pandoc_program, to_pdf, to_typst, typst_compiler
+from pubsub_sim.report.exporters.typst_pdf import TypstPDFExporter
+
+
+def typst_source(markdown: str, folder: Path) -> str:
+    return to_typst(markdown, folder=folder, images=folder, pandoc=pandoc_program())[0]
+
+
+def test_the_stress_notebook_becomes_a_pdf_with_its_title(stress: Path) -> None:
+    """The first heading names the document, not the file name."""
+    pdf, resources = get_exporter("typst")().from_filename(str(stress))
+    assert pdf.startswith(b"%PDF")
+    assert b'/Title(Stress: code in the title & "quotes", x^2)' in pdf
+    assert resources["outputs"] == {}
+    assert resources["output_extension"] == ".pdf"
+
+
+def test_the_date_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without SOURCE_DATE_EPOCH the document is from 1970, on every machine."""
+    notebook = v4.new_notebook(cells=[v4.new_markdown_cell("# T")])
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    assert b"D:19700101" in TypstPDFExporter().from_notebook_node(notebook)[0]
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    assert b"D:20231114" in TypstPDFExporter().from_notebook_node(notebook)[0]
+
+
+@pytest.mark.parametrize("module", ["pypandoc", "typst"])
+def test_a_missing_program_is_named_with_the_extra_that_has_it(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who installed no PDF extra is told which command installs it."""
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingPdfExtraError, match=rf"{module[2:]}.*pip install asyncmachine\[pdf\]"):
+        TypstPDFExporter().from_notebook_node(v4.new_notebook())
+
+
+def test_a_name_for_two_figures_is_an_error(stress: Path) -> None:
+    """All reports of a notebook refuse the same mistakes."""
+    data = {"image/svg+xml": "<svg xmlns='http://www.w3.org/2000/svg'/>"}
+    outputs = [v4.new_output("display_data", data=data, metadata={"filename": "same"}) for _ in range(2)]
+    with pytest.raises(DuplicateFigureNameError):
+        TypstPDFExporter().from_notebook_node(v4.new_notebook(cells=[v4.new_code_cell(outputs=outputs)]))
+
+
+def test_a_caption_makes_a_numbered_figure(stress: Path, tmp_path: Path) -> None:
+    """A figure with a caption is referred to by number; one without stands in the middle."""
+    assert re.search(r"#figure\(.*caption: \[\s*A caption", typst_source("![A caption](near.png)", tmp_path), re.DOTALL)
+    assert "#align(center)[" in typst_source("![](near.png)", tmp_path)
+
+
+def test_no_figure_is_wider_than_the_page(stress: Path, tmp_path: Path) -> None:
+    """A width asked for in pixels may be more than paper has."""
+    assert re.search(r'image\("media/\S+", width: 100%\)', typst_source("![](near.png){width=2000px}", tmp_path))
+    assert re.search(r'image\("media/\S+", width: 3.125in\)', typst_source("![](near.png){width=300px}", tmp_path))
+
+
+def test_what_cannot_be_fetched_does_not_stop_the_report(tmp_path: Path) -> None:
+    """Remote images become links, missing ones and missing anchors become text."""
+    source = typst_source("![badge](https://example.org/b.svg) ![m](nowhere.png) [gone](#Nope)", tmp_path)
+    assert '#link("https://example.org/b.svg")[badge]' in source
+    assert "image not found: nowhere.png" in source
+    assert "#link(<" not in source
+    assert "image(" not in source
+
+
+def test_anchors_find_their_heading_whatever_its_case(tmp_path: Path) -> None:
+    """Jupyter's anchors keep case, Typst's labels do not."""
+    assert "#link(<some-heading>)" in typst_source("# T\n\n## Some heading\n\n[x](#Some-heading)", tmp_path)
+
+
+def test_a_long_table_repeats_its_header_on_each_page(tmp_path: Path) -> None:
+    """Somebody who looks at page 3 sees what the columns are."""
+    rows = "".join(f"| {number} | x |\n" for number in range(150))
+    source = typst_source(f"# T\n\n| HEADING | b |\n|---|---|\n{rows}", tmp_path)
+    assert "table.header(" in source
+    pdf = to_pdf(source, folder=tmp_path, page=Page(title="T"), compiler=typst_compiler())
+    assert re.search(rb"/Type/Pages/Count 3\b", pdf)
+
+
+def test_html_tables_become_tables(tmp_path: Path) -> None:
+    """A DataFrame is set as a table, its numbers on the right."""
+    html = "<table><thead><tr><th>a_b</th></tr></thead><tbody><tr><td>1.5</td></tr></tbody></table>"
+    source = typst_source(f"```{{=html}}\n{html}\n```", tmp_path)
+    assert "#table(" in source
+    assert "right" in source
+
+
+def test_what_typst_says_is_in_the_error(tmp_path: Path) -> None:
+    """A document that cannot be set names its fault."""
+    with pytest.raises(TypesettingError, match=r"Typst could not typeset the report: .*unknown variable: nonsense"):
+        to_pdf("#nonsense", folder=tmp_path, page=Page(title="T"), compiler=typst_compiler())
+
+
+def test_a_notebook_without_a_folder_finds_its_figures() -> None:
+    """The exporter works on a notebook that was never written to disk."""
+    pixel = base64.b64encode(base64.b64decode(PIXEL)).decode()
+    output: Any = v4.new_output("display_data", data={"image/png": pixel})
+    pdf, _ = TypstPDFExporter().from_notebook_node(v4.new_notebook(cells=[v4.new_code_cell(outputs=[output])]))
+    assert b"/Image" in pdf
+
+
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
