@@ -61,7 +61,7 @@ def test_notebook_is_stored_stripped_and_thin() -> None:
 @pytest.mark.parametrize(
     ("shape", "says"),
     [
-        ({"repeats": 2}, "`states` takes **1.15 times** the duration without fixed waits"),
+        ({"repeats": 2}, "`states` takes **1.12 times** the duration without fixed waits"),
         ({"repeats": 2, "hosts": (5,), "messages": (20,)}, "in its only cell"),
         ({"costs": {"baseline": 1.0}}, "This sweep holds only `baseline`"),
         (

@@ -24,7 +24,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
 def test_headline_names_both_ratios_their_intervals_and_the_control(whole: Sweep) -> None:
     """One sentence: duration without fixed waits, CPU of the messages, 95 % intervals, and a version against itself."""
     text = prose.headline(whole).markdown
-    assert text.startswith("`states` takes **1.15 times** the duration without fixed waits (95 % interval ")
+    assert text.startswith("`states` takes **1.12 times** the duration without fixed waits (95 % interval ")
     assert "**1.20 times** the CPU time of `rand msgs` (95 % interval 1.20\N{EN DASH}1.20) of `baseline`" in text
     assert "geometric means over 4 cells" in text
     assert "`baseline` against itself gives 1.00 (" in text
@@ -36,7 +36,7 @@ def test_headline_of_one_version_compares_nothing(tmp_path: Path) -> None:
     sweep = Sweep.load(write_sweep(tmp_path, costs={"baseline": 1.0}))
     text = prose.headline(sweep).markdown
     assert text.startswith("This sweep holds only `baseline`, so nothing is compared: its median duration")
-    assert "1.49 ms with 5 hosts and 20 messages" in text
+    assert "1.50 ms with 5 hosts and 20 messages" in text
     assert "times" not in text
 
 
@@ -95,10 +95,10 @@ def test_medians_carry_intervals_ratios_and_differences_per_message(whole: Sweep
         "difference per message, µs",
     ]
     assert table.rows[0][2:] == [
-        "0.495 (0.490\N{EN DASH}0.510)",
-        "0.594 (0.588\N{EN DASH}0.612)",
+        "0.500 (0.495\N{EN DASH}0.510)",
+        "0.600 (0.594\N{EN DASH}0.612)",
         "1.20 (1.20\N{EN DASH}1.20)",
-        "+4.95",
+        "+5.00",
     ]
 
 
