@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from pathlib import PurePath
 from typing import Any
 
 from nbconvert.exporters import Exporter
@@ -58,7 +59,7 @@ class NamedFigures(ExtractOutputPreprocessor):
                     continue
                 if SVG in data:
                     data[SVG] = tidy_svg(data[SVG])
-                name = output.metadata.get("filename", "")
+                name = PurePath(output.metadata.get("filename", "")).name.removesuffix(".svg")
                 if not name:
                     unnamed.append(output)
                 elif name in taken:

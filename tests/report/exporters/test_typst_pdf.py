@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 import sys
 from pathlib import Path
@@ -15,6 +14,8 @@ from nbformat import v4
 from pubsub_sim.report.exporters.errors import DuplicateFigureNameError, MissingPdfExtraError, TypesettingError
 from pubsub_sim.report.exporters.typesetting import Page, pandoc_program, to_pdf, to_typst, typst_compiler
 from pubsub_sim.report.exporters.typst_pdf import TypstPDFExporter
+
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
 
 def typst_source(markdown: str, folder: Path) -> str:
@@ -63,7 +64,7 @@ def test_a_caption_makes_a_numbered_figure(stress: Path, tmp_path: Path) -> None
 
 def test_no_figure_is_wider_than_the_page(stress: Path, tmp_path: Path) -> None:
     """A width asked for in pixels may be more than paper has."""
-    assert re.search(r'image\("media/\S+", width: 100%\)', typst_source("![](near.png){width=2000px}", tmp_path))
+    assert re.search(r'image\("media/\S+", width: 100.0%\)', typst_source("![](near.png){width=2000px}", tmp_path))
     assert re.search(r'image\("media/\S+", width: 3.125in\)', typst_source("![](near.png){width=300px}", tmp_path))
 
 
@@ -90,6 +91,19 @@ def test_a_long_table_repeats_its_header_on_each_page(tmp_path: Path) -> None:
     assert re.search(rb"/Type/Pages/Count 3\b", pdf)
 
 
+def test_a_table_knows_how_narrow_it_can_be(tmp_path: Path) -> None:
+    """A table is scaled by what has to stand side by side, so that columns never overlap."""
+    source = typst_source("| ab_cde | x |\n|---|---|\n| 1234567 | two words |", tmp_path)
+    assert f"#fitting({len('1234567') + len('words')}, 2)[" in source
+
+
+def test_long_words_may_break(tmp_path: Path) -> None:
+    """An address of 200 characters stays on the page, in a sentence and in printed text."""
+    assert "x" * 50 not in typst_source("x" * 200, tmp_path)
+    assert "x" * 100 not in typst_source(f"```\n{'x' * 200}\n```", tmp_path)
+    assert "y" * 40 in typst_source("y" * 40, tmp_path)
+
+
 def test_html_tables_become_tables(tmp_path: Path) -> None:
     """A DataFrame is set as a table, its numbers on the right."""
     html = "<table><thead><tr><th>a_b</th></tr></thead><tbody><tr><td>1.5</td></tr></tbody></table>"
@@ -106,10 +120,6 @@ def test_what_typst_says_is_in_the_error(tmp_path: Path) -> None:
 
 def test_a_notebook_without_a_folder_finds_its_figures() -> None:
     """The exporter works on a notebook that was never written to disk."""
-    pixel = base64.b64encode(base64.b64decode(PIXEL)).decode()
-    output: Any = v4.new_output("display_data", data={"image/png": pixel})
+    output: Any = v4.new_output("display_data", data={"image/png": PIXEL})
     pdf, _ = TypstPDFExporter().from_notebook_node(v4.new_notebook(cells=[v4.new_code_cell(outputs=[output])]))
     assert b"/Image" in pdf
-
-
-PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="

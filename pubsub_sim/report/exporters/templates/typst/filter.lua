@@ -1,7 +1,7 @@
 -- What must change in a notebook's document so that Typst accepts it and a page can hold it?
 local stringify = pandoc.utils.stringify
 local WIDEST = 620    -- CSS pixels between the margins of a page
-local LONGEST = 92    -- characters of monospaced type in one line
+local LONGEST = 92      -- characters of monospaced type in one line
 
 -- HTML outputs (DataFrames) arrive as raw blocks: read them, so that tables are tables.
 local function read_html(block)
@@ -28,6 +28,34 @@ local function merge_index_names(tbl)
   end
   rows:remove(#rows)
   tbl.head.rows = rows
+end
+
+-- How many characters of a cell have to stand side by side.
+local function longest_piece(cell)
+  local longest = 0
+  for piece in stringify(cell.contents):gsub("\u{200B}", " "):gmatch("%S+") do
+    longest = math.max(longest, utf8.len(piece) or #piece)
+  end
+  return longest
+end
+
+-- How many characters all columns need side by side.
+local function least_width(tbl)
+  local widths = {}
+  local function look(rows)
+    for _, row in ipairs(rows) do
+      local column = 1
+      for _, cell in ipairs(row.cells) do
+        if cell.col_span == 1 then widths[column] = math.max(widths[column] or 0, longest_piece(cell)) end
+        column = column + cell.col_span
+      end
+    end
+  end
+  look(tbl.head.rows)
+  for _, body in ipairs(tbl.bodies) do look(body.body) end
+  local sum = 0
+  for _, width in pairs(widths) do sum = sum + width end
+  return sum
 end
 
 -- Headings are strong, and long column names may break behind _ and /.
@@ -59,16 +87,19 @@ local function column_is_numbers(tbl, i)
   return some
 end
 
--- Columns as wide as their content, numbers on the right.
+-- Columns as wide as their content, text on the left, numbers on the right.
 local function tidy_table(tbl)
   for i, spec in ipairs(tbl.colspecs) do
     local align = spec[1]
-    if align == pandoc.AlignDefault and column_is_numbers(tbl, i) then align = pandoc.AlignRight end
+    if align == pandoc.AlignDefault then
+      align = column_is_numbers(tbl, i) and pandoc.AlignRight or pandoc.AlignLeft
+    end
     tbl.colspecs[i] = {align, nil}
   end
   merge_index_names(tbl)
   tidy_headings(tbl)
-  return tbl
+  local fit = string.format("#fitting(%d, %d)[", least_width(tbl), #tbl.colspecs)
+  return {pandoc.RawBlock("typst", fit), tbl, pandoc.RawBlock("typst", "]")}
 end
 
 -- Typst never breaks inside a word of printed text: break it here, and show where.
@@ -84,6 +115,13 @@ local function wrap_printed(code)
   end
   code.text = table.concat(out, "\n")
   return code
+end
+
+-- Nor does it break inside an address or a name in a sentence: allow it now and then.
+local function let_words_break(element)
+  if (utf8.len(element.text) or 0) < LONGEST // 2 or not element.text:match(("%S"):rep(LONGEST // 2)) then return end
+  element.text = element.text:gsub(utf8.charpattern:rep(12), "%0\u{200B}")
+  return element
 end
 
 -- Remote images cannot be fetched and missing ones stop Typst.
@@ -154,5 +192,6 @@ function Pandoc(doc)
   local labels = {}
   doc:walk{Header = function(header) labels[header.identifier] = true end}
   return doc:walk{Image = reachable_image}
+    :walk{Str = let_words_break, Code = let_words_break}
     :walk{Table = tidy_table, CodeBlock = wrap_printed, Link = safe_link(labels), Para = lone_image}
 end
