@@ -1,0 +1,123 @@
+"""Schemas are checked completely when they are defined."""
+
+from __future__ import annotations
+
+import pytest
+
+from asyncmachine import Machine, Schema, SchemaError, State
+
+
+class Connection(Schema):
+    Connecting = State(auto=True, require="Start", remove=["Connected"])
+    Connected = State(require="Start", remove=[Connecting])
+    Start = State()
+
+
+def test_attributes_read_as_names() -> None:
+    """A state of a schema class reads as its name."""
+    assert Connection.Connected == "Connected"
+
+
+def test_exception_is_defined_first() -> None:
+    """Exception is added in front, as a Multi state."""
+    assert Connection.names == ("Exception", "Connecting", "Connected", "Start")
+    assert Connection.states["Exception"].multi
+
+
+def test_own_exception_keeps_its_place() -> None:
+    """A schema that defines Exception itself keeps definition and place."""
+    schema = Schema.of({"A": {}, "Exception": {}})
+    assert schema.names == ("A", "Exception")
+    assert not schema.states["Exception"].multi
+
+
+def test_relations_by_object_and_by_name_are_equal() -> None:
+    """Earlier states can be given by object."""
+    assert Connection.states["Connected"].remove == ("Connecting",)
+
+
+def test_subclass_inherits_and_overrides() -> None:
+    """A subclass keeps inherited order and replaces whole states."""
+
+    class More(Connection):
+        Start = State(multi=True)
+        Extra = State(require="Connected")
+
+    assert More.names == ("Exception", "Connecting", "Connected", "Start", "Extra")
+    assert More.states["Start"].multi
+    assert not Connection.states["Start"].multi
+
+
+@pytest.mark.parametrize("relation", ["require", "add", "remove", "after"])
+def test_unknown_name_is_an_error_with_suggestion(relation: str) -> None:
+    """An unknown name in any relation is refused, with the nearest match."""
+    with pytest.raises(SchemaError, match="did you mean 'Ready'") as caught:
+        Schema.of({"Ready": {}, "A": {relation: ["Redy"]}}, name="Mine")
+    assert (caught.value.schema, caught.value.state, caught.value.matches) == ("Mine", "A", ("Ready",))
+
+
+def test_require_and_remove_conflict() -> None:
+    """Requiring what is removed is refused."""
+    with pytest.raises(SchemaError, match="requires 'B' and removes it"):
+        Schema.of({"A": {"require": ["B"], "remove": ["B"]}, "B": {}})
+
+
+def test_add_wins_over_remove() -> None:
+    """A name both added and removed is added, so that requiring it is no conflict."""
+    schema = Schema.of({"A": {"require": ["B"], "remove": ["A", "B"], "add": ["B"], "after": ["A"]}, "B": {}})
+    assert schema.states["A"].to_dict() == {"require": ["B"], "add": ["B"]}
+
+
+@pytest.mark.parametrize("names", [["A", "AA"], ["Foo", "FooBar", "BarEnter"], ["Enter"], ["Any"], ["Foo", "FooB", "BC", "C"]])
+def test_ambiguous_handler_names(names: list[str]) -> None:
+    """States whose handler names cannot be told apart are refused."""
+    with pytest.raises(SchemaError):
+        Schema.of({name: {} for name in names})
+
+
+def test_require_cycle_is_allowed() -> None:
+    """States that require one another come all or not at all."""
+    m = Machine({"A": {"require": ["B"]}, "B": {"require": ["A"]}})
+    assert m.add("A").canceled
+    assert m.add("A", "B").executed
+
+
+def test_unknown_field() -> None:
+    """Plain data with a misspelt field is refused."""
+    with pytest.raises(SchemaError, match="did you mean 'require'"):
+        Schema.of({"A": {"requires": ["B"]}, "B": {}})
+
+
+def test_state_is_immutable() -> None:
+    """A State cannot be changed."""
+    with pytest.raises(AttributeError):
+        State().auto = True
+
+
+def test_round_trip_as_data() -> None:
+    """A schema becomes plain data and back."""
+    assert Schema.of(Connection.to_dict()).to_dict() == Connection.to_dict()
+
+
+def test_merge_replaces_whole_states() -> None:
+    """Merging overrides states as a whole."""
+    merged = Schema.of({"A": {"add": ["B"]}, "B": {}}).merge({"A": {"auto": True}})
+    assert merged.to_dict() == {"Exception": {"multi": True}, "A": {"auto": True}, "B": {}}
+
+
+def test_prefix_renames_relations() -> None:
+    """Prefixing renames states and their relations, but not Exception."""
+    schema = Schema.of({"A": {"add": ["B"]}, "B": {}}).prefix("X")
+    assert schema.to_dict() == {"Exception": {"multi": True}, "XA": {"add": ["XB"]}, "XB": {}}
+
+
+def test_equal_mappings_share_one_schema() -> None:
+    """Equal plain mappings share one compiled schema."""
+    first, second = (Machine({"A": {"add": ["B"]}, "B": {}}) for _ in range(2))
+    assert first.schema is second.schema
+
+
+def test_machine_takes_all_three_forms() -> None:
+    """A machine takes a class, a mapping of States and plain data."""
+    for schema in (Connection, {"Start": State()}, {"Start": {}}):
+        assert Machine(schema).add("Start").executed
