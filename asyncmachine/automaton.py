@@ -51,7 +51,9 @@ class Plan:
         "negotiation", "quick", "quick_target", "target", "ticks",
     )  # fmt: skip
 
-    def __init__(self, kind: int, called: tuple[int, ...], target: Node, enters: tuple[int, ...], exits: tuple[int, ...]) -> None:
+    def __init__(
+        self, kind: int, called: tuple[int, ...], target: Node, enters: tuple[int, ...], exits: tuple[int, ...]
+    ) -> None:
         self.kind = kind
         self.called = called
         self.target = target

@@ -101,7 +101,9 @@ def class_handlers(handlers: object, index: dict[str, int], schema: str) -> Clas
 def sharing_key(handlers: object) -> tuple[Any, ...]:
     """Return what two objects must have in common to share their handler functions."""
     own = getattr(handlers, "__dict__", {})
-    extra = tuple(sorted((n, inspect.iscoroutinefunction(v)) for n, v in own.items() if n[:1].isupper() and callable(v)))
+    extra = tuple(
+        sorted((n, inspect.iscoroutinefunction(v)) for n, v in own.items() if n[:1].isupper() and callable(v))
+    )
     if extra or inspect.ismodule(handlers) or isinstance(handlers, type):
         return (type(handlers), extra, id(handlers) if not extra else 0)
     return (type(handlers), extra, 0)

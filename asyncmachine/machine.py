@@ -498,7 +498,9 @@ class Machine(Waits):
                 raise
         return plan
 
-    def _idle(self, plan: Plan, kind: int, states: tuple[str, ...], args: dict[str, Any], source: Origin | None) -> Result:
+    def _idle(
+        self, plan: Plan, kind: int, states: tuple[str, ...], args: dict[str, Any], source: Origin | None
+    ) -> Result:
         """Run one mutation of an idle, unobserved machine, and what it queues."""
         started = perf_counter()
         self._gate |= BUSY
@@ -538,7 +540,9 @@ class Machine(Waits):
                 return CANCELED
             if not args and self._is_duplicate(kind, states):
                 if self._log_level:
-                    self._log(LogLevel.OPS, f"[queue:skipped] Duplicate detected for [{KINDS[kind]}] {' '.join(states)}")
+                    self._log(
+                        LogLevel.OPS, f"[queue:skipped] Duplicate detected for [{KINDS[kind]}] {' '.join(states)}"
+                    )
                 return EXECUTED
         elif kind == REMOVE and self._entry is not None and not self._front:
             active = self._node.names
@@ -577,7 +581,9 @@ class Machine(Waits):
                 return False
         return False
 
-    def _add_err(self, exc: BaseException, states: tuple[str, ...], args: dict[str, Any], source: Origin | None) -> Result:
+    def _add_err(
+        self, exc: BaseException, states: tuple[str, ...], args: dict[str, Any], source: Origin | None
+    ) -> Result:
         if not isinstance(exc, BaseException):
             raise TypeError(f"an error has to be an exception, not {exc!r}")
         self._numbers(states)
@@ -616,7 +622,9 @@ class Machine(Waits):
         entry = self._announce(kind, states, args, None, self._prepend_tick(), IS_CHECK)
         return self._perform(entry)
 
-    def _prepend(self, kind: int, states: tuple[str, ...], args: dict[str, Any], source: Origin | None, flags: int) -> None:
+    def _prepend(
+        self, kind: int, states: tuple[str, ...], args: dict[str, Any], source: Origin | None, flags: int
+    ) -> None:
         """Make a mutation of the machine's own the next one."""
         self._next = self._announce(kind, states, args, source, self._prepend_tick(), flags)
 

@@ -149,7 +149,9 @@ def _negotiate_auto(m: Machine, plan: Plan, entry: Entry) -> Plan:
     if not target and not staying:
         raise _VetoError("relations")
     _demand(m, automaton.selfs(node, AUTO, tuple(target)), entry)
-    asked = [(y, table.pairs[x, y]) for x in node.active for y in target if (x, y) in table.pairs] if table.pairs else []
+    asked = (
+        [(y, table.pairs[x, y]) for x in node.active for y in target if (x, y) in table.pairs] if table.pairs else []
+    )
     for state, steps in asked:
         refused = _ask(m, steps, entry)
         if refused:
@@ -191,7 +193,9 @@ def _log_start(m: Machine, plan: Plan, entry: Entry) -> None:
         m._log(LogLevel.OPS, f"[cancel:reject] {_names(m, missing)}")
 
 
-def _log_note(m: Machine, what: str, state: int, because: tuple[int, ...], *, was_active: bool, automatic: bool) -> None:
+def _log_note(
+    m: Machine, what: str, state: int, because: tuple[int, ...], *, was_active: bool, automatic: bool
+) -> None:
     name = _names(m, (state,))
     if what == "rel:remove":
         level = LogLevel.OPS if was_active else LogLevel.DECISIONS

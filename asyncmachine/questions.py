@@ -81,7 +81,9 @@ class Questions:
     def _context_ended(self, ctx: StateContext) -> None:
         raise NotImplementedError
 
-    def _add_err(self, exc: BaseException, states: tuple[str, ...], args: dict[str, Any], source: Origin | None) -> Result:
+    def _add_err(
+        self, exc: BaseException, states: tuple[str, ...], args: dict[str, Any], source: Origin | None
+    ) -> Result:
         raise NotImplementedError
 
     # states

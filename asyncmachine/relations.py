@@ -35,7 +35,19 @@ class Relations:
         schema: A checked schema; state numbers are positions in `schema.names`.
     """
 
-    __slots__ = ("adds", "after", "auto_mask", "auto_states", "has_order", "multi_mask", "rank", "remove", "removed_by", "require", "schema")
+    __slots__ = (
+        "adds",
+        "after",
+        "auto_mask",
+        "auto_states",
+        "has_order",
+        "multi_mask",
+        "rank",
+        "remove",
+        "removed_by",
+        "require",
+        "schema",
+    )
 
     def __init__(self, schema: SchemaMeta) -> None:
         index = {name: number for number, name in enumerate(schema.names)}
@@ -45,7 +57,9 @@ class Relations:
         self.require = [mask_of(index[name] for name in state.require) for state in states]
         self.remove = [mask_of(index[name] for name in state.remove) for state in states]
         self.after = [mask_of(index[name] for name in state.after) for state in states]
-        self.removed_by = [mask_of(b for b, mask in enumerate(self.remove) if mask >> s & 1) for s in range(len(states))]
+        self.removed_by = [
+            mask_of(b for b, mask in enumerate(self.remove) if mask >> s & 1) for s in range(len(states))
+        ]
         self.auto_states = tuple(number for number, state in enumerate(states) if state.auto)
         self.auto_mask = mask_of(self.auto_states)
         self.multi_mask = mask_of(number for number, state in enumerate(states) if state.multi)
@@ -77,7 +91,9 @@ class Relations:
             base = [state for state in active if not called_mask >> state & 1]
             implying = 0
         else:
-            base = list(called) if kind == SET else [*called, *(state for state in active if not called_mask >> state & 1)]
+            base = (
+                list(called) if kind == SET else [*called, *(state for state in active if not called_mask >> state & 1)]
+            )
             implying = ~active_mask | (self.multi_mask & called_mask)
         listed = self._prune(self._expand(base, implying), notes)
         listed_mask = mask_of(listed)

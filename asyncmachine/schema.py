@@ -197,7 +197,9 @@ def _clean(name: str, states: Mapping[str, State], schema: str) -> State:
         for target in targets:
             if target not in states:
                 matches = close_matches(target, states)
-                raise SchemaError(f"{relation} names {target!r}, which is not a state", schema=schema, state=name, matches=matches)
+                raise SchemaError(
+                    f"{relation} names {target!r}, which is not a state", schema=schema, state=name, matches=matches
+                )
     added = lists["add"]
     lists["remove"] = tuple(other for other in lists["remove"] if other != name and other not in added)
     lists["after"] = tuple(other for other in lists["after"] if other != name)

@@ -252,4 +252,3 @@ def _take_back(m: Machine, plan: Plan, name: str, state: int) -> tuple[int, ...]
         if m._subs is not None:
             m._subs.expire(unfinished)
     return unfinished
-

@@ -1,5 +1,7 @@
 """Errors of handlers become the Exception state, and unfinished states are taken back."""
 
+# ruff: noqa: N802  # handlers are named after their states
+
 from __future__ import annotations
 
 from typing import Any
@@ -10,12 +12,15 @@ from asyncmachine import Event, Machine, Result, Tracer
 
 
 def handlers(panic: tuple[str, ...], calls: list[str], states: str = "A B C M Exception") -> Any:
-    names = [s + suffix for s in states.split() for suffix in ("Enter", "Exit", "State", "End")] + ["AnyEnter", "AnyState"]
+    names = [s + suffix for s in states.split() for suffix in ("Enter", "Exit", "State", "End")] + [
+        "AnyEnter",
+        "AnyState",
+    ]
 
     def method(name: str) -> Any:
         def call(self: object, e: Event) -> None:
             calls.append(name)
-            if name in panic and ("Exception" not in e.mutation.called or name.startswith("Exception") or name.startswith("Err")):
+            if name in panic and ("Exception" not in e.mutation.called or name.startswith(("Exception", "Err"))):
                 raise ValueError(name)
 
         return call

@@ -1,5 +1,7 @@
 """Tracers, log lines and texts show what happens and never change it."""
 
+# ruff: noqa: N802  # handlers are named after their states
+
 from __future__ import annotations
 
 import logging
@@ -29,7 +31,7 @@ class Stream(Tracer):
         self.seen.append(f"queued {mutation} {mutation.queue_tick}{' auto' if mutation.is_auto else ''}")
 
     def transition_init(self, tx: Transition) -> None:
-        self.seen.append(f"tx {tx.accepted} {' '.join(tx.target)}")
+        self.seen.append(f"tx {tx.accepted} {' '.join(tx.target)}".strip())
 
     def transition_start(self, tx: Transition) -> None:
         self.seen.append("start")
@@ -155,7 +157,9 @@ def test_equal_runs_have_equal_ids() -> None:
     assert runs[0] == runs[1] == ["same-2", "same-p1", "same-3"]
 
 
-def lines(caplog: pytest.LogCaptureFixture, level: int, schema: dict[str, Any], *mutations: str, **args: Any) -> list[str]:
+def lines(
+    caplog: pytest.LogCaptureFixture, level: int, schema: dict[str, Any], *mutations: str, **args: Any
+) -> list[str]:
     caplog.set_level(logging.DEBUG, logger="asyncmachine")
     m = Machine(schema, id="machine", log_level=level)
     for mutation in mutations:
@@ -215,8 +219,19 @@ def test_clock_questions() -> None:
     """Ticks, times and clocks, by name and as a whole."""
     m = Machine({"A": {}, "B": {}})
     m.add("A")
-    assert (m.tick("A"), m.time(), m.time("B", "A"), m.clock("A"), m.clock()) == (1, (0, 1, 0), (0, 1), {"A": 1}, {"Exception": 0, "A": 1, "B": 0})
-    assert (m.is_clock({"A": 1}), m.is_clock({"A": 0}), m.was_clock({"A": 0, "B": 0}), m.was_clock({"A": 2})) == (True, False, True, False)
+    assert (m.tick("A"), m.time(), m.time("B", "A"), m.clock("A"), m.clock()) == (
+        1,
+        (0, 1, 0),
+        (0, 1),
+        {"A": 1},
+        {"Exception": 0, "A": 1, "B": 0},
+    )
+    assert (m.is_clock({"A": 1}), m.is_clock({"A": 0}), m.was_clock({"A": 0, "B": 0}), m.was_clock({"A": 2})) == (
+        True,
+        False,
+        True,
+        False,
+    )
     assert (m.switch("B", "A"), m.switch(("B",), ["A"]), m.switch("B")) == ("A", "A", "")
 
 

@@ -1,5 +1,7 @@
 """Mutations run at once or queue, in order, with promised ticks."""
 
+# ruff: noqa: N802  # handlers are named after their states
+
 from __future__ import annotations
 
 import asyncio
@@ -10,7 +12,7 @@ import pytest
 from asyncmachine import Event, Machine, NestedEvalError, Result, UnknownStateError
 from asyncmachine.errors import MachineDisposedError
 
-STATES: dict[str, Any] = dict.fromkeys("ABCD", {})
+STATES: dict[str, Any] = {state: {} for state in "ABCD"}
 
 
 class Script:
@@ -61,7 +63,9 @@ def test_first_tick() -> None:
 
 def test_nested_mutations_get_consecutive_ticks() -> None:
     """Mutations made in a handler are promised consecutive queue ticks and run in order."""
-    m, script = run(lambda e: [e.add("B"), e.remove("B"), e.add("B"), e.add("B", x=1), e.set("C"), e.set("C"), e.add("D")])
+    m, script = run(
+        lambda e: [e.add("B"), e.remove("B"), e.add("B"), e.add("B", x=1), e.set("C"), e.set("C"), e.add("D")]
+    )
     assert ticks(script.results) == [3, 4, 5, 6, 7, 0, 8]
     assert m.active_states() == ("D", "C")
     assert m.queue_tick == 8
@@ -116,11 +120,18 @@ def test_queue_limit() -> None:
 
 def test_queue_questions() -> None:
     """The queue can be looked at from a handler."""
+
     def script(e: Event) -> list[Any]:
         m = e.machine
         e.add("B", "C")
         e.remove("A")
-        return [m.queue_len, m.will_be("B"), m.will_be("D"), m.will_be_removed("A"), [str(mutation) for mutation in m.queued()]]
+        return [
+            m.queue_len,
+            m.will_be("B"),
+            m.will_be("D"),
+            m.will_be_removed("A"),
+            [str(mutation) for mutation in m.queued()],
+        ]
 
     _, s = run(script)
     assert s.results == [2, True, False, True, ["[add] B C", "[remove] A"]]
@@ -136,7 +147,27 @@ def test_toggle() -> None:
     assert m.not_("A", "B")
 
 
-@pytest.mark.parametrize("method", ["add", "remove", "set", "toggle", "can_add", "can_remove", "is_", "not_", "any_", "tick", "time", "clock", "inspect", "switch", "will_be", "state_ctx"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        "add",
+        "remove",
+        "set",
+        "toggle",
+        "can_add",
+        "can_remove",
+        "is_",
+        "not_",
+        "any_",
+        "tick",
+        "time",
+        "clock",
+        "inspect",
+        "switch",
+        "will_be",
+        "state_ctx",
+    ],
+)
 def test_unknown_state(method: str) -> None:
     """Unknown names raise everywhere, with the close matches; it is a KeyError too."""
     m = Machine({"Ready": {}})
@@ -208,7 +239,9 @@ class Refuse:
 def test_can_add_asks_relations_and_handlers() -> None:
     """A dry run asks, and changes nothing."""
     h = Refuse()
-    m = Machine({"A": {"require": ["B"]}, "B": {}, "C": {}, "D": {}, "M": {"multi": True, "require": ["B"]}}, handlers=h)
+    m = Machine(
+        {"A": {"require": ["B"]}, "B": {}, "C": {}, "D": {}, "M": {"multi": True, "require": ["B"]}}, handlers=h
+    )
     assert [m.can_add(s) for s in "ABDM"] == [Result.CANCELED, Result.CANCELED, Result.EXECUTED, Result.EXECUTED]
     assert m.can_remove("A") is Result.EXECUTED
     assert (m.time(), m.queue_tick, h.checks) == ((0,) * 6, 1, [True])

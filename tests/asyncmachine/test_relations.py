@@ -18,7 +18,9 @@ def text(m: Machine) -> str:
 
 def build(schema: dict[str, Any], active: str = "") -> Machine:
     states = list(schema)
-    return Machine.restore(schema, {"states": states, "time": [int(s in active.split()) for s in states], "active": active.split()})
+    return Machine.restore(
+        schema, {"states": states, "time": [int(s in active.split()) for s in states], "active": active.split()}
+    )
 
 
 EXAMPLES: list[tuple[str, dict[str, Any], str, str, Result, str]] = [
@@ -51,7 +53,9 @@ EXAMPLES: list[tuple[str, dict[str, Any], str, str, Result, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("schema", "active", "mutation", "result", "after"), [e[1:] for e in EXAMPLES], ids=[e[0] for e in EXAMPLES])
+@pytest.mark.parametrize(
+    ("schema", "active", "mutation", "result", "after"), [e[1:] for e in EXAMPLES], ids=[e[0] for e in EXAMPLES]
+)
 def test_worked_example(schema: dict[str, Any], active: str, mutation: str, result: Result, after: str) -> None:
     """Each worked example gives its documented outcome."""
     m = build(schema, active)
@@ -62,7 +66,9 @@ def test_worked_example(schema: dict[str, Any], active: str, mutation: str, resu
 
 def test_water() -> None:
     """The classic: dry excludes water, water brings wet."""
-    m = Machine({"Wet": {"require": ["Water"]}, "Dry": {"remove": ["Water"]}, "Water": {"add": ["Wet"], "remove": ["Dry"]}})
+    m = Machine(
+        {"Wet": {"require": ["Water"]}, "Dry": {"remove": ["Water"]}, "Water": {"add": ["Wet"], "remove": ["Dry"]}}
+    )
     m.add("Dry")
     m.add("Water")
     assert text(m) == "(Wet:1 Water:1) [Dry:2]"
@@ -97,7 +103,7 @@ def test_definition_order_breaks_ties_of_require() -> None:
 
 def test_base_order_without_relations() -> None:
     """An add puts called states in front, a set gives the called order, a remove keeps the order."""
-    m = Machine(dict.fromkeys("ABD", {}))
+    m = Machine({state: {} for state in "ABD"})
     m.add("A")
     m.add("B")
     assert m.active_states() == ("B", "A")
@@ -121,7 +127,14 @@ def test_clock_of_multi() -> None:
     """A called Multi state ticks by two while active; the documented sequence."""
     m = Machine({"A": {}, "B": {"multi": True}, "C": {}, "D": {}})
     texts = []
-    for kind, *states in (("add", "A", "B"), ("add", "A", "B"), ("set", "D"), ("add", "D", "C"), ("remove", "B", "C"), ("add", "A", "B")):
+    for kind, *states in (
+        ("add", "A", "B"),
+        ("add", "A", "B"),
+        ("set", "D"),
+        ("add", "D", "C"),
+        ("remove", "B", "C"),
+        ("add", "A", "B"),
+    ):
         assert getattr(m, kind)(*states) is E
         texts.append(text(m))
     assert texts == [

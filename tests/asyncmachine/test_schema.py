@@ -68,7 +68,9 @@ def test_add_wins_over_remove() -> None:
     assert schema.states["A"].to_dict() == {"require": ["B"], "add": ["B"]}
 
 
-@pytest.mark.parametrize("names", [["A", "AA"], ["Foo", "FooBar", "BarEnter"], ["Enter"], ["Any"], ["Foo", "FooB", "BC", "C"]])
+@pytest.mark.parametrize(
+    "names", [["A", "AA"], ["Foo", "FooBar", "BarEnter"], ["Enter"], ["Any"], ["Foo", "FooB", "BC", "C"]]
+)
 def test_ambiguous_handler_names(names: list[str]) -> None:
     """States whose handler names cannot be told apart are refused."""
     with pytest.raises(SchemaError):

@@ -1,5 +1,7 @@
 """Waits resolve after committed transitions, contexts and tasks end with their state."""
 
+# ruff: noqa: N802  # handlers are named after their states
+
 from __future__ import annotations
 
 import asyncio
@@ -453,8 +455,7 @@ def test_async_handler_of_multi_lives_on() -> None:
         m.add("M", n=1)
         m.add("M", n=2)
         m.remove("M")
-        while len(done) < 2:
-            await asyncio.sleep(0)
+        await asyncio.wait(tuple(m._tasks or ()))
         assert done == [1, 2]
 
     run(main)
@@ -513,13 +514,13 @@ def test_fork_error_becomes_exception() -> None:
     """An error in a forked task becomes the Exception state, and still reaches who awaits the task."""
 
     async def fail() -> None:
-        raise ValueError
+        raise ValueError("late")
 
     async def main() -> None:
         m = Machine(STATES)
         task = m.fork(fail())
         assert task is not None
-        with pytest.raises(ValueError, match=""):
+        with pytest.raises(ValueError, match="late"):
             await task
         await m.when_err()
 
@@ -634,7 +635,15 @@ def test_dispose_removes_start_first() -> None:
     assert m.is_disposed
     assert [m.add("Start"), m.can_add("Start"), m.add_err(ValueError())] == [Result.CANCELED] * 3
     assert [m.is_("Start"), m.is_(), m.not_("Start"), m.any_("Start"), m.has("Start")] == [False] * 5
-    assert (str(m), m.string_all(), m.inspect(), m.time(), m.clock(), m.tick("Start"), m.active_states()) == ("", "", "", (), {}, 0, ())
+    assert (str(m), m.string_all(), m.inspect(), m.time(), m.clock(), m.tick("Start"), m.active_states()) == (
+        "",
+        "",
+        "",
+        (),
+        {},
+        0,
+        (),
+    )
 
 
 def test_dispose_inside_a_handler() -> None:
