@@ -284,36 +284,40 @@ def new_task(coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     return loop.create_task(coro)
 
 
-class _Job:
-    """An async handler on its way. It reports its end even if its task is cancelled before the first step."""
+class _HandlerTask(asyncio.Task[None]):
+    """The task of an async handler. Cancelled before its first step, it closes the handler's coroutine itself."""
 
-    __slots__ = ("coro", "machine", "task")
+    __slots__ = ("coro", "machine")
 
-    def __init__(self, coro: Coroutine[Any, Any, Any], machine: Questions) -> None:
-        self.coro = coro
-        self.machine: Questions | None = machine
-        self.task: asyncio.Task[Any] | None = None
+    coro: Coroutine[Any, Any, Any] | None
+    machine: Questions
 
-    def __del__(self) -> None:
-        if self.machine is not None:
-            self.coro.close()
-            if self.task is not None:
-                self.machine._forget_task(self.task)
+    def cancel(self, msg: Any = None) -> bool:
+        """Request cancellation."""
+        coro = self.coro
+        if coro is not None:
+            self.coro = None
+            coro.close()
+            self.machine._forget_task(self)
+        return super().cancel(msg)
 
 
-async def _run(job: _Job, machine: Questions) -> None:
+async def _run(coro: Coroutine[Any, Any, Any], machine: Questions, task: list[_HandlerTask]) -> None:
+    own = task[0]
+    own.coro = None  # it has begun, so that cancelling reaches it
     try:
-        await job.coro
+        await coro
     except Exception as error:
         machine._task_failed(error)
     finally:
-        job.machine = None
-        if job.task is not None:
-            machine._forget_task(job.task)
+        machine._forget_task(own)
 
 
-def new_job(coro: Coroutine[Any, Any, Any], machine: Questions, name: str) -> asyncio.Task[Any]:
+def new_job(coro: Coroutine[Any, Any, Any], machine: Questions, name: str) -> asyncio.Task[Any] | None:
     """Start the coroutine of an async handler: cheaper than `new_task` with a callback, and it swallows its error.
+
+    Returns:
+        The task; None if the loop has a task factory, which must not be bypassed.
 
     Raises:
         RuntimeError: No event loop is running; the coroutine is closed.
@@ -323,12 +327,13 @@ def new_job(coro: Coroutine[Any, Any, Any], machine: Questions, name: str) -> as
     except RuntimeError:
         coro.close()
         raise
-    job = _Job(coro, machine)
-    running = _run(job, machine)
-    if loop.get_task_factory() is None:
-        job.task = task = asyncio.Task(running, loop=loop, name=name)  # what create_task does, without its checks
-    else:
-        job.task = task = loop.create_task(running, name=name)
+    if loop.get_task_factory() is not None:
+        return None
+    own: list[_HandlerTask] = []
+    task = _HandlerTask(_run(coro, machine, own), loop=loop, name=name)
+    task.coro = coro
+    task.machine = machine
+    own.append(task)
     return task
 
 

@@ -248,7 +248,11 @@ class Waits(Questions):
         """Start an async final handler; those of a Multi state and of AnyState live as long as the machine."""
         if state >= 0 and self._automaton.relations.multi_mask >> state & 1:
             state = -1
-        self._keep_task(new_job(coro, self, name), state)
+        task = new_job(coro, self, name)
+        if task is None:
+            self._spawn(coro, state)
+        else:
+            self._keep_task(task, state)
 
     def _spawn(self, coro: Coroutine[Any, Any, Any], state: int) -> Task[Any]:
         """Start a task bound to the state's current tick, or to the machine's life if `state` is -1."""

@@ -1,5 +1,7 @@
 """Auto states are activated by the machine, as far as relations and handlers allow."""
 
+# handlers are named after their states
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,7 @@
 """Errors of handlers become the Exception state, and unfinished states are taken back."""
 
+# handlers are named after their states
+
 from __future__ import annotations
 
 from typing import Any

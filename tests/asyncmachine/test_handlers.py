@@ -1,5 +1,7 @@
 """Handlers are found by name, asked in order, and may refuse."""
 
+# handlers are named after their states
+
 from __future__ import annotations
 
 from typing import Any
@@ -151,8 +153,11 @@ def test_misspelt_handler() -> None:
 
     with pytest.raises(HandlerNameError) as caught:
         Machine({"Connecting": {}}, handlers=Handlers())
-    assert (caught.value.handler, caught.value.owner) == ("ConectingState", "Handlers")
-    assert caught.value.matches[0] == "ConnectingState"
+    assert (caught.value.handler, caught.value.owner, caught.value.matches[0]) == (
+        "ConectingState",
+        "Handlers",
+        "ConnectingState",
+    )
 
 
 def test_async_negotiation_is_refused() -> None:

@@ -1,5 +1,7 @@
 """Mutations run at once or queue, in order, with promised ticks."""
 
+# handlers are named after their states
+
 from __future__ import annotations
 
 import asyncio
@@ -10,7 +12,7 @@ import pytest
 from asyncmachine import Event, Machine, NestedEvalError, Result, UnknownStateError
 from asyncmachine.errors import MachineDisposedError
 
-STATES: dict[str, Any] = {key: {} for key in "ABCD"}
+STATES: dict[str, Any] = {state: {} for state in "ABCD"}
 
 
 class Script:

@@ -103,7 +103,7 @@ def test_definition_order_breaks_ties_of_require() -> None:
 
 def test_base_order_without_relations() -> None:
     """An add puts called states in front, a set gives the called order, a remove keeps the order."""
-    m = Machine({key: {} for key in "ABD"})
+    m = Machine({state: {} for state in "ABD"})
     m.add("A")
     m.add("B")
     assert m.active_states() == ("B", "A")

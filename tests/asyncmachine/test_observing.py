@@ -1,0 +1,248 @@
+"""Tracers, log lines and texts show what happens and never change it."""
+
+# handlers are named after their states
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from asyncmachine import Event, LogLevel, Machine, Mutation, Result, Tracer, Transition
+
+
+class Stream(Tracer):
+    """Writes down every hook."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def machine_init(self, machine: Machine) -> None:
+        self.seen.append(f"init {machine.id}")
+
+    def submachine_new(self, parent: Machine, machine: Machine) -> None:
+        self.seen.append(f"sub {parent.id} {machine.id}")
+
+    def machine_dispose(self, machine: Machine) -> None:
+        self.seen.append("dispose")
+
+    def mutation_queued(self, machine: Machine, mutation: Mutation) -> None:
+        self.seen.append(f"queued {mutation} {mutation.queue_tick}{' auto' if mutation.is_auto else ''}")
+
+    def transition_init(self, tx: Transition) -> None:
+        self.seen.append(f"tx {tx.accepted} {' '.join(tx.target)}".strip())
+
+    def transition_start(self, tx: Transition) -> None:
+        self.seen.append("start")
+
+    def transition_finals(self, tx: Transition) -> None:
+        self.seen.append("finals")
+
+    def transition_end(self, tx: Transition) -> None:
+        self.seen.append(f"end {tx.accepted} {tx.canceled_by}".strip())
+
+    def handler_start(self, tx: Transition, binding: str, name: str) -> None:
+        self.seen.append(f"> {name}")
+
+    def handler_end(self, tx: Transition, binding: str, name: str) -> None:
+        self.seen.append(f"< {name}")
+
+    def handler_slow(self, tx: Transition, name: str, seconds: float) -> None:
+        self.seen.append(f"slow {name}")
+
+    def queue_end(self, machine: Machine) -> None:
+        self.seen.append("idle")
+
+
+class Handlers:
+    def AState(self, e: Event) -> None: ...
+
+    def BState(self, e: Event) -> None: ...
+
+
+def test_stream_of_hooks() -> None:
+    """The documented stream of an add with an auto state."""
+    t = Stream()
+    m = Machine({"A": {}, "B": {"auto": True, "require": ["A"]}}, id="m", handlers=Handlers(), tracers=(t,))
+    m.add("A")
+    assert t.seen == [
+        "init m",
+        "queued [add] A 2", "tx True A", "start", "finals", "> AState", "< AState", "queued [add] B 0 auto", "end True",
+        "tx True A B", "start", "finals", "> BState", "< BState", "end True", "idle",
+    ]  # fmt: skip
+
+
+def test_stream_of_rejected_check_and_eval() -> None:
+    """Rejected mutations, dry runs and evals have their shorter streams."""
+    t = Stream()
+    m = Machine({"A": {"require": ["B"]}, "B": {}}, tracers=(t,))
+    t.seen.clear()
+    m.add("A")
+    assert t.seen == ["queued [add] A 2", "tx False", "start", "end False relations", "idle"]
+    t.seen.clear()
+    m.can_add("B")
+    assert t.seen == ["queued [add] B 0", "tx True B", "start", "end True", "idle"]
+    t.seen.clear()
+    m.eval(int)
+    assert t.seen == ["idle"]
+
+
+def test_parent_is_told() -> None:
+    """The tracers of the parent learn of a new submachine."""
+    t = Stream()
+    parent = Machine({"A": {}}, id="p", tracers=(t,))
+    Machine({"A": {}}, id="c", parent=parent)
+    assert t.seen[-1] == "sub p c"
+
+
+def test_slow_handler_hook() -> None:
+    """A slow handler is named to the tracers."""
+    t = Stream()
+    Machine({"A": {}, "B": {}}, handlers=Handlers(), tracers=(t,), slow_handler_s=0.0).add("A")
+    assert "slow AState" in t.seen
+
+
+class Faulty(Tracer):
+    """Raises in every transition."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def transition_end(self, tx: Transition) -> None:
+        self.calls += 1
+        raise ValueError
+
+
+def test_faulty_tracer(caplog: pytest.LogCaptureFixture) -> None:
+    """A raising tracer changes no result, is logged once, and is detached after ten errors."""
+    t = Faulty()
+    m = Machine({"A": {}}, tracers=(t,))
+    results = {m.toggle("A") for _ in range(20)}
+    assert (results, t.calls, m.is_err()) == ({Result.EXECUTED}, 10, False)
+    assert len([r for r in caplog.records if "raised" in r.message]) == 1
+    assert m._gate == 0
+
+
+def test_unbinding_restores_the_quick_path() -> None:
+    """Without tracers nothing is observed any more."""
+    m = Machine({"A": {}})
+    t = Stream()
+    m.bind_tracer(t)
+    m.bind_tracer(t)
+    m.add("A")
+    m.unbind_tracer(t)
+    seen = len(t.seen)
+    m.remove("A")
+    assert (len(t.seen), m._gate) == (seen, 0)
+
+
+def test_equal_runs_have_equal_ids() -> None:
+    """Transition ids are deterministic."""
+
+    class Ids(Tracer):
+        def __init__(self) -> None:
+            self.ids: list[str] = []
+
+        def transition_end(self, tx: Transition) -> None:
+            self.ids.append(tx.id)
+
+    runs = []
+    for _ in range(2):
+        t = Ids()
+        m = Machine({"A": {}, "B": {"auto": True}}, id="same", tracers=(t,))
+        m.add("A")
+        m.remove("A")
+        runs.append(t.ids)
+    assert runs[0] == runs[1] == ["same-2", "same-p1", "same-3"]
+
+
+def lines(
+    caplog: pytest.LogCaptureFixture, level: int, schema: dict[str, Any], *mutations: str, **args: Any
+) -> list[str]:
+    caplog.set_level(logging.DEBUG, logger="asyncmachine")
+    m = Machine(schema, id="machine", log_level=level)
+    for mutation in mutations:
+        kind, *states = mutation.split()
+        getattr(m, kind)(*states, **args)
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_log_lines_of_an_add(caplog: pytest.LogCaptureFixture) -> None:
+    """The documented lines of a mutation with an implied and an auto state."""
+    schema = {"Foo": {"add": ["Imp"]}, "Bar": {"auto": True}, "Imp": {}}
+    written = lines(caplog, LogLevel.EVERYTHING, schema, "add Foo", id=1, name="a very long name indeed", secret=2)
+    assert written == [
+        "[machi] [queue:add] Foo (id=1 name=a very long name ...)",
+        "[machi] [add] Foo (id=1 name=a very long name ...)",
+        "[machi] [implied] Imp",
+        "[machi] [state] +Foo +Imp (id=1 name=a very long name ...)",
+        "[machi] [auto] Bar",
+        "[machi] [prepend:add] Bar",
+        "[machi] [add:auto] Bar",
+        "[machi] [auto_] +Bar Foo Imp",
+    ]
+
+
+def test_log_levels(caplog: pytest.LogCaptureFixture) -> None:
+    """At level CHANGES only changes are written."""
+    written = lines(caplog, LogLevel.CHANGES, {"A": {}, "M": {"multi": True}}, "add A M", "set M")
+    assert written == ["[machi] [state] +A +M", "[machi] [state] +M -A"]
+
+
+def test_log_of_a_rejection(caplog: pytest.LogCaptureFixture) -> None:
+    """A rejection says what was missing."""
+    written = lines(caplog, LogLevel.OPS, {"A": {"require": ["B"]}, "B": {}}, "add A")
+    assert written[2:] == ["[machi] [reject] A(-B)", "[machi] [cancel:reject] A"]
+
+
+def test_user_log(caplog: pytest.LogCaptureFixture) -> None:
+    """A user's line goes out at level EXTERNAL, on one line."""
+    caplog.set_level(logging.DEBUG, logger="asyncmachine")
+    Machine({"A": {}}, id="machine", log_level=LogLevel.EXTERNAL).log("two\nlines")
+    assert caplog.messages == ["[machi] [exter] two lines"]
+
+
+def test_texts() -> None:
+    """The texts of a machine, in definition order."""
+    m = Machine({"A": {"auto": True, "require": ["C"]}, "B": {"multi": True, "add": ["C"]}, "C": {}})
+    assert (str(m), m.string_all()) == ("()", "() [Exception:0 A:0 B:0 C:0]")
+    m.add("B")
+    assert (str(m), m.string_all()) == ("(A:1 B:1 C:1)", "(A:1 B:1 C:1) [Exception:0]")
+    m.remove("A", "B")
+    assert m.inspect("B", "A") == (
+        "0 B\n    |Tick     2\n    |Multi    true\n    |Add      C\n1 A\n    |Tick     3\n    |Auto     true\n    |Require  C\n"
+    )
+
+
+def test_clock_questions() -> None:
+    """Ticks, times and clocks, by name and as a whole."""
+    m = Machine({"A": {}, "B": {}})
+    m.add("A")
+    assert (m.tick("A"), m.time(), m.time("B", "A"), m.clock("A"), m.clock()) == (
+        1,
+        (0, 1, 0),
+        (0, 1),
+        {"A": 1},
+        {"Exception": 0, "A": 1, "B": 0},
+    )
+    assert (m.is_clock({"A": 1}), m.is_clock({"A": 0}), m.was_clock({"A": 0, "B": 0}), m.was_clock({"A": 2})) == (
+        True,
+        False,
+        True,
+        False,
+    )
+    assert (m.switch("B", "A"), m.switch(("B",), ["A"]), m.switch("B")) == ("A", "A", "")
+
+
+def test_export_and_restore() -> None:
+    """A restored machine has the same ticks and order."""
+    schema: dict[str, Any] = {"A": {}, "B": {}}
+    m = Machine(schema, id="x")
+    m.add("A")
+    m.add("B")
+    twin = Machine.restore(schema, m.export())
+    assert (twin.id, twin.time(), twin.active_states()) == ("x", m.time(), ("B", "A"))
+    assert Machine.restore(schema, {"states": ["B"], "time": [3]}).tick("B") == 3
+    with pytest.raises(ValueError, match="agree"):
+        Machine.restore(schema, {"states": ["B"], "time": [3], "active": ["A"]})
