@@ -94,7 +94,7 @@ def test_a_long_table_repeats_its_header_on_each_page(tmp_path: Path) -> None:
 def test_a_table_knows_how_narrow_it_can_be(tmp_path: Path) -> None:
     """A table is scaled by what has to stand side by side, so that columns never overlap."""
     source = typst_source("| ab_cde | x |\n|---|---|\n| 1234567 | two words |", tmp_path)
-    assert f"#fitting({len('1234567') + len('words')}, 2)[" in source
+    assert f"#fitting({len('1234567') + len('words')}, 2, 2)[" in source
 
 
 def test_long_words_may_break(tmp_path: Path) -> None:

@@ -58,6 +58,12 @@ local function least_width(tbl)
   return sum
 end
 
+local function count_rows(tbl)
+  local count = #tbl.head.rows
+  for _, body in ipairs(tbl.bodies) do count = count + #body.body end
+  return count
+end
+
 -- Headings are strong, and long column names may break behind _ and /.
 local function tidy_headings(tbl)
   for _, row in ipairs(tbl.head.rows) do
@@ -98,7 +104,7 @@ local function tidy_table(tbl)
   end
   merge_index_names(tbl)
   tidy_headings(tbl)
-  local fit = string.format("#fitting(%d, %d)[", least_width(tbl), #tbl.colspecs)
+  local fit = string.format("#fitting(%d, %d, %d)[", least_width(tbl), #tbl.colspecs, count_rows(tbl))
   return {pandoc.RawBlock("typst", fit), tbl, pandoc.RawBlock("typst", "]")}
 end
 
