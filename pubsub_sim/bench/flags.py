@@ -8,8 +8,8 @@ import re
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from pubsub_sim.bench.parameters import reject_unknown
 from pubsub_sim.errors import PubsubSimError
+from pubsub_sim.parameters import reject_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +67,8 @@ def from_flags(cls: type[Any], command: str, summary: str, arguments: Sequence[s
             parser.add_argument(flag, type=_number, metavar="VALUE", default=argparse.SUPPRESS, help=text)
     given, rest = parser.parse_known_args(arguments)
     names = [entry.name for entry in fields(cls)]
-    reject_unknown((word.removeprefix("--").split("=")[0].replace("-", "_") for word in rest), names)
+    words = [word.removeprefix("--").split("=")[0].replace("-", "_") for word in rest]
+    reject_unknown(dict.fromkeys(words), names)
     for entry in fields(cls):
         if entry.default is MISSING and not hasattr(given, entry.name):
             raise FlagError(f"--{entry.name} is needed")

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pubsub_sim
-from pubsub_sim.bench.parameters import check_bool, check_choice, check_seconds, check_whole, reject_unknown
 from pubsub_sim.bench.spec import RunSpec
+from pubsub_sim.checks import check_bool, check_choice, check_seconds, check_whole
 from pubsub_sim.errors import OptionError
+from pubsub_sim.parameters import reject_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -127,7 +128,7 @@ class SweepOptions:
         Raises:
             OptionError: a name is unknown (the sentence tells the nearest known one) or a value cannot be used.
         """
-        reject_unknown(parameters, (entry.name for entry in fields(cls)), dict(parameters))
+        reject_unknown(parameters, (entry.name for entry in fields(cls)))
         return cls(**parameters)
 
     @property

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, fields
 
-from pubsub_sim.bench.parameters import check_bool, reject_unknown
+from pubsub_sim.checks import check_bool
 from pubsub_sim.errors import OptionError
+from pubsub_sim.parameters import reject_unknown
 from pubsub_sim.scenarios.running import loop_factory
 from pubsub_sim.scenarios.simple_discovery import SimpleDiscovery
 
@@ -47,7 +48,7 @@ class RunSpec(SimpleDiscovery):
             raise OptionError("specification", _start_of(text), f"one JSON object ({error})") from None
         if not isinstance(given, dict):
             raise OptionError("specification", given, "one JSON object")
-        reject_unknown(given, (entry.name for entry in fields(cls)), given)
+        reject_unknown(given, (entry.name for entry in fields(cls)))
         for name in ("version", "hosts", "messages"):
             if name not in given:
                 raise OptionError(name, None, "a value, as it has no default")

@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
+from pubsub_sim.checks import check_bool, check_choice, check_whole
 from pubsub_sim.drivers.versions import known_versions
-from pubsub_sim.errors import OptionError, ScenarioFailure
+from pubsub_sim.errors import ScenarioFailure
 from pubsub_sim.node.topic import Subscription, Topic, min_topic_size
 from pubsub_sim.protocol.discovery import namespace_of
-from pubsub_sim.scenarios.world import ROUTERS, SIGNING, TRANSPORTS, World, check_choice, check_count
+from pubsub_sim.scenarios.world import ROUTERS, SIGNING, TRANSPORTS, World
 
 TOPIC = "foobar"
 PHASES = (
@@ -65,14 +66,13 @@ class SimpleDiscovery:
 
     def __post_init__(self) -> None:
         check_choice("version", self.version, known_versions())
-        check_count("hosts", self.hosts, at_least=2)
-        check_count("messages", self.messages, at_least=1)
+        check_whole("hosts", self.hosts, at_least=2)
+        check_whole("messages", self.messages, at_least=1)
         check_choice("router", self.router, ROUTERS)
         check_choice("transport", self.transport, TRANSPORTS)
         check_choice("sign", self.sign, SIGNING)
-        check_count("seed", self.seed, at_least=0)
-        if not isinstance(self.barrier, bool):
-            raise OptionError("barrier", self.barrier, "true or false")
+        check_whole("seed", self.seed, at_least=0)
+        check_bool("barrier", self.barrier)
 
 
 @dataclass(frozen=True)

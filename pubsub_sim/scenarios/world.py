@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from pubsub_sim.checks import check_choice, check_whole
 from pubsub_sim.drivers.versions import driver_factory
-from pubsub_sim.errors import OptionError
 from pubsub_sim.net.clock import LoopClock
 from pubsub_sim.net.memory import MemoryHost, MemoryNetwork
 from pubsub_sim.net.rendezvous import RendezvousClient, RendezvousServer
@@ -73,13 +73,13 @@ class World:
         params: HostParams | None = None,
         trace: bool = True,
     ) -> None:
-        self._hosts = check_count("hosts", hosts, at_least=1)
+        self._hosts = check_whole("hosts", hosts, at_least=1)
         check_choice("router", router, ROUTERS)
         check_choice("transport", transport, TRANSPORTS)
         check_choice("sign", sign, SIGNING)
         self._make_driver = driver_factory(version)
         self._router = router
-        self._seed = run_seed.get() if seed is None else check_count("seed", seed, at_least=0)
+        self._seed = run_seed.get() if seed is None else check_whole("seed", seed, at_least=0)
         self._policy = SIGNING[sign]
         self._params = params or HostParams()
         self._is_traced = trace
@@ -169,17 +169,3 @@ class World:
         self._network_hosts.append(host)
         self.pubsubs.append(pubsub)
         pubsub.start()
-
-
-def check_count(option: str, value: object, *, at_least: int) -> int:
-    """A whole number that is large enough; raises OptionError."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
-        raise OptionError(option, value, f"a whole number of at least {at_least}")
-    return value
-
-
-def check_choice(option: str, value: object, choices: Iterable[str]) -> None:
-    """One of some names; raises OptionError."""
-    names = tuple(choices)
-    if value not in names:
-        raise OptionError(option, value, f"one of {', '.join(names)}" if len(names) > 1 else repr(names[0]))

@@ -8,8 +8,8 @@ import pytest
 
 import pubsub_sim
 from pubsub_sim.bench.grid import RunOptions, SweepOptions
-from pubsub_sim.bench.parameters import UnknownParameterError
 from pubsub_sim.errors import OptionError
+from pubsub_sim.parameters import UnknownParameterError
 
 
 def test_defaults_are_the_grid_of_the_notebook() -> None:

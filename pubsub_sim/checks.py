@@ -1,0 +1,35 @@
+"""Can this value be used? Every refusal is an OptionError: one sentence that names option, value and what was expected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pubsub_sim.errors import OptionError
+
+
+def check_whole(option: str, value: object, *, at_least: int, at_most: int = 2**63 - 1) -> int:
+    """A whole number in a range; true and false are no numbers."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
+        raise OptionError(option, value, f"a whole number of at least {at_least}")
+    if value > at_most:
+        raise OptionError(option, value, f"a whole number of at most {at_most}")
+    return value
+
+
+def check_seconds(option: str, value: object) -> None:
+    """Refuse anything but a finite time above zero."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        raise OptionError(option, value, "a number of seconds above 0")
+
+
+def check_bool(option: str, value: object) -> None:
+    """Refuse anything but true and false."""
+    if not isinstance(value, bool):
+        raise OptionError(option, value, "true or false")
+
+
+def check_choice(option: str, value: object, choices: Iterable[str]) -> None:
+    """Refuse anything but one of some names."""
+    names = tuple(choices)
+    if value not in names:
+        raise OptionError(option, value, f"one of {', '.join(names)}" if len(names) > 1 else repr(names[0]))
