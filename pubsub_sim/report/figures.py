@@ -91,9 +91,9 @@ def _line(panel: Axes, sweep: Sweep, quantity: Quantity, version: str, hosts: in
         xs.append(messages)
         estimates.append(found)
         shift = (number - (len(sweep.versions) - 1) / 2) * 0.016 * _span(sweep.messages)
-        panel.plot(
-            np.full(len(values), messages + shift), values, ".", color=style["color"], alpha=0.35, markersize=4, mew=0
-        )
+        dots = {"color": style["color"], "alpha": 0.35, "markersize": 4, "mew": 0}
+        # as pixels: hundreds of vector dots would make the page a hundred kilobytes larger, and no clearer
+        panel.plot(np.full(len(values), messages + shift), values, ".", rasterized=True, **dots)
     middle = [found.value for found in estimates]
     panel.plot(xs, middle, label=version, mew=0, **style)
     if len(xs) > 1:
