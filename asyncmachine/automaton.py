@@ -146,7 +146,7 @@ class Compiled:
     def _class_handlers(self, key: tuple[Any, ...], handlers: object) -> ClassHandlers:
         found = self.classes.get(key)
         if found is None:
-            found = class_handlers(handlers, self.index, self.schema.__name__)
+            found = class_handlers(handlers, self.index, self.relations.multi_mask)
             if len(self.classes) >= TABLE_LIMIT:
                 self.classes.clear()
             self.classes[key] = found

@@ -509,7 +509,7 @@ class Machine(Waits):
             result = perform(self, plan, (kind, states, args, source, tick, 0, None))
             if self._tx is not None:
                 self._end_tx()
-            if self._gate & WAITED:
+            if self._gate & WAITED and self._subs is not None and self._subs.queue:
                 self._match_queue()
             if self._next is not None or self._queue or self._front:
                 self._drain(None)
@@ -683,15 +683,21 @@ class Machine(Waits):
             plan = None
             if not gate & OBSERVED and not entry[5]:
                 plan = self._node.tables[entry[0]].get(entry[1])
-            if plan is not None:
+            if plan is None:
+                outcome = self._perform(entry)
+            elif gate == BUSY and plan.quick is not None:
+                ticks = self._ticks
+                for state in plan.quick:
+                    ticks[state] += 1
+                self._node = plan.quick_target
+                outcome = EXECUTED
+            else:
                 outcome = perform(self, plan, entry)
                 if self._tx is not None:
                     self._end_tx()
-            else:
-                outcome = self._perform(entry)
             if entry is mine:
                 result = outcome
-            if self._gate & WAITED:
+            if self._gate & WAITED and self._subs is not None and self._subs.queue:
                 self._match_queue()
 
     def _perform(self, entry: Entry) -> Result:
@@ -740,7 +746,7 @@ class Machine(Waits):
         if self._gate & OBSERVED:
             self._hooks.fire(self._hooks.queue_end, self)
             self._set_observed()
-        if self._gate & WAITED:
+        if self._gate & WAITED and self._subs is not None and self._subs.ends:
             self._match_ends()
         if self._gate & CLOSING and not self._gate & BUSY:
             self._close()
@@ -759,6 +765,7 @@ class Machine(Waits):
                     subscription.waiter.resolve(None)
                 else:
                     subscription.waiter.fail(MachineDisposedError(self.id))
+        closed_waits, self._closed_waits = self._closed_waits, _EMPTY
         for task in tuple(self._tasks or ()):
             task.cancel()
         self._automaton = self._automaton.compiled.bare
@@ -769,6 +776,7 @@ class Machine(Waits):
                 function()
             except Exception:
                 _logger.exception("[dispose] %s: on_dispose function failed", self.id)
+        self._closed_waits = [*closed_waits, *self._closed_waits]
         self._release_closed()
 
     # observation

@@ -140,7 +140,9 @@ def perform(m: Machine, plan: Plan, entry: Entry) -> Result:
             fail_final(m, plan, entry, name, state, error)
             return CANCELED
     if m._gate & WAITED:
-        m._match(touched)
+        assert m._subs is not None
+        if m._subs.by_state or m._subs.queries:
+            m._match(touched)
     auto = plan.auto
     if auto is not None and auto.accepted and not entry[5]:
         if not m._gate & (WAITED | OBSERVED | CLOSING) and auto.bare:

@@ -245,9 +245,7 @@ class Waits(Questions):
         return self._spawn(coro, state)
 
     def _start(self, coro: Coroutine[Any, Any, Any], state: int, name: str) -> None:
-        """Start an async final handler; those of a Multi state and of AnyState live as long as the machine."""
-        if state >= 0 and self._automaton.relations.multi_mask >> state & 1:
-            state = -1
+        """Start an async final handler."""
         task = new_job(coro, self, name)
         if task is None:
             self._spawn(coro, state)
@@ -294,14 +292,15 @@ class Waits(Questions):
         """Take note that a task has ended."""
         assert self._tasks is not None
         state = self._tasks.pop(task, -1)
-        if state >= 0 and self._subs is not None:
-            spans = self._subs.spans
+        subs = self._subs
+        if state >= 0 and subs is not None:
+            spans = subs.spans
             span = spans.get(state)
             if span is not None and task in span:
                 span.remove(task)
                 if not span:
                     del spans[state]
-                    if self._subs.is_empty:
+                    if not spans and not subs.by_state and subs.is_empty:
                         self._gate &= ~WAITED
         if self._gate & DISPOSED:
             self._release_closed()
