@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asyncmachine.errors import HandlerError, HandlerNameError, close_matches
 from asyncmachine.schema import SUFFIXES
+from asyncmachine.waiting import start_handler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -127,7 +128,7 @@ def _function(handlers: object, name: str) -> Callable[[Any, Event], Any]:
 
 def _task_starter(function: Callable[[Any, Event], Any], state: int, name: str) -> Callable[[Any, Event], Any]:
     def start(owner: Any, event: Event) -> None:
-        event.machine._start(function(owner, event), state, name)
+        start_handler(function(owner, event), event.machine, state, name)
 
     return start
 

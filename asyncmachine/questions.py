@@ -72,7 +72,10 @@ class Questions:
     def _spawn(self, coro: Coroutine[Any, Any, Any], state: int) -> Task[Any]:
         raise NotImplementedError
 
-    def _forget_task(self, task: Task[Any]) -> None:
+    def _put_in_span(self, task: Task[Any], state: int) -> None:
+        raise NotImplementedError
+
+    def _forget_task(self, task: Task[Any], state: int) -> None:
         raise NotImplementedError
 
     def _task_failed(self, error: Exception) -> None:
