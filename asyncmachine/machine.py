@@ -445,13 +445,15 @@ class Machine(Waits):
             return CANCELED
         if gate & BUSY:
             return self._enqueue(kind, states, args, source)
-        if gate & (OBSERVED | LEFTOVERS):
+        if gate & LEFTOVERS:
             result = self._enqueue(kind, states, args, source)
             if result.queued:
                 assert self._queue is not None
                 return self._run_queue(self._queue[-1])
             return result
         plan = self._plan_for(kind, states)
+        if gate & OBSERVED:
+            return self._idle_observed(plan, kind, states, args, source)
         if plan.quick is not None:
             if not gate:
                 for state in plan.quick:
@@ -524,6 +526,27 @@ class Machine(Waits):
             self._rest()
         if plan.quick is None and perf_counter() - started > self.slow_handler_s:
             self._report_slow_drain(kind, states, perf_counter() - started)
+        return result
+
+    def _idle_observed(
+        self, plan: Plan, kind: int, states: tuple[str, ...], args: dict[str, Any], source: Origin | None
+    ) -> Result:
+        """Do the same as `_idle` on an observed machine."""
+        self._gate |= BUSY
+        tick = self._queue_tick = self._queue_tick + 1
+        try:
+            entry = self._announce(kind, states, args, source, tick, 0)
+            result = perform_fully(self, plan, entry)
+            self._tx = None
+            if self._gate & WAITED and self._subs is not None and self._subs.queue:
+                self._match_queue()
+            if self._next is not None or self._queue or self._front:
+                self._drain(None)
+        except BaseException:
+            self._end_tx()
+            self._abandon()
+            raise
+        self._rest()
         return result
 
     def _enqueue(self, kind: int, states: tuple[str, ...], args: dict[str, Any], source: Origin | None) -> Result:
@@ -636,15 +659,17 @@ class Machine(Waits):
         self, kind: int, states: tuple[str, ...], args: dict[str, Any], source: Origin | None, tick: int, flags: int
     ) -> Entry:
         """Make an entry, telling observers that it was queued."""
-        entry: Entry = (kind, states, args, source, tick, flags, None)
+        mutation = None
         if self._gate & OBSERVED:
-            mutation = Mutation(entry)
-            entry = (kind, states, args, source, tick, flags, mutation)
+            hooks = self._hooks
             if self._log_level >= LogLevel.OPS:
                 verb = "prepend" if tick < 0 else "queue"
-                self._log(LogLevel.OPS, f"[{verb}:{mutation.kind}] {' '.join(mutation.called)}{self._args_text(args)}")
-            self._hooks.fire(self._hooks.mutation_queued, self, mutation)
-        return entry
+                called = " ".join(dict.fromkeys(states))
+                self._log(LogLevel.OPS, f"[{verb}:{KINDS[kind]}] {called}{self._args_text(args)}")
+            if hooks.mutation_queued:
+                mutation = Mutation((kind, states, args, source, tick, flags, None))
+                hooks.fire(hooks.mutation_queued, self, mutation)
+        return (kind, states, args, source, tick, flags, mutation)
 
     def _push(self, outcome: Outcome) -> None:
         if self._front is None:
@@ -744,8 +769,10 @@ class Machine(Waits):
         self._entry = None
         self._gate &= ~BUSY
         if self._gate & OBSERVED:
-            self._hooks.fire(self._hooks.queue_end, self)
-            self._set_observed()
+            if self._hooks.queue_end:
+                self._hooks.fire(self._hooks.queue_end, self)
+            if not self._hooks.tracers:  # the last one may have been detached for its errors
+                self._set_observed()
         if self._gate & WAITED and self._subs is not None and self._subs.ends:
             self._match_ends()
         if self._gate & CLOSING and not self._gate & BUSY:
@@ -792,13 +819,15 @@ class Machine(Waits):
         hooks, tx, binding = self._hooks, self._tx, self._bound[slot]
         if self._log_level >= LogLevel.OPS:
             self._log(LogLevel.OPS, f"[handler:{slot}] {name}")
-        hooks.fire(hooks.handler_start, tx, binding, name)
+        if hooks.handler_start:
+            hooks.fire(hooks.handler_start, tx, binding, name)
         started = perf_counter()
         try:
             return function(self._slots[slot], event)
         finally:
             seconds = perf_counter() - started
-            hooks.fire(hooks.handler_end, tx, binding, name)
+            if hooks.handler_end:
+                hooks.fire(hooks.handler_end, tx, binding, name)
             if seconds > self.slow_handler_s:
                 _logger.warning("[handler:slow] %s: %s took %.3f s", self.id, name, seconds)
                 hooks.fire(hooks.handler_slow, tx, name, seconds)

@@ -32,53 +32,66 @@ class _VetoError(Exception):
 
 def perform_fully(m: Machine, plan: Plan, entry: Entry) -> Result:
     """Process any mutation, telling whoever observes."""
-    flags = entry[5]
     m._entry = entry
     m._plan = plan
-    m._tx = Transition(m, plan, entry, tuple(m._ticks)) if m._gate & OBSERVED else None
-    accepted = plan.accepted or bool(flags & IS_CHECK and m._automaton.relations.multi_mask & mask_of(plan.called))
-    tx = m._tx
-    if tx is not None:
-        if accepted and not plan.accepted:
-            tx.accepted, tx.canceled_by = True, ""
+    accepted = plan.accepted
+    if not accepted and entry[5] & IS_CHECK:
+        accepted = bool(m._automaton.relations.multi_mask & mask_of(plan.called))
+    if not m._gate & OBSERVED:
+        return _course(m, plan, entry) if accepted else CANCELED
+    tx = m._tx = Transition(m, plan, entry, tuple(m._ticks))
+    hooks = m._hooks
+    if accepted and not plan.accepted:
+        tx.accepted, tx.canceled_by = True, ""
+    if m._log_level:
         _log_start(m, plan, entry)
-        m._hooks.fire(m._hooks.transition_init, tx)
-        m._hooks.fire(m._hooks.transition_start, tx)
+    if hooks.transition_init:
+        hooks.fire(hooks.transition_init, tx)
+    if hooks.transition_start:
+        hooks.fire(hooks.transition_start, tx)
     try:
         return _course(m, plan, entry) if accepted else CANCELED
     except BaseException:
-        if tx is not None:
-            tx._refuse("error")
+        tx._refuse("error")
         raise
     finally:
-        if tx is not None:
-            tx._complete()
-            m._hooks.fire(m._hooks.transition_end, tx)
+        tx._after = tuple(m._ticks)
+        tx.completed = True
+        if hooks.transition_end:
+            hooks.fire(hooks.transition_end, tx)
 
 
 def _course(m: Machine, plan: Plan, entry: Entry) -> Result:
     """Negotiate, commit and finalise."""
     flags = entry[5]
-    try:
-        commit = _negotiate_auto(m, plan, entry) if flags & IS_AUTO else _negotiate(m, plan, entry)
-    except _VetoError as veto:
-        if m._tx is not None:
-            m._tx._refuse(veto.name)
-            _log_veto(m, plan, veto.name)
-        return CANCELED
-    except Exception as error:
-        recover(m, plan, entry, error)
-        return CANCELED
+    commit = plan
+    if plan.negotiation:
+        try:
+            if flags & IS_AUTO:
+                commit = _negotiate_auto(m, plan, entry)
+            else:
+                _demand(m, plan.negotiation, entry)
+        except _VetoError as veto:
+            if m._tx is not None:
+                m._tx._refuse(veto.name)
+                _log_veto(m, plan, veto.name)
+            return CANCELED
+        except Exception as error:
+            recover(m, plan, entry, error)
+            return CANCELED
+    elif flags & IS_AUTO:
+        commit = plan.commit
     if flags & IS_CHECK:
         return EXECUTED
     m._plan = commit
     _commit(m, commit, entry)
-    if not run_finals(m, commit, entry):
+    if (commit.finals or m._gate & WAITED) and not run_finals(m, commit, entry):
         return CANCELED
     if m._gate & WAITED:
         m._match(commit.ticks)
     if commit.auto is not None and not flags & (IS_AUTO | NO_AUTO):
-        _log_auto(m, commit.auto)
+        if m._log_level:
+            _log_auto(m, commit.auto)
         prepend_auto(m, commit.auto)
     return EXECUTED
 
@@ -88,13 +101,15 @@ def _commit(m: Machine, plan: Plan, entry: Entry) -> None:
     for state in plan.ticks:
         ticks[state] += 1
     m._node = plan.target
-    if m._tx is not None:
-        m._tx._plan = plan
-        _log_commit(m, plan, entry)
-    if m._subs is not None:
+    tx = m._tx
+    if tx is not None:
+        tx._plan = plan
+        if m._log_level:
+            _log_commit(m, plan, entry)
+    if m._gate & WAITED and m._subs is not None:
         m._subs.expire(plan.ticks)
-    if m._tx is not None:
-        m._hooks.fire(m._hooks.transition_finals, m._tx)
+    if tx is not None and m._hooks.transition_finals:
+        m._hooks.fire(m._hooks.transition_finals, tx)
 
 
 def _ask(m: Machine, steps: Iterable[Step], entry: Entry) -> str:
@@ -113,11 +128,6 @@ def _demand(m: Machine, steps: Iterable[Step], entry: Entry) -> None:
         raise _VetoError(refused)
 
 
-def _negotiate(m: Machine, plan: Plan, entry: Entry) -> Plan:
-    _demand(m, plan.negotiation, entry)
-    return plan
-
-
 def _negotiate_auto(m: Machine, plan: Plan, entry: Entry) -> Plan:
     """Negotiate an auto mutation, dropping only the Auto states that are refused; return the plan to commit.
 
@@ -126,8 +136,6 @@ def _negotiate_auto(m: Machine, plan: Plan, entry: Entry) -> Plan:
     """
     automaton = m._automaton
     table = automaton.table
-    if not plan.negotiation:
-        return plan.commit
     node = m._node
     is_auto = automaton.relations.auto_mask
     target = list(plan.target.active)

@@ -32,8 +32,6 @@ class Transition:
     """The processing of one mutation. Read-only, and readable after its end.
 
     Attributes:
-        id: Machine id and sequence, equal in equal runs.
-        mutation: What was asked.
         machine: The machine.
         before: Ticks before, in state order.
         accepted: Nobody has refused it so far.
@@ -41,18 +39,30 @@ class Transition:
         canceled_by: The handler that refused it, or "relations", "error"; empty if nobody did.
     """
 
-    __slots__ = ("_after", "_plan", "accepted", "before", "canceled_by", "completed", "id", "machine", "mutation")
+    __slots__ = ("_after", "_entry", "_mutation", "_plan", "accepted", "before", "canceled_by", "completed", "machine")
 
     def __init__(self, machine: Machine, plan: Plan, entry: Entry, before: tuple[int, ...]) -> None:
         self.machine = machine
-        self.id = tx_id(machine.id, entry[4])
-        self.mutation = entry[6] or Mutation(entry)
+        self._entry = entry
+        self._mutation = entry[6]
         self.before = before
         self.accepted = plan.accepted
         self.completed = False
         self.canceled_by = "" if plan.accepted else "relations"
         self._plan = plan
         self._after: tuple[int, ...] | None = None
+
+    @property
+    def id(self) -> str:
+        """Machine id and sequence, equal in equal runs."""
+        return tx_id(self.machine.id, self._entry[4])
+
+    @property
+    def mutation(self) -> Mutation:
+        """What was asked."""
+        if self._mutation is None:
+            self._mutation = Mutation(self._entry)
+        return self._mutation
 
     @property
     def after(self) -> tuple[int, ...]:
