@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from asyncmachine.automaton import Plan
     from asyncmachine.handlers import Step
-    from asyncmachine.machine import Machine
     from asyncmachine.mutation import Entry
+    from asyncmachine.queueing import Queueing
     from asyncmachine.relations import Note
 
 
@@ -30,7 +30,7 @@ class _VetoError(Exception):
         self.name = name
 
 
-def perform_fully(m: Machine, plan: Plan, entry: Entry) -> Result:
+def perform_fully(m: Queueing, plan: Plan, entry: Entry) -> Result:
     """Process any mutation, telling whoever observes."""
     m._entry = entry
     m._plan = plan
@@ -61,7 +61,7 @@ def perform_fully(m: Machine, plan: Plan, entry: Entry) -> Result:
             hooks.fire(hooks.transition_end, tx)
 
 
-def _course(m: Machine, plan: Plan, entry: Entry) -> Result:
+def _course(m: Queueing, plan: Plan, entry: Entry) -> Result:
     """Negotiate, commit and finalise."""
     flags = entry[5]
     commit = plan
@@ -96,7 +96,7 @@ def _course(m: Machine, plan: Plan, entry: Entry) -> Result:
     return EXECUTED
 
 
-def _commit(m: Machine, plan: Plan, entry: Entry) -> None:
+def _commit(m: Queueing, plan: Plan, entry: Entry) -> None:
     ticks = m._ticks
     for state in plan.ticks:
         ticks[state] += 1
@@ -112,7 +112,7 @@ def _commit(m: Machine, plan: Plan, entry: Entry) -> None:
         m._hooks.fire(m._hooks.transition_finals, tx)
 
 
-def _ask(m: Machine, steps: Iterable[Step], entry: Entry) -> str:
+def _ask(m: Queueing, steps: Iterable[Step], entry: Entry) -> str:
     """Ask handlers in turn; return the name of the first that refuses, or an empty string."""
     for name, function, slot, state in steps:
         event = Event(name, entry[2], m, entry, state, m._ticks[state])
@@ -122,13 +122,13 @@ def _ask(m: Machine, steps: Iterable[Step], entry: Entry) -> str:
     return ""
 
 
-def _demand(m: Machine, steps: Iterable[Step], entry: Entry) -> None:
+def _demand(m: Queueing, steps: Iterable[Step], entry: Entry) -> None:
     refused = _ask(m, steps, entry)
     if refused:
         raise _VetoError(refused)
 
 
-def _negotiate_auto(m: Machine, plan: Plan, entry: Entry) -> Plan:
+def _negotiate_auto(m: Queueing, plan: Plan, entry: Entry) -> Plan:
     """Negotiate an auto mutation, dropping only the Auto states that are refused; return the plan to commit.
 
     asyncmachine-go 0.19 crashes when an Auto state's Exit refuses; here the state stays, and the called autos that
@@ -176,12 +176,12 @@ def _negotiate_auto(m: Machine, plan: Plan, entry: Entry) -> Plan:
     return commit
 
 
-def _names(m: Machine, states: Iterable[int]) -> str:
+def _names(m: Queueing, states: Iterable[int]) -> str:
     names = m._automaton.compiled.names
     return " ".join([names[state] for state in states])
 
 
-def _log_start(m: Machine, plan: Plan, entry: Entry) -> None:
+def _log_start(m: Queueing, plan: Plan, entry: Entry) -> None:
     if m._log_level < LogLevel.OPS:
         return
     automatic = entry[5] & IS_AUTO
@@ -202,7 +202,7 @@ def _log_start(m: Machine, plan: Plan, entry: Entry) -> None:
 
 
 def _log_note(
-    m: Machine, what: str, state: int, because: tuple[int, ...], *, was_active: bool, automatic: bool
+    m: Queueing, what: str, state: int, because: tuple[int, ...], *, was_active: bool, automatic: bool
 ) -> None:
     name = _names(m, (state,))
     if what == "rel:remove":
@@ -218,14 +218,14 @@ def _log_note(
         m._log(LogLevel.OPS, f"[implied] {name}")
 
 
-def _log_veto(m: Machine, plan: Plan, handler: str) -> None:
+def _log_veto(m: Queueing, plan: Plan, handler: str) -> None:
     if m._log_level >= LogLevel.OPS:
         half = handler[: len(handler) // 2]
         kind = "cancel:self" if half + half == handler and half in m._automaton.compiled.index else "cancel"
         m._log(LogLevel.OPS, f"[{kind}] ({_names(m, plan.target.active)}) by {handler}")
 
 
-def _log_commit(m: Machine, plan: Plan, entry: Entry) -> None:
+def _log_commit(m: Queueing, plan: Plan, entry: Entry) -> None:
     if m._log_level < LogLevel.CHANGES:
         return
     parts = [f"+{_names(m, (state,))}" for state in plan.enters]
@@ -237,7 +237,7 @@ def _log_commit(m: Machine, plan: Plan, entry: Entry) -> None:
         m._log(LogLevel.CHANGES, f"{label} {' '.join(parts)}{m._args_text(entry[2])}")
 
 
-def _log_auto(m: Machine, auto: Plan) -> None:
+def _log_auto(m: Queueing, auto: Plan) -> None:
     if m._log_level >= LogLevel.OPS:
         m._log(LogLevel.OPS, f"[auto] {_names(m, auto.called)}")
     if m._log_level >= LogLevel.EVERYTHING:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from asyncmachine.automaton import Plan
     from asyncmachine.machine import Machine
     from asyncmachine.mutation import Entry
+    from asyncmachine.queueing import Queueing
 
 BUSY: Final = 1
 DISPOSED: Final = 2
@@ -41,8 +42,8 @@ class Transition:
 
     __slots__ = ("_after", "_entry", "_mutation", "_plan", "accepted", "before", "canceled_by", "completed", "machine")
 
-    def __init__(self, machine: Machine, plan: Plan, entry: Entry, before: tuple[int, ...]) -> None:
-        self.machine = machine
+    def __init__(self, machine: Queueing, plan: Plan, entry: Entry, before: tuple[int, ...]) -> None:
+        self.machine: Machine = machine  # type: ignore[assignment]  # Machine is the only subclass
         self._entry = entry
         self._mutation = entry[6]
         self.before = before
@@ -109,7 +110,7 @@ class Transition:
         return f"Transition({self.id} {self.mutation})"
 
 
-def perform(m: Machine, plan: Plan, entry: Entry) -> Result:
+def perform(m: Queueing, plan: Plan, entry: Entry) -> Result:
     """Process a mutation that is neither observed, automatic nor a dry run.
 
     This is the hot path, hence its length: everything that is usually absent is skipped by one test.
@@ -164,7 +165,7 @@ def perform(m: Machine, plan: Plan, entry: Entry) -> Result:
     return EXECUTED
 
 
-def _finish_stepwise(m: Machine, plan: Plan, entry: Entry) -> Result:
+def _finish_stepwise(m: Queueing, plan: Plan, entry: Entry) -> Result:
     """Do the rest of `perform` when somebody waits for the arguments of an entered state."""
     if not run_finals(m, plan, entry):
         return CANCELED
@@ -174,7 +175,7 @@ def _finish_stepwise(m: Machine, plan: Plan, entry: Entry) -> Result:
     return EXECUTED
 
 
-def run_finals(m: Machine, plan: Plan, entry: Entry) -> bool:
+def run_finals(m: Queueing, plan: Plan, entry: Entry) -> bool:
     """Call final handlers state by state, telling waits for arguments in between; False after a failure."""
     table = m._automaton.table
     name, state = "", -1
@@ -198,7 +199,7 @@ def run_finals(m: Machine, plan: Plan, entry: Entry) -> bool:
     return True
 
 
-def call_final(m: Machine, name: str, function: Any, slot: int, state: int, entry: Entry) -> None:
+def call_final(m: Queueing, name: str, function: Any, slot: int, state: int, entry: Entry) -> None:
     """Call one final handler, announced if somebody observes."""
     event = Event(name, entry[2], m, entry, state, m._ticks[state])
     if m._gate & OBSERVED:
@@ -207,7 +208,7 @@ def call_final(m: Machine, name: str, function: Any, slot: int, state: int, entr
         function(m._slots[slot], event)
 
 
-def prepend_auto(m: Machine, auto: Plan) -> None:
+def prepend_auto(m: Queueing, auto: Plan) -> None:
     """Make the auto mutation the next one, before everything queued."""
     if m._gate & CLOSING:
         return
@@ -216,7 +217,7 @@ def prepend_auto(m: Machine, auto: Plan) -> None:
     m._prepend(AUTO, called, {}, None, IS_AUTO)
 
 
-def recover(m: Machine, plan: Plan, entry: Entry, error: Exception) -> None:
+def recover(m: Queueing, plan: Plan, entry: Entry, error: Exception) -> None:
     """Turn a handler's error into the next mutation: Exception, before everything queued.
 
     No second Exception is made out of an Exception transition; the error is logged. An auto transition that failed is
@@ -233,7 +234,7 @@ def recover(m: Machine, plan: Plan, entry: Entry, error: Exception) -> None:
     m._prepend(ADD, (EXCEPTION,), {"error": error}, source, NO_AUTO if entry[5] & IS_AUTO else 0)
 
 
-def fail_final(m: Machine, plan: Plan, entry: Entry, name: str, state: int, error: BaseException) -> None:
+def fail_final(m: Queueing, plan: Plan, entry: Entry, name: str, state: int, error: BaseException) -> None:
     """Take back what a failing final handler left unfinished, tell the waits, and recover.
 
     Every entered state whose State handler has not completed is taken back once; a failing AnyState takes nothing
@@ -249,7 +250,7 @@ def fail_final(m: Machine, plan: Plan, entry: Entry, name: str, state: int, erro
     recover(m, plan, entry, error)
 
 
-def _take_back(m: Machine, plan: Plan, name: str, state: int) -> tuple[int, ...]:
+def _take_back(m: Queueing, plan: Plan, name: str, state: int) -> tuple[int, ...]:
     if state < 0:
         return ()
     compiled = m._automaton.compiled
