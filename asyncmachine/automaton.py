@@ -342,6 +342,3 @@ def _interned(mapping: Mapping[str, State | Mapping[str, Any]]) -> SchemaMeta:
     if schema is None:
         schema = _INTERNED[key] = Schema.of(mapping)
     return schema
-
-
-__all__ = ["ADD", "AUTO", "REMOVE", "SET", "Automaton", "Compiled", "Node", "Plan", "compiled"]

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from asyncmachine.relations import KINDS
 
 if TYPE_CHECKING:
-    from asyncio import Task
     from collections.abc import Coroutine
 
     from asyncmachine.machine import Machine
     from asyncmachine.queueing import Queueing
     from asyncmachine.transition import Transition
-    from asyncmachine.waiting import StateContext
+    from asyncmachine.waiting import StateContext, Task
 
 IS_AUTO, IS_CHECK, NO_AUTO = 1, 2, 4
 

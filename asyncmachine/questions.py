@@ -15,7 +15,6 @@ from asyncmachine.schema import EXCEPTION
 from asyncmachine.transition import DISPOSED, OBSERVED, Transition
 
 if TYPE_CHECKING:
-    from asyncio import Task
     from collections import deque
     from collections.abc import Callable, Coroutine, Iterable, Mapping
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from asyncmachine.schema import SchemaMeta
     from asyncmachine.subscriptions import Subscription, Subscriptions
     from asyncmachine.tracing import Hooks
-    from asyncmachine.waiting import Outcome, StateContext
+    from asyncmachine.waiting import Outcome, StateContext, Task
 
 
 class Questions:

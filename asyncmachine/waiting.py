@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from asyncmachine.questions import Questions
     from asyncmachine.subscriptions import Subscription
 
+Future = asyncio.Future
+Task = asyncio.Task
 _logger = logging.getLogger("asyncmachine")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from asyncmachine.clock import next_active
 from asyncmachine.errors import MachineDisposedError
 from asyncmachine.mutation import CANCELED
 from asyncmachine.questions import Questions
@@ -29,10 +30,10 @@ from asyncmachine.transition import BUSY, DISPOSED, WAITED
 from asyncmachine.waiting import StateContext, Wait, finish_tasks, new_task, new_wait
 
 if TYPE_CHECKING:
-    from asyncio import Future, Task
     from collections.abc import Callable, Coroutine, Iterable, Mapping
 
     from asyncmachine.mutation import Result
+    from asyncmachine.waiting import Future, Task
 
 _logger = logging.getLogger("asyncmachine")
 _NAMES = ("when", "whenNot", "whenTime", "whenQueue", "whenQuery", "whenArgs", "whenQueueEnds")
@@ -97,7 +98,8 @@ class Waits(Questions):
             UnknownStateError: The name is not in the schema.
             RuntimeError: No event loop is running.
         """
-        return self.when_ticks(state, 2 if self._ticks[self._number(state)] & 1 else 1)
+        number = self._number(state)
+        return self._wait_goals({number: next_active(self._ticks[number])})
 
     def when_args(self, state: str, **args: Any) -> Future[dict[str, Any]]:
         """Wait for an activation of the state with arguments that include the given ones.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from asyncmachine import Event, Machine, Schema, SchemaError, State
@@ -121,7 +123,8 @@ def test_equal_mappings_share_one_schema() -> None:
 
 def test_machine_takes_all_three_forms() -> None:
     """A machine takes a class, a mapping of States and plain data."""
-    for schema in (Connection, {"Start": State()}, {"Start": {}}):
+    forms: tuple[Any, ...] = (Connection, {"Start": State()}, {"Start": {}})
+    for schema in forms:
         assert Machine(schema).add("Start").executed
 
 
@@ -138,10 +141,10 @@ def test_growing_a_schema() -> None:
 
 
 @pytest.mark.parametrize("schema", [{"A": {}, "B": {}}, {"A": {}, "X": {}, "Y": {}}])
-def test_schema_can_only_grow(schema: dict[str, object]) -> None:
+def test_schema_can_only_grow(schema: dict[str, Any]) -> None:
     """A schema without new states, or without an old one, is refused."""
     with pytest.raises(SchemaError):
-        Machine({"A": {}, "B": {}}).set_schema(schema)  # type: ignore[arg-type]  # plain data
+        Machine({"A": {}, "B": {}}).set_schema(schema)
 
 
 def test_schema_cannot_grow_in_a_handler() -> None:
