@@ -59,7 +59,7 @@ class Plan:
         self.target = target
         self.enters = enters
         self.exits = exits
-        self.enter_mask = mask_of(enters)
+        self.enter_mask = mask_of(enters) if enters else 0
         self.accepted = True
         self.calls_exception = False
         self.ticks: tuple[int, ...] = ()
@@ -146,7 +146,7 @@ class Compiled:
     def _class_handlers(self, key: tuple[Any, ...], handlers: object) -> ClassHandlers:
         found = self.classes.get(key)
         if found is None:
-            found = class_handlers(handlers, self.index, self.schema.__name__)
+            found = class_handlers(handlers, self.index, self.relations.multi_mask)
             if len(self.classes) >= TABLE_LIMIT:
                 self.classes.clear()
             self.classes[key] = found
@@ -230,16 +230,20 @@ class Automaton:
     def _make(self, node: Node, kind: int, called: tuple[int, ...]) -> Plan:
         relations = self.relations
         active_mask = node.mask
-        target = relations.resolve(node.active, active_mask, kind, called)
-        target_mask = mask_of(target)
+        target_node = self.node(relations.resolve(node.active, active_mask, kind, called))
+        target, target_mask = target_node.active, target_node.mask
         reentered = relations.multi_mask & mask_of(called) if kind in (ADD, SET) else 0
-        enters = tuple([s for s in target if not active_mask >> s & 1 or reentered >> s & 1])
-        exits = tuple(relations.sort([s for s in node.active if not target_mask >> s & 1]))
-        plan = Plan(kind, called, self.node(target), enters, exits)
+        entered = target_mask & ~active_mask | reentered & target_mask
+        enters = tuple([s for s in target if entered >> s & 1]) if entered else ()
+        exits: tuple[int, ...] = ()
+        if active_mask & ~target_mask:
+            exits = tuple(relations.sort([s for s in node.active if not target_mask >> s & 1]))
+        plan = Plan(kind, called, target_node, enters, exits)
         plan.accepted = self._is_accepted(kind, called, target_mask)
         plan.calls_exception = kind in (ADD, SET) and self.compiled.exception in called
-        again = tuple([s for s in enters if active_mask >> s & 1])
-        plan.ticks = exits + enters + again
+        plan.ticks = exits + enters
+        if entered & active_mask:
+            plan.ticks += tuple([s for s in enters if active_mask >> s & 1])
         if kind == AUTO and plan.accepted:
             remaining = tuple([s for s in called if target_mask >> s & 1])
             if remaining != called:
@@ -254,8 +258,8 @@ class Automaton:
     def _is_accepted(self, kind: int, called: tuple[int, ...], target_mask: int) -> bool:
         if kind == REMOVE or not called:
             return True
-        inside = [target_mask >> state & 1 for state in called]
-        return any(inside) if kind == AUTO else all(inside)
+        inside = mask_of(called) & target_mask
+        return inside != 0 if kind == AUTO else inside == mask_of(called)
 
     def _add_auto(self, plan: Plan) -> None:
         """Find the auto transition that follows, and merge it if nothing but arithmetic happens."""
@@ -338,6 +342,3 @@ def _interned(mapping: Mapping[str, State | Mapping[str, Any]]) -> SchemaMeta:
     if schema is None:
         schema = _INTERNED[key] = Schema.of(mapping)
     return schema
-
-
-__all__ = ["ADD", "AUTO", "REMOVE", "SET", "Automaton", "Compiled", "Node", "Plan", "compiled"]

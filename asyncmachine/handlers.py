@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asyncmachine.errors import HandlerError, HandlerNameError, close_matches
 from asyncmachine.schema import SUFFIXES
+from asyncmachine.waiting import start_handler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -53,7 +54,7 @@ def parse(name: str, index: dict[str, int]) -> Role | None:
     return None
 
 
-def handler_names(handlers: object, index: dict[str, int], schema: str) -> tuple[tuple[str, Role], ...]:
+def handler_names(handlers: object, index: dict[str, int]) -> tuple[tuple[str, Role], ...]:
     """Return the handlers an object has, by name, after checking all of them.
 
     Raises:
@@ -87,13 +88,18 @@ class ClassHandlers(NamedTuple):
     functions: tuple[tuple[str, Role, Callable[[Any, Event], Any]], ...]
 
 
-def class_handlers(handlers: object, index: dict[str, int], schema: str) -> ClassHandlers:
-    """Resolve the handler functions of an object so that equal objects can share them."""
+def class_handlers(handlers: object, index: dict[str, int], multi_mask: int) -> ClassHandlers:
+    """Resolve the handler functions of an object so that equal objects can share them.
+
+    The activations of a Multi state are events and not spans, so tasks of its async handlers, like those of AnyState,
+    are bound to the machine's life.
+    """
     functions = []
-    for name, role in handler_names(handlers, index, schema):
+    for name, role in handler_names(handlers, index):
         function = _function(handlers, name)
         if inspect.iscoroutinefunction(getattr(handlers, name)):
-            function = _task_starter(function, role.first, name)
+            bound_to = ANY if role.first < 0 or multi_mask >> role.first & 1 else role.first
+            function = _task_starter(function, bound_to, name)
         functions.append((name, role, function))
     return ClassHandlers(tuple(functions))
 
@@ -122,7 +128,7 @@ def _function(handlers: object, name: str) -> Callable[[Any, Event], Any]:
 
 def _task_starter(function: Callable[[Any, Event], Any], state: int, name: str) -> Callable[[Any, Event], Any]:
     def start(owner: Any, event: Event) -> None:
-        event.machine._start(function(owner, event), state, name)
+        start_handler(function(owner, event), event.machine, state, name)
 
     return start
 

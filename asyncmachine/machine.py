@@ -1,45 +1,39 @@
-"""How do mutations reach the states, one at a time and in order?
+"""What can be done with a machine?
 
-The public facade and the queue: who runs at once, who waits, and what follows when the queue is empty. Transitions
-themselves are in `transition` and `observed`, waits in `waits`, questions in `questions`.
+The public facade: making, mutating, evaluating, binding, ending. The queue is in `queueing`, waits are in `waits`,
+questions in `questions`. It knows nothing of event loops.
 """
 
 from __future__ import annotations
 
 import itertools
 import logging
-from collections import deque
-from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from asyncmachine.automaton import AUTO, SET, compiled
-from asyncmachine.errors import AsyncMachineError, HandlerError, MachineDisposedError, NestedEvalError
-from asyncmachine.logs import LogLevel, args_mapper, args_suffix, line
-from asyncmachine.mutation import CANCELED, EXECUTED, IS_AUTO, IS_CHECK, Mutation, Result
-from asyncmachine.observed import perform_fully
-from asyncmachine.relations import ADD, KINDS, REMOVE
-from asyncmachine.schema import EXCEPTION
-from asyncmachine.subscriptions import WHEN_ENDS
+from asyncmachine.automaton import compiled
+from asyncmachine.errors import AsyncMachineError, HandlerError, MachineDisposedError, NestedEvalError, SchemaError
+from asyncmachine.logs import LogLevel, args_mapper
+from asyncmachine.mutation import EXECUTED, Result
+from asyncmachine.queueing import Queueing
+from asyncmachine.relations import ADD, KINDS, REMOVE, SET
 from asyncmachine.tracing import Hooks, Tracer
-from asyncmachine.transition import BUSY, CLOSING, DISPOSED, LEFTOVERS, OBSERVED, WAITED, perform
-from asyncmachine.waiting import Outcome, QueuedCheck, is_cancellation
-from asyncmachine.waits import Waits
+from asyncmachine.transition import BUSY, CLOSING, DISPOSED, LEFTOVERS
+from asyncmachine.waiting import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from asyncmachine.automaton import Plan
-    from asyncmachine.mutation import Entry, Event, Origin
     from asyncmachine.schema import Schema, State
 
 _logger = logging.getLogger("asyncmachine")
 _serial = itertools.count(1)  # numbers machines without an id, so that equal programs name them equally
 _DEFAULT_ARGS = args_mapper()
 _NO_HOOKS = Hooks()
+_EMPTY: list[Any] = []  # never changed: registering replaces the list
 START = "Start"
 
 
-class Machine(Waits):
+class Machine(Queueing):
     """A set of states with clocks, relations and handlers, changed by mutations only.
 
     Args:
@@ -362,6 +356,36 @@ class Machine(Waits):
         """Write a line of the user's own, at level EXTERNAL."""
         self._log(LogLevel.EXTERNAL, "[exter] " + text.replace("\n", " "))
 
+    def set_schema(self, schema: type[Schema] | Mapping[str, State | Mapping[str, Any]]) -> None:
+        """Grow the schema at run time: ticks and active states are kept, new states start inactive.
+
+        States known before keep their places in the order; waits and contexts go on. Relations may change.
+
+        Args:
+            schema: A schema with all states of the current one and at least one more.
+
+        Raises:
+            SchemaError: Inside a handler; a state is missing, or there is no new one; the schema contradicts itself.
+            HandlerNameError: A bound object does not fit the new schema.
+        """
+        old = self.schema
+        if self._gate & BUSY:
+            raise SchemaError("the schema cannot change during a transition", schema=old.__name__)
+        new = compiled(schema).schema
+        missing = [name for name in old.names if name not in new.states]
+        if missing or len(new.names) <= len(old.names):
+            problem = f"lacks {', '.join(missing)}" if missing else f"has to have more than {len(old.names)} states"
+            raise SchemaError(problem, schema=new.__name__)
+        order = [*old.names, *(name for name in new.names if name not in old.states)]
+        if tuple(order) != new.names:
+            new = compiled({name: new.states[name] for name in order}).schema
+        automaton = compiled(cast("type[Schema]", new)).automaton(self._slots)
+        self._ticks += [0] * (len(order) - len(self._ticks))
+        self._node = automaton.node(self._node.active)
+        self._automaton = automaton
+        if self._hooks.schema_change:
+            self._hooks.fire(self._hooks.schema_change, self, old)
+
     # end of life
 
     def dispose(self) -> None:
@@ -435,386 +459,6 @@ class Machine(Waits):
         machine._queue_tick = int(data.get("queue_tick", 1))
         return machine
 
-    # the queue
-
-    def _submit(self, kind: int, states: tuple[str, ...], args: dict[str, Any], source: Origin | None) -> Result:
-        """Run a mutation if the machine is idle, else queue it."""
-        gate = self._gate
-        if gate & (DISPOSED | CLOSING):
-            self._numbers(states)
-            return CANCELED
-        if gate & BUSY:
-            return self._enqueue(kind, states, args, source)
-        if gate & (OBSERVED | LEFTOVERS):
-            result = self._enqueue(kind, states, args, source)
-            if result.queued:
-                assert self._queue is not None
-                return self._run_queue(self._queue[-1])
-            return result
-        plan = self._plan_for(kind, states)
-        if plan.quick is not None:
-            if not gate:
-                for state in plan.quick:
-                    self._ticks[state] += 1
-                self._node = plan.quick_target
-                self._queue_tick += 1
-                return EXECUTED
-            if self._quick_waited(plan):
-                return EXECUTED
-        return self._idle(plan, kind, states, args, source)
-
-    def _quick_waited(self, plan: Plan) -> bool:
-        """Carry out a plan that is only arithmetic while somebody waits; False if more has to be done."""
-        subs = self._subs
-        assert subs is not None
-        if subs.queries or subs.args_mask & plan.enter_mask or plan.target is not plan.quick_target:
-            return False
-        ticks = self._ticks
-        touched = plan.ticks
-        for state in touched:
-            ticks[state] += 1
-        self._node = plan.target
-        self._queue_tick += 1
-        contexts, spans, by_state = subs.contexts, subs.spans, subs.by_state
-        for state in touched:
-            if state in contexts or state in spans:
-                subs.expire(touched)
-            if state in by_state:
-                self._match(touched)
-        if subs.queue:
-            self._match_queue()
-        if not by_state and subs.is_empty:
-            self._gate &= ~WAITED
-        return True
-
-    def _plan_for(self, kind: int, states: tuple[str, ...]) -> Plan:
-        node = self._node
-        plan = node.tables[kind].get(states)
-        if plan is None:
-            try:
-                plan = self._automaton.plan(node, kind, states)
-            except (KeyError, TypeError):
-                self._numbers(states)
-                raise
-        return plan
-
-    def _idle(
-        self, plan: Plan, kind: int, states: tuple[str, ...], args: dict[str, Any], source: Origin | None
-    ) -> Result:
-        """Run one mutation of an idle, unobserved machine, and what it queues."""
-        started = perf_counter()
-        self._gate |= BUSY
-        tick = self._queue_tick = self._queue_tick + 1
-        try:
-            result = perform(self, plan, (kind, states, args, source, tick, 0, None))
-            if self._tx is not None:
-                self._end_tx()
-            if self._gate & WAITED:
-                self._match_queue()
-            if self._next is not None or self._queue or self._front:
-                self._drain(None)
-        except BaseException:
-            self._end_tx()
-            self._abandon()
-            raise
-        self._entry = None
-        if self._gate == BUSY:
-            self._gate = 0
-        else:
-            self._rest()
-        if plan.quick is None and perf_counter() - started > self.slow_handler_s:
-            self._report_slow_drain(kind, states, perf_counter() - started)
-        return result
-
-    def _enqueue(self, kind: int, states: tuple[str, ...], args: dict[str, Any], source: Origin | None) -> Result:
-        """Append a mutation to the queue, unless it is refused or already there."""
-        queue = self._queue
-        if queue is None:
-            queue = self._queue = deque()
-        index = self._automaton.compiled.index
-        for state in states:
-            if state not in index:
-                self._number(state)
-        if queue:
-            if len(queue) >= self.queue_limit and not self._passes_limit(kind, states):
-                return CANCELED
-            if not args and self._is_duplicate(kind, states):
-                if self._log_level:
-                    self._log(
-                        LogLevel.OPS, f"[queue:skipped] Duplicate detected for [{KINDS[kind]}] {' '.join(states)}"
-                    )
-                return EXECUTED
-        elif kind == REMOVE and self._entry is not None and not self._front:
-            active = self._node.names
-            for state in states:
-                if state in active:
-                    break
-            else:
-                return EXECUTED
-        elif self.queue_limit <= 0 and not self._passes_limit(kind, states):
-            return CANCELED
-        tick = self._queue_tick + len(queue) + 1
-        if self._gate & OBSERVED:
-            queue.append(self._announce(kind, states, args, source, tick, 0))
-        else:
-            queue.append((kind, states, args, source, tick, 0, None))
-        return Result(tick)
-
-    def _passes_limit(self, kind: int, states: tuple[str, ...]) -> bool:
-        """Errors pass a full queue: adding Exception while inactive, removing it while active."""
-        return EXCEPTION in states and kind != SET and self.is_err() is (kind == REMOVE)
-
-    def _is_duplicate(self, kind: int, states: tuple[str, ...]) -> bool:
-        """Tell whether the queue holds the same mutation, with nothing behind it that touches its states.
-
-        asyncmachine-go 0.19 drops a duplicate wherever the first one is, even behind a counter-mutation.
-        """
-        schema_states = self._automaton.compiled.schema.states
-        if any(schema_states[state].multi for state in states):
-            return False
-        called = set(states)
-        assert self._queue is not None
-        for entry in reversed(self._queue):
-            if entry[0] == kind and not entry[2] and set(entry[1]) == called:
-                return True
-            if kind == SET or entry[0] == SET or not called.isdisjoint(entry[1]):
-                return False
-        return False
-
-    def _add_err(
-        self, exc: BaseException, states: tuple[str, ...], args: dict[str, Any], source: Origin | None
-    ) -> Result:
-        if not isinstance(exc, BaseException):
-            raise TypeError(f"an error has to be an exception, not {exc!r}")
-        self._numbers(states)
-        if is_cancellation(exc) or self._gate & (DISPOSED | CLOSING):
-            return CANCELED
-        self._err = exc
-        args["error"] = exc
-        called = tuple(dict.fromkeys((EXCEPTION, *states)))
-        if self._log_level:
-            self._log(LogLevel.CHANGES, f"[error:add] {' '.join(called)} ({exc})")
-        if self._gate & BUSY and self._queue and len(self._queue) >= self.queue_limit:
-            tick = self._queue_tick + len(self._queue) + 1
-            self._queue.append(self._announce(ADD, called, args, source, tick, 0))
-            return Result(tick)
-        return self._submit(ADD, called, args, source)
-
-    def _check(self, kind: int, states: tuple[str, ...], args: dict[str, Any]) -> Result:
-        self._numbers(states)
-        gate = self._gate
-        if gate & (DISPOSED | CLOSING):
-            return CANCELED
-        outcome = Outcome(self._run_check, (kind, states, args), "check")
-        if gate & BUSY:
-            self._push(outcome)
-            return QueuedCheck(outcome)
-        self._gate |= BUSY
-        try:
-            outcome.run()
-        finally:
-            self._finish()
-        result = outcome.result()
-        assert isinstance(result, Result)
-        return result
-
-    def _run_check(self, kind: int, states: tuple[str, ...], args: dict[str, Any]) -> Result:
-        entry = self._announce(kind, states, args, None, self._prepend_tick(), IS_CHECK)
-        return self._perform(entry)
-
-    def _prepend(
-        self, kind: int, states: tuple[str, ...], args: dict[str, Any], source: Origin | None, flags: int
-    ) -> None:
-        """Make a mutation of the machine's own the next one."""
-        self._next = self._announce(kind, states, args, source, self._prepend_tick(), flags)
-
-    def _prepend_tick(self) -> int:
-        self._prepended += 1
-        return -self._prepended
-
-    def _announce(
-        self, kind: int, states: tuple[str, ...], args: dict[str, Any], source: Origin | None, tick: int, flags: int
-    ) -> Entry:
-        """Make an entry, telling observers that it was queued."""
-        entry: Entry = (kind, states, args, source, tick, flags, None)
-        if self._gate & OBSERVED:
-            mutation = Mutation(entry)
-            entry = (kind, states, args, source, tick, flags, mutation)
-            if self._log_level >= LogLevel.OPS:
-                verb = "prepend" if tick < 0 else "queue"
-                self._log(LogLevel.OPS, f"[{verb}:{mutation.kind}] {' '.join(mutation.called)}{self._args_text(args)}")
-            self._hooks.fire(self._hooks.mutation_queued, self, mutation)
-        return entry
-
-    def _push(self, outcome: Outcome) -> None:
-        if self._front is None:
-            self._front = deque()
-        self._front.append(outcome)
-
-    def _run_queue(self, mine: Entry | None) -> Result:
-        """Drain the queue of an idle machine and return the result of one of its mutations."""
-        self._gate = (self._gate | BUSY) & ~LEFTOVERS
-        try:
-            result = self._drain(mine)
-        except BaseException:
-            self._end_tx()
-            self._abandon()
-            raise
-        self._rest()
-        return result
-
-    def _drain(self, mine: Entry | None) -> Result:
-        """Process everything that waits: first the machine's own mutation, then evals and checks, then the queue."""
-        result = EXECUTED
-        while True:
-            entry = self._next
-            if entry is not None:
-                self._next = None
-            elif self._front:
-                self._entry = None
-                self._front.popleft().run()
-                continue
-            elif self._queue:
-                entry = self._queue.popleft()
-                self._queue_tick += 1
-            else:
-                return result
-            gate = self._gate
-            plan = None
-            if not gate & OBSERVED and not entry[5]:
-                plan = self._node.tables[entry[0]].get(entry[1])
-            if plan is not None:
-                outcome = perform(self, plan, entry)
-                if self._tx is not None:
-                    self._end_tx()
-            else:
-                outcome = self._perform(entry)
-            if entry is mine:
-                result = outcome
-            if self._gate & WAITED:
-                self._match_queue()
-
-    def _perform(self, entry: Entry) -> Result:
-        kind, states, _, _, _, flags, _ = entry
-        if kind == AUTO:
-            index = self._automaton.compiled.index
-            plan = self._automaton.auto_plan(self._node, tuple([index[state] for state in states]))
-        else:
-            plan = self._plan_for(kind, states)
-        if flags & (IS_AUTO | IS_CHECK) or self._gate & OBSERVED:
-            result = perform_fully(self, plan, entry)
-        else:
-            result = perform(self, plan, entry)
-        if self._tx is not None:
-            self._end_tx()
-        return result
-
-    def _end_tx(self) -> None:
-        if self._tx is not None:
-            self._tx._complete()
-            self._tx = None
-
-    def _finish(self) -> None:
-        """Drain what an eval or a check has left, and come to rest."""
-        try:
-            if self._queue or self._front or self._next is not None:
-                self._drain(None)
-        except BaseException:
-            self._end_tx()
-            self._abandon()
-            raise
-        self._gate &= ~LEFTOVERS
-        self._rest()
-
-    def _abandon(self) -> None:
-        """Leave the queue as it is, after an interruption; the next mutation goes on with it."""
-        self._entry = None
-        self._gate &= ~BUSY
-        if self._queue or self._front or self._next is not None:
-            self._gate |= LEFTOVERS
-
-    def _rest(self) -> None:
-        """The queue is empty: release the machine and tell who waits for that."""
-        self._entry = None
-        self._gate &= ~BUSY
-        if self._gate & OBSERVED:
-            self._hooks.fire(self._hooks.queue_end, self)
-            self._set_observed()
-        if self._gate & WAITED:
-            self._match_ends()
-        if self._gate & CLOSING and not self._gate & BUSY:
-            self._close()
-
-    def _close(self) -> None:
-        """Dispose of an idle machine."""
-        self._gate = (self._gate | DISPOSED) & ~CLOSING
-        hooks = self._hooks
-        hooks.fire(hooks.machine_dispose, self)
-        subs = self._subs
-        self._node = self._automaton.compiled.bare.empty
-        if subs is not None:
-            subs.expire({*subs.contexts, *subs.spans})
-            for subscription in subs.take_all():
-                if subscription.kind == WHEN_ENDS:
-                    subscription.waiter.resolve(None)
-                else:
-                    subscription.waiter.fail(MachineDisposedError(self.id))
-        for task in tuple(self._tasks or ()):
-            task.cancel()
-        self._automaton = self._automaton.compiled.bare
-        self._slots = self._bound = ()
-        functions, self._on_dispose = self._on_dispose, []
-        for function in functions:
-            try:
-                function()
-            except Exception:
-                _logger.exception("[dispose] %s: on_dispose function failed", self.id)
-        self._release_closed()
-
-    # observation
-
-    def _set_observed(self) -> None:
-        if self._hooks.tracers or self._log_level:
-            self._gate |= OBSERVED
-        else:
-            self._gate &= ~OBSERVED
-
-    def _announced(self, name: str, function: Callable[[Any, Event], Any], slot: int, event: Event) -> Any:
-        """Call a handler, telling observers, and report it if it is slow."""
-        hooks, tx, binding = self._hooks, self._tx, self._bound[slot]
-        if self._log_level >= LogLevel.OPS:
-            self._log(LogLevel.OPS, f"[handler:{slot}] {name}")
-        hooks.fire(hooks.handler_start, tx, binding, name)
-        started = perf_counter()
-        try:
-            return function(self._slots[slot], event)
-        finally:
-            seconds = perf_counter() - started
-            hooks.fire(hooks.handler_end, tx, binding, name)
-            if seconds > self.slow_handler_s:
-                _logger.warning("[handler:slow] %s: %s took %.3f s", self.id, name, seconds)
-                hooks.fire(hooks.handler_slow, tx, name, seconds)
-
-    def _report_slow_drain(self, kind: int, states: tuple[str, ...], seconds: float) -> None:
-        what = f"[{KINDS[kind]}] {' '.join(states)}"
-        _logger.warning("[handler:slow] %s: handlers of %s and what followed took %.3f s", self.id, what, seconds)
-
-    def _note_recovery(self, plan: Plan) -> None:
-        if self._log_level >= LogLevel.OPS:
-            self._log(LogLevel.OPS, "[recover] handling panic...")
-            names = self._automaton.compiled.names
-            targets = " ".join([names[state] for state in plan.target.active])
-            self._log(LogLevel.OPS, f"[cancel] ({targets}) by recover")
-
-    def _args_text(self, args: Mapping[str, Any]) -> str:
-        return args_suffix(self.log_args(args)) if args else ""
-
-    def _log(self, level: int, text: str) -> None:
-        if level <= self._log_level:
-            written = line(self.id, text)
-            _logger.log(logging.INFO if level <= LogLevel.CHANGES else logging.DEBUG, "%s", written)
-            self._hooks.fire(self._hooks.log, self, level, written)
-
     def _rebind(self, slots: tuple[object, ...], bound: tuple[str, ...]) -> None:
         if self._gate & BUSY:
             raise AsyncMachineError("handlers cannot be bound or unbound inside a handler")
@@ -822,6 +466,3 @@ class Machine(Waits):
         self._slots, self._bound = slots, bound
         self._node = automaton.node(self._node.active)
         self._automaton = automaton
-
-
-_EMPTY: list[Any] = []  # never changed: registering replaces the list

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from asyncmachine.relations import KINDS
 
 if TYPE_CHECKING:
-    from asyncio import Task
     from collections.abc import Coroutine
 
     from asyncmachine.machine import Machine
+    from asyncmachine.queueing import Queueing
     from asyncmachine.transition import Transition
-    from asyncmachine.waiting import StateContext
+    from asyncmachine.waiting import StateContext, Task
 
 IS_AUTO, IS_CHECK, NO_AUTO = 1, 2, 4
 
@@ -146,10 +146,10 @@ class Event:
 
     __slots__ = ("_entry", "_state", "_tick", "args", "machine", "name")
 
-    def __init__(self, name: str, args: dict[str, Any], machine: Machine, entry: Entry, state: int, tick: int) -> None:
+    def __init__(self, name: str, args: dict[str, Any], machine: Queueing, entry: Entry, state: int, tick: int) -> None:
         self.name = name
         self.args = args
-        self.machine = machine
+        self.machine: Machine = machine  # type: ignore[assignment]  # Machine is the only subclass
         self._entry = entry
         self._state = state
         self._tick = tick

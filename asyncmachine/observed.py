@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from asyncmachine.automaton import Plan
     from asyncmachine.handlers import Step
-    from asyncmachine.machine import Machine
     from asyncmachine.mutation import Entry
+    from asyncmachine.queueing import Queueing
     from asyncmachine.relations import Note
 
 
@@ -30,74 +30,89 @@ class _VetoError(Exception):
         self.name = name
 
 
-def perform_fully(m: Machine, plan: Plan, entry: Entry) -> Result:
+def perform_fully(m: Queueing, plan: Plan, entry: Entry) -> Result:
     """Process any mutation, telling whoever observes."""
-    flags = entry[5]
     m._entry = entry
     m._plan = plan
-    m._tx = Transition(m, plan, entry, tuple(m._ticks)) if m._gate & OBSERVED else None
-    accepted = plan.accepted or bool(flags & IS_CHECK and m._automaton.relations.multi_mask & mask_of(plan.called))
-    tx = m._tx
-    if tx is not None:
-        if accepted and not plan.accepted:
-            tx.accepted, tx.canceled_by = True, ""
+    accepted = plan.accepted
+    if not accepted and entry[5] & IS_CHECK:
+        accepted = bool(m._automaton.relations.multi_mask & mask_of(plan.called))
+    if not m._gate & OBSERVED:
+        return _course(m, plan, entry) if accepted else CANCELED
+    tx = m._tx = Transition(m, plan, entry, tuple(m._ticks))
+    hooks = m._hooks
+    if accepted and not plan.accepted:
+        tx.accepted, tx.canceled_by = True, ""
+    if m._log_level:
         _log_start(m, plan, entry)
-        m._hooks.fire(m._hooks.transition_init, tx)
-        m._hooks.fire(m._hooks.transition_start, tx)
+    if hooks.transition_init:
+        hooks.fire(hooks.transition_init, tx)
+    if hooks.transition_start:
+        hooks.fire(hooks.transition_start, tx)
     try:
         return _course(m, plan, entry) if accepted else CANCELED
     except BaseException:
-        if tx is not None:
-            tx._refuse("error")
+        tx._refuse("error")
         raise
     finally:
-        if tx is not None:
-            tx._complete()
-            m._hooks.fire(m._hooks.transition_end, tx)
+        tx._after = tuple(m._ticks)
+        tx.completed = True
+        if hooks.transition_end:
+            hooks.fire(hooks.transition_end, tx)
 
 
-def _course(m: Machine, plan: Plan, entry: Entry) -> Result:
+def _course(m: Queueing, plan: Plan, entry: Entry) -> Result:
     """Negotiate, commit and finalise."""
     flags = entry[5]
-    try:
-        commit = _negotiate_auto(m, plan, entry) if flags & IS_AUTO else _negotiate(m, plan, entry)
-    except _VetoError as veto:
-        if m._tx is not None:
-            m._tx._refuse(veto.name)
-            _log_veto(m, plan, veto.name)
-        return CANCELED
-    except Exception as error:
-        recover(m, plan, entry, error)
-        return CANCELED
+    commit = plan
+    if plan.negotiation:
+        try:
+            if flags & IS_AUTO:
+                commit = _negotiate_auto(m, plan, entry)
+            else:
+                _demand(m, plan.negotiation, entry)
+        except _VetoError as veto:
+            if m._tx is not None:
+                m._tx._refuse(veto.name)
+                _log_veto(m, plan, veto.name)
+            return CANCELED
+        except Exception as error:
+            recover(m, plan, entry, error)
+            return CANCELED
+    elif flags & IS_AUTO:
+        commit = plan.commit
     if flags & IS_CHECK:
         return EXECUTED
     m._plan = commit
     _commit(m, commit, entry)
-    if not run_finals(m, commit, entry):
+    if (commit.finals or m._gate & WAITED) and not run_finals(m, commit, entry):
         return CANCELED
     if m._gate & WAITED:
         m._match(commit.ticks)
     if commit.auto is not None and not flags & (IS_AUTO | NO_AUTO):
-        _log_auto(m, commit.auto)
+        if m._log_level:
+            _log_auto(m, commit.auto)
         prepend_auto(m, commit.auto)
     return EXECUTED
 
 
-def _commit(m: Machine, plan: Plan, entry: Entry) -> None:
+def _commit(m: Queueing, plan: Plan, entry: Entry) -> None:
     ticks = m._ticks
     for state in plan.ticks:
         ticks[state] += 1
     m._node = plan.target
-    if m._tx is not None:
-        m._tx._plan = plan
-        _log_commit(m, plan, entry)
-    if m._subs is not None:
+    tx = m._tx
+    if tx is not None:
+        tx._plan = plan
+        if m._log_level:
+            _log_commit(m, plan, entry)
+    if m._gate & WAITED and m._subs is not None:
         m._subs.expire(plan.ticks)
-    if m._tx is not None:
-        m._hooks.fire(m._hooks.transition_finals, m._tx)
+    if tx is not None and m._hooks.transition_finals:
+        m._hooks.fire(m._hooks.transition_finals, tx)
 
 
-def _ask(m: Machine, steps: Iterable[Step], entry: Entry) -> str:
+def _ask(m: Queueing, steps: Iterable[Step], entry: Entry) -> str:
     """Ask handlers in turn; return the name of the first that refuses, or an empty string."""
     for name, function, slot, state in steps:
         event = Event(name, entry[2], m, entry, state, m._ticks[state])
@@ -107,18 +122,13 @@ def _ask(m: Machine, steps: Iterable[Step], entry: Entry) -> str:
     return ""
 
 
-def _demand(m: Machine, steps: Iterable[Step], entry: Entry) -> None:
+def _demand(m: Queueing, steps: Iterable[Step], entry: Entry) -> None:
     refused = _ask(m, steps, entry)
     if refused:
         raise _VetoError(refused)
 
 
-def _negotiate(m: Machine, plan: Plan, entry: Entry) -> Plan:
-    _demand(m, plan.negotiation, entry)
-    return plan
-
-
-def _negotiate_auto(m: Machine, plan: Plan, entry: Entry) -> Plan:
+def _negotiate_auto(m: Queueing, plan: Plan, entry: Entry) -> Plan:
     """Negotiate an auto mutation, dropping only the Auto states that are refused; return the plan to commit.
 
     asyncmachine-go 0.19 crashes when an Auto state's Exit refuses; here the state stays, and the called autos that
@@ -126,8 +136,6 @@ def _negotiate_auto(m: Machine, plan: Plan, entry: Entry) -> Plan:
     """
     automaton = m._automaton
     table = automaton.table
-    if not plan.negotiation:
-        return plan.commit
     node = m._node
     is_auto = automaton.relations.auto_mask
     target = list(plan.target.active)
@@ -168,12 +176,12 @@ def _negotiate_auto(m: Machine, plan: Plan, entry: Entry) -> Plan:
     return commit
 
 
-def _names(m: Machine, states: Iterable[int]) -> str:
+def _names(m: Queueing, states: Iterable[int]) -> str:
     names = m._automaton.compiled.names
     return " ".join([names[state] for state in states])
 
 
-def _log_start(m: Machine, plan: Plan, entry: Entry) -> None:
+def _log_start(m: Queueing, plan: Plan, entry: Entry) -> None:
     if m._log_level < LogLevel.OPS:
         return
     automatic = entry[5] & IS_AUTO
@@ -194,7 +202,7 @@ def _log_start(m: Machine, plan: Plan, entry: Entry) -> None:
 
 
 def _log_note(
-    m: Machine, what: str, state: int, because: tuple[int, ...], *, was_active: bool, automatic: bool
+    m: Queueing, what: str, state: int, because: tuple[int, ...], *, was_active: bool, automatic: bool
 ) -> None:
     name = _names(m, (state,))
     if what == "rel:remove":
@@ -210,14 +218,14 @@ def _log_note(
         m._log(LogLevel.OPS, f"[implied] {name}")
 
 
-def _log_veto(m: Machine, plan: Plan, handler: str) -> None:
+def _log_veto(m: Queueing, plan: Plan, handler: str) -> None:
     if m._log_level >= LogLevel.OPS:
         half = handler[: len(handler) // 2]
         kind = "cancel:self" if half + half == handler and half in m._automaton.compiled.index else "cancel"
         m._log(LogLevel.OPS, f"[{kind}] ({_names(m, plan.target.active)}) by {handler}")
 
 
-def _log_commit(m: Machine, plan: Plan, entry: Entry) -> None:
+def _log_commit(m: Queueing, plan: Plan, entry: Entry) -> None:
     if m._log_level < LogLevel.CHANGES:
         return
     parts = [f"+{_names(m, (state,))}" for state in plan.enters]
@@ -229,7 +237,7 @@ def _log_commit(m: Machine, plan: Plan, entry: Entry) -> None:
         m._log(LogLevel.CHANGES, f"{label} {' '.join(parts)}{m._args_text(entry[2])}")
 
 
-def _log_auto(m: Machine, auto: Plan) -> None:
+def _log_auto(m: Queueing, auto: Plan) -> None:
     if m._log_level >= LogLevel.OPS:
         m._log(LogLevel.OPS, f"[auto] {_names(m, auto.called)}")
     if m._log_level >= LogLevel.EVERYTHING:

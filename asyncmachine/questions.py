@@ -15,7 +15,6 @@ from asyncmachine.schema import EXCEPTION
 from asyncmachine.transition import DISPOSED, OBSERVED, Transition
 
 if TYPE_CHECKING:
-    from asyncio import Task
     from collections import deque
     from collections.abc import Callable, Coroutine, Iterable, Mapping
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from asyncmachine.schema import SchemaMeta
     from asyncmachine.subscriptions import Subscription, Subscriptions
     from asyncmachine.tracing import Hooks
-    from asyncmachine.waiting import Outcome, StateContext
+    from asyncmachine.waiting import Outcome, StateContext, Task
 
 
 class Questions:
@@ -72,7 +71,10 @@ class Questions:
     def _spawn(self, coro: Coroutine[Any, Any, Any], state: int) -> Task[Any]:
         raise NotImplementedError
 
-    def _forget_task(self, task: Task[Any]) -> None:
+    def _put_in_span(self, task: Task[Any], state: int) -> None:
+        raise NotImplementedError
+
+    def _forget_task(self, task: Task[Any], state: int) -> None:
         raise NotImplementedError
 
     def _task_failed(self, error: Exception) -> None:

@@ -36,6 +36,7 @@ class Relations:
     """
 
     __slots__ = (
+        "adding",
         "adds",
         "after",
         "auto_mask",
@@ -45,7 +46,9 @@ class Relations:
         "rank",
         "remove",
         "removed_by",
+        "removing",
         "require",
+        "requiring",
         "schema",
     )
 
@@ -61,6 +64,9 @@ class Relations:
             mask_of(b for b, mask in enumerate(self.remove) if mask >> s & 1) for s in range(len(states))
         ]
         self.auto_states = tuple(number for number, state in enumerate(states) if state.auto)
+        self.adding = mask_of(number for number, others in enumerate(self.adds) if others)
+        self.requiring = mask_of(number for number, mask in enumerate(self.require) if mask)
+        self.removing = mask_of(number for number, mask in enumerate(self.remove) if mask)
         self.auto_mask = mask_of(self.auto_states)
         self.multi_mask = mask_of(number for number, state in enumerate(states) if state.multi)
         self.rank = _require_ranks(self.require)
@@ -89,34 +95,50 @@ class Relations:
         called_mask = mask_of(called)
         if kind == REMOVE:
             base = [state for state in active if not called_mask >> state & 1]
-            implying = 0
+            mask, implying = active_mask & ~called_mask, 0
         else:
-            base = (
-                list(called) if kind == SET else [*called, *(state for state in active if not called_mask >> state & 1)]
-            )
-            implying = ~active_mask | (self.multi_mask & called_mask)
-        listed = self._prune(self._expand(base, implying), notes)
-        listed_mask = mask_of(listed)
+            base, mask = list(called), called_mask
+            if kind != SET:
+                base += [state for state in active if not called_mask >> state & 1]
+                mask |= active_mask
+            implying = (~active_mask | (self.multi_mask & called_mask)) & self.adding
+        if implying & mask:
+            mask = self._expand(base, mask, implying)
+        if self.requiring & mask:
+            base, mask = self._prune(base, mask, notes)
+        gone = 0
+        kept = base[::-1]
+        if self.removing & mask:
+            kept, gone = self._keep(base, mask, notes)
+            mask = mask_of(kept)
+        if implying & mask:
+            mask = self._expand(kept, mask, implying)
+        if gone & mask:
+            kept = [state for state in kept if not gone >> state & 1]
+            mask &= ~gone
+        kept.reverse()
+        if self.requiring & mask:
+            kept, mask = self._prune(kept, mask, notes)
+        if notes is not None:
+            known = called_mask | active_mask
+            notes.extend(("implied", state, ()) for state in kept if not known >> state & 1)
+        return tuple(self.sort(kept))
+
+    def _keep(self, listed: list[int], mask: int, notes: list[Note] | None) -> tuple[list[int], int]:
+        """Block what is removed, the last of the list first; return what is kept, reversed, and what it removes."""
         kept: list[int] = []
         blocked = gone = 0
-        removed_by = self.removed_by
+        removed_by, remove = self.removed_by, self.remove
         for state in reversed(listed):
-            blockers = removed_by[state] & listed_mask & ~blocked
+            blockers = removed_by[state] & mask & ~blocked
             if blockers:
                 blocked |= 1 << state
                 if notes is not None:
                     notes.append(("rel:remove", state, tuple(b for b in listed if blockers >> b & 1)))
             else:
                 kept.append(state)
-                gone |= self.remove[state]
-        second = self._expand(kept, implying)
-        result = [state for state in second if not gone >> state & 1]
-        result.reverse()
-        result = self._prune(result, notes)
-        if notes is not None:
-            known = called_mask | active_mask
-            notes.extend(("implied", state, ()) for state in result if not known >> state & 1)
-        return tuple(self.sort(result))
+                gone |= remove[state]
+        return kept, gone
 
     def sort(self, states: list[int]) -> list[int]:
         """Order states for their handlers: required ones first, then `After` as a stable topological pass.
@@ -149,33 +171,32 @@ class Relations:
                 (blocked if self.removed_by[state] & active_mask else candidates).append(state)
         return tuple(candidates), tuple(blocked)
 
-    def _expand(self, states: list[int], implying: int) -> list[int]:
-        """Follow `Add` of the implying states to its fixpoint, breadth first."""
-        expanded = list(states)
-        mask = mask_of(states)
+    def _expand(self, states: list[int], mask: int, implying: int) -> int:
+        """Follow `Add` of the implying states to its fixpoint, breadth first; extend the list, return its mask."""
         adds = self.adds
-        for state in expanded:  # grows while it is walked
-            if adds[state] and implying >> state & 1:
+        for state in states:  # grows while it is walked
+            if implying >> state & 1:
                 for other in adds[state]:
                     if not mask >> other & 1:
                         mask |= 1 << other
-                        expanded.append(other)
-        return expanded
+                        states.append(other)
+        return mask
 
-    def _prune(self, states: list[int], notes: list[Note] | None) -> list[int]:
+    def _prune(self, states: list[int], mask: int, notes: list[Note] | None) -> tuple[list[int], int]:
         """Drop states whose requirements are not in the list, until nothing changes."""
         require = self.require
         while True:
-            mask = mask_of(states)
-            kept = [state for state in states if not require[state] & ~mask]
-            if len(kept) == len(states):
-                return kept
-            if notes is not None:
-                for state in states:
-                    missing = require[state] & ~mask
-                    if missing:
+            bad = 0
+            for state in states:
+                missing = require[state] & ~mask
+                if missing:
+                    bad |= 1 << state
+                    if notes is not None:
                         notes.append(("reject", state, tuple(n for n in range(len(require)) if missing >> n & 1)))
-            states = kept
+            if not bad:
+                return states, mask
+            states = [state for state in states if not bad >> state & 1]
+            mask &= ~bad
 
 
 def _require_ranks(require: list[int]) -> list[int]:

@@ -10,13 +10,12 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from asyncio import Task
     from collections.abc import Callable
 
     from asyncmachine.machine import Machine
     from asyncmachine.mutation import Mutation
     from asyncmachine.transition import Transition
-    from asyncmachine.waiting import StateContext
+    from asyncmachine.waiting import StateContext, Task
 
 ERROR_LIMIT = 10
 _logger = logging.getLogger("asyncmachine")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from asyncmachine.automaton import Plan
     from asyncmachine.machine import Machine
     from asyncmachine.mutation import Entry
+    from asyncmachine.queueing import Queueing
 
 BUSY: Final = 1
 DISPOSED: Final = 2
@@ -32,8 +33,6 @@ class Transition:
     """The processing of one mutation. Read-only, and readable after its end.
 
     Attributes:
-        id: Machine id and sequence, equal in equal runs.
-        mutation: What was asked.
         machine: The machine.
         before: Ticks before, in state order.
         accepted: Nobody has refused it so far.
@@ -41,18 +40,30 @@ class Transition:
         canceled_by: The handler that refused it, or "relations", "error"; empty if nobody did.
     """
 
-    __slots__ = ("_after", "_plan", "accepted", "before", "canceled_by", "completed", "id", "machine", "mutation")
+    __slots__ = ("_after", "_entry", "_mutation", "_plan", "accepted", "before", "canceled_by", "completed", "machine")
 
-    def __init__(self, machine: Machine, plan: Plan, entry: Entry, before: tuple[int, ...]) -> None:
-        self.machine = machine
-        self.id = tx_id(machine.id, entry[4])
-        self.mutation = entry[6] or Mutation(entry)
+    def __init__(self, machine: Queueing, plan: Plan, entry: Entry, before: tuple[int, ...]) -> None:
+        self.machine: Machine = machine  # type: ignore[assignment]  # Machine is the only subclass
+        self._entry = entry
+        self._mutation = entry[6]
         self.before = before
         self.accepted = plan.accepted
         self.completed = False
         self.canceled_by = "" if plan.accepted else "relations"
         self._plan = plan
         self._after: tuple[int, ...] | None = None
+
+    @property
+    def id(self) -> str:
+        """Machine id and sequence, equal in equal runs."""
+        return tx_id(self.machine.id, self._entry[4])
+
+    @property
+    def mutation(self) -> Mutation:
+        """What was asked."""
+        if self._mutation is None:
+            self._mutation = Mutation(self._entry)
+        return self._mutation
 
     @property
     def after(self) -> tuple[int, ...]:
@@ -99,7 +110,7 @@ class Transition:
         return f"Transition({self.id} {self.mutation})"
 
 
-def perform(m: Machine, plan: Plan, entry: Entry) -> Result:
+def perform(m: Queueing, plan: Plan, entry: Entry) -> Result:
     """Process a mutation that is neither observed, automatic nor a dry run.
 
     This is the hot path, hence its length: everything that is usually absent is skipped by one test.
@@ -140,7 +151,9 @@ def perform(m: Machine, plan: Plan, entry: Entry) -> Result:
             fail_final(m, plan, entry, name, state, error)
             return CANCELED
     if m._gate & WAITED:
-        m._match(touched)
+        assert m._subs is not None
+        if m._subs.by_state or m._subs.queries:
+            m._match(touched)
     auto = plan.auto
     if auto is not None and auto.accepted and not entry[5]:
         if not m._gate & (WAITED | OBSERVED | CLOSING) and auto.bare:
@@ -152,7 +165,7 @@ def perform(m: Machine, plan: Plan, entry: Entry) -> Result:
     return EXECUTED
 
 
-def _finish_stepwise(m: Machine, plan: Plan, entry: Entry) -> Result:
+def _finish_stepwise(m: Queueing, plan: Plan, entry: Entry) -> Result:
     """Do the rest of `perform` when somebody waits for the arguments of an entered state."""
     if not run_finals(m, plan, entry):
         return CANCELED
@@ -162,7 +175,7 @@ def _finish_stepwise(m: Machine, plan: Plan, entry: Entry) -> Result:
     return EXECUTED
 
 
-def run_finals(m: Machine, plan: Plan, entry: Entry) -> bool:
+def run_finals(m: Queueing, plan: Plan, entry: Entry) -> bool:
     """Call final handlers state by state, telling waits for arguments in between; False after a failure."""
     table = m._automaton.table
     name, state = "", -1
@@ -186,7 +199,7 @@ def run_finals(m: Machine, plan: Plan, entry: Entry) -> bool:
     return True
 
 
-def call_final(m: Machine, name: str, function: Any, slot: int, state: int, entry: Entry) -> None:
+def call_final(m: Queueing, name: str, function: Any, slot: int, state: int, entry: Entry) -> None:
     """Call one final handler, announced if somebody observes."""
     event = Event(name, entry[2], m, entry, state, m._ticks[state])
     if m._gate & OBSERVED:
@@ -195,7 +208,7 @@ def call_final(m: Machine, name: str, function: Any, slot: int, state: int, entr
         function(m._slots[slot], event)
 
 
-def prepend_auto(m: Machine, auto: Plan) -> None:
+def prepend_auto(m: Queueing, auto: Plan) -> None:
     """Make the auto mutation the next one, before everything queued."""
     if m._gate & CLOSING:
         return
@@ -204,7 +217,7 @@ def prepend_auto(m: Machine, auto: Plan) -> None:
     m._prepend(AUTO, called, {}, None, IS_AUTO)
 
 
-def recover(m: Machine, plan: Plan, entry: Entry, error: Exception) -> None:
+def recover(m: Queueing, plan: Plan, entry: Entry, error: Exception) -> None:
     """Turn a handler's error into the next mutation: Exception, before everything queued.
 
     No second Exception is made out of an Exception transition; the error is logged. An auto transition that failed is
@@ -221,7 +234,7 @@ def recover(m: Machine, plan: Plan, entry: Entry, error: Exception) -> None:
     m._prepend(ADD, (EXCEPTION,), {"error": error}, source, NO_AUTO if entry[5] & IS_AUTO else 0)
 
 
-def fail_final(m: Machine, plan: Plan, entry: Entry, name: str, state: int, error: BaseException) -> None:
+def fail_final(m: Queueing, plan: Plan, entry: Entry, name: str, state: int, error: BaseException) -> None:
     """Take back what a failing final handler left unfinished, tell the waits, and recover.
 
     Every entered state whose State handler has not completed is taken back once; a failing AnyState takes nothing
@@ -237,7 +250,7 @@ def fail_final(m: Machine, plan: Plan, entry: Entry, name: str, state: int, erro
     recover(m, plan, entry, error)
 
 
-def _take_back(m: Machine, plan: Plan, name: str, state: int) -> tuple[int, ...]:
+def _take_back(m: Queueing, plan: Plan, name: str, state: int) -> tuple[int, ...]:
     if state < 0:
         return ()
     compiled = m._automaton.compiled

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from asyncmachine.questions import Questions
     from asyncmachine.subscriptions import Subscription
 
+Future = asyncio.Future
+Task = asyncio.Task
 _logger = logging.getLogger("asyncmachine")
 
 
@@ -285,12 +287,17 @@ def new_task(coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
 
 
 class _HandlerTask(asyncio.Task[None]):
-    """The task of an async handler. Cancelled before its first step, it closes the handler's coroutine itself."""
+    """The task of an async handler.
 
-    __slots__ = ("coro", "machine")
+    Cancelled before its first step, it closes the handler's coroutine itself; cancelled later, it makes the machine
+    keep it until it has ended.
+    """
+
+    __slots__ = ("coro", "machine", "state")
 
     coro: Coroutine[Any, Any, Any] | None
     machine: Questions
+    state: int
 
     def cancel(self, msg: Any = None) -> bool:
         """Request cancellation."""
@@ -298,11 +305,15 @@ class _HandlerTask(asyncio.Task[None]):
         if coro is not None:
             self.coro = None
             coro.close()
-            self.machine._forget_task(self)
+            self.machine._forget_task(self, self.state)
+        elif not self.done():
+            if self.machine._tasks is None:
+                self.machine._tasks = {}
+            self.machine._tasks[self] = -1
         return super().cancel(msg)
 
 
-async def _run(coro: Coroutine[Any, Any, Any], machine: Questions, task: list[_HandlerTask]) -> None:
+async def _run(coro: Coroutine[Any, Any, Any], machine: Questions, state: int, task: list[_HandlerTask]) -> None:
     own = task[0]
     own.coro = None  # it has begun, so that cancelling reaches it
     try:
@@ -310,14 +321,19 @@ async def _run(coro: Coroutine[Any, Any, Any], machine: Questions, task: list[_H
     except Exception as error:
         machine._task_failed(error)
     finally:
-        machine._forget_task(own)
+        machine._forget_task(own, state)
 
 
-def new_job(coro: Coroutine[Any, Any, Any], machine: Questions, name: str) -> asyncio.Task[Any] | None:
-    """Start the coroutine of an async handler: cheaper than `new_task` with a callback, and it swallows its error.
+def start_handler(coro: Coroutine[Any, Any, Any], machine: Questions, state: int, name: str) -> None:
+    """Start the coroutine of an async handler; its error becomes the Exception state.
 
-    Returns:
-        The task; None if the loop has a task factory, which must not be bypassed.
+    All in one function and without a callback: this is the hot path of async handlers.
+
+    Args:
+        coro: The coroutine.
+        machine: Its machine.
+        state: The state to whose current tick it is bound, -1 for the machine's life.
+        name: Name of the handler, and of the task.
 
     Raises:
         RuntimeError: No event loop is running; the coroutine is closed.
@@ -327,14 +343,23 @@ def new_job(coro: Coroutine[Any, Any, Any], machine: Questions, name: str) -> as
     except RuntimeError:
         coro.close()
         raise
-    if loop.get_task_factory() is not None:
-        return None
+    if loop.get_task_factory() is not None:  # it must not be bypassed
+        machine._spawn(coro, state)
+        return
     own: list[_HandlerTask] = []
-    task = _HandlerTask(_run(coro, machine, own), loop=loop, name=name)
+    task = _HandlerTask(_run(coro, machine, state, own), loop=loop, name=name)
     task.coro = coro
     task.machine = machine
+    task.state = state
     own.append(task)
-    return task
+    if state < 0:
+        if machine._tasks is None:
+            machine._tasks = {}
+        machine._tasks[task] = -1
+    else:
+        machine._put_in_span(task, state)
+    if machine._hooks.task_fork:
+        machine._hooks.fire(machine._hooks.task_fork, machine, task, machine.state_names[state] if state >= 0 else None)
 
 
 async def finish_tasks(machine: Questions) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from asyncmachine.clock import next_active
 from asyncmachine.errors import MachineDisposedError
 from asyncmachine.mutation import CANCELED
 from asyncmachine.questions import Questions
@@ -26,13 +27,13 @@ from asyncmachine.subscriptions import (
     Subscriptions,
 )
 from asyncmachine.transition import BUSY, DISPOSED, WAITED
-from asyncmachine.waiting import StateContext, Wait, finish_tasks, new_job, new_task, new_wait
+from asyncmachine.waiting import StateContext, Wait, finish_tasks, new_task, new_wait
 
 if TYPE_CHECKING:
-    from asyncio import Future, Task
     from collections.abc import Callable, Coroutine, Iterable, Mapping
 
     from asyncmachine.mutation import Result
+    from asyncmachine.waiting import Future, Task
 
 _logger = logging.getLogger("asyncmachine")
 _NAMES = ("when", "whenNot", "whenTime", "whenQueue", "whenQuery", "whenArgs", "whenQueueEnds")
@@ -97,7 +98,8 @@ class Waits(Questions):
             UnknownStateError: The name is not in the schema.
             RuntimeError: No event loop is running.
         """
-        return self.when_ticks(state, 2 if self._ticks[self._number(state)] & 1 else 1)
+        number = self._number(state)
+        return self._wait_goals({number: next_active(self._ticks[number])})
 
     def when_args(self, state: str, **args: Any) -> Future[dict[str, Any]]:
         """Wait for an activation of the state with arguments that include the given ones.
@@ -244,43 +246,32 @@ class Waits(Questions):
             return None
         return self._spawn(coro, state)
 
-    def _start(self, coro: Coroutine[Any, Any, Any], state: int, name: str) -> None:
-        """Start an async final handler; those of a Multi state and of AnyState live as long as the machine."""
-        if state >= 0 and self._automaton.relations.multi_mask >> state & 1:
-            state = -1
-        task = new_job(coro, self, name)
-        if task is None:
-            self._spawn(coro, state)
-        else:
-            self._keep_task(task, state)
-
     def _spawn(self, coro: Coroutine[Any, Any, Any], state: int) -> Task[Any]:
         """Start a task bound to the state's current tick, or to the machine's life if `state` is -1."""
         task = new_task(coro)
         task.add_done_callback(self._task_ended)
-        self._keep_task(task, state)
-        return task
-
-    def _keep_task(self, task: Task[Any], state: int) -> None:
         if self._tasks is None:
-            self._tasks = {task: state}
-        else:
-            self._tasks[task] = state
+            self._tasks = {}
+        self._tasks[task] = state
         if state >= 0:
-            subs = self._subs
-            if subs is None:
-                subs = self._subs = Subscriptions()
-            span = subs.spans.get(state)
-            if span is None:
-                subs.spans[state] = [task]
-                self._gate |= WAITED
-            else:
-                span.append(task)
+            self._put_in_span(task, state)
         if self._hooks.task_fork:
             self._hooks.fire(self._hooks.task_fork, self, task, self.state_names[state] if state >= 0 else None)
+        return task
+
+    def _put_in_span(self, task: Task[Any], state: int) -> None:
+        """Bind a task to the current tick of a state."""
+        subs = self._subs
+        if subs is None:
+            subs = self._subs = Subscriptions()
+        if state in subs.spans:
+            subs.spans[state].append(task)
+        else:
+            subs.spans[state] = [task]
+            self._gate |= WAITED
 
     def _task_ended(self, task: Task[Any]) -> None:
-        self._forget_task(task)
+        self._forget_task(task, self._tasks[task] if self._tasks else -1)
         if not task.cancelled():
             error = task.exception()
             if isinstance(error, Exception):
@@ -290,18 +281,19 @@ class Waits(Questions):
         if self._add_err(error, (), {}, None) is CANCELED:
             _logger.error("[error] %s: error in a background task", self.id, exc_info=error)
 
-    def _forget_task(self, task: Task[Any]) -> None:
+    def _forget_task(self, task: Task[Any], state: int) -> None:
         """Take note that a task has ended."""
-        assert self._tasks is not None
-        state = self._tasks.pop(task, -1)
-        if state >= 0 and self._subs is not None:
-            spans = self._subs.spans
-            span = spans.get(state)
-            if span is not None and task in span:
+        if self._tasks:
+            self._tasks.pop(task, None)
+        subs = self._subs
+        if state >= 0 and subs is not None and state in subs.spans:
+            spans = subs.spans
+            span = spans[state]
+            if task in span:
                 span.remove(task)
                 if not span:
                     del spans[state]
-                    if self._subs.is_empty:
+                    if not spans and not subs.by_state and subs.is_empty:
                         self._gate &= ~WAITED
         if self._gate & DISPOSED:
             self._release_closed()

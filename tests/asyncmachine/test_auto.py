@@ -10,7 +10,7 @@ import pytest
 
 from asyncmachine import Event, Machine
 
-AUTO = {"auto": True}
+AUTO: dict[str, Any] = {"auto": True}
 
 
 def handlers(veto: tuple[str, ...], calls: list[str], states: str) -> Any:
@@ -122,7 +122,12 @@ def test_partial_acceptance(schema: dict[str, Any], start: str, veto: str, calle
 
 def test_exit_of_an_auto_state_refuses() -> None:
     """The Auto state stays active, and the called auto that would end it is dropped."""
-    schema = {"K": AUTO, "A": {**AUTO, "require": ["C"], "remove": ["K"]}, "B": {**AUTO, "require": ["C"]}, "C": {}}
+    schema: dict[str, Any] = {
+        "K": AUTO,
+        "A": {**AUTO, "require": ["C"], "remove": ["K"]},
+        "B": {**AUTO, "require": ["C"]},
+        "C": {},
+    }
     m = Machine.restore(schema, {"states": ["K"], "time": [1]}, handlers=handlers(("KExit",), [], "K A B C"))
     m.add("C")
     assert text(m) == "(K:1 B:1 C:1) [A:0]"
@@ -130,7 +135,7 @@ def test_exit_of_an_auto_state_refuses() -> None:
 
 def test_self_veto_of_an_active_auto_state_cancels() -> None:
     """The self handler of an active Auto state cancels the auto transition."""
-    schema = {"A": {**AUTO, "require": ["C"]}, "B": AUTO, "C": {}}
+    schema: dict[str, Any] = {"A": {**AUTO, "require": ["C"]}, "B": AUTO, "C": {}}
     m = Machine.restore(schema, {"states": ["B"], "time": [1]}, handlers=handlers(("BB",), [], "A B C"))
     m.add("C")
     assert text(m) == "(B:1 C:1) [A:0]"

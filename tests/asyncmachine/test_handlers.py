@@ -190,6 +190,7 @@ def test_transition_seen_by_handlers() -> None:
             seen.append((e.transition.before, e.transition.after, e.transition.enters, e.machine.is_("A")))
 
         def AState(self, e: Event) -> None:
+            assert e.transition is not None
             self.tx = e.transition
 
     h = Handlers()

@@ -311,7 +311,11 @@ def test_eval_soon_runs_before_the_queue() -> None:
 
         def script(e: Event) -> list[Any]:
             e.add("B")
-            return [e.machine.eval_soon(lambda n=n: (order.append((n, e.machine.is_("B"))), n)[1]) for n in range(2)]
+            return [e.machine.eval_soon(note, e.machine, n) for n in range(2)]
+
+        def note(m: Machine, n: int) -> int:
+            order.append((n, m.is_("B")))
+            return n
 
         m, s = run(script)
         assert m.is_("B")

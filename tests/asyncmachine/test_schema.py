@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from asyncmachine import Machine, Schema, SchemaError, State
+from asyncmachine import Event, Machine, Schema, SchemaError, State
 
 
 class Connection(Schema):
@@ -121,5 +123,37 @@ def test_equal_mappings_share_one_schema() -> None:
 
 def test_machine_takes_all_three_forms() -> None:
     """A machine takes a class, a mapping of States and plain data."""
-    for schema in (Connection, {"Start": State()}, {"Start": {}}):
+    forms: tuple[Any, ...] = (Connection, {"Start": State()}, {"Start": {}})
+    for schema in forms:
         assert Machine(schema).add("Start").executed
+
+
+def test_growing_a_schema() -> None:
+    """A grown schema keeps ticks, active states and waits, and brings new relations."""
+    m = Machine({"A": {}, "B": {}, "C": {}})
+    m.set("A", "C")
+    ctx = m.state_ctx("A")
+    m.set_schema({"D": {"add": ["E"]}, "E": {}, "A": {"multi": True}, "B": {"remove": ["C"]}, "C": {}})
+    assert m.state_names == ("Exception", "A", "B", "C", "D", "E")
+    assert m.set("A", "B", "D").executed
+    assert m.string_all() == "(A:3 B:1 D:1 E:1) [Exception:0 C:2]"
+    assert ctx.expired
+
+
+@pytest.mark.parametrize("schema", [{"A": {}, "B": {}}, {"A": {}, "X": {}, "Y": {}}])
+def test_schema_can_only_grow(schema: dict[str, Any]) -> None:
+    """A schema without new states, or without an old one, is refused."""
+    with pytest.raises(SchemaError):
+        Machine({"A": {}, "B": {}}).set_schema(schema)
+
+
+def test_schema_cannot_grow_in_a_handler() -> None:
+    """Inside a handler the schema stays as it is."""
+
+    class Handlers:
+        def AState(self, e: Event) -> None:  # named after its state
+            e.machine.set_schema({"A": {}, "B": {}})
+
+    m = Machine({"A": {}}, handlers=Handlers())
+    m.add("A")
+    assert isinstance(m.err, SchemaError)
