@@ -18,7 +18,7 @@ from asyncmachine.mutation import Event, Mutation, Result
 from asyncmachine.schema import Schema, State
 from asyncmachine.tracing import Tracer
 from asyncmachine.transition import Transition
-from asyncmachine.waiting import StateContext
+from asyncmachine.waiting import Outcome, StateContext
 
 __all__ = [
     "AsyncMachineError",
@@ -30,6 +30,7 @@ __all__ = [
     "MachineDisposedError",
     "Mutation",
     "NestedEvalError",
+    "Outcome",
     "Result",
     "Schema",
     "SchemaError",

@@ -1,6 +1,6 @@
 """How does the state-machine version wait until a topic has enough peers? `BootstrapStates`, one machine per wait.
 
-Each step is an `async` handler, a task that ends when its state does.
+Steps that take time are `async` handlers: tasks that end when their state does.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from asyncmachine import Event, Machine, MachineDisposedError
+from asyncmachine import Event, Machine, MachineDisposedError, Outcome
 from pubsub_sim.drivers.states.schemas import BootstrapStates
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class BootstrapHandlers:
     """
 
     def __init__(
-        self, seat: Seat, check: Callable[[], Awaitable[bool]], look: Callable[[], Awaitable[Any] | None]
+        self, seat: Seat, check: Callable[[], Outcome], look: Callable[[], Awaitable[Any] | None]
     ) -> None:
         self._seat = seat
         self._check = check
@@ -34,12 +34,23 @@ class BootstrapHandlers:
     def ExceptionState(self, e: Event) -> None:
         self._seat.on_failure(e.args["error"])
 
-    async def BootstrapCheckingState(self, e: Event) -> None:
+    def BootstrapCheckingState(self, e: Event) -> None:
+        checked = self._check()
+        if checked.done:  # the host machine was idle, as it nearly always is
+            self._checked(e.machine, checked)
+        else:
+            e.fork(self._wait_for(e.machine, checked))
+
+    async def _wait_for(self, machine: Machine, checked: Outcome) -> None:
+        await checked
+        self._checked(machine, checked)
+
+    def _checked(self, machine: Machine, checked: Outcome) -> None:
         try:
-            is_ready = await self._check()
+            is_ready = checked.result()
         except MachineDisposedError:
             return  # the host has ended, and so will this flow
-        e.machine.add("TopicBootstrapped" if is_ready else "DiscoveringTopic")
+        machine.add("TopicBootstrapped" if is_ready else "DiscoveringTopic")
 
     async def DiscoveringTopicState(self, e: Event) -> None:
         discovered = self._look()
@@ -65,7 +76,7 @@ class BootstrapFlow:
         *,
         parent: Machine,
         seat: Seat,
-        check: Callable[[], Awaitable[bool]],
+        check: Callable[[], Outcome],
         look: Callable[[], Awaitable[Any] | None],
     ) -> None:
         self.machine = Machine(
