@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import seaborn as sns  # type: ignore[import-untyped] # ships no types
 from matplotlib.ticker import MaxNLocator
 
 from pubsub_sim.report.intervals import median
@@ -95,7 +96,7 @@ def _line(panel: Axes, sweep: Sweep, quantity: Quantity, version: str, hosts: in
         # as pixels: hundreds of vector dots would make the page a hundred kilobytes larger, and no clearer
         panel.plot(np.full(len(values), messages + shift), values, ".", rasterized=True, **dots)
     middle = [found.value for found in estimates]
-    panel.plot(xs, middle, label=version, mew=0, **style)
+    sns.lineplot(x=xs, y=middle, ax=panel, label=version, legend=False, mew=0, **style)
     if len(xs) > 1:
         low = [found.low if found.has_interval else found.value for found in estimates]
         high = [found.high if found.has_interval else found.value for found in estimates]

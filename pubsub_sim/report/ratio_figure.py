@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-import seaborn as sns  # type: ignore[import-untyped]
+import seaborn as sns  # type: ignore[import-untyped] # ships no types
 
 from pubsub_sim.report.quantities import HEADLINE, QUANTITIES
 from pubsub_sim.report.ratios import per_cell, version_pairs

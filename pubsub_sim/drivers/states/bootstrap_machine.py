@@ -24,9 +24,7 @@ class BootstrapHandlers:
         look: posts a look for peers; gives what completes with it, or None if it was dropped.
     """
 
-    def __init__(
-        self, seat: Seat, check: Callable[[], Outcome], look: Callable[[], Awaitable[Any] | None]
-    ) -> None:
+    def __init__(self, seat: Seat, check: Callable[[], Outcome], look: Callable[[], Awaitable[Any] | None]) -> None:
         self._seat = seat
         self._check = check
         self._look = look
