@@ -27,7 +27,7 @@ class UnknownParameterError(OptionError):
 
     def __init__(self, option: str, value: object, known: Iterable[str]) -> None:
         self.known = tuple(known)
-        nearest = difflib.get_close_matches(option, self.known, n=1, cutoff=0.5)
+        nearest = difflib.get_close_matches(option, self.known, n=1, cutoff=0.6)
         hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(self.known)}"
         super().__init__(option, value, hint)
         self._sentence = f"{option}: there is no such parameter, {hint}"
