@@ -6,6 +6,7 @@ so that the layers above it agree on them. It knows nothing of how transitions r
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from asyncmachine.errors import UnknownStateError
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from asyncmachine.waiting import Outcome, StateContext, Task
 
 
-class Questions:
+class Questions(ABC):
     """The data of a machine and everything that reads it."""
 
     __slots__ = (
@@ -65,28 +66,35 @@ class Questions:
 
     # what the upper layers provide
 
+    @abstractmethod
     def _unsubscribe(self, subscription: Subscription) -> None:
-        raise NotImplementedError
+        """See Machine."""
 
+    @abstractmethod
     def _spawn(self, coro: Coroutine[Any, Any, Any], state: int) -> Task[Any]:
-        raise NotImplementedError
+        """See Machine."""
 
+    @abstractmethod
     def _put_in_span(self, task: Task[Any], state: int) -> None:
-        raise NotImplementedError
+        """See Machine."""
 
+    @abstractmethod
     def _forget_task(self, task: Task[Any], state: int) -> None:
-        raise NotImplementedError
+        """See Machine."""
 
+    @abstractmethod
     def _task_failed(self, error: Exception) -> None:
-        raise NotImplementedError
+        """See Machine."""
 
+    @abstractmethod
     def _context_ended(self, ctx: StateContext) -> None:
-        raise NotImplementedError
+        """See Machine."""
 
+    @abstractmethod
     def _add_err(
         self, exc: BaseException, states: tuple[str, ...], args: dict[str, Any], source: Origin | None
     ) -> Result:
-        raise NotImplementedError
+        """See Machine."""
 
     # states
 

@@ -7,6 +7,7 @@ The `when_*` family, state contexts and forks. It registers subscriptions and de
 from __future__ import annotations
 
 import logging
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from asyncmachine.clock import next_active
@@ -425,5 +426,6 @@ class Waits(Questions):
         if self._log_level >= 3:
             self._log(3, text)
 
+    @abstractmethod
     def _log(self, level: int, text: str) -> None:
-        raise NotImplementedError
+        """See Machine."""
