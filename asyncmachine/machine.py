@@ -17,7 +17,7 @@ from asyncmachine.mutation import EXECUTED, Result
 from asyncmachine.queueing import Queueing
 from asyncmachine.relations import ADD, KINDS, REMOVE, SET
 from asyncmachine.tracing import Hooks, Tracer
-from asyncmachine.transition import BUSY, CLOSING, DISPOSED, LEFTOVERS
+from asyncmachine.transition import BUSY, CLOSING, DISPOSED, LEFTOVERS, RECORDED
 from asyncmachine.waiting import Outcome
 
 if TYPE_CHECKING:
@@ -131,6 +131,10 @@ class Machine(Queueing):
                     self._queue_tick += 1
                     return EXECUTED
                 return self._idle(plan, ADD, states, args, None)
+        elif self._gate == RECORDED:
+            plan = self._node.adds.get(states)
+            if plan is not None and plan.quick is not None and plan.target is plan.quick_target:
+                return self._quick_recorded(plan, ADD, states, args, None)
         return self._submit(ADD, states, args, None)
 
     def remove(self, *states: str, **args: Any) -> Result:
@@ -147,6 +151,10 @@ class Machine(Queueing):
                     self._queue_tick += 1
                     return EXECUTED
                 return self._idle(plan, REMOVE, states, args, None)
+        elif self._gate == RECORDED:
+            plan = self._node.removes.get(states)
+            if plan is not None and plan.quick is not None and plan.target is plan.quick_target:
+                return self._quick_recorded(plan, REMOVE, states, args, None)
         return self._submit(REMOVE, states, args, None)
 
     def set(self, *states: str, **args: Any) -> Result:
@@ -163,6 +171,10 @@ class Machine(Queueing):
                     self._queue_tick += 1
                     return EXECUTED
                 return self._idle(plan, SET, states, args, None)
+        elif self._gate == RECORDED:
+            plan = self._node.sets.get(states)
+            if plan is not None and plan.quick is not None and plan.target is plan.quick_target:
+                return self._quick_recorded(plan, SET, states, args, None)
         return self._submit(SET, states, args, None)
 
     def toggle(self, *states: str, **args: Any) -> Result:

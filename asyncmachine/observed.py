@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from asyncmachine.logs import LogLevel
 from asyncmachine.mutation import CANCELED, EXECUTED, IS_AUTO, IS_CHECK, NO_AUTO, Event, Result, tx_id
 from asyncmachine.relations import AUTO, KINDS, mask_of
-from asyncmachine.transition import OBSERVED, WAITED, Transition, prepend_auto, recover, run_finals
+from asyncmachine.transition import OBSERVED, RECORDED, WAITED, Transition, perform, prepend_auto, recover, run_finals
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,6 +30,20 @@ class _VetoError(Exception):
         self.name = name
 
 
+def perform_recorded(m: Queueing, plan: Plan, entry: Entry) -> Result:
+    """Process a mutation that is neither automatic nor a dry run for tracers that only want to know its end."""
+    tx = m._tx = Transition(m, plan, entry, tuple(m._ticks), "" if plan.accepted else "relations", False)
+    try:
+        return perform(m, plan, entry)
+    except BaseException:
+        tx._refuse("error")
+        raise
+    finally:
+        tx._complete()
+        m._tx = None
+        m._hooks.fire(m._hooks.transition_end, tx)
+
+
 def perform_fully(m: Queueing, plan: Plan, entry: Entry) -> Result:
     """Process any mutation, telling whoever observes."""
     m._entry = entry
@@ -37,12 +51,10 @@ def perform_fully(m: Queueing, plan: Plan, entry: Entry) -> Result:
     accepted = plan.accepted
     if not accepted and entry[5] & IS_CHECK:
         accepted = bool(m._automaton.relations.multi_mask & mask_of(plan.called))
-    if not m._gate & OBSERVED:
+    if not m._gate & (OBSERVED | RECORDED):
         return _course(m, plan, entry) if accepted else CANCELED
-    tx = m._tx = Transition(m, plan, entry, tuple(m._ticks))
+    tx = m._tx = Transition(m, plan, entry, tuple(m._ticks), "" if accepted else "relations", False)
     hooks = m._hooks
-    if accepted and not plan.accepted:
-        tx.accepted, tx.canceled_by = True, ""
     if m._log_level:
         _log_start(m, plan, entry)
     if hooks.transition_init:

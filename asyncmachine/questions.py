@@ -13,7 +13,7 @@ from asyncmachine.errors import UnknownStateError
 from asyncmachine.mutation import IS_CHECK, Entry, Mutation, Origin, Result
 from asyncmachine.relations import ADD, REMOVE
 from asyncmachine.schema import EXCEPTION
-from asyncmachine.transition import DISPOSED, OBSERVED, Transition
+from asyncmachine.transition import DISPOSED, OBSERVED, RECORDED, Transition
 
 if TYPE_CHECKING:
     from collections import deque
@@ -273,7 +273,8 @@ class Questions(ABC):
         if self._committed is entry:
             for state in plan.ticks:
                 before[state] -= 1
-        return Transition(self, plan, entry, tuple(before))  # type: ignore[arg-type]  # a machine is the only subclass
+        refused = "" if plan.accepted else "relations"
+        return Transition(self, plan, entry, tuple(before), refused, False)  # type: ignore[arg-type]  # a machine is the only subclass
 
     # texts
 
@@ -339,5 +340,5 @@ class Questions(ABC):
         )
 
     def _source_of(self, entry: Entry) -> Origin:
-        observed = self._gate & OBSERVED and self._entry is entry and self._tx is not None
-        return (self.id, entry[4], sum(self._tx.before) if observed and self._tx is not None else 0)
+        tx = self._tx if self._gate & (OBSERVED | RECORDED) and self._entry is entry else None
+        return (self.id, entry[4], sum(tx.before) if tx is not None else 0)

@@ -14,11 +14,21 @@ from typing import TYPE_CHECKING, Any
 from asyncmachine.errors import MachineDisposedError
 from asyncmachine.logs import LogLevel, args_suffix, line
 from asyncmachine.mutation import CANCELED, EXECUTED, IS_AUTO, IS_CHECK, Mutation, Result
-from asyncmachine.observed import perform_fully
+from asyncmachine.observed import perform_fully, perform_recorded
 from asyncmachine.relations import ADD, AUTO, KINDS, REMOVE, SET
 from asyncmachine.schema import EXCEPTION
 from asyncmachine.subscriptions import WHEN_ENDS
-from asyncmachine.transition import BUSY, CLOSING, DISPOSED, LEFTOVERS, OBSERVED, WAITED, perform
+from asyncmachine.transition import (
+    BUSY,
+    CLOSING,
+    DISPOSED,
+    LEFTOVERS,
+    OBSERVED,
+    RECORDED,
+    WAITED,
+    Transition,
+    perform,
+)
 from asyncmachine.waiting import Outcome, QueuedCheck, is_cancellation
 from asyncmachine.waits import Waits
 
@@ -51,7 +61,9 @@ class Queueing(Waits):
                 return self._run_queue(self._queue[-1])
             return result
         plan = self._plan_for(kind, states)
-        if gate & OBSERVED:
+        if gate & (OBSERVED | RECORDED):
+            if gate == RECORDED and plan.quick is not None and plan.target is plan.quick_target:
+                return self._quick_recorded(plan, kind, states, args, source)
             return self._idle_observed(plan, kind, states, args, source)
         if plan.quick is not None:
             if not gate:
@@ -87,6 +99,31 @@ class Queueing(Waits):
         if not by_state and subs.is_empty:
             self._gate &= ~WAITED
         return True
+
+    def _quick_recorded(
+        self, plan: Plan, kind: int, states: tuple[str, ...], args: dict[str, Any], source: Origin | None
+    ) -> Result:
+        """Carry out a plan that is only arithmetic, and record its end."""
+        ticks = self._ticks
+        tick = self._queue_tick = self._queue_tick + 1
+        tx = Transition(self, plan, (kind, states, args, source, tick, 0, None), tuple(ticks), "", True)
+        for state in plan.ticks:
+            ticks[state] += 1
+        self._node = plan.target
+        self._gate = RECORDED | BUSY
+        hooks = self._hooks
+        for end in hooks.transition_end:
+            try:
+                end(tx)
+            except Exception:
+                hooks._blame(end)
+        if self._queue or self._front:
+            self._finish()
+        elif hooks.queue_end or self._gate != RECORDED | BUSY or not hooks.tracers:
+            self._rest()
+        else:
+            self._gate = RECORDED
+        return EXECUTED
 
     def _plan_for(self, kind: int, states: tuple[str, ...]) -> Plan:
         node = self._node
@@ -134,9 +171,11 @@ class Queueing(Waits):
         self._gate |= BUSY
         tick = self._queue_tick = self._queue_tick + 1
         try:
-            entry = self._announce(kind, states, args, source, tick, 0)
-            result = perform_fully(self, plan, entry)
-            self._tx = None
+            if self._gate & OBSERVED:
+                result = perform_fully(self, plan, self._announce(kind, states, args, source, tick, 0))
+                self._tx = None
+            else:
+                result = perform_recorded(self, plan, (kind, states, args, source, tick, 0, None))
             if self._gate & WAITED and self._subs is not None and self._subs.queue:
                 self._match_queue()
             if self._next is not None or self._queue or self._front:
@@ -305,7 +344,7 @@ class Queueing(Waits):
                 return result
             gate = self._gate
             plan = None
-            if not gate & OBSERVED and not entry[5]:
+            if not gate & (OBSERVED | RECORDED) and not entry[5]:
                 plan = self._node.tables[entry[0]].get(entry[1])
             if plan is None:
                 outcome = self._perform(entry)
@@ -333,6 +372,8 @@ class Queueing(Waits):
             plan = self._plan_for(kind, states)
         if flags & (IS_AUTO | IS_CHECK) or self._gate & OBSERVED:
             result = perform_fully(self, plan, entry)
+        elif self._gate & RECORDED:
+            result = perform_recorded(self, plan, entry)
         else:
             result = perform(self, plan, entry)
         if self._tx is not None:
@@ -367,7 +408,7 @@ class Queueing(Waits):
         """The queue is empty: release the machine and tell who waits for that."""
         self._entry = None
         self._gate &= ~BUSY
-        if self._gate & OBSERVED:
+        if self._gate & (OBSERVED | RECORDED):
             if self._hooks.queue_end:
                 self._hooks.fire(self._hooks.queue_end, self)
             if not self._hooks.tracers:  # the last one may have been detached for its errors
@@ -408,10 +449,12 @@ class Queueing(Waits):
     # observation
 
     def _set_observed(self) -> None:
-        if self._hooks.tracers or self._log_level:
-            self._gate |= OBSERVED
-        else:
-            self._gate &= ~OBSERVED
+        gate = self._gate & ~(OBSERVED | RECORDED)
+        if self._log_level or self._hooks.wants_steps:
+            gate |= OBSERVED
+        elif self._hooks.tracers:
+            gate |= RECORDED
+        self._gate = gate
 
     def _announced(self, name: str, function: Callable[[Any, Event], Any], slot: int, event: Event) -> Any:
         """Call a handler, telling observers, and report it if it is slow."""

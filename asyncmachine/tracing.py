@@ -90,6 +90,11 @@ class Tracer:
 
 
 HOOKS = tuple(name for name in vars(Tracer) if not name.startswith("_"))
+STEPS = (
+    "mutation_queued", "transition_init", "transition_start", "handler_start", "handler_end", "handler_slow",
+    "transition_finals",
+)  # fmt: skip
+"""Hooks called in the course of a transition: a machine whose tracers have none of them takes a shorter way."""
 Hook = tuple["Callable[..., None]", ...]
 
 
@@ -123,6 +128,11 @@ class Hooks:
         self.tracers = tracers
         self._errors: dict[int, int] = {}
         self._sort()
+
+    @property
+    def wants_steps(self) -> bool:
+        """Whether a tracer follows transitions step by step."""
+        return any(getattr(self, name) for name in STEPS)
 
     def bind(self, tracer: Tracer) -> None:
         """Add a tracer; binding it twice changes nothing."""

@@ -25,6 +25,8 @@ OBSERVED: Final = 4
 WAITED: Final = 8
 LEFTOVERS: Final = 16
 CLOSING: Final = 32
+RECORDED: Final = 64
+"""Tracers are bound, but they only want to know how transitions end: no handler or step has to be announced."""
 
 _logger = logging.getLogger("asyncmachine")
 
@@ -35,23 +37,27 @@ class Transition:
     Attributes:
         machine: The machine.
         before: Ticks before, in state order.
-        accepted: Nobody has refused it so far.
         completed: It is over.
         canceled_by: The handler that refused it, or "relations", "error"; empty if nobody did.
     """
 
-    __slots__ = ("_after", "_entry", "_mutation", "_plan", "accepted", "before", "canceled_by", "completed", "machine")
+    __slots__ = ("_after", "_entry", "_plan", "before", "canceled_by", "completed", "machine")
 
-    def __init__(self, machine: Queueing, plan: Plan, entry: Entry, before: tuple[int, ...]) -> None:
+    def __init__(
+        self, machine: Queueing, plan: Plan, entry: Entry, before: tuple[int, ...], canceled_by: str, completed: bool
+    ) -> None:
         self.machine: Machine = machine  # type: ignore[assignment]  # Machine is the only subclass
-        self._entry = entry
-        self._mutation = entry[6]
-        self.before = before
-        self.accepted = plan.accepted
-        self.completed = False
-        self.canceled_by = "" if plan.accepted else "relations"
         self._plan = plan
+        self._entry = entry
         self._after: tuple[int, ...] | None = None
+        self.before = before
+        self.canceled_by = canceled_by
+        self.completed = completed
+
+    @property
+    def accepted(self) -> bool:
+        """Nobody has refused it so far."""
+        return not self.canceled_by
 
     @property
     def id(self) -> str:
@@ -61,9 +67,11 @@ class Transition:
     @property
     def mutation(self) -> Mutation:
         """What was asked."""
-        if self._mutation is None:
-            self._mutation = Mutation(self._entry)
-        return self._mutation
+        mutation = self._entry[6]
+        if mutation is None:
+            mutation = Mutation(self._entry)
+            self._entry = (*self._entry[:6], mutation)
+        return mutation
 
     @property
     def after(self) -> tuple[int, ...]:
@@ -71,10 +79,13 @@ class Transition:
         if self._after is not None:
             return self._after
         ticks = list(self.before)
-        if self.accepted:
+        if not self.canceled_by:
             for state in self._plan.ticks:
                 ticks[state] += 1
-        return tuple(ticks)
+        after = tuple(ticks)
+        if self.completed:
+            self._after = after
+        return after
 
     @property
     def target(self) -> tuple[str, ...]:
@@ -96,11 +107,11 @@ class Transition:
         return tuple([names[state] for state in states])
 
     def _refuse(self, by: str) -> None:
-        self.accepted = False
         self.canceled_by = by
 
     def _complete(self) -> None:
-        self._after = tuple(self.machine._ticks) if self._after is None else self._after
+        if self.canceled_by and self._after is None:  # else what was predicted has come true
+            self._after = tuple(self.machine._ticks)
         self.completed = True
 
     def __str__(self) -> str:
@@ -156,7 +167,7 @@ def perform(m: Queueing, plan: Plan, entry: Entry) -> Result:
             m._match(touched)
     auto = plan.auto
     if auto is not None and auto.accepted and not entry[5]:
-        if not m._gate & (WAITED | OBSERVED | CLOSING) and auto.bare:
+        if not m._gate & (WAITED | OBSERVED | RECORDED | CLOSING) and auto.bare:
             for state in auto.commit.ticks:
                 ticks[state] += 1
             m._node = auto.commit.target

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from asyncmachine import Event, Machine, Result, Tracer
+from asyncmachine import Event, Machine, Result, Tracer, Transition
 
 DATA = Path(__file__).parents[1] / "data" / "go_scenarios.json.gz"
 
@@ -45,6 +45,29 @@ class Recorder:
         return False if name in self.veto else None
 
 
+class Recording(Tracer):
+    """Hears only how transitions end, and that each begins where the one before it ended."""
+
+    def __init__(self) -> None:
+        self.faults: list[str] = []
+        self.time: tuple[int, ...] | None = None
+
+    def transition_end(self, tx: Transition) -> None:
+        if self.time is not None and tx.before != self.time:
+            self.faults.append(f"{tx} begins at {tx.before}, not at {self.time}")
+        self.time = tx.machine.time()
+        if tx.after != self.time:
+            self.faults.append(f"{tx} ends at {tx.after}, the machine is at {self.time}")
+
+
+class Following(Recording):
+    """Hears every step."""
+
+    def transition_start(self, tx: Transition) -> None:
+        if tx.completed:
+            self.faults.append(f"{tx} is over before it starts")
+
+
 def handler_class(states: list[str]) -> type[Recorder]:
     names = [f"{state}{suffix}" for state in states for suffix in ("Enter", "Exit", "State", "End", "Exception")]
     names += [f"{x}{y}" for x in states for y in states]
@@ -65,15 +88,15 @@ def outcome(result: Result) -> Any:
     return "executed" if result.executed else "canceled"
 
 
-def replay(scenario: dict[str, Any], *, tracer: bool, waits: bool) -> str | None:
+def replay(scenario: dict[str, Any], *, tracer: Recording | None = None, waits: bool = False) -> str | None:
     """Run one scenario and return the first difference, None if there is none."""
     states = list(scenario["schema"])
     if tuple(states) not in CLASSES:
         CLASSES[tuple(states)] = handler_class(states)
     recorder = CLASSES[tuple(states)](scenario)
     machine = Machine(scenario["schema"], handlers=recorder if scenario["handlers"] else None)
-    if tracer:
-        machine.bind_tracer(Tracer())
+    if tracer is not None:
+        machine.bind_tracer(tracer)
     if waits:
         machine.when_time({"Exception": 10**9})
         machine.when_args("A", nobody=1)
@@ -93,18 +116,22 @@ def replay(scenario: dict[str, Any], *, tracer: bool, waits: bool) -> str | None
         for key, value in got.items():
             if value != step[key]:
                 return f"step {number} {step['mutation']} {key}: got {value}, recorded {step[key]}"
-    return None
+    return tracer.faults[0] if tracer is not None and tracer.faults else None
 
 
-@pytest.mark.parametrize(("tracer", "waits"), [(False, False), (True, False), (False, True)])
-def test_recorded_scenarios(tracer: bool, waits: bool) -> None:
+@pytest.mark.parametrize(
+    ("tracer", "waits"),
+    [(None, False), (Recording, False), (Following, False), (None, True), (Recording, True)],
+    ids=["alone", "recorded", "followed", "waited for", "recorded and waited for"],
+)
+def test_recorded_scenarios(tracer: type[Recording] | None, waits: bool) -> None:
     """Results, order, ticks, queue ticks and every handler call equal the recorded ones, observed or not."""
 
     async def run() -> list[tuple[int, str]]:
         return [
             (number, difference)
             for number, scenario in enumerate(load())
-            if (difference := replay(scenario, tracer=tracer, waits=waits))
+            if (difference := replay(scenario, tracer=tracer() if tracer else None, waits=waits))
         ]
 
     assert asyncio.run(run()) == []
