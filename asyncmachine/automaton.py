@@ -121,8 +121,8 @@ class Compiled:
         self.exception = self.index[EXCEPTION]
         self.health = tuple(self.index[name] for name in HEALTH if name in self.index)
         self.relations = Relations(schema)
-        self.automata: dict[tuple[Any, ...], Automaton] = {}
-        self.classes: dict[tuple[Any, ...], ClassHandlers] = {}
+        self.automata: dict[tuple[object, ...], Automaton] = {}
+        self.classes: dict[object, ClassHandlers] = {}
         self.bare = Automaton(self, HandlerTable(len(self.names), ()))
 
     def automaton(self, bound: tuple[object, ...]) -> Automaton:
@@ -133,7 +133,7 @@ class Compiled:
         """
         if not bound:
             return self.bare
-        keys = tuple(sharing_key(handlers) for handlers in bound)
+        keys = tuple([sharing_key(handlers) for handlers in bound])
         automaton = self.automata.get(keys)
         if automaton is None:
             tables = tuple(self._class_handlers(key, handlers) for key, handlers in zip(keys, bound, strict=True))
@@ -143,7 +143,7 @@ class Compiled:
             self.automata[keys] = automaton
         return automaton
 
-    def _class_handlers(self, key: tuple[Any, ...], handlers: object) -> ClassHandlers:
+    def _class_handlers(self, key: object, handlers: object) -> ClassHandlers:
         found = self.classes.get(key)
         if found is None:
             found = class_handlers(handlers, self.index, self.relations.multi_mask)

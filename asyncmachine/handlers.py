@@ -15,7 +15,7 @@ from asyncmachine.schema import SUFFIXES
 from asyncmachine.waiting import start_handler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from asyncmachine.mutation import Event
 
@@ -104,15 +104,22 @@ def class_handlers(handlers: object, index: dict[str, int], multi_mask: int) -> 
     return ClassHandlers(tuple(functions))
 
 
-def sharing_key(handlers: object) -> tuple[Any, ...]:
-    """Return what two objects must have in common to share their handler functions."""
-    own = getattr(handlers, "__dict__", {})
-    extra = tuple(
-        sorted((n, inspect.iscoroutinefunction(v)) for n, v in own.items() if n[:1].isupper() and callable(v))
-    )
-    if extra or inspect.ismodule(handlers) or isinstance(handlers, type):
-        return (type(handlers), extra, id(handlers) if not extra else 0)
-    return (type(handlers), extra, 0)
+def sharing_key(handlers: object) -> object:
+    """Return what two objects must have in common to share their handler functions: nearly always their class."""
+    if isinstance(handlers, type):
+        return handlers
+    kind = type(handlers)
+    own = getattr(handlers, "__dict__", None)
+    if own:
+        for name in own:
+            if name[:1].isupper():
+                return (kind, *_own_functions(own))
+    return kind
+
+
+def _own_functions(own: Mapping[str, Any]) -> Iterable[tuple[str, bool]]:
+    """What of an object's own attributes may be handlers, and which of those are coroutine functions."""
+    return sorted((n, inspect.iscoroutinefunction(v)) for n, v in own.items() if n[:1].isupper() and callable(v))
 
 
 def _function(handlers: object, name: str) -> Callable[[Any, Event], Any]:

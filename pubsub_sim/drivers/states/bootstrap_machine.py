@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from asyncmachine import Event, Machine, MachineDisposedError, Outcome
-from pubsub_sim.drivers.states.schemas import BootstrapStates
 
 if TYPE_CHECKING:
     from pubsub_sim.node.driver import Seat
@@ -22,12 +21,20 @@ class BootstrapHandlers:
         seat: clock, pause and who is told of errors.
         check: evaluates readiness between two transitions of the host machine.
         look: posts a look for peers; gives what completes with it, or None if it was dropped.
+        on_bootstrapped: called in the next round of the loop, once the topic has enough peers.
     """
 
-    def __init__(self, seat: Seat, check: Callable[[], Outcome], look: Callable[[], Awaitable[Any] | None]) -> None:
+    def __init__(
+        self,
+        seat: Seat,
+        check: Callable[[], Outcome],
+        look: Callable[[], Awaitable[Any] | None],
+        on_bootstrapped: Callable[[], object],
+    ) -> None:
         self._seat = seat
         self._check = check
         self._look = look
+        self._on_bootstrapped = on_bootstrapped
 
     def ExceptionState(self, e: Event) -> None:
         self._seat.on_failure(e.args["error"])
@@ -60,37 +67,5 @@ class BootstrapHandlers:
         await self._seat.clock.wait(self._seat.params.bootstrap_delay_s)
         e.machine.add("BootstrapChecking")
 
-
-class BootstrapFlow:
-    """One bootstrap under way.
-
-    Attributes:
-        machine: `ps-<n>-disc-bf-<tick>-<topic>`.
-    """
-
-    def __init__(
-        self,
-        flow_id: str,
-        *,
-        parent: Machine,
-        seat: Seat,
-        check: Callable[[], Outcome],
-        look: Callable[[], Awaitable[Any] | None],
-    ) -> None:
-        self.machine = Machine(
-            BootstrapStates, id=flow_id, handlers=BootstrapHandlers(seat, check, look), parent=parent
-        )
-
-    def start(self, on_bootstrapped: Callable[[], object]) -> None:
-        """Begin with the first check; `on_bootstrapped` is called once the topic has enough peers."""
-        done = self.machine.when("TopicBootstrapped")
-        done.add_done_callback(lambda future: None if _ended_early(future) else on_bootstrapped())
-        self.machine.add("Start")
-
-    def dispose(self) -> None:
-        """End it."""
-        self.machine.dispose()
-
-
-def _ended_early(future: Any) -> bool:
-    return future.cancelled() or future.exception() is not None
+    def TopicBootstrappedState(self, e: Event) -> None:
+        self._seat.clock.call_soon(self._on_bootstrapped)

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from asyncmachine import Event, Machine, MachineDisposedError
-from pubsub_sim.drivers.states.bootstrap_machine import BootstrapFlow
-from pubsub_sim.drivers.states.schemas import DiscoveryStates
+from pubsub_sim.drivers.states.bootstrap_machine import BootstrapHandlers
+from pubsub_sim.drivers.states.schemas import BootstrapStates, DiscoveryStates
 from pubsub_sim.errors import HostClosed
 from pubsub_sim.protocol.operations import Eval
 from pubsub_sim.protocol.params import DISCOVERY_REQUESTS
@@ -44,7 +44,7 @@ class DiscoveryHandlers:
         finder: PeerFinder,
         ask: Ask,
         discover: Callable[[str], bool],
-        make_flow: Callable[[str, Callable[[], bool]], BootstrapFlow],
+        make_flow: Callable[[str, Callable[[], bool]], Machine],
     ) -> None:
         self._seat = seat
         self._finder = finder
@@ -52,7 +52,7 @@ class DiscoveryHandlers:
         self._post_discover = discover
         self._make_flow = make_flow
         self.ongoing: set[str] = set()
-        self.flows: dict[str, BootstrapFlow] = {}
+        self.flows: dict[str, Machine] = {}
         self.advertised: dict[str, asyncio.Task[Any]] = {}
         self.registering = 0
 
@@ -106,9 +106,9 @@ class DiscoveryHandlers:
         return e.args["topic"] not in self.flows
 
     def BootstrappingTopicState(self, e: Event) -> None:
-        topic, machine = e.args["topic"], e.machine
+        topic = e.args["topic"]
         flow = self.flows[topic] = self._make_flow(topic, e.args["ready"])
-        flow.start(lambda: machine.add("TopicBootstrapped", topic=topic))
+        flow.add("Start")
 
     def BootstrappingTopicExit(self, e: Event) -> bool:
         return not self.flows
@@ -229,15 +229,20 @@ class DiscoveryMachine:
         while self._posted:
             self.machine.add("DiscoveringTopic", topic=self._posted.popleft(), source="discover.Discover")
 
-    def _make_flow(self, topic: str, ready: Callable[[], bool]) -> BootstrapFlow:
-        flow_id = f"{self.machine.id}-bf-{self.machine.tick('BootstrappingTopic')}-{topic}"
-        return BootstrapFlow(
-            flow_id,
-            parent=self.machine,
-            seat=self._seat,
+    def _make_flow(self, topic: str, ready: Callable[[], bool]) -> Machine:
+        def on_bootstrapped() -> None:
+            if self._handlers.flows.get(topic) is flow:  # else it was given up meanwhile
+                self.machine.add("TopicBootstrapped", topic=topic)
+
+        handlers = BootstrapHandlers(
+            self._seat,
             check=lambda: self._host.eval_soon(ready, label="bootstrapFlow.BootstrapCheckingState"),
             look=lambda: self._look(topic),
+            on_bootstrapped=on_bootstrapped,
         )
+        flow_id = f"{self.machine.id}-bf-{self.machine.tick('BootstrappingTopic')}-{topic}"
+        flow = Machine(BootstrapStates, id=flow_id, handlers=handlers, parent=self.machine)
+        return flow
 
     def _look(self, topic: str) -> Awaitable[Any] | None:
         """Post a look for a topic; gives what completes with it, or None if the request queue is full."""
