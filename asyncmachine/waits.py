@@ -249,13 +249,19 @@ class Waits(Questions):
 
     def _spawn(self, coro: Coroutine[Any, Any, Any], state: int) -> Task[Any]:
         """Start a task bound to the state's current tick, or to the machine's life if `state` is -1."""
+        tick = self._ticks[state] if state >= 0 else 0
         task = new_task(coro)
         task.add_done_callback(self._task_ended)
         if self._tasks is None:
             self._tasks = {}
-        self._tasks[task] = state
-        if state >= 0:
-            self._put_in_span(task, state)
+        # an eager task has run its first step by now, and may have ended the span itself
+        if self._gate & DISPOSED or (state >= 0 and self._ticks[state] != tick):
+            self._tasks[task] = -1
+            task.cancel()
+        else:
+            self._tasks[task] = state
+            if state >= 0:
+                self._put_in_span(task, state)
         if self._hooks.task_fork:
             self._hooks.fire(self._hooks.task_fork, self, task, self.state_names[state] if state >= 0 else None)
         return task

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -684,5 +685,33 @@ def test_dispose_from_a_task_of_the_machine() -> None:
         m.fork(end())
         await m.disposed()
         assert ended == [True]
+
+    run(main)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+def test_an_eager_task_that_ends_its_own_state_is_cancelled() -> None:
+    """Under an eager task factory a task may end its state, or the machine, before `fork` returns."""
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined,unused-ignore]
+        m = Machine(STATES)
+        ended: list[str] = []
+
+        async def end(what: Callable[[], object], name: str) -> None:
+            what()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                ended.append(name)
+                raise
+
+        m.add("A")
+        m.fork(end(lambda: m.remove("A"), "state"), "A")
+        await asyncio.sleep(0)
+        assert ended == ["state"]
+        m.fork(end(m.dispose, "machine"))
+        await m.disposed()
+        assert ended == ["state", "machine"]
 
     run(main)
