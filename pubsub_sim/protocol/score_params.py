@@ -14,7 +14,7 @@ from functools import cached_property
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
-from pubsub_sim.checks import check_bool, check_whole
+from pubsub_sim.checks import check_bool, check_seconds, check_whole
 from pubsub_sim.errors import OptionError
 
 if TYPE_CHECKING:
@@ -35,11 +35,15 @@ def decay_factor(duration_s: float, *, base_s: float = DECAY_INTERVAL_S, to_zero
         to_zero: what counts as zero.
 
     Raises:
-        OptionError: a time shorter than one interval.
+        OptionError: a time shorter than one interval, or numbers that cannot be.
 
     Source: go-libp2p-pubsub `ScoreParameterDecayWithBase`.
     """
-    ticks = _ns(duration_s) // _ns(base_s)
+    check_seconds("duration_s", duration_s)
+    check_seconds("base_s", base_s)
+    if not 0 < to_zero < 1:
+        raise OptionError("to_zero", to_zero, "a number between 0 and 1, both excluded")
+    ticks = _ns(duration_s) // max(_ns(base_s), 1)
     if ticks < 1:
         raise OptionError("duration_s", duration_s, f"a number of seconds of at least {base_s}")
     return float(to_zero ** (1 / ticks))
