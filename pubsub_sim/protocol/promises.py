@@ -79,8 +79,10 @@ class Promises(RawTracer):
             self._forget(message_id, peer)
         return counts
 
-    def __len__(self) -> int:
-        return sum(map(len, self._by_message.values()))
+    @property
+    def outstanding(self) -> dict[PeerId, int]:
+        """How many promises of each peer are neither fulfilled nor broken."""
+        return {peer: len(messages) for peer, messages in self._by_peer.items()}
 
     def validate_message(self, message: Message) -> None:
         """Whoever sent it: nobody need send it again."""
