@@ -121,6 +121,16 @@ def test_the_chance_to_pass_is_the_share_of_what_was_useful() -> None:
     assert answers.count(Acceptance.ALL) / 10_000 == pytest.approx(10 / 29, abs=0.03)
 
 
+def test_nobody_is_shut_out_for_good() -> None:
+    """Who delivered nothing and sent one bad message passes once in 17 times."""
+    bench = Bench()
+    bench.add(A)
+    bench.reject(A, Reason.THROTTLED)
+    bench.reject(A, Reason.FAILED)
+    answers = [bench.gater.accept_from(A) for _ in range(10_000)]
+    assert answers.count(Acceptance.ALL) / 10_000 == pytest.approx(1 / 17, abs=0.02)
+
+
 def test_peers_behind_one_address_share_their_record() -> None:
     """A new name does not help, and the record stays while one of them is there."""
     bench = gated_bench()

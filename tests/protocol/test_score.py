@@ -190,6 +190,48 @@ def test_sc06_the_same_duplicate_counts_once() -> None:
     assert bench.scores.scores()[B].topics[TOPIC].mesh_message_deliveries == 1
 
 
+def test_sc06_a_sender_who_came_twice_before_the_verdict_is_credited_once() -> None:
+    """Its own duplicate is no second delivery, and a message that is delivered again credits no others again."""
+    bench = Bench(topic_params(MESH), A, B)
+    bench.graft(A, B)
+    message = message_from(A, 1)
+    bench.scores.validate_message(message)
+    bench.scores.duplicate_message(message.id, A)
+    bench.scores.duplicate_message(message.id, B)
+    bench.scores.deliver_message(message)
+    bench.scores.deliver_message(message_from(C, 1))
+    counted = [bench.scores.scores()[peer].topics[TOPIC].mesh_message_deliveries for peer in (A, B)]
+    assert counted == [1, 1]
+
+
+def test_sc06_only_mesh_members_are_credited_for_mesh_deliveries() -> None:
+    """First or not, before the graft nothing counts."""
+    bench = Bench(topic_params(MESH, FIRST), A, B)
+    bench.deliver(A, 1)
+    bench.scores.duplicate_message(message_from(A, 0).id, B)
+    bench.graft(A, B)
+    snapshots = bench.scores.scores()
+    assert snapshots[A].topics[TOPIC].mesh_message_deliveries == 0
+    assert snapshots[B].topics[TOPIC].mesh_message_deliveries == 0
+
+
+def test_sc06_who_is_grafted_again_begins_again() -> None:
+    """No time in mesh, and nothing expected until more than the activation time has passed."""
+    bench = Bench(topic_params(MESH, TIME_IN_MESH), A)
+    bench.graft(A)
+    bench.clock.advance(2 * S)
+    bench.refresh()
+    assert bench.of(A) == 2000 - 400
+    bench.graft(A)
+    assert bench.of(A) == 0
+    bench.clock.advance(S)
+    bench.refresh()
+    assert bench.of(A) == 1000
+    bench.clock.advance(1)
+    bench.refresh()
+    assert bench.of(A) == 1000 - 400
+
+
 def test_sc07_mesh_deliveries_decay_below_the_threshold() -> None:
     """40 messages times 0.9 to the power of 21 are a deficit."""
     bench = Bench(topic_params(MESH, mesh_message_deliveries_decay=0.9), A)
@@ -426,6 +468,29 @@ def test_sc16_a_deficit_sticks_when_the_peer_leaves() -> None:
     bench.graft(A)
     bench.clock.advance(2 * S)
     bench.refresh()
+    bench.scores.remove_peer(A)
+    assert bench.scores.scores()[A].topics[TOPIC].mesh_failure_penalty == 400
+
+
+def test_sc16_a_score_of_zero_is_retained_up_to_its_time() -> None:
+    """Only credit is forgotten at once."""
+    bench = Bench(None, A, retain_score_s=1.0)
+    bench.scores.remove_peer(A)
+    bench.clock.advance(S)
+    bench.refresh()
+    assert list(bench.scores.scores()) == [A]
+    bench.clock.advance(1)
+    bench.refresh()
+    assert bench.scores.scores() == {}
+
+
+def test_sc16_who_left_the_mesh_before_it_left_us_is_not_charged_twice() -> None:
+    """The deficit was counted at the prune."""
+    bench = Bench(topic_params(MESH, FAILURE), A, retain_score_s=9)
+    bench.graft(A)
+    bench.clock.advance(2 * S)
+    bench.refresh()
+    bench.scores.prune(A, TOPIC)
     bench.scores.remove_peer(A)
     assert bench.scores.scores()[A].topics[TOPIC].mesh_failure_penalty == 400
 
