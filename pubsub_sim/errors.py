@@ -201,6 +201,20 @@ class FrameTooLarge(PubsubSimError):
         self.limit_bytes = limit_bytes
 
 
+class TooManySubscriptions(PubsubSimError):
+    """An RPC with more subscriptions than the filter lets pass ("too many subscriptions" in go-libp2p-pubsub).
+
+    Attributes:
+        count: subscriptions in the RPC.
+        limit: the limit.
+    """
+
+    def __init__(self, count: int, limit: int) -> None:
+        super().__init__(f"too many subscriptions: {count} in one RPC, the limit is {limit}")
+        self.count = count
+        self.limit = limit
+
+
 # --- the network's fault -----------------------------------------------------------------------------------------
 
 

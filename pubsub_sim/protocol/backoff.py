@@ -16,10 +16,16 @@ _TTL_NS = 600 * 1_000_000_000
 
 
 class DeadPeerBackoff:
-    """Per peer: how often it died lately and how long to wait now."""
+    """Per peer: how often it died lately and how long to wait now.
 
-    def __init__(self, rng: Rng) -> None:
+    Args:
+        rng: seeded chance.
+        max_attempts: how often a stream to a peer is opened again (`MaxBackoffAttempts`, 4).
+    """
+
+    def __init__(self, rng: Rng, max_attempts: int = _MAX_ATTEMPTS) -> None:
         self._rng = rng
+        self._max_attempts = max_attempts
         self._peers: dict[PeerId, tuple[int, int, int]] = {}  # delay_ms, attempts, last tried
 
     def next_delay_ms(self, peer: PeerId, now_ns: int) -> int | None:
@@ -27,7 +33,7 @@ class DeadPeerBackoff:
         delay_ms, attempts, last_ns = self._peers.get(peer, (0, 0, now_ns - _TTL_NS - 1))
         if now_ns - last_ns > _TTL_NS:
             delay_ms, attempts = 0, 0
-        elif attempts >= _MAX_ATTEMPTS:
+        elif attempts >= self._max_attempts:
             return None
         elif delay_ms < _MIN_MS:
             delay_ms = _MIN_MS
@@ -40,3 +46,6 @@ class DeadPeerBackoff:
         """Forget peers that were last tried over ten minutes ago."""
         for peer in [p for p, (_, _, last_ns) in self._peers.items() if now_ns - last_ns > _TTL_NS]:
             del self._peers[peer]
+
+    def __len__(self) -> int:
+        return len(self._peers)

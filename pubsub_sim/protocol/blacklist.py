@@ -1,0 +1,89 @@
+"""Whom do we not listen to? Blacklists for good and for a time (go-libp2p-pubsub `blacklist.go`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Protocol
+
+from pubsub_sim.checks import check_seconds
+
+if TYPE_CHECKING:
+    from pubsub_sim.ids import PeerId
+
+
+class Blacklist(Protocol):
+    """Peers whose messages, handed on or written by them, are refused."""
+
+    def add(self, peer: PeerId, /) -> bool:
+        """Blacklist a peer; whether that changed anything, where the kind of list can tell."""
+
+    def __contains__(self, peer: object, /) -> bool:
+        """Whether a peer is blacklisted."""
+
+    def __len__(self) -> int:
+        """Peers on the list; 0 only if nobody is blacklisted."""
+
+
+class MapBlacklist:
+    """For good.
+
+    Args:
+        peers: who is on it from the start.
+    """
+
+    __slots__ = ("_peers",)
+
+    def __init__(self, peers: Iterable[PeerId] = ()) -> None:
+        self._peers = dict.fromkeys(peers)
+
+    def add(self, peer: PeerId) -> bool:
+        """See Blacklist; always True, as in the reference."""
+        self._peers[peer] = None
+        return True
+
+    def __contains__(self, peer: object) -> bool:
+        return peer in self._peers
+
+    def __len__(self) -> int:
+        return len(self._peers)
+
+
+class TimeCachedBlacklist:
+    """For a time.
+
+    Args:
+        ttl_s: how long a peer stays on it; adding it again does not prolong that.
+        now_ns: monotonic time.
+    """
+
+    __slots__ = ("_expiry_ns", "_now_ns", "_ttl_ns")
+
+    def __init__(self, ttl_s: float, *, now_ns: Callable[[], int]) -> None:
+        check_seconds("ttl_s", ttl_s)
+        self._ttl_ns = int(ttl_s * 1e9)
+        self._now_ns = now_ns
+        self._expiry_ns: dict[PeerId, int] = {}
+
+    def add(self, peer: PeerId) -> bool:
+        """See Blacklist; False if the peer was on it."""
+        now_ns = self._now_ns()
+        self._forget_expired(now_ns)
+        if peer in self._expiry_ns:
+            return False
+        self._expiry_ns[peer] = now_ns + self._ttl_ns
+        return True
+
+    def __contains__(self, peer: object) -> bool:
+        self._forget_expired(self._now_ns())
+        return peer in self._expiry_ns
+
+    def __len__(self) -> int:
+        self._forget_expired(self._now_ns())
+        return len(self._expiry_ns)
+
+    def _forget_expired(self, now_ns: int) -> None:
+        while self._expiry_ns:
+            peer = next(iter(self._expiry_ns))  # insertion order is expiry order: the time is constant
+            if self._expiry_ns[peer] >= now_ns:
+                return
+            del self._expiry_ns[peer]
