@@ -1,7 +1,7 @@
 """Which versions are there? Names and where their factories live; nothing is imported before it is asked for.
 
 A third party adds one by an entry point in the group `pubsub_sim.versions` that names a module with `make_driver`
-and `describe`, like `pubsub_sim.drivers.baseline`.
+and `describe`, and perhaps `follow`, like `pubsub_sim.drivers.baseline`.
 """
 
 from __future__ import annotations
@@ -36,6 +36,18 @@ def driver_factory(version: str) -> Callable[[Seat], Driver]:
     """The function that makes one host's driver; raises OptionError for an unknown name."""
     factory: Callable[[Seat], Driver] = _module(version).make_driver
     return factory
+
+
+def follower(version: str) -> Callable[[Driver, Callable[[str], None]], None]:
+    """The function that has each step of a driver of this version told, in words; for exhibits.
+
+    Raises:
+        OptionError: an unknown name, or a version that cannot be followed.
+    """
+    follow: Callable[[Driver, Callable[[str], None]], None] | None = getattr(_module(version), "follow", None)
+    if follow is None:
+        raise OptionError("version", version, "a version that can be followed: one with a function `follow`")
+    return follow
 
 
 def describe_version(version: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from pubsub_sim.scenarios.trace import HostTrace, TraceEvent
 from pubsub_sim.wire.signing import KeyPair, SignPolicy
 
 if TYPE_CHECKING:
+    from pubsub_sim.node.driver import Driver, Seat
     from pubsub_sim.protocol.router import Router
 
 ROUTERS: dict[str, Callable[[], Router]] = {"floodsub": FloodSub}
@@ -48,6 +49,7 @@ class World:
         discovery: a shared rendezvous; without it, connect by hand.
         params: options of every host.
         trace: keep `trace`; costs time, so benchmarks leave it out.
+        make_driver: makes each host's control flow, instead of the version's own factory.
 
     Attributes:
         pubsubs: the nodes, by number.
@@ -72,12 +74,13 @@ class World:
         discovery: bool = True,
         params: HostParams | None = None,
         trace: bool = True,
+        make_driver: Callable[[Seat], Driver] | None = None,
     ) -> None:
         self._hosts = check_whole("hosts", hosts, at_least=1)
         check_choice("router", router, ROUTERS)
         check_choice("transport", transport, TRANSPORTS)
         check_choice("sign", sign, SIGNING)
-        self._make_driver = driver_factory(version)
+        self._make_driver = make_driver or driver_factory(version)
         self._router = router
         self._seed = run_seed.get() if seed is None else check_whole("seed", seed, at_least=0)
         self._policy = SIGNING[sign]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from pubsub_sim.drivers.baseline.following import follow
 from pubsub_sim.drivers.baseline.pubsub_loop import PubsubLoop
+
+__all__ = ["describe", "follow", "make_driver"]
 
 
 def make_driver(seat: Any) -> PubsubLoop:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from asyncmachine import Schema
+from pubsub_sim.drivers.states.following import follow
 from pubsub_sim.drivers.states.pubsub_machine import PubsubMachine
 from pubsub_sim.drivers.states.schemas import BootstrapStates, DiscoveryStates, PubsubStates
+
+__all__ = ["describe", "follow", "make_driver"]
 
 
 def make_driver(seat: Any) -> PubsubMachine:

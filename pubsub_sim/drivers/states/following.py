@@ -1,0 +1,33 @@
+"""What do the machines of a host do, step by step? Tells each mutation before it acts; for exhibits, never measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from asyncmachine import Machine, Tracer, Transition
+from pubsub_sim.drivers.states.pubsub_machine import PubsubMachine
+
+
+class _Follower(Tracer):
+    """Writes down the mutations of a host's machines, flow machines included, and what refuses one."""
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        self._note = note
+
+    def submachine_new(self, parent: Machine, machine: Machine) -> None:
+        machine.bind_tracer(self)
+
+    def transition_start(self, tx: Transition) -> None:
+        self._note(f"{tx.machine.id}: {tx.mutation.kind} {' '.join(tx.mutation.called)}")
+
+    def transition_end(self, tx: Transition) -> None:
+        if not tx.accepted:
+            self._note(f"{tx.machine.id}: refused by {tx.canceled_by}")
+
+
+def follow(driver: PubsubMachine, note: Callable[[str], None]) -> None:
+    """Have `note` told of every mutation of the host's machines, before it acts. Call it before the driver starts."""
+    follower = _Follower(note)
+    driver.machine.bind_tracer(follower)
+    if driver.discovery is not None:
+        driver.discovery.machine.bind_tracer(follower)

@@ -1,0 +1,247 @@
+"""How does one message get from its publisher to everybody else, and what does each version do for it?
+
+Hosts that are all connected and all subscribe; the first publishes once, waiting until the topic is ready if asked to.
+What both versions share (RPCs, deliveries) and what is their own (operations of the loop, mutations of the machines)
+is written down in one order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+
+from pubsub_sim.checks import check_bool, check_choice, check_whole
+from pubsub_sim.drivers.versions import driver_factory, follower, known_versions
+from pubsub_sim.errors import ScenarioFailure
+from pubsub_sim.node.topic import min_topic_size
+from pubsub_sim.parameters import reject_unknown
+from pubsub_sim.scenarios.running import run
+from pubsub_sim.scenarios.trace import TraceEvent
+from pubsub_sim.scenarios.world import SIGNING, World
+from pubsub_sim.wire.codec import decode
+
+if TYPE_CHECKING:
+    from pubsub_sim.node.driver import Driver, Seat
+
+TOPIC = "news"
+Kind = Literal["call", "control", "rpc", "delivery"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneMessage:
+    """One message in one version.
+
+    Attributes:
+        version: which control flow.
+        hosts: how many; at least 2.
+        ready: publish only once all others are known to subscribe.
+        sign: "strict" or "none".
+        seed: for keys and sequence numbers.
+
+    Raises:
+        OptionError: a value that cannot be; names it.
+    """
+
+    version: str
+    hosts: int = 3
+    ready: bool = True
+    sign: str = "strict"
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        check_choice("version", self.version, known_versions())
+        check_whole("hosts", self.hosts, at_least=2)
+        check_bool("ready", self.ready)
+        check_choice("sign", self.sign, SIGNING)
+        check_whole("seed", self.seed, at_least=0)
+
+    @classmethod
+    def from_parameters(cls, version: str, parameters: Mapping[str, Any]) -> OneMessage:
+        """The options of one version from a notebook's parameters.
+
+        Raises:
+            UnknownParameterError: a name that does not exist.
+            OptionError: an unusable value.
+        """
+        reject_unknown(parameters, [field.name for field in fields(cls) if field.name != "version"])
+        return cls(version=version, **parameters)
+
+
+class Step(NamedTuple):
+    """One thing that happened.
+
+    Attributes:
+        host: where.
+        kind: "call" (of the user), "control" (of the version's own flow), "rpc" or "delivery".
+        text: what, in words.
+    """
+
+    host: int
+    kind: Kind
+    text: str
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether both versions must show it."""
+        return self.kind != "control"
+
+
+class Moment(NamedTuple):
+    """Something both versions share, and what each did of its own before it.
+
+    Attributes:
+        shared: the call, RPC or delivery; None after the last one.
+        own: for each version, the steps of its control flow, in order.
+    """
+
+    shared: Step | None
+    own: tuple[tuple[str, ...], ...]
+
+
+def one_message(options: OneMessage) -> list[Step]:
+    """Run it on the virtual clock and give every step from the call of `publish` to the last delivery."""
+    return run(_one_message(options), clock="virtual", seed=options.seed)
+
+
+async def _one_message(options: OneMessage) -> list[Step]:
+    log = _Log()
+    async with World(
+        options.hosts, version=options.version, sign=options.sign, make_driver=_followed(options.version, log)
+    ) as world:
+        log.trace = world.trace
+        topics = [await node.join(TOPIC) for node in world.pubsubs]
+        subscriptions = [await topic.subscribe() for topic in topics]
+        await world.settle()
+        await world.connect_all()
+        await world.settle()
+        log.begin()
+        others = options.hosts - 1
+        log.note(0, "call", f"topic.publish(b'hello'{f', ready=min_topic_size({others})' if options.ready else ''})")
+        await topics[0].publish(b"hello", ready=min_topic_size(others) if options.ready else None)
+        log.note(0, "call", "publish returns")
+        for host, subscription in enumerate(subscriptions):
+            message = await subscription.next()
+            log.note(host, "call", f"subscription.next() gives {message.data!r}")
+        await world.settle()
+        return log.merged({node.peer_id: number for number, node in enumerate(world.pubsubs)})
+
+
+class _Log:
+    """Notes of ours among a world's events: each knows how many of those came before it."""
+
+    def __init__(self) -> None:
+        self.trace: list[TraceEvent] = []
+        self._notes: list[tuple[int, Step]] = []
+        self._begin = 0
+
+    def begin(self) -> None:
+        """Forget what led up to here."""
+        self._begin = len(self.trace)
+        self._notes.clear()
+
+    def note(self, host: int, kind: Kind, text: str) -> None:
+        self._notes.append((len(self.trace), Step(host, kind, text)))
+
+    def merged(self, numbers: Mapping[bytes, int]) -> list[Step]:
+        """All steps in order; `numbers` are the hosts' by peer id."""
+        steps = []
+        position = self._begin
+        for until, note in [*self._notes, (len(self.trace), None)]:
+            steps += [step for event in self.trace[position:until] if (step := _step_of(event, numbers))]
+            steps += [note] if note else []
+            position = until
+        return steps
+
+
+def _followed(version: str, log: _Log) -> Callable[[Seat], Driver]:
+    make, follow = driver_factory(version), follower(version)
+
+    def make_followed(seat: Seat) -> Driver:
+        driver = make(seat)
+        follow(driver, lambda text: log.note(seat.number, "control", text))
+        return driver
+
+    return make_followed
+
+
+def _step_of(event: TraceEvent, numbers: Mapping[bytes, int]) -> Step | None:
+    other = numbers.get(event.peer)
+    match event.kind:
+        case "send_rpc":
+            return Step(event.host, "rpc", f"RPC to host {other}: {_contents(event.detail)}")
+        case "recv_rpc":
+            return Step(event.host, "rpc", f"RPC from host {other}: {_contents(event.detail)}")
+        case "validate_message":
+            return Step(event.host, "delivery", f"the message from host {other} is valid")
+        case "deliver_message":
+            return Step(event.host, "delivery", "the message is delivered here and goes to the router")
+        case "duplicate_message":
+            return Step(event.host, "delivery", f"the copy from host {other} is dropped")
+        case "reject_message":
+            return Step(event.host, "delivery", f"the message from host {other} is refused: {event.detail!r}")
+    return None
+
+
+def _contents(frame: bytes | str) -> str:
+    assert isinstance(frame, bytes)
+    rpc = decode(frame)
+    parts = [f"{'subscribe' if one.subscribe else 'unsubscribe'} {one.topicid}" for one in rpc.subscriptions]
+    parts += [f"message {one.data!r}" for one in rpc.publish]
+    parts += [f"{field.name} ({len(values)})" for field, values in rpc.control.ListFields()]
+    return ", ".join(parts) if parts else "nothing"
+
+
+def side_by_side(*runs: Sequence[Step]) -> list[Moment]:
+    """Align runs of several versions along what they share.
+
+    Args:
+        runs: the steps of one message, one list per version.
+
+    Returns:
+        One moment per shared step, with the control flow of each version since the one before, at any host; what
+        follows the last shared step is a moment of its own.
+
+    Raises:
+        ScenarioFailure: the versions do not share the same steps in the same order; says where they part.
+    """
+    split = [_split(steps) for steps in runs]
+    shared = [[step for step, _ in pieces if step is not None] for pieces in split]
+    for position, together in enumerate(zip(*shared, strict=False)):
+        if any(step != together[0] for step in together):
+            raise ScenarioFailure(f"step {position}", " / ".join(f"host {s.host} {s.text}" for s in together))
+    if len({len(steps) for steps in shared}) > 1:
+        raise ScenarioFailure("last step", " / ".join(f"{len(steps)} shared steps" for steps in shared))
+    moments = [Moment(pieces[0][0], tuple(tuple(own) for _, own in pieces)) for pieces in zip(*split, strict=True)]
+    return [moment for moment in moments if moment.shared is not None or any(moment.own)]
+
+
+def rows(moments: Sequence[Moment], versions: Sequence[str]) -> list[dict[str, str]]:
+    """Moments as rows of a table: "host", "what both do", and a column per version with the way there, line by line."""
+    return [
+        {
+            "host": "" if moment.shared is None else str(moment.shared.host),
+            "what both do": "" if moment.shared is None else moment.shared.text,
+        }
+        | {version: "\n".join(own) for version, own in zip(versions, moment.own, strict=True)}
+        for moment in moments
+    ]
+
+
+def totals(steps: Sequence[Step]) -> dict[str, int]:
+    """How many steps of each kind a run has."""
+    return {kind: sum(step.kind == kind for step in steps) for kind in get_args(Kind)}
+
+
+def _split(steps: Sequence[Step]) -> list[tuple[Step | None, list[str]]]:
+    """Cut a run after each shared step; the last piece has none."""
+    pieces: list[tuple[Step | None, list[str]]] = []
+    own: list[str] = []
+    for step in steps:
+        if step.is_shared:
+            pieces.append((step, own))
+            own = []
+        else:
+            own.append(step.text if step.text.startswith("ps-") else f"host {step.host}: {step.text}")
+    pieces.append((None, own))
+    return pieces
