@@ -72,6 +72,8 @@ class _Mirror(_Flow):
 class _Outlet:
     """The object bound to the source: its attributes are the handlers."""
 
+    stays_behind = True  # a copy of the source leads nobody
+
     def __init__(self, flows: dict[str, _Flow]) -> None:
         self.__dict__.update(flows)
 
