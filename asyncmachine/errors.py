@@ -7,7 +7,7 @@ knows nothing of machines, schemas or event loops.
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +24,14 @@ def _suggestion(matches: tuple[str, ...]) -> str:
 
 class AsyncMachineError(Exception):
     """Base of every error this library raises."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # the constructors take facts, not the message: a copy is made of what they have become
+        return (_restored, (type(self), self.args), self.__dict__)
+
+
+def _restored(kind: type[AsyncMachineError], args: tuple[Any, ...]) -> AsyncMachineError:
+    return kind.__new__(kind, *args)
 
 
 class SchemaError(AsyncMachineError):

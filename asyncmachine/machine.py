@@ -11,6 +11,7 @@ import logging
 from typing import TYPE_CHECKING, Any, cast
 
 from asyncmachine.automaton import compiled
+from asyncmachine.copying import bind_again, reduced
 from asyncmachine.errors import AsyncMachineError, HandlerError, MachineDisposedError, NestedEvalError, SchemaError
 from asyncmachine.logs import LogLevel, args_mapper
 from asyncmachine.mutation import EXECUTED, Result
@@ -23,6 +24,7 @@ from asyncmachine.waiting import Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from asyncmachine.copying import Bindings
     from asyncmachine.schema import Schema, State
 
 _logger = logging.getLogger("asyncmachine")
@@ -476,6 +478,12 @@ class Machine(Queueing):
         machine._node = machine._automaton.node(machine._numbers(active))
         machine._queue_tick = int(data.get("queue_tick", 1))
         return machine
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduced(self)
+
+    def __setstate__(self, bindings: Bindings) -> None:
+        bind_again(self, bindings)
 
     def _rebind(self, slots: tuple[object, ...], bound: tuple[str, ...]) -> None:
         if self._gate & BUSY:

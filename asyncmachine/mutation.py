@@ -85,6 +85,12 @@ class Result:
     def __hash__(self) -> int:
         return hash((self.executed, self.canceled, self.tick))
 
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        # the two constants stay the only ones of their kind
+        if self is Result.EXECUTED or self is Result.CANCELED:
+            return "EXECUTED" if self is Result.EXECUTED else "CANCELED"
+        return (Result, (self.tick,))
+
     def __bool__(self) -> bool:
         raise TypeError("a Result has no truth value: compare it, or ask .executed, .canceled or .queued")
 

@@ -128,6 +128,15 @@ class State:
                 raise SchemaError(f"unknown field {key!r}", state=name, matches=close_matches(str(key), _FIELDS))
         return cls(**{key: value for key, value in data.items() if value is not None})
 
+    @classmethod
+    def _named(cls, name: str, data: Mapping[str, Any]) -> State:
+        state = cls.from_dict(data, name=name)
+        object.__setattr__(state, "name", name)
+        return state
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (State._named, (self.name, self.to_dict()))
+
     def __eq__(self, other: object) -> bool:
         return self.to_dict() == other.to_dict() if isinstance(other, State) else NotImplemented
 
@@ -206,9 +215,7 @@ def _clean(name: str, states: Mapping[str, State], schema: str) -> State:
     for other in lists["require"]:
         if other in lists["remove"]:
             raise SchemaError(f"requires {other!r} and removes it", schema=schema, state=name)
-    clean = State(auto=state.auto, multi=state.multi, tags=state.tags, **lists)
-    object.__setattr__(clean, "name", name)
-    return clean
+    return State._named(name, {"auto": state.auto, "multi": state.multi, "tags": state.tags, **lists})
 
 
 def _check_names(names: tuple[str, ...], schema: str) -> None:

@@ -34,7 +34,7 @@ class Wait(asyncio.Future[Any]):
         """Stop waiting."""
         if self._machine is not None and self._subscription is not None:
             self._machine._unsubscribe(self._subscription)
-            self._subscription = None
+            self._subscription = self._machine = None
         return super().cancel(msg)
 
     def resolve(self, value: Any) -> None:
@@ -45,7 +45,7 @@ class Wait(asyncio.Future[Any]):
 
     def fail(self, error: BaseException) -> None:
         """Deliver an error; called by the machine. An error nobody looks at is not reported."""
-        self._subscription = None
+        self._subscription = self._machine = None
         if not self.done():
             self.set_exception(error)
             self.exception()
@@ -215,6 +215,8 @@ class StateContext:
 
     def expire(self) -> None:
         """End the context; called by the machine when the state's tick changes."""
+        if self.expired:
+            return
         self.expired = True
         for waiter in self._waiters or ():
             if not waiter.done():
@@ -222,6 +224,7 @@ class StateContext:
         for scope in self._scopes or ():
             scope.end()
         self._machine._context_ended(self)
+        del self._machine  # whoever keeps an expired context does not keep the machine
 
     async def __aenter__(self) -> Self:
         task = asyncio.current_task()
@@ -314,7 +317,7 @@ class _HandlerTask(asyncio.Task[None]):
 
 
 async def _run(coro: Coroutine[Any, Any, Any], machine: Questions, state: int, task: list[_HandlerTask]) -> None:
-    own = task[0]
+    own = task.pop()
     own.coro = None  # it has begun, so that cancelling reaches it
     try:
         await coro
@@ -322,6 +325,7 @@ async def _run(coro: Coroutine[Any, Any, Any], machine: Questions, state: int, t
         machine._task_failed(error)
     finally:
         machine._forget_task(own, state)
+        del own  # a cancellation's traceback holds this frame, and the task holds the cancellation
 
 
 def start_handler(coro: Coroutine[Any, Any, Any], machine: Questions, state: int, name: str) -> None:

@@ -11,6 +11,12 @@ import pytest
 HERE = Path(__file__).parent
 PRINTED = {
     "retrying_client.py": ["no answer, 3 tries left", "no answer, 2 tries left", "answer: 42"],
+    "supervisor.py": [
+        "anna says 9",
+        "bert failed: invalid literal for int() with base 10: 'four'",
+        "anna says 25",
+        "bert says 36",
+    ],
     "editor_modes.py": [
         "typed x",
         "(Open:1 Typing:1 Modified:1)",
