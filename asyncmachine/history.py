@@ -11,7 +11,7 @@ import itertools
 import time
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from asyncmachine.errors import UnknownStateError
 from asyncmachine.mutation import IS_AUTO, IS_CHECK, Source, tx_id
@@ -31,8 +31,32 @@ __all__ = ["Axis", "History", "Query", "Record", "Span", "UntrackedStateError"]
 T = TypeVar("T")
 Axis = Literal["wall", "ticks"]
 """How a moment is given: seconds of the history's clock, or the sum of all the machine's ticks."""
-Raw = tuple[float, tuple[int, ...], tuple[int, ...], int, tuple[str, ...], "Origin | None", int, int, bool, str]
-"""Wall time, ticks before and after, kind, called, source, sequence number, flags, accepted, canceled by."""
+
+
+class _Raw(NamedTuple):
+    """What is kept of a transition: facts, and neither the machine nor the arguments."""
+
+    wall_s: float
+    before: tuple[int, ...]
+    kind: int
+    called: tuple[str, ...]
+    source: Origin | None
+    sequence: int
+    moved: tuple[int, ...] | None
+    """State numbers whose ticks grew, one by one; None if only `after` tells."""
+    after: tuple[int, ...] | None = None
+    flags: int = 0
+    canceled_by: str = ""
+
+    def ticks(self) -> tuple[int, ...]:
+        """Ticks after the transition."""
+        if self.moved is None:
+            assert self.after is not None
+            return self.after
+        ticks = list(self.before)
+        for state in self.moved:
+            ticks[state] += 1
+        return tuple(ticks)
 
 
 class History(Tracer):
@@ -86,7 +110,7 @@ class History(Tracer):
         self._filtered = any(lists)
         self._rejected = rejected
         self._clock = clock
-        self._raw: deque[Raw] = deque(maxlen=max_records)
+        self._raw: deque[tuple[Any, ...]] = deque(maxlen=max_records)  # of `_Raw`, made when somebody asks
         self._count = 0
         self._start = (clock(), machine.time())
         self._machine = weakref.ref(machine)
@@ -95,16 +119,21 @@ class History(Tracer):
     # recording
 
     def transition_end(self, tx: Transition) -> None:
-        """Keep the facts; called by the machine."""
+        """Keep the facts; called by the machine. Short, as this is what recording costs."""
         kind, called, _, source, number, flags, _ = tx._entry
-        before, after, accepted = tx.before, tx.after, tx.accepted
-        if flags & IS_CHECK or not (accepted or self._rejected or before != after):
+        refused = tx.canceled_by
+        before = tx.before
+        if not (self._filtered or flags or refused):  # what it did is what was planned
+            self._count += 1
+            self._raw.append((self._clock(), before, kind, called, source, number, tx._plan.ticks))
+            return
+        after = tx.after
+        if flags & IS_CHECK or (refused and not self._rejected and before == after):
             return
         if self._filtered and not self._is_wanted(called, before, after):
             return
         self._count += 1
-        canceled_by = tx.canceled_by
-        self._raw.append((self._clock(), before, after, kind, called, source, number, flags, accepted, canceled_by))
+        self._raw.append((self._clock(), before, kind, called, source, number, None, after, flags, refused))
 
     def schema_change(self, machine: Machine, old: Any) -> None:
         """Learn the new states; known ones keep their places."""
@@ -270,7 +299,7 @@ class History(Tracer):
         if by not in ("wall", "ticks"):
             raise ValueError(f"by has to be 'wall' or 'ticks', not {by!r}")
         known = [] if self._count > len(self._raw) else [self._start]
-        known += [(raw[0], raw[2]) for raw in self._raw]
+        known += [(raw.wall_s, raw.ticks()) for raw in itertools.starmap(_Raw, self._raw)]
         return known if by == "wall" else [(sum(ticks), ticks) for _, ticks in known]
 
     def _was(self, state: str, parity: int, start: float | None, end: float | None, by: Axis) -> bool:
@@ -296,28 +325,28 @@ class History(Tracer):
 
     def _newest_first(self) -> Iterator[tuple[Record, tuple[int, ...]]]:
         """Make the records, the newest first, each with all ticks of the one before it."""
-        kept = list(self._raw)
+        kept = [_Raw(*raw) for raw in self._raw]
         oldest = self._count - len(kept) + 1
         for position in range(len(kept) - 1, -1, -1):
             raw = kept[position]
             is_first = oldest + position == 1
-            previous = kept[position - 1][2] if position else self._start[1] if is_first else raw[1]
+            previous = kept[position - 1].ticks() if position else self._start[1] if is_first else raw.before
             yield self._record(raw, oldest + position, previous), previous
 
-    def _record(self, raw: Raw, number: int, previous: tuple[int, ...]) -> Record:
-        wall_s, before, after, kind, called, source, sequence, flags, accepted, canceled_by = raw
+    def _record(self, raw: _Raw, number: int, previous: tuple[int, ...]) -> Record:
+        before, after, source = raw.before, raw.ticks(), raw.source
         places = self._places.values()
         total = sum(after)
         return Record(
             number=number,
-            tx_id=tx_id(self.machine_id, sequence),
-            kind=KINDS[kind],
-            called=tuple(dict.fromkeys(called)),
-            is_auto=bool(flags & IS_AUTO),
-            accepted=accepted,
-            canceled_by=canceled_by,
+            tx_id=tx_id(self.machine_id, raw.sequence),
+            kind=KINDS[raw.kind],
+            called=tuple(dict.fromkeys(raw.called)),
+            is_auto=bool(raw.flags & IS_AUTO),
+            accepted=not raw.canceled_by,
+            canceled_by=raw.canceled_by,
             source=None if source is None else Source(source[0], tx_id(source[0], source[1]), source[2]),
-            wall_s=wall_s,
+            wall_s=raw.wall_s,
             ticks=tuple([_tick(after, place) for place in places]),
             ticks_diff=tuple([_tick(after, place) - _tick(before, place) for place in places]),
             time_sum=total,

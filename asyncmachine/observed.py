@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from asyncmachine.logs import LogLevel
 from asyncmachine.mutation import CANCELED, EXECUTED, IS_AUTO, IS_CHECK, NO_AUTO, Event, Result, tx_id
 from asyncmachine.relations import AUTO, KINDS, mask_of
-from asyncmachine.transition import OBSERVED, RECORDED, WAITED, Transition, perform, prepend_auto, recover, run_finals
+from asyncmachine.transition import OBSERVED, RECORDED, WAITED, begin, perform, prepend_auto, recover, run_finals
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,7 +32,7 @@ class _VetoError(Exception):
 
 def perform_recorded(m: Queueing, plan: Plan, entry: Entry) -> Result:
     """Process a mutation that is neither automatic nor a dry run for tracers that only want to know its end."""
-    tx = m._tx = Transition(m, plan, entry, tuple(m._ticks), "" if plan.accepted else "relations", False)
+    tx = m._tx = begin(m, plan, entry, tuple(m._ticks), "" if plan.accepted else "relations")
     try:
         return perform(m, plan, entry)
     except BaseException:
@@ -53,7 +53,7 @@ def perform_fully(m: Queueing, plan: Plan, entry: Entry) -> Result:
         accepted = bool(m._automaton.relations.multi_mask & mask_of(plan.called))
     if not m._gate & (OBSERVED | RECORDED):
         return _course(m, plan, entry) if accepted else CANCELED
-    tx = m._tx = Transition(m, plan, entry, tuple(m._ticks), "" if accepted else "relations", False)
+    tx = m._tx = begin(m, plan, entry, tuple(m._ticks), "" if accepted else "relations")
     hooks = m._hooks
     if m._log_level:
         _log_start(m, plan, entry)

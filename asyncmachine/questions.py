@@ -13,7 +13,7 @@ from asyncmachine.errors import UnknownStateError
 from asyncmachine.mutation import IS_CHECK, Entry, Mutation, Origin, Result
 from asyncmachine.relations import ADD, REMOVE
 from asyncmachine.schema import EXCEPTION
-from asyncmachine.transition import DISPOSED, OBSERVED, RECORDED, Transition
+from asyncmachine.transition import DISPOSED, OBSERVED, RECORDED, Transition, begin
 
 if TYPE_CHECKING:
     from collections import deque
@@ -274,7 +274,7 @@ class Questions(ABC):
             for state in plan.ticks:
                 before[state] -= 1
         refused = "" if plan.accepted else "relations"
-        return Transition(self, plan, entry, tuple(before), refused, False)  # type: ignore[arg-type]  # a machine is the only subclass
+        return begin(self, plan, entry, tuple(before), refused)  # type: ignore[arg-type]  # a machine is the only subclass
 
     # texts
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from asyncmachine.automaton import Plan
     from asyncmachine.mutation import Entry, Event, Origin
 
+_RECORDING = RECORDED | BUSY
 _logger = logging.getLogger("asyncmachine")
 
 
@@ -106,11 +107,18 @@ class Queueing(Waits):
         """Carry out a plan that is only arithmetic, and record its end."""
         ticks = self._ticks
         tick = self._queue_tick = self._queue_tick + 1
-        tx = Transition(self, plan, (kind, states, args, source, tick, 0, None), tuple(ticks), "", True)
+        tx = Transition()
+        tx.machine = self  # type: ignore[assignment]  # Machine is the only subclass
+        tx._plan = plan
+        tx._entry = (kind, states, args, source, tick, 0, None)
+        tx.before = tuple(ticks)
+        tx.canceled_by = ""
+        tx.completed = True
+        tx._after = None
         for state in plan.ticks:
             ticks[state] += 1
         self._node = plan.target
-        self._gate = RECORDED | BUSY
+        self._gate = _RECORDING
         hooks = self._hooks
         for end in hooks.transition_end:
             try:
@@ -119,7 +127,7 @@ class Queueing(Waits):
                 hooks._blame(end)
         if self._queue or self._front:
             self._finish()
-        elif hooks.queue_end or self._gate != RECORDED | BUSY or not hooks.tracers:
+        elif hooks.queue_end or self._gate != _RECORDING or not hooks.tracers:
             self._rest()
         else:
             self._gate = RECORDED

@@ -43,16 +43,14 @@ class Transition:
 
     __slots__ = ("_after", "_entry", "_plan", "before", "canceled_by", "completed", "machine")
 
-    def __init__(
-        self, machine: Queueing, plan: Plan, entry: Entry, before: tuple[int, ...], canceled_by: str, completed: bool
-    ) -> None:
-        self.machine: Machine = machine  # type: ignore[assignment]  # Machine is the only subclass
-        self._plan = plan
-        self._entry = entry
-        self._after: tuple[int, ...] | None = None
-        self.before = before
-        self.canceled_by = canceled_by
-        self.completed = completed
+    # no constructor: on the recorder's path its frame would cost as much as all the rest (see `Queueing._quick_recorded`)
+    machine: Machine
+    before: tuple[int, ...]
+    canceled_by: str
+    completed: bool
+    _plan: Plan
+    _entry: Entry
+    _after: tuple[int, ...] | None
 
     @property
     def accepted(self) -> bool:
@@ -119,6 +117,19 @@ class Transition:
 
     def __repr__(self) -> str:
         return f"Transition({self.id} {self.mutation})"
+
+
+def begin(m: Queueing, plan: Plan, entry: Entry, before: tuple[int, ...], canceled_by: str) -> Transition:
+    """Make the transition object of a mutation that is about to be processed."""
+    tx = Transition()
+    tx.machine = m  # type: ignore[assignment]  # Machine is the only subclass
+    tx._plan = plan
+    tx._entry = entry
+    tx.before = before
+    tx.canceled_by = canceled_by
+    tx.completed = False
+    tx._after = None
+    return tx
 
 
 def perform(m: Queueing, plan: Plan, entry: Entry) -> Result:
