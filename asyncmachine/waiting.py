@@ -296,18 +296,18 @@ class _HandlerTask(asyncio.Task[None]):
     keep it until it has ended.
     """
 
-    __slots__ = ("coro", "machine", "state")
+    __slots__ = ("machine", "start", "state")
 
-    coro: Coroutine[Any, Any, Any] | None
+    start: list[Any]  # the handler's coroutine and this task; empty as soon as it has begun
     machine: Questions
     state: int
 
     def cancel(self, msg: Any = None) -> bool:
         """Request cancellation."""
-        coro = self.coro
-        if coro is not None:
-            self.coro = None
-            coro.close()
+        start = self.start
+        if start:
+            start[0].close()
+            start.clear()
             self.machine._forget_task(self, self.state)
         elif not self.done():
             if self.machine._tasks is None:
@@ -316,9 +316,9 @@ class _HandlerTask(asyncio.Task[None]):
         return super().cancel(msg)
 
 
-async def _run(coro: Coroutine[Any, Any, Any], machine: Questions, state: int, task: list[_HandlerTask]) -> None:
-    own = task.pop()
-    own.coro = None  # it has begun, so that cancelling reaches it
+async def _run(start: list[Any], machine: Questions, state: int) -> None:
+    coro, own = start
+    start.clear()  # it has begun, so that cancelling reaches it
     try:
         await coro
     except Exception as error:
@@ -350,12 +350,12 @@ def start_handler(coro: Coroutine[Any, Any, Any], machine: Questions, state: int
     if loop.get_task_factory() is not None:  # it must not be bypassed
         machine._spawn(coro, state)
         return
-    own: list[_HandlerTask] = []
-    task = _HandlerTask(_run(coro, machine, state, own), loop=loop, name=name)
-    task.coro = coro
+    start: list[Any] = [coro]
+    task = _HandlerTask(_run(start, machine, state), loop=loop, name=name)
+    task.start = start
     task.machine = machine
     task.state = state
-    own.append(task)
+    start.append(task)
     if state < 0:
         if machine._tasks is None:
             machine._tasks = {}
