@@ -108,9 +108,12 @@ class Scripted:
 def answer_of(result: Any) -> Any:
     """Return a comparable form of what a call gave."""
     outcome = getattr(result, "_outcome", result)  # a dry run inside a handler: what came of it in the end
-    if hasattr(outcome, "done"):
-        outcome = outcome.result() if outcome.done else "pending"
-    return str(outcome)
+    if not hasattr(outcome, "done"):
+        return str(outcome)
+    try:
+        return str(outcome.result()) if outcome.done else "pending"
+    except Interruption as error:
+        return f"interrupted by {error}"
 
 
 def handlers(program: Program, *, waiting: bool = False) -> Scripted | None:
