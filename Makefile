@@ -20,7 +20,7 @@ export SOURCE_DATE_EPOCH ?= 0
 # Silence hints meant for interactive use.
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
-.PHONY: bench report test lint types check clean proto lock
+.PHONY: bench report test lint types check coverage clean proto lock
 
 bench: $(READY)
 	@mkdir -p $(VENV)/run
@@ -42,6 +42,12 @@ types: $(READY)
 
 check: $(READY)
 	$(BIN)/python -m pytest
+
+# Every branch of the engine is taken by a test of it.
+coverage: $(READY)
+	@mkdir -p $(VENV)/run
+	$(BIN)/python -m coverage run -m pytest tests/asyncmachine tests/conformance
+	$(BIN)/python -m coverage report
 
 # The environment: the tested set, then this project. Anew whenever either file changes.
 $(READY): pyproject.toml requirements.lock
