@@ -406,9 +406,14 @@ class Queueing(Waits):
         self._rest()
 
     def _abandon(self) -> None:
-        """Leave the queue as it is, after an interruption; the next mutation goes on with it."""
+        """Leave the queue as it is, after an interruption; the next mutation goes on with it.
+
+        What was interrupted is processed: its tick has come, and who waits for that is told.
+        """
         self._entry = None
         self._gate &= ~BUSY
+        if self._gate & WAITED and self._subs is not None and self._subs.queue:
+            self._match_queue()
         if self._queue or self._front or self._next is not None:
             self._gate |= LEFTOVERS
 
