@@ -180,12 +180,12 @@ def test_q09_a_full_queue_takes_errors() -> None:
     results: list[Result] = []
 
     def overfill(e: Event) -> None:
-        results.extend([e.add("B"), e.add("C"), e.add_err(ValueError())])
+        results.extend([e.add("B"), e.add("C"), e.add_err(ValueError()), e.add("Exception")])
 
     m = build(PLAIN, AState=overfill)
     m.queue_limit = 1
     m.add("A")
-    assert [result.canceled for result in results] == [False, True, False]
+    assert [result.canceled for result in results] == [False, True, False, False]
     assert m.is_("A", "B", "Exception")
 
 
@@ -340,7 +340,7 @@ def test_q23_a_failing_auto_transition_is_not_retried_at_once(handler: str, obse
     calls: list[str] = []
 
     def fail_if_auto(e: Event) -> None:
-        if e.mutation.is_auto:
+        if e.mutation.is_auto and len(calls) < 5:  # an engine that retries is to fail the test, not to hang it
             calls.append(e.name)
             raise ValueError(e.name)
 
