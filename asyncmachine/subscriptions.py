@@ -6,12 +6,14 @@ the machine, and never runs user code but the functions given to `when_query`.
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-WHEN, WHEN_NOT, WHEN_TIME, WHEN_QUEUE, WHEN_QUERY, WHEN_ARGS, WHEN_ENDS = range(7)
+WHEN, WHEN_NOT, WHEN_TIME, WHEN_QUEUE, WHEN_QUERY, WHEN_ARGS, WHEN_ENDS = range(7)  # told in this order
+_KIND = attrgetter("kind")
 
 
 class Waiter(Protocol):
@@ -156,7 +158,7 @@ class Subscriptions:
             return []
         for subscription in met:
             self.drop(subscription)
-        return list(met) if len(met) == 1 else sorted(met, key=_order)
+        return list(met) if len(met) == 1 else sorted(met, key=_KIND)
 
     def match_args(self, state: int, args: dict[str, Any]) -> list[Subscription]:
         """Remove and return the waits for `state` being entered with these arguments."""
@@ -223,8 +225,3 @@ class Subscriptions:
             self.drop(subscription)
             subscription.waiter.fail(error)
             return False
-
-
-def _order(subscription: Subscription) -> int:
-    kind = subscription.kind
-    return 0 if kind <= WHEN_NOT else kind

@@ -246,14 +246,17 @@ class StateContext:
         self._scopes.remove(scope)
         if not scope.ended:
             return False
-        if kind is None:
-            # the cancellation was requested but not delivered yet: take delivery here, not at the caller's next await
+        late: asyncio.CancelledError | None = None
+        if kind is None or not issubclass(kind, asyncio.CancelledError):
+            # the cancellation may not be delivered yet: take delivery here, not at the caller's next await
             try:
                 await asyncio.sleep(0)
             except asyncio.CancelledError as caught:
-                kind = type(caught)
-        quiet = kind is not None and issubclass(kind, asyncio.CancelledError)
-        return scope.task.uncancel() <= scope.cancelling and quiet
+                late = caught
+        ours = scope.task.uncancel() <= scope.cancelling
+        if late is not None and kind is None and not ours:
+            raise late
+        return ours and kind is not None and issubclass(kind, asyncio.CancelledError)
 
     def __repr__(self) -> str:
         return f"StateContext({self.state}:{self.tick}{' expired' if self.expired else ''})"

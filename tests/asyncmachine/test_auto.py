@@ -139,3 +139,64 @@ def test_self_veto_of_an_active_auto_state_cancels() -> None:
     m = Machine.restore(schema, {"states": ["B"], "time": [1]}, handlers=handlers(("BB",), [], "A B C"))
     m.add("C")
     assert text(m) == "(B:1 C:1) [A:0]"
+
+
+@pytest.mark.parametrize("kind", ["add", "set"])
+@pytest.mark.parametrize("state", ["Heartbeat", "Healthcheck"])
+def test_health_pings(kind: str, state: str) -> None:
+    """Only an add of exactly one health state is a ping, which no auto mutation follows."""
+    m = Machine({"Healthcheck": {"multi": True}, "Heartbeat": {}, "B": AUTO})
+    getattr(m, kind)(state)
+    assert m.is_("B") is (kind == "set")
+
+
+@pytest.mark.parametrize("bound", [False, True])
+def test_what_a_dropped_auto_implied_goes_with_it(bound: bool) -> None:
+    """An Auto state that relations refuse brings nothing along, though another one is accepted."""
+    schema = {"A": {**AUTO, "require": ["Z"], "add": ["X"]}, "B": AUTO, "C": {}, "X": {}, "Z": {}}
+    m = Machine(schema, handlers=handlers((), [], "A B C X Z") if bound else None)
+    m.add("C")
+    assert text(m) == "(B:1 C:1) [A:0 X:0 Z:0]"
+
+
+def test_a_staying_state_that_the_rest_would_end_cancels() -> None:
+    """Autos of which no single one, but two together end a state that refuses to go, are cancelled."""
+    schema: dict[str, Any] = {
+        "K": {**AUTO, "require": ["R"]},
+        "R": {},
+        "A": {**AUTO, "require": ["C", "B"], "remove": ["R"]},
+        "B": {**AUTO, "require": ["C"]},
+        "C": {},
+    }
+    h = handlers(("KExit",), [], "K A B C R")
+    m = Machine.restore(schema, {"states": ["K", "R"], "time": [1, 1]}, handlers=h)
+    m.add("C")
+    assert text(m) == "(K:1 R:1 C:1) [A:0 B:0]"
+
+
+def test_auto_of_a_machine_whose_handlers_do_not_concern_it() -> None:
+    """An auto transition without handlers follows a transition with handlers, and nothing else is asked."""
+    seen: list[str] = []
+
+    class Handlers:
+        def AState(self, e: Event) -> None:
+            seen.append(f"{e.name} {e.machine.is_('B')}")
+
+    m = Machine({"A": {}, "B": AUTO}, handlers=Handlers())
+    m.add("A")
+    assert (seen, m.is_("A", "B"), m.queue_tick) == (["AState False"], True, 2)
+
+
+def test_no_auto_while_closing() -> None:
+    """A machine that is being disposed starts nothing of its own."""
+    seen: list[bool] = []
+
+    class Handlers:
+        def AState(self, e: Event) -> None:
+            e.machine.dispose()
+
+        def BState(self, e: Event) -> None:
+            seen.append(e.mutation.is_auto)
+
+    Machine({"A": {}, "B": AUTO}, handlers=Handlers()).add("A")
+    assert seen == []

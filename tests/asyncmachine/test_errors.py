@@ -172,3 +172,18 @@ def test_first_binding_sees_an_earlier_error() -> None:
     m.bind(handlers((), calls))
     assert "ExceptionState" in calls
     assert m.tick("Exception") == 3
+
+
+def test_error_while_exception_ends() -> None:
+    """A failing ExceptionEnd or ExceptionExit is an error like any other: Exception is active again, or still."""
+    for panic, tick in (("ExceptionEnd", 3), ("ExceptionExit", 3)):
+        m, _ = build("nothing")
+        m.add_err(ValueError("first"))
+        calls: list[str] = []
+        m.bind(handlers((), calls))
+        h = type("H", (), {panic: lambda self, e: 1 / 0 if e.mutation.kind == "remove" else None})()
+        m.bind(h)
+        m.remove("Exception")
+        assert m.is_err(), panic
+        assert isinstance(m.err, ZeroDivisionError)
+        assert m.tick("Exception") >= tick

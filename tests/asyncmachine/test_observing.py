@@ -246,3 +246,57 @@ def test_export_and_restore() -> None:
     assert Machine.restore(schema, {"states": ["B"], "time": [3]}).tick("B") == 3
     with pytest.raises(ValueError, match="agree"):
         Machine.restore(schema, {"states": ["B"], "time": [3], "active": ["A"]})
+
+
+class Ends(Tracer):
+    """Hears only how transitions end, and can mutate, fail or dispose there."""
+
+    def __init__(self, script: Any) -> None:
+        self.script = script
+        self.seen: list[str] = []
+
+    def transition_end(self, tx: Transition) -> None:
+        self.seen.append(f"{tx.mutation} {tx.accepted}")
+        self.script(tx)
+
+
+@pytest.mark.parametrize("bound", [False, True])
+@pytest.mark.parametrize("kind", ["add", "remove", "set"])
+def test_mutations_made_in_a_hook_queue(kind: str, bound: bool) -> None:
+    """A tracer's own mutation follows, as a handler's would."""
+    results: list[Any] = []
+
+    def script(tx: Transition) -> None:
+        if tx.mutation.called == ("A",):
+            results.append(tx.machine.add("B"))
+
+    t = Ends(script)
+    m = Machine({"A": {}, "B": {}}, tracers=(t,), handlers=Handlers() if bound else None)
+    for _ in range(2):  # the second time everything is known
+        getattr(m, kind)("A")
+        m.set()
+    assert all(result.queued for result in results)
+    assert t.seen == [f"[{kind}] A True", "[add] B True", "[set]  True"] * 2
+
+
+def test_disposing_in_a_hook() -> None:
+    """The machine ends when the transition has been told to all."""
+    t = Ends(lambda tx: tx.machine.dispose())
+    m = Machine({"A": {}, "B": {}}, tracers=(t,))
+    m.add("A")
+    assert m.is_disposed
+
+
+def test_interruption_is_told() -> None:
+    """A transition that an interruption leaves has ended, refused."""
+
+    class Interrupting:
+        def AState(self, e: Event) -> None:
+            raise KeyboardInterrupt
+
+    for tracer in (Ends(lambda tx: None), Stream()):
+        m = Machine({"A": {}}, tracers=(tracer,), handlers=Interrupting())
+        with pytest.raises(KeyboardInterrupt):
+            m.add("A")
+        assert tracer.seen[-1] in ("[add] A False", "end False error")
+        assert m.transition is None

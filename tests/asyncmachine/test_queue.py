@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from asyncmachine import Event, Machine, NestedEvalError, Result, UnknownStateError
+from asyncmachine import Event, HandlerError, Machine, NestedEvalError, Result, UnknownStateError
 from asyncmachine.errors import MachineDisposedError
 
 STATES: dict[str, Any] = {state: {} for state in "ABCD"}
@@ -388,3 +388,135 @@ def test_cancelled_error_is_never_an_exception_state() -> None:
         m.add("A")
     assert m.add_err(asyncio.CancelledError()) is Result.CANCELED
     assert not m.is_err()
+
+
+class Interrupts:
+    """Interrupts the program in AState, after queueing B with a dry run and an eval."""
+
+    def AState(self, e: Event) -> None:
+        e.add("B")
+        raise KeyboardInterrupt
+
+    def DState(self, e: Event) -> None:
+        e.add("C")
+        raise KeyboardInterrupt
+
+
+def interrupted(**options: Any) -> Machine:
+    m = Machine(STATES, handlers=Interrupts(), **options)
+    with pytest.raises(KeyboardInterrupt):
+        m.add("A")
+    assert m.queue_len == 1
+    return m
+
+
+@pytest.mark.parametrize(
+    "go_on",
+    [
+        lambda m: m.eval(int),
+        lambda m: m.eval_soon(int),
+        lambda m: m.can_add("C"),
+        lambda m: m.add("B"),
+        lambda m: m.remove("C"),
+    ],
+)
+def test_anything_goes_on_with_an_interrupted_queue(go_on: Any) -> None:
+    """What an interruption left in the queue is processed by the next call of any kind, a dropped duplicate included."""
+    m = interrupted()
+    go_on(m)
+    if m.queue_len:  # a duplicate of what waits is dropped, and runs nothing
+        assert go_on(m) is Result.EXECUTED
+        m.remove("C")
+    assert m.is_("B")
+    assert (m.queue_len, m._gate) == (0, 0)
+
+
+def test_dispose_after_an_interruption() -> None:
+    """The queue is processed before the end."""
+    m = interrupted()
+    seen: list[bool] = []
+    m.on_dispose(lambda: seen.append(m.is_disposed))
+    m.dispose()
+    m.on_dispose(lambda: seen.append(m.is_disposed))
+    assert seen == [True, True]
+    assert m.queue_tick == 3
+
+
+@pytest.mark.parametrize("call", [lambda m: m.add("C", x=1), lambda m: m.eval(int), lambda m: m.can_add("C")])
+def test_interrupted_while_going_on(call: Any) -> None:
+    """A second interruption leaves the rest of the queue again."""
+    m = Machine(STATES, handlers=Interrupts())
+    with pytest.raises(KeyboardInterrupt):
+        m.eval(lambda: [m.add("D"), m.add("A"), m.add("B", x=1)])
+    with pytest.raises(KeyboardInterrupt):
+        call(m)
+    assert m.queue_len > 0
+    m.remove("C")
+    m.add("C")
+    assert m.queue_len == 0
+
+
+def test_interrupted_eval_reaches_its_caller() -> None:
+    """An interruption in an eval that somebody awaits leaves the call; the awaiter gets it too."""
+    m = Machine(STATES)
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        m.eval_soon(interrupt)
+    assert m.add("A") is Result.EXECUTED
+
+
+def test_queue_without_room() -> None:
+    """A limit of zero lets nothing wait but errors."""
+    m, script = run(lambda e: [e.add("B"), e.add("Exception")], queue_limit=0)
+    assert [r.canceled for r in script.results] == [True, False]
+    assert m.is_err()
+
+
+def test_failing_dispose_function_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """The others are still called."""
+    m = Machine(STATES)
+    seen: list[int] = []
+    m.on_dispose(lambda: 1 // 0)
+    m.on_dispose(lambda: seen.append(1))
+    m.dispose()
+    assert seen == [1]
+    assert "on_dispose function failed" in caplog.text
+
+
+def test_dispose_in_the_end_of_start() -> None:
+    """Disposing again while Start is being removed is the same end."""
+
+    class Handlers:
+        def StartEnd(self, e: Event) -> None:
+            e.machine.dispose()
+
+    m = Machine({"Start": {}}, handlers=Handlers())
+    m.add("Start")
+    m.dispose()
+    assert m.is_disposed
+
+
+def test_prepared_mutation_in_a_handler() -> None:
+    """A prepared mutation queues like any other: duplicates, limits and inactive states included."""
+    m = Machine(STATES, queue_limit=2, handlers=(script := Script(lambda e: [p(args) for p, args in calls])))
+    add, remove = m.prepare("add", "B"), m.prepare("remove", "D")
+    calls = [(remove, {"x": 1}), (add, {"x": 1}), (add, None), (add, {"x": 2})]
+    m.add("A")
+    assert [str(r) for r in script.results] == ["executed", "queued:3", "queued:4", "canceled"]
+
+
+def test_one_binding_of_a_name() -> None:
+    """A binding's id is taken until it is unbound; an unknown one is refused; none changes inside a handler."""
+    m = Machine(STATES, handlers=(script := Script(lambda e: [e.machine.bind(Refuse())])))
+    m.bind(Refuse(), id="mine")
+    with pytest.raises(HandlerError, match="'mine' exists already"):
+        m.bind(Refuse(), id="mine")
+    m.unbind("mine")
+    with pytest.raises(HandlerError, match="no binding 'mine'"):
+        m.unbind("mine")
+    m.add("A")
+    assert script.results == []
+    assert "inside a handler" in str(m.err)

@@ -48,6 +48,9 @@ EXAMPLES: list[tuple[str, dict[str, Any], str, str, Result, str]] = [
     ("own requirement implied", {"A": {"add": ["B"], "require": ["B"]}, "B": {}}, "", "add A", E, "(A:1 B:1) []"),
     ("set implies what is excluded by others", {"A": {"remove": ["B"]}, "B": {"remove": ["A"]}, "Z": {"add": ["B"]}}, "", "set Z", E, "(B:1 Z:1) [A:0]"),
     ("self require", {"A": {"require": ["A"]}}, "", "add A", E, "(A:1) []"),
+    ("R8 blocked too late", {"A": {"add": ["B"], "remove": ["X"]}, "B": {}, "X": {"remove": ["B"]}}, "X", "add A", E, "(A:1 B:1) [X:2]"),
+    ("late and removing", {"A": {"add": ["B"], "remove": ["X"]}, "B": {"remove": ["Y"]}, "X": {"remove": ["B"]}, "Y": {}}, "X Y", "add A", E, "(A:1 B:1 Y:1) [X:2]"),
+    ("remove implies nothing", {"S": {"add": ["X"]}, "X": {}, "Exception": {}}, "S X", "remove X", E, "(S:1) [X:2]"),
     ("ring of three", {"A": {"remove": ["B"]}, "B": {"remove": ["D"]}, "D": {"remove": ["A"]}}, "A", "add D", E, "(D:1) [A:2 B:0]"),
     ("ring of three blocked", {"A": {"remove": ["B"]}, "B": {"remove": ["D"]}, "D": {"remove": ["A"]}}, "A", "add B", C, "(A:1) [B:0 D:0]"),
 ]  # fmt: skip
@@ -92,6 +95,13 @@ def test_order_of_target_states(schema: dict[str, Any], called: str, order: str)
     m = Machine(schema)
     m.add(*called.split())
     assert " ".join(m.active_states()) == order
+
+
+def test_require_order_from_the_first_state_on() -> None:
+    """The state defined first waits for its requirements like any other."""
+    m = Machine({"S": {"require": ["Z"]}, "B": {"require": ["S"]}, "Z": {}, "Exception": {}})
+    m.add("B", "S", "Z")
+    assert m.active_states() == ("Z", "S", "B")
 
 
 def test_definition_order_breaks_ties_of_require() -> None:

@@ -157,3 +157,54 @@ def test_schema_cannot_grow_in_a_handler() -> None:
     m = Machine({"A": {}}, handlers=Handlers())
     m.add("A")
     assert isinstance(m.err, SchemaError)
+
+
+def test_states_of_plain_values() -> None:
+    """States are equal by definition, say what they are, and keep what is given."""
+    first, second = State(auto=True, require="A", tags="t"), State(auto=True, require=["A"], tags=["t"])
+    assert first == second
+    assert hash(first) == hash(second)
+    assert first != State(require="A")
+    assert first != "A"
+    assert repr(first) == "State(auto=True, require=['A'], tags=['t'])"
+    assert first.to_dict() == {"auto": True, "require": ["A"], "tags": ["t"]}
+
+
+@pytest.mark.parametrize(
+    ("definition", "problem"),
+    [
+        ({"A": {"add": [3]}}, "takes names or States, not 3"),
+        ({"A": {"add": [State()]}}, "belongs to no schema yet"),
+        ({"A b": {}}, "has to be an identifier"),
+        ({3: {}}, "has to be a string, not 3"),
+        ({"merge": {}}, "taken by a method"),
+    ],
+)
+def test_bad_definitions(definition: dict[Any, Any], problem: str) -> None:
+    """Each mistake is named."""
+    with pytest.raises(SchemaError, match=problem):
+        Schema.of(definition)
+
+
+def test_a_schema_is_immutable_and_knows_its_names() -> None:
+    """Names can be asked and counted; what was declared stays."""
+    assert ("Start" in Connection, "Nope" in Connection, len(Connection)) == (True, False, 4)
+    for name in ("Start", "names", "states"):
+        with pytest.raises(AttributeError, match="immutable"):
+            setattr(Connection, name, ())
+    Connection.comment = "free"  # type: ignore[attr-defined]  # anything else is a plain class attribute
+    del Connection.comment  # type: ignore[attr-defined]  # put back
+
+
+def test_prefix_of_a_choice() -> None:
+    """Only the chosen states are renamed, without what they relate to among the others."""
+    schema = Schema.of({"XA": {"add": ["B", "C"]}, "B": {}, "C": {}, "D": {}})
+    part = schema.prefix("X", remove_dups=True, allow=["XA", "B", "D"], skip=["D"])
+    assert part.to_dict() == {"Exception": {"multi": True}, "XA": {"add": ["XB"]}, "XB": {}}
+
+
+def test_merge_with_states_and_schemas() -> None:
+    """A schema merges with a schema, with State objects and with plain data."""
+    for other in (Schema.of({"B": {"multi": True}}), {"B": State(multi=True)}, {"B": {"multi": True}}):
+        merged = Schema.of({"A": {}, "B": {}}).merge(other)  # type: ignore[arg-type]  # one of three forms
+        assert merged.to_dict()["B"] == {"multi": True}

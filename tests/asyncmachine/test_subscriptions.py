@@ -1,0 +1,591 @@
+"""A wait is told once, in order, and whatever becomes of it leaves nothing behind: on asyncio's loop and on uvloop."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import uvloop
+
+from asyncmachine import Event, Machine, MachineDisposedError, Tracer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    Main = Callable[[], Coroutine[Any, Any, None]]
+    Run = Callable[[Main], None]
+
+STATES: dict[str, Any] = {"A": {}, "B": {}, "C": {}, "M": {"multi": True}}
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Run:
+    """Run a coroutine function on a loop of each kind."""
+    factory = uvloop.new_event_loop if request.param == "uvloop" else asyncio.new_event_loop
+
+    def call(main: Main) -> None:
+        with asyncio.Runner(loop_factory=factory) as runner:
+            runner.run(main())
+
+    return call
+
+
+def is_clean(m: Machine) -> bool:
+    """Nobody waits, and the machine takes its shortest way again."""
+    return m._gate == 0 and (m._subs is None or (m._subs.is_empty and m._subs.args_mask == 0))
+
+
+async def boom() -> None:
+    await asyncio.sleep(0)
+    raise ValueError
+
+
+async def beside_a_failure(coro: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine in a task group whose other task fails."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(coro)
+        group.create_task(boom())
+
+
+WAITS: dict[str, Callable[[Machine], asyncio.Future[Any]]] = {
+    "when": lambda m: m.when("A", "B"),
+    "when a state twice": lambda m: m.when("A", "A"),
+    "when_not": lambda m: m.when_not("C"),
+    "when_time": lambda m: m.when_time({"A": 1, "B": 1}),
+    "when_ticks": lambda m: m.when_ticks("A", 1),
+    "when_next_active": lambda m: m.when_next_active("A"),
+    "when_args": lambda m: m.when_args("A", x=1),
+    "when_query": lambda m: m.when_query(lambda clock: clock["A"] and clock["B"]),
+}
+
+
+@pytest.mark.parametrize("make", WAITS.values(), ids=WAITS)
+def test_a_resolved_wait_leaves_nothing(make: Callable[[Machine], asyncio.Future[Any]], run: Run) -> None:
+    """What has been told is forgotten."""
+
+    async def main() -> None:
+        m = Machine(STATES)
+        m.add("C")
+        wait = make(m)
+        assert not is_clean(m)
+        m.set("A", "B", x=1)
+        assert wait.done()
+        assert is_clean(m)
+
+    run(main)
+
+
+@pytest.mark.parametrize("make", WAITS.values(), ids=WAITS)
+def test_waits_under_timeouts_and_groups(make: Callable[[Machine], asyncio.Future[Any]], run: Run) -> None:
+    """A time limit, a failing neighbour in a task group and plain cancellation end a wait, and leave nothing."""
+
+    async def wait_for(m: Machine, seconds: float | None) -> None:
+        async with asyncio.timeout(seconds):
+            await make(m)
+
+    async def main() -> None:
+        m = Machine(STATES)
+        m.add("C")
+        with pytest.raises(TimeoutError):
+            await wait_for(m, 0)
+        assert is_clean(m)
+        with pytest.raises(ExceptionGroup):
+            await beside_a_failure(wait_for(m, None))
+        assert is_clean(m)
+        task = asyncio.create_task(wait_for(m, None))
+        await asyncio.sleep(0)
+        assert not is_clean(m)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert is_clean(m)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(wait_for(m, 60))
+            await asyncio.sleep(0)
+            m.set("A", "B", x=1)
+        assert is_clean(m)
+
+    run(main)
+
+
+def test_contexts_under_timeouts_and_groups(run: Run) -> None:
+    """A block under a context is ended by a time limit or a neighbour like any other code, and says so."""
+
+    async def block(m: Machine, ended: list[str]) -> None:
+        async with m.state_ctx("A"):
+            await asyncio.Event().wait()
+        ended.append("quietly")
+
+    async def main() -> None:
+        m = Machine(STATES)
+        m.add("A")
+        ended: list[str] = []
+        limited = asyncio.timeout(0)
+        with pytest.raises(TimeoutError):
+            async with limited:
+                await block(m, ended)
+        with pytest.raises(ExceptionGroup):
+            await beside_a_failure(block(m, ended))
+        assert ended == []
+        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+            group.create_task(block(m, ended))
+            await asyncio.sleep(0)
+            m.remove("A")
+        assert ended == ["quietly"]
+        assert is_clean(m)
+
+    run(main)
+
+
+def test_error_in_a_block_under_a_context(run: Run) -> None:
+    """A block's own error, and a cancellation from outside, leave it, whether the state has ended or not."""
+
+    async def main() -> None:
+        m = Machine(STATES)
+        m.add("A")
+
+        async def block(*, ended: bool) -> None:
+            async with m.state_ctx("A"):
+                if ended:
+                    m.remove("A")
+                raise ValueError("own")
+
+        for ended in (False, True):
+            with pytest.raises(ValueError, match="own"):
+                await block(ended=ended)
+        await asyncio.sleep(0)  # no cancellation is left behind
+
+        async def cancelled() -> None:
+            async with m.state_ctx("A"):
+                m.add("A")
+                task = asyncio.current_task()
+                assert task is not None
+                task.cancel()
+
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.create_task(cancelled())
+
+    run(main)
+
+
+def test_waiting_for_an_expiry_can_be_given_up(run: Run) -> None:
+    """A cancelled wait_expired hinders neither the context nor other waiters."""
+
+    async def main() -> None:
+        m = Machine(STATES)
+        ctx = m.state_ctx("A")
+        first, second = asyncio.create_task(ctx.wait_expired()), asyncio.create_task(ctx.wait_expired())
+        await asyncio.sleep(0)
+        first.cancel()
+        m.add("A")
+        await second
+        assert first.cancelled()
+        assert repr(ctx) == "StateContext(A:0 expired)"
+
+    run(main)
+
+
+def test_order_of_telling(run: Run) -> None:
+    """One transition tells waits for activation first, then for inactivity, times and queries, whoever came first."""
+
+    async def main() -> None:
+        m = Machine(STATES)
+        m.add("C")
+        order: list[str] = []
+        waits = {
+            "query": m.when_query(lambda clock: clock["A"] == 1),
+            "time": m.when_time({"A": 1}),
+            "not": m.when_not("C"),
+            "when": m.when("A"),
+        }
+        for name, wait in waits.items():
+            wait.add_done_callback(lambda _, name=name: order.append(name))
+        m.set("A")
+        await asyncio.sleep(0)
+        assert order == ["when", "not", "time", "query"]
+
+    run(main)
+
+
+def test_one_of_two_waits_for_arguments_is_given_up(run: Run) -> None:
+    """The other one is told."""
+
+    async def main() -> None:
+        m = Machine(STATES)
+        first, second = m.when_args("A"), m.when_args("A")
+        first.cancel()
+        m.add("A", x=1)
+        assert await second == {"x": 1}
+        assert is_clean(m)
+
+    run(main)
+
+
+def test_giving_up_a_wait_spares_tasks(run: Run) -> None:
+    """A cancelled wait leaves the task of a state bound to it."""
+
+    async def main() -> None:
+        class Handlers:
+            async def AState(self, e: Event) -> None:
+                await asyncio.Event().wait()
+
+        m = Machine(STATES, handlers=Handlers())
+        m.add("A")
+        await asyncio.sleep(0)
+        m.when("B").cancel()
+        m.remove("A")
+        m.dispose()
+        await asyncio.wait_for(m.disposed(), 60)
+
+    run(main)
+
+
+def test_giving_up_a_wait_spares_the_end_of_the_queue(run: Run) -> None:
+    """A cancelled wait in a handler leaves another one for the end of the queue."""
+
+    async def main() -> None:
+        class Handlers:
+            def AState(self, e: Event) -> None:
+                self.ends = e.machine.when_queue_ends()
+                e.machine.when("B").cancel()
+
+        h = Handlers()
+        m = Machine(STATES, handlers=h)
+        m.add("A")
+        assert h.ends.done()
+        assert is_clean(m)
+
+    run(main)
+
+
+def test_queue_waits_leave_nothing(run: Run) -> None:
+    """Waits for the queue are forgotten once told; one that is given up is forgotten at once."""
+
+    async def main() -> None:
+        class Handlers:
+            def AState(self, e: Event) -> None:
+                result = e.add("B")
+                self.waits = [e.machine.when_queue(result), e.machine.when_queue(result), e.machine.when_queue_ends()]
+                self.waits[1].cancel()
+
+        h = Handlers()
+        m = Machine(STATES, handlers=h)
+        m.add("A")
+        assert [wait.done() for wait in h.waits] == [True] * 3
+        assert is_clean(m)
+
+    run(main)
+
+
+def test_failed_query_is_asked_once(run: Run) -> None:
+    """A query that raises is forgotten, and is no match."""
+
+    async def main() -> None:
+        asked: list[int] = []
+
+        def ask(clock: dict[str, int]) -> bool:
+            asked.append(clock["A"])
+            return bool(1 // (1 - clock["A"])) and False
+
+        t = Waits()
+        m = Machine(STATES)
+        m.bind_tracer(t)
+        wait = m.when_query(ask)
+        m.add("A")
+        m.add("B")
+        assert asked == [0, 1]
+        assert isinstance(wait.exception(), ZeroDivisionError)
+        assert t.seen == ["new [whenQuery:new]"]
+        m.unbind_tracer(t)
+        assert is_clean(m)
+
+    run(main)
+
+
+def test_dispose_forgets_all_waits(run: Run) -> None:
+    """Every kind of pending wait is told of the end, and nothing is kept."""
+
+    async def main() -> None:
+        m = Machine(STATES)
+        m.add("C")
+        waits = [make(m) for make in WAITS.values()]
+        given_up = m.when("A")
+        given_up.cancel()
+        m.dispose()
+        for wait in waits:
+            assert isinstance(wait.exception(), MachineDisposedError)
+        assert m._subs is not None
+        assert m._subs.is_empty
+        assert m._subs.args_mask == 0
+        with pytest.raises(MachineDisposedError):
+            await m.when_query(lambda clock: True)
+        assert m.state_ctx("A").expired
+        assert m.fork(asyncio.sleep(0)) is None
+        await m.when_disposed()
+
+    run(main)
+
+
+def test_queue_waits_at_dispose(run: Run) -> None:
+    """Dispose in a handler: who waits for the end of the queue is told, a mutation that never ran is an error."""
+
+    async def main() -> None:
+        class Handlers:
+            def AState(self, e: Event) -> None:
+                self.ends = e.machine.when_queue_ends()
+                e.machine.dispose()
+
+        h = Handlers()
+        Machine(STATES, handlers=h).add("A")
+        await h.ends
+
+    run(main)
+
+
+def test_when_disposed_waits_for_the_tasks(run: Run) -> None:
+    """Whoever waits for the end is told when the last task has ended."""
+
+    async def main() -> None:
+        m = Machine(STATES)
+        stopped: list[str] = []
+
+        async def work() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.sleep(0)
+                stopped.append("work")
+
+        m.fork(work())
+        end = m.when_disposed()
+        await asyncio.sleep(0)
+        m.dispose()
+        assert not end.done()
+        await end
+        assert stopped == ["work"]
+
+    run(main)
+
+
+def test_a_fork_needs_a_known_state_and_a_loop(run: Run) -> None:
+    """A refused fork closes its coroutine; it never warns."""
+    m = Machine(STATES)
+    with pytest.raises(RuntimeError):
+        m.fork(asyncio.sleep(0))
+
+    async def main() -> None:
+        with pytest.raises(KeyError):
+            m.fork(asyncio.sleep(0), "Nope")
+        ctx = m.state_ctx("A")
+        m.add("A")
+        assert ctx.fork(asyncio.sleep(0)) is None
+        gc.collect()
+
+    run(main)
+
+
+def test_event_forks_of_multi_states_live_on(run: Run) -> None:
+    """E.fork in a handler of a Multi state, or in AnyState, is bound to the machine's life."""
+
+    async def main() -> None:
+        class Handlers:
+            def __init__(self) -> None:
+                self.tasks: list[asyncio.Task[Any] | None] = []
+
+            def MState(self, e: Event) -> None:
+                self.tasks.append(e.fork(asyncio.sleep(0)))
+
+            def AnyState(self, e: Event) -> None:
+                self.tasks.append(e.fork(asyncio.sleep(0)))
+
+        h = Handlers()
+        m = Machine(STATES, handlers=h)
+        m.add("M")
+        m.remove("M")
+        tasks = [task for task in h.tasks if task is not None]
+        assert len(tasks) == 3
+        await asyncio.wait(tasks)
+        assert not any(task.cancelled() for task in tasks)
+
+    run(main)
+
+
+def test_task_that_ends_its_own_state_while_it_is_made(run: Run) -> None:
+    """A task whose state has ended by the time it exists is cancelled."""
+
+    async def main() -> None:
+        m = Machine(STATES)
+        m.add("A")
+
+        def factory(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> asyncio.Task[Any]:
+            m.remove("A")
+            return asyncio.Task(coro, loop=loop, **options)
+
+        loop = asyncio.get_running_loop()
+        loop.set_task_factory(factory)
+        task = m.fork(asyncio.Event().wait(), "A")
+        loop.set_task_factory(None)
+        m.dispose()
+        await asyncio.wait_for(m.disposed(), 60)
+        assert task is not None
+        assert task.cancelled()
+
+    run(main)
+
+
+def test_error_of_a_task_after_the_end_is_logged(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    """A task that fails while it is being cancelled has nobody to tell but the log."""
+
+    async def main() -> None:
+        m = Machine(STATES)
+
+        async def fail() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                raise ValueError("too late")
+
+        m.fork(fail())
+        await asyncio.sleep(0)
+        m.dispose()
+        await m.disposed()
+
+    run(main)
+    assert "error in a background task" in caplog.text
+
+
+def test_an_eval_whose_caller_gave_up_is_not_run(run: Run) -> None:
+    """Eval_soon of a cancelled task does not happen; what nobody awaits is logged if it failed."""
+
+    async def main() -> None:
+        ran: list[int] = []
+
+        class Handlers:
+            def AState(self, e: Event) -> None:
+                self.outcome = e.machine.eval_soon(ran.append, 1)
+                with pytest.raises(RuntimeError, match="not known yet"):
+                    self.outcome.result()
+                waiting = self.outcome.__await__()
+                next(waiting)
+                assert self.outcome._waiter is not None
+                self.outcome._waiter.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    waiting.send(None)
+
+        h = Handlers()
+        m = Machine(STATES, handlers=h)
+        m.add("A")
+        assert m.is_("A")
+        assert (ran, m.err) == ([], None)
+
+    run(main)
+
+
+def test_failed_eval_that_nobody_awaits_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """An error is never lost."""
+    m = Machine(STATES)
+    outcome = m.eval_soon(lambda: 1 / 0, label="division")
+    del outcome
+    gc.collect()
+    assert "[eval] 'division' failed and nobody awaited it" in caplog.text
+
+
+def test_awaited_before_it_is_known(run: Run) -> None:
+    """Eval_soon and a dry run in a handler can be awaited before their turn comes; two dry runs differ."""
+
+    async def main() -> None:
+        answers: list[Any] = []
+
+        async def ask(outcome: Any) -> None:
+            answers.append(await outcome)
+
+        class Handlers:
+            def AState(self, e: Event) -> None:
+                outcomes = [e.machine.eval_soon(int, "7"), e.machine.can_add("B"), e.machine.can_add("B")]
+                assert outcomes[1] != outcomes[2]
+                assert len({*outcomes[1:]}) == 2
+                self.begun = [outcome.__await__() for outcome in outcomes]
+                for waiting in self.begun:
+                    next(waiting)
+
+        h = Handlers()
+        m = Machine(STATES, handlers=h)
+        m.add("A")
+        for waiting in h.begun:
+            with pytest.raises(StopIteration) as stop:
+                waiting.send(None)
+            answers.append(str(stop.value.value))
+        assert (m.err, answers) == (None, ["7", "executed", "executed"])
+
+    run(main)
+
+
+class Waits(Tracer):
+    """Notes what is told of waits, contexts and tasks."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def subscription_new(self, machine: Machine, text: str) -> None:
+        self.seen.append(f"new {text}")
+
+    def subscription_match(self, machine: Machine, text: str) -> None:
+        self.seen.append(f"match {text}")
+
+    def state_ctx_new(self, machine: Machine, ctx: Any) -> None:
+        self.seen.append(f"new {ctx}")
+
+    def state_ctx_end(self, machine: Machine, ctx: Any) -> None:
+        self.seen.append(f"end {ctx}")
+
+    def task_fork(self, machine: Machine, task: Any, state: str | None) -> None:
+        self.seen.append(f"fork {state}")
+
+    def schema_change(self, machine: Machine, old: Any) -> None:
+        self.seen.append(f"grown from {len(old.names)}")
+
+
+def test_hooks_of_waits_and_tasks(run: Run) -> None:
+    """A tracer hears of waits made and met, of contexts, of tasks, and of a grown schema."""
+
+    async def main() -> None:
+        class Handlers:
+            async def MState(self, e: Event) -> None:
+                await asyncio.sleep(0)
+
+            async def BState(self, e: Event) -> None:
+                e.machine.when_queue(e.machine.add("C"))
+
+            def CState(self, e: Event) -> None:
+                e.machine.when_queue(e.add("A"))
+
+        t = Waits()
+        m = Machine(STATES, handlers=Handlers(), tracers=(t,))
+        m.when("A", "B")
+        m.when_args("M", y=1, x=1)
+        m.state_ctx("A")
+        m.fork(asyncio.sleep(0))
+        m.add("A", "B", "M", x=1, y=1)
+        m.add("C")
+        m.set_schema({**STATES, "D": {}})
+        await asyncio.sleep(0)
+        assert t.seen == [
+            "new [when:new] A B",
+            "new [whenArgs:new] M (x y)",
+            "new StateContext(A:0)",
+            "fork None",
+            "end StateContext(A:0 expired)",
+            "fork B",
+            "fork None",
+            "match [whenArgs:match] M (x y)",
+            "match [when:match] A B",
+            "new [whenQueue:new] 4",
+            "match [whenQueue:match] 4",
+            "grown from 5",
+        ]
+        m.dispose()
+        await m.disposed()
+
+    run(main)
