@@ -100,4 +100,11 @@ Q-37  equal waits share one channel, and a subset of arguments counts as equal
       -> every wait is a future of its own
       a transition whose final handler failed resolves no waits
       -> waits see what it committed and did not take back
+
+Pipes and history
+
+Q-43  a pipe from the whole machine overlooks removals
+      -> `pipes.bind_any` mirrors them
+Q-44  the lists of a history that keep transitions out have no effect
+      -> they have; and questions about states that are not tracked raise instead of being false
 """

@@ -15,6 +15,7 @@ from asyncmachine.copying import bind_again, reduced
 from asyncmachine.errors import AsyncMachineError, HandlerError, MachineDisposedError, NestedEvalError, SchemaError
 from asyncmachine.logs import LogLevel, args_mapper
 from asyncmachine.mutation import EXECUTED, Result
+from asyncmachine.observation import NO_HOOKS
 from asyncmachine.queueing import Queueing
 from asyncmachine.relations import ADD, KINDS, REMOVE, SET
 from asyncmachine.tracing import Hooks, Tracer
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("asyncmachine")
 _serial = itertools.count(1)  # numbers machines without an id, so that equal programs name them equally
 _DEFAULT_ARGS = args_mapper()
-_NO_HOOKS = Hooks()
 _EMPTY: list[Any] = []  # never changed: registering replaces the list
 START = "Start"
 
@@ -94,7 +94,7 @@ class Machine(Queueing):
         self._tasks = None
         self._err = None
         self._on_dispose = self._closed_waits = _EMPTY
-        self._hooks = _NO_HOOKS
+        self._hooks = NO_HOOKS
         self._log_level = int(log_level)
         if tracers or log_level:
             self._hooks = Hooks(tuple(tracers))
@@ -346,35 +346,6 @@ class Machine(Queueing):
         self._rebind(self._slots[:at] + self._slots[at + 1 :], self._bound[:at] + self._bound[at + 1 :])
         if self._log_level:
             self._log(LogLevel.OPS, f"[handlers] detach {id}")
-
-    def bind_tracer(self, tracer: Tracer) -> None:
-        """Bind an observer; see `Tracer`. Binding it twice changes nothing."""
-        if self._hooks is _NO_HOOKS:
-            self._hooks = Hooks()
-        self._hooks.bind(tracer)
-        self._set_observed()
-
-    def unbind_tracer(self, tracer: Tracer) -> None:
-        """Unbind an observer; nothing happens if it is not bound."""
-        if self._hooks is not _NO_HOOKS:
-            self._hooks.unbind(tracer)
-            self._set_observed()
-
-    @property
-    def log_level(self) -> LogLevel:
-        """How much is written to the logger; can be changed at any time."""
-        return LogLevel(self._log_level)
-
-    @log_level.setter
-    def log_level(self, level: int) -> None:
-        self._log_level = int(level)
-        if self._hooks is _NO_HOOKS:
-            self._hooks = Hooks()
-        self._set_observed()
-
-    def log(self, text: str) -> None:
-        """Write a line of the user's own, at level EXTERNAL."""
-        self._log(LogLevel.EXTERNAL, "[exter] " + text.replace("\n", " "))
 
     def set_schema(self, schema: type[Schema] | Mapping[str, State | Mapping[str, Any]]) -> None:
         """Grow the schema at run time: ticks and active states are kept, new states start inactive.

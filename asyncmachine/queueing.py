@@ -12,8 +12,9 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from asyncmachine.errors import MachineDisposedError
-from asyncmachine.logs import LogLevel, args_suffix, line
+from asyncmachine.logs import LogLevel
 from asyncmachine.mutation import CANCELED, EXECUTED, IS_AUTO, IS_CHECK, Mutation, Result
+from asyncmachine.observation import Observation
 from asyncmachine.observed import perform_fully, perform_recorded
 from asyncmachine.relations import ADD, AUTO, KINDS, REMOVE, SET
 from asyncmachine.schema import EXCEPTION
@@ -30,19 +31,16 @@ from asyncmachine.transition import (
     perform,
 )
 from asyncmachine.waiting import Outcome, QueuedCheck, is_cancellation
-from asyncmachine.waits import Waits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from asyncmachine.automaton import Plan
-    from asyncmachine.mutation import Entry, Event, Origin
+    from asyncmachine.mutation import Entry, Origin
 
 _RECORDING = RECORDED | BUSY
 _logger = logging.getLogger("asyncmachine")
 
 
-class Queueing(Waits):
+class Queueing(Observation):
     """The queue of a machine and the order of its turns."""
 
     __slots__ = ()
@@ -458,51 +456,3 @@ class Queueing(Waits):
                 _logger.exception("[dispose] %s: on_dispose function failed", self.id)
         self._closed_waits = [*closed_waits, *self._closed_waits]
         self._release_closed()
-
-    # observation
-
-    def _set_observed(self) -> None:
-        gate = self._gate & ~(OBSERVED | RECORDED)
-        if self._log_level or self._hooks.wants_steps:
-            gate |= OBSERVED
-        elif self._hooks.tracers:
-            gate |= RECORDED
-        self._gate = gate
-
-    def _announced(self, name: str, function: Callable[[Any, Event], Any], slot: int, event: Event) -> Any:
-        """Call a handler, telling observers, and report it if it is slow."""
-        hooks, tx, binding = self._hooks, self._tx, self._bound[slot]
-        if self._log_level >= LogLevel.OPS:
-            self._log(LogLevel.OPS, f"[handler:{slot}] {name}")
-        if hooks.handler_start:
-            hooks.fire(hooks.handler_start, tx, binding, name)
-        started = perf_counter()
-        try:
-            return function(self._slots[slot], event)
-        finally:
-            seconds = perf_counter() - started
-            if hooks.handler_end:
-                hooks.fire(hooks.handler_end, tx, binding, name)
-            if seconds > self.slow_handler_s:
-                _logger.warning("[handler:slow] %s: %s took %.3f s", self.id, name, seconds)
-                hooks.fire(hooks.handler_slow, tx, name, seconds)
-
-    def _report_slow_drain(self, kind: int, states: tuple[str, ...], seconds: float) -> None:
-        what = f"[{KINDS[kind]}] {' '.join(states)}"
-        _logger.warning("[handler:slow] %s: handlers of %s and what followed took %.3f s", self.id, what, seconds)
-
-    def _note_recovery(self, plan: Plan) -> None:
-        if self._log_level >= LogLevel.OPS:
-            self._log(LogLevel.OPS, "[recover] handling panic...")
-            names = self._automaton.compiled.names
-            targets = " ".join([names[state] for state in plan.target.active])
-            self._log(LogLevel.OPS, f"[cancel] ({targets}) by recover")
-
-    def _args_text(self, args: Mapping[str, Any]) -> str:
-        return args_suffix(self.log_args(args)) if args else ""
-
-    def _log(self, level: int, text: str) -> None:
-        if level <= self._log_level:
-            written = line(self.id, text)
-            _logger.log(logging.INFO if level <= LogLevel.CHANGES else logging.DEBUG, "%s", written)
-            self._hooks.fire(self._hooks.log, self, level, written)

@@ -17,8 +17,10 @@ from asyncmachine import (
     NestedEvalError,
     Result,
     SchemaError,
-    Tracer,
+    pipes,
 )
+from asyncmachine.history import History, UntrackedStateError
+from tests.asyncmachine.followers import Follower
 
 AUTO: dict[str, Any] = {"auto": True}
 PLAIN: dict[str, Any] = {state: {} for state in "ABCD"}
@@ -29,7 +31,7 @@ def build(schema: dict[str, Any], active: str = "", *, observed: bool = False, *
     states = list(schema)
     handlers = type("Handlers", (), {name: staticmethod(method) for name, method in methods.items()})()
     data = {"states": states, "time": [int(s in active.split()) for s in states], "active": active.split()}
-    return Machine.restore(schema, data, handlers=handlers, tracers=[Tracer()] if observed else [])
+    return Machine.restore(schema, data, handlers=handlers, tracers=[Follower()] if observed else [])
 
 
 def text(m: Machine) -> str:
@@ -689,3 +691,31 @@ def test_a_slow_handler_stands(caplog: pytest.LogCaptureFixture) -> None:
     assert m.add("A") is Result.EXECUTED
     assert text(m) == "(A:1 B:1) [C:0 D:0]"
     assert "[handler:slow]" in caplog.text
+
+
+# pipes and history
+
+
+def test_q43_a_pipe_from_the_whole_machine_mirrors_removals() -> None:
+    """What the source loses, the target loses."""
+
+    async def main() -> None:
+        source, target = Machine(PLAIN), Machine(PLAIN)
+        pipes.bind_any(source, target)
+        source.add("A", "B")
+        source.remove("A")
+        assert target.active_states() == ("B",)
+
+    asyncio.run(main())
+
+
+def test_q44_a_history_leaves_out_what_it_is_told_to() -> None:
+    """Mutations and changes that are excluded are not recorded, and a state that is not tracked is no question."""
+    m = Machine(PLAIN)
+    history = History(m, ("A",), called_exclude=("B",), changed_exclude=("C",))
+    m.add("A")
+    m.add("B")
+    m.add("C")
+    assert [record.called for record in history.find()] == [("A",)]
+    with pytest.raises(UntrackedStateError, match="'B' is not tracked"):
+        history.active_between("B")

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from asyncmachine import Event, Machine, Result, Tracer
+from asyncmachine import Event, Machine, Result
+from tests.asyncmachine.followers import Follower
 
 
 def handlers(panic: tuple[str, ...], calls: list[str], states: str = "A B C M Exception") -> Any:
@@ -33,7 +34,7 @@ SCHEMA: dict[str, Any] = {"A": {}, "B": {}, "C": {}, "M": {"multi": True}}
 
 def build(panic: str, active: str = "A", *, observed: bool = False) -> tuple[Machine, list[str]]:
     calls: list[str] = []
-    tracers = (Tracer(),) if observed else ()
+    tracers = (Follower(),) if observed else ()
     states = list(SCHEMA)
     time = [int(s in active.split()) for s in states]
     m = Machine.restore(SCHEMA, {"states": states, "time": time}, handlers=handlers((panic,), calls), tracers=tracers)

@@ -46,9 +46,15 @@ def stepped() -> tuple[Machine, History]:
     return m, history
 
 
-@pytest.mark.parametrize("rounds", [50, 50_000])
+@pytest.mark.parametrize(
+    "rounds",
+    [
+        pytest.param(50, marks=pytest.mark.reference("TestTrack")),
+        pytest.param(50_000, marks=pytest.mark.reference("TestTrackMany")),
+    ],
+)
 def test_track(rounds: int) -> None:
-    """TestTrackInMemory: many toggles of Start, the latest records, and a state that is not tracked."""
+    """Many toggles of Start, the latest records, and a state that is not tracked."""
     clock = Clock()
     m = Machine(schemas.Basic)
     history = History(m, ("Start",), max_records=10**7, clock=clock)

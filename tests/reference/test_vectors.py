@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from asyncmachine import Event, Machine, Result, Tracer
+from asyncmachine import Event, Machine, Result
+from tests.asyncmachine.followers import Follower
 from tests.reference.moot import VECTORS
 from tests.reference.vectors import Step, Vector, read
 
@@ -49,7 +50,7 @@ def text(result: Result) -> str:
 def replay(vector: Vector, *, observed: bool) -> list[Step]:
     """Do what the vector did and return what is seen now, in the same form."""
     handlers = recorder(vector)
-    m = Machine(vector.schema, handlers=handlers, tracers=[Tracer()] if observed else [])
+    m = Machine(vector.schema, handlers=handlers, tracers=[Follower()] if observed else [])
     seen = []
     for step in vector.steps:
         handlers.calls.clear()
