@@ -233,15 +233,45 @@ class StreamRefused(PubsubSimError):
 
 
 class Deadlock(PubsubSimError):
-    """The virtual clock has nothing left to wait for, and the program has not ended.
+    """On the virtual clock, the program waits for what will never happen.
 
     Attributes:
-        tasks: one line per task that is still waiting.
+        why: how that is known, as words.
+        tasks: one line per task that is still waiting, and where.
     """
 
-    def __init__(self, tasks: list[str]) -> None:
-        super().__init__("nothing will ever happen; waiting: " + ("; ".join(tasks) or "no task"))
+    def __init__(self, why: str, tasks: list[str]) -> None:
+        super().__init__(f"{why}; waiting: " + ("; ".join(tasks) or "no task"))
+        self.why = why
         self.tasks = tasks
+
+
+class NeverQuiet(PubsubSimError):
+    """A world that should come to rest has not.
+
+    Attributes:
+        limit_s: how long it was given, on its clock.
+        busy: who still has something to do, as words.
+    """
+
+    def __init__(self, limit_s: float, busy: list[str]) -> None:
+        super().__init__(f"not quiet after {limit_s:g} s, busy: {', '.join(busy)}")
+        self.limit_s = limit_s
+        self.busy = busy
+
+
+class NoOutsideWorld(PubsubSimError, RuntimeError):
+    """A call out of the program on the virtual clock.
+
+    Attributes:
+        what: what was asked for, as words.
+        why: why it cannot be, as words.
+    """
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(f"a virtual loop has no {what}: {why}")
+        self.what = what
+        self.why = why
 
 
 # --- a run's fault -----------------------------------------------------------------------------------------------

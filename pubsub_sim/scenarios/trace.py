@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from pubsub_sim.protocol.tracing import RawTracer
@@ -30,6 +31,14 @@ class TraceEvent(NamedTuple):
     kind: str
     peer: bytes
     detail: bytes | str
+
+
+def digest(events: Iterable[TraceEvent]) -> str:
+    """A fingerprint of what happened: equal for equal events in equal order, on every machine and Python."""
+    running = hashlib.sha256()
+    for event in events:
+        running.update(repr(tuple(event)).encode())
+    return running.hexdigest()
 
 
 class HostTrace(RawTracer):

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Self
 
 from pubsub_sim.checks import check_choice, check_whole
 from pubsub_sim.drivers.versions import driver_factory
-from pubsub_sim.net.clock import LoopClock
+from pubsub_sim.errors import NeverQuiet
+from pubsub_sim.net.clock import LoopClock, clock_of
 from pubsub_sim.net.memory import MemoryHost, MemoryNetwork
 from pubsub_sim.net.rendezvous import RendezvousClient, RendezvousServer
 from pubsub_sim.node.pubsub import PubSub
@@ -92,7 +93,7 @@ class World:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self.clock = LoopClock(loop)
+        self.clock = clock_of(loop)
         self.network = MemoryNetwork(loop)
         for number in range(self._hosts):
             self._add_host(number)
@@ -125,13 +126,18 @@ class World:
         """Whether no frame is on its way and no host has anything to do; timers do not count."""
         return self.network.is_quiet and all(pubsub.is_idle for pubsub in self.pubsubs)
 
-    async def settle(self) -> None:
+    async def settle(self, limit_s: float = 600.0) -> None:
         """Wait until the world is quiet.
 
+        Args:
+            limit_s: longest wait, on the world's clock.
+
         Raises:
+            NeverQuiet: the limit is over; names who is busy.
             the error that ended a host's turns, if one did.
         """
         quiet = busy = 0
+        end_ns = self.clock.now_ns() + round(limit_s * 1e9)
         while quiet < _QUIET_ROUNDS:
             self._raise_failures()
             await (asyncio.sleep(0) if busy < _BUSY_ROUNDS else self.clock.sleep(0.001))
@@ -140,6 +146,12 @@ class World:
             else:
                 quiet = 0
                 busy += 1
+                if self.clock.now_ns() > end_ns:
+                    raise NeverQuiet(limit_s, self._busy())
+
+    def _busy(self) -> list[str]:
+        hosts = [f"host {number}" for number, pubsub in enumerate(self.pubsubs) if not pubsub.is_idle]
+        return hosts if self.network.is_quiet else ["the network", *hosts]
 
     def _raise_failures(self) -> None:
         for pubsub in self.pubsubs:
