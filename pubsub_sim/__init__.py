@@ -7,6 +7,7 @@ See `World` for how a world is built and `PubSub` for what a node offers.
 """
 
 from pubsub_sim.errors import MessageRejected, OptionError, PubsubSimError
+from pubsub_sim.net.link import LinkModel
 from pubsub_sim.node.pubsub import PubSub
 from pubsub_sim.node.topic import Subscription, Topic, min_topic_size
 from pubsub_sim.protocol.params import HostParams
@@ -15,6 +16,7 @@ from pubsub_sim.scenarios.world import World
 
 __all__ = [
     "HostParams",
+    "LinkModel",
     "MessageRejected",
     "OptionError",
     "PubSub",

@@ -137,7 +137,7 @@ class MemoryHost:
 
     async def connect(self, peer: PeerId) -> None:
         """See Host."""
-        await asyncio.sleep(0)  # a dial takes a round trip; here, a round of the loop
+        await self._network.round_trip(self.peer_id, peer)
         if peer not in self.links:
             self._network.link(self, self._network.host(peer))
 
@@ -170,7 +170,7 @@ class MemoryHost:
 
     async def open_stream(self, peer: PeerId, protocols: Sequence[str]) -> MemoryStream:
         """See Host."""
-        await asyncio.sleep(0)  # negotiation takes a round trip
+        await self._network.round_trip(self.peer_id, peer)
         receiver = self.links.get(peer)
         if receiver is None:
             raise StreamRefused(short(peer), "not connected")
@@ -181,7 +181,7 @@ class MemoryHost:
         protocol = next((p for p in protocols if p in self._accept), None)
         if protocol is None:
             raise StreamRefused(short(self.peer_id), f"speaks none of {', '.join(protocols)}")
-        stream = MemoryStream(protocol, peer, self)
+        stream = self._network.new_stream(protocol, peer, self)
         self.streams.append(stream)
         stream.reader = self._accept[protocol](stream)
         return stream
@@ -248,6 +248,14 @@ class MemoryNetwork:
             return self._hosts[peer_id]
         except KeyError:
             raise DialError(short(peer_id), "no such host") from None
+
+    async def round_trip(self, one: PeerId, other: PeerId) -> None:
+        """What a dial and a negotiation take; here, a round of the loop."""
+        await asyncio.sleep(0)
+
+    def new_stream(self, protocol: str, peer: PeerId, receiver: MemoryHost) -> MemoryStream:
+        """A stream in which `peer` writes."""
+        return MemoryStream(protocol, peer, receiver)
 
     def link(self, dialler: MemoryHost, listener: MemoryHost) -> None:
         """Connect two hosts; both are told in the next round, the dialler first."""

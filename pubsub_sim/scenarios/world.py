@@ -9,10 +9,12 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from pubsub_sim.checks import check_choice, check_whole
+from pubsub_sim.checks import check_choice, check_kind, check_whole
 from pubsub_sim.drivers.versions import driver_factory
 from pubsub_sim.errors import NeverQuiet
 from pubsub_sim.net.clock import LoopClock, clock_of
+from pubsub_sim.net.link import LinkModel
+from pubsub_sim.net.linked import LinkedNetwork
 from pubsub_sim.net.memory import MemoryHost, MemoryNetwork
 from pubsub_sim.net.rendezvous import RendezvousClient, RendezvousServer
 from pubsub_sim.node.pubsub import PubSub
@@ -48,6 +50,7 @@ class World:
         sign: "strict" (StrictSign: everything is signed and verified) or "none" (StrictNoSign).
         discovery: a shared rendezvous; without it, connect by hand.
         params: options of every host.
+        link: what links between hosts are like; without it frames take a round of the loop. Memory transport only.
         trace: keep `trace`; costs time, so benchmarks leave it out.
 
     Attributes:
@@ -72,6 +75,7 @@ class World:
         sign: str = "strict",
         discovery: bool = True,
         params: HostParams | None = None,
+        link: LinkModel | None = None,
         trace: bool = True,
     ) -> None:
         self._hosts = check_whole("hosts", hosts, at_least=1)
@@ -83,6 +87,7 @@ class World:
         self._seed = run_seed.get() if seed is None else check_whole("seed", seed, at_least=0)
         self._policy = SIGNING[sign]
         self._params = params or HostParams()
+        self._link = check_kind("link", link, LinkModel)
         self._is_traced = trace
         self.rendezvous = RendezvousServer() if discovery else None
         self.pubsubs: list[PubSub] = []
@@ -94,7 +99,7 @@ class World:
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
         self.clock = clock_of(loop)
-        self.network = MemoryNetwork(loop)
+        self.network = self._make_network(loop)
         for number in range(self._hosts):
             self._add_host(number)
         return self
@@ -152,6 +157,11 @@ class World:
     def _busy(self) -> list[str]:
         hosts = [f"host {number}" for number, pubsub in enumerate(self.pubsubs) if not pubsub.is_idle]
         return hosts if self.network.is_quiet else ["the network", *hosts]
+
+    def _make_network(self, loop: asyncio.AbstractEventLoop) -> MemoryNetwork:
+        if self._link is None:
+            return MemoryNetwork(loop)
+        return LinkedNetwork(loop, self.clock, self._link, self._seed)
 
     def _raise_failures(self) -> None:
         for pubsub in self.pubsubs:
