@@ -7,8 +7,11 @@ it back when the reader takes it or it would have arrived had it not been lost.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from pubsub_sim.errors import DialError
+from pubsub_sim.ids import short
 from pubsub_sim.net.link import Lane, LinkModel
 from pubsub_sim.net.memory import WINDOW, MemoryHost, MemoryNetwork, MemoryStream
 
@@ -93,8 +96,25 @@ def _size_on_line(frame: bytes) -> int:
     return size + max(1, (size.bit_length() + 6) // 7)
 
 
+class LinkedHost(MemoryHost):
+    """A host that can be made to stop reading."""
+
+    def __init__(self, network: LinkedNetwork, peer_id: PeerId) -> None:
+        super().__init__(network, peer_id)
+        self._paused = network.paused
+
+    def go_on(self) -> None:
+        """Read what has arrived in the meantime."""
+        if not self.is_resting and not self._is_blocked:
+            self.loop.call_soon(self._drain)
+
+    def _drain(self) -> None:
+        if self.peer_id not in self._paused:
+            super()._drain()
+
+
 class LinkedNetwork(MemoryNetwork):
-    """Hosts of one process and links that take time between them.
+    """Hosts of one process and links that take time between them, and fail.
 
     Args:
         loop: the event loop all of them run on.
@@ -105,7 +125,10 @@ class LinkedNetwork(MemoryNetwork):
     Attributes:
         in_flight: frames and ends on their way.
         frames_lost: frames that did not arrive, except by a reset.
+        paused: hosts that read nothing, and how many wanted it so.
     """
+
+    _hosts: dict[PeerId, LinkedHost]  # type: ignore[assignment] # all hosts of this network are of this class
 
     def __init__(self, loop: asyncio.AbstractEventLoop, clock: LoopClock, model: LinkModel, seed: int) -> None:
         super().__init__(loop)
@@ -115,12 +138,18 @@ class LinkedNetwork(MemoryNetwork):
         self._model = model
         self._seed = seed
         self._numbers: dict[PeerId, int] = {}
+        self._ids: list[PeerId] = []
         self._lanes: dict[tuple[PeerId, PeerId], Lane] = {}
+        self.paused: dict[PeerId, int] = {}
+        self._separated: dict[tuple[int, int], int] = {}  # pairs, the lower number first, and by how many partitions
 
-    def add_host(self, peer_id: PeerId) -> MemoryHost:
-        """See MemoryNetwork; links are named after the order in which hosts come."""
-        self._numbers.setdefault(peer_id, len(self._numbers))
-        return super().add_host(peer_id)
+    def add_host(self, peer_id: PeerId) -> LinkedHost:
+        """See MemoryNetwork; links are named after the order in which hosts come, and keep their names."""
+        if peer_id not in self._numbers:
+            self._numbers[peer_id] = len(self._ids)
+            self._ids.append(peer_id)
+        host = self._hosts[peer_id] = LinkedHost(self, peer_id)
+        return host
 
     def lane(self, writer: PeerId, reader: PeerId) -> Lane:
         """The direction of a link in which `writer` writes and `reader` reads."""
@@ -141,6 +170,60 @@ class LinkedNetwork(MemoryNetwork):
     def new_stream(self, protocol: str, peer: PeerId, receiver: MemoryHost) -> LinkedStream:
         """See MemoryNetwork."""
         return LinkedStream(protocol, peer, receiver, self)
+
+    # --- faults --------------------------------------------------------------------------------------------------
+
+    def link(self, dialler: MemoryHost, listener: MemoryHost) -> None:
+        """See MemoryNetwork."""
+        if self._pair(dialler.peer_id, listener.peer_id) in self._separated:
+            raise DialError(short(listener.peer_id), "a partition is in between")
+        super().link(dialler, listener)
+
+    def neighbours(self, number: int) -> list[int]:
+        """Numbers of the hosts a host is connected with, oldest connection first."""
+        host = self._hosts.get(self._ids[number])
+        return [] if host is None else [self._numbers[peer] for peer in host.links]
+
+    def separate(self, groups: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
+        """Cut the connections between hosts of different groups, and let none come up; gives the pairs that were cut."""
+        cut = []
+        for a, b in self._pairs_between(groups):
+            self._separated[a, b] = self._separated.get((a, b), 0) + 1
+            one, other = self._hosts.get(self._ids[a]), self._hosts.get(self._ids[b])
+            if one is not None and other is not None and one.is_connected(other.peer_id):
+                self.unlink(one, other)
+                cut.append((a, b))
+        return cut
+
+    def unite(self, groups: Sequence[Sequence[int]]) -> None:
+        """Undo one `separate` of these groups; connections do not come back by themselves."""
+        for pair in self._pairs_between(groups):
+            self._separated[pair] -= 1
+            if not self._separated[pair]:
+                del self._separated[pair]
+
+    def stop_reading(self, peer_id: PeerId) -> None:
+        """A host takes no frames from now on, in this life and the next."""
+        self.paused[peer_id] = self.paused.get(peer_id, 0) + 1
+
+    def go_on_reading(self, peer_id: PeerId) -> None:
+        """Undo one `stop_reading`."""
+        self.paused[peer_id] -= 1
+        if not self.paused[peer_id]:
+            del self.paused[peer_id]
+            if peer_id in self._hosts:
+                self._hosts[peer_id].go_on()
+
+    def _pairs_between(self, groups: Sequence[Sequence[int]]) -> Iterator[tuple[int, int]]:
+        group_of = dict.fromkeys(range(len(self._ids)), -1)
+        for name, group in enumerate(groups):
+            group_of |= dict.fromkeys(group, name)
+        for b in range(len(self._ids)):
+            yield from ((a, b) for a in range(b) if group_of[a] != group_of[b])
+
+    def _pair(self, one: PeerId, other: PeerId) -> tuple[int, int]:
+        a, b = self._numbers[one], self._numbers[other]
+        return min(a, b), max(a, b)
 
     @property
     def is_quiet(self) -> bool:

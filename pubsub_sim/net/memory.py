@@ -196,6 +196,11 @@ class MemoryHost:
         self.streams.remove(stream)
         self.frames_of_ended += stream.frames_written
 
+    @property
+    def frames(self) -> int:
+        """Frames written to streams that end here, empty ones not counted."""
+        return self.frames_of_ended + sum(stream.frames_written for stream in self.streams)
+
     # --- reading -------------------------------------------------------------------------------------------------
 
     def wake(self) -> None:
@@ -236,11 +241,18 @@ class MemoryNetwork:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._hosts: dict[PeerId, MemoryHost] = {}
+        self._frames_of_removed = 0
 
     def add_host(self, peer_id: PeerId) -> MemoryHost:
         """A new host without connections."""
         host = self._hosts[peer_id] = MemoryHost(self, peer_id)
         return host
+
+    def remove_host(self, peer_id: PeerId) -> None:
+        """A host is gone: its connections are cut, dials to it and from it fail. Another may come under its id."""
+        host = self._hosts.pop(peer_id)
+        host.close()
+        self._frames_of_removed += host.frames
 
     def host(self, peer_id: PeerId) -> MemoryHost:
         """A host by its id; raises DialError."""
@@ -258,7 +270,9 @@ class MemoryNetwork:
         return MemoryStream(protocol, peer, receiver)
 
     def link(self, dialler: MemoryHost, listener: MemoryHost) -> None:
-        """Connect two hosts; both are told in the next round, the dialler first."""
+        """Connect two hosts; both are told in the next round, the dialler first. Raises DialError."""
+        if self._hosts.get(dialler.peer_id) is not dialler:
+            raise DialError(short(listener.peer_id), "the dialling host is gone")
         dialler.linked(listener)
         listener.linked(dialler)
 
@@ -276,10 +290,7 @@ class MemoryNetwork:
     @property
     def frames(self) -> int:
         """Frames written to streams so far, empty ones not counted."""
-        return sum(
-            host.frames_of_ended + sum(stream.frames_written for stream in host.streams)
-            for host in self._hosts.values()
-        )
+        return self._frames_of_removed + sum(host.frames for host in self._hosts.values())
 
     @property
     def is_quiet(self) -> bool:

@@ -245,7 +245,7 @@ def test_a_world_without_a_link_model_has_the_plain_network() -> None:
             await world.connect(0, 1)
             await world.settle()
             assert type(world.network) is MemoryNetwork
-            assert {type(stream) for host in world._network_hosts for stream in host.streams} == {MemoryStream}
+            assert {type(stream) for host in world._network_hosts.values() for stream in host.streams} == {MemoryStream}
 
     run(main(), clock="virtual")
     with pytest.raises(OptionError, match="link: expected a LinkModel, or nothing, got 'fast'"):
