@@ -243,6 +243,14 @@ class MemoryNetwork:
         self._hosts: dict[PeerId, MemoryHost] = {}
         self._frames_of_removed = 0
 
+    async def open(self) -> None:
+        """Let the hosts added so far be dialled; they can be already."""
+
+    async def close(self) -> None:
+        """Close all hosts."""
+        for host in self._hosts.values():
+            host.close()
+
     def add_host(self, peer_id: PeerId) -> MemoryHost:
         """A new host without connections."""
         host = self._hosts[peer_id] = MemoryHost(self, peer_id)
@@ -275,6 +283,11 @@ class MemoryNetwork:
             raise DialError(short(listener.peer_id), "the dialling host is gone")
         dialler.linked(listener)
         listener.linked(dialler)
+
+    def disconnect(self, one: PeerId, other: PeerId) -> None:
+        """Cut the connection of two hosts, if there is one."""
+        if one in self._hosts and other in self._hosts:
+            self.unlink(self._hosts[one], self._hosts[other])
 
     def unlink(self, one: MemoryHost, other: MemoryHost) -> None:
         """Cut the connection of two hosts."""

@@ -18,6 +18,7 @@ from pubsub_sim.net.link import LinkModel
 from pubsub_sim.net.linked import LinkedNetwork
 from pubsub_sim.net.memory import MemoryHost, MemoryNetwork
 from pubsub_sim.net.rendezvous import RendezvousClient, RendezvousServer
+from pubsub_sim.net.tcp import TcpHost, TcpNetwork
 from pubsub_sim.node.pubsub import PubSub
 from pubsub_sim.protocol.floodsub import FloodSub
 from pubsub_sim.protocol.params import HostParams
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from pubsub_sim.protocol.router import Router
 
 ROUTERS: dict[str, Callable[[], Router]] = {"floodsub": FloodSub}
-TRANSPORTS = ("memory",)
+TRANSPORTS = ("memory", "tcp")
 SIGNING = {
     "strict": SignPolicy.STRICT,
     "none": SignPolicy.STRICT_NO_SIGN,
@@ -49,7 +50,7 @@ class World:
         version: which control flow: a name of `known_versions()`.
         router: "floodsub".
         seed: for keys, sequence numbers and every choice; None takes the seed given to `run`.
-        transport: "memory".
+        transport: "memory", or "tcp": loopback sockets, one connection per pair of hosts, on wall time only.
         sign: "strict" (StrictSign: everything is signed and verified) or "none" (StrictNoSign).
         discovery: a shared rendezvous; without it, connect by hand.
         params: options of every host.
@@ -89,6 +90,7 @@ class World:
         check_choice("sign", sign, SIGNING)
         self._make_driver = driver_factory(version)
         self._router = router
+        self._transport = transport
         self._seed = run_seed.get() if seed is None else check_whole("seed", seed, at_least=0)
         self._policy = SIGNING[sign]
         self._params = params or HostParams()
@@ -96,13 +98,16 @@ class World:
         self._plan = check_kind("faults", faults, FaultPlan)
         if self._plan is not None:
             self._plan.check_hosts(hosts)
+        for option, value in (("link", link), ("faults", faults)):
+            if transport == "tcp" and value is not None:
+                raise OptionError(option, value, "nothing with transport='tcp', as real sockets are not modelled")
         self._is_traced = trace
         self.rendezvous = RendezvousServer() if discovery else None
         self.pubsubs: list[PubSub] = []
         self.trace: list[TraceEvent] = []
         self.clock: LoopClock
-        self.network: MemoryNetwork
-        self._network_hosts: dict[int, MemoryHost] = {}
+        self.network: MemoryNetwork | TcpNetwork
+        self._network_hosts: dict[int, MemoryHost | TcpHost] = {}
         self._lives: list[int] = [0] * hosts
         self._tracers: dict[int, HostTrace | None] = {}
         self._down: dict[int, asyncio.Task[None]] = {}  # hosts that crashed, and their end
@@ -117,6 +122,7 @@ class World:
             pubsub = self._add_host(number)
             self.pubsubs.append(pubsub)
             pubsub.start()
+        await self.network.open()
         if self._plan is not None:
             assert isinstance(self.network, LinkedNetwork)
             self._player = FaultPlayer(self._plan, self, self.network)
@@ -131,6 +137,8 @@ class World:
         await asyncio.gather(*self._down.values())
         for pubsub in self.pubsubs:
             await pubsub.close()
+        if self.pubsubs:  # else the world has not begun
+            await self.network.close()
         self._raise_failures()
 
     async def connect(self, a: int, b: int) -> None:
@@ -146,7 +154,7 @@ class World:
 
     async def disconnect(self, a: int, b: int) -> None:
         """Cut the connection of two hosts."""
-        self.network.unlink(self._network_hosts[a], self._network_hosts[b])
+        self.network.disconnect(self.peer_id(a), self.peer_id(b))
 
     def crash(self, number: int) -> None:
         """End a host without a word: its connections are reset, calls on its node are refused from the next round on.
@@ -175,6 +183,7 @@ class World:
         del self._down[number]
         self._lives[number] += 1
         pubsub = self.pubsubs[number] = self._add_host(number)
+        await self.network.open()
         self.note("restart", number)
         pubsub.start()
         waiting, self._waiting_for[number] = self._waiting_for[number], []
@@ -238,7 +247,11 @@ class World:
         ]
         return hosts if self.network.is_quiet else ["the network", *hosts]
 
-    def _make_network(self, loop: asyncio.AbstractEventLoop) -> MemoryNetwork:
+    def _make_network(self, loop: asyncio.AbstractEventLoop) -> MemoryNetwork | TcpNetwork:
+        if self._transport == "tcp":
+            if self.clock.kind == "virtual":
+                raise OptionError("transport", "tcp", "'memory' on the virtual clock, as sockets live on wall time")
+            return TcpNetwork(loop)
         if self._link is None and self._plan is None:
             return MemoryNetwork(loop)
         return LinkedNetwork(loop, self.clock, self._link or LinkModel(), self._seed)
