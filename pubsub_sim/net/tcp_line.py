@@ -307,7 +307,11 @@ class Line(asyncio.Protocol):
             size = data[position]
             position += 1
             if size >= 0x80:
-                size, position = _read_varint(data, start)
+                if position < end and data[position] < 0x80:  # two bytes, as most have
+                    size += (data[position] << 7) - 0x80
+                    position += 1
+                else:
+                    size, position = _read_varint(data, start)
             elif not size and position < end:
                 if data[position] != _EMPTY:
                     position = self._read_control(data, position)
