@@ -118,11 +118,14 @@ class World:
         loop = asyncio.get_running_loop()
         self.clock = clock_of(loop)
         self.network = self._make_network(loop)
-        for number in range(self._hosts):
-            pubsub = self._add_host(number)
-            self.pubsubs.append(pubsub)
-            pubsub.start()
-        await self.network.open()
+        try:
+            for number in range(self._hosts):
+                self.pubsubs.append(self._add_host(number))
+                self.pubsubs[number].start()
+            await self.network.open()
+        except BaseException:
+            await self._close()
+            raise
         if self._plan is not None:
             assert isinstance(self.network, LinkedNetwork)
             self._player = FaultPlayer(self._plan, self, self.network)
@@ -132,14 +135,17 @@ class World:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
+        if self.pubsubs:  # else the world has not begun
+            await self._close()
+        self._raise_failures()
+
+    async def _close(self) -> None:
         if self._player is not None:
             await self._player.close()
         await asyncio.gather(*self._down.values())
         for pubsub in self.pubsubs:
             await pubsub.close()
-        if self.pubsubs:  # else the world has not begun
-            await self.network.close()
-        self._raise_failures()
+        await self.network.close()
 
     async def connect(self, a: int, b: int) -> None:
         """Connect two hosts; host `a` dials. Nothing if they are connected."""
@@ -179,7 +185,7 @@ class World:
         """
         if number not in self._down:
             raise OptionError("number", number, "the number of a host that is down")
-        await self._down[number]
+        await asyncio.shield(self._down[number])
         del self._down[number]
         self._lives[number] += 1
         pubsub = self.pubsubs[number] = self._add_host(number)

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from pubsub_sim import World, min_topic_size, run
+from pubsub_sim import LinkModel, World, min_topic_size, run
 from pubsub_sim.scenarios.trace import digest
 
 
@@ -39,9 +39,17 @@ def fingerprint(version: str, **options: Any) -> str:
     return run(main(), clock="virtual")
 
 
-def test_two_hash_seeds_give_one_log(version: str) -> None:
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from tests.scenarios.test_determinism import fingerprint; print(fingerprint({0!r}))",
+        "from tests.scenarios.test_faults import chaos, digest; print(digest(chaos({0!r}, 5)))",
+    ],
+    ids=["calm", "with faults"],
+)
+def test_two_hash_seeds_give_one_log(version: str, code: str) -> None:
     """No set's order and no object's address reaches a decision."""
-    code = f"from tests.scenarios.test_determinism import fingerprint; print(fingerprint({version!r}))"
+    code = code.format(version)
     logs = [
         subprocess.run(
             [sys.executable, "-c", code],
@@ -72,9 +80,14 @@ def test_the_collector_changes_nothing(version: str) -> None:
         gc.enable()
 
 
-def test_no_clock_and_no_chance_of_the_machine_is_asked(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "link", [None, LinkModel(latency_s=(0.01, 0.15), jitter=0.1, loss=0.01)], ids=["plain", "links"]
+)
+def test_no_clock_and_no_chance_of_the_machine_is_asked(
+    version: str, link: LinkModel | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Only the world's: the machine's raise here."""
-    expected = fingerprint(version)
+    expected = fingerprint(version, link=link)
 
     def leak(*args: object) -> NoReturn:
         raise AssertionError("asked the machine")
@@ -85,7 +98,7 @@ def test_no_clock_and_no_chance_of_the_machine_is_asked(version: str, monkeypatc
         monkeypatch.setattr(random, name, leak)
     monkeypatch.setattr(os, "urandom", leak)
     try:
-        found = fingerprint(version)
+        found = fingerprint(version, link=link)
     finally:
         monkeypatch.undo()
     assert found == expected
