@@ -15,7 +15,8 @@ from pubsub_sim.errors import DialError, StreamRefused
 from pubsub_sim.ids import PeerId, short
 from pubsub_sim.net.sockets import Sockets
 from pubsub_sim.net.tcp_greeting import Dialler, Listener
-from pubsub_sim.net.tcp_line import Line, TcpStream
+from pubsub_sim.net.tcp_line import Line
+from pubsub_sim.net.tcp_stream import TcpStream
 from pubsub_sim.ports import FrameReader, Inbound
 
 DIAL_LIMIT_S = 5.0

@@ -1,8 +1,7 @@
 """How do frames of two hosts share one TCP connection? Length-prefixed frames and a few control frames, both ways.
 
-Each side may have one stream to the other open. Its frames go as they are, each after its length as an unsigned varint;
-length 0 announces an empty frame or a control frame: kind, number of the stream, and a text after its length. There is no encryption and
-no general multiplexing (libp2p's Noise and yamux): what is measured here is asyncio, sockets and the node.
+Each side may have one stream to the other open; `tcp_frames` says what the bytes mean. There is no encryption and no
+general multiplexing (libp2p's Noise and yamux): what is measured here is asyncio, sockets and the node.
 
 Everything written in one round of the loop leaves in one `transport.write`; frames are cut out of the received bytes
 without a copy but their own. No task and no await is spent on a frame.
@@ -14,129 +13,16 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from pubsub_sim.errors import FrameTooLarge, StreamRefused
+from pubsub_sim.errors import StreamRefused
 from pubsub_sim.ids import PeerId, short
+from pubsub_sim.net.tcp_frames import LONGEST, Kind, control_frame, read_varint
+from pubsub_sim.net.tcp_stream import TcpInbound, TcpStream
 
 if TYPE_CHECKING:
     from pubsub_sim.ports import FrameReader, Inbound
 
-PENDING = 32
-"""Frames a stream takes in one round of the loop, as the window of the memory network."""
 HIGH_WATER_BYTES = 64 * 1024
 """Bytes that wait in front of the socket before a stream takes no more (asyncio's default, set for uvloop too)."""
-LONGEST = (1 << 28) - 1
-"""Bytes of the longest frame: four bytes of varint."""
-
-_EMPTY, _OPEN, _ACCEPT, _REFUSE, _CLOSE, _RESET, _STOP = range(7)  # what follows a length of 0
-_EMPTY_FRAME = bytes((0, _EMPTY))
-_SHORT = tuple(bytes((size,)) for size in range(0x80))
-
-
-def _ignore() -> None:
-    """The callback of a stream nobody listens to yet."""
-
-
-def prefix(size: int) -> bytes:
-    """The length prefix of a frame: its size as an unsigned varint; raises FrameTooLarge."""
-    if size < 0x80:
-        return _SHORT[size]
-    if size < 0x4000:
-        return bytes((size & 0x7F | 0x80, size >> 7))
-    if size > LONGEST:
-        raise FrameTooLarge(size, LONGEST)
-    return bytes((size & 0x7F | 0x80,)) + prefix(size >> 7)
-
-
-class TcpStream:
-    """Our end of a stream to a peer. Implements Stream.
-
-    Attributes:
-        protocol: the negotiated protocol.
-        number: which of the connection's streams from us to the peer.
-        is_open: neither closed nor reset.
-        wants_room: whether a frame was refused.
-        on_writable: told when there is room again.
-    """
-
-    __slots__ = ("_line", "_on_closed", "is_open", "number", "on_writable", "protocol", "wants_room")
-
-    def __init__(self, line: Line, number: int, protocol: str) -> None:
-        self._line = line
-        self.number = number
-        self.protocol = protocol
-        self.is_open = True
-        self.wants_room = False
-        self.on_writable: Callable[[], None] = _ignore
-        self._on_closed: Callable[[], None] = _ignore
-
-    def set_callbacks(self, on_writable: Callable[[], None], on_closed: Callable[[], None]) -> None:
-        """See Stream."""
-        self.on_writable = on_writable
-        self._on_closed = on_closed
-
-    def write(self, frame: bytes) -> bool:
-        """See Stream. Raises FrameTooLarge over LONGEST."""
-        line = self._line
-        if not self.is_open:
-            return True
-        pending = line.pending
-        if line.is_full or len(pending) >= 2 * PENDING:
-            self.wants_room = True
-            return False
-        if frame:
-            pending.append(prefix(len(frame)))
-            pending.append(frame)
-        else:
-            pending.append(_EMPTY_FRAME)
-            line.empty += 1
-        line.sent += 1
-        if not line.is_flushing:
-            line.wake()
-        return True
-
-    def close(self) -> None:
-        """See Stream."""
-        if self.is_open:
-            self.is_open = False
-            self._line.control(_CLOSE, self.number)
-
-    def reset(self) -> None:
-        """See Stream; what has left already may still be read."""
-        if self.is_open:
-            self._line.control(_RESET, self.number)
-            self.ended()
-
-    def ended(self) -> None:
-        """The stream is over, and not by `close`: its owner is told in the next round."""
-        if self.is_open:
-            self.is_open = False
-            self._line.loop.call_soon(self._on_closed)
-
-
-class TcpInbound:
-    """Our end of a stream from a peer. Implements Inbound.
-
-    Attributes:
-        peer: who writes.
-        number: which of the connection's streams from the peer to us.
-        reader: takes its frames.
-    """
-
-    __slots__ = ("_line", "number", "peer", "reader")
-
-    def __init__(self, line: Line, number: int) -> None:
-        self._line = line
-        self.peer = line.peer
-        self.number = number
-        self.reader: FrameReader
-
-    def reset(self) -> None:
-        """See Inbound; frames that still arrive are thrown away."""
-        line = self._line
-        if line.incoming is self:
-            line.incoming = None
-            line.control(_STOP, self.number)
-            line.loop.call_soon(self.reader.ended, False)
 
 
 class LineOwner(Protocol):
@@ -207,7 +93,7 @@ class Line(asyncio.Protocol):
         number = self._opened
         future: asyncio.Future[TcpStream] = self.loop.create_future()
         self._opening[number] = future
-        self.control(_OPEN, number, "\n".join(protocols))
+        self.control(Kind.OPEN, number, "\n".join(protocols))
         try:
             return await future
         finally:
@@ -232,12 +118,11 @@ class Line(asyncio.Protocol):
 
     # --- writing -------------------------------------------------------------------------------------------------
 
-    def control(self, kind: int, number: int, text: str = "") -> None:
+    def control(self, kind: Kind, number: int, text: str = "") -> None:
         """Write a control frame; never refused, as there are few."""
         if self._is_cut:
             return
-        body = text.encode()
-        self.pending.append(b"\0" + _SHORT[kind] + prefix(number) + prefix(len(body)) + body)
+        self.pending.append(control_frame(kind, number, text))
         self.sent += 1
         self.empty += 1
         if not self.is_flushing:
@@ -311,9 +196,9 @@ class Line(asyncio.Protocol):
                     size += (data[position] << 7) - 0x80
                     position += 1
                 else:
-                    size, position = _read_varint(data, start)
+                    size, position = read_varint(data, start)
             elif not size and position < end:
-                if data[position] != _EMPTY:
+                if data[position] != Kind.EMPTY:
                     position = self._read_control(data, position)
                     if position:
                         continue
@@ -343,34 +228,34 @@ class Line(asyncio.Protocol):
 
     def _read_control(self, data: bytes, position: int) -> int:
         """Do what a control frame says; gives where it ends, 0 if it is not all there."""
-        number, at = _read_varint(data, position + 1)
-        size, at = _read_varint(data, at) if at else (0, 0)
+        number, at = read_varint(data, position + 1)
+        size, at = read_varint(data, at) if at else (0, 0)
         if not at or at + size > len(data):
             return 0
         text = data[at : at + size].decode()
         kind = data[position]
         incoming, outgoing = self.incoming, self.outgoing
-        if kind == _OPEN:
+        if kind == Kind.OPEN:
             self._accept(number, text.split("\n"))
-        elif kind in (_ACCEPT, _REFUSE):
-            self._opened_by_peer(number, text, is_accepted=kind == _ACCEPT)
-        elif kind == _STOP:
+        elif kind in (Kind.ACCEPT, Kind.REFUSE):
+            self._opened_by_peer(number, text, is_accepted=kind == Kind.ACCEPT)
+        elif kind == Kind.STOP:
             if outgoing is not None and outgoing.number == number:
                 outgoing.ended()
         elif incoming is not None and incoming.number == number:
             self.incoming = None
-            incoming.reader.ended(kind == _CLOSE)
+            incoming.reader.ended(kind == Kind.CLOSE)
         self.taken += 1
         return at + size
 
     def _accept(self, number: int, protocols: Sequence[str]) -> None:
         spoken = self._owner.accepts(protocols)
         if spoken is None:
-            self.control(_REFUSE, number, f"speaks none of {', '.join(protocols)}")
+            self.control(Kind.REFUSE, number, f"speaks none of {', '.join(protocols)}")
             return
         protocol, accept = spoken
         inbound = TcpInbound(self, number)
-        self.control(_ACCEPT, number, protocol)
+        self.control(Kind.ACCEPT, number, protocol)
         inbound.reader = accept(inbound)
         if self.incoming is not None:
             self.loop.call_soon(self.incoming.reader.ended, False)
@@ -381,7 +266,7 @@ class Line(asyncio.Protocol):
         future = self._opening.get(number)
         if future is None or future.done():  # who asked has given up
             if is_accepted:
-                self.control(_RESET, number)
+                self.control(Kind.RESET, number)
         elif is_accepted:
             if self.outgoing is not None:
                 self.outgoing.ended()
@@ -397,15 +282,3 @@ class Line(asyncio.Protocol):
         """See asyncio.Protocol."""
         self.cut()
         self._owner.lost(self)
-
-
-def _read_varint(data: bytes, position: int) -> tuple[int, int]:
-    """A number and where it ends; (0, 0) if it is not all there, something over LONGEST if it is none of ours."""
-    number = shift = 0
-    for byte in data[position : position + 4]:
-        position += 1
-        number |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return number, position
-        shift += 7
-    return (LONGEST + 1, position) if shift == 28 else (0, 0)

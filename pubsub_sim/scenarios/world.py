@@ -9,9 +9,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from pubsub_sim.checks import check_choice, check_kind, check_whole
+from pubsub_sim.checks import check_choice, check_kind, check_seconds, check_whole
 from pubsub_sim.drivers.versions import driver_factory
-from pubsub_sim.errors import NeverQuiet, OptionError
+from pubsub_sim.errors import HostClosed, NeverQuiet, OptionError
 from pubsub_sim.net.clock import LoopClock, clock_of
 from pubsub_sim.net.faults import FaultPlan
 from pubsub_sim.net.link import LinkModel
@@ -54,7 +54,8 @@ class World:
         sign: "strict" (StrictSign: everything is signed and verified) or "none" (StrictNoSign).
         discovery: a shared rendezvous; without it, connect by hand.
         params: options of every host.
-        link: what links between hosts are like; without it frames take a round of the loop. Memory transport only.
+        link: what links between hosts are like; without it frames take a round of the loop, as the rendezvous
+            always does. Memory transport only.
         faults: what goes wrong, and when; memory transport only, made for the virtual clock.
         trace: keep `trace`; costs time, so benchmarks leave it out.
 
@@ -142,6 +143,9 @@ class World:
     async def _close(self) -> None:
         if self._player is not None:
             await self._player.close()
+        for future in (future for waiting in self._waiting_for for future in waiting):
+            if not future.done():
+                future.set_exception(HostClosed("when_restarted"))
         await asyncio.gather(*self._down.values())
         for pubsub in self.pubsubs:
             await pubsub.close()
@@ -168,7 +172,7 @@ class World:
         Raises:
             OptionError: it is down already.
         """
-        if number in self._down:
+        if check_whole("number", number, at_least=0, at_most=self._hosts - 1) in self._down:
             raise OptionError("number", number, "the number of a host that is up")
         self.note("crash", number)
         tracer = self._tracers[number]
@@ -183,7 +187,7 @@ class World:
         Raises:
             OptionError: it is up.
         """
-        if number not in self._down:
+        if check_whole("number", number, at_least=0, at_most=self._hosts - 1) not in self._down:
             raise OptionError("number", number, "the number of a host that is down")
         await asyncio.shield(self._down[number])
         del self._down[number]
@@ -199,7 +203,13 @@ class World:
         return pubsub
 
     async def when_restarted(self, number: int) -> PubSub:
-        """Wait until a host has begun its next life; gives its new node, which has joined nothing yet."""
+        """Wait until a host has begun its next life; gives its new node, which has joined nothing yet.
+
+        Raises:
+            OptionError: no number of a host.
+            HostClosed: the world ends before.
+        """
+        check_whole("number", number, at_least=0, at_most=self._hosts - 1)
         future: asyncio.Future[PubSub] = asyncio.get_running_loop().create_future()
         self._waiting_for[number].append(future)
         return await future
@@ -230,8 +240,10 @@ class World:
 
         Raises:
             NeverQuiet: the limit is over; names who is busy.
+            OptionError: the limit is no time.
             the error that ended a host's turns, if one did.
         """
+        check_seconds("limit_s", limit_s)
         quiet = busy = 0
         end_ns = self.clock.now_ns() + round(limit_s * 1e9)
         while quiet < _QUIET_ROUNDS:

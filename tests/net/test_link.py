@@ -250,3 +250,23 @@ def test_a_world_without_a_link_model_has_the_plain_network() -> None:
     run(main(), clock="virtual")
     with pytest.raises(OptionError, match="link: expected a LinkModel, or nothing, got 'fast'"):
         World(2, link="fast")  # type: ignore[arg-type] # what is tested
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_links_take_time_on_the_wall_clock_too(version: str, loop: str) -> None:
+    """At least their latency, and frames stay in order."""
+
+    async def main() -> None:
+        link = LinkModel(latency_s=(0.001, 0.005), jitter=1.0)
+        async with World(2, version=version, discovery=False, link=link) as world:
+            topics = [await ps.join("t") for ps in world.pubsubs]
+            subscription = await topics[1].subscribe()
+            await world.connect(0, 1)
+            await world.settle()
+            start_ns = world.clock.now_ns()
+            for number in range(30):
+                await topics[0].publish(b"%d" % number)
+            assert [int((await subscription.next()).data) for _ in range(30)] == list(range(30))
+            assert world.clock.now_ns() - start_ns >= 1_000_000
+
+    run(main(), loop=loop)

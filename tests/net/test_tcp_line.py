@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from pubsub_sim import run
 from pubsub_sim.errors import FrameTooLarge
-from pubsub_sim.net.tcp_line import LONGEST, Line, TcpStream, prefix
+from pubsub_sim.net.tcp_frames import LONGEST, prefix
+from pubsub_sim.net.tcp_line import Line
+from pubsub_sim.net.tcp_stream import TcpStream
 from pubsub_sim.wire.framing import encode_uvarint
 from tests.net.frames import PROTOCOL, Reader, peer
 

@@ -180,7 +180,7 @@ def test_a_new_life_numbers_its_messages_after_the_old(version: str) -> None:
 
 
 def test_a_host_is_crashed_and_restarted_by_hand_only_where_it_can_be(version: str) -> None:
-    """And a world may end while a host is down."""
+    """And a world may end while a host is down; who waits for its next life is told."""
 
     async def script(world: World, topics: list[Topic], subscriptions: list[Subscription]) -> None:
         with pytest.raises(OptionError, match="number: expected the number of a host that is down, got 0"):
@@ -188,9 +188,14 @@ def test_a_host_is_crashed_and_restarted_by_hand_only_where_it_can_be(version: s
         world.crash(0)
         with pytest.raises(OptionError, match="number: expected the number of a host that is up, got 0"):
             world.crash(0)
+        with pytest.raises(OptionError, match="number: expected a whole number of at most 2, got 3"):
+            world.crash(3)
+        waiting.append(asyncio.create_task(world.when_restarted(0)))
         await world.settle()
 
+    waiting: list[asyncio.Task[object]] = []
     play(version, script, link=None, faults=None)
+    assert isinstance(waiting[0].exception(), HostClosed)
 
 
 def test_frames_are_still_counted_after_their_reader_crashed(version: str) -> None:
