@@ -6,6 +6,10 @@ A rejected message is `MessageRejected`, raised to the publisher only: for recei
 
 from __future__ import annotations
 
+from collections import Counter
+
+_MOST_LINES = 20  # of waiting tasks in one sentence
+
 
 class PubsubSimError(Exception):
     """Base of every error this package raises."""
@@ -237,11 +241,14 @@ class Deadlock(PubsubSimError):
 
     Attributes:
         why: how that is known, as words.
-        tasks: one line per task that is still waiting, and where.
+        tasks: one line per task that is still waiting, and where, the program's main task first.
     """
 
     def __init__(self, why: str, tasks: list[str]) -> None:
-        super().__init__(f"{why}; waiting: " + ("; ".join(tasks) or "no task"))
+        counted = Counter(tasks)
+        lines = [line if count == 1 else f"{count} times {line}" for line, count in counted.items()]
+        more = [f"and {len(lines) - _MOST_LINES} more"] if len(lines) > _MOST_LINES else []
+        super().__init__(f"{why}; waiting: " + ("; ".join(lines[:_MOST_LINES] + more) or "no task"))
         self.why = why
         self.tasks = tasks
 

@@ -199,15 +199,15 @@ class VirtualLoop(Inside, asyncio.BaseEventLoop):
             heapq.heappop(timers)[2]._scheduled = False
             self._cancelled -= 1
         if not timers:
-            raise Deadlock("nothing will ever happen", _waiting_tasks(self))
+            raise Deadlock("nothing will ever happen", self._waiting_tasks())
         due_ns = timers[0][0]
         if self._has_main_moved():
             self._progress_ns = self._now_ns
         elif not self._armed and due_ns - self._progress_ns > self._patience_ns:
             waited_s = self._patience_ns / 1e9
-            raise Deadlock(f"nothing but polls and sweeps for {waited_s:g} s of virtual time", _waiting_tasks(self))
+            raise Deadlock(f"nothing but polls and sweeps for {waited_s:g} s of virtual time", self._waiting_tasks())
         if self._horizon_ns is not None and due_ns > self._horizon_ns:
-            raise Deadlock(f"not ended at the horizon of {self._horizon_ns / 1e9:g} s", _waiting_tasks(self))
+            raise Deadlock(f"not ended at the horizon of {self._horizon_ns / 1e9:g} s", self._waiting_tasks())
         self._now_ns = max(self._now_ns, due_ns)
 
     def _has_main_moved(self) -> bool:
@@ -218,6 +218,13 @@ class VirtualLoop(Inside, asyncio.BaseEventLoop):
         has_moved = waits_for is not self._main_waits_for or isinstance(waits_for, Pause)
         self._main_waits_for = waits_for
         return has_moved
+
+    def _waiting_tasks(self) -> list[str]:
+        lines = [
+            (task is not self._main, f"{task.get_name()} ({_where(task.get_coro())})")
+            for task in asyncio.all_tasks(self)
+        ]
+        return [line for _, line in sorted(lines)]
 
 
 def to_ns(name: str, seconds: float) -> int:
@@ -230,10 +237,6 @@ def to_ns(name: str, seconds: float) -> int:
         return round(seconds * 1e9)
     except (OverflowError, ValueError):
         raise OptionError(name, seconds, "a finite number of seconds") from None
-
-
-def _waiting_tasks(loop: asyncio.AbstractEventLoop) -> list[str]:
-    return sorted(f"{task.get_name()} ({_where(task.get_coro())})" for task in asyncio.all_tasks(loop))
 
 
 def _where(coroutine: Any) -> str:

@@ -43,6 +43,22 @@ def test_each_waiting_task_is_named_with_the_places_it_is_inside_of() -> None:
         assert line.split(" > ")[1].startswith("stuck_here, line")
 
 
+def test_a_crowd_of_waiting_tasks_fits_a_sentence() -> None:
+    """The main task comes first, equal ones are counted, and of many the rest is left to the attribute."""
+
+    async def main() -> None:
+        crowd = [asyncio.create_task(stuck_here(), name="all alike") for _ in range(50)]
+        crowd += [asyncio.create_task(stuck_here(), name=f"number {number}") for number in range(50)]
+        await asyncio.gather(*crowd)
+
+    with pytest.raises(
+        Deadlock, match=r"waiting: [^;]*main, line \d+\); 50 times all alike .*; number 0.*; and 32 more$"
+    ) as caught:
+        run(main(), clock="virtual")
+    assert len(caught.value.tasks) == 101
+    assert len(set(caught.value.tasks)) == 52
+
+
 def test_a_pause_for_ever_is_no_event() -> None:
     """An infinite timer does not keep a program alive."""
 

@@ -158,6 +158,16 @@ def test_a_crashed_host_comes_back_as_a_new_life(version: str) -> None:
     assert names[names.index("crash") + 1] == "restart"
 
 
+def test_a_fault_may_be_waited_for(version: str) -> None:
+    """However late it is planned: a program that waits for it is not stuck."""
+
+    async def script(world: World, topics: list[Topic], subscriptions: list[Subscription]) -> None:
+        await world.when_restarted(2)
+        assert world.clock.now_ns() == 100_001 * S
+
+    play(version, script, Crash(at_s=100_000, for_s=1, host=2))
+
+
 def test_a_new_life_numbers_its_messages_after_the_old(version: str) -> None:
     """The key is the same, so an id must not come twice: nobody takes a new message for an old one."""
 
