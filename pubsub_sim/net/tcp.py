@@ -70,6 +70,10 @@ class TcpHost:
         """See Host."""
         return peer in self.lines
 
+    def is_outbound(self, peer: PeerId) -> bool:
+        """Whether we dialled the connection with `peer`."""
+        return peer in self.lines and self.lines[peer].is_outbound
+
     async def connect(self, peer: PeerId) -> None:
         """See Host."""
         while peer not in self.lines:
@@ -114,7 +118,7 @@ class TcpHost:
 
     async def _dial(self, peer: PeerId) -> None:
         ended = self._dials[peer] = self._loop.create_future()
-        dialler = Dialler(self.peer_id, peer, self._connected, self._network.sockets, self._loop)
+        dialler = Dialler(self.peer_id, peer, self._connected_by_us, self._network.sockets, self._loop)
         try:
             async with asyncio.timeout(DIAL_LIMIT_S):
                 address = self._network.host(peer).address
@@ -141,8 +145,11 @@ class TcpHost:
     def _welcomes(self, peer: PeerId) -> bool:
         return peer not in self.lines and (peer not in self._dials or peer < self.peer_id)
 
-    def _connected(self, peer: PeerId, transport: asyncio.Transport, rest: bytes) -> None:
-        line = Line(self, peer, transport, self._loop)
+    def _connected_by_us(self, peer: PeerId, transport: asyncio.Transport, rest: bytes) -> None:
+        self._connected(peer, transport, rest, is_outbound=True)
+
+    def _connected(self, peer: PeerId, transport: asyncio.Transport, rest: bytes, *, is_outbound: bool = False) -> None:
+        line = Line(self, peer, transport, self._loop, is_outbound=is_outbound)
         transport.set_protocol(line)
         if self._is_closed:
             line.cut()

@@ -46,6 +46,7 @@ class Line(asyncio.Protocol):
         peer: the other host.
         transport: the connected socket.
         loop: the event loop.
+        is_outbound: whether our host dialled.
 
     Attributes:
         outgoing: the stream from us to the peer, as far as one is open.
@@ -54,14 +55,21 @@ class Line(asyncio.Protocol):
         is_flushing: whether a flush is scheduled.
         is_full: whether the socket's buffer is over its high-water mark.
         sent: frames and control frames written so far.
-        empty: those of them that carry nothing.
+        empty: those of them that carry no bytes of a stream.
         taken: frames and control frames read, and taken by their reader, so far.
     """
 
     def __init__(
-        self, owner: LineOwner, peer: PeerId, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop
+        self,
+        owner: LineOwner,
+        peer: PeerId,
+        transport: asyncio.Transport,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        is_outbound: bool,
     ) -> None:
         self.peer = peer
+        self.is_outbound = is_outbound
         self.loop = loop
         self.outgoing: TcpStream | None = None
         self.incoming: TcpInbound | None = None

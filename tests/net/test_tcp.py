@@ -206,6 +206,7 @@ def test_hosts_that_dial_each_other_at_once_get_one_connection(play: Play) -> No
         assert network.connections == 3
         assert sorted(told) == [(a, peer(b)) for a, b in pairs]
         for a, b in pairs:
+            assert hosts[a].is_outbound(peer(b)) != hosts[b].is_outbound(peer(a))
             (await stream(hosts[a], b)).stream.write(bytes((a, b)))
         await rest(network)
         for b in range(3):
@@ -223,6 +224,7 @@ def test_a_cut_connection_ends_everything_on_it(play: Play) -> None:
         await asyncio.sleep(0)
         network.disconnect(peer(1), peer(0))
         assert not hosts[0].is_connected(peer(1))
+        assert not hosts[0].is_outbound(peer(1))
         assert not hosts[1].is_connected(peer(0))
         with pytest.raises(StreamRefused, match="the connection is gone"):
             await opening

@@ -63,7 +63,7 @@ class Owner:
 
 
 def line(owner: Owner, wire: Wire) -> Line:
-    return Line(owner, peer(1), wire, asyncio.get_running_loop())  # type: ignore[arg-type]
+    return Line(owner, peer(1), wire, asyncio.get_running_loop(), is_outbound=True)  # type: ignore[arg-type]
 
 
 async def sent_by_a_stream(frames: list[bytes]) -> tuple[bytes, int]:
