@@ -7,6 +7,8 @@ See `World` for how a world is built and `PubSub` for what a node offers.
 """
 
 from pubsub_sim.errors import MessageRejected, OptionError, PubsubSimError
+from pubsub_sim.net.faults import Crash, Delay, Drop, FaultPlan, Partition, SlowReader
+from pubsub_sim.net.link import LinkModel
 from pubsub_sim.node.pubsub import PubSub
 from pubsub_sim.node.topic import Subscription, Topic, min_topic_size
 from pubsub_sim.protocol.params import HostParams
@@ -14,11 +16,18 @@ from pubsub_sim.scenarios.running import run
 from pubsub_sim.scenarios.world import World
 
 __all__ = [
+    "Crash",
+    "Delay",
+    "Drop",
+    "FaultPlan",
     "HostParams",
+    "LinkModel",
     "MessageRejected",
     "OptionError",
+    "Partition",
     "PubSub",
     "PubsubSimError",
+    "SlowReader",
     "Subscription",
     "Topic",
     "World",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 from pubsub_sim.errors import OptionError
+
+T = TypeVar("T")
 
 
 def check_whole(option: str, value: object, *, at_least: int, at_most: int = 2**63 - 1) -> int:
@@ -22,6 +25,14 @@ def check_seconds(option: str, value: object) -> None:
         raise OptionError(option, value, "a number of seconds above 0")
 
 
+def check_number(option: str, value: object, *, at_least: float, at_most: float = float("inf")) -> None:
+    """Refuse anything but a finite number in a range."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not at_least <= value <= at_most or value == float("inf"):  # type: ignore[operator] # checked
+        upper = "" if at_most == float("inf") else f" and at most {at_most:g}"
+        raise OptionError(option, value, f"a number of at least {at_least:g}{upper}")
+
+
 def check_bool(option: str, value: object) -> None:
     """Refuse anything but true and false."""
     if not isinstance(value, bool):
@@ -33,3 +44,10 @@ def check_choice(option: str, value: object, choices: Iterable[str]) -> None:
     names = tuple(choices)
     if value not in names:
         raise OptionError(option, value, f"one of {', '.join(names)}" if len(names) > 1 else repr(names[0]))
+
+
+def check_kind(option: str, value: T | None, kind: type[T]) -> T | None:
+    """Refuse anything but nothing and an instance of a class."""
+    if value is not None and not isinstance(value, kind):
+        raise OptionError(option, value, f"a {kind.__name__}, or nothing")
+    return value

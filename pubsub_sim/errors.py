@@ -6,6 +6,10 @@ A rejected message is `MessageRejected`, raised to the publisher only: for recei
 
 from __future__ import annotations
 
+from collections import Counter
+
+_MOST_LINES = 20  # of waiting tasks in one sentence
+
 
 class PubsubSimError(Exception):
     """Base of every error this package raises."""
@@ -247,15 +251,48 @@ class StreamRefused(PubsubSimError):
 
 
 class Deadlock(PubsubSimError):
-    """The virtual clock has nothing left to wait for, and the program has not ended.
+    """On the virtual clock, the program waits for what will never happen.
 
     Attributes:
-        tasks: one line per task that is still waiting.
+        why: how that is known, as words.
+        tasks: one line per task that is still waiting, and where, the program's main task first.
     """
 
-    def __init__(self, tasks: list[str]) -> None:
-        super().__init__("nothing will ever happen; waiting: " + ("; ".join(tasks) or "no task"))
+    def __init__(self, why: str, tasks: list[str]) -> None:
+        counted = Counter(tasks)
+        lines = [line if count == 1 else f"{count} times {line}" for line, count in counted.items()]
+        more = [f"and {len(lines) - _MOST_LINES} more"] if len(lines) > _MOST_LINES else []
+        super().__init__(f"{why}; waiting: " + ("; ".join(lines[:_MOST_LINES] + more) or "no task"))
+        self.why = why
         self.tasks = tasks
+
+
+class NeverQuiet(PubsubSimError):
+    """A world that should come to rest has not.
+
+    Attributes:
+        limit_s: how long it was given, on its clock.
+        busy: who still has something to do, as words.
+    """
+
+    def __init__(self, limit_s: float, busy: list[str]) -> None:
+        super().__init__(f"not quiet after {limit_s:g} s, busy: {', '.join(busy)}")
+        self.limit_s = limit_s
+        self.busy = busy
+
+
+class NoOutsideWorld(PubsubSimError, RuntimeError):
+    """A call out of the program on the virtual clock.
+
+    Attributes:
+        what: what was asked for, as words.
+        why: why it cannot be, as words.
+    """
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(f"a virtual loop has no {what}: {why}")
+        self.what = what
+        self.why = why
 
 
 # --- a run's fault -----------------------------------------------------------------------------------------------

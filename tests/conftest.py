@@ -10,10 +10,15 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 VERSIONS = ("baseline", "states")
 ROOT = Path(__file__).parents[1]
 OLDEST_SETUPTOOLS = 77  # of pyproject's [build-system]
+
+# no deadline: time never decides a test; and what is searched is the same on every machine
+settings.register_profile("project", deadline=None, derandomize=True)
+settings.load_profile("project")
 
 
 @pytest.fixture(params=VERSIONS)

@@ -52,7 +52,7 @@ class SweepOptions:
         messages: numbers of random messages in total, each at least 1.
         repeats: how often each cell of the grid is run.
         router: routing protocol.
-        transport: how hosts are connected.
+        transport: how hosts are connected, "memory" or "tcp" (loopback sockets).
         loop: event loop, "uvloop" or "asyncio".
         sign: "strict" signs and verifies every message, "none" does not.
         seed: seed of the first repeat and of the order of the runs; later repeats count up from it.

@@ -3,39 +3,82 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
+from pubsub_sim.net.virtual import Pause, VirtualLoop, to_ns
 from pubsub_sim.ports import Timer
 
 
 class LoopClock:
-    """Time as the event loop keeps it.
+    """Wall time, as the event loop keeps it.
 
     Attributes:
+        kind: "wall" or "virtual", to be told with every figure taken by this clock.
         waits: how often somebody waited on the critical path.
         waited_ns: for how long, nominally.
     """
 
+    kind = "wall"
+
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self.call_soon = loop.call_soon  # the port's method, without a frame of ours in between
+        self.call_soon = loop.call_soon  # the ports' methods, without a frame of ours in between
+        self.now_ns: Callable[[], int] = time.monotonic_ns
         self.waits = 0
         self.waited_ns = 0
-
-    def now_ns(self) -> int:
-        """See Clock."""
-        return int(self._loop.time() * 1e9)
 
     def call_later(self, delay_s: float, callback: Callable[[], object]) -> Timer:
         """See Clock."""
         return self._loop.call_later(delay_s, callback)
 
+    def call_at_ns(self, due_ns: int, callback: Callable[[], object]) -> Timer:
+        """Run `callback` when `now_ns` is `due_ns`; in the background, like `call_later`."""
+        return self._loop.call_later((due_ns - self.now_ns()) / 1e9, callback)
+
     async def wait(self, delay_s: float) -> None:
         """See Clock."""
         self.waits += 1
-        self.waited_ns += int(delay_s * 1e9)
-        await asyncio.sleep(delay_s)
+        self.waited_ns += round(delay_s * 1e9)
+        await self.sleep(delay_s)
 
     async def sleep(self, delay_s: float) -> None:
         """See Clock."""
         await asyncio.sleep(delay_s)
+
+
+class VirtualClock(LoopClock):
+    """Virtual time, exact to the nanosecond; its timers count as background work (see `virtual`)."""
+
+    kind = "virtual"
+
+    _loop: VirtualLoop
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        super().__init__(loop)
+        self.now_ns = loop.now_ns
+
+    def call_later(self, delay_s: float, callback: Callable[[], object]) -> Timer:
+        """See Clock."""
+        return self._loop.call_at_ns(self.now_ns() + to_ns("delay_s", delay_s), callback)
+
+    def call_at_ns(self, due_ns: int, callback: Callable[[], object]) -> Timer:
+        """Run `callback` when `now_ns` is exactly `due_ns`; in the background, like `call_later`."""
+        return self._loop.call_at_ns(due_ns, callback)
+
+    async def sleep(self, delay_s: float) -> None:
+        """See Clock."""
+        if delay_s <= 0:
+            await asyncio.sleep(0)
+            return
+        pause = Pause(loop=self._loop)
+        timer = self.call_later(delay_s, pause.end)
+        try:
+            await pause
+        finally:
+            timer.cancel()
+
+
+def clock_of(loop: asyncio.AbstractEventLoop) -> LoopClock:
+    """The clock that goes with a loop."""
+    return VirtualClock(loop) if isinstance(loop, VirtualLoop) else LoopClock(loop)

@@ -137,7 +137,7 @@ class MemoryHost:
 
     async def connect(self, peer: PeerId) -> None:
         """See Host."""
-        await asyncio.sleep(0)  # a dial takes a round trip; here, a round of the loop
+        await self._network.round_trip(self.peer_id, peer)
         if peer not in self.links:
             self._network.link(self, self._network.host(peer))
 
@@ -170,7 +170,7 @@ class MemoryHost:
 
     async def open_stream(self, peer: PeerId, protocols: Sequence[str]) -> MemoryStream:
         """See Host."""
-        await asyncio.sleep(0)  # negotiation takes a round trip
+        await self._network.round_trip(self.peer_id, peer)
         receiver = self.links.get(peer)
         if receiver is None:
             raise StreamRefused(short(peer), "not connected")
@@ -181,7 +181,7 @@ class MemoryHost:
         protocol = next((p for p in protocols if p in self._accept), None)
         if protocol is None:
             raise StreamRefused(short(self.peer_id), f"speaks none of {', '.join(protocols)}")
-        stream = MemoryStream(protocol, peer, self)
+        stream = self._network.new_stream(protocol, peer, self)
         self.streams.append(stream)
         stream.reader = self._accept[protocol](stream)
         return stream
@@ -195,6 +195,11 @@ class MemoryHost:
     def _retire(self, stream: MemoryStream) -> None:
         self.streams.remove(stream)
         self.frames_of_ended += stream.frames_written
+
+    @property
+    def frames(self) -> int:
+        """Frames written to streams that end here, empty ones not counted."""
+        return self.frames_of_ended + sum(stream.frames_written for stream in self.streams)
 
     # --- reading -------------------------------------------------------------------------------------------------
 
@@ -236,11 +241,26 @@ class MemoryNetwork:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._hosts: dict[PeerId, MemoryHost] = {}
+        self._frames_of_removed = 0
+
+    async def open(self) -> None:
+        """Let the hosts added so far be dialled; they can be already."""
+
+    async def close(self) -> None:
+        """Close all hosts."""
+        for host in self._hosts.values():
+            host.close()
 
     def add_host(self, peer_id: PeerId) -> MemoryHost:
         """A new host without connections."""
         host = self._hosts[peer_id] = MemoryHost(self, peer_id)
         return host
+
+    def remove_host(self, peer_id: PeerId) -> None:
+        """A host is gone: its connections are cut, dials to it and from it fail. Another may come under its id."""
+        host = self._hosts.pop(peer_id)
+        host.close()
+        self._frames_of_removed += host.frames
 
     def host(self, peer_id: PeerId) -> MemoryHost:
         """A host by its id; raises DialError."""
@@ -249,10 +269,25 @@ class MemoryNetwork:
         except KeyError:
             raise DialError(short(peer_id), "no such host") from None
 
+    async def round_trip(self, one: PeerId, other: PeerId) -> None:
+        """What a dial and a negotiation take; here, a round of the loop."""
+        await asyncio.sleep(0)
+
+    def new_stream(self, protocol: str, peer: PeerId, receiver: MemoryHost) -> MemoryStream:
+        """A stream in which `peer` writes."""
+        return MemoryStream(protocol, peer, receiver)
+
     def link(self, dialler: MemoryHost, listener: MemoryHost) -> None:
-        """Connect two hosts; both are told in the next round, the dialler first."""
+        """Connect two hosts; both are told in the next round, the dialler first. Raises DialError."""
+        if self._hosts.get(dialler.peer_id) is not dialler:
+            raise DialError(short(listener.peer_id), "the dialling host is gone")
         dialler.linked(listener)
         listener.linked(dialler)
+
+    def disconnect(self, one: PeerId, other: PeerId) -> None:
+        """Cut the connection of two hosts, if there is one."""
+        if one in self._hosts and other in self._hosts:
+            self.unlink(self._hosts[one], self._hosts[other])
 
     def unlink(self, one: MemoryHost, other: MemoryHost) -> None:
         """Cut the connection of two hosts."""
@@ -268,10 +303,7 @@ class MemoryNetwork:
     @property
     def frames(self) -> int:
         """Frames written to streams so far, empty ones not counted."""
-        return sum(
-            host.frames_of_ended + sum(stream.frames_written for stream in host.streams)
-            for host in self._hosts.values()
-        )
+        return self._frames_of_removed + sum(host.frames for host in self._hosts.values())
 
     @property
     def is_quiet(self) -> bool:

@@ -1,8 +1,19 @@
 """How does a program run in no time? An asyncio event loop whose clock jumps to the next timer.
 
-Everything asyncio does stays: the FIFO ready queue, C tasks and futures. Only the poll is replaced: where a loop would
-wait, this one moves its clock. There is no outside world, so sockets, threads and signals are refused, and a loop with
-nothing left to wait for raises `Deadlock` instead of sleeping for ever.
+The FIFO ready queue, C tasks and futures of asyncio stay; the clock, the timers and the poll are replaced.
+
+Time is a whole number of nanoseconds. A timer's delay in seconds is rounded to the nearest one once, when the timer is
+made, and added as a whole number, so sums neither drift nor depend on how late it is; a due time in float seconds
+(`call_at`, `asyncio.timeout`) is exact to the nanosecond for 2**22 s, 48 days. Timers due at one instant fire in the
+order they were made. Computation takes no time: queueing under load is not modelled.
+
+When is a program stuck? Always when no callback is ready and no timer is armed. But a world's polls and sweeps are
+armed for ever, so timers come in two kinds: those of asyncio (`asyncio.sleep`, time limits, `loop.call_later`), whose
+purpose nobody knows, and those armed through the Clock port, by which nodes poll, retry and carry frames. Where for
+`patience_s` of virtual time no timer of the first kind is armed or has fired, the main task has taken no step and does
+not pause on the clock itself, it can only be waiting for something that polling has not brought: that is a deadlock
+too. A program that legitimately waits longer for its nodes says so (`patience_s`); one whose main task polls for ever
+is ended by `horizon_s`.
 """
 
 from __future__ import annotations
@@ -10,119 +21,230 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
-from collections.abc import Callable
-from concurrent.futures import Executor
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
-from pubsub_sim.errors import Deadlock
+from pubsub_sim.errors import Deadlock, NoOutsideWorld, OptionError
+from pubsub_sim.net.outside import THREADS, Inside
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
+PATIENCE_S = 7200.0
+"""Virtual time a program may wait for its nodes' polls alone: twice their longest pause, the hour of a dial back-off."""
 
-class _JumpingSelector:
-    """Stands where the loop expects a selector: `select(timeout)` does not wait, it advances the clock."""
-
-    def __init__(self, loop: VirtualLoop) -> None:
-        self._loop = loop
-
-    def select(self, timeout: float | None) -> list[tuple[Any, int]]:
-        if timeout is None:
-            raise Deadlock(_waiting_tasks(self._loop))
-        if timeout > 0:
-            self._loop.jump()
-        return []
-
-    def close(self) -> None:
-        """Nothing to close."""
+_FEW = 64  # cancelled timers that are not worth a clean-up
 
 
-class _Timer(asyncio.TimerHandle):
-    """A timer that keeps first-come order among those due at the same instant (the heap alone does not)."""
+class Timer(asyncio.TimerHandle):
+    """A timer of a virtual loop.
 
-    __slots__ = ("_order",)
+    Attributes:
+        is_background: armed through the Clock port.
+    """
 
-    def __init__(
-        self,
-        when: float,
-        callback: Callable[..., object],
-        args: tuple[Any, ...],
-        loop: asyncio.AbstractEventLoop,
-        context: Context | None,
-        order: int,
-    ) -> None:
-        super().__init__(when, callback, args, loop, context)
-        self._order = order
+    __slots__ = ("is_background",)
 
-    def __lt__(self, other: Any) -> bool:
-        return (self.when(), self._order) < (other.when(), other._order)
+    is_background: bool
+    _scheduled: bool  # of TimerHandle, left out by its stub, like `_cancelled` and `_run` below
+    _cancelled: bool
 
 
-class VirtualLoop(asyncio.BaseEventLoop):
-    """An event loop on virtual time, starting at 0 s."""
+class Pause(asyncio.Future[None]):
+    """What a task waits for that pauses on the clock: the loop knows by it that the task waits for time itself."""
+
+    def end(self) -> None:
+        """The time has come."""
+        if not self.done():
+            self.set_result(None)
+
+
+class VirtualLoop(Inside, asyncio.BaseEventLoop):
+    """An event loop on virtual time, starting at 0.
+
+    Args:
+        patience_s: virtual time after which a program that waits for nothing but its nodes' polls is stuck.
+        horizon_s: virtual time at which a program that has not ended is stuck; None sets no end.
+    """
 
     # attributes of BaseEventLoop that its stub leaves out
-    _scheduled: list[_Timer]
-    _selector: _JumpingSelector
+    _ready: deque[Any]
+    _stopping: bool
+    _thread_id: int | None
+    _check_closed: Callable[[], None]
 
-    def __init__(self) -> None:
+    def __init__(self, *, patience_s: float = PATIENCE_S, horizon_s: float | None = None) -> None:
         super().__init__()
-        self._selector = _JumpingSelector(self)
-        self._now_s = 0.0
-        self._timers = 0
-
-    @property
-    def _clock_resolution(self) -> float:
-        """The stock loop runs what is due less than this from now: here nothing but what is due now."""
-        return math.ulp(self._now_s)
-
-    @_clock_resolution.setter
-    def _clock_resolution(self, value: float) -> None:
-        """The stock loop sets it to the wall clock's, which has no meaning here."""
+        self._now_ns = 0
+        self._timers: list[tuple[int, int, Timer]] = []  # due, order of making, timer
+        self._made = 0
+        self._cancelled = 0  # timers in the heap that were cancelled
+        self._armed = 0  # timers in the heap that are neither cancelled nor in the background
+        self._patience_ns = to_ns("patience_s", patience_s)
+        self._horizon_ns = None if horizon_s is None else to_ns("horizon_s", horizon_s)
+        self._progress_ns = 0
+        self._main: asyncio.Task[Any] | None = None
+        self._main_waits_for: object = None
 
     def time(self) -> float:
         """Virtual seconds since the start."""
-        return self._now_s
+        return self._now_ns / 1e9
 
-    def jump(self) -> None:
-        """Move the clock to the next timer."""
-        self._now_s = max(self._now_s, self._scheduled[0].when())
+    def now_ns(self) -> int:
+        """Virtual nanoseconds since the start."""
+        return self._now_ns
+
+    def run_until_complete(self, future: Generator[Any, None, T] | Awaitable[T]) -> T:
+        """Like the stock loop's; remembers whose progress counts.
+
+        Raises:
+            Deadlock: nothing will ever happen, or nothing the program could be waiting for.
+        """
+        self._main = future if isinstance(future, asyncio.Task) else None
+        self._progress_ns = self._now_ns
+        return super().run_until_complete(future)
+
+    def call_soon_threadsafe(
+        self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        """Like `call_soon` from the loop's own thread, where an interrupt's handler runs; refused from another."""
+        if self._thread_id is not None and threading.get_ident() != self._thread_id:
+            raise NoOutsideWorld("threads", THREADS)
+        return self.call_soon(callback, *args, context=context)
+
+    def close(self) -> None:
+        """Like the stock loop's."""
+        super().close()
+        self._timers.clear()
+
+    # --- timers --------------------------------------------------------------------------------------------------
+
+    def call_later(
+        self, delay: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
+    ) -> Timer:
+        """Like the stock loop's; the delay is rounded to whole ns."""
+        due_ns = math.inf if delay == math.inf else self._now_ns + to_ns("delay", delay)
+        return self._arm(due_ns, callback, args, context, is_background=False)
 
     def call_at(
         self, when: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
-    ) -> asyncio.TimerHandle:
-        """Like the stock loop's, with first-come order among equal times."""
-        self._check_closed()  # type: ignore[attr-defined] # of BaseEventLoop, left out by its stub
-        self._timers += 1
-        timer = _Timer(when, callback, args, self, context, self._timers)
-        heapq.heappush(self._scheduled, timer)
-        timer._scheduled = True  # type: ignore[attr-defined] # of TimerHandle: lets a cancelled timer be counted
+    ) -> Timer:
+        """Like the stock loop's; the time is rounded to whole ns."""
+        due_ns = math.inf if when == math.inf else to_ns("when", when)
+        return self._arm(due_ns, callback, args, context, is_background=False)
+
+    def call_at_ns(self, due_ns: int, callback: Callable[[Unpack[Ts]], object], *args: *Ts) -> Timer:
+        """A background timer, for the Clock port."""
+        return self._arm(due_ns, callback, args, None, is_background=True)
+
+    def _arm(
+        self, due_ns: float, callback: Any, args: tuple[Any, ...], context: Context | None, *, is_background: bool
+    ) -> Timer:
+        self._check_closed()
+        timer = Timer(due_ns / 1e9, callback, args, self, context)
+        timer.is_background = is_background
+        if due_ns != math.inf:  # for ever: nothing that will happen
+            self._made += 1
+            heapq.heappush(self._timers, (int(due_ns), self._made, timer))
+            timer._scheduled = True
+            self._armed += not is_background
         return timer
 
-    def _process_events(self, event_list: list[Any]) -> None:
-        """There are none."""
+    def _timer_handle_cancelled(self, handle: Any) -> None:
+        """The stock loop's hook. Forgets cancelled timers once they are the most, so that they cost no memory."""
+        if handle._scheduled:
+            self._armed -= not handle.is_background
+            self._cancelled += 1
+            if self._cancelled > _FEW and self._cancelled * 2 > len(self._timers):
+                kept = []
+                for entry in self._timers:
+                    if entry[2]._cancelled or entry[2] is handle:
+                        entry[2]._scheduled = False
+                    else:
+                        kept.append(entry)
+                heapq.heapify(kept)
+                self._timers[:] = kept
+                self._cancelled = 0
 
-    def _write_to_self(self) -> None:
-        raise RuntimeError("a virtual loop has no outside world: no threads, executors or signals")
+    # --- turns ---------------------------------------------------------------------------------------------------
 
-    def run_in_executor(
-        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
-    ) -> asyncio.Future[T]:
-        """Refused: a thread's time is not virtual."""
-        raise RuntimeError("a virtual loop runs no executor: a thread's time is not virtual")
+    def _run_once(self) -> None:
+        """One round, in the stock loop's order: what is due joins the end of the ready queue, then all that is ready runs."""
+        ready = self._ready
+        if not ready and not self._stopping:
+            self._jump()
+        timers, now_ns = self._timers, self._now_ns
+        while timers and timers[0][0] <= now_ns:
+            timer = heapq.heappop(timers)[2]
+            timer._scheduled = False
+            if timer._cancelled:
+                self._cancelled -= 1
+                continue
+            if not timer.is_background:
+                self._armed -= 1
+                self._progress_ns = now_ns
+            ready.append(timer)
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:
+                handle._run()
 
-    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - asyncio's signature
-        """There is none."""
+    def _jump(self) -> None:
+        """Move the clock to the next timer, or find that the program is stuck."""
+        timers = self._timers
+        while timers and timers[0][2]._cancelled:
+            heapq.heappop(timers)[2]._scheduled = False
+            self._cancelled -= 1
+        if not timers:
+            raise Deadlock("nothing will ever happen", self._waiting_tasks())
+        due_ns = timers[0][0]
+        if self._has_main_moved():
+            self._progress_ns = self._now_ns
+        elif not self._armed and due_ns - self._progress_ns > self._patience_ns:
+            waited_s = self._patience_ns / 1e9
+            raise Deadlock(f"nothing but polls and sweeps for {waited_s:g} s of virtual time", self._waiting_tasks())
+        if self._horizon_ns is not None and due_ns > self._horizon_ns:
+            raise Deadlock(f"not ended at the horizon of {self._horizon_ns / 1e9:g} s", self._waiting_tasks())
+        self._now_ns = max(self._now_ns, due_ns)
+
+    def _has_main_moved(self) -> bool:
+        """Whether the main task took a step since the last jump, or pauses on the clock."""
+        if self._main is None:
+            return False
+        waits_for = self._main._fut_waiter  # type: ignore[attr-defined] # of Task, left out by its stub
+        has_moved = waits_for is not self._main_waits_for or isinstance(waits_for, Pause)
+        self._main_waits_for = waits_for
+        return has_moved
+
+    def _waiting_tasks(self) -> list[str]:
+        lines = [
+            (task is not self._main, f"{task.get_name()} ({_where(task.get_coro())})")
+            for task in asyncio.all_tasks(self)
+        ]
+        return [line for _, line in sorted(lines)]
 
 
-def _waiting_tasks(loop: asyncio.AbstractEventLoop) -> list[str]:
-    return sorted(f"{task.get_name()} ({_where(task)})" for task in asyncio.all_tasks(loop))
+def to_ns(name: str, seconds: float) -> int:
+    """Seconds as the nearest whole number of nanoseconds.
+
+    Raises:
+        OptionError: no finite number; `name` says which.
+    """
+    try:
+        return round(seconds * 1e9)
+    except (OverflowError, ValueError):
+        raise OptionError(name, seconds, "a finite number of seconds") from None
 
 
-def _where(task: asyncio.Task[Any]) -> str:
-    stack = task.get_stack(limit=1)
-    if not stack:
-        return "not started"
-    frame = stack[-1]
-    return f"{frame.f_code.co_qualname}, line {frame.f_lineno}"
+def _where(coroutine: Any) -> str:
+    """The coroutines a task is inside of, outermost first, each with the line it has come to."""
+    places = []
+    while isinstance(coroutine, Coroutine):
+        frame = getattr(coroutine, "cr_frame", None)
+        if frame is not None:
+            places.append(f"{frame.f_code.co_qualname}, line {frame.f_lineno}")
+        coroutine = getattr(coroutine, "cr_await", None)
+    return " > ".join(places)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
+from pubsub_sim.checks import check_seconds
 from pubsub_sim.errors import OptionError
 from pubsub_sim.net.virtual import VirtualLoop
 
@@ -37,7 +38,15 @@ def loop_factory(loop: str) -> Callable[[], asyncio.AbstractEventLoop]:
     return uvloop.new_event_loop
 
 
-def run(main: Coroutine[Any, Any, T], *, clock: str = "wall", loop: str | None = None, seed: int = 0) -> T:
+def run(
+    main: Coroutine[Any, Any, T],
+    *,
+    clock: str = "wall",
+    loop: str | None = None,
+    seed: int = 0,
+    patience_s: float | None = None,
+    horizon_s: float | None = None,
+) -> T:
     """Run a coroutine to its end on a loop of its own, and give its value.
 
     Where a loop is running already, as in a notebook, the program runs in a thread of its own.
@@ -47,13 +56,16 @@ def run(main: Coroutine[Any, Any, T], *, clock: str = "wall", loop: str | None =
         clock: "wall", or "virtual": time jumps to the next timer, nothing outside the process exists.
         loop: "uvloop" (the default where installed) or "asyncio"; must be left out when the clock is virtual.
         seed: for worlds that are made without one.
+        patience_s: virtual clock only: how long the program may wait for nothing but the polls and sweeps of its
+            nodes before it is stuck (default: 7200 s; the rule is in `pubsub_sim.net.virtual`).
+        horizon_s: virtual clock only: when the program must have ended; None sets no end.
 
     Raises:
         OptionError: an unusable argument; `main` is closed then.
-        Deadlock: virtual clock, and nothing will ever happen.
+        Deadlock: virtual clock, and the program is stuck; names each waiting task and where.
     """
     try:
-        factory = _factory(clock, loop)
+        factory = _factory(clock, loop, patience_s, horizon_s)
         if isinstance(seed, bool) or not isinstance(seed, int):
             raise OptionError("seed", seed, "a whole number")
     except OptionError:
@@ -76,13 +88,22 @@ def run(main: Coroutine[Any, Any, T], *, clock: str = "wall", loop: str | None =
     return _in_thread(run_here)
 
 
-def _factory(clock: str, loop: str | None) -> Callable[[], asyncio.AbstractEventLoop]:
+def _factory(
+    clock: str, loop: str | None, patience_s: float | None, horizon_s: float | None
+) -> Callable[[], asyncio.AbstractEventLoop]:
+    limits = {
+        name: value for name, value in (("patience_s", patience_s), ("horizon_s", horizon_s)) if value is not None
+    }
     if clock == "virtual":
         if loop is not None:
             raise OptionError("loop", loop, "nothing, as the virtual clock has a loop of its own")
-        return VirtualLoop
+        for name, value in limits.items():
+            check_seconds(name, value)
+        return lambda: VirtualLoop(**limits)
     if clock != "wall":
         raise OptionError("clock", clock, "'wall' or 'virtual'")
+    for name, value in limits.items():
+        raise OptionError(name, value, "nothing, as only the virtual clock has it")
     if loop is not None:
         return loop_factory(loop)
     try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from pubsub_sim.protocol.tracing import RawTracer
@@ -19,8 +20,10 @@ class TraceEvent(NamedTuple):
 
     Attributes:
         time_ns: on the world's clock.
-        host: number of the host it happened at.
-        kind: the reference's hook name in snake case, e.g. "send_rpc", "deliver_message".
+        host: number of the host it happened at; -1 if it happened to the network.
+        kind: the reference's hook name in snake case, e.g. "send_rpc", "deliver_message", or a fault: "crash",
+            "restart", "partition", "heal", "drop_begins", "drop_ends", "delay_begins", "delay_ends", "reading_stops",
+            "reading_goes_on".
         peer: the other peer's id; empty if none takes part.
         detail: message id, encoded RPC, topic or reason.
     """
@@ -32,6 +35,14 @@ class TraceEvent(NamedTuple):
     detail: bytes | str
 
 
+def digest(events: Iterable[TraceEvent]) -> str:
+    """A fingerprint of what happened: equal for equal events in equal order, on every machine and Python."""
+    running = hashlib.sha256()
+    for event in events:
+        running.update(repr(tuple(event)).encode())
+    return running.hexdigest()
+
+
 class HostTrace(RawTracer):
     """Writes one host's events into the world's log."""
 
@@ -39,6 +50,10 @@ class HostTrace(RawTracer):
         self._log = log
         self._host = host
         self._now_ns = now_ns
+
+    def end(self) -> None:
+        """The host is dead: what it still does is no part of the world."""
+        self._log = []
 
     def _note(self, kind: str, peer: bytes, detail: bytes | str) -> None:
         self._log.append(TraceEvent(self._now_ns(), self._host, kind, peer, detail))

@@ -9,24 +9,31 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from pubsub_sim.checks import check_choice, check_whole
+from pubsub_sim.checks import check_choice, check_kind, check_seconds, check_whole
 from pubsub_sim.drivers.versions import driver_factory
-from pubsub_sim.net.clock import LoopClock
+from pubsub_sim.errors import HostClosed, NeverQuiet, OptionError
+from pubsub_sim.net.clock import LoopClock, clock_of
+from pubsub_sim.net.faults import FaultPlan
+from pubsub_sim.net.link import LinkModel
+from pubsub_sim.net.linked import LinkedNetwork
 from pubsub_sim.net.memory import MemoryHost, MemoryNetwork
 from pubsub_sim.net.rendezvous import RendezvousClient, RendezvousServer
+from pubsub_sim.net.tcp import TcpHost, TcpNetwork
 from pubsub_sim.node.pubsub import PubSub
 from pubsub_sim.protocol.floodsub import FloodSub
 from pubsub_sim.protocol.params import HostParams
+from pubsub_sim.scenarios.faults import FaultPlayer
 from pubsub_sim.scenarios.running import run_seed
 from pubsub_sim.scenarios.trace import HostTrace, TraceEvent
 from pubsub_sim.wire.signing import KeyPair, SignPolicy
 
 if TYPE_CHECKING:
+    from pubsub_sim.ids import PeerId
     from pubsub_sim.node.driver import Driver, Seat
     from pubsub_sim.protocol.router import Router
 
 ROUTERS: dict[str, Callable[[], Router]] = {"floodsub": FloodSub}
-TRANSPORTS = ("memory",)
+TRANSPORTS = ("memory", "tcp")
 SIGNING = {
     "strict": SignPolicy.STRICT,
     "none": SignPolicy.STRICT_NO_SIGN,
@@ -44,10 +51,13 @@ class World:
         version: which control flow: a name of `known_versions()`.
         router: "floodsub".
         seed: for keys, sequence numbers and every choice; None takes the seed given to `run`.
-        transport: "memory".
+        transport: "memory", or "tcp": loopback sockets, one connection per pair of hosts, on wall time only.
         sign: "strict" (StrictSign: everything is signed and verified) or "none" (StrictNoSign).
         discovery: a shared rendezvous; without it, connect by hand.
         params: options of every host.
+        link: what links between hosts are like; without it frames take a round of the loop, as the rendezvous
+            always does. Memory transport only.
+        faults: what goes wrong, and when; memory transport only, made for the virtual clock.
         trace: keep `trace`; costs time, so benchmarks leave it out.
         make_driver: makes each host's control flow, instead of the version's own factory.
 
@@ -73,6 +83,8 @@ class World:
         sign: str = "strict",
         discovery: bool = True,
         params: HostParams | None = None,
+        link: LinkModel | None = None,
+        faults: FaultPlan | None = None,
         trace: bool = True,
         make_driver: Callable[[Seat], Driver] | None = None,
     ) -> None:
@@ -82,31 +94,65 @@ class World:
         check_choice("sign", sign, SIGNING)
         self._make_driver = make_driver or driver_factory(version)
         self._router = router
+        self._transport = transport
         self._seed = run_seed.get() if seed is None else check_whole("seed", seed, at_least=0)
         self._policy = SIGNING[sign]
         self._params = params or HostParams()
+        self._link = check_kind("link", link, LinkModel)
+        self._plan = check_kind("faults", faults, FaultPlan)
+        if self._plan is not None:
+            self._plan.check_hosts(hosts)
+        for option, value in (("link", link), ("faults", faults)):
+            if transport == "tcp" and value is not None:
+                raise OptionError(option, value, "nothing with transport='tcp', as real sockets are not modelled")
         self._is_traced = trace
         self.rendezvous = RendezvousServer() if discovery else None
         self.pubsubs: list[PubSub] = []
         self.trace: list[TraceEvent] = []
         self.clock: LoopClock
-        self.network: MemoryNetwork
-        self._network_hosts: list[MemoryHost] = []
+        self.network: MemoryNetwork | TcpNetwork
+        self._network_hosts: dict[int, MemoryHost | TcpHost] = {}
+        self._lives: list[int] = [0] * hosts
+        self._tracers: dict[int, HostTrace | None] = {}
+        self._down: dict[int, asyncio.Task[None]] = {}  # hosts that crashed, and their end
+        self._waiting_for: list[list[asyncio.Future[PubSub]]] = [[] for _ in range(hosts)]
+        self._player: FaultPlayer | None = None
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self.clock = LoopClock(loop)
-        self.network = MemoryNetwork(loop)
-        for number in range(self._hosts):
-            self._add_host(number)
+        self.clock = clock_of(loop)
+        self.network = self._make_network(loop)
+        try:
+            for number in range(self._hosts):
+                self.pubsubs.append(self._add_host(number))
+                self.pubsubs[number].start()
+            await self.network.open()
+        except BaseException:
+            await self._close()
+            raise
+        if self._plan is not None:
+            assert isinstance(self.network, LinkedNetwork)
+            self._player = FaultPlayer(self._plan, self, self.network)
+            self._player.start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
+        if self.pubsubs:  # else the world has not begun
+            await self._close()
+        self._raise_failures()
+
+    async def _close(self) -> None:
+        if self._player is not None:
+            await self._player.close()
+        for future in (future for waiting in self._waiting_for for future in waiting):
+            if not future.done():
+                future.set_exception(HostClosed("when_restarted"))
+        await asyncio.gather(*self._down.values())
         for pubsub in self.pubsubs:
             await pubsub.close()
-        self._raise_failures()
+        await self.network.close()
 
     async def connect(self, a: int, b: int) -> None:
         """Connect two hosts; host `a` dials. Nothing if they are connected."""
@@ -121,20 +167,88 @@ class World:
 
     async def disconnect(self, a: int, b: int) -> None:
         """Cut the connection of two hosts."""
-        self.network.unlink(self._network_hosts[a], self._network_hosts[b])
+        self.network.disconnect(self.peer_id(a), self.peer_id(b))
+
+    def crash(self, number: int) -> None:
+        """End a host without a word: its connections are reset, calls on its node are refused from the next round on.
+
+        Raises:
+            OptionError: it is down already.
+        """
+        if check_whole("number", number, at_least=0, at_most=self._hosts - 1) in self._down:
+            raise OptionError("number", number, "the number of a host that is up")
+        self.note("crash", number)
+        tracer = self._tracers[number]
+        if tracer is not None:
+            tracer.end()
+        self.network.remove_host(self.peer_id(number))
+        self._down[number] = asyncio.create_task(self.pubsubs[number].close(), name=f"end of host {number}")
+
+    async def restart(self, number: int) -> PubSub:
+        """Begin the next life of a host that crashed: the same key and number, empty tables, no connections.
+
+        Raises:
+            OptionError: it is up.
+        """
+        if check_whole("number", number, at_least=0, at_most=self._hosts - 1) not in self._down:
+            raise OptionError("number", number, "the number of a host that is down")
+        await asyncio.shield(self._down[number])
+        del self._down[number]
+        self._lives[number] += 1
+        pubsub = self.pubsubs[number] = self._add_host(number)
+        await self.network.open()
+        self.note("restart", number)
+        pubsub.start()
+        waiting, self._waiting_for[number] = self._waiting_for[number], []
+        for future in waiting:
+            if not future.done():
+                future.set_result(pubsub)
+        return pubsub
+
+    async def when_restarted(self, number: int) -> PubSub:
+        """Wait until a host has begun its next life; gives its new node, which has joined nothing yet.
+
+        Raises:
+            OptionError: no number of a host.
+            HostClosed: the world ends before.
+        """
+        check_whole("number", number, at_least=0, at_most=self._hosts - 1)
+        future: asyncio.Future[PubSub] = asyncio.get_running_loop().create_future()
+        self._waiting_for[number].append(future)
+        return await future
+
+    def peer_id(self, number: int) -> PeerId:
+        """Who a host is, in all its lives."""
+        return self.pubsubs[number].peer_id
+
+    def note(self, kind: str, host: int, peer: bytes = b"", detail: str = "") -> None:
+        """Write into `trace`, if it is kept, what happened to the world and not in a host."""
+        if self._is_traced:
+            self.trace.append(TraceEvent(self.clock.now_ns(), host, kind, peer, detail))
 
     @property
     def is_quiet(self) -> bool:
-        """Whether no frame is on its way and no host has anything to do; timers do not count."""
-        return self.network.is_quiet and all(pubsub.is_idle for pubsub in self.pubsubs)
+        """Whether no frame is on its way and no host has anything to do; timers do not count, nor hosts that are down."""
+        return (
+            self.network.is_quiet
+            and all(pubsub.is_idle for number, pubsub in enumerate(self.pubsubs) if number not in self._down)
+            and (self._player is None or self._player.is_idle)
+        )
 
-    async def settle(self) -> None:
+    async def settle(self, limit_s: float = 600.0) -> None:
         """Wait until the world is quiet.
 
+        Args:
+            limit_s: longest wait, on the world's clock.
+
         Raises:
+            NeverQuiet: the limit is over; names who is busy.
+            OptionError: the limit is no time.
             the error that ended a host's turns, if one did.
         """
+        check_seconds("limit_s", limit_s)
         quiet = busy = 0
+        end_ns = self.clock.now_ns() + round(limit_s * 1e9)
         while quiet < _QUIET_ROUNDS:
             self._raise_failures()
             await (asyncio.sleep(0) if busy < _BUSY_ROUNDS else self.clock.sleep(0.001))
@@ -143,17 +257,46 @@ class World:
             else:
                 quiet = 0
                 busy += 1
+                if self.clock.now_ns() > end_ns:
+                    raise NeverQuiet(limit_s, self._busy())
+
+    def _busy(self) -> list[str]:
+        hosts = [
+            f"host {number}"
+            for number, pubsub in enumerate(self.pubsubs)
+            if number not in self._down and not pubsub.is_idle
+        ]
+        return hosts if self.network.is_quiet else ["the network", *hosts]
+
+    def _make_network(self, loop: asyncio.AbstractEventLoop) -> MemoryNetwork | TcpNetwork:
+        if self._transport == "tcp":
+            if self.clock.kind == "virtual":
+                raise OptionError("transport", "tcp", "'memory' on the virtual clock, as sockets live on wall time")
+            return TcpNetwork(loop)
+        if self._link is None and self._plan is None:
+            return MemoryNetwork(loop)
+        return LinkedNetwork(loop, self.clock, self._link or LinkModel(), self._seed)
 
     def _raise_failures(self) -> None:
+        if self._player is not None and self._player.failure is not None:
+            raise self._player.failure
         for pubsub in self.pubsubs:
             if pubsub.failure is not None:
                 raise pubsub.failure
 
-    def _add_host(self, number: int) -> None:
-        rng = random.Random(f"{self._seed}/host/{number}")
+    def _add_host(self, number: int) -> PubSub:
+        """A host of the network, and a node on it; they take the place of the number's former life."""
+        life = self._lives[number]
+        rng = random.Random(f"{self._seed}/host/{number}" + (f"/{life}" if life else ""))
         key = KeyPair(hashlib.sha256(f"{self._seed}/key/{number}".encode()).digest())
         host = self.network.add_host(key.peer_id)
-        pubsub = PubSub(
+        tracer = HostTrace(self.trace, number, self.clock.now_ns) if self._is_traced else None
+        self._network_hosts[number] = host
+        self._tracers[number] = tracer
+        client = None
+        if self.rendezvous is not None:
+            client = RendezvousClient(self.rendezvous, key.peer_id, limit=self._hosts)
+        return PubSub(
             host,
             self.clock,
             rng,
@@ -161,14 +304,9 @@ class World:
             router=ROUTERS[self._router](),
             policy=self._policy,
             make_driver=self._make_driver,
-            rendezvous=None
-            if self.rendezvous is None
-            else RendezvousClient(self.rendezvous, key.peer_id, limit=self._hosts),
+            rendezvous=client,
             params=self._params,
-            tracer=HostTrace(self.trace, number, self.clock.now_ns) if self._is_traced else None,
+            tracer=tracer,
             number=number,
-            initial_seqno=rng.getrandbits(48),
+            initial_seqno=(life << 48) + rng.getrandbits(48),  # above those of former lives
         )
-        self._network_hosts.append(host)
-        self.pubsubs.append(pubsub)
-        pubsub.start()

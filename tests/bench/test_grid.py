@@ -20,6 +20,12 @@ def test_defaults_are_the_grid_of_the_notebook() -> None:
     assert options.messages == (20, 60, 100)
 
 
+@pytest.mark.parametrize("transport", ["memory", "tcp"])
+def test_sweep_can_be_made_over_each_transport(transport: str) -> None:
+    """In memory, where versions are compared on equal RPCs, and over loopback sockets."""
+    assert SweepOptions(transport=transport).transport == transport
+
+
 @pytest.mark.parametrize("hosts", [5, [5], (5,), "5"])
 def test_single_value_is_a_grid_of_one(hosts: object) -> None:
     """One value, a list of one and a text of one mean the same."""

@@ -1,9 +1,10 @@
-"""What a node promises its user, held against every version on the virtual clock."""
+"""What a node promises its user, held against every version and, where time is no part of it, every network."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 import pytest
 
@@ -23,18 +24,31 @@ from pubsub_sim.protocol.params import HostParams
 from pubsub_sim.protocol.validation import Verdict
 from pubsub_sim.wire.message import Message
 
+T = TypeVar("T")
 Play = Callable[[World], Awaitable[None]]
 
 
-def play(version: str, script: Play, hosts: int = 3, **options: object) -> World:
-    """Run a script in a world without discovery, on the virtual clock."""
+@pytest.fixture(params=["memory", "tcp on asyncio", "tcp on uvloop"])
+def transport(request: pytest.FixtureRequest) -> str:
+    """What a node promises does not depend on its network: in memory on the virtual clock, over sockets on the wall's."""
+    name: str = request.param
+    return name
+
+
+def run_on(transport: str, main: Coroutine[Any, Any, T]) -> T:
+    return run(main, clock="virtual") if transport == "memory" else run(main, loop=transport.split()[-1])
+
+
+def play(version: str, script: Play, hosts: int = 3, transport: str = "memory", **options: Any) -> World:
+    """Run a script in a world without discovery."""
 
     async def main() -> World:
-        async with World(hosts, version=version, **({"discovery": False} | options)) as world:  # type: ignore[arg-type]
+        kind = transport.split()[0]
+        async with World(hosts, version=version, transport=kind, **({"discovery": False} | options)) as world:
             await script(world)
         return world
 
-    return run(main(), clock="virtual")
+    return run_on(transport, main())
 
 
 async def meet(world: World) -> None:
@@ -49,7 +63,7 @@ def kinds(world: World, kind: str) -> int:
 # --- topics ------------------------------------------------------------------------------------------------------
 
 
-def test_a_topic_is_joined_once(version: str) -> None:
+def test_a_topic_is_joined_once(version: str, transport: str) -> None:
     """A second join is an error that names the topic; after a close it works again."""
 
     async def script(world: World) -> None:
@@ -61,10 +75,10 @@ def test_a_topic_is_joined_once(version: str) -> None:
         await topic.close()
         await ps.join("t")
 
-    play(version, script)
+    play(version, script, transport=transport)
 
 
-def test_a_topic_in_use_is_not_closed(version: str) -> None:
+def test_a_topic_in_use_is_not_closed(version: str, transport: str) -> None:
     """Subscriptions, relays and event handlers keep it open."""
 
     async def script(world: World) -> None:
@@ -83,10 +97,10 @@ def test_a_topic_in_use_is_not_closed(version: str) -> None:
         events.close()
         await topic.close()
 
-    play(version, script)
+    play(version, script, transport=transport)
 
 
-def test_a_closed_topic_refuses_calls(version: str) -> None:
+def test_a_closed_topic_refuses_calls(version: str, transport: str) -> None:
     """Every call but close says that the topic is closed; listing peers gives none."""
 
     async def script(world: World) -> None:
@@ -99,10 +113,10 @@ def test_a_closed_topic_refuses_calls(version: str) -> None:
             await topic.publish(b"x")
         assert await topic.list_peers() == []
 
-    play(version, script)
+    play(version, script, transport=transport)
 
 
-def test_topics_lists_subscriptions_but_not_relays(version: str) -> None:
+def test_topics_lists_subscriptions_but_not_relays(version: str, transport: str) -> None:
     """As in the reference."""
 
     async def script(world: World) -> None:
@@ -112,13 +126,13 @@ def test_topics_lists_subscriptions_but_not_relays(version: str) -> None:
         await ps.join("joined")
         assert await ps.topics() == ["read"]
 
-    play(version, script)
+    play(version, script, transport=transport)
 
 
 # --- messages ----------------------------------------------------------------------------------------------------
 
 
-def test_a_message_reaches_every_subscription_with_its_facts(version: str) -> None:
+def test_a_message_reaches_every_subscription_with_its_facts(version: str, transport: str) -> None:
     """Payload, topic, author, sequence number, signature, sender and id, at every host, the publisher included."""
 
     async def script(world: World) -> None:
@@ -134,10 +148,10 @@ def test_a_message_reaches_every_subscription_with_its_facts(version: str) -> No
             assert len(message.signature) == 64
             assert message.received_from == author
 
-    play(version, script)
+    play(version, script, transport=transport)
 
 
-def test_publish_returns_before_delivery(version: str) -> None:
+def test_publish_returns_before_delivery(version: str, transport: str) -> None:
     """The message is handed to the host; its own subscription gets it in a later turn."""
 
     async def script(world: World) -> None:
@@ -147,7 +161,7 @@ def test_publish_returns_before_delivery(version: str) -> None:
         assert subscription.pending == 0
         assert (await subscription.next()).data == b"x"
 
-    play(version, script)
+    play(version, script, transport=transport)
 
 
 def test_flooding_costs_one_rpc_per_pair_and_hop(version: str) -> None:
@@ -168,7 +182,7 @@ def test_flooding_costs_one_rpc_per_pair_and_hop(version: str) -> None:
     play(version, script, hosts=5)
 
 
-def test_a_message_crosses_hosts_that_forward_it(version: str) -> None:
+def test_a_message_crosses_hosts_that_forward_it(version: str, transport: str) -> None:
     """In a line, the middle host passes it on, and is who it was received from."""
 
     async def script(world: World) -> None:
@@ -182,10 +196,10 @@ def test_a_message_crosses_hosts_that_forward_it(version: str) -> None:
         assert message.source == world.pubsubs[0].peer_id
         assert message.received_from == world.pubsubs[1].peer_id
 
-    play(version, script)
+    play(version, script, transport=transport)
 
 
-def test_a_relay_forwards_without_reading(version: str) -> None:
+def test_a_relay_forwards_without_reading(version: str, transport: str) -> None:
     """The middle host of the line only relays; once it stops, nothing passes."""
 
     async def script(world: World) -> None:
@@ -204,10 +218,10 @@ def test_a_relay_forwards_without_reading(version: str) -> None:
         await world.settle()
         assert subscription.pending == 0
 
-    play(version, script)
+    play(version, script, transport=transport)
 
 
-def test_a_local_message_stays_at_home(version: str) -> None:
+def test_a_local_message_stays_at_home(version: str, transport: str) -> None:
     """Own subscriptions get it, peers do not."""
 
     async def script(world: World) -> None:
@@ -218,10 +232,10 @@ def test_a_local_message_stays_at_home(version: str) -> None:
         await world.settle()
         assert (own.pending, other.pending) == (1, 0)
 
-    play(version, script)
+    play(version, script, transport=transport)
 
 
-def test_a_slow_reader_loses_messages_alone(version: str) -> None:
+def test_a_slow_reader_loses_messages_alone(version: str, transport: str) -> None:
     """A full buffer drops for that subscription only."""
 
     async def script(world: World) -> None:
@@ -233,11 +247,11 @@ def test_a_slow_reader_loses_messages_alone(version: str) -> None:
         assert (slow.pending, fast.pending) == (2, 5)
         assert (await slow.next()).data == b"0"
 
-    world = play(version, script)
+    world = play(version, script, transport=transport)
     assert kinds(world, "undeliverable_message") == 3
 
 
-def test_a_burst_larger_than_every_queue_arrives_in_order(version: str) -> None:
+def test_a_burst_larger_than_every_queue_arrives_in_order(version: str, transport: str) -> None:
     """Publishers wait for room in the host; streams wait for room in the reader; nothing is lost on two hosts."""
 
     async def script(world: World) -> None:
@@ -250,10 +264,10 @@ def test_a_burst_larger_than_every_queue_arrives_in_order(version: str) -> None:
                 await world.settle()
         assert [int((await subscription.next()).data) for _ in range(300)] == list(range(300))
 
-    play(version, script, hosts=2)
+    play(version, script, transport=transport, hosts=2)
 
 
-def test_an_unsigned_world_signs_nothing(version: str) -> None:
+def test_an_unsigned_world_signs_nothing(version: str, transport: str) -> None:
     """StrictNoSign: no signature, and still one delivery each."""
 
     async def script(world: World) -> None:
@@ -266,13 +280,13 @@ def test_an_unsigned_world_signs_nothing(version: str) -> None:
         await world.settle()
         assert [subscription.pending for subscription in subscriptions] == [0, 0, 0]
 
-    play(version, script, sign="none")
+    play(version, script, transport=transport, sign="none")
 
 
 # --- subscriptions -----------------------------------------------------------------------------------------------
 
 
-def test_a_cancelled_subscription_ends_after_what_it_holds(version: str) -> None:
+def test_a_cancelled_subscription_ends_after_what_it_holds(version: str, transport: str) -> None:
     """Buffered messages stay readable; then the iteration ends and `next` is an error. Twice is harmless."""
 
     async def script(world: World) -> None:
@@ -286,10 +300,10 @@ def test_a_cancelled_subscription_ends_after_what_it_holds(version: str) -> None
         with pytest.raises(SubscriptionCancelled, match="t"):
             await subscription.next()
 
-    play(version, script)
+    play(version, script, transport=transport)
 
 
-def test_cancelling_wakes_a_waiting_reader(version: str) -> None:
+def test_cancelling_wakes_a_waiting_reader(version: str, transport: str) -> None:
     """Who waits is told."""
 
     async def script(world: World) -> None:
@@ -301,10 +315,10 @@ def test_cancelling_wakes_a_waiting_reader(version: str) -> None:
         with pytest.raises(SubscriptionCancelled):
             await reader
 
-    play(version, script)
+    play(version, script, transport=transport)
 
 
-def test_peers_hear_of_the_first_subscription_and_the_end_of_the_last(version: str) -> None:
+def test_peers_hear_of_the_first_subscription_and_the_end_of_the_last(version: str, transport: str) -> None:
     """Subscribing twice announces once."""
 
     async def script(world: World) -> None:
@@ -322,10 +336,10 @@ def test_peers_hear_of_the_first_subscription_and_the_end_of_the_last(version: s
         await world.settle()
         assert await topics[1].list_peers() == []
 
-    play(version, script)
+    play(version, script, transport=transport)
 
 
-def test_announcing_comes_before_joining(version: str) -> None:
+def test_announcing_comes_before_joining(version: str, transport: str) -> None:
     """The event loop's order of effects, in both versions."""
 
     async def script(world: World) -> None:
@@ -336,10 +350,10 @@ def test_announcing_comes_before_joining(version: str) -> None:
         order = [event.kind for event in world.trace if event.host == 0 and event.kind in ("send_rpc", "join", "leave")]
         assert order == ["send_rpc", "send_rpc", "join", "send_rpc", "send_rpc", "leave"]
 
-    play(version, script)
+    play(version, script, transport=transport)
 
 
-def test_topic_events_start_with_who_is_there_and_coalesce(version: str) -> None:
+def test_topic_events_start_with_who_is_there_and_coalesce(version: str, transport: str) -> None:
     """A join and a leave nobody read cancel out."""
 
     async def script(world: World) -> None:
@@ -357,13 +371,13 @@ def test_topic_events_start_with_who_is_there_and_coalesce(version: str) -> None
         event = await anext(events)
         assert (event.peer, event.joined) == (world.pubsubs[1].peer_id, False)
 
-    play(version, script)
+    play(version, script, transport=transport)
 
 
 # --- peers -------------------------------------------------------------------------------------------------------
 
 
-def test_a_disconnected_peer_is_forgotten_and_found_again(version: str) -> None:
+def test_a_disconnected_peer_is_forgotten_and_found_again(version: str, transport: str) -> None:
     """Its announcements go with it and come back with its hello."""
 
     async def script(world: World) -> None:
@@ -380,10 +394,10 @@ def test_a_disconnected_peer_is_forgotten_and_found_again(version: str) -> None:
         await world.settle()
         assert await topics[0].list_peers() == [other]
 
-    play(version, script)
+    play(version, script, transport=transport)
 
 
-def test_a_blacklisted_peer_is_neither_heard_nor_passed_on(version: str) -> None:
+def test_a_blacklisted_peer_is_neither_heard_nor_passed_on(version: str, transport: str) -> None:
     """Its messages are refused wherever they come from; the connection stays."""
 
     async def script(world: World) -> None:
@@ -399,7 +413,7 @@ def test_a_blacklisted_peer_is_neither_heard_nor_passed_on(version: str) -> None
         reasons = {event.detail for event in world.trace if event.kind == "reject_message" and event.host == 0}
         assert reasons == {"blacklisted peer", "blacklisted source"} or reasons == {"blacklisted source"}
 
-    play(version, script)
+    play(version, script, transport=transport)
 
 
 # --- validation --------------------------------------------------------------------------------------------------
@@ -423,7 +437,7 @@ async def ignore_all(peer: PeerId, message: Message) -> Verdict:
     ],
 )
 def test_a_refused_message_is_not_delivered_and_not_passed_on(
-    version: str, validator: Callable[[PeerId, Message], bool], inline: bool, reason: str
+    version: str, transport: str, validator: Callable[[PeerId, Message], bool], inline: bool, reason: str
 ) -> None:
     """By an inline, a plain or an asynchronous validator, with the reference's reason."""
 
@@ -439,12 +453,12 @@ def test_a_refused_message_is_not_delivered_and_not_passed_on(
         assert [subscription.pending for subscription in subscriptions] == [1, 0, 0]
         assert [event.detail for event in world.trace if event.kind == "reject_message"] == [reason]
 
-    play(version, script)
+    play(version, script, transport=transport)
 
 
 @pytest.mark.parametrize("inline", [True, False])
 def test_a_validator_that_raises_ignores_the_message_and_is_logged(
-    version: str, inline: bool, caplog: pytest.LogCaptureFixture
+    version: str, transport: str, inline: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Validation goes on with the next message; a publisher whose own message it is gets the error."""
 
@@ -465,11 +479,11 @@ def test_a_validator_that_raises_ignores_the_message_and_is_logged(
         with pytest.raises(ZeroDivisionError):
             await topics[1].publish(b"bad")
 
-    play(version, script, hosts=2)
+    play(version, script, transport=transport, hosts=2)
     assert "the validator of t raised" in caplog.text
 
 
-def test_an_error_in_a_turn_ends_the_host_and_reaches_the_world(version: str) -> None:
+def test_an_error_in_a_turn_ends_the_host_and_reaches_the_world(version: str, transport: str) -> None:
     """A router that fails is nobody's request: pending calls are refused, and the world says why."""
 
     async def script(world: World) -> None:
@@ -485,10 +499,10 @@ def test_an_error_in_a_turn_ends_the_host_and_reaches_the_world(version: str) ->
             await world.pubsubs[1].topics()
 
     with pytest.raises(TypeError):
-        play(version, script, hosts=2)
+        play(version, script, transport=transport, hosts=2)
 
 
-def test_a_refused_publish_tells_its_publisher(version: str) -> None:
+def test_a_refused_publish_tells_its_publisher(version: str, transport: str) -> None:
     """Local validation raises with the reason."""
 
     async def script(world: World) -> None:
@@ -498,10 +512,10 @@ def test_a_refused_publish_tells_its_publisher(version: str) -> None:
         with pytest.raises(MessageRejected, match="validation failed"):
             await topic.publish(b"x")
 
-    play(version, script)
+    play(version, script, transport=transport)
 
 
-def test_validators_are_registered_once_per_topic(version: str) -> None:
+def test_validators_are_registered_once_per_topic(version: str, transport: str) -> None:
     """A duplicate and a missing one are errors that name the topic."""
 
     async def script(world: World) -> None:
@@ -513,7 +527,7 @@ def test_validators_are_registered_once_per_topic(version: str) -> None:
         with pytest.raises(NoValidator, match="t"):
             await ps.unregister_validator("t")
 
-    play(version, script)
+    play(version, script, transport=transport)
 
 
 # --- readiness and discovery -------------------------------------------------------------------------------------
@@ -602,7 +616,7 @@ def test_an_abandoned_publish_stops_looking(version: str) -> None:
         ({"hosts": "many"}, "hosts: expected a whole number of at least 1, got 'many'"),
         ({"version": "third"}, "version: expected one of baseline, states, got 'third'"),
         ({"router": "carrier pigeon"}, "router: expected 'floodsub', got 'carrier pigeon'"),
-        ({"transport": "post"}, "transport: expected 'memory', got 'post'"),
+        ({"transport": "post"}, "transport: expected one of memory, tcp, got 'post'"),
         ({"sign": True}, "sign: expected one of strict, none, got True"),
         ({"seed": -1}, "seed: expected a whole number of at least 0, got -1"),
     ],
@@ -613,7 +627,7 @@ def test_a_world_names_the_option_it_cannot_use(options: dict[str, object], mess
         World(**({"hosts": 2} | options))  # type: ignore[arg-type] # what is tested
 
 
-def test_a_host_names_the_argument_it_cannot_use(version: str) -> None:
+def test_a_host_names_the_argument_it_cannot_use(version: str, transport: str) -> None:
     """Topic names, payloads, buffers, readiness and sizes."""
 
     async def script(world: World) -> None:
@@ -630,10 +644,10 @@ def test_a_host_names_the_argument_it_cannot_use(version: str) -> None:
         with pytest.raises(MessageTooLarge, match="larger than the limit of 1000 bytes"):
             await topic.publish(b"x" * 1000)
 
-    play(version, script, params=HostParams(max_message_bytes=1000))
+    play(version, script, transport=transport, params=HostParams(max_message_bytes=1000))
 
 
-def test_a_closed_host_refuses_calls(version: str) -> None:
+def test_a_closed_host_refuses_calls(version: str, transport: str) -> None:
     """Clearly, and without hanging."""
 
     async def script(world: World) -> None:
@@ -644,21 +658,21 @@ def test_a_closed_host_refuses_calls(version: str) -> None:
         with pytest.raises(HostClosed):
             await ps.join("t")
 
-    play(version, script)
+    play(version, script, transport=transport)
 
 
-def test_nothing_is_left_running_when_a_world_ends(version: str) -> None:
-    """No task outlives its world, and no warning of one."""
+def test_nothing_is_left_running_when_a_world_ends(version: str, transport: str) -> None:
+    """No task and no socket outlives its world, and no warning of one."""
 
     async def main() -> set[str]:
-        async with World(4, version=version) as world:
+        async with World(4, version=version, transport=transport.split()[0]) as world:
             topics = [await ps.join("t") for ps in world.pubsubs]
             for topic in topics:
                 await topic.subscribe()
             await topics[0].publish(b"x", ready=min_topic_size(3))
         return {task.get_name() for task in asyncio.all_tasks() - {asyncio.current_task()}}  # type: ignore[arg-type]
 
-    assert run(main(), clock="virtual") == set()
+    assert run_on(transport, main()) == set()
 
 
 def test_equal_seeds_give_equal_worlds_and_others_do_not(version: str) -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from pubsub_sim import World, min_topic_size, run
+from pubsub_sim import LinkModel, World, min_topic_size, run
 from pubsub_sim.scenarios.trace import TraceEvent
 
 
-def traces(version: str, seed: int, sign: str) -> list[list[TraceEvent]]:
+def traces(version: str, seed: int, sign: str, link: LinkModel | None = None) -> list[list[TraceEvent]]:
     """What each host saw: discovery, subscriptions, floods from all hosts, a leave, a cut and a reconnection."""
 
     async def main() -> list[list[TraceEvent]]:
-        async with World(5, version=version, seed=seed, sign=sign) as world:
+        async with World(5, version=version, seed=seed, sign=sign, link=link) as world:
             topics = [await ps.join("t") for ps in world.pubsubs]
             subscriptions = [await topic.subscribe() for topic in topics]
             await world.settle()
@@ -43,3 +43,13 @@ def test_each_host_sees_the_same_in_the_same_order(seed: int, sign: str) -> None
     baseline, states = traces("baseline", seed, sign), traces("states", seed, sign)
     assert baseline == states
     assert sum(map(len, baseline)) > 300
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_each_host_sees_the_same_over_links_of_distinct_latencies(seed: int) -> None:
+    """Each message by another way and at another time: both versions at the same nanosecond."""
+    link = LinkModel(latency_s=(0.010, 0.150), jitter=0.1, bandwidth_bps=20_000_000)
+    baseline, states = traces("baseline", seed, "strict", link), traces("states", seed, "strict", link)
+    assert baseline == states
+    times = {event.time_ns for host in baseline for event in host if event.kind == "recv_rpc"}
+    assert len(times) > 100

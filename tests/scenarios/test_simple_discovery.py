@@ -15,7 +15,9 @@ from pubsub_sim.scenarios.simple_discovery import PHASES, Outcome, SimpleDiscove
 from pubsub_sim.wire.message import Message
 
 
-def play(entered: list[str] | None = None, **options: object) -> Outcome:
+def play(entered: list[str] | None = None, loop: str | None = None, **options: object) -> Outcome:
+    """On the virtual clock, or on a loop of wall time."""
+
     @contextmanager
     def phase(name: str) -> Iterator[None]:
         if entered is not None:
@@ -23,7 +25,7 @@ def play(entered: list[str] | None = None, **options: object) -> Outcome:
         yield
 
     given = SimpleDiscovery(**({"version": "baseline", "hosts": 4, "messages": 3} | options))  # type: ignore[arg-type]
-    return run(simple_discovery(given, phase), clock="virtual")
+    return run(simple_discovery(given, phase), clock="wall" if loop else "virtual", loop=loop)
 
 
 def test_the_phases_are_entered_in_order(version: str) -> None:
@@ -47,6 +49,16 @@ def test_the_work_is_that_of_the_formula(version: str, hosts: int) -> None:
     assert rpcs["rand msgs"] == 5 * per_message
     waits = {phase.name: phase.fixed_wait_ns for phase in outcome.phases if phase.fixed_waits}
     assert waits in ({}, {"subscribe": 100_000_000})
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_over_sockets_the_same_is_connected_and_delivered(version: str, loop: str) -> None:
+    """Who hears a message from whom is for the sockets to say: a host spares an RPC for each two it heard of first."""
+    outcome = play(version=version, loop=loop, hosts=5, messages=10, transport="tcp")
+    rpcs = {phase.name: phase.rpcs for phase in outcome.phases}
+    assert (outcome.connections, outcome.deliveries) == (10, 55)
+    assert rpcs["init"] + rpcs["subscribe"] + rpcs["ps1.Subscribe"] + rpcs["barrier"] == 20
+    assert 10 * (4 + 4 * 2) <= rpcs["rand msgs"] <= 10 * (4 + 4 * 3)
 
 
 @pytest.mark.parametrize("seed", range(5))

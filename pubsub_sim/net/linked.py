@@ -1,0 +1,231 @@
+"""How do frames travel over links that take time? The memory network with a link model between its hosts.
+
+The window is that of the memory network: a frame takes a slot when it is written, in flight and unread alike, and gives
+it back when the reader takes it or it would have arrived had it not been lost.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from pubsub_sim.errors import DialError
+from pubsub_sim.ids import short
+from pubsub_sim.net.link import Lane, LinkModel
+from pubsub_sim.net.memory import WINDOW, MemoryHost, MemoryNetwork, MemoryStream
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from pubsub_sim.ids import PeerId
+    from pubsub_sim.net.clock import LoopClock
+
+_END = None  # what travels when a stream was closed
+
+
+class LinkedStream(MemoryStream):
+    """One direction of frames over one lane of a link, in order."""
+
+    __slots__ = ("_flying", "_is_cut", "_lane", "_last_ns", "_network")
+
+    def __init__(self, protocol: str, peer: PeerId, receiver: MemoryHost, network: LinkedNetwork) -> None:
+        super().__init__(protocol, peer, receiver)
+        self._network = network
+        self._lane = network.lane(peer, receiver.peer_id)
+        self._flying: deque[tuple[bytes | None, bool]] = deque()  # frame, whether it will be lost
+        self._last_ns = 0
+        self._is_cut = False
+
+    def write(self, frame: bytes) -> bool:
+        """See Stream."""
+        if self.unread >= WINDOW:
+            self.wants_room = True
+            return False
+        if self.is_open:
+            self.unread += 1
+            if frame:
+                self.frames_written += 1
+            self._send(frame)
+        return True
+
+    def close(self) -> None:
+        """See Stream."""
+        if self.is_open:
+            self.is_open = False
+            self._send(_END)
+
+    def reset(self) -> None:
+        """See Stream; what is in flight is lost. Both ends are told in the next round, without a latency."""
+        if self.is_open:
+            self._is_cut = True
+            super().reset()
+
+    def _send(self, frame: bytes | None) -> None:
+        network, lane = self._network, self._lane
+        is_lost = frame is not _END and lane.loses()
+        now_ns = network.clock.now_ns()
+        due_ns = lane.carry(0 if frame is _END else _size_on_line(frame), now_ns)
+        due_ns = self._last_ns = max(due_ns, self._last_ns)
+        self._flying.append((frame, is_lost))
+        network.in_flight += 1
+        if due_ns <= now_ns:
+            self._arrive()
+        else:
+            network.clock.call_at_ns(due_ns, self._arrive)
+
+    def _arrive(self) -> None:
+        """The oldest frame in flight is there: whichever timer it was, frames stay in order."""
+        self._network.in_flight -= 1
+        frame, is_lost = self._flying.popleft()
+        if self._is_cut:
+            return
+        if is_lost:
+            self._network.frames_lost += 1
+            self.took()
+            return
+        receiver = self.receiver
+        receiver.arrivals.append((self, frame))
+        if receiver.is_resting:
+            receiver.wake()
+
+
+def _size_on_line(frame: bytes) -> int:
+    """Bytes of a frame with its length prefix, an unsigned varint."""
+    size = len(frame)
+    return size + max(1, (size.bit_length() + 6) // 7)
+
+
+class LinkedHost(MemoryHost):
+    """A host that can be made to stop reading."""
+
+    def __init__(self, network: LinkedNetwork, peer_id: PeerId) -> None:
+        super().__init__(network, peer_id)
+        self._paused = network.paused
+
+    def go_on(self) -> None:
+        """Read what has arrived in the meantime."""
+        if not self.is_resting and not self._is_blocked:
+            self.loop.call_soon(self._drain)
+
+    def _drain(self) -> None:
+        if self.peer_id not in self._paused:
+            super()._drain()
+
+
+class LinkedNetwork(MemoryNetwork):
+    """Hosts of one process and links that take time between them, and fail.
+
+    Args:
+        loop: the event loop all of them run on.
+        clock: the time frames take.
+        model: what links are like.
+        seed: of every link's chance.
+
+    Attributes:
+        in_flight: frames and ends on their way.
+        frames_lost: frames that did not arrive, except by a reset.
+        paused: hosts that read nothing, and how many wanted it so.
+    """
+
+    _hosts: dict[PeerId, LinkedHost]  # type: ignore[assignment] # all hosts of this network are of this class
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: LoopClock, model: LinkModel, seed: int) -> None:
+        super().__init__(loop)
+        self.clock = clock
+        self.in_flight = 0
+        self.frames_lost = 0
+        self._model = model
+        self._seed = seed
+        self._numbers: dict[PeerId, int] = {}
+        self._ids: list[PeerId] = []
+        self._lanes: dict[tuple[PeerId, PeerId], Lane] = {}
+        self.paused: dict[PeerId, int] = {}
+        self._separated: dict[tuple[int, int], int] = {}  # pairs, the lower number first, and by how many partitions
+
+    def add_host(self, peer_id: PeerId) -> LinkedHost:
+        """See MemoryNetwork; links are named after the order in which hosts come, and keep their names."""
+        if peer_id not in self._numbers:
+            self._numbers[peer_id] = len(self._ids)
+            self._ids.append(peer_id)
+        host = self._hosts[peer_id] = LinkedHost(self, peer_id)
+        return host
+
+    def lane(self, writer: PeerId, reader: PeerId) -> Lane:
+        """The direction of a link in which `writer` writes and `reader` reads."""
+        lane = self._lanes.get((writer, reader))
+        if lane is None:
+            a, b = self._numbers[writer], self._numbers[reader]
+            lane = self._lanes[writer, reader] = Lane(self._model, self._seed, a, b)
+        return lane
+
+    async def round_trip(self, one: PeerId, other: PeerId) -> None:
+        """See MemoryNetwork; to a peer nobody knows it takes a round of the loop."""
+        if other not in self._numbers:
+            await super().round_trip(one, other)
+            return
+        there, back = self.lane(one, other), self.lane(other, one)
+        await self.clock.sleep((there.latency_ns + back.latency_ns) / 1e9)
+
+    def new_stream(self, protocol: str, peer: PeerId, receiver: MemoryHost) -> LinkedStream:
+        """See MemoryNetwork."""
+        return LinkedStream(protocol, peer, receiver, self)
+
+    # --- faults --------------------------------------------------------------------------------------------------
+
+    def link(self, dialler: MemoryHost, listener: MemoryHost) -> None:
+        """See MemoryNetwork."""
+        if self._pair(dialler.peer_id, listener.peer_id) in self._separated:
+            raise DialError(short(listener.peer_id), "a partition is in between")
+        super().link(dialler, listener)
+
+    def neighbours(self, number: int) -> list[int]:
+        """Numbers of the hosts a host is connected with, oldest connection first."""
+        host = self._hosts.get(self._ids[number])
+        return [] if host is None else [self._numbers[peer] for peer in host.links]
+
+    def separate(self, groups: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
+        """Cut the connections between hosts of different groups, and let none come up; gives the pairs that were cut."""
+        cut = []
+        for a, b in self._pairs_between(groups):
+            self._separated[a, b] = self._separated.get((a, b), 0) + 1
+            one, other = self._hosts.get(self._ids[a]), self._hosts.get(self._ids[b])
+            if one is not None and other is not None and one.is_connected(other.peer_id):
+                self.unlink(one, other)
+                cut.append((a, b))
+        return cut
+
+    def unite(self, groups: Sequence[Sequence[int]]) -> None:
+        """Undo one `separate` of these groups; connections do not come back by themselves."""
+        for pair in self._pairs_between(groups):
+            self._separated[pair] -= 1
+            if not self._separated[pair]:
+                del self._separated[pair]
+
+    def stop_reading(self, peer_id: PeerId) -> None:
+        """A host takes no frames from now on, in this life and the next."""
+        self.paused[peer_id] = self.paused.get(peer_id, 0) + 1
+
+    def go_on_reading(self, peer_id: PeerId) -> None:
+        """Undo one `stop_reading`."""
+        self.paused[peer_id] -= 1
+        if not self.paused[peer_id]:
+            del self.paused[peer_id]
+            if peer_id in self._hosts:
+                self._hosts[peer_id].go_on()
+
+    def _pairs_between(self, groups: Sequence[Sequence[int]]) -> Iterator[tuple[int, int]]:
+        group_of = dict.fromkeys(range(len(self._ids)), -1)
+        for name, group in enumerate(groups):
+            group_of |= dict.fromkeys(group, name)
+        for b in range(len(self._ids)):
+            yield from ((a, b) for a in range(b) if group_of[a] != group_of[b])
+
+    def _pair(self, one: PeerId, other: PeerId) -> tuple[int, int]:
+        a, b = self._numbers[one], self._numbers[other]
+        return min(a, b), max(a, b)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether no frame is on its way."""
+        return not self.in_flight and super().is_quiet

@@ -1,0 +1,31 @@
+"""Which sockets are open? So that a network leaves none behind."""
+
+from __future__ import annotations
+
+import asyncio
+
+
+class Sockets:
+    """The connected sockets of one network."""
+
+    def __init__(self) -> None:
+        self._open: dict[asyncio.Transport, None] = {}
+        self._emptied: asyncio.Future[None] | None = None
+
+    def opened(self, transport: asyncio.Transport) -> None:
+        """A socket is connected."""
+        self._open[transport] = None
+
+    def closed(self, transport: asyncio.Transport) -> None:
+        """Its protocol was told that it is no more."""
+        self._open.pop(transport, None)
+        if not self._open and self._emptied is not None and not self._emptied.done():
+            self._emptied.set_result(None)
+
+    async def close(self) -> None:
+        """End all at once, and wait until they have."""
+        for transport in self._open:
+            transport.abort()
+        while self._open:
+            self._emptied = asyncio.get_running_loop().create_future()
+            await self._emptied

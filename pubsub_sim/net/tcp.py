@@ -1,0 +1,276 @@
+"""How do frames travel between hosts over sockets? Loopback TCP behind the same ports as the memory network.
+
+One connection per pair of hosts, whichever dialled; see `tcp_line` for what goes over it and `tcp_greeting` for its
+beginning. All hosts are in one process, so a cut is known to both ends at once, and the network can tell whether
+anything is on its way. Wall time only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterable, Sequence
+
+from pubsub_sim.errors import DialError, StreamRefused
+from pubsub_sim.ids import PeerId, short
+from pubsub_sim.net.sockets import Sockets
+from pubsub_sim.net.tcp_greeting import Dialler, Listener
+from pubsub_sim.net.tcp_line import Line
+from pubsub_sim.net.tcp_stream import TcpStream
+from pubsub_sim.ports import FrameReader, Inbound
+
+DIAL_LIMIT_S = 5.0
+"""Longest dial, greeting included."""
+
+_LOOPBACK = "127.0.0.1"
+_BACKLOG = 1024
+
+
+class TcpHost:
+    """One host with a listening socket; implements the Host port.
+
+    Attributes:
+        lines: connections by peer, oldest first.
+        frames_of_ended: frames written to connections that are gone, empty ones not counted.
+    """
+
+    def __init__(self, network: TcpNetwork, peer_id: PeerId) -> None:
+        self.peer_id = peer_id
+        self.lines: dict[PeerId, Line] = {}
+        self.frames_of_ended = 0
+        self._network = network
+        self._loop = network.loop
+        self._dials: dict[PeerId, asyncio.Future[None]] = {}  # done when the dial is over, however it ended
+        self._awaited: dict[PeerId, asyncio.Future[None]] = {}  # peers whose own dial is to bring the connection
+        self._blocked: list[Line] = []
+        self._accept: dict[str, Callable[[Inbound], FrameReader]] = {}
+        self._on_connected: list[Callable[[PeerId], None]] = []
+        self._is_closed = False
+        self._server: asyncio.Server | None = None
+        self._socket: socket.socket | None = socket.create_server((_LOOPBACK, 0), backlog=_BACKLOG)
+        self.address: tuple[str, int] = self._socket.getsockname()
+
+    # --- connections ---------------------------------------------------------------------------------------------
+
+    async def listen(self) -> None:
+        """Take connections; those dialled before wait until now."""
+        if self._socket is not None:
+            sock, self._socket = self._socket, None
+            self._server = await self._loop.create_server(
+                lambda: Listener(self.peer_id, self._welcomes, self._connected, self._network.sockets),
+                sock=sock,
+                backlog=_BACKLOG,
+            )
+
+    def connected_peers(self) -> Sequence[PeerId]:
+        """See Host."""
+        return tuple(self.lines)
+
+    def is_connected(self, peer: PeerId) -> bool:
+        """See Host."""
+        return peer in self.lines
+
+    def is_outbound(self, peer: PeerId) -> bool:
+        """Whether we dialled the connection with `peer`."""
+        return peer in self.lines and self.lines[peer].is_outbound
+
+    async def connect(self, peer: PeerId) -> None:
+        """See Host."""
+        while peer not in self.lines:
+            other = self._dials.get(peer)
+            if other is None:
+                await self._dial(peer)
+                return
+            await asyncio.wait([other])
+        await asyncio.sleep(0)
+
+    def close(self) -> None:
+        """See Host."""
+        for peer in list(self.lines):
+            self._network.disconnect(self.peer_id, peer)
+        self._is_closed = True
+        if self._server is not None:
+            self._server.close()
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def on_connected(self, callback: Callable[[PeerId], None]) -> None:
+        """See Host."""
+        self._on_connected.append(callback)
+
+    def forget(self, peer: PeerId) -> None:
+        """The connection with a peer is over, if there is one."""
+        line = self.lines.pop(peer, None)
+        if line is not None:
+            self.frames_of_ended += line.frames
+            line.cut()
+
+    @property
+    def is_dialling(self) -> bool:
+        """Whether a dial is under way."""
+        return bool(self._dials)
+
+    @property
+    def frames(self) -> int:
+        """Frames written to streams so far, empty ones not counted."""
+        return self.frames_of_ended + sum(line.frames for line in self.lines.values())
+
+    async def _dial(self, peer: PeerId) -> None:
+        ended = self._dials[peer] = self._loop.create_future()
+        dialler = Dialler(self.peer_id, peer, self._connected_by_us, self._network.sockets, self._loop)
+        try:
+            async with asyncio.timeout(DIAL_LIMIT_S):
+                address = self._network.host(peer).address
+                await self._loop.create_connection(lambda: dialler, *address)
+                if not await dialler.answer and peer not in self.lines:
+                    await self._wait_for(peer)
+        except TimeoutError:
+            raise DialError(short(peer), f"no answer within {DIAL_LIMIT_S:g} s") from None
+        except OSError as error:
+            raise DialError(short(peer), str(error)) from None
+        finally:
+            dialler.give_up()
+            del self._dials[peer]
+            ended.set_result(None)
+
+    async def _wait_for(self, peer: PeerId) -> None:
+        """The peer refused our dial because its own stands."""
+        self._awaited[peer] = self._loop.create_future()
+        try:
+            await self._awaited[peer]
+        finally:
+            del self._awaited[peer]
+
+    def _welcomes(self, peer: PeerId) -> bool:
+        return peer not in self.lines and (peer not in self._dials or peer < self.peer_id)
+
+    def _connected_by_us(self, peer: PeerId, transport: asyncio.Transport, rest: bytes) -> None:
+        self._connected(peer, transport, rest, is_outbound=True)
+
+    def _connected(self, peer: PeerId, transport: asyncio.Transport, rest: bytes, *, is_outbound: bool = False) -> None:
+        line = Line(self, peer, transport, self._loop, is_outbound=is_outbound)
+        transport.set_protocol(line)
+        if self._is_closed:
+            line.cut()
+            return
+        self.lines[peer] = line
+        awaited = self._awaited.get(peer)
+        if awaited is not None and not awaited.done():
+            awaited.set_result(None)
+        for callback in self._on_connected:
+            self._loop.call_soon(callback, peer)
+        if rest:
+            line.data_received(rest)
+
+    # --- streams -------------------------------------------------------------------------------------------------
+
+    def serve(self, protocols: Iterable[str], accept: Callable[[Inbound], FrameReader]) -> None:
+        """See Host."""
+        self._accept.update(dict.fromkeys(protocols, accept))
+
+    async def open_stream(self, peer: PeerId, protocols: Sequence[str]) -> TcpStream:
+        """See Host."""
+        line = self.lines.get(peer)
+        if line is None:
+            await asyncio.sleep(0)
+            raise StreamRefused(short(peer), "not connected")
+        return await line.open_stream(protocols)
+
+    def resume_reading(self) -> None:
+        """See Host."""
+        blocked, self._blocked = self._blocked, []
+        for line in blocked:
+            line.go_on()
+
+    # --- what connections ask for (see LineOwner) ----------------------------------------------------------------
+
+    def accepts(self, protocols: Sequence[str]) -> tuple[str, Callable[[Inbound], FrameReader]] | None:
+        """See LineOwner."""
+        protocol = next((p for p in protocols if p in self._accept), None)
+        return None if protocol is None else (protocol, self._accept[protocol])
+
+    def is_blocked_by(self, line: Line) -> None:
+        """See LineOwner."""
+        self._blocked.append(line)
+
+    def lost(self, line: Line) -> None:
+        """See LineOwner."""
+        if self.lines.get(line.peer) is line:
+            self.forget(line.peer)
+        self._network.sockets.closed(line.transport)
+
+
+class TcpNetwork:
+    """Hosts of one process and the sockets between them.
+
+    Args:
+        loop: the event loop all of them run on, on wall time.
+
+    Attributes:
+        sockets: the connected ones.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.sockets = Sockets()
+        self._hosts: dict[PeerId, TcpHost] = {}
+        self._frames_of_removed = 0
+
+    async def open(self) -> None:
+        """Let the hosts added so far take connections."""
+        for host in list(self._hosts.values()):
+            await host.listen()
+
+    async def close(self) -> None:
+        """Close all hosts, and wait until their sockets are closed."""
+        for host in self._hosts.values():
+            host.close()
+        await self.sockets.close()
+
+    def add_host(self, peer_id: PeerId) -> TcpHost:
+        """A new host without connections; takes those dialled to it after the next `open`."""
+        host = self._hosts[peer_id] = TcpHost(self, peer_id)
+        return host
+
+    def remove_host(self, peer_id: PeerId) -> None:
+        """A host is gone: its connections are cut, dials to it and from it fail. Another may come under its id."""
+        host = self._hosts[peer_id]
+        host.close()
+        del self._hosts[peer_id]
+        self._frames_of_removed += host.frames
+
+    def host(self, peer_id: PeerId) -> TcpHost:
+        """A host by its id; raises DialError."""
+        try:
+            return self._hosts[peer_id]
+        except KeyError:
+            raise DialError(short(peer_id), "no such host") from None
+
+    def disconnect(self, one: PeerId, other: PeerId) -> None:
+        """Cut the connection of two hosts; both know at once."""
+        for peer, remote in ((one, other), (other, one)):
+            if peer in self._hosts:
+                self._hosts[peer].forget(remote)
+
+    @property
+    def connections(self) -> int:
+        """How many pairs of hosts are connected."""
+        return sum(len(host.lines) for host in self._hosts.values()) // 2
+
+    @property
+    def frames(self) -> int:
+        """Frames written to streams so far, empty ones not counted."""
+        return self._frames_of_removed + sum(host.frames for host in self._hosts.values())
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether every frame written has been taken, no dial is under way and both ends agree on each connection."""
+        for host in self._hosts.values():
+            if host.is_dialling:
+                return False
+            for peer, line in host.lines.items():
+                twin = self._hosts[peer].lines.get(host.peer_id) if peer in self._hosts else None
+                if twin is None or twin.sent != line.taken:
+                    return False
+        return True

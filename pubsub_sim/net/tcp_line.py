@@ -1,0 +1,292 @@
+"""How do frames of two hosts share one TCP connection? Length-prefixed frames and a few control frames, both ways.
+
+Each side may have one stream to the other open; `tcp_frames` says what the bytes mean. There is no encryption and no
+general multiplexing (libp2p's Noise and yamux): what is measured here is asyncio, sockets and the node.
+
+Everything written in one round of the loop leaves in one `transport.write`; frames are cut out of the received bytes
+without a copy but their own. No task and no await is spent on a frame.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from pubsub_sim.errors import StreamRefused
+from pubsub_sim.ids import PeerId, short
+from pubsub_sim.net.tcp_frames import LONGEST, Kind, control_frame, read_varint
+from pubsub_sim.net.tcp_stream import TcpInbound, TcpStream
+
+if TYPE_CHECKING:
+    from pubsub_sim.ports import FrameReader, Inbound
+
+HIGH_WATER_BYTES = 64 * 1024
+"""Bytes that wait in front of the socket before a stream takes no more (asyncio's default, set for uvloop too)."""
+
+
+class LineOwner(Protocol):
+    """The host as its connections see it."""
+
+    def accepts(self, protocols: Sequence[str]) -> tuple[str, Callable[[Inbound], FrameReader]] | None:
+        """The first protocol we speak and what reads it, or None."""
+
+    def is_blocked_by(self, line: Line) -> None:
+        """A reader had no room: `line.go_on` is to be called when it has."""
+
+    def lost(self, line: Line) -> None:
+        """The connection is gone."""
+
+
+class Line(asyncio.Protocol):
+    """One connection as one of its two hosts sees it.
+
+    Args:
+        owner: the host.
+        peer: the other host.
+        transport: the connected socket.
+        loop: the event loop.
+        is_outbound: whether our host dialled.
+
+    Attributes:
+        outgoing: the stream from us to the peer, as far as one is open.
+        incoming: the stream from the peer to us, as far as one is open.
+        pending: what leaves with the next flush.
+        is_flushing: whether a flush is scheduled.
+        is_full: whether the socket's buffer is over its high-water mark.
+        sent: frames and control frames written so far.
+        empty: those of them that carry no bytes of a stream.
+        taken: frames and control frames read, and taken by their reader, so far.
+    """
+
+    def __init__(
+        self,
+        owner: LineOwner,
+        peer: PeerId,
+        transport: asyncio.Transport,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        is_outbound: bool,
+    ) -> None:
+        self.peer = peer
+        self.is_outbound = is_outbound
+        self.loop = loop
+        self.outgoing: TcpStream | None = None
+        self.incoming: TcpInbound | None = None
+        self.pending: list[bytes] = []
+        self.is_flushing = False
+        self.is_full = False
+        self.sent = 0
+        self.empty = 0
+        self.taken = 0
+        self._owner = owner
+        self.transport = transport
+        self._opened = 0
+        self._opening: dict[int, asyncio.Future[TcpStream]] = {}
+        self._rest = bytearray()  # the beginning of a frame
+        self._needed = 0  # its length, as far as it is known
+        self._held: tuple[bytes, int] | None = None  # received, and where the frame begins that found no room
+        self._late = b""  # received after that
+        self._is_cut = False
+        transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
+
+    @property
+    def frames(self) -> int:
+        """Frames of streams written so far, empty ones not counted."""
+        return self.sent - self.empty
+
+    async def open_stream(self, protocols: Sequence[str]) -> TcpStream:
+        """Negotiate a stream to the peer; the one before it, if it is open, is reset. Raises StreamRefused."""
+        self._opened += 1
+        number = self._opened
+        future: asyncio.Future[TcpStream] = self.loop.create_future()
+        self._opening[number] = future
+        self.control(Kind.OPEN, number, "\n".join(protocols))
+        try:
+            return await future
+        finally:
+            del self._opening[number]
+
+    def cut(self) -> None:
+        """End the connection at once; both directions are reset and the host is not told."""
+        if self._is_cut:
+            return
+        self._is_cut = True
+        self.transport.abort()
+        self.pending.clear()
+        self._held = None
+        if self.outgoing is not None:
+            self.outgoing.ended()
+        if self.incoming is not None:
+            incoming, self.incoming = self.incoming, None
+            self.loop.call_soon(incoming.reader.ended, False)
+        for future in self._opening.values():
+            if not future.done():
+                future.set_exception(StreamRefused(short(self.peer), "the connection is gone"))
+
+    # --- writing -------------------------------------------------------------------------------------------------
+
+    def control(self, kind: Kind, number: int, text: str = "") -> None:
+        """Write a control frame; never refused, as there are few."""
+        if self._is_cut:
+            return
+        self.pending.append(control_frame(kind, number, text))
+        self.sent += 1
+        self.empty += 1
+        if not self.is_flushing:
+            self.wake()
+
+    def wake(self) -> None:
+        """Schedule a flush."""
+        self.is_flushing = True
+        self.loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self.is_flushing = False
+        if self.pending:
+            self.transport.write(b"".join(self.pending))
+            self.pending.clear()
+            self._offer_room()
+
+    def pause_writing(self) -> None:
+        """See asyncio.Protocol."""
+        self.is_full = True
+
+    def resume_writing(self) -> None:
+        """See asyncio.Protocol."""
+        self.is_full = False
+        self._offer_room()
+
+    def _offer_room(self) -> None:
+        stream = self.outgoing
+        if stream is not None and stream.wants_room and not self.is_full:
+            stream.wants_room = False
+            stream.on_writable()
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol."""
+        if self._held is not None:
+            self._late += data
+            return
+        if self._rest:
+            self._rest += data
+            if len(self._rest) < self._needed:
+                return
+            data = bytes(self._rest)
+            self._rest.clear()
+        self._read(data, 0)
+
+    def go_on(self) -> None:
+        """There is room again for the frame that was refused."""
+        if self._held is None:
+            return
+        (data, position), self._held = self._held, None
+        self._read(data, position)
+        if self._held is None and not self._is_cut:
+            late, self._late = self._late, b""
+            if late:
+                self.data_received(late)
+            if self._held is None and not self._is_cut:  # the late ones may have changed that
+                self.transport.resume_reading()
+
+    def _read(self, data: bytes, position: int) -> None:
+        """Take the frames of `data` from `position` on, and keep what is left."""
+        end = len(data)
+        self._needed = 0
+        while position < end and not self._is_cut:
+            start = position
+            size = data[position]
+            position += 1
+            if size >= 0x80:
+                if position < end and data[position] < 0x80:  # two bytes, as most have
+                    size += (data[position] << 7) - 0x80
+                    position += 1
+                else:
+                    size, position = read_varint(data, start)
+            elif not size and position < end:
+                if data[position] != Kind.EMPTY:
+                    position = self._read_control(data, position)
+                    if position:
+                        continue
+                else:
+                    position += 1
+            elif not size:
+                position = 0
+            if not position:
+                self._rest += data[start:]
+                return
+            if size > LONGEST:
+                self.transport.abort()
+                return
+            stop = position + size
+            if stop > end:
+                self._needed = stop - start
+                self._rest += data[start:]
+                return
+            incoming = self.incoming
+            if incoming is not None and not incoming.reader.frame(data[position:stop]):
+                self._held = (data, start)
+                self.transport.pause_reading()
+                self._owner.is_blocked_by(self)
+                return
+            self.taken += 1
+            position = stop
+
+    def _read_control(self, data: bytes, position: int) -> int:
+        """Do what a control frame says; gives where it ends, 0 if it is not all there."""
+        number, at = read_varint(data, position + 1)
+        size, at = read_varint(data, at) if at else (0, 0)
+        if not at or at + size > len(data):
+            return 0
+        text = data[at : at + size].decode()
+        kind = data[position]
+        incoming, outgoing = self.incoming, self.outgoing
+        if kind == Kind.OPEN:
+            self._accept(number, text.split("\n"))
+        elif kind in (Kind.ACCEPT, Kind.REFUSE):
+            self._opened_by_peer(number, text, is_accepted=kind == Kind.ACCEPT)
+        elif kind == Kind.STOP:
+            if outgoing is not None and outgoing.number == number:
+                outgoing.ended()
+        elif incoming is not None and incoming.number == number:
+            self.incoming = None
+            incoming.reader.ended(kind == Kind.CLOSE)
+        self.taken += 1
+        return at + size
+
+    def _accept(self, number: int, protocols: Sequence[str]) -> None:
+        spoken = self._owner.accepts(protocols)
+        if spoken is None:
+            self.control(Kind.REFUSE, number, f"speaks none of {', '.join(protocols)}")
+            return
+        protocol, accept = spoken
+        inbound = TcpInbound(self, number)
+        self.control(Kind.ACCEPT, number, protocol)
+        inbound.reader = accept(inbound)
+        if self.incoming is not None:
+            self.loop.call_soon(self.incoming.reader.ended, False)
+        self.incoming = inbound
+
+    def _opened_by_peer(self, number: int, text: str, *, is_accepted: bool) -> None:
+        """The peer answers our OPEN: `text` is the protocol, or why not."""
+        future = self._opening.get(number)
+        if future is None or future.done():  # who asked has given up
+            if is_accepted:
+                self.control(Kind.RESET, number)
+        elif is_accepted:
+            if self.outgoing is not None:
+                self.outgoing.ended()
+            self.outgoing = TcpStream(self, number, text)
+            future.set_result(self.outgoing)
+        else:
+            future.set_exception(StreamRefused(short(self.peer), text))
+
+    def eof_received(self) -> None:
+        """See asyncio.Protocol; the transport closes, as nobody reads what we would write."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio.Protocol."""
+        self.cut()
+        self._owner.lost(self)

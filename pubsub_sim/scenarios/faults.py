@@ -1,0 +1,181 @@
+"""How is a plan of faults played in a world? Each fault begins and ends at its time, and leaves a line in the log."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pubsub_sim.errors import DialError
+from pubsub_sim.net.faults import Crash, Delay, Drop, Fault, FaultPlan, Partition, SlowReader
+
+if TYPE_CHECKING:
+    from pubsub_sim.ids import PeerId
+    from pubsub_sim.net.linked import LinkedNetwork
+
+_log = logging.getLogger("pubsub_sim.faults")
+
+Pair = tuple[int, int]
+
+
+class Struck(Protocol):
+    """A world as its faults see it."""
+
+    def peer_id(self, number: int) -> PeerId:
+        """Who a host is."""
+
+    def note(self, kind: str, host: int, peer: bytes, detail: str) -> None:
+        """Write into the log; host -1 is none in particular."""
+
+    def crash(self, number: int) -> None:
+        """End a host."""
+
+    async def restart(self, number: int) -> object:
+        """Begin a host's next life."""
+
+    async def connect(self, a: int, b: int) -> None:
+        """Have `a` dial `b`; raises DialError."""
+
+
+class FaultPlayer:
+    """Plays one plan.
+
+    Args:
+        plan: what goes wrong.
+        world: to whom.
+        network: the world's.
+
+    Attributes:
+        failure: the error that ended a restart, or None.
+    """
+
+    def __init__(self, plan: FaultPlan, world: Struck, network: LinkedNetwork) -> None:
+        self._plan = plan
+        self._world = world
+        self._network = network
+        self.failure: BaseException | None = None
+        self._timers: list[asyncio.TimerHandle] = []
+        self._tasks: dict[asyncio.Task[None], None] = {}
+
+    def start(self) -> None:
+        """Arm all faults, from now; they are what a program may wait for, so they are no background work."""
+        loop = asyncio.get_running_loop()
+        for fault in self._plan.faults:
+            self._timers.append(loop.call_later(fault.at_s, self._begin, fault))
+
+    async def close(self) -> None:
+        """Play no more."""
+        for timer in self._timers:
+            timer.cancel()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no host is coming back and no connection is being made again."""
+        return not self._tasks
+
+    def _begin(self, fault: Fault) -> None:
+        end = self._strike(fault)
+        self._timers.append(asyncio.get_running_loop().call_later(fault.for_s, end))
+
+    def _strike(self, fault: Fault) -> Callable[[], None]:
+        """Do it, and give what undoes it."""
+        if isinstance(fault, Drop):
+            return self._drop(fault)
+        if isinstance(fault, Delay):
+            return self._delay(fault)
+        if isinstance(fault, Partition):
+            return self._partition(fault)
+        if isinstance(fault, Crash):
+            return self._crash(fault)
+        assert isinstance(fault, SlowReader)
+        return self._slow_reader(fault)
+
+    # --- links ---------------------------------------------------------------------------------------------------
+
+    def _drop(self, fault: Drop) -> Callable[[], None]:
+        ids = [self._world.peer_id(number) for number in fault.link]
+        lanes = [self._network.lane(ids[0], ids[1]), self._network.lane(ids[1], ids[0])]
+        for lane in lanes:
+            lane.extra_losses.append(fault.probability)
+        self._world.note("drop_begins", fault.link[0], ids[1], f"{fault.probability:g}")
+
+        def end() -> None:
+            for lane in lanes:
+                lane.extra_losses.remove(fault.probability)
+            self._world.note("drop_ends", fault.link[0], ids[1], f"{fault.probability:g}")
+
+        return end
+
+    def _delay(self, fault: Delay) -> Callable[[], None]:
+        ids = [self._world.peer_id(number) for number in fault.link]
+        lanes = [self._network.lane(ids[0], ids[1]), self._network.lane(ids[1], ids[0])]
+        extra_ns = round(fault.extra_s * 1e9)
+        for lane in lanes:
+            lane.extra_ns += extra_ns
+        self._world.note("delay_begins", fault.link[0], ids[1], f"{extra_ns} ns")
+
+        def end() -> None:
+            for lane in lanes:
+                lane.extra_ns -= extra_ns
+            self._world.note("delay_ends", fault.link[0], ids[1], f"{extra_ns} ns")
+
+        return end
+
+    def _partition(self, fault: Partition) -> Callable[[], None]:
+        groups = "|".join(",".join(map(str, group)) for group in fault.groups)
+        self._world.note("partition", -1, b"", groups)
+        cut = self._network.separate(fault.groups)
+
+        def heal() -> None:
+            self._network.unite(fault.groups)
+            self._world.note("heal", -1, b"", groups)
+            if fault.reconnect:
+                self._spawn(self._dial(cut), "reconnection after a partition")
+
+        return heal
+
+    # --- hosts ---------------------------------------------------------------------------------------------------
+
+    def _crash(self, fault: Crash) -> Callable[[], None]:
+        peers = self._network.neighbours(fault.host)
+        self._world.crash(fault.host)
+
+        async def come_back() -> None:
+            await self._world.restart(fault.host)
+            if fault.reconnect:
+                await self._dial((fault.host, peer) for peer in peers)
+
+        return lambda: self._spawn(come_back(), f"restart of host {fault.host}")
+
+    def _slow_reader(self, fault: SlowReader) -> Callable[[], None]:
+        peer_id = self._world.peer_id(fault.host)
+        self._network.stop_reading(peer_id)
+        self._world.note("reading_stops", fault.host, b"", "")
+
+        def end() -> None:
+            self._network.go_on_reading(peer_id)
+            self._world.note("reading_goes_on", fault.host, b"", "")
+
+        return end
+
+    async def _dial(self, pairs: Iterable[Pair]) -> None:
+        for a, b in pairs:
+            try:
+                await self._world.connect(a, b)
+            except DialError as error:  # another fault is in the way
+                _log.debug("host %d was not connected with host %d again: %s", a, b, error)
+
+    def _spawn(self, flow: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.get_running_loop().create_task(flow, name=name)
+        self._tasks[task] = None
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._tasks[task]
+        if not task.cancelled() and self.failure is None:
+            self.failure = task.exception()
