@@ -217,7 +217,7 @@ def test_random_programs(limit: int, monkeypatch: pytest.MonkeyPatch, caplog: py
     run_state_machine_as_test(
         ProgramRun,
         settings=settings(
-            max_examples=150,
+            max_examples=100,
             stateful_step_count=25,
             derandomize=True,
             database=None,
