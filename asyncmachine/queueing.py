@@ -135,11 +135,8 @@ class Queueing(Observation):
         node = self._node
         plan = node.tables[kind].get(states)
         if plan is None:
-            try:
-                plan = self._automaton.plan(node, kind, states)
-            except (KeyError, TypeError):
-                self._numbers(states)
-                raise
+            self._numbers(states)  # names the unknown one
+            plan = self._automaton.plan(node, kind, states)
         return plan
 
     def _idle(

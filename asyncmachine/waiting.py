@@ -112,10 +112,9 @@ class Outcome:
 
     def fail(self, error: BaseException) -> None:
         """Deliver an error instead of an answer, without a report if nobody looks."""
-        if not self.done:
-            self._error = _Unseen(error, self.label)
-            self._error.seen = True
-            self._finish()
+        self._error = _Unseen(error, self.label)
+        self._error.seen = True
+        self._finish()
 
     def _finish(self) -> None:
         self.done = True
@@ -204,14 +203,14 @@ class StateContext:
         if self.expired:
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if self._waiters is None:
-            self._waiters = []
-        self._waiters.append(waiter)
+        waiters = self._waiters
+        if waiters is None:
+            waiters = self._waiters = []
+        waiters.append(waiter)
         try:
             await waiter
         finally:
-            if self._waiters is not None:
-                self._waiters.remove(waiter)
+            waiters.remove(waiter)
 
     def expire(self) -> None:
         """End the context; called by the machine when the state's tick changes."""
@@ -273,9 +272,8 @@ class _Scope:
         self.ended = False
 
     def end(self) -> None:
-        if not self.ended:
-            self.ended = True
-            self.task.cancel()
+        self.ended = True
+        self.task.cancel()
 
 
 def new_task(coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:

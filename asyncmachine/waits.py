@@ -381,16 +381,15 @@ class Waits(Questions):
         return wait
 
     def _unsubscribe(self, subscription: Subscription) -> None:
-        if self._subs is not None:
-            self._subs.drop(subscription)
-            if self._subs.is_empty:
-                self._gate &= ~WAITED
+        assert self._subs is not None
+        self._subs.drop(subscription)
+        if self._subs.is_empty:
+            self._gate &= ~WAITED
 
     def _match(self, touched: Iterable[int]) -> None:
         """Tell the waits a committed transition satisfies."""
         subs = self._subs
-        if subs is None:
-            return
+        assert subs is not None
         for subscription in subs.match(touched, self._node.mask, self._ticks):
             self._deliver(subscription, None)
         if subs.is_empty:

@@ -160,18 +160,19 @@ def test_what_a_dropped_auto_implied_goes_with_it(bound: bool) -> None:
 
 
 def test_a_staying_state_that_the_rest_would_end_cancels() -> None:
-    """Autos of which no single one, but two together end a state that refuses to go, are cancelled."""
+    """The autos that are left, of which no single one but two together end a state that refuses to go, are cancelled."""
     schema: dict[str, Any] = {
         "K": {**AUTO, "require": ["R"]},
         "R": {},
-        "A": {**AUTO, "require": ["C", "B"], "remove": ["R"]},
+        "A": {**AUTO, "require": ["C"], "remove": ["R"]},
+        "D": {**AUTO, "require": ["C", "B"], "remove": ["R"]},
         "B": {**AUTO, "require": ["C"]},
         "C": {},
     }
-    h = handlers(("KExit",), [], "K A B C R")
+    h = handlers(("KExit",), [], "K A B C D R")
     m = Machine.restore(schema, {"states": ["K", "R"], "time": [1, 1]}, handlers=h)
     m.add("C")
-    assert text(m) == "(K:1 R:1 C:1) [A:0 B:0]"
+    assert text(m) == "(K:1 R:1 C:1) [A:0 D:0 B:0]"
 
 
 def test_auto_of_a_machine_whose_handlers_do_not_concern_it() -> None:
