@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ENGINE_OUTER = {"record", "export", "debugger", "notebook"}
+ENGINE_OUTER = {"record", "export", "debugger", "notebook", "benchmark"}
 OUTSIDE_WORLD = {"asyncio", "threading", "socket", "selectors", "subprocess", "time", "random", "os"}
 
 # room -> rooms of pubsub_sim it may import (every room may import itself and the root files)
