@@ -284,8 +284,10 @@ WORKLOADS = (
     _workload("recorder", "a tracer that keeps each transition", recorder, 2),
     _workload("eval", "eval", evaluate, 1, per="call"),
     _workload("eval-soon", "eval_soon", evaluate_soon, 1, per="call"),
-    _workload("construct", "one of 1,000 machines", construct, MACHINES, per="machine"),
-    _workload("construct-bytes", "one of 1,000 machines", construct_bytes, MACHINES, per="machine", unit="bytes"),
+    _workload("construct", "one of 1,000 machines, time", construct, MACHINES, per="machine"),
+    _workload(
+        "construct-bytes", "one of 1,000 machines, memory", construct_bytes, MACHINES, per="machine", unit="bytes"
+    ),
     _workload("states-20", "20 related states", of_states(20), 2),
     _workload("states-200", "200 related states", of_states(200), 2),
     _workload("again", "an Enter and a State handler, measured again", enter_and_state, 2, group=SUPPORT),
