@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from pubsub_sim.report.intervals import Estimate
-    from pubsub_sim.report.sweep import Sweep
+    from pubsub_sim.results import EngineRecord
 
     Costs = list[tuple[str, Estimate]]
 
@@ -24,16 +24,16 @@ _ROW = 0.19
 _TITLE = 0.32
 
 
-def beside(sweep: Sweep) -> Picture | Prose:
+def beside(engine: EngineRecord | None) -> Picture | Prose:
     """Draw the cost of one event for each task, ours and the others'.
 
     Args:
-        sweep: the runs, and the engine's benchmark.
+        engine: the engine's benchmark, None if there is none.
 
     Returns:
         The figure, or a sentence if there is nothing to draw.
     """
-    tasks = _tasks(sweep)
+    tasks = _tasks(engine)
     if not tasks:
         return Prose("There is nothing to draw beside the engine.")
     heights = [_TITLE + _ROW * len(costs) for costs in tasks.values()]
@@ -50,12 +50,13 @@ def beside(sweep: Sweep) -> Picture | Prose:
         return picture(figure, "engine", caption)
 
 
-def _tasks(sweep: Sweep) -> dict[str, Costs]:
+def _tasks(engine: EngineRecord | None) -> dict[str, Costs]:
     found: dict[str, Costs] = {}
-    for entry in sweep.engine.workloads if sweep.engine is not None else ():
-        value = cost(sweep.engine, entry.name) if entry.task and sweep.engine is not None else None
-        if value is not None and value.is_known:
-            found.setdefault(entry.task, []).append((entry.who, value))
+    if engine is not None:
+        for entry in engine.workloads:
+            value = cost(engine, entry.name)
+            if entry.task and value.is_known:
+                found.setdefault(entry.task, []).append((entry.who, value))
     return found
 
 

@@ -21,17 +21,20 @@ from pubsub_sim.report.wording import (
 if TYPE_CHECKING:
     from pubsub_sim.report.engine import Kept
     from pubsub_sim.report.intervals import Estimate
-    from pubsub_sim.report.sweep import Sweep
     from pubsub_sim.results import EngineClause, EngineRecord, EngineWorkload
 
 
-def summary(sweep: Sweep) -> Prose:
-    """Say what was measured, where, and how many promises were kept; or that nothing was measured."""
-    engine = sweep.engine
+def summary(sweep: str, engine: EngineRecord | None) -> Prose:
+    """Say what was measured, where, and how many promises were kept; or that nothing was measured.
+
+    Args:
+        sweep: name of the sweep.
+        engine: what it has of the engine.
+    """
     if engine is None:
         return Prose(
-            f"The sweep {code(sweep.name)} has no benchmark of the engine by itself; "
-            f"{code(f'python -m pubsub_sim engine --out {sweep.name}')} measures it."
+            f"The sweep {code(sweep)} has no benchmark of the engine by itself; "
+            f"{code(f'python -m pubsub_sim engine --out {sweep}')} measures it."
         )
     verdicts = [kept(engine, clause).is_met for clause in engine.contract]
     unknown = verdicts.count(None)
@@ -48,18 +51,18 @@ def summary(sweep: Sweep) -> Prose:
     )
 
 
-def show(sweep: Sweep) -> Several | Prose:
-    """Show all tables of the engine's cost."""
-    if sweep.engine is None:
+def show(engine: EngineRecord | None) -> Several | Prose:
+    """Show all tables of the engine's cost, or say that there are none."""
+    if engine is None:
         return Prose("So there are no costs, no comparison and no contract to show.")
     return Several(
         [
             Prose("### Cost of a feature"),
-            features(sweep.engine),
+            features(engine),
             Prose("### Beside others"),
-            beside(sweep.engine),
+            beside(engine),
             Prose("### The contract"),
-            contract(sweep.engine),
+            contract(engine),
         ]
     )
 

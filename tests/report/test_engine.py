@@ -32,10 +32,6 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
     return Sweep.load(write_sweep(tmp_path_factory.mktemp("sweeps") / "bare", repeats=1))
 
 
-def sweep_with(bare: Sweep, engine: EngineRecord) -> Sweep:
-    return replace(bare, engine=engine)
-
-
 def clause(engine: EngineRecord, operation: str) -> tuple[float, float, bool | None, bool]:
     found = kept(engine, next(entry for entry in engine.contract if entry.operation == operation))
     return found.figure.value, found.bar, found.is_met, found.is_clear
@@ -69,20 +65,20 @@ def test_clauses_are_judged_by_their_kind() -> None:
     assert is_met
 
 
-def test_a_bar_inside_the_interval_is_told(bare: Sweep) -> None:
+def test_a_bar_inside_the_interval_is_told() -> None:
     """The median decides, and the reader sees that it is not clear."""
     engine = an_engine(COSTS | {"theirs": (3900, 4600, 6000)})
     figure, _, is_met, is_clear = clause(engine, "add, then remove")
     assert (figure, is_met, is_clear) == (pytest.approx(41.8, abs=0.1), True, True)
     engine = an_engine(COSTS | {"theirs": (1900, 2300, 3000)})
     assert clause(engine, "add, then remove")[2:] == (True, False)
-    shown = engine_tables.show(sweep_with(bare, engine))._repr_mimebundle_()["text/markdown"]
+    shown = engine_tables.show(engine)._repr_mimebundle_()["text/markdown"]
     assert "at least 20 | pass, the interval holds the bar |" in shown
 
 
-def test_tables_hold_costs_others_and_verdicts(bare: Sweep) -> None:
+def test_tables_hold_costs_others_and_verdicts() -> None:
     """Every workload but those that only support others, whose work it was in which version, pass and miss."""
-    shown = engine_tables.show(sweep_with(bare, an_engine()))
+    shown = engine_tables.show(an_engine())
     assert isinstance(shown, Several)
     text = shown._repr_mimebundle_()["text/markdown"]
     assert "| add and remove | mutation | 110 (100\N{EN DASH}120) | ns |" in text
@@ -92,20 +88,21 @@ def test_tables_hold_costs_others_and_verdicts(bare: Sweep) -> None:
     assert "two handlers again" not in text
 
 
-def test_an_absent_library_is_a_row_that_says_so(bare: Sweep) -> None:
+def test_an_absent_library_is_a_row_that_says_so() -> None:
     """No number, no verdict, the reason in both tables."""
-    sweep = sweep_with(bare, an_engine(failing=ABSENT))
-    text = engine_tables.show(sweep)._repr_mimebundle_()["text/markdown"]
+    engine = an_engine(failing=ABSENT)
+    text = engine_tables.show(engine)._repr_mimebundle_()["text/markdown"]
     assert "| a state on and off | transitions 0.9.3 | Machine | transitions is not installed | \N{EN DASH} |" in text
     assert "| add, then remove | \N{EN DASH} | at least 20 | transitions is not installed |" in text
     assert (
-        "3 of the 5 promises of its contract are kept, 1 could not be judged" in engine_tables.summary(sweep).markdown
+        "3 of the 5 promises of its contract are kept, 1 could not be judged"
+        in engine_tables.summary("bare", engine).markdown
     )
 
 
-def test_summary_sentence_says_where_it_was_measured(bare: Sweep) -> None:
+def test_summary_sentence_says_where_it_was_measured() -> None:
     """Promises kept, rounds, interpreter, processor, commit and load."""
-    assert engine_tables.summary(sweep_with(bare, an_engine())).markdown == (
+    assert engine_tables.summary("bare", an_engine()).markdown == (
         "4 of the 5 promises of its contract are kept. Each workload was measured in 3 rounds "
         "(Python 3.11.7, A Processor, commit 0123456789ab, the load average was 0.25)."
     )
@@ -113,26 +110,25 @@ def test_summary_sentence_says_where_it_was_measured(bare: Sweep) -> None:
 
 def test_a_sweep_without_the_file_says_so(bare: Sweep) -> None:
     """Plain sentences, and the command that measures it."""
-    said = engine_tables.summary(bare).markdown
+    said = engine_tables.summary(bare.name, bare.engine).markdown
     assert "has no benchmark of the engine by itself" in said
     assert "python -m pubsub_sim engine --out bare" in said
-    assert isinstance(engine_tables.show(bare), Prose)
-    assert isinstance(engine_figure.beside(bare), Prose)
+    assert isinstance(engine_tables.show(bare.engine), Prose)
+    assert isinstance(engine_figure.beside(bare.engine), Prose)
     assert summary.summarise(bare)["engine"] is None
 
 
-def test_figure_shows_every_task_and_is_the_same_each_time(bare: Sweep) -> None:
+def test_figure_shows_every_task_and_is_the_same_each_time() -> None:
     """Equal data, equal bytes; a library that is absent is left out."""
-    sweep = sweep_with(bare, an_engine())
-    one, two = engine_figure.beside(sweep), engine_figure.beside(sweep)
+    one, two = engine_figure.beside(an_engine()), engine_figure.beside(an_engine())
     assert isinstance(one, Picture)
     assert one == two
-    assert engine_figure.beside(sweep_with(bare, an_engine(failing=ABSENT))) != one
+    assert engine_figure.beside(an_engine(failing=ABSENT)) != one
 
 
 def test_summary_file_has_units_and_intervals(bare: Sweep) -> None:
     """Another program finds each cost, ratio and verdict; nothing of it is NaN."""
-    found = json.loads(summary.text(sweep_with(bare, an_engine(failing=ABSENT))))["engine"]
+    found = json.loads(summary.text(replace(bare, engine=an_engine(failing=ABSENT))))["engine"]
     (bytes_of_one,) = [entry for entry in found["costs"] if entry["workload"] == "bytes"]
     assert (bytes_of_one["unit"], bytes_of_one["value"], bytes_of_one["interval"]) == (
         "bytes",
