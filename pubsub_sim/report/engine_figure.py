@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from pubsub_sim.report.engine import OURS, cost
 from pubsub_sim.report.show import Picture, Prose
@@ -43,6 +44,7 @@ def beside(engine: EngineRecord | None) -> Picture | Prose:
         for panel, (task, costs) in zip(grid[:, 0], tasks.items(), strict=True):
             _panel(panel, costs)
             panel.set_title(task, loc="left")
+            panel.tick_params(axis="x", length=0)
         grid[-1, 0].set_xlabel("CPU time of one event, ns (logarithmic)")
         caption = (
             "CPU time of one event for the same task. Dot: median over rounds; line: its 95 % interval. Orange: ours."
@@ -71,6 +73,7 @@ def _panel(panel: Axes, costs: Costs) -> None:
             number(value.value), (end, at), xytext=(6, 0), textcoords="offset points", va="center", fontsize=7
         )
     panel.set_xscale("log")
+    panel.xaxis.set_minor_locator(NullLocator())
     panel.set_yticks(range(len(costs)), [who for who, _ in costs])
     panel.set_ylim(len(costs) - 0.5, -0.5)
     panel.grid(visible=True, axis="both")
