@@ -188,8 +188,16 @@ def quiet_tracer() -> Bench:
 def recorder() -> Bench:
     """Add and remove a state while every transition is kept in memory."""
     tracer = machines.Recorder()
-    bench = pair_of(machines.machine(tracer=tracer))
-    return Bench(loop=bench.loop, wrong=all_of(bench.wrong, counted(lambda: tracer.heard, 2, "transitions")))
+    machine = machines.machine(tracer=tracer)
+    bench = pair_of(machine)
+
+    def unlike(_: int) -> str:
+        last = tracer.kept[-1]
+        said = (last.mutation.kind, last.mutation.called, last.accepted, last.after)
+        return "" if said == ("remove", (A,), True, machine.time()) else f"the last transition kept is {said}"
+
+    heard = counted(lambda: tracer.heard, 2, "transitions")
+    return Bench(loop=bench.loop, wrong=all_of(bench.wrong, heard, unlike))
 
 
 def evaluate() -> Bench:

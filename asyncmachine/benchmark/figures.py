@@ -76,7 +76,7 @@ def judged(results: Results, clause: Clause) -> Verdict:
     bar = clause.at_least if clause.at_least is not None else clause.at_most
     if clause.noise is not None:
         noise = figure_of(_figures(results, TIME, *clause.noise))
-        bar = None if noise is None else max(noise.high, 1 / noise.low)
+        bar = None if noise is None or bar is None else min(bar, max(noise.high, 1 / noise.low))
     if found is None or bar is None:
         return Verdict(found, bar, None, False)
     keeps = [value >= bar if clause.at_least is not None else value <= bar for value in (found.low, found.high)]

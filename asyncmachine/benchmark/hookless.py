@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _ROOM = "asyncmachine.benchmark"
-_ASKED = {"OBSERVED", "_hooks", "_log_level"}
+_BITS = {"OBSERVED", "RECORDED"}
+_ASKED = {*_BITS, "_hooks", "_log_level"}
 _BESIDE = {"self", "m", "machine", "gate", "_gate", "parent"}
 
 
@@ -66,8 +67,8 @@ class HookRemover(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        """Let the bit that says "observed" be none where it is one of several."""
-        if node.id == "OBSERVED" and isinstance(node.ctx, ast.Load):
+        """Let the bits that say "observed" be none where they are some of several."""
+        if node.id in _BITS and isinstance(node.ctx, ast.Load):
             self.taken_out += 1
             return ast.copy_location(ast.Constant(0), node)
         return node

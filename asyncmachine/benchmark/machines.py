@@ -149,14 +149,13 @@ def quiet_tracer() -> object:
 
 
 class Recorder:
-    """A tracer that keeps the last transitions in memory: what was asked, what came of it, and the ticks."""
+    """A tracer that keeps the last transitions in memory; what they say is read out of them later."""
 
     def __init__(self) -> None:
-        self.kept: deque[tuple[Any, ...]] = deque(maxlen=_HISTORY)
+        self.kept: deque[Transition] = deque(maxlen=_HISTORY)
         self.heard = 0
 
     def transition_end(self, tx: Transition) -> None:
         """Keep one transition."""
         self.heard += 1
-        mutation = tx.mutation
-        self.kept.append((mutation.queue_tick, mutation.kind, mutation.called, tx.accepted, tx.after))
+        self.kept.append(tx)

@@ -128,11 +128,12 @@ def _clause_entry(engine: EngineRecord, clause: EngineClause) -> dict[str, Any]:
 
 
 def _bar(engine: EngineRecord, clause: EngineClause) -> float:
+    given = next((bar for bar in (clause.at_least, clause.at_most) if bar is not None), math.nan)
     if clause.noise is None:
-        return next((bar for bar in (clause.at_least, clause.at_most) if bar is not None), math.nan)
+        return given
     noise = median(_paired(engine, "time", *clause.noise))
     ends = (noise.low, noise.high) if noise.has_interval else (noise.value, noise.value)
-    return max(ends[1], 1 / ends[0])
+    return min(given, max(ends[1], 1 / ends[0])) if noise.is_known else math.nan
 
 
 def _paired(engine: EngineRecord, kind: str, own: str, over: str) -> list[float]:

@@ -118,7 +118,7 @@ def _bar(clause: EngineClause, found: Kept) -> str:
     if math.isnan(found.bar):
         return NOTHING
     kind = "at least" if clause.at_least is not None else "at most"
-    if clause.noise is not None:
+    if clause.noise is not None and found.bar != clause.at_most:
         return f"{kind} {ratio_of(found.bar)}, the noise"
     if clause.unit == "1":
         return f"{kind} {given(found.bar)}"

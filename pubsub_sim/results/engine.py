@@ -67,7 +67,7 @@ class EngineClause:
         over: the workload it is compared with, "" for a value.
         at_least: the bar from below, or None.
         at_most: the bar from above, or None.
-        noise: two workloads that do the same; the figure may lie as far from 1 as their ratio does.
+        noise: two workloads that do the same; the figure may lie as far from 1 as their ratio does, up to `at_most`.
         unit: of the figure, "1" for ratios.
     """
 

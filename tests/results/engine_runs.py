@@ -21,7 +21,7 @@ CONTRACT = (
     EngineClause("a pulse", "pulse", "time", "handlers", None, 1.5, None, "1"),
     EngineClause("memory", "bytes", "value", "", None, 2048.0, None, "bytes"),
     EngineClause("two handlers more", "handlers", "difference", "bare", None, 500.0, None, "ns"),
-    EngineClause("the same as itself", "again", "time", "handlers", None, None, ["again", "handlers"], "1"),
+    EngineClause("the same as itself", "again", "time", "handlers", None, 1.1, ["again", "handlers"], "1"),
 )
 COSTS = {
     "bare": (200, 220, 240),

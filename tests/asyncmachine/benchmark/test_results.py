@@ -105,6 +105,13 @@ def test_noise_is_the_bar_of_what_may_cost_nothing(without: int, passes: bool) -
     assert verdict.passes is passes
 
 
+def test_in_a_noisy_run_the_noise_is_no_excuse() -> None:
+    """The bar that is the noise is never further than a tenth."""
+    found = results(enter_and_state=[(200, 2)] * 3, again=[(200, 2), (400, 2), (210, 2)], without_hooks=[(150, 2)] * 3)
+    verdict = judged(found, clause("enter-and-state", "without-hooks"))
+    assert (verdict.bar, verdict.passes) == (1.1, False)
+
+
 def test_a_clause_without_its_peer_is_neither_kept_nor_broken() -> None:
     """Nothing is said about a ratio with one side, and the reason stands in its row."""
     found = results(bare=[(100, 1)] * 3, transitions_toggle=["transitions is not installed"] * 3)
