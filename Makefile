@@ -13,6 +13,9 @@ REPORTED = $(if $(wildcard data/raw/$(SWEEP)),$(SWEEP),published)
 GRID_default := {hosts: [5, 10, 15, 20], messages: [20, 60, 100], repeats: 5}
 GRID_full := {hosts: [5, 10, 15, 20], messages: [20, 40, 60, 80, 100], repeats: 15}
 GRID_tiny := {hosts: [5], messages: [20], repeats: 2}
+# Rounds of the engine's own benchmark, about 15 s each.
+ROUNDS_tiny := 1
+ROUNDS ?= $(or $(ROUNDS_$(GRID)),5)
 PARAMETERS = $(or $(GRID_$(GRID)),$(error GRID: expected default, full or tiny, got '$(GRID)'))
 
 # Reports carry no time of their own, so that the same data give the same bytes.
@@ -26,6 +29,7 @@ bench: $(READY)
 	@mkdir -p $(VENV)/run
 	$(BIN)/papermill notebooks/3_sweep.ipynb $(VENV)/run/3_sweep.ipynb --log-output --no-progress-bar \
 		-y "$(PARAMETERS)" -p out $(SWEEP) -p progress lines
+	$(BIN)/python -m pubsub_sim engine --out $(SWEEP) --rounds $(ROUNDS)
 	$(MAKE) report SWEEP=$(SWEEP)
 
 report: $(READY)

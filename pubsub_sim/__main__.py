@@ -32,6 +32,9 @@ COMMANDS = {
     "run": Command("measure one run and print what it took", "pubsub_sim.bench.commands", "run_command"),
     "sweep": Command("measure a grid of runs and store them", "pubsub_sim.bench.commands", "sweep_command"),
     "pack": Command("write a sweep as one file per version", "pubsub_sim.bench.commands", "pack_command"),
+    "engine": Command(
+        "measure the engine by itself, into a sweep's folder", "pubsub_sim.bench.engine", "engine_command"
+    ),
     "report": Command("write the report of a sweep", "pubsub_sim.report.command", "report_command"),
 }
 

@@ -11,7 +11,7 @@ from pubsub_sim.bench.grid import PackOptions, RunOptions, SweepOptions, sweep_f
 from pubsub_sim.bench.process import Answer, pinned_environment, run_worker
 from pubsub_sim.bench.spec import RunSpec
 from pubsub_sim.bench.sweep import sweep
-from pubsub_sim.results import METRICS, RUN, Store
+from pubsub_sim.results import METRICS, RUN, Store, read_engine, write_engine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +56,7 @@ def sweep_command(arguments: Sequence[str]) -> int:
 
 
 def pack_command(arguments: Sequence[str]) -> int:
-    """Write a sweep in the form that is committed: one file per version.
+    """Write a sweep in the form that is committed: one file per version, and the engine's benchmark if it has one.
 
     Returns:
         0.
@@ -65,7 +65,11 @@ def pack_command(arguments: Sequence[str]) -> int:
         PubsubSimError: the sweep cannot be read or the target cannot be written.
     """
     options: PackOptions = from_flags(PackOptions, "pack", "Pack a sweep into one file per version.", arguments)
-    written = Store(sweep_folder("out", options.out)).pack(sweep_folder("target", options.target))
+    source, target = sweep_folder("out", options.out), sweep_folder("target", options.target)
+    engine = read_engine(source)
+    written = Store(source).pack(target)
+    if engine is not None:
+        written.append(write_engine(target, engine))
     for path in written:
         sys.stdout.write(f"{path.name}: {path.stat().st_size:,} bytes\n")
     return 0

@@ -48,6 +48,16 @@ def pinned_environment(allocator: str) -> dict[str, str]:
     return fixed
 
 
+def undisturbed(environment: Mapping[str, str]) -> dict[str, str]:
+    """Give the whole environment of a measuring process: this one's without what disturbs, and what is pinned.
+
+    Args:
+        environment: variables pinned for the process.
+    """
+    inherited = {name: value for name, value in os.environ.items() if name in _KEPT or not name.startswith(_DISTURBING)}
+    return {**inherited, **environment}
+
+
 @dataclass(frozen=True)
 class Answer:
     """What came back from a worker.
@@ -76,14 +86,13 @@ def run_worker(spec: RunSpec, *, environment: Mapping[str, str], limit_s: float)
     Returns:
         The worker's answer. A worker that is stopped at the limit, is killed or says nothing sensible has one too.
     """
-    inherited = {name: value for name, value in os.environ.items() if name in _KEPT or not name.startswith(_DISTURBING)}
     process = subprocess.Popen(
         [sys.executable, "-m", "pubsub_sim.bench.worker", str(os.getpid())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=Path(pubsub_sim.__file__).resolve().parents[1],
-        env={**inherited, **environment},
+        env=undisturbed(environment),
         start_new_session=True,
     )
     with process:

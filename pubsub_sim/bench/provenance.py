@@ -43,9 +43,9 @@ def of_the_sweep() -> dict[str, Any]:
         "sources": measured_sources(_ROOT),
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
-        "uvloop": _installed("uvloop"),
-        "protobuf": _installed("protobuf"),
-        "pynacl": _installed("pynacl"),
+        "uvloop": installed("uvloop"),
+        "protobuf": installed("protobuf"),
+        "pynacl": installed("pynacl"),
         "cpu": _cpu_model(),
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "machine": platform.machine(),
@@ -62,17 +62,31 @@ def of_the_moment() -> dict[str, Any]:
     }
 
 
-def measured_sources(root: Path) -> str:
+def of_the_engine() -> dict[str, Any]:
+    """Collect the facts of a run of the engine's benchmark: those of a sweep, with the hash of the engine's files only."""
+    return {**of_the_sweep(), "sources": measured_sources(_ROOT, ("asyncmachine",))}
+
+
+def installed(name: str) -> str | None:
+    """Give the version of an installed distribution, None if it is not there."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def measured_sources(root: Path, names: tuple[str, ...] = _MEASURED) -> str:
     """Hash everything whose change could change a measurement.
 
     Args:
         root: folder that holds both packages.
+        names: files and folders below it; by default those of a run of the scenario.
 
     Returns:
         Hexadecimal SHA-256 over the names and contents of the measured Python files.
     """
     digest = hashlib.sha256()
-    for name in _MEASURED:
+    for name in names:
         start = root / name
         for path in sorted(start.rglob("*.py")) if start.is_dir() else [start]:
             if path.exists():
@@ -87,13 +101,6 @@ def _git(*arguments: str) -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return answer.stdout.strip()
-
-
-def _installed(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _cpu_model() -> str:

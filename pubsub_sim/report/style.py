@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,10 @@ _DASHES = ("-", "--", "-.", ":", "-", "--")
 
 PHASE_COLOURS = ("#999999", "#56B4E9", "#0072B2", "#F0E442", "#CC79A7", "#009E73", "#E69F00", "#D55E00")
 """One colour per phase, in their order."""
+
+_COORDINATES = re.compile(r' d="[^"]*"| [xy]="[^"]*"|translate\([^)]*\)')
+_LONG_NUMBER = re.compile(r"(\d\.\d\d)\d+")
+_INDENTATION = re.compile(r"\n +")
 
 _STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
@@ -110,4 +115,10 @@ def picture(figure: Figure, name: str, caption: str) -> Picture:
     out = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     figure.savefig(out, format="svg", metadata=nothing)
-    return Picture(name, caption, out.getvalue())
+    return Picture(name, caption, _shortened(out.getvalue()))
+
+
+def _shortened(svg: str) -> str:
+    """Cut coordinates to hundredths of a point and take out indentation, for pages that embed their figures."""
+    cut = _COORDINATES.sub(lambda found: _LONG_NUMBER.sub(r"\1", found[0]), svg)
+    return _INDENTATION.sub("\n", cut)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import TYPE_CHECKING, Any
 
-from pubsub_sim.report.intervals import Estimate, median
+from pubsub_sim.report import engine
+from pubsub_sim.report.engine import numbers
+from pubsub_sim.report.intervals import median
 from pubsub_sim.report.options import data_folder
 from pubsub_sim.report.quantities import HEADLINE, QUANTITIES
 from pubsub_sim.report.ratios import control_pairs, over_grid, per_cell, version_pairs
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
 FILE = "summary.json"
 """Name of the summary in the folder of a report."""
 
-_SCHEMA = 1
-_DIGITS = 6
+_SCHEMA = 2
 
 
 def summarise(sweep: Sweep) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def summarise(sweep: Sweep) -> dict[str, Any]:
 
     Returns:
         JSON values: the sweep's name, its grid and counts, medians per cell and version, ratios per cell, and
-        geometric means over the grid. An interval is a list of two numbers, null where the spread is unknown.
+        geometric means over the grid; the costs of the engine by itself, null if they were not measured. An interval is a list of two numbers, null where the spread is unknown.
     """
     failed = sweep.runs["outcome"] != "ok"
     return {
@@ -50,6 +50,7 @@ def summarise(sweep: Sweep) -> dict[str, Any]:
         "geometric_means": [entry for quantity in QUANTITIES.values() for entry in _means(sweep, quantity)],
         "ratios": [entry for quantity in QUANTITIES.values() for entry in _ratios(sweep, quantity)],
         "medians": [entry for quantity in QUANTITIES.values() for entry in _medians(sweep, quantity)],
+        "engine": engine.summarise(sweep.engine),
     }
 
 
@@ -84,7 +85,7 @@ def _means(sweep: Sweep, quantity: Quantity) -> list[dict[str, Any]]:
         compared.append((name, name, control_pairs(sweep, quantity)))
     return [
         {"quantity": quantity.name, "version": other, "over": base, "unit": "1", "cells": len(per_cell(paired))}
-        | _numbers(over_grid(paired))
+        | numbers(over_grid(paired))
         for other, base, paired in compared
         if not paired.empty
     ]
@@ -100,8 +101,8 @@ def _ratios(sweep: Sweep, quantity: Quantity) -> list[dict[str, Any]]:
             "messages": cell.messages,
         }
         | {"unit": "1"}
-        | _numbers(cell.ratio)
-        | {"difference": {"unit": quantity.unit} | _numbers(cell.difference)}
+        | numbers(cell.ratio)
+        | {"difference": {"unit": quantity.unit} | numbers(cell.difference)}
         for version in sweep.others
         for cell in per_cell(version_pairs(sweep, version, quantity))
     ]
@@ -115,14 +116,5 @@ def _medians(sweep: Sweep, quantity: Quantity) -> list[dict[str, Any]]:
             place = {"version": version, "hosts": cell[0], "messages": cell[1], "runs": len(runs)}
             value = median(quantity.of(runs))
             if value.is_known:
-                found.append({"quantity": quantity.name, **place, "unit": quantity.unit} | _numbers(value))
+                found.append({"quantity": quantity.name, **place, "unit": quantity.unit} | numbers(value))
     return found
-
-
-def _numbers(value: Estimate) -> dict[str, Any]:
-    interval = [_short(value.low), _short(value.high)] if value.has_interval else None
-    return {"value": _short(value.value), "interval": interval, "observations": value.observations}
-
-
-def _short(value: float) -> float | None:
-    return None if math.isnan(value) else float(f"{value:.{_DIGITS}g}")

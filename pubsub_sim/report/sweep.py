@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pubsub_sim.report.errors import MixedConditionsError
-from pubsub_sim.results import RUN, Store, wide
+from pubsub_sim.results import RUN, Store, read_engine, wide
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     import pandas as pd
+
+    from pubsub_sim.results import EngineRecord
 
 CONDITIONS = ("router", "transport", "loop", "sign", "barrier", "warmup", "allocator")
 """Parameters that are the same in all runs of a sweep."""
@@ -33,6 +35,7 @@ class Sweep:
         phases: names of the phases in the order in which they ran.
         provenance: fact to its distinct values.
         described: version to its own description of its machines.
+        engine: the engine's own benchmark, None if the sweep has none.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Sweep:
     phases: tuple[str, ...]
     provenance: Mapping[str, Any]
     described: Mapping[str, Any]
+    engine: EngineRecord | None = None
 
     @classmethod
     def load(cls, folder: Path) -> Sweep:
@@ -70,6 +74,7 @@ class Sweep:
             phases=tuple(map(str, phases)),
             provenance=provenance,
             described=described,
+            engine=read_engine(folder),
         )
 
     @property

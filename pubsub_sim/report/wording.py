@@ -37,6 +37,11 @@ def number(value: float, *, exact: bool = False, places: int | None = None) -> s
     return f"{round(value, places):,.{max(places, 0)}f}".replace("-", "\N{MINUS SIGN}")
 
 
+def number_or_none(value: float) -> float | None:
+    """Round a number to six figures for other programs; None for NaN."""
+    return None if math.isnan(value) else float(f"{value:.6g}")
+
+
 def given(value: float) -> str:
     """Write a number that was chosen or read off, not estimated, without trailing zeros: 3, 0.25."""
     return f"{value:,.6g}"

@@ -1,7 +1,18 @@
 """The contract between measuring and reading: metrics, run records and the Parquet store. Measures and draws nothing."""
 
+from pubsub_sim.results.engine import (
+    ENGINE_FILE,
+    EngineClause,
+    EngineRecord,
+    EngineSample,
+    EngineWorkload,
+    load_engine,
+    read_engine,
+    write_engine,
+)
 from pubsub_sim.results.errors import (
     BusyFolderError,
+    EngineFileError,
     NoRunsError,
     ResultsError,
     TruncatedFileError,
@@ -14,10 +25,16 @@ from pubsub_sim.results.record import OUTCOMES, Row, RunParameters, RunRecord
 from pubsub_sim.results.store import Store
 
 __all__ = [
+    "ENGINE_FILE",
     "METRICS",
     "OUTCOMES",
     "RUN",
     "BusyFolderError",
+    "EngineClause",
+    "EngineFileError",
+    "EngineRecord",
+    "EngineSample",
+    "EngineWorkload",
     "Metric",
     "NoRunsError",
     "ResultsError",
@@ -28,7 +45,10 @@ __all__ = [
     "TruncatedFileError",
     "UnwritableFolderError",
     "WrongSchemaError",
+    "load_engine",
     "metric",
     "overview",
+    "read_engine",
     "wide",
+    "write_engine",
 ]

@@ -80,6 +80,26 @@ class WrongSchemaError(ResultsError):
         return f"{self.path} does not hold runs in the expected form ({self.difference}); move it out of the folder"
 
 
+class EngineFileError(ResultsError):
+    """A file of the engine's benchmark is not whole, or was written by something else.
+
+    Attributes:
+        path: the file as it was found.
+        difference: what is wrong with it, in words.
+    """
+
+    def __init__(self, path: Path, difference: str) -> None:
+        super().__init__(path, difference)
+        self.path = path
+        self.difference = difference
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} does not hold a benchmark of the engine in the expected form ({self.difference}); delete it, "
+            "and `python -m pubsub_sim engine` measures it again"
+        )
+
+
 class NoRunsError(ResultsError):
     """There is nothing to read in a folder.
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pubsub_sim.results.errors import TruncatedFileError, UnwritableFolderError, WrongSchemaError
+from pubsub_sim.results.errors import TruncatedFileError, WrongSchemaError
+from pubsub_sim.results.whole_files import put_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,7 +75,7 @@ def with_footer(table: pa.Table, footer: Mapping[str, Any]) -> pa.Table:
 
 
 def write_whole(table: pa.Table, path: Path) -> None:
-    """Write a file so that no reader ever sees a part of it: hidden name, fsync, rename.
+    """Write a file so that no reader ever sees a part of it.
 
     Args:
         table: what to write.
@@ -85,18 +84,7 @@ def write_whole(table: pa.Table, path: Path) -> None:
     Raises:
         UnwritableFolderError: the folder cannot be made or written, or the disk is full.
     """
-    hidden = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with hidden.open("wb") as file:
-            file.write(_encoded(table))
-            file.flush()
-            os.fsync(file.fileno())
-        hidden.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            hidden.unlink(missing_ok=True)
-        raise UnwritableFolderError(path.parent, error.strerror or str(error)) from error
+    put_whole(_encoded(table), path)
 
 
 def read_whole(path: Path) -> pa.Table:

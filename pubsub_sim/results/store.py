@@ -73,8 +73,9 @@ class Store:
 
     def _clean(self) -> None:
         try:
-            for leftover in self.folder.glob(".*.parquet.*.tmp"):
-                leftover.unlink(missing_ok=True)
+            for ending in ("parquet", "json"):
+                for leftover in self.folder.glob(f".*.{ending}.*.tmp"):
+                    leftover.unlink(missing_ok=True)
             probe = self.folder / f".writable.{os.getpid()}.tmp"
             probe.touch()
             probe.unlink()

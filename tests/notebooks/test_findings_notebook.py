@@ -81,6 +81,7 @@ def test_notebook_reads_to_its_end(tmp_path: Path, shape: dict[str, Any], says: 
     assert says in shown
     assert "nan" not in shown.lower().replace("provenance", "")
     assert "| commit | 0123456789ab |" in shown
+    assert "has no benchmark of the engine by itself" in shown
 
 
 def test_reference_can_be_left_out(tmp_path: Path) -> None:

@@ -9,8 +9,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ENGINE_OUTER = {"pipes", "history", "queries", "schemas", "testing", "record", "export", "debugger", "notebook"}
-MAY_IMPORT_ASYNCIO = {"waiting", "testing", "record", "export", "debugger", "notebook"}
+ENGINE_OUTER = {
+    "pipes",
+    "history",
+    "queries",
+    "schemas",
+    "testing",
+    "benchmark",
+    "record",
+    "export",
+    "debugger",
+    "notebook",
+}
+MAY_IMPORT_ASYNCIO = {"waiting", "testing", "benchmark", "record", "export", "debugger", "notebook"}
 OUTSIDE_WORLD = {"asyncio", "threading", "socket", "selectors", "subprocess", "time", "random", "os"}
 
 # room -> rooms of pubsub_sim it may import (every room may import itself and the root files)

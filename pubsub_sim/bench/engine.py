@@ -1,0 +1,188 @@
+"""How does the engine's own benchmark get into a sweep's folder? Started as a process, stored with where it ran."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pubsub_sim
+from pubsub_sim.bench.flags import from_flags
+from pubsub_sim.bench.grid import sweep_folder
+from pubsub_sim.bench.process import pinned_environment, undisturbed
+from pubsub_sim.bench.provenance import installed, of_the_engine, of_the_moment
+from pubsub_sim.checks import check_bool, check_whole
+from pubsub_sim.errors import OptionError, PubsubSimError
+from pubsub_sim.parameters import reject_unknown
+from pubsub_sim.results import EngineFileError, EngineRecord, Store, load_engine, read_engine, write_engine
+from pubsub_sim.results.engine import ENGINE_SCHEMA
+from pubsub_sim.results.footers import same_ground
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_OTHER = ("python", "implementation")
+
+
+class EngineBenchmarkError(PubsubSimError):
+    """The engine's benchmark ended without results.
+
+    Attributes:
+        status: its exit status.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+    def __str__(self) -> str:
+        return f"the engine's benchmark ended with status {self.status} and left nothing to store"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions:
+    """A run of the engine's benchmark.
+
+    Attributes:
+        out: folder of the sweep it belongs to; a relative one starts at the repository's data/raw.
+        rounds: how often each workload is measured.
+        only: names of workloads with commas, "" for all.
+        batch_s: processor time of one batch in seconds.
+        force: whether it is measured again if it is there already.
+
+    Raises:
+        OptionError: a value that cannot be used; the sentence names it.
+    """
+
+    out: str = "local-default"
+    rounds: int = 5
+    only: str = ""
+    batch_s: float = 0.01
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        sweep_folder("out", self.out)
+        check_whole("rounds", self.rounds, at_least=1)
+        check_bool("force", self.force)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineChoice:
+    """Where a notebook takes the engine's costs from.
+
+    Attributes:
+        sweep: whose benchmark of the engine is shown; a relative folder starts at the repository's data/raw.
+        rounds: above 0, the engine is measured now in so many rounds instead.
+        only: names of workloads to measure with commas, "" for all.
+
+    Raises:
+        OptionError: a value that cannot be used; the sentence names it.
+    """
+
+    sweep: str = "published"
+    rounds: int = 0
+    only: str = ""
+
+    def __post_init__(self) -> None:
+        check_whole("rounds", self.rounds, at_least=0)
+        if not sweep_folder("sweep", self.sweep).is_dir():
+            raise OptionError("sweep", self.sweep, "a folder in data/raw, or an absolute one")
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Any]) -> EngineChoice:
+        """Make a choice of names and values that came from outside.
+
+        Args:
+            parameters: name to value; what is left out has its default.
+
+        Raises:
+            OptionError: a name is unknown (the sentence tells the nearest known one) or a value cannot be used.
+        """
+        reject_unknown(parameters, (entry.name for entry in fields(cls)))
+        return cls(**parameters)
+
+    def record(self) -> EngineRecord | None:
+        """Read the costs, or measure them; None if the sweep has none.
+
+        Raises:
+            PubsubSimError: the file cannot be read, or the benchmark ended without results.
+        """
+        if self.rounds == 0:
+            return read_engine(sweep_folder("sweep", self.sweep))
+        with tempfile.TemporaryDirectory() as place:
+            return measure_engine(EngineOptions(out=place, rounds=self.rounds, only=self.only))[1]
+
+
+def engine_command(arguments: Sequence[str]) -> int:
+    """Measure the engine by itself and store what was found; show it as the benchmark does.
+
+    Returns:
+        0. A workload that failed, or whose library is not installed, is a row that says so.
+
+    Raises:
+        PubsubSimError: bad flags, the benchmark ended without results, or they cannot be stored.
+    """
+    summary = "Measure what the engine costs by itself and store it in a sweep's folder."
+    options: EngineOptions = from_flags(EngineOptions, "engine", summary, arguments)
+    is_new, record = measure_engine(options)
+    done = "stored" if is_new else "kept as stored"
+    sys.stdout.write(f"engine: {len(record.workloads)} workloads, measured in {record.rounds} rounds, {done}\n")
+    return 0
+
+
+def measure_engine(options: EngineOptions) -> tuple[bool, EngineRecord]:
+    """Measure what is not there yet.
+
+    Returns:
+        Whether it was measured now, and the record that is stored.
+
+    Raises:
+        BusyFolderError: a sweep is writing there.
+        EngineBenchmarkError: the benchmark ended without results.
+        EngineFileError: the benchmark wrote something else than results.
+        UnwritableFolderError: the folder cannot be written.
+    """
+    folder = sweep_folder("out", options.out)
+    facts = {"schema": ENGINE_SCHEMA, **of_the_engine()}
+    with Store(folder).exclusive():
+        stored = None if options.force else _stored(folder, options, facts)
+        if stored is not None:
+            return False, stored
+        record = _measured(options, facts)
+        write_engine(folder, record)
+        return True, record
+
+
+def _stored(folder: Path, options: EngineOptions, facts: Mapping[str, Any]) -> EngineRecord | None:
+    """Give what is stored if it stands for a new run: same code, interpreter, processor and libraries, enough rounds."""
+    try:
+        record = read_engine(folder)
+    except EngineFileError:
+        return None
+    if record is None or record.rounds < options.rounds or options.only or record.effort["batch_s"] != options.batch_s:
+        return None
+    peers = {name: version for name, version in record.environment.items() if name not in _OTHER}
+    is_same = same_ground(record.provenance, facts) and peers == {name: installed(name) for name in peers}
+    return record if is_same and all(sample.outcome != "failed" for sample in record.samples) else None
+
+
+def _measured(options: EngineOptions, facts: Mapping[str, Any]) -> EngineRecord:
+    environment = pinned_environment("default")
+    provenance = {**facts, **of_the_moment(), "environment": environment}
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "engine.json"
+        words = [f"--rounds={options.rounds}", f"--batch-s={options.batch_s}", f"--out={path}"]
+        words += [f"--only={options.only}"] if options.only else []
+        done = subprocess.run(
+            [sys.executable, "-m", "asyncmachine.benchmark", *words, f"--parent={os.getpid()}"],
+            cwd=Path(pubsub_sim.__file__).resolve().parents[1],
+            env=undisturbed(environment),
+            check=False,
+        )
+        if done.returncode != 0 or not path.exists():
+            raise EngineBenchmarkError(done.returncode)
+        return load_engine(path, provenance)

@@ -1,0 +1,210 @@
+"""What does the engine's own benchmark leave in a sweep's folder? One file: its samples, words, clauses and origin.
+
+The file is what `python -m asyncmachine.benchmark --out` writes, and where it was measured. It describes itself, so that
+reading it needs neither the engine nor its benchmark.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pubsub_sim.results.errors import EngineFileError
+from pubsub_sim.results.whole_files import put_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+ENGINE_FILE = "engine.json"
+"""Name of the file in the folder of a sweep."""
+
+ENGINE_FORM = "asyncmachine-benchmark"
+ENGINE_SCHEMA = 1
+"""What a file says of itself that this module can read."""
+
+SAMPLE_OUTCOMES = ("ok", "absent", "failed")
+"""How a sample can end: measured, the library to be measured is not installed, anything else."""
+
+_Part = TypeVar("_Part")
+
+
+@dataclass(frozen=True)
+class EngineWorkload:
+    """Something that was measured.
+
+    Attributes:
+        name: its key.
+        title: what is done.
+        group: "feature" for the engine's own features, "beside" for others, "support" for what only ratios need.
+        per: what is counted, in the singular.
+        events: how many of these one iteration holds.
+        unit: "ns" of processor time, or "bytes".
+        who: whose work it is.
+        task: the same words for all who do the same task, "" for what is compared with nobody.
+    """
+
+    name: str
+    title: str
+    group: str
+    per: str
+    events: int
+    unit: str
+    who: str
+    task: str
+
+
+@dataclass(frozen=True)
+class EngineClause:
+    """One promise about the cost of the engine.
+
+    Attributes:
+        operation: what is done.
+        own: the workload that does it.
+        figure: "speed" (times as many events per second), "time" (times the time of an iteration), "value" (cost of an
+            event) or "difference" (of two such costs).
+        over: the workload it is compared with, "" for a value.
+        at_least: the bar from below, or None.
+        at_most: the bar from above, or None.
+        noise: two workloads that do the same; the figure may lie as far from 1 as their ratio does, up to `at_most`.
+        unit: of the figure, "1" for ratios.
+    """
+
+    operation: str
+    own: str
+    figure: str
+    over: str
+    at_least: float | None
+    at_most: float | None
+    noise: list[str] | None
+    unit: str
+
+
+@dataclass(frozen=True)
+class EngineSample:
+    """One measurement in a process of its own.
+
+    Attributes:
+        round: number of the round, from 1; what was measured in one round is compared with each other.
+        order: position in the run, from 0.
+        workload: name of what was measured.
+        outcome: one of SAMPLE_OUTCOMES.
+        error: one sentence, empty when ok.
+        amount: nanoseconds or bytes.
+        count: for how many events.
+    """
+
+    round: int
+    order: int
+    workload: str
+    outcome: str
+    error: str
+    amount: int
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineRecord:
+    """Everything a run of the engine's benchmark leaves behind.
+
+    Attributes:
+        rounds: how often each workload was measured.
+        effort: how much was done for one sample.
+        environment: Python and the libraries measured beside; None for one that was not installed.
+        workloads: in the order of tables.
+        contract: in the order of tables.
+        samples: in the order in which they were made.
+        provenance: where and with what it was measured; JSON values only.
+    """
+
+    rounds: int
+    effort: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    workloads: tuple[EngineWorkload, ...]
+    contract: tuple[EngineClause, ...]
+    samples: tuple[EngineSample, ...]
+    provenance: Mapping[str, Any]
+
+
+def write_engine(folder: Path, record: EngineRecord) -> Path:
+    """Store a record in the folder of a sweep; one that is there is replaced as a whole.
+
+    Returns:
+        The file.
+
+    Raises:
+        UnwritableFolderError: the folder cannot be made or written.
+    """
+    path = folder / ENGINE_FILE
+    data = {"form": ENGINE_FORM, "schema": ENGINE_SCHEMA, **asdict(record)}
+    put_whole((json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode(), path)
+    return path
+
+
+def read_engine(folder: Path) -> EngineRecord | None:
+    """Read the record of a sweep, or None if it has none.
+
+    Raises:
+        EngineFileError: the file is not whole or has another form; the sentence says what to do.
+    """
+    path = folder / ENGINE_FILE
+    return load_engine(path) if path.exists() else None
+
+
+def load_engine(path: Path, provenance: Mapping[str, Any] | None = None) -> EngineRecord:
+    """Read a file.
+
+    Args:
+        path: the file.
+        provenance: where it was measured, for a file that does not say so itself.
+
+    Raises:
+        EngineFileError: the file cannot be read, is not whole or has another form.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise EngineFileError(path, "it is no whole JSON") from None
+    if not isinstance(data, dict) or data.get("form") != ENGINE_FORM:
+        raise EngineFileError(path, f"it does not call itself {ENGINE_FORM}")
+    if data.get("schema") != ENGINE_SCHEMA:
+        raise EngineFileError(path, f"its schema is {data.get('schema')!r}, expected {ENGINE_SCHEMA}")
+    if provenance is not None:
+        data["provenance"] = dict(provenance)
+    try:
+        return _record(data)
+    except (KeyError, TypeError, ValueError) as error:
+        raise EngineFileError(path, f"{type(error).__name__}: {error}") from None
+
+
+def _record(data: Mapping[str, Any]) -> EngineRecord:
+    record = EngineRecord(
+        rounds=int(data["rounds"]),
+        effort=dict(data["effort"]),
+        environment=dict(data["environment"]),
+        workloads=tuple(_part(EngineWorkload, entry) for entry in data["workloads"]),
+        contract=tuple(_part(EngineClause, entry) for entry in data["contract"]),
+        samples=tuple(_part(EngineSample, entry) for entry in data["samples"]),
+        provenance=dict(data["provenance"]),
+    )
+    known = {entry.name for entry in record.workloads}
+    for sample in record.samples:
+        if sample.workload not in known:
+            raise ValueError(f"a sample of {sample.workload!r}, which is no workload of the file")
+        is_ok = sample.outcome == "ok" and sample.amount > 0 and sample.count > 0
+        if sample.outcome not in SAMPLE_OUTCOMES or is_ok != (sample.outcome == "ok") or is_ok != (sample.error == ""):
+            raise ValueError(
+                f"a sample of {sample.workload!r} with outcome {sample.outcome!r} does not fit its numbers"
+            )
+    for clause in record.contract:
+        if not {clause.own, clause.over, *(clause.noise or ())} <= known | {""}:
+            raise ValueError(f"the clause {clause.operation!r} needs a workload that the file lacks")
+    return record
+
+
+def _part(cls: type[_Part], data: Mapping[str, Any]) -> _Part:
+    names = [entry.name for entry in fields(cls)]  # type: ignore[arg-type]  # each part is a dataclass
+    if sorted(data) != sorted(names):
+        raise ValueError(f"expected {', '.join(names)}, got {', '.join(map(str, data))}")
+    return cls(**data)
