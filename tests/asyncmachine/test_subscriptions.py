@@ -227,17 +227,39 @@ def test_giving_up_a_wait_spares_tasks(run: Run) -> None:
     """A cancelled wait leaves the task of a state bound to it."""
 
     async def main() -> None:
+        stopped = asyncio.Event()
+
         class Handlers:
             async def AState(self, e: Event) -> None:
-                await asyncio.Event().wait()
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    stopped.set()
 
         m = Machine(STATES, handlers=Handlers())
         m.add("A")
         await asyncio.sleep(0)
         m.when("B").cancel()
         m.remove("A")
-        m.dispose()
-        await asyncio.wait_for(m.disposed(), 60)
+        await asyncio.wait_for(stopped.wait(), 60)
+
+    run(main)
+
+
+def test_the_end_of_a_task_spares_waits(run: Run) -> None:
+    """When the last task of a state ends, a wait for another state still is told."""
+
+    async def main() -> None:
+        class Handlers:
+            async def AState(self, e: Event) -> None: ...
+
+        m = Machine(STATES, handlers=Handlers())
+        m.add("A")
+        wait = m.when("B")
+        await asyncio.sleep(0)
+        m.add("B")
+        assert wait.done()
+        assert is_clean(m)
 
     run(main)
 
