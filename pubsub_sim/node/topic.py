@@ -78,7 +78,7 @@ class Subscription:
         return len(self._messages)
 
     def offer(self, message: Message) -> bool:
-        """Take a message; False if the buffer is full (see core.Sink)."""
+        """Take a message; False if the buffer is full (see interest.Sink)."""
         if len(self._messages) >= self._capacity:
             return False
         self._messages.append(message)
@@ -87,7 +87,7 @@ class Subscription:
         return True
 
     def end(self) -> None:
-        """No more messages (see core.Sink)."""
+        """No more messages (see interest.Sink)."""
         self._is_over = True
         while self._waiters:
             self._wake()
@@ -263,7 +263,7 @@ class Topic:
             await self._node.close_topic(self)
             self._is_closed = True
 
-    # --- the core's side (see core.TopicHandle) ------------------------------------------------------------------
+    # --- the core's side (see interest.TopicHandle) ------------------------------------------------------------------
 
     @property
     def has_watchers(self) -> bool:

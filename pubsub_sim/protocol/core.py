@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from pubsub_sim.errors import TopicInUse
 from pubsub_sim.ids import PeerId
 from pubsub_sim.protocol.backoff import DeadPeerBackoff
+from pubsub_sim.protocol.interest import Interest
 from pubsub_sim.protocol.router import Acceptance
 from pubsub_sim.protocol.seen import SeenCache
 from pubsub_sim.protocol.validation import Reason, Validators, refused_by_policy
@@ -38,38 +38,6 @@ class Outbox(Protocol):
 
     def close(self) -> None:
         """Write what is queued, then end the stream."""
-
-
-class Sink(Protocol):
-    """Where messages of a topic are delivered."""
-
-    @property
-    def topic(self) -> str:
-        """The topic's name."""
-
-    def offer(self, message: Message) -> bool:
-        """Buffer a message; False if there is no room. Never waits."""
-
-    def end(self) -> None:
-        """No more messages; what is buffered stays readable."""
-
-
-class TopicHandle(Protocol):
-    """A topic as its user holds it."""
-
-    @property
-    def name(self) -> str:
-        """The topic's name."""
-
-    @property
-    def has_watchers(self) -> bool:
-        """Whether event handlers are open."""
-
-    def peer_joined(self, peer: PeerId) -> None:
-        """A peer announced the topic."""
-
-    def peer_left(self, peer: PeerId) -> None:
-        """A peer withdrew, died or was blacklisted."""
 
 
 class Ports(Protocol):
@@ -109,6 +77,7 @@ class Core:
     Attributes:
         peers: peers we have, or are opening, an outbound stream to.
         topics: topic -> peers that announced it, in the order they did (a dict, so that the order is no accident).
+        interest: the topics we take part in.
         tracer: raw tracer hooks, or None.
     """
 
@@ -131,10 +100,10 @@ class Core:
         self.peers: dict[PeerId, Outbox] = {}
         self.topics: dict[str, dict[PeerId, None]] = {}
         self.validators = Validators()
-        self._subscriptions: dict[str, list[Sink]] = {}
-        self._relays: dict[str, int] = {}
-        self._handles: dict[str, TopicHandle] = {}
-        self._wanted: set[str] = set()  # topics with a subscription or a relay: asked for every message
+        self.interest = Interest()
+        self._wanted = self.interest.wanted  # asked for every message
+        self._subscriptions = self.interest.subscriptions
+        self._handles = self.interest.handles
         self._blacklist: set[PeerId] = set()
         self._seen = SeenCache(int(params.seen_ttl_s * 1e9))
         self._pending: dict[PeerId, None] = {}
@@ -249,78 +218,9 @@ class Core:
         self.router.remove_peer(peer)
 
     def _hello(self) -> bytes:
-        return encode_subscriptions(dict.fromkeys([*self._subscriptions, *self._relays]), subscribe=True)
+        return encode_subscriptions(self.interest.announced(), subscribe=True)
 
-    # --- topics, subscriptions, relays ---------------------------------------------------------------------------
-
-    def list_topics(self) -> list[str]:
-        """GetTopics: topics with at least one subscription."""
-        return list(self._subscriptions)
-
-    def add_topic(self, handle: TopicHandle) -> TopicHandle:
-        """AddTopic: the handle that is registered now, an older one if there was one."""
-        return self._handles.setdefault(handle.name, handle)
-
-    def remove_topic(self, handle: TopicHandle) -> None:
-        """RemoveTopic: raises TopicInUse while subscriptions, relays or event handlers are open."""
-        name = handle.name
-        if self._handles.get(name) is handle:
-            if handle.has_watchers or name in self._wanted:
-                raise TopicInUse(name)
-            del self._handles[name]
-
-    def is_wanted(self, topic: str) -> bool:
-        """Whether we subscribe or relay a topic. The first interest is advertised, announced and joined."""
-        return topic in self._wanted
-
-    def record_subscription(self, subscription: Sink) -> None:
-        """AddSubscription, last step: deliver to it from now on."""
-        topic = subscription.topic
-        self._subscriptions.setdefault(topic, []).append(subscription)
-        self._wanted.add(topic)
-
-    def end_subscription(self, subscription: Sink) -> bool:
-        """RemoveSubscription, first step: end it; whether the topic was given up with it."""
-        topic = subscription.topic
-        subscriptions = self._subscriptions.get(topic)
-        if subscriptions is None or subscription not in subscriptions:
-            return False
-        subscription.end()
-        subscriptions.remove(subscription)
-        if subscriptions:
-            return False
-        del self._subscriptions[topic]
-        return self._give_up(topic)
-
-    def has_subscription(self, topic: str) -> bool:
-        """Whether anybody here subscribes to a topic."""
-        return topic in self._subscriptions
-
-    def record_relay(self, topic: str) -> None:
-        """AddRelay, last step: accept and forward the topic from now on."""
-        self._relays[topic] = self._relays.get(topic, 0) + 1
-        self._wanted.add(topic)
-
-    def end_relay(self, topic: str) -> bool:
-        """RemoveRelay, first step: count down; whether the topic was given up with it."""
-        count = self._relays.get(topic, 0)
-        if count == 0:
-            return False
-        if count > 1:
-            self._relays[topic] = count - 1
-            return False
-        del self._relays[topic]
-        return self._give_up(topic)
-
-    def has_relay(self, topic: str) -> bool:
-        """Whether a topic is relayed."""
-        return topic in self._relays
-
-    def _give_up(self, topic: str) -> bool:
-        if topic in self._subscriptions or topic in self._relays:
-            return False
-        self._wanted.discard(topic)
-        return True
+    # --- announcing, joining, leaving ------------------------------------------------------------------------------
 
     def announce(self, topic: str, *, subscribe: bool) -> None:
         """AnnouncingTopic: tell every peer; a full queue is tried again after a random pause."""
