@@ -23,6 +23,7 @@ from pubsub_sim.wire.signing import KeyPair, SignPolicy
 
 if TYPE_CHECKING:
     from pubsub_sim.node.driver import Driver, Seat
+    from pubsub_sim.protocol.options import HostOptions
     from pubsub_sim.protocol.router import Router
 
 ROUTERS: dict[str, Callable[[], Router]] = {"floodsub": FloodSub}
@@ -30,6 +31,8 @@ TRANSPORTS = ("memory",)
 SIGNING = {
     "strict": SignPolicy.STRICT,
     "none": SignPolicy.STRICT_NO_SIGN,
+    "lax": SignPolicy.LAX,
+    "lax-none": SignPolicy.LAX_NO_SIGN,
 }
 
 _QUIET_ROUNDS = 3  # a callback may be scheduled that nobody can see yet; it acts in the next round
@@ -45,9 +48,11 @@ class World:
         router: "floodsub".
         seed: for keys, sequence numbers and every choice; None takes the seed given to `run`.
         transport: "memory".
-        sign: "strict" (StrictSign: everything is signed and verified) or "none" (StrictNoSign).
+        sign: "strict" (StrictSign: everything is signed and verified), "none" (StrictNoSign), "lax" (LaxSign) or
+            "lax-none" (LaxNoSign).
         discovery: a shared rendezvous; without it, connect by hand.
         params: options of every host.
+        options: what else is chosen for every host, or a function that gives it for a host's number.
         trace: keep `trace`; costs time, so benchmarks leave it out.
         make_driver: makes each host's control flow, instead of the version's own factory.
 
@@ -73,6 +78,7 @@ class World:
         sign: str = "strict",
         discovery: bool = True,
         params: HostParams | None = None,
+        options: HostOptions | Callable[[int], HostOptions] | None = None,
         trace: bool = True,
         make_driver: Callable[[Seat], Driver] | None = None,
     ) -> None:
@@ -85,6 +91,7 @@ class World:
         self._seed = run_seed.get() if seed is None else check_whole("seed", seed, at_least=0)
         self._policy = SIGNING[sign]
         self._params = params or HostParams()
+        self._options = options
         self._is_traced = trace
         self.rendezvous = RendezvousServer() if discovery else None
         self.pubsubs: list[PubSub] = []
@@ -168,6 +175,7 @@ class World:
             tracer=HostTrace(self.trace, number, self.clock.now_ns) if self._is_traced else None,
             number=number,
             initial_seqno=rng.getrandbits(48),
+            options=self._options(number) if callable(self._options) else self._options,
         )
         self._network_hosts.append(host)
         self.pubsubs.append(pubsub)

@@ -603,7 +603,7 @@ def test_an_abandoned_publish_stops_looking(version: str) -> None:
         ({"version": "third"}, "version: expected one of baseline, states, got 'third'"),
         ({"router": "carrier pigeon"}, "router: expected 'floodsub', got 'carrier pigeon'"),
         ({"transport": "post"}, "transport: expected 'memory', got 'post'"),
-        ({"sign": True}, "sign: expected one of strict, none, got True"),
+        ({"sign": True}, "sign: expected one of strict, none, lax, lax-none, got True"),
         ({"seed": -1}, "seed: expected a whole number of at least 0, got -1"),
     ],
 )
