@@ -153,8 +153,8 @@ class PubSub:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is waiting, being checked, opened, dialled or looked for. Timers do not count."""
-        return (
+        """Whether nothing is waiting, being checked, opened, dialled or looked for; or it is closed. Timers do not count."""
+        return self._is_closed or (
             self._driver.is_idle
             and self._validation.is_idle
             and self._streams.is_idle
