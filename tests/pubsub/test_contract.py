@@ -558,8 +558,8 @@ def test_two_publishes_of_one_topic_each_wait_for_their_own_readiness(version: s
         topics = [await ps.join("t") for ps in world.pubsubs]
         subscription = await topics[1].subscribe()
         await world.settle()
-        eager = asyncio.create_task(topics[0].publish(b"eager", ready=min_topic_size(1)))
         patient = asyncio.create_task(topics[0].publish(b"patient", ready=min_topic_size(2)))
+        eager = asyncio.create_task(topics[0].publish(b"eager", ready=min_topic_size(1)))
         await world.clock.sleep(5)
         assert eager.done()
         assert not patient.done()
