@@ -120,7 +120,7 @@ def test_a_peer_blacklisted_while_its_stream_opens_is_not_shown_to_the_router(ve
 # --- outbound queues ---------------------------------------------------------------------------------------------
 
 
-def test_Q01_the_33rd_frame_does_not_fit(version: str) -> None:
+def test_Q01_the_33rd_frame_does_not_fit() -> None:
     """A queue whose stream is not open holds 32."""
     queue = OutboundQueue(key_of("peer").peer_id, 32)
     assert [queue.push(b"frame") for _ in range(33)] == [True] * 32 + [False]
