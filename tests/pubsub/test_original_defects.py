@@ -12,12 +12,27 @@ from typing import Any
 
 import pytest
 
-from pubsub_sim import World, min_topic_size
+from pubsub_sim import HostOptions, World, min_topic_size
 from pubsub_sim.errors import DialError, HostClosed
 from pubsub_sim.ids import PeerId
+from pubsub_sim.node.driver import Driver
 from pubsub_sim.protocol.operations import Eval, GetTopics, PeerNewStream
 from pubsub_sim.wire.message import Message
-from tests.pubsub.worlds import FakePeer, add_node, connect, events_of, handle, key_of, play, pub, receive, sub, sub_all
+from pubsub_sim.wire.rpc_pb2 import RPC
+from tests.pubsub.worlds import (
+    FakePeer,
+    add_node,
+    connect,
+    events_of,
+    handle,
+    key_of,
+    play,
+    pub,
+    receive,
+    sub,
+    sub_all,
+    subscriptions,
+)
 
 
 def test_X1_nothing_posted_to_a_busy_host_is_left_lying(version: str) -> None:
@@ -45,6 +60,29 @@ def test_X1_nothing_posted_to_a_busy_host_is_left_lying(version: str) -> None:
         assert sorted(taken) == sorted([*range(300)] * 4)
 
     play(version, script, hosts=1)
+
+
+def test_X1_nothing_posted_while_rpcs_are_handled_is_left_lying(version: str) -> None:
+    """The last step of a turn; nothing else happens at that host afterwards."""
+    taken: list[int] = []
+    drivers: list[Driver] = []
+
+    def inspect(peer: PeerId, rpc: RPC) -> bool:
+        drivers[0].submit(Eval(lambda: taken.append(len(taken)), "from an RPC"))
+        return True
+
+    async def script(world: World) -> None:
+        ps = world.pubsubs[0]
+        drivers.append(ps._driver)
+        fake = FakePeer(world)
+        await fake.connect(ps)
+        stream = await fake.open(ps)
+        for number in range(20):
+            stream.write(subscriptions(f"t{number}"))
+            await world.clock.sleep(1)
+            assert taken == list(range(number + 1))
+
+    play(version, script, hosts=1, options=HostOptions(inspect_rpc=inspect))
 
 
 def test_X1_messages_handed_over_in_a_turn_are_published_in_it(version: str) -> None:
@@ -235,6 +273,9 @@ def test_X5_an_abandoned_bootstrap_is_in_nobodys_way(version: str) -> None:
             waiting.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await waiting
+        waits = world.clock.waits
+        await world.clock.sleep(5)
+        assert world.clock.waits == waits  # nobody waits any more
         subscription = await sub(world.pubsubs[1], "t")
         async with asyncio.timeout(5):
             await topic.publish(b"x", ready=min_topic_size(1))
