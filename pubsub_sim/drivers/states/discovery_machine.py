@@ -83,23 +83,23 @@ class DiscoveryHandlers:
     # --- looking for peers ---------------------------------------------------------------------------------------
 
     def DiscoveringTopicState(self, e: Event) -> None:
-        topic = e.args["topic"]
+        topic, request = e.args["topic"], e.args["request"]
         if topic in self.ongoing:
-            e.add("TopicDiscovered", topic=topic)  # a look under way answers this request too
+            e.add("TopicDiscovered", topic=topic, request=request)  # a look is under way: this request is done at once
         else:
             self.ongoing.add(topic)
-            e.machine.fork(self._discover(e.machine, topic))
+            e.machine.fork(self._discover(e.machine, topic, request))
 
     def DiscoveringTopicExit(self, e: Event) -> bool:
         return not self.ongoing
 
-    async def _discover(self, machine: Machine, topic: str) -> None:
+    async def _discover(self, machine: Machine, topic: str, request: int) -> None:
         try:
             await self._finder.find(topic)
         finally:
             self.ongoing.discard(topic)
         machine.remove("DiscoveringTopic")
-        machine.add("TopicDiscovered", topic=topic)
+        machine.add("TopicDiscovered", topic=topic, request=request)
 
     # --- bootstraps ----------------------------------------------------------------------------------------------
 
@@ -168,7 +168,8 @@ class DiscoveryMachine:
     def __init__(self, seat: Seat, finder: PeerFinder, ask: Ask, host: Machine) -> None:
         self._seat = seat
         self._host = host
-        self._posted: deque[str] = deque()
+        self._posted: deque[tuple[str, int]] = deque()
+        self._requests = itertools.count()
         self._calls = itertools.count()
         self._handlers = DiscoveryHandlers(seat, finder, ask, self._post, self._make_flow)
         self.machine = Machine(DiscoveryStates, id=f"{host.id}-disc", handlers=self._handlers, parent=host)
@@ -217,17 +218,18 @@ class DiscoveryMachine:
             raise
         return True
 
-    def _post(self, topic: str) -> bool:
+    def _post(self, topic: str, request: int | None = None) -> bool:
         if len(self._posted) >= DISCOVERY_REQUESTS:
             return False
-        self._posted.append(topic)
+        self._posted.append((topic, next(self._requests) if request is None else request))
         if len(self._posted) == 1:
             self._seat.clock.call_soon(self._turn)
         return True
 
     def _turn(self) -> None:
         while self._posted:
-            self.machine.add("DiscoveringTopic", topic=self._posted.popleft(), source="discover.Discover")
+            topic, request = self._posted.popleft()
+            self.machine.add("DiscoveringTopic", topic=topic, request=request, source="discover.Discover")
 
     def _make_flow(self, topic: str, call: int, ready: Callable[[], bool]) -> Machine:
         def on_bootstrapped() -> None:
@@ -245,8 +247,9 @@ class DiscoveryMachine:
 
     def _look(self, topic: str) -> Awaitable[Any] | None:
         """Post a look for a topic; gives what completes with it, or None if the request queue is full."""
-        done = self.machine.when_args("TopicDiscovered", topic=topic)
-        if self._post(topic):
+        request = next(self._requests)
+        done = self.machine.when_args("TopicDiscovered", topic=topic, request=request)
+        if self._post(topic, request):
             return done
         done.cancel()
         return None
