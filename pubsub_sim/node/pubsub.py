@@ -5,7 +5,7 @@ Puts core, streams, validation and driver together; every answer comes from the 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ from pubsub_sim.protocol.operations import (
 )
 from pubsub_sim.protocol.options import HostOptions
 from pubsub_sim.protocol.params import HostParams
+from pubsub_sim.protocol.tracing import Tracers
 from pubsub_sim.protocol.validation import Validator, ValidatorFunction
 from pubsub_sim.wire.message import Message, outgoing
 from pubsub_sim.wire.signing import KeyPair
@@ -58,7 +59,7 @@ class PubSub:
         make_driver: the version: how this node takes turns.
         rendezvous: a discovery service, or None.
         params: options.
-        tracer: raw tracer hooks, or None.
+        tracer: is told of everything, the node's own messages included; or None.
         number: which host of its world this is.
         initial_seqno: the sequence number before the first message.
         options: what else was chosen for it.
@@ -112,7 +113,7 @@ class PubSub:
             initial_seqno=initial_seqno,
             options=options or HostOptions(),
         )
-        self._core.tracer = tracer
+        self._core.tracer = _tracer_of(self.peer_id, tracer, () if options is None else options.tracers)
         self._driver = make_driver(
             Seat(
                 core=self._core,
@@ -357,6 +358,13 @@ class PubSub:
     def _check_alive(self, operation: str) -> None:
         if self._is_closed or self.failure is not None:
             raise HostClosed(operation) from self.failure
+
+
+def _tracer_of(own_id: PeerId, watcher: RawTracer | None, judges: Sequence[RawTracer]) -> RawTracer | None:
+    """One tracer for all; a node without judges calls its watcher directly."""
+    if not judges:
+        return watcher
+    return Tracers(own_id, watchers=() if watcher is None else (watcher,), judges=judges)
 
 
 class _CorePorts:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
     from pubsub_sim.protocol.blacklist import Blacklist
     from pubsub_sim.protocol.subscription_filter import SubscriptionFilter
+    from pubsub_sim.protocol.tracing import RawTracer
     from pubsub_sim.protocol.validation import Validator
     from pubsub_sim.wire.rpc_pb2 import RPC
     from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
@@ -43,6 +44,7 @@ class HostOptions:
         blacklist: whom nothing is heard of; peers blacklisted through the host are added to it.
         default_validators: judge the messages of all topics, before a topic's own, in this order.
         inspect_rpc: looks at every RPC first, and may drop it.
+        tracers: raw tracers; not told of messages of the host itself, as in the reference.
         seen_strategy: which sight of a message starts the time for which it is remembered.
 
     Raises:
@@ -57,6 +59,7 @@ class HostOptions:
     blacklist: Blacklist | None = None
     default_validators: tuple[Validator, ...] = ()
     inspect_rpc: InspectRPC | None = None
+    tracers: tuple[RawTracer, ...] = ()
     seen_strategy: SeenStrategy = SeenStrategy.FIRST_SEEN
 
     def __post_init__(self) -> None:
