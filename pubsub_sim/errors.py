@@ -60,6 +60,18 @@ class TopicExists(PubsubSimError):
         self.topic = topic
 
 
+class TopicNotAllowed(PubsubSimError):
+    """Join of a topic the host's subscription filter does not let pass.
+
+    Attributes:
+        topic: its name.
+    """
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(f"topic is not allowed by the subscription filter: {topic}")
+        self.topic = topic
+
+
 class TopicClosed(PubsubSimError):
     """A call on a topic handle after its close.
 

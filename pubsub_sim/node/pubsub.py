@@ -5,10 +5,11 @@ Puts core, streams, validation and driver together; every answer comes from the 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from pubsub_sim.errors import HostClosed, MessageTooLarge, OptionError, TopicExists
+from pubsub_sim.errors import HostClosed, MessageTooLarge, OptionError, TopicExists, TopicNotAllowed
 from pubsub_sim.ids import PeerId
 from pubsub_sim.node.discovery import PeerFinder
 from pubsub_sim.node.driver import Driver, Seat
@@ -30,15 +31,19 @@ from pubsub_sim.protocol.operations import (
     RemoveTopic,
     RemoveValidator,
 )
+from pubsub_sim.protocol.options import HostOptions
 from pubsub_sim.protocol.params import HostParams
+from pubsub_sim.protocol.tracing import Tracers
 from pubsub_sim.protocol.validation import Validator, ValidatorFunction
 from pubsub_sim.wire.message import Message, outgoing
+from pubsub_sim.wire.signing import KeyPair
 
 if TYPE_CHECKING:
     from pubsub_sim.ports import Clock, Host, Rendezvous, Rng, Timer
+    from pubsub_sim.protocol.options import MessageId
     from pubsub_sim.protocol.router import Router
     from pubsub_sim.protocol.tracing import RawTracer
-    from pubsub_sim.wire.signing import KeyPair, SignPolicy
+    from pubsub_sim.wire.signing import SignPolicy
 
 
 class PubSub:
@@ -54,14 +59,18 @@ class PubSub:
         make_driver: the version: how this node takes turns.
         rendezvous: a discovery service, or None.
         params: options.
-        tracer: raw tracer hooks, or None.
+        tracer: is told of everything, the node's own messages included; or None.
         number: which host of its world this is.
         initial_seqno: the sequence number before the first message.
+        options: what else was chosen for it.
 
     Attributes:
         peer_id: who it is.
         router: its router, to be read only.
         failure: the error that ended its turns, or None.
+
+    Raises:
+        OptionError: an option that cannot be.
     """
 
     def __init__(
@@ -79,14 +88,15 @@ class PubSub:
         tracer: RawTracer | None,
         number: int,
         initial_seqno: int,
+        options: HostOptions | None = None,
     ) -> None:
         self.peer_id: PeerId = key.peer_id
         self.router = router
         self.failure: BaseException | None = None
+        self._is_closed = False
         self._host = host
         self._clock = clock
         self._key = key
-        self._policy = policy
         self._params = params
         self._streams = Streams(host, clock, params)
         self._validation = ValidationQueue(clock, params)
@@ -101,8 +111,9 @@ class PubSub:
             ports=_CorePorts(self),
             rng=rng,
             initial_seqno=initial_seqno,
+            options=options or HostOptions(),
         )
-        self._core.tracer = tracer
+        self._core.tracer = _tracer_of(self.peer_id, tracer, () if options is None else options.tracers)
         self._driver = make_driver(
             Seat(
                 core=self._core,
@@ -127,6 +138,7 @@ class PubSub:
 
     async def close(self) -> None:
         """End all tasks and connections of this node."""
+        self._is_closed = True
         if self._sweeper is not None:
             self._sweeper.cancel()
         for retry in self._retries:
@@ -142,8 +154,8 @@ class PubSub:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is waiting, being checked, opened, dialled or looked for. Timers do not count."""
-        return (
+        """Whether nothing is waiting, being checked, opened, dialled or looked for; or it is closed. Timers do not count."""
+        return self._is_closed or (
             self._driver.is_idle
             and self._validation.is_idle
             and self._streams.is_idle
@@ -153,19 +165,27 @@ class PubSub:
 
     # --- the user's calls ----------------------------------------------------------------------------------------
 
-    async def join(self, topic: str) -> Topic:
+    async def join(self, topic: str, message_id: MessageId | None = None) -> Topic:
         """Take up a topic.
+
+        Args:
+            topic: its name.
+            message_id: the id of its messages; None for the host's.
 
         Raises:
             TopicExists: it is joined already.
+            TopicNotAllowed: the subscription filter says so.
             OptionError: the name is no string, or empty.
             HostClosed: this node is closed.
         """
         if not isinstance(topic, str) or not topic:
             raise OptionError("topic", topic, "a topic name, a string that is not empty")
+        if self._core.filter is not None and not self._core.filter.can_subscribe(topic):
+            raise TopicNotAllowed(topic)
         handle = Topic(topic, self)
         if await self._driver.ask(AddTopic(handle)) is not handle:
             raise TopicExists(topic)
+        self._core.set_topic_id(topic, message_id)
         return handle
 
     async def topics(self) -> list[str]:
@@ -193,8 +213,10 @@ class PubSub:
         Args:
             topic: its name.
             fn: called with (peer, message); True or ACCEPT accepts, False or REJECT refuses, IGNORE drops silently.
-            inline: call it where messages are checked and not in a task; it must be a plain function then.
-            timeout_s: longest run of a coroutine function; after it the message is ignored.
+            inline: call it where messages are checked and not in a task; a coroutine function then keeps one of
+                `HostParams.validate_workers` busy.
+            timeout_s: longest run of a coroutine function; it is cancelled then, and unless it answers all the same the
+                message is ignored. A plain function cannot be interrupted.
             concurrency: runs under way at once; more are throttled.
 
         Raises:
@@ -231,34 +253,59 @@ class PubSub:
             nonlocal is_cancelled
             if not is_cancelled:
                 is_cancelled = True
-                await self._driver.ask(RemoveRelay(topic))
+                with suppress(HostClosed):
+                    await self._driver.ask(RemoveRelay(topic))
 
         return cancel
 
-    async def publish(self, topic: str, data: bytes, ready: Readiness | None, local: bool) -> bytes:
+    async def publish(
+        self,
+        topic: str,
+        data: bytes,
+        ready: Readiness | None,
+        local: bool,
+        key: KeyPair | None,
+        author: PeerId | None,
+    ) -> bytes:
         """See Topic.publish."""
         if not isinstance(data, bytes):
             raise OptionError("data", data, "bytes")
         self._check_alive("publish")
-        seqno = self._core.next_seqno()
-        wire = outgoing(topic, data, author=self.peer_id, seqno=seqno)
-        if self._policy.signs:
-            self._key.sign(wire)
-        message = Message(
-            wire,
-            self.peer_id,
-            source=self.peer_id,
-            seqno=seqno,
-            topic=topic,
-            id=self.peer_id + seqno,
-            is_local=local,
-        )
+        message = self._written(topic, data, local, *self._writer(local, key, author))
         if not local and len(message.frame) > self._params.max_message_bytes:
             raise MessageTooLarge(len(message.frame), self._params.max_message_bytes)
         if ready is not None:
             await self._wait_until_ready(topic, ready)
+            self._check_alive("publish")
         await self._validation.publish_local(message)
         return message.id
+
+    def _writer(self, local: bool, key: KeyPair | None, author: PeerId | None) -> tuple[PeerId | None, KeyPair | None]:
+        """Who writes a message, and with what it is signed, if at all."""
+        if local or (key is None and author is None):
+            return self._core.author, self._key if self._core.policy.signs else None
+        if not isinstance(key, KeyPair):
+            raise OptionError("key", key, "a key pair, to sign for another author")
+        if author is None:
+            author = key.peer_id
+        if not author:
+            raise OptionError("author", author, "a peer id, not an empty one")
+        return author, key
+
+    def _written(self, topic: str, data: bytes, local: bool, author: PeerId | None, key: KeyPair | None) -> Message:
+        seqno = b"" if author is None else self._core.next_seqno()
+        wire = outgoing(topic, data, author=author, seqno=seqno)
+        if key is not None:
+            key.sign(wire)
+        return Message(
+            wire,
+            self.peer_id,
+            source=author or PeerId(b""),
+            seqno=seqno,
+            topic=topic,
+            id=self._core.message_id_of(wire),
+            is_local=local,
+        )
 
     async def watch(self, topic: Topic) -> TopicEvents:
         """See Topic.events."""
@@ -271,7 +318,8 @@ class PubSub:
         await self._driver.ask(RemoveTopic(topic))
 
     async def _cancel_subscription(self, subscription: Subscription) -> None:
-        await self._driver.ask(RemoveSubscription(subscription))
+        with suppress(HostClosed):  # nothing is left to cancel
+            await self._driver.ask(RemoveSubscription(subscription))
 
     async def _wait_until_ready(self, topic: str, ready: Readiness) -> None:
         def is_ready() -> bool:
@@ -308,8 +356,15 @@ class PubSub:
             self.failure = error
 
     def _check_alive(self, operation: str) -> None:
-        if self.failure is not None:
+        if self._is_closed or self.failure is not None:
             raise HostClosed(operation) from self.failure
+
+
+def _tracer_of(own_id: PeerId, watcher: RawTracer | None, judges: Sequence[RawTracer]) -> RawTracer | None:
+    """One tracer for all; a node without judges calls its watcher directly."""
+    if not judges:
+        return watcher
+    return Tracers(own_id, watchers=() if watcher is None else (watcher,), judges=judges)
 
 
 class _CorePorts:

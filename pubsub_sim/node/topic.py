@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
     from pubsub_sim.protocol.router import Router
     from pubsub_sim.wire.message import Message
+    from pubsub_sim.wire.signing import KeyPair
 
 Readiness = Callable[["Router", str], bool]
 """Whether a router may publish on a topic yet."""
@@ -78,7 +79,7 @@ class Subscription:
         return len(self._messages)
 
     def offer(self, message: Message) -> bool:
-        """Take a message; False if the buffer is full (see core.Sink)."""
+        """Take a message; False if the buffer is full (see interest.Sink)."""
         if len(self._messages) >= self._capacity:
             return False
         self._messages.append(message)
@@ -87,7 +88,7 @@ class Subscription:
         return True
 
     def end(self) -> None:
-        """No more messages (see core.Sink)."""
+        """No more messages (see interest.Sink)."""
         self._is_over = True
         while self._waiters:
             self._wake()
@@ -142,10 +143,11 @@ class TopicEvents:
             self._arrived.set()
 
     def close(self) -> None:
-        """Hear of no more events."""
-        self._is_over = True
-        self._arrived.set()
-        self._close(self)
+        """Hear of no more events; a second time is harmless."""
+        if not self._is_over:
+            self._is_over = True
+            self._arrived.set()
+            self._close(self)
 
     def __aiter__(self) -> AsyncIterator[PeerEvent]:
         return self
@@ -169,7 +171,15 @@ class TopicUser(Protocol):
     async def relay(self, topic: str) -> Callable[[], Awaitable[None]]:
         """Start relaying; gives the function that stops it."""
 
-    async def publish(self, topic: str, data: bytes, ready: Readiness | None, local: bool) -> bytes:
+    async def publish(
+        self,
+        topic: str,
+        data: bytes,
+        ready: Readiness | None,
+        local: bool,
+        key: KeyPair | None,
+        author: PeerId | None,
+    ) -> bytes:
         """Publish; gives the message id."""
 
     async def watch(self, topic: Topic) -> TopicEvents:
@@ -220,25 +230,35 @@ class Topic:
         self._check_open()
         return await self._node.relay(self.name)
 
-    async def publish(self, data: bytes, ready: Readiness | None = None, local: bool = False) -> bytes:
+    async def publish(
+        self,
+        data: bytes,
+        ready: Readiness | None = None,
+        local: bool = False,
+        key: KeyPair | None = None,
+        author: PeerId | None = None,
+    ) -> bytes:
         """Publish a message; returns once the host has taken it, before it is delivered.
 
         Args:
             data: the payload.
             ready: wait until this says so, e.g. `min_topic_size(3)`.
             local: deliver to this host's own subscriptions only.
+            key: sign with this key, whatever the policy, and write as its owner; ignored for a local message.
+            author: write as somebody else than the owner of `key`.
 
         Returns:
             The message id.
 
         Raises:
             TopicClosed: this handle is closed.
-            OptionError: the payload is not bytes.
+            OptionError: the payload is not bytes, or the author is empty or has no key.
+            HostClosed: this node is closed.
             MessageTooLarge: it does not fit into an RPC.
             MessageRejected: a validator refused it.
         """
         self._check_open()
-        return await self._node.publish(self.name, data, ready, local)
+        return await self._node.publish(self.name, data, ready, local, key, author)
 
     async def events(self) -> TopicEvents:
         """Peers joining and leaving from now on, preceded by those that are there.
@@ -263,7 +283,7 @@ class Topic:
             await self._node.close_topic(self)
             self._is_closed = True
 
-    # --- the core's side (see core.TopicHandle) ------------------------------------------------------------------
+    # --- the core's side (see interest.TopicHandle) ------------------------------------------------------------------
 
     @property
     def has_watchers(self) -> bool:

@@ -1,8 +1,11 @@
 """When are messages checked? The validation queue and its workers, between a host's turns.
 
 Messages from peers wait on a bounded queue and are checked in a call of their own, scheduled after the turn that put
-them there; asynchronous validators get a task each. Local messages are checked in their publisher's task. Verdicts are
+them there. Inline validators run in that call, or in a worker's task if they are coroutine functions; all others in one
+task per message, several at once in one each. Local messages are checked in their publisher's task. Verdicts are
 `protocol.validation`'s and the core's.
+
+Source: go-libp2p-pubsub (May 2024), `validation.go`.
 """
 
 from __future__ import annotations
@@ -11,11 +14,13 @@ import asyncio
 import inspect
 import logging
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING, Any
 
-from pubsub_sim.errors import MessageRejected
+from pubsub_sim.errors import HostClosed, MessageRejected
 from pubsub_sim.protocol.operations import PublishMessage
 from pubsub_sim.protocol.validation import (
+    Conclusion,
     Reason,
     Validator,
     Verdict,
@@ -47,10 +52,14 @@ class ValidationQueue:
         self._clock = clock
         self._capacity = params.validate_queue_size
         self._throttle = params.validate_throttle
+        self._workers = params.validate_workers
         self._core: Core
         self._driver: Driver
         self._front: deque[Message] = deque()
         self._is_scheduled = False
+        self._is_closed = False
+        self._busy = 0  # workers that wait for an inline validator
+        self._running = 0  # messages at their asynchronous validators
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, core: Core, driver: Driver) -> None:
@@ -63,10 +72,13 @@ class ValidationQueue:
         if len(self._front) >= self._capacity:
             return False
         self._front.append(message)
-        if not self._is_scheduled:
-            self._is_scheduled = True
-            self._clock.call_soon(self._check)
+        if not self._is_scheduled and self._busy < self._workers:
+            self._schedule()
         return True
+
+    def _schedule(self) -> None:
+        self._is_scheduled = True
+        self._clock.call_soon(self._check)
 
     @property
     def is_idle(self) -> bool:
@@ -75,6 +87,7 @@ class ValidationQueue:
 
     async def close(self) -> None:
         """End all checks."""
+        self._is_closed = True
         self._front.clear()
         tasks = list(self._tasks)
         for task in tasks:
@@ -88,28 +101,35 @@ class ValidationQueue:
 
         Raises:
             MessageRejected: the policy or a validator refused it.
+            HostClosed: the node was closed meanwhile.
             whatever the validator raises.
         """
         core = self._core
         if core.tracer is not None:
             core.tracer.publish_message(message)
-        refusal = refused_by_policy(core.policy, message.wire, has_author=True) or refused_by_signature(message.wire)
+        has_author = core.author is not None
+        refusal = refused_by_policy(core.policy, message.wire, has_author=has_author)
+        refusal = refusal or refused_by_signature(message.wire)
         if refusal is not None:
             raise self._refusal(message, refusal)
         if not self._mark_fresh(message):
             return
-        validator = core.validators.of(message.topic)
-        if validator is not None:
-            verdict = await _answer(validator, core.peer_id, message)
-            if verdict is not Verdict.ACCEPT:
-                raise self._refusal(message, _REASONS[verdict])
+        conclusion = Conclusion()
+        for validator in core.validators.of(message.topic):
+            conclusion.add(await _answer(validator, core.peer_id, message))
+            if conclusion.is_rejected:
+                break
+        if conclusion.refusal is not None:
+            raise self._refusal(message, conclusion.refusal)
         await self._message_room()
         self._driver.submit(PublishMessage(message))
 
     async def _message_room(self) -> None:
         """Wait while the driver holds as many messages as it may; its next turn takes them all."""
-        while not self._driver.has_message_room:  # noqa: ASYNC110 - a turn away, and a turn is a round of the loop
+        while not self._driver.has_message_room and not self._is_closed:  # noqa: ASYNC110 - a turn away, a round of the loop
             await asyncio.sleep(0)
+        if self._is_closed:
+            raise HostClosed("publish")
 
     def _refusal(self, message: Message, reason: Reason) -> MessageRejected:
         self._core.reject(message.wire, self._core.peer_id, reason)
@@ -126,11 +146,11 @@ class ValidationQueue:
 
     def _check(self) -> None:
         front, driver = self._front, self._driver
-        while front and driver.has_message_room:
+        while front and driver.has_message_room and self._busy < self._workers:
             self._check_one(front.popleft())
-        self._is_scheduled = bool(front)
-        if front:  # the driver's turn is due before this call, and makes room
-            self._clock.call_soon(self._check)
+        self._is_scheduled = False
+        if front and self._busy < self._workers:  # the driver's turn is due before the next call, and makes room
+            self._schedule()
 
     def _check_one(self, message: Message) -> None:
         core = self._core
@@ -139,47 +159,118 @@ class ValidationQueue:
             return core.reject(message.wire, message.received_from, refusal)
         if not self._mark_fresh(message):
             return None
-        validator = core.validators.of(message.topic)
-        if validator is None:
+        validators = core.validators.of(message.topic)
+        if not validators:
             return self._driver.submit(PublishMessage(message))
-        if validator.inline:
-            try:
-                verdict = verdict_of(validator.function(message.received_from, message))
-            except Exception:
-                verdict = _raised(validator)
-            return self._conclude(message, verdict)
-        if len(self._tasks) >= self._throttle or validator.running >= validator.concurrency:
-            return core.reject(message.wire, message.received_from, Reason.THROTTLED)
-        validator.running += 1
-        task = asyncio.get_running_loop().create_task(self._check_in_task(validator, message), name="validator")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return None
+        inline = [validator for validator in validators if validator.inline]
+        others = [validator for validator in validators if not validator.inline]
+        if any(validator.is_coroutine for validator in inline):
+            self._busy += 1
+            return self._spawn(self._work(message, inline, others), "validation worker")
+        conclusion = Conclusion()
+        for validator in inline:
+            conclusion.add(_answer_at_once(validator, message))
+            if conclusion.is_rejected:
+                break
+        return self._go_on(message, conclusion, others)
 
-    async def _check_in_task(self, validator: Validator, message: Message) -> None:
+    async def _work(self, message: Message, inline: Sequence[Validator], others: Sequence[Validator]) -> None:
+        """A worker: the inline validators of one message, some of which take time."""
+        conclusion = Conclusion()
         try:
-            verdict = await _answer(validator, message.received_from, message)
-        except Exception:
-            verdict = _raised(validator)
+            for validator in inline:
+                conclusion.add(await _answer_or_ignore(validator, message))
+                if conclusion.is_rejected:
+                    break
         finally:
-            validator.running -= 1
+            self._busy -= 1
+        if self._front and not self._is_scheduled:
+            self._schedule()
+        if others and not conclusion.is_rejected:
+            return self._go_on(message, conclusion, others)
         await self._message_room()
-        self._conclude(message, verdict)
+        return self._conclude(message, conclusion)
 
-    def _conclude(self, message: Message, verdict: Verdict) -> None:
-        if verdict is Verdict.ACCEPT:
+    def _go_on(self, message: Message, conclusion: Conclusion, others: Sequence[Validator]) -> None:
+        """After the inline validators: the asynchronous ones, in a task, if the node has not too many under way."""
+        if not others or conclusion.is_rejected:
+            self._conclude(message, conclusion)
+        elif self._running >= self._throttle:
+            self._core.reject(message.wire, message.received_from, Reason.THROTTLED)
+        else:
+            self._running += 1
+            self._spawn(self._check_in_task(message, conclusion, others), "validators")
+
+    async def _check_in_task(self, message: Message, conclusion: Conclusion, validators: Sequence[Validator]) -> None:
+        try:
+            if len(validators) == 1:
+                await _throttled(validators[0], message, conclusion)
+            else:
+                await _all_at_once(validators, message, conclusion)
+        finally:
+            self._running -= 1
+        await self._message_room()
+        self._conclude(message, conclusion)
+
+    def _conclude(self, message: Message, conclusion: Conclusion) -> None:
+        refusal = conclusion.refusal
+        if refusal is None:
             self._driver.submit(PublishMessage(message))
         else:
-            self._core.reject(message.wire, message.received_from, _REASONS[verdict])
+            self._core.reject(message.wire, message.received_from, refusal)
+
+    def _spawn(self, flow: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.get_running_loop().create_task(flow, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
 
-_REASONS = {Verdict.REJECT: Reason.FAILED, Verdict.IGNORE: Reason.IGNORED}
+async def _throttled(validator: Validator, message: Message, conclusion: Conclusion) -> None:
+    """Run one validator, unless too many of its runs are under way."""
+    if validator.running >= validator.concurrency:
+        conclusion.add_throttled()
+        return
+    validator.running += 1
+    try:
+        conclusion.add(await _answer_or_ignore(validator, message))
+    finally:
+        validator.running -= 1
+
+
+async def _all_at_once(validators: Sequence[Validator], message: Message, conclusion: Conclusion) -> None:
+    """Run several validators, each in a task of its own; the first rejection ends the others."""
+    loop = asyncio.get_running_loop()
+    runs = [loop.create_task(_throttled(v, message, conclusion), name="validator") for v in validators]
+    try:
+        waiting = set(runs)
+        while waiting and not conclusion.is_rejected:
+            _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for run in runs:
+            run.cancel()
+        await asyncio.gather(*runs, return_exceptions=True)
 
 
 def _raised(validator: Validator) -> Verdict:
     """A validator that raised on somebody else's message: nobody's fault that the sender could be told of."""
     _log.exception("the validator of %s raised; the message is ignored", validator.topic)
     return Verdict.IGNORE
+
+
+def _answer_at_once(validator: Validator, message: Message) -> Verdict:
+    """Run a validator that takes no time."""
+    try:
+        return verdict_of(validator.function(message.received_from, message))
+    except Exception:
+        return _raised(validator)
+
+
+async def _answer_or_ignore(validator: Validator, message: Message) -> Verdict:
+    """Run a validator on somebody else's message."""
+    try:
+        return await _answer(validator, message.received_from, message)
+    except Exception:
+        return _raised(validator)
 
 
 async def _answer(validator: Validator, peer: PeerId, message: Message) -> Verdict:

@@ -9,25 +9,34 @@ Source of every rule: go-libp2p-pubsub (May 2024), `pubsub.go`.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Protocol
 
-from pubsub_sim.errors import TopicInUse
-from pubsub_sim.ids import PeerId
+from pubsub_sim.errors import TooManySubscriptions
+from pubsub_sim.ids import PeerId, short
 from pubsub_sim.protocol.backoff import DeadPeerBackoff
+from pubsub_sim.protocol.blacklist import MapBlacklist
+from pubsub_sim.protocol.interest import Interest
 from pubsub_sim.protocol.router import Acceptance
-from pubsub_sim.protocol.seen import SeenCache
+from pubsub_sim.protocol.seen import seen_cache
 from pubsub_sim.protocol.validation import Reason, Validators, refused_by_policy
 from pubsub_sim.wire.codec import encode_subscriptions
 from pubsub_sim.wire.message import Message
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pubsub_sim.ports import Inbound, Rng
+    from pubsub_sim.protocol.blacklist import Blacklist
+    from pubsub_sim.protocol.options import HostOptions, MessageId
     from pubsub_sim.protocol.params import HostParams
     from pubsub_sim.protocol.router import Router
     from pubsub_sim.protocol.tracing import RawTracer
     from pubsub_sim.wire.rpc_pb2 import RPC
     from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
     from pubsub_sim.wire.signing import SignPolicy
+
+_log = logging.getLogger("pubsub_sim.core")
 
 
 class Outbox(Protocol):
@@ -38,38 +47,6 @@ class Outbox(Protocol):
 
     def close(self) -> None:
         """Write what is queued, then end the stream."""
-
-
-class Sink(Protocol):
-    """Where messages of a topic are delivered."""
-
-    @property
-    def topic(self) -> str:
-        """The topic's name."""
-
-    def offer(self, message: Message) -> bool:
-        """Buffer a message; False if there is no room. Never waits."""
-
-    def end(self) -> None:
-        """No more messages; what is buffered stays readable."""
-
-
-class TopicHandle(Protocol):
-    """A topic as its user holds it."""
-
-    @property
-    def name(self) -> str:
-        """The topic's name."""
-
-    @property
-    def has_watchers(self) -> bool:
-        """Whether event handlers are open."""
-
-    def peer_joined(self, peer: PeerId) -> None:
-        """A peer announced the topic."""
-
-    def peer_left(self, peer: PeerId) -> None:
-        """A peer withdrew, died or was blacklisted."""
 
 
 class Ports(Protocol):
@@ -105,10 +82,18 @@ class Core:
         ports: how to act on the world.
         rng: seeded chance.
         initial_seqno: the sequence number before the first message (the reference takes the time in ns).
+        options: what else was chosen.
+
+    Raises:
+        OptionError: messages are to be signed for an author whose key we do not have.
 
     Attributes:
         peers: peers we have, or are opening, an outbound stream to.
         topics: topic -> peers that announced it, in the order they did (a dict, so that the order is no accident).
+        interest: the topics we take part in.
+        policy: signature policy.
+        author: who writes our messages; None without an author.
+        filter: which topics may be joined; None for all.
         tracer: raw tracer hooks, or None.
     """
 
@@ -122,21 +107,29 @@ class Core:
         ports: Ports,
         rng: Rng,
         initial_seqno: int,
+        options: HostOptions,
     ) -> None:
         self.peer_id = peer_id
         self.params = params
-        self.policy = policy
+        self.policy = options.policy_in(policy)
+        self.author = options.author_of(peer_id, self.policy)
+        self.filter = options.subscription_filter
         self.router = router
         self.tracer: RawTracer | None = None
         self.peers: dict[PeerId, Outbox] = {}
         self.topics: dict[str, dict[PeerId, None]] = {}
-        self.validators = Validators()
-        self._subscriptions: dict[str, list[Sink]] = {}
-        self._relays: dict[str, int] = {}
-        self._handles: dict[str, TopicHandle] = {}
-        self._wanted: set[str] = set()  # topics with a subscription or a relay: asked for every message
-        self._blacklist: set[PeerId] = set()
-        self._seen = SeenCache(int(params.seen_ttl_s * 1e9))
+        self.validators = Validators(options.default_validators)
+        self.interest = Interest()
+        self._wanted = self.interest.wanted  # asked for every message
+        self._subscriptions = self.interest.subscriptions
+        self._handles = self.interest.handles
+        self._inspect_rpc = options.inspect_rpc
+        self._message_id = options.message_id
+        self._topic_ids: dict[str, MessageId] = {}
+        self._has_own_ids = options.message_id is not None  # whether any message has another id than usual
+        self._blacklist: Blacklist = MapBlacklist() if options.blacklist is None else options.blacklist
+        self._may_be_blacklisted = options.blacklist is not None  # somebody, so that it is worth asking
+        self._seen = seen_cache(options.seen_strategy, int(params.seen_ttl_s * 1e9), ports.now_ns)
         self._pending: dict[PeerId, None] = {}
         self._dead: dict[PeerId, Outbox] = {}
         self._inbound: dict[PeerId, Inbound] = {}
@@ -170,6 +163,18 @@ class Core:
         """Any time: remember a message id; False if it was known."""
         return self._seen.add(message_id, self._ports.now_ns())
 
+    def message_id_of(self, wire: WireMessage) -> bytes:
+        """Any time: the id of a message; a topic's own function comes before the host's (`WithMessageIdFn`)."""
+        function = self._topic_ids.get(wire.topic, self._message_id)
+        return wire.author + wire.seqno if function is None else function(wire)
+
+    def set_topic_id(self, topic: str, function: MessageId | None) -> None:
+        """Any time: from now on, the ids of a topic's messages come from this function; None for the host's."""
+        self._topic_ids.pop(topic, None)
+        if function is not None:
+            self._topic_ids[topic] = function
+        self._has_own_ids = self._message_id is not None or bool(self._topic_ids)
+
     def clean_up(self) -> None:
         """Any time: forget expired message ids and old back-offs; called once per sweep period."""
         now_ns = self._ports.now_ns()
@@ -189,14 +194,20 @@ class Core:
         """PeersPending: open an outbound queue, with the hello packet, to each connected peer we do not have yet."""
         pending, self._pending = self._pending, {}
         for peer in pending:
-            if self._ports.is_connected(peer) and peer not in self.peers and peer not in self._blacklist:
-                self.peers[peer] = self._ports.open_outbox(peer, self._hello(), 0)
+            if not self._ports.is_connected(peer) or peer in self.peers:
+                continue
+            if peer in self._blacklist:
+                _log.info("no stream to %s: it is blacklisted", short(peer))
+                continue
+            self.peers[peer] = self._ports.open_outbox(peer, self._hello(), 0)
 
     def add_stream(self, peer: PeerId, protocol: str, outbox: Outbox) -> None:
         """PeerNewStream: tell the router of a peer whose outbound stream is open."""
         if self.peers.get(peer) is not outbox:
+            _log.info("a stream to %s is closed: it is not a peer any more", short(peer))
             outbox.close()
         elif peer in self._blacklist:
+            _log.info("a stream to %s is closed: it is blacklisted", short(peer))
             del self.peers[peer]
             outbox.close()
         else:
@@ -229,6 +240,7 @@ class Core:
     def blacklist_peer(self, peer: PeerId) -> None:
         """BlacklistPeer: drop a peer and refuse what comes from it or is written by it; the connection stays."""
         self._blacklist.add(peer)
+        self._may_be_blacklisted = True
         if peer in self.peers:
             self._drop_peer(peer)
 
@@ -249,78 +261,9 @@ class Core:
         self.router.remove_peer(peer)
 
     def _hello(self) -> bytes:
-        return encode_subscriptions(dict.fromkeys([*self._subscriptions, *self._relays]), subscribe=True)
+        return encode_subscriptions(self.interest.announced(), subscribe=True)
 
-    # --- topics, subscriptions, relays ---------------------------------------------------------------------------
-
-    def list_topics(self) -> list[str]:
-        """GetTopics: topics with at least one subscription."""
-        return list(self._subscriptions)
-
-    def add_topic(self, handle: TopicHandle) -> TopicHandle:
-        """AddTopic: the handle that is registered now, an older one if there was one."""
-        return self._handles.setdefault(handle.name, handle)
-
-    def remove_topic(self, handle: TopicHandle) -> None:
-        """RemoveTopic: raises TopicInUse while subscriptions, relays or event handlers are open."""
-        name = handle.name
-        if self._handles.get(name) is handle:
-            if handle.has_watchers or name in self._wanted:
-                raise TopicInUse(name)
-            del self._handles[name]
-
-    def is_wanted(self, topic: str) -> bool:
-        """Whether we subscribe or relay a topic. The first interest is advertised, announced and joined."""
-        return topic in self._wanted
-
-    def record_subscription(self, subscription: Sink) -> None:
-        """AddSubscription, last step: deliver to it from now on."""
-        topic = subscription.topic
-        self._subscriptions.setdefault(topic, []).append(subscription)
-        self._wanted.add(topic)
-
-    def end_subscription(self, subscription: Sink) -> bool:
-        """RemoveSubscription, first step: end it; whether the topic was given up with it."""
-        topic = subscription.topic
-        subscriptions = self._subscriptions.get(topic)
-        if subscriptions is None or subscription not in subscriptions:
-            return False
-        subscription.end()
-        subscriptions.remove(subscription)
-        if subscriptions:
-            return False
-        del self._subscriptions[topic]
-        return self._give_up(topic)
-
-    def has_subscription(self, topic: str) -> bool:
-        """Whether anybody here subscribes to a topic."""
-        return topic in self._subscriptions
-
-    def record_relay(self, topic: str) -> None:
-        """AddRelay, last step: accept and forward the topic from now on."""
-        self._relays[topic] = self._relays.get(topic, 0) + 1
-        self._wanted.add(topic)
-
-    def end_relay(self, topic: str) -> bool:
-        """RemoveRelay, first step: count down; whether the topic was given up with it."""
-        count = self._relays.get(topic, 0)
-        if count == 0:
-            return False
-        if count > 1:
-            self._relays[topic] = count - 1
-            return False
-        del self._relays[topic]
-        return self._give_up(topic)
-
-    def has_relay(self, topic: str) -> bool:
-        """Whether a topic is relayed."""
-        return topic in self._relays
-
-    def _give_up(self, topic: str) -> bool:
-        if topic in self._subscriptions or topic in self._relays:
-            return False
-        self._wanted.discard(topic)
-        return True
+    # --- announcing, joining, leaving ------------------------------------------------------------------------------
 
     def announce(self, topic: str, *, subscribe: bool) -> None:
         """AnnouncingTopic: tell every peer; a full queue is tried again after a random pause."""
@@ -370,14 +313,18 @@ class Core:
 
     def handle_rpc(self, peer: PeerId, rpc: RPC) -> None:
         """One RPC of a peer: its subscriptions, then its messages, then its control part."""
+        if self._inspect_rpc is not None and not self._inspect_rpc(peer, rpc):
+            return
         if self.tracer is not None:
             self.tracer.recv_rpc(peer, rpc)
-        if rpc.subscriptions:
-            self._apply_subscriptions(peer, rpc)
+        if rpc.subscriptions and not self._apply_subscriptions(peer, rpc):
+            return
         acceptance = self.router.accept_from(peer)
         if acceptance is Acceptance.ALL:
             for wire in rpc.publish:
                 self._receive(peer, wire)
+        elif acceptance is Acceptance.CONTROL and self.tracer is not None:
+            self.tracer.throttle_peer(peer)
         if acceptance is not Acceptance.NONE and rpc.HasField("control"):
             self.router.handle_control(peer, rpc, self._ports.now_ns())
 
@@ -402,8 +349,16 @@ class Core:
         if self.tracer is not None:
             self.tracer.duplicate_message(message_id, peer)
 
-    def _apply_subscriptions(self, peer: PeerId, rpc: RPC) -> None:
-        for option in rpc.subscriptions:
+    def _apply_subscriptions(self, peer: PeerId, rpc: RPC) -> bool:
+        """Note what a peer announces; False if the filter drops the whole RPC."""
+        subscriptions: Iterable[RPC.SubOpts] = rpc.subscriptions
+        if self.filter is not None:
+            try:
+                subscriptions = self.filter.filter_incoming(peer, rpc.subscriptions)
+            except TooManySubscriptions as error:
+                _log.debug("an RPC of %s is dropped: %s", short(peer), error)
+                return False
+        for option in subscriptions:
             topic = option.topicid
             members = self.topics.get(topic)
             if option.subscribe:
@@ -417,6 +372,7 @@ class Core:
             elif members is not None and peer in members:
                 del members[peer]
                 self._tell_left(topic, peer)
+        return True
 
     def _tell_left(self, topic: str, peer: PeerId) -> None:
         handle = self._handles.get(topic)
@@ -424,12 +380,12 @@ class Core:
             handle.peer_left(peer)
 
     def _refused_unread(self, peer: PeerId, source: bytes, wire: WireMessage) -> Reason | None:
-        if self._blacklist:
+        if self._may_be_blacklisted:
             if peer in self._blacklist:
                 return Reason.BLACKLISTED_PEER
             if source in self._blacklist:
                 return Reason.BLACKLISTED_SOURCE
-        refusal = refused_by_policy(self.policy, wire, has_author=True)
+        refusal = refused_by_policy(self.policy, wire, has_author=self.author is not None)
         if refusal is None and source == self.peer_id and peer != source:
             return Reason.SELF_ORIGIN
         return refusal
@@ -444,11 +400,11 @@ class Core:
         if refusal is not None:
             return self.reject(wire, peer, refusal)
         seqno = wire.seqno
-        message_id = source + seqno
+        message_id = source + seqno if not self._has_own_ids else self.message_id_of(wire)
         if self._seen.has(message_id):
             return self.duplicate(message_id, peer)
         message = Message(wire, peer, source=PeerId(source), seqno=seqno, topic=topic, id=message_id)
-        if wire.signature or self.validators.of(topic) is not None:
+        if wire.signature or self.validators.of(topic):
             if not self._ports.enqueue_validation(message):
                 self.reject(wire, peer, Reason.QUEUE_FULL)
         elif self.mark_seen(message_id):

@@ -18,11 +18,14 @@ _ENOUGH_PEERS = 5  # go-libp2p-pubsub `FloodSubTopicSearchSize`
 
 
 class FloodSub:
-    """The flooding router."""
+    """The flooding router.
 
-    protocols: Sequence[str] = (FLOODSUB_ID,)
+    Args:
+        protocols: protocol ids to speak, preferred first.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, protocols: Sequence[str] = (FLOODSUB_ID,)) -> None:
+        self.protocols = tuple(protocols)
         self._core: Core
 
     def attach(self, core: Core) -> None:

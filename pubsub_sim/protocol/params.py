@@ -32,6 +32,7 @@ class HostParams:
         outbound_queue_size: RPCs waiting per peer (`peerOutboundQueueSize`, 32).
         validate_queue_size: messages waiting for validation (`defaultValidateQueueSize`, 32).
         validate_throttle: asynchronous validations under way at once (`defaultValidateThrottle`, 8192).
+        validate_workers: messages that may be at their inline validators at once (the reference: the number of CPUs).
         subscription_buffer: messages a subscription holds (32).
         seen_ttl_s: how long a message id is remembered at least (`TimeCacheDuration`, 120 s).
         seen_sweep_s: how often forgotten ids are removed (1 min).
@@ -49,6 +50,7 @@ class HostParams:
     outbound_queue_size: int = 32
     validate_queue_size: int = 32
     validate_throttle: int = 8192
+    validate_workers: int = 4
     subscription_buffer: int = 32
     seen_ttl_s: float = 120.0
     seen_sweep_s: float = 60.0
@@ -67,5 +69,7 @@ class HostParams:
             value = getattr(self, field.name)
             if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
                 raise OptionError(field.name, value, "a number")
+            if field.type == "int" and not isinstance(value, int):
+                raise OptionError(field.name, value, "a whole number")
             if value < 0 or (value == 0 and field.name not in may_be_zero):
                 raise OptionError(field.name, value, "a number greater than 0")

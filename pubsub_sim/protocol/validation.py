@@ -6,8 +6,10 @@ Decides; whoever owns the workers runs the asynchronous validators and brings th
 from __future__ import annotations
 
 import enum
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING
 
 from pubsub_sim.errors import NoValidator, OptionError, ValidatorExists
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
     from pubsub_sim.wire.message import Message
     from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
+
+_log = logging.getLogger("pubsub_sim.validation")
 
 
 class Reason(enum.StrEnum):
@@ -43,6 +47,9 @@ class Verdict(enum.IntEnum):
     IGNORE = 2
 
 
+DEFAULT = "(default)"
+"""The topic of a validator of all topics, as errors name it."""
+
 ValidatorFunction = Callable[["PeerId", "Message"], "Verdict | bool | Awaitable[Verdict | bool]"]
 
 
@@ -51,60 +58,106 @@ class Validator:
     """One registered validator.
 
     Attributes:
-        topic: its topic.
-        function: called with the sending peer and the message; may be a coroutine function unless `inline`.
-        inline: run where the message is checked and not in a task of its own.
-        timeout_s: longest run of an asynchronous validator; None for no limit.
+        topic: its topic; DEFAULT for all topics.
+        function: called with the sending peer and the message; may be a coroutine function.
+        inline: run by the worker that checks the message, before all that are not, and not in a task of its own.
+        timeout_s: longest run of a coroutine function; None for no limit.
         concurrency: runs under way at once; more are throttled.
         running: runs under way.
+        is_coroutine: whether the function takes time; a coroutine function, or an object whose call is one.
     """
 
-    topic: str
     function: ValidatorFunction
+    topic: str = DEFAULT
     inline: bool = False
     timeout_s: float | None = None
     concurrency: int = 1024
     running: int = 0
+    is_coroutine: bool = field(init=False)
 
     def __post_init__(self) -> None:
         if not callable(self.function):
             raise OptionError("validator", self.function, f"a function for topic {self.topic}")
+        if isinstance(self.timeout_s, bool) or not isinstance(self.timeout_s, int | float | None):
+            raise OptionError("timeout_s", self.timeout_s, "a number of seconds greater than 0, or None")
         if self.timeout_s is not None and not self.timeout_s > 0:
             raise OptionError("timeout_s", self.timeout_s, "a number of seconds greater than 0, or None")
         if isinstance(self.concurrency, bool) or not isinstance(self.concurrency, int) or self.concurrency < 1:
             raise OptionError("concurrency", self.concurrency, "a whole number of at least 1")
+        call = getattr(self.function, "__call__", None)  # noqa: B004 - not whether it has one, but which
+        self.is_coroutine = iscoroutinefunction(self.function) or iscoroutinefunction(call)
 
 
 def verdict_of(answer: object) -> Verdict:
-    """Read a validator's answer; anything unexpected counts as IGNORE, as in the reference."""
+    """Read a validator's answer; anything unexpected counts as IGNORE and is logged, as in the reference."""
     if isinstance(answer, bool):
         return Verdict.ACCEPT if answer else Verdict.REJECT
     try:
         return Verdict(answer)  # type: ignore[arg-type] # the constructor is the check
     except ValueError:
+        _log.warning("a validator answered %r; the message is ignored", answer)
         return Verdict.IGNORE
 
 
-class Validators:
-    """At most one validator per topic."""
+class Conclusion:
+    """What several validators' verdicts on one message come to: a rejection wins, then a throttle, then IGNORE.
+
+    A throttled validator might have rejected, hence its place. Source: go-libp2p-pubsub `doValidateTopic`.
+    """
+
+    __slots__ = ("_is_ignored", "_is_throttled", "is_rejected")
 
     def __init__(self) -> None:
-        self._by_topic: dict[str, Validator] = {}
+        self.is_rejected = False
+        self._is_throttled = False
+        self._is_ignored = False
+
+    def add(self, verdict: Verdict) -> None:
+        """One validator's verdict."""
+        if verdict is Verdict.REJECT:
+            self.is_rejected = True
+        elif verdict is Verdict.IGNORE:
+            self._is_ignored = True
+
+    def add_throttled(self) -> None:
+        """One validator could not run: too many of its runs are under way."""
+        self._is_throttled = True
+
+    @property
+    def refusal(self) -> Reason | None:
+        """Why the message is refused; None if it is accepted."""
+        if self.is_rejected:
+            return Reason.FAILED
+        if self._is_throttled:
+            return Reason.THROTTLED
+        return Reason.IGNORED if self._is_ignored else None
+
+
+class Validators:
+    """Default validators, and at most one validator per topic.
+
+    Args:
+        defaults: judge all topics, before a topic's own; copied, so that hosts share no throttle.
+    """
+
+    def __init__(self, defaults: Iterable[Validator] = ()) -> None:
+        self._defaults = tuple(replace(validator, running=0) for validator in defaults)
+        self._by_topic: dict[str, tuple[Validator, ...]] = {}  # the defaults, and the topic's own
 
     def add(self, validator: Validator) -> None:
         """Register; raises ValidatorExists."""
         if validator.topic in self._by_topic:
             raise ValidatorExists(validator.topic)
-        self._by_topic[validator.topic] = validator
+        self._by_topic[validator.topic] = (*self._defaults, validator)
 
     def remove(self, topic: str) -> None:
         """Forget; raises NoValidator."""
         if self._by_topic.pop(topic, None) is None:
             raise NoValidator(topic)
 
-    def of(self, topic: str) -> Validator | None:
-        """The validator of a topic."""
-        return self._by_topic.get(topic)
+    def of(self, topic: str) -> Sequence[Validator]:
+        """All validators of a topic, in order."""
+        return self._by_topic.get(topic, self._defaults)
 
 
 def refused_by_policy(policy: SignPolicy, message: WireMessage, *, has_author: bool) -> Reason | None:

@@ -30,6 +30,7 @@ from pubsub_sim.wire.signing import KeyPair, SignPolicy
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
     from pubsub_sim.node.driver import Driver, Seat
+    from pubsub_sim.protocol.options import HostOptions
     from pubsub_sim.protocol.router import Router
 
 ROUTERS: dict[str, Callable[[], Router]] = {"floodsub": FloodSub}
@@ -37,6 +38,8 @@ TRANSPORTS = ("memory", "tcp")
 SIGNING = {
     "strict": SignPolicy.STRICT,
     "none": SignPolicy.STRICT_NO_SIGN,
+    "lax": SignPolicy.LAX,
+    "lax-none": SignPolicy.LAX_NO_SIGN,
 }
 
 _QUIET_ROUNDS = 3  # a callback may be scheduled that nobody can see yet; it acts in the next round
@@ -52,9 +55,11 @@ class World:
         router: "floodsub".
         seed: for keys, sequence numbers and every choice; None takes the seed given to `run`.
         transport: "memory", or "tcp": loopback sockets, one connection per pair of hosts, on wall time only.
-        sign: "strict" (StrictSign: everything is signed and verified) or "none" (StrictNoSign).
+        sign: "strict" (StrictSign: everything is signed and verified), "none" (StrictNoSign), "lax" (LaxSign) or
+            "lax-none" (LaxNoSign).
         discovery: a shared rendezvous; without it, connect by hand.
-        params: options of every host.
+        params: numbers every host runs on.
+        options: what else is chosen for every host, or a function that gives it for a host's number.
         link: what links between hosts are like; without it frames take a round of the loop, as the rendezvous
             always does. Memory transport only.
         faults: what goes wrong, and when; memory transport only, made for the virtual clock.
@@ -85,6 +90,7 @@ class World:
         params: HostParams | None = None,
         link: LinkModel | None = None,
         faults: FaultPlan | None = None,
+        options: HostOptions | Callable[[int], HostOptions] | None = None,
         trace: bool = True,
         make_driver: Callable[[Seat], Driver] | None = None,
     ) -> None:
@@ -105,6 +111,7 @@ class World:
         for option, value in (("link", link), ("faults", faults)):
             if transport == "tcp" and value is not None:
                 raise OptionError(option, value, "nothing with transport='tcp', as real sockets are not modelled")
+        self._options = options
         self._is_traced = trace
         self.rendezvous = RendezvousServer() if discovery else None
         self.pubsubs: list[PubSub] = []
@@ -309,4 +316,5 @@ class World:
             tracer=tracer,
             number=number,
             initial_seqno=(life << 48) + rng.getrandbits(48),  # above those of former lives
+            options=self._options(number) if callable(self._options) else self._options,
         )

@@ -44,9 +44,11 @@ def test_a_hello_without_topics_is_the_empty_frame() -> None:
     assert encode_subscriptions([], subscribe=True) == b""
 
 
-def test_several_old_topic_fields_give_the_last() -> None:
-    """An older schema had repeated topics in field 4; the wire format is compatible."""
+def test_C01_several_old_topic_fields_give_the_last() -> None:
+    """An older schema had repeated topics in field 4; the wire format is compatible, both ways."""
+    assert WireMessage.FromString(b"\x22\x01a").topic == "a"
     assert WireMessage.FromString(b"\x22\x01a\x22\x01b").topic == "b"
+    assert WireMessage(topic="a").SerializeToString() == b"\x22\x01a"
 
 
 def test_bytes_that_are_no_rpc_are_a_clear_error() -> None:
@@ -99,7 +101,7 @@ def test_other_bytes_are_no_peer_id() -> None:
         public_key_of(b"short")
 
 
-def test_the_signature_covers_prefix_and_fields() -> None:
+def test_G01_the_signature_covers_prefix_and_fields() -> None:
     """`libp2p-pubsub:` and the encoding without signature and key, checked with the bare library."""
     message = signed()
     payload = b"libp2p-pubsub:" + outgoing("topic", b"data", author=KEY.peer_id, seqno=b"\0" * 8).SerializeToString()

@@ -32,6 +32,7 @@ class DiscoveryLoop:
         self._registering = 0  # advertisements whose next registration is under way
         self._bootstraps = 0
         self._waiter: Done | None = None
+        self._is_closed = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
@@ -41,10 +42,14 @@ class DiscoveryLoop:
 
     async def close(self) -> None:
         """See Discovery."""
+        self._is_closed = True
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for _, done in self._requests:
+            _finish(done)
+        self._requests.clear()
 
     @property
     def is_idle(self) -> bool:
@@ -84,7 +89,7 @@ class DiscoveryLoop:
             await done
 
     def _request(self, topic: str, done: Done | None) -> bool:
-        if len(self._requests) >= DISCOVERY_REQUESTS:
+        if self._is_closed or len(self._requests) >= DISCOVERY_REQUESTS:
             return False
         self._requests.append((topic, done))
         if self._waiter is not None and not self._waiter.done():

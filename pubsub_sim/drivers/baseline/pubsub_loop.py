@@ -71,8 +71,8 @@ class PubsubLoop:
             PeerNewStream: lambda op: core.add_stream(op.peer, op.protocol, op.outbox),
             PeerError: lambda op: core.forget_peer(op.peer, op.outbox),
             PeerCloseStream: lambda op: core.close_inbound(op.peer, op.stream),
-            GetTopics: lambda op: op.answer(core.list_topics()),
-            AddTopic: lambda op: op.answer(core.add_topic(op.topic)),
+            GetTopics: lambda op: op.answer(core.interest.list_topics()),
+            AddTopic: lambda op: op.answer(core.interest.add_topic(op.topic)),
             RemoveTopic: self._remove_topic,
             AddSubscription: self._add_subscription,
             RemoveSubscription: self._remove_subscription,
@@ -200,7 +200,7 @@ class PubsubLoop:
         self._core.take_dead_peers()
 
     def _remove_topic(self, operation: RemoveTopic) -> None:
-        self._core.remove_topic(operation.topic)
+        self._core.interest.remove_topic(operation.topic)
         operation.answer(None)
 
     def _add_validator(self, operation: AddValidator) -> None:
@@ -217,24 +217,24 @@ class PubsubLoop:
 
     def _add_subscription(self, operation: AddSubscription) -> None:
         subscription = operation.subscription
-        if not self._core.is_wanted(subscription.topic):
+        if not self._core.interest.is_wanted(subscription.topic):
             self._take_up(subscription.topic)
-        self._core.record_subscription(subscription)
+        self._core.interest.record_subscription(subscription)
         operation.answer(subscription)
 
     def _remove_subscription(self, operation: RemoveSubscription) -> None:
-        if self._core.end_subscription(operation.subscription):
+        if self._core.interest.end_subscription(operation.subscription):
             self._give_up(operation.subscription.topic)
         operation.answer(None)
 
     def _add_relay(self, operation: AddRelay) -> None:
-        if not self._core.is_wanted(operation.topic):
+        if not self._core.interest.is_wanted(operation.topic):
             self._take_up(operation.topic)
-        self._core.record_relay(operation.topic)
+        self._core.interest.record_relay(operation.topic)
         operation.answer(None)
 
     def _remove_relay(self, operation: RemoveRelay) -> None:
-        if self._core.end_relay(operation.topic):
+        if self._core.interest.end_relay(operation.topic):
             self._give_up(operation.topic)
         operation.answer(None)
 

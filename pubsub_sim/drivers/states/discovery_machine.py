@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,7 @@ class DiscoveryHandlers:
 
     Attributes:
         ongoing: topics being looked for.
-        flows: topic -> bootstrap under way.
+        flows: number of the call -> bootstrap under way.
         advertised: topic -> the task that registers it again and again.
         registering: registrations under way.
     """
@@ -44,7 +45,7 @@ class DiscoveryHandlers:
         finder: PeerFinder,
         ask: Ask,
         discover: Callable[[str], bool],
-        make_flow: Callable[[str, Callable[[], bool]], Machine],
+        make_flow: Callable[[str, int, Callable[[], bool]], Machine],
     ) -> None:
         self._seat = seat
         self._finder = finder
@@ -52,7 +53,7 @@ class DiscoveryHandlers:
         self._post_discover = discover
         self._make_flow = make_flow
         self.ongoing: set[str] = set()
-        self.flows: dict[str, Machine] = {}
+        self.flows: dict[int, Machine] = {}
         self.advertised: dict[str, asyncio.Task[Any]] = {}
         self.registering = 0
 
@@ -82,40 +83,40 @@ class DiscoveryHandlers:
     # --- looking for peers ---------------------------------------------------------------------------------------
 
     def DiscoveringTopicState(self, e: Event) -> None:
-        topic = e.args["topic"]
+        topic, request = e.args["topic"], e.args["request"]
         if topic in self.ongoing:
-            e.add("TopicDiscovered", topic=topic)  # a look under way answers this request too
+            e.add("TopicDiscovered", topic=topic, request=request)  # a look is under way: this request is done at once
         else:
             self.ongoing.add(topic)
-            e.machine.fork(self._discover(e.machine, topic))
+            e.machine.fork(self._discover(e.machine, topic, request))
 
     def DiscoveringTopicExit(self, e: Event) -> bool:
         return not self.ongoing
 
-    async def _discover(self, machine: Machine, topic: str) -> None:
+    async def _discover(self, machine: Machine, topic: str, request: int) -> None:
         try:
             await self._finder.find(topic)
         finally:
             self.ongoing.discard(topic)
         machine.remove("DiscoveringTopic")
-        machine.add("TopicDiscovered", topic=topic)
+        machine.add("TopicDiscovered", topic=topic, request=request)
 
     # --- bootstraps ----------------------------------------------------------------------------------------------
 
     def BootstrappingTopicEnter(self, e: Event) -> bool:
-        return e.args["topic"] not in self.flows
+        return e.args["call"] not in self.flows
 
     def BootstrappingTopicState(self, e: Event) -> None:
-        topic = e.args["topic"]
-        flow = self.flows[topic] = self._make_flow(topic, e.args["ready"])
+        call = e.args["call"]
+        flow = self.flows[call] = self._make_flow(e.args["topic"], call, e.args["ready"])
         flow.add("Start")
 
     def BootstrappingTopicExit(self, e: Event) -> bool:
         return not self.flows
 
     def TopicBootstrappedState(self, e: Event) -> None:
-        self.flows.pop(e.args["topic"]).dispose()
-        e.remove("BootstrappingTopic")  # vetoed while another topic's flow runs
+        self.flows.pop(e.args["call"]).dispose()
+        e.remove("BootstrappingTopic")  # vetoed while another flow runs
 
     # --- advertisements ------------------------------------------------------------------------------------------
 
@@ -167,7 +168,9 @@ class DiscoveryMachine:
     def __init__(self, seat: Seat, finder: PeerFinder, ask: Ask, host: Machine) -> None:
         self._seat = seat
         self._host = host
-        self._posted: deque[str] = deque()
+        self._posted: deque[tuple[str, int]] = deque()
+        self._requests = itertools.count()
+        self._calls = itertools.count()
         self._handlers = DiscoveryHandlers(seat, finder, ask, self._post, self._make_flow)
         self.machine = Machine(DiscoveryStates, id=f"{host.id}-disc", handlers=self._handlers, parent=host)
 
@@ -201,38 +204,37 @@ class DiscoveryMachine:
         self.machine.add("StopAdvertisingTopic", topic=topic)
 
     async def bootstrap(self, topic: str, ready: Callable[[], bool]) -> bool:
-        """See Discovery. One flow runs per topic; who comes second waits for it and then has its own."""
-        while True:
-            done = self.machine.when_args("TopicBootstrapped", topic=topic)
-            is_ours = self.machine.add("BootstrappingTopic", topic=topic, ready=ready).executed
-            flow = self._handlers.flows.get(topic)
-            try:
-                await done
-            except MachineDisposedError:
-                return False
-            except asyncio.CancelledError:
-                if is_ours and flow is not None and self._handlers.flows.get(topic) is flow:
-                    self.machine.add("TopicBootstrapped", topic=topic)  # nobody wants it any more
-                raise
-            if is_ours:
-                return True
+        """See Discovery. Each call has a flow of its own, as in the event loop: two may want different things."""
+        call = next(self._calls)
+        done = self.machine.when_args("TopicBootstrapped", topic=topic, call=call)
+        self.machine.add("BootstrappingTopic", topic=topic, call=call, ready=ready)
+        try:
+            await done
+        except MachineDisposedError:
+            return False
+        except asyncio.CancelledError:
+            if call in self._handlers.flows:
+                self.machine.add("TopicBootstrapped", topic=topic, call=call)  # nobody wants it any more
+            raise
+        return True
 
-    def _post(self, topic: str) -> bool:
+    def _post(self, topic: str, request: int | None = None) -> bool:
         if len(self._posted) >= DISCOVERY_REQUESTS:
             return False
-        self._posted.append(topic)
+        self._posted.append((topic, next(self._requests) if request is None else request))
         if len(self._posted) == 1:
             self._seat.clock.call_soon(self._turn)
         return True
 
     def _turn(self) -> None:
         while self._posted:
-            self.machine.add("DiscoveringTopic", topic=self._posted.popleft(), source="discover.Discover")
+            topic, request = self._posted.popleft()
+            self.machine.add("DiscoveringTopic", topic=topic, request=request, source="discover.Discover")
 
-    def _make_flow(self, topic: str, ready: Callable[[], bool]) -> Machine:
+    def _make_flow(self, topic: str, call: int, ready: Callable[[], bool]) -> Machine:
         def on_bootstrapped() -> None:
-            if self._handlers.flows.get(topic) is flow:  # else it was given up meanwhile
-                self.machine.add("TopicBootstrapped", topic=topic)
+            if call in self._handlers.flows:  # else it was given up meanwhile
+                self.machine.add("TopicBootstrapped", topic=topic, call=call)
 
         handlers = BootstrapHandlers(
             self._seat,
@@ -241,13 +243,13 @@ class DiscoveryMachine:
             on_bootstrapped=on_bootstrapped,
         )
         flow_id = f"{self.machine.id}-bf-{self.machine.tick('BootstrappingTopic')}-{topic}"
-        flow = Machine(BootstrapStates, id=flow_id, handlers=handlers, parent=self.machine)
-        return flow
+        return Machine(BootstrapStates, id=flow_id, handlers=handlers, parent=self.machine)
 
     def _look(self, topic: str) -> Awaitable[Any] | None:
         """Post a look for a topic; gives what completes with it, or None if the request queue is full."""
-        done = self.machine.when_args("TopicDiscovered", topic=topic)
-        if self._post(topic):
+        request = next(self._requests)
+        done = self.machine.when_args("TopicDiscovered", topic=topic, request=request)
+        if self._post(topic, request):
             return done
         done.cancel()
         return None

@@ -1,0 +1,86 @@
+"""What, beside numbers, can be chosen for one host? Its author, policies, filters, validators and message ids.
+
+The defaults are those of go-libp2p-pubsub (May 2024). What is not chosen costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pubsub_sim.errors import OptionError
+from pubsub_sim.protocol.seen import SeenStrategy
+from pubsub_sim.wire.signing import SignPolicy
+
+if TYPE_CHECKING:
+    from pubsub_sim.ids import PeerId
+    from pubsub_sim.protocol.blacklist import Blacklist
+    from pubsub_sim.protocol.subscription_filter import SubscriptionFilter
+    from pubsub_sim.protocol.tracing import RawTracer
+    from pubsub_sim.protocol.validation import Validator
+    from pubsub_sim.wire.rpc_pb2 import RPC
+    from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
+
+MessageId = Callable[["WireMessage"], bytes]
+"""The id of a message; equal ids are duplicates."""
+InspectRPC = Callable[["PeerId", "RPC"], bool]
+"""Whether an RPC is to be handled; asked before anything else, tracers included."""
+
+_UNSIGNED = {SignPolicy.STRICT: SignPolicy.STRICT_NO_SIGN, SignPolicy.LAX: SignPolicy.LAX_NO_SIGN}
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostOptions:
+    """Options of one host that are no numbers. Objects with a memory (blacklist, validators) belong to one host.
+
+    Attributes:
+        policy: signature policy; None for its world's.
+        author: who writes its messages; None for the host itself.
+        has_author: False leaves author and sequence number out of messages, and signs nothing ("no author"); messages
+            then need another `message_id`.
+        message_id: another message id than author and sequence number.
+        subscription_filter: which topics may be joined, and which subscriptions of peers are noted.
+        blacklist: whom nothing is heard of; peers blacklisted through the host are added to it.
+        default_validators: judge the messages of all topics, before a topic's own, in this order.
+        inspect_rpc: looks at every RPC first, and may drop it.
+        tracers: raw tracers; not told of messages of the host itself, as in the reference.
+        seen_strategy: which sight of a message starts the time for which it is remembered.
+
+    Raises:
+        OptionError: an author is both named and left out.
+    """
+
+    policy: SignPolicy | None = None
+    author: PeerId | None = None
+    has_author: bool = True
+    message_id: MessageId | None = None
+    subscription_filter: SubscriptionFilter | None = None
+    blacklist: Blacklist | None = None
+    default_validators: tuple[Validator, ...] = ()
+    inspect_rpc: InspectRPC | None = None
+    tracers: tuple[RawTracer, ...] = ()
+    seen_strategy: SeenStrategy = SeenStrategy.FIRST_SEEN
+
+    def __post_init__(self) -> None:
+        if self.author is not None and not self.has_author:
+            raise OptionError("author", self.author, "no author, as has_author is false")
+
+    def policy_in(self, worlds: SignPolicy) -> SignPolicy:
+        """The policy that holds: ours or the world's, without signing if there is no author."""
+        policy = self.policy or worlds
+        return policy if self.has_author else _UNSIGNED.get(policy, policy)
+
+    def author_of(self, host: PeerId, policy: SignPolicy) -> PeerId | None:
+        """Who writes the messages of `host`; None without an author.
+
+        Raises:
+            OptionError: they are to be signed, and the author's key is not the host's.
+        """
+        if not self.has_author:
+            return None
+        if self.author is None or self.author == host:
+            return host
+        if policy.signs:
+            raise OptionError("author", self.author, "an author whose private key the host has")
+        return self.author
