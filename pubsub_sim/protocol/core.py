@@ -21,6 +21,8 @@ from pubsub_sim.wire.codec import encode_subscriptions
 from pubsub_sim.wire.message import Message
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pubsub_sim.ports import Inbound, Rng
     from pubsub_sim.protocol.params import HostParams
     from pubsub_sim.protocol.router import Router
@@ -35,6 +37,9 @@ class Outbox(Protocol):
 
     def push(self, frame: bytes) -> bool:
         """Queue a frame; False if there is no room. Never waits."""
+
+    def push_urgent(self, frame: bytes) -> bool:
+        """Queue a frame ahead of all that are not urgent; False if there is no room. Never waits."""
 
     def close(self) -> None:
         """Write what is queued, then end the stream."""
@@ -78,6 +83,12 @@ class Ports(Protocol):
     def is_connected(self, peer: PeerId) -> bool:
         """Whether the network has a connection to `peer`."""
 
+    def is_outbound(self, peer: PeerId) -> bool:
+        """Whether the network has a connection to `peer` that we dialled."""
+
+    def dial(self, peer: PeerId) -> bool:
+        """Connect to a peer in the background, unless we are connected; False if too many dials wait."""
+
     def open_outbox(self, peer: PeerId, hello: bytes, delay_ms: int) -> Outbox:
         """A new outbound queue with the hello packet in it; its stream is opened after the delay."""
 
@@ -110,6 +121,9 @@ class Core:
         peers: peers we have, or are opening, an outbound stream to.
         topics: topic -> peers that announced it, in the order they did (a dict, so that the order is no accident).
         tracer: raw tracer hooks, or None.
+        rng: seeded chance, for the router.
+        has_seen: whether a message id is remembered.
+        now_ns, is_outbound, dial: the ports of these names, for the router.
     """
 
     def __init__(
@@ -142,8 +156,12 @@ class Core:
         self._inbound: dict[PeerId, Inbound] = {}
         self._backoff = DeadPeerBackoff(rng)
         self._ports = ports
-        self._rng = rng
+        self._rng = self.rng = rng
         self._seqno = initial_seqno
+        self.has_seen: Callable[[bytes], bool] = self._seen.has
+        self.now_ns: Callable[[], int] = ports.now_ns
+        self.is_outbound: Callable[[PeerId], bool] = ports.is_outbound
+        self.dial: Callable[[PeerId], bool] = ports.dial
         router.attach(self)
 
     # --- any time ------------------------------------------------------------------------------------------------
@@ -368,6 +386,13 @@ class Core:
             (self.tracer.send_rpc if is_sent else self.tracer.drop_rpc)(peer, frame)
         return is_sent
 
+    def send_urgent(self, peer: PeerId, frame: bytes) -> bool:
+        """Like `send`, but ahead of what waits and is not urgent."""
+        is_sent = self.peers[peer].push_urgent(frame)
+        if self.tracer is not None:
+            (self.tracer.send_rpc if is_sent else self.tracer.drop_rpc)(peer, frame)
+        return is_sent
+
     def handle_rpc(self, peer: PeerId, rpc: RPC) -> None:
         """One RPC of a peer: its subscriptions, then its messages, then its control part."""
         if self.tracer is not None:
@@ -376,8 +401,15 @@ class Core:
             self._apply_subscriptions(peer, rpc)
         acceptance = self.router.accept_from(peer)
         if acceptance is Acceptance.ALL:
-            for wire in rpc.publish:
-                self._receive(peer, wire)
+            if self.router.previews:
+                self._receive_all(peer, rpc)
+            else:
+                for wire in rpc.publish:
+                    message = self._examine(peer, wire)
+                    if message is not None:
+                        self._push(message)
+        elif acceptance is Acceptance.CONTROL and self.tracer is not None:
+            self.tracer.throttle_peer(peer)
         if acceptance is not Acceptance.NONE and rpc.HasField("control"):
             self.router.handle_control(peer, rpc, self._ports.now_ns())
 
@@ -434,7 +466,14 @@ class Core:
             return Reason.SELF_ORIGIN
         return refusal
 
-    def _receive(self, peer: PeerId, wire: WireMessage) -> None:
+    def _receive_all(self, peer: PeerId, rpc: RPC) -> None:
+        """The messages of one RPC, all shown to the router before the first is validated."""
+        messages = [m for m in (self._examine(peer, wire) for wire in rpc.publish) if m is not None]
+        self.router.preprocess(peer, messages)
+        for message in messages:
+            self._push(message)
+
+    def _examine(self, peer: PeerId, wire: WireMessage) -> Message | None:
         """The checks before validation, in the reference's order; each protobuf field is read once."""
         topic = wire.topic
         if topic not in self._wanted:
@@ -442,17 +481,21 @@ class Core:
         source = wire.author
         refusal = self._refused_unread(peer, source, wire)
         if refusal is not None:
-            return self.reject(wire, peer, refusal)
+            self.reject(wire, peer, refusal)
+            return None
         seqno = wire.seqno
         message_id = source + seqno
         if self._seen.has(message_id):
-            return self.duplicate(message_id, peer)
-        message = Message(wire, peer, source=PeerId(source), seqno=seqno, topic=topic, id=message_id)
-        if wire.signature or self.validators.of(topic) is not None:
+            self.duplicate(message_id, peer)
+            return None
+        return Message(wire, peer, source=PeerId(source), seqno=seqno, topic=topic, id=message_id)
+
+    def _push(self, message: Message) -> None:
+        """Have a message validated; one that needs no validation is published at once."""
+        if message.wire.signature or self.validators.of(message.topic) is not None:
             if not self._ports.enqueue_validation(message):
-                self.reject(wire, peer, Reason.QUEUE_FULL)
-        elif self.mark_seen(message_id):
+                self.reject(message.wire, message.received_from, Reason.QUEUE_FULL)
+        elif self.mark_seen(message.id):
             self._ports.hand_over(message)
         else:
-            self.duplicate(message_id, peer)
-        return None
+            self.duplicate(message.id, message.received_from)

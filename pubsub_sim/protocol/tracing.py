@@ -29,6 +29,15 @@ class RawTracer:
     def leave(self, topic: str) -> None:
         """The host no longer takes part in a topic."""
 
+    def graft(self, peer: PeerId, topic: str) -> None:
+        """A peer came into a topic's mesh."""
+
+    def prune(self, peer: PeerId, topic: str) -> None:
+        """A peer left a topic's mesh."""
+
+    def throttle_peer(self, peer: PeerId) -> None:
+        """Only the control part of an RPC of `peer` was heeded."""
+
     def publish_message(self, message: Message) -> None:
         """A local publish begins."""
 
