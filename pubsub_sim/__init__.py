@@ -9,16 +9,20 @@ See `World` for how a world is built and `PubSub` for what a node offers.
 from pubsub_sim.errors import MessageRejected, OptionError, PubsubSimError
 from pubsub_sim.node.pubsub import PubSub
 from pubsub_sim.node.topic import Subscription, Topic, min_topic_size
+from pubsub_sim.protocol.gossip_params import GossipsubParams
 from pubsub_sim.protocol.params import HostParams
+from pubsub_sim.protocol.randomsub import RandomsubParams
 from pubsub_sim.scenarios.running import run
 from pubsub_sim.scenarios.world import World
 
 __all__ = [
+    "GossipsubParams",
     "HostParams",
     "MessageRejected",
     "OptionError",
     "PubSub",
     "PubsubSimError",
+    "RandomsubParams",
     "Subscription",
     "Topic",
     "World",

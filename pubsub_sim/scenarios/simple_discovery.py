@@ -19,7 +19,8 @@ from pubsub_sim.drivers.versions import known_versions
 from pubsub_sim.errors import ScenarioFailure
 from pubsub_sim.node.topic import Subscription, Topic, min_topic_size
 from pubsub_sim.protocol.discovery import namespace_of
-from pubsub_sim.scenarios.world import ROUTERS, SIGNING, TRANSPORTS, World
+from pubsub_sim.scenarios.routers import ROUTERS
+from pubsub_sim.scenarios.world import SIGNING, TRANSPORTS, World
 
 TOPIC = "foobar"
 PHASES = (

@@ -15,16 +15,15 @@ from pubsub_sim.net.clock import LoopClock
 from pubsub_sim.net.memory import MemoryHost, MemoryNetwork
 from pubsub_sim.net.rendezvous import RendezvousClient, RendezvousServer
 from pubsub_sim.node.pubsub import PubSub
-from pubsub_sim.protocol.floodsub import FloodSub
 from pubsub_sim.protocol.params import HostParams
+from pubsub_sim.scenarios.routers import ROUTERS, MakeRouter, check_params, router_maker
 from pubsub_sim.scenarios.running import run_seed
 from pubsub_sim.scenarios.trace import HostTrace, TraceEvent
 from pubsub_sim.wire.signing import KeyPair, SignPolicy
 
 if TYPE_CHECKING:
-    from pubsub_sim.protocol.router import Router
+    from pubsub_sim.ids import PeerId
 
-ROUTERS: dict[str, Callable[[], Router]] = {"floodsub": FloodSub}
 TRANSPORTS = ("memory",)
 SIGNING = {
     "strict": SignPolicy.STRICT,
@@ -41,15 +40,18 @@ class World:
     Args:
         hosts: how many.
         version: which control flow: a name of `known_versions()`.
-        router: "floodsub".
+        router: "floodsub", "randomsub" or "gossipsub"; or a function that makes a host's router, called with its number
+            and the peer ids of all hosts.
         seed: for keys, sequence numbers and every choice; None takes the seed given to `run`.
         transport: "memory".
         sign: "strict" (StrictSign: everything is signed and verified) or "none" (StrictNoSign).
         discovery: a shared rendezvous; without it, connect by hand.
-        params: options of every host.
+        params: options of every host, `GossipsubParams` or `RandomsubParams` for the options of these routers; or a
+            function that gives those of a host, called with its number.
         trace: keep `trace`; costs time, so benchmarks leave it out.
 
     Attributes:
+        peer_ids: who the hosts are, by number.
         pubsubs: the nodes, by number.
         trace: what happened so far, in order.
         clock: its time.
@@ -65,23 +67,29 @@ class World:
         hosts: int,
         *,
         version: str = "baseline",
-        router: str = "floodsub",
+        router: str | MakeRouter = "floodsub",
         seed: int | None = None,
         transport: str = "memory",
         sign: str = "strict",
         discovery: bool = True,
-        params: HostParams | None = None,
+        params: HostParams | Callable[[int], HostParams] | None = None,
         trace: bool = True,
     ) -> None:
         self._hosts = check_whole("hosts", hosts, at_least=1)
-        check_choice("router", router, ROUTERS)
+        if not callable(router):
+            check_choice("router", router, ROUTERS)
         check_choice("transport", transport, TRANSPORTS)
         check_choice("sign", sign, SIGNING)
         self._make_driver = driver_factory(version)
-        self._router = router
+        self._make_router = router_maker(router)
         self._seed = run_seed.get() if seed is None else check_whole("seed", seed, at_least=0)
         self._policy = SIGNING[sign]
-        self._params = params or HostParams()
+        self._params = [
+            check_params(router, params(number) if callable(params) else params or HostParams())
+            for number in range(hosts)
+        ]
+        self._keys = [KeyPair(hashlib.sha256(f"{self._seed}/key/{n}".encode()).digest()) for n in range(hosts)]
+        self.peer_ids: list[PeerId] = [key.peer_id for key in self._keys]
         self._is_traced = trace
         self.rendezvous = RendezvousServer() if discovery else None
         self.pubsubs: list[PubSub] = []
@@ -148,20 +156,21 @@ class World:
 
     def _add_host(self, number: int) -> None:
         rng = random.Random(f"{self._seed}/host/{number}")
-        key = KeyPair(hashlib.sha256(f"{self._seed}/key/{number}".encode()).digest())
+        key = self._keys[number]
+        params = self._params[number]
         host = self.network.add_host(key.peer_id)
         pubsub = PubSub(
             host,
             self.clock,
             rng,
             key=key,
-            router=ROUTERS[self._router](),
+            router=self._make_router(number, self.peer_ids, params),
             policy=self._policy,
             make_driver=self._make_driver,
             rendezvous=None
             if self.rendezvous is None
             else RendezvousClient(self.rendezvous, key.peer_id, limit=self._hosts),
-            params=self._params,
+            params=params,
             tracer=HostTrace(self.trace, number, self.clock.now_ns) if self._is_traced else None,
             number=number,
             initial_seqno=rng.getrandbits(48),
