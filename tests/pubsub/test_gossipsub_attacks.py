@@ -208,8 +208,8 @@ def test_GS43_large_messages_are_refused_elsewhere_before_they_are_validated(ver
     play(version, script, hosts=2, params=V12)
 
 
-def test_GS44_a_message_that_a_peer_refused_is_not_sent_to_it(version: str) -> None:
-    """Until, four heartbeats later (GS51), the refusal has lapsed."""
+def test_GS44_GS51_a_message_that_a_peer_refused_is_not_sent_to_it(version: str) -> None:
+    """Until, four heartbeats later, the refusal has lapsed."""
 
     async def script(world: World) -> None:
         fake = FakePeer(world, protocol=GOSSIPSUB_ID_V12)
@@ -234,8 +234,8 @@ def test_GS44_a_message_that_a_peer_refused_is_not_sent_to_it(version: str) -> N
     play(version, script, hosts=1, params=V12)
 
 
-def test_GS45_GS48_GS49_who_is_not_told(version: str) -> None:
-    """Not the sender, not a peer of v1.1, not one outside the mesh (GS47), and nobody of small messages."""
+def test_GS45_GS47_GS48_GS49_who_is_not_told(version: str) -> None:
+    """Not the sender, not a peer of v1.1, not one outside the mesh, and nobody of small messages."""
 
     async def script(world: World) -> None:
         await subscribe(await join_all(world))

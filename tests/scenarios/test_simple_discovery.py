@@ -49,6 +49,15 @@ def test_the_work_is_that_of_the_formula(version: str, hosts: int) -> None:
     assert waits in ({}, {"subscribe": 100_000_000})
 
 
+@pytest.mark.parametrize("router", ["randomsub", "gossipsub"])
+@pytest.mark.parametrize("hosts", [2, 5, 20])
+def test_it_plays_with_every_router(router: str, hosts: int) -> None:
+    """All connected, everything delivered, equal work; a mesh is waited for, as it never holds all of 20 hosts."""
+    baseline, states = (play(version=name, router=router, hosts=hosts) for name in ("baseline", "states"))
+    assert baseline == states
+    assert baseline.deliveries == hosts * 4
+
+
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("sign", ["strict", "none"])
 def test_both_versions_do_equal_work(seed: int, sign: str) -> None:
