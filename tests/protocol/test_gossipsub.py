@@ -17,6 +17,7 @@ from pubsub_sim.protocol.params import (
     RANDOMSUB_ID,
     HostParams,
 )
+from pubsub_sim.protocol.prune_backoff import PruneBackoff
 from pubsub_sim.protocol.router import Acceptance
 from pubsub_sim.wire.rpc_pb2 import RPC, ControlGraft, ControlIHave, ControlMessage, ControlPrune, Message
 from tests.protocol.bench import OWN, Bench, Gate, Ledger, S, Scores
@@ -610,3 +611,118 @@ def test_a_throttled_peer_is_traced_and_its_messages_are_ignored() -> None:
     bench.receive(peer, rpc)
     assert bench.handed_over == []
     assert bench.traced == [("throttle", peer, ""), ("prune", peer, "t")]
+
+
+# --- rules at the edges ------------------------------------------------------------------------------------------
+
+
+def test_one_unknown_topic_in_a_graft_costs_the_offer_for_all() -> None:
+    """A peer that probes for topics learns of no peers; the unknown topic itself is not answered."""
+    router = GossipSub(GossipsubParams(do_px=True))
+    bench, peers = bench_of(12, router)
+    bench.core.join("t")
+    for peer in peers:
+        bench.graft(peer, "t")  # the mesh is full
+    late = bench.add_peer("late", "t")
+    bench.graft(late, "t", "unknown")
+    (prune,) = prunes(bench.take(late))
+    assert (prune.topic_id, prune.backoff, list(prune.peers)) == ("t", 60, [])
+
+
+def test_direct_peers_are_not_gossiped_to() -> None:
+    direct = PeerId(b"direct")
+    router = GossipSub(GossipsubParams(d=0, d_lo=0, d_out=0), direct=[direct])
+    bench = Bench(router)
+    bench.core.join("t")
+    bench.add_peer("direct", "t")
+    told = bench.add_peer("told", "t")
+    bench.core.publish_message(bench.message("t"))
+    router.heartbeat()
+    assert list(offers(bench, [direct, told])) == [told]
+
+
+def test_opportunistic_grafting_takes_nobody_at_the_median() -> None:
+    scoring = Scores()
+    params = GossipsubParams(opportunistic_graft_ticks=1)
+    router = GossipSub(params, scoring=scoring, thresholds=Thresholds(opportunistic_graft=10))
+    bench, peers = bench_of(6, router)
+    bench.core.join("t")
+    scoring.scores = dict.fromkeys([*peers, *(bench.add_peer(f"equal {n}", "t") for n in range(5))], 2.0)
+    router.heartbeat()
+    assert sorted(router.mesh["t"]) == peers
+
+
+def test_a_fanout_loses_who_left_the_topic_or_fell_below_the_threshold_and_is_filled_again() -> None:
+    scoring = Scores()
+    router = GossipSub(scoring=scoring, thresholds=LOW)
+    bench, peers = bench_of(6, router)
+    bench.core.publish_message(bench.message("t"))
+    assert sorted(router.fanout["t"]) == peers
+    bench.receive(peers[0], RPC(subscriptions=[RPC.SubOpts(subscribe=False, topicid="t")]))
+    scoring.scores[peers[1]] = -11
+    late = [bench.add_peer(f"z late {n}", "t") for n in range(2)]
+    router.heartbeat()
+    assert sorted(router.fanout["t"]) == peers[2:] + late
+
+
+def test_what_does_not_hold_any_more_leaves_no_trace_in_the_next_rpc() -> None:
+    """A GRAFT for a mesh that was left since is dropped, and the message leaves without a control part."""
+    router = GossipSub()
+    bench, (peer,) = bench_of(1, router)
+    bench.outboxes[peer].is_full = True
+    bench.core.join("t")
+    bench.core.blacklist_peer(PeerId(b"nobody"))
+    router.heartbeat()  # still full: the GRAFT is kept
+    router._mesh.meshes["t"].clear()
+    bench.outboxes[peer].is_full = False
+    router._sender.send(peer, RPC(publish=[bench.message("t").wire]))
+    (rpc,) = bench.take(peer)
+    assert not rpc.HasField("control")
+
+
+def test_pending_gossip_takes_the_place_of_other_gossip_in_an_rpc() -> None:
+    router = GossipSub()
+    bench, (peer,) = bench_of(1, router)
+    pending = RPC(control=ControlMessage(ihave=[ControlIHave(topic_id="t", message_ids=[b"pending"])]))
+    router._sender.gossip_later(peer, pending.SerializeToString())
+    router._sender.send(peer, RPC(control=ControlMessage(ihave=[ControlIHave(topic_id="t", message_ids=[b"own"])])))
+    (rpc,) = bench.take(peer)
+    assert [list(have.message_ids) for have in rpc.control.ihave] == [[b"pending"]]
+
+
+@pytest.mark.parametrize(
+    ("meshed", "suggested", "is_enough"), [(4, 0, False), (5, 0, True), (5, 6, False), (11, 50, False), (12, 50, True)]
+)
+def test_GS27_a_mesh_is_enough_at_Dlo_or_as_suggested_and_always_at_Dhi(
+    meshed: int, suggested: int, is_enough: bool
+) -> None:
+    router = GossipSub()
+    bench = Bench(router)
+    bench.core.join("t")
+    for n in range(meshed):
+        bench.graft(bench.add_peer(f"peer {n}", "t"), "t")
+    assert router.has_enough_peers("t", suggested) is is_enough
+
+
+@pytest.mark.parametrize("floods", [False, True], ids=["to flooding peers", "flood publish"])
+def test_own_messages_are_not_flooded_below_the_publish_threshold(floods: bool) -> None:
+    scoring = Scores()
+    router = GossipSub(GossipsubParams(flood_publish=floods, d=0, d_lo=0, d_out=0), scoring=scoring, thresholds=LOW)
+    bench = Bench(router)
+    bench.core.join("t")
+    protocol = GOSSIPSUB_ID_V11 if floods else FLOODSUB_ID
+    good, bad = (bench.add_peer(name, "t", protocol=protocol) for name in ("good", "bad"))
+    scoring.scores = {good: -10, bad: -11}
+    bench.core.publish_message(bench.message("t"))
+    assert [len(bench.take(peer)) for peer in (good, bad)] == [1, 0]
+
+
+def test_a_backoff_only_moves_later_and_is_cleared_two_seconds_after_its_end() -> None:
+    backoff = PruneBackoff()
+    peer = PeerId(b"peer")
+    backoff.add("t", peer, 10 * S)
+    backoff.add("t", peer, 5 * S)
+    backoff.clear(12 * S)
+    assert backoff.view() == {"t": {peer: 10 * S}}
+    backoff.clear(12 * S + 1)
+    assert backoff.view() == {}
