@@ -162,6 +162,7 @@ class Core:
         self.now_ns: Callable[[], int] = ports.now_ns
         self.is_outbound: Callable[[PeerId], bool] = ports.is_outbound
         self.dial: Callable[[PeerId], bool] = ports.dial
+        self._previews = router.previews  # asked for every RPC
         router.attach(self)
 
     # --- any time ------------------------------------------------------------------------------------------------
@@ -401,7 +402,7 @@ class Core:
             self._apply_subscriptions(peer, rpc)
         acceptance = self.router.accept_from(peer)
         if acceptance is Acceptance.ALL:
-            if self.router.previews:
+            if self._previews:
                 self._receive_all(peer, rpc)
             else:
                 for wire in rpc.publish:

@@ -235,6 +235,33 @@ def test_GS15_grafts_that_found_no_room_are_tried_again(version: str) -> None:
     play(version, script, hosts=10)
 
 
+def test_GS16_control_messages_get_through_a_flood(version: str) -> None:
+    """While one host floods a topic as fast as it can, others are subscribed; two seconds later each is meshed."""
+
+    async def script(world: World) -> None:
+        background = await join_all(world, "flood")
+        await subscribe(background)
+        await connect_some(world, range(20), DENSE)
+        await world.clock.sleep(2)
+
+        async def flood() -> None:
+            for number in range(500):
+                await background[0].publish(b"%d" % number)
+
+        flooding = asyncio.create_task(flood())
+        names = [f"topic {number}" for number in range(5)]
+        topics = {name: await join_all(world, name) for name in names}
+        subscriptions = {name: await subscribe(topics[name]) for name in names}
+        await flooding
+        await world.clock.sleep(2)
+        for number, name in enumerate(names):
+            await topics[name][number].publish(b"%d" % number)
+            for subscription in subscriptions[name]:
+                await receive(subscription, b"%d" % number)
+
+    play(version, script, trace=False)
+
+
 def test_GS17_flooding_and_gossiping_hosts_understand_each_other(version: str) -> None:
     def router(number: int, ids: object) -> Router:
         return GossipSub() if number < 20 else FloodSub()
