@@ -69,9 +69,9 @@ class Gossip:
 
     # --- what peers tell and ask ---------------------------------------------------------------------------------
 
-    def handle_ihave(self, peer: PeerId, ihaves: Iterable[ControlIHave], now_ns: int) -> list[bytes]:
+    def handle_ihave(self, peer: PeerId, ihaves: Iterable[ControlIHave]) -> list[bytes]:
         """A peer has messages: the ids of those to ask it for. Called for every control part (`peerhave`)."""
-        if self._peers.score(peer) < self._peers.thresholds.gossip:
+        if self._peers.score(peer) < self._peers.thresholds.gossip_threshold:
             return []
         self._offers[peer] = offers = self._offers.get(peer, 0) + 1
         room = self._params.max_ihave_length - self._asked.get(peer, 0)
@@ -84,7 +84,7 @@ class Gossip:
         del missing[room:]
         self._asked[peer] = self._asked.get(peer, 0) + len(missing)
         if self._promises is not None:
-            self._promises.add_promise(peer, missing, now_ns)
+            self._promises.add(peer, missing)
         return missing
 
     def _missing(self, peer: PeerId, ihaves: Iterable[ControlIHave]) -> list[bytes]:
@@ -103,7 +103,7 @@ class Gossip:
 
     def handle_iwant(self, peer: PeerId, iwants: Iterable[ControlIWant]) -> list[Message]:
         """A peer asks for messages: those it gets."""
-        if self._peers.score(peer) < self._peers.thresholds.gossip:
+        if self._peers.score(peer) < self._peers.thresholds.gossip_threshold:
             return []
         wanted: dict[bytes, Message] = {}
         for iwant in iwants:
@@ -174,7 +174,7 @@ class Gossip:
 
     def _listeners(self, topic: str, excluded: Container[PeerId], score: Callable[[PeerId], float]) -> list[PeerId]:
         meshing, direct = self._peers.meshing, self._peers.direct
-        threshold = self._peers.thresholds.gossip
+        threshold = self._peers.thresholds.gossip_threshold
         candidates = [
             peer
             for peer in self._core.topics.get(topic, ())

@@ -131,34 +131,3 @@ _LEAST = {
     "direct_connect_ticks": 1,
     "opportunistic_graft_ticks": 1,
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Thresholds:
-    """Scores at which peers are treated differently (`PeerScoreThresholds`); 0 where nothing is scored.
-
-    Attributes:
-        gossip: below it, no gossip is sent to a peer and none of its is heeded; at most 0.
-        publish: below it, own messages are not flooded to a peer, nor is it chosen for a fanout; at most `gossip`.
-        graylist: below it, nothing of a peer is heeded but its subscriptions; at most `publish`.
-        accept_px: below it, peers offered in a PRUNE are ignored; at least 0.
-        opportunistic_graft: a mesh with a median below it looks for better peers; at least 0.
-    """
-
-    gossip: float = 0.0
-    publish: float = 0.0
-    graylist: float = 0.0
-    accept_px: float = 0.0
-    opportunistic_graft: float = 0.0
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-                raise OptionError(field.name, value, "a finite number")
-        for name, bound in (("gossip", 0.0), ("publish", self.gossip), ("graylist", self.publish)):
-            if getattr(self, name) > bound:
-                raise OptionError(name, getattr(self, name), f"at most {bound:g}")
-        for name in ("accept_px", "opportunistic_graft"):
-            if getattr(self, name) < 0:
-                raise OptionError(name, getattr(self, name), "at least 0")

@@ -11,8 +11,8 @@ from pubsub_sim.protocol.params import GOSSIPSUB_ID_V10, GOSSIPSUB_ID_V11, GOSSI
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
     from pubsub_sim.protocol.core import Core
-    from pubsub_sim.protocol.gossip_params import Thresholds
     from pubsub_sim.protocol.router import Scoring
+    from pubsub_sim.protocol.score_params import PeerScoreThresholds
 
 PeerFilter = Callable[["PeerId", str], bool]
 """Whether a peer may take part in a topic, as far as we are concerned."""
@@ -61,7 +61,7 @@ class GossipPeers:
         direct: Iterable[PeerId],
         peer_filter: PeerFilter | None,
         scoring: Scoring | None,
-        thresholds: Thresholds,
+        thresholds: PeerScoreThresholds,
     ) -> None:
         self.features: dict[PeerId, Feature] = {}
         self.meshing: set[PeerId] = set()

@@ -11,13 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pubsub_sim.protocol.gossip import Gossip
-from pubsub_sim.protocol.gossip_params import GossipsubParams, Thresholds
+from pubsub_sim.protocol.gossip_params import GossipsubParams
 from pubsub_sim.protocol.gossip_peers import GossipPeers, PeerFilter
 from pubsub_sim.protocol.gossip_sender import GossipSender
 from pubsub_sim.protocol.heartbeat import Heartbeat
 from pubsub_sim.protocol.mesh import Mesh
 from pubsub_sim.protocol.params import FLOODSUB_ID, GOSSIPSUB_ID_V10, GOSSIPSUB_ID_V11, GOSSIPSUB_ID_V12
 from pubsub_sim.protocol.router import Acceptance, RouterTimer
+from pubsub_sim.protocol.score_params import PeerScoreThresholds
 from pubsub_sim.wire.rpc_pb2 import RPC, ControlIWant, ControlMessage
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class GossipSub:
         peer_filter: who may take part in which topic; None lets everybody.
         scoring: scores peers; None scores everybody 0.
         thresholds: scores at which peers are treated differently.
-        promises: remembers what peers offered to send; None keeps no account.
+        promises: remembers what peers offered to send, for `iwant_followup_s`; None keeps no account.
         gater: guards against overload; None accepts everything.
         timers: what else is to be done by the clock, e.g. letting scores decay.
     """
@@ -50,7 +51,7 @@ class GossipSub:
         direct: Iterable[PeerId] = (),
         peer_filter: PeerFilter | None = None,
         scoring: Scoring | None = None,
-        thresholds: Thresholds | None = None,
+        thresholds: PeerScoreThresholds | None = None,
         promises: Promises | None = None,
         gater: Gater | None = None,
         timers: Sequence[RouterTimer] = (),
@@ -58,7 +59,7 @@ class GossipSub:
         self.params = params = params or GossipsubParams()
         meshes: dict[str, dict[PeerId, None]] = {}
         self._peers = GossipPeers(
-            direct=direct, peer_filter=peer_filter, scoring=scoring, thresholds=thresholds or Thresholds()
+            direct=direct, peer_filter=peer_filter, scoring=scoring, thresholds=thresholds or PeerScoreThresholds()
         )
         self._sender = GossipSender(meshes, packs_pieces=params.packs_pieces)
         self._mesh = Mesh(params, self._peers, self._sender, meshes)
@@ -145,7 +146,7 @@ class GossipSub:
         peers = self._peers
         if peer in peers.direct:
             return Acceptance.ALL
-        if peers.scoring is not None and peers.score(peer) < peers.thresholds.graylist:
+        if peers.scoring is not None and peers.score(peer) < peers.thresholds.graylist_threshold:
             return Acceptance.NONE
         return Acceptance.ALL if self._gater is None else self._gater.accept_from(peer)
 
@@ -168,7 +169,7 @@ class GossipSub:
 
     def _targets(self, message: Message, members: Mapping[PeerId, None]) -> Iterable[PeerId]:
         peers = self._peers
-        direct, score, threshold = peers.direct, peers.score, peers.thresholds.publish
+        direct, score, threshold = peers.direct, peers.score, peers.thresholds.publish_threshold
         if self.params.flood_publish and message.received_from == self._core.peer_id:
             return [peer for peer in members if peer in direct or score(peer) >= threshold]
         targets = {peer: None for peer in direct if peer in members} if direct else {}
@@ -191,7 +192,7 @@ class GossipSub:
     def handle_control(self, peer: PeerId, rpc: RPC, now_ns: int) -> None:
         """See Router; what there is to answer leaves in one RPC."""
         control = rpc.control
-        wanted = self._gossip.handle_ihave(peer, control.ihave, now_ns)
+        wanted = self._gossip.handle_ihave(peer, control.ihave)
         messages = self._gossip.handle_iwant(peer, control.iwant) if control.iwant else []
         prunes = []
         if control.graft:

@@ -62,7 +62,7 @@ class Heartbeat:
             self._mesh.backoff.clear(now_ns)
         self._gossip.begin_heartbeat()
         if self._promises is not None:
-            for peer, count in self._promises.get_broken(now_ns).items():
+            for peer, count in self._promises.broken(now_ns).items():
                 self._peers.penalise(peer, count)
         if self._ticks % self._params.direct_connect_ticks == 0:
             self.connect_direct()
@@ -90,7 +90,7 @@ class Heartbeat:
                 mesh.fanout.pop(topic, None)
                 del mesh.last_published_ns[topic]
         fits = mesh.fit_for_fanout(score)
-        threshold = peers.thresholds.publish
+        threshold = peers.thresholds.publish_threshold
         for topic, members in mesh.fanout.items():
             present = self._core.topics.get(topic, {})
             for peer in [p for p in members if p not in present or score(p) < threshold]:
@@ -204,7 +204,7 @@ class _Shaping:
         """Opportunistic grafting (v1.1): a mesh with a poor median takes in peers above it."""
         score = self.score
         median = sorted(map(score, members))[len(members) // 2]
-        if median < self._peers.thresholds.opportunistic_graft:
+        if median < self._peers.thresholds.opportunistic_graft_threshold:
             self._graft(topic, members, self._params.opportunistic_graft_peers, lambda peer: score(peer) > median)
 
     def _cached_score(self, peer: PeerId) -> float:

@@ -145,7 +145,7 @@ class Mesh:
             self.remove(peer, topic)
             backoff_ns = prune.backoff * _S if prune.backoff else self._prune_backoff_ns
             self.backoff.add(topic, peer, now_ns + backoff_ns)
-            if prune.peers and self._peers.score(peer) >= self._peers.thresholds.accept_px:
+            if prune.peers and self._peers.score(peer) >= self._peers.thresholds.accept_px_threshold:
                 self._dial_offered([PeerId(info.peer_id) for info in prune.peers])
 
     def _is_backed_off(self, peer: PeerId, topic: str, now_ns: int) -> bool:
@@ -212,7 +212,7 @@ class Mesh:
 
     def fit_for_fanout(self, score: Callable[[PeerId], float]) -> Callable[[PeerId], bool]:
         """Who may be in a fanout: not direct, and with a score of at least the publish threshold."""
-        direct, threshold = self._peers.direct, self._peers.thresholds.publish
+        direct, threshold = self._peers.direct, self._peers.thresholds.publish_threshold
         return lambda peer: peer not in direct and score(peer) >= threshold
 
     def _trace_graft(self, peer: PeerId, topic: str) -> None:

@@ -147,10 +147,10 @@ class Scoring(Protocol):
 class Promises(Protocol):
     """What gossipsub asks of whoever remembers what peers offered to send."""
 
-    def add_promise(self, peer: PeerId, message_ids: Sequence[bytes], now_ns: int) -> None:
+    def add(self, peer: PeerId, message_ids: Sequence[bytes]) -> None:
         """We have asked a peer for messages it offered."""
 
-    def get_broken(self, now_ns: int) -> Mapping[PeerId, int]:
+    def broken(self, now_ns: int) -> Mapping[PeerId, int]:
         """How many promises each peer has broken since the last call."""
 
 

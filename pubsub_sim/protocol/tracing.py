@@ -5,7 +5,8 @@ A tracer must not block or change anything. Hosts without one pay for an attribu
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 class RawTracer:
     """Hooks that do nothing; override those of interest."""
+
+    __slots__ = ()
 
     def add_peer(self, peer: PeerId, protocol: str) -> None:
         """The router was told of a peer."""
@@ -30,13 +33,10 @@ class RawTracer:
         """The host no longer takes part in a topic."""
 
     def graft(self, peer: PeerId, topic: str) -> None:
-        """A peer came into a topic's mesh."""
+        """A peer was added to the mesh of a topic."""
 
     def prune(self, peer: PeerId, topic: str) -> None:
-        """A peer left a topic's mesh."""
-
-    def throttle_peer(self, peer: PeerId) -> None:
-        """Only the control part of an RPC of `peer` was heeded."""
+        """A peer was removed from the mesh of a topic."""
 
     def publish_message(self, message: Message) -> None:
         """A local publish begins."""
@@ -53,6 +53,9 @@ class RawTracer:
     def duplicate_message(self, message_id: bytes, peer: PeerId) -> None:
         """A message from `peer` was seen before."""
 
+    def throttle_peer(self, peer: PeerId) -> None:
+        """Of an RPC of `peer`, only the control part is looked at."""
+
     def undeliverable_message(self, message: Message) -> None:
         """A subscription's buffer was full."""
 
@@ -64,3 +67,125 @@ class RawTracer:
 
     def drop_rpc(self, peer: PeerId, frame: bytes) -> None:
         """An RPC to `peer` was lost to a full queue."""
+
+
+class Tracers(RawTracer):
+    """Several tracers at once; each is called for the hooks it overrides, in the order given.
+
+    Args:
+        own_id: who we are.
+        watchers: are told everything (the reference's event tracers).
+        judges: are told of messages only if another peer brought them: validate, deliver, reject and duplicate of our
+            own are kept from them, as from the reference's raw tracers. Scores, promises and gaters are judges.
+    """
+
+    __slots__ = ("_calls", "_judges", "_own_id")
+
+    def __init__(self, own_id: PeerId, *, watchers: Iterable[RawTracer] = (), judges: Iterable[RawTracer] = ()) -> None:
+        self._own_id = own_id
+        watching, judging = tuple(watchers), tuple(judges)
+        self._judges = {name: _overrides(judging, name) for name in _OF_MESSAGES}
+        self._calls = {
+            name: _overrides(watching if name in _OF_MESSAGES else judging + watching, name) for name in _HOOKS
+        }
+
+    def add_peer(self, peer: PeerId, protocol: str) -> None:
+        """See RawTracer."""
+        for call in self._calls["add_peer"]:
+            call(peer, protocol)
+
+    def remove_peer(self, peer: PeerId) -> None:
+        """See RawTracer."""
+        for call in self._calls["remove_peer"]:
+            call(peer)
+
+    def join(self, topic: str) -> None:
+        """See RawTracer."""
+        for call in self._calls["join"]:
+            call(topic)
+
+    def leave(self, topic: str) -> None:
+        """See RawTracer."""
+        for call in self._calls["leave"]:
+            call(topic)
+
+    def graft(self, peer: PeerId, topic: str) -> None:
+        """See RawTracer."""
+        for call in self._calls["graft"]:
+            call(peer, topic)
+
+    def prune(self, peer: PeerId, topic: str) -> None:
+        """See RawTracer."""
+        for call in self._calls["prune"]:
+            call(peer, topic)
+
+    def publish_message(self, message: Message) -> None:
+        """See RawTracer."""
+        for call in self._calls["publish_message"]:
+            call(message)
+
+    def validate_message(self, message: Message) -> None:
+        """See RawTracer."""
+        if message.received_from != self._own_id:
+            for call in self._judges["validate_message"]:
+                call(message)
+        for call in self._calls["validate_message"]:
+            call(message)
+
+    def deliver_message(self, message: Message) -> None:
+        """See RawTracer."""
+        if message.received_from != self._own_id:
+            for call in self._judges["deliver_message"]:
+                call(message)
+        for call in self._calls["deliver_message"]:
+            call(message)
+
+    def reject_message(self, message: WireMessage, peer: PeerId, reason: str) -> None:
+        """See RawTracer."""
+        if peer != self._own_id:
+            for call in self._judges["reject_message"]:
+                call(message, peer, reason)
+        for call in self._calls["reject_message"]:
+            call(message, peer, reason)
+
+    def duplicate_message(self, message_id: bytes, peer: PeerId) -> None:
+        """See RawTracer."""
+        if peer != self._own_id:
+            for call in self._judges["duplicate_message"]:
+                call(message_id, peer)
+        for call in self._calls["duplicate_message"]:
+            call(message_id, peer)
+
+    def throttle_peer(self, peer: PeerId) -> None:
+        """See RawTracer."""
+        for call in self._calls["throttle_peer"]:
+            call(peer)
+
+    def undeliverable_message(self, message: Message) -> None:
+        """See RawTracer."""
+        for call in self._calls["undeliverable_message"]:
+            call(message)
+
+    def recv_rpc(self, peer: PeerId, rpc: RPC) -> None:
+        """See RawTracer."""
+        for call in self._calls["recv_rpc"]:
+            call(peer, rpc)
+
+    def send_rpc(self, peer: PeerId, frame: bytes) -> None:
+        """See RawTracer."""
+        for call in self._calls["send_rpc"]:
+            call(peer, frame)
+
+    def drop_rpc(self, peer: PeerId, frame: bytes) -> None:
+        """See RawTracer."""
+        for call in self._calls["drop_rpc"]:
+            call(peer, frame)
+
+
+_OF_MESSAGES = ("validate_message", "deliver_message", "reject_message", "duplicate_message")
+_HOOKS = tuple(name for name in vars(RawTracer) if not name.startswith("_"))
+
+
+def _overrides(tracers: Iterable[RawTracer], hook: str) -> tuple[Callable[..., Any], ...]:
+    """The bound hooks of those tracers that do something in it."""
+    return tuple(getattr(t, hook) for t in tracers if getattr(type(t), hook) is not getattr(RawTracer, hook))

@@ -164,13 +164,13 @@ class Ledger:
 
     def __init__(self) -> None:
         self.made: list[tuple[PeerId, list[bytes]]] = []
-        self.broken: dict[PeerId, int] = {}
+        self.to_report: dict[PeerId, int] = {}
 
-    def add_promise(self, peer: PeerId, message_ids: Sequence[bytes], now_ns: int) -> None:
+    def add(self, peer: PeerId, message_ids: Sequence[bytes]) -> None:
         self.made.append((peer, list(message_ids)))
 
-    def get_broken(self, now_ns: int) -> Mapping[PeerId, int]:
-        broken, self.broken = self.broken, {}
+    def broken(self, now_ns: int) -> Mapping[PeerId, int]:
+        broken, self.to_report = self.to_report, {}
         return broken
 
 

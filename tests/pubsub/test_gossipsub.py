@@ -9,9 +9,9 @@ import pytest
 from pubsub_sim import GossipsubParams, World, min_topic_size
 from pubsub_sim.ids import PeerId
 from pubsub_sim.protocol.floodsub import FloodSub
-from pubsub_sim.protocol.gossip_params import Thresholds
 from pubsub_sim.protocol.gossipsub import GossipSub
 from pubsub_sim.protocol.router import Router
+from pubsub_sim.protocol.score_params import PeerScoreThresholds
 from tests.pubsub.gossip_worlds import (
     BOOTSTRAPPER,
     DENSE,
@@ -435,7 +435,7 @@ def test_GS28_other_parameters_make_other_meshes() -> None:
 
 
 def test_GS29_nothing_is_exchanged_with_a_peer_of_negative_score(version: str) -> None:
-    thresholds = Thresholds(gossip=-10, publish=-100, graylist=-10_000)
+    thresholds = PeerScoreThresholds(gossip_threshold=-10, publish_threshold=-100, graylist_threshold=-10_000)
 
     def router(number: int, ids: list[PeerId]) -> Router:
         scoring = FixedScores()

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 from pubsub_sim import GossipsubParams, World
 from pubsub_sim.ids import PeerId
-from pubsub_sim.protocol.gossip_params import Thresholds
 from pubsub_sim.protocol.gossipsub import GossipSub
 from pubsub_sim.protocol.params import GOSSIPSUB_ID_V11, GOSSIPSUB_ID_V12
+from pubsub_sim.protocol.score_params import PeerScoreThresholds
 from pubsub_sim.wire.rpc_pb2 import RPC, Message
 from tests.pubsub.gossip_worlds import FakePeer, join_all, play, subscribe
 
@@ -117,7 +117,7 @@ class PenaltyScores:
 def test_A04_grafting_during_the_backoff_costs_more_each_time_until_nothing_is_heard(version: str) -> None:
     scoring = PenaltyScores()
     params = GossipsubParams(prune_backoff_s=0.2, graft_flood_threshold_s=0.1)
-    thresholds = Thresholds(gossip=-100, publish=-500, graylist=-1000)
+    thresholds = PeerScoreThresholds(gossip_threshold=-100, publish_threshold=-500, graylist_threshold=-1000)
 
     async def script(world: World) -> None:
         fake = FakePeer(world, protocol=GOSSIPSUB_ID_V11)
