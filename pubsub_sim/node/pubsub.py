@@ -33,6 +33,7 @@ from pubsub_sim.protocol.operations import (
     RemoveValidator,
 )
 from pubsub_sim.protocol.params import HostParams
+from pubsub_sim.protocol.tracing import Tracers
 from pubsub_sim.protocol.validation import Validator, ValidatorFunction
 from pubsub_sim.wire.message import Message, outgoing
 
@@ -106,7 +107,7 @@ class PubSub:
             rng=rng,
             initial_seqno=initial_seqno,
         )
-        self._core.tracer = tracer
+        self._core.tracer = self._with_judges(tracer)
         self._driver = make_driver(
             Seat(
                 core=self._core,
@@ -312,6 +313,13 @@ class PubSub:
     def _sweep(self) -> None:
         self._core.clean_up()
         self._sweeper = self._clock.call_later(self._params.seen_sweep_s, self._sweep)
+
+    def _with_judges(self, tracer: RawTracer | None) -> RawTracer | None:
+        """The tracer, and whoever judges peers for the router."""
+        judges = self.router.judges
+        if not judges:
+            return tracer
+        return Tracers(self.peer_id, watchers=() if tracer is None else (tracer,), judges=judges)
 
     def _schedule(self, place: int, timer: RouterTimer, delay_s: float) -> None:
         """Have a timer of the router taken in a turn, like any other input, once or again and again."""

@@ -19,6 +19,7 @@ from pubsub_sim.protocol.mesh import Mesh
 from pubsub_sim.protocol.params import FLOODSUB_ID, GOSSIPSUB_ID_V10, GOSSIPSUB_ID_V11, GOSSIPSUB_ID_V12
 from pubsub_sim.protocol.router import Acceptance, RouterTimer
 from pubsub_sim.protocol.score_params import PeerScoreThresholds
+from pubsub_sim.protocol.tracing import RawTracer
 from pubsub_sim.wire.rpc_pb2 import RPC, ControlIWant, ControlMessage
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class GossipSub:
         self._gossip = Gossip(params, self._peers, self._mesh, self._sender, promises)
         self._heartbeat = Heartbeat(params, self._peers, self._mesh, self._gossip, self._sender, promises)
         self._gater = gater
+        parts: tuple[object, ...] = (scoring, promises, gater)
+        self._judges = tuple(part for part in parts if isinstance(part, RawTracer))
         self._more_timers = timers
         self._core: Core
 
@@ -94,6 +97,11 @@ class GossipSub:
             first_s=params.direct_connect_initial_delay_s, every_s=None, action=self._heartbeat.connect_direct
         )
         return (heartbeat, *((direct,) if self._peers.direct else ()), *self._more_timers)
+
+    @property
+    def judges(self) -> Sequence[RawTracer]:
+        """Those of scoring, promises and gater that follow what happens."""
+        return self._judges
 
     @property
     def previews(self) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
     from pubsub_sim.protocol.core import Core
+    from pubsub_sim.protocol.tracing import RawTracer
     from pubsub_sim.wire.message import Message
     from pubsub_sim.wire.rpc_pb2 import RPC
 
@@ -47,6 +48,10 @@ class Router(Protocol):
     @property
     def timers(self) -> Sequence[RouterTimer]:
         """What it does by the clock; read when the host starts."""
+
+    @property
+    def judges(self) -> Sequence[RawTracer]:
+        """Who must be told what the host decides, so that it can judge peers: scores, promises, a gater."""
 
     @property
     def previews(self) -> bool:
@@ -99,6 +104,7 @@ class MeshlessRouter:
     """What routers have in common that keep no mesh: nothing by the clock, no control messages, nobody refused."""
 
     timers: Sequence[RouterTimer] = ()
+    judges: Sequence[RawTracer] = ()
     previews = False
     mesh: Mapping[str, Sequence[PeerId]] = {}
     fanout: Mapping[str, Sequence[PeerId]] = {}

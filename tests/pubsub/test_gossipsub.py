@@ -12,6 +12,8 @@ from pubsub_sim.protocol.floodsub import FloodSub
 from pubsub_sim.protocol.gossipsub import GossipSub
 from pubsub_sim.protocol.router import Router
 from pubsub_sim.protocol.score_params import PeerScoreThresholds
+from pubsub_sim.protocol.tracing import RawTracer
+from pubsub_sim.wire.message import Message
 from tests.pubsub.gossip_worlds import (
     BOOTSTRAPPER,
     DENSE,
@@ -562,6 +564,41 @@ def test_both_versions_see_the_same_in_the_same_order(options: dict[str, object]
         play(version, script, hosts=10, **options)  # type: ignore[arg-type] # options of World
     assert seen[0] == seen[1]
     assert sum(map(len, seen[0])) > 1000
+
+
+def test_who_scores_peers_is_told_what_other_peers_bring(version: str) -> None:
+    """The hooks reach a scoring that is a tracer, beside the world's trace; own messages are kept from it."""
+
+    class Listening(RawTracer):
+        def __init__(self) -> None:
+            self.heard: list[str] = []
+
+        def score(self, peer: PeerId) -> float:
+            return 0.0
+
+        def add_penalty(self, peer: PeerId, count: int) -> None:
+            raise AssertionError("nobody misbehaves")
+
+        def graft(self, peer: PeerId, topic: str) -> None:
+            self.heard.append("graft")
+
+        def deliver_message(self, message: Message) -> None:
+            self.heard.append(f"deliver {message.data.decode()}")
+
+    scorings = [Listening(), Listening()]
+
+    async def script(world: World) -> None:
+        topics = await join_all(world)
+        await subscribe(topics)
+        await world.connect(0, 1)
+        await world.clock.sleep(2)
+        for number, topic in enumerate(topics):
+            await topic.publish(b"%d" % number)
+            await world.settle()
+
+    world = play(version, script, hosts=2, router=lambda number, ids: GossipSub(scoring=scorings[number]))
+    assert [scoring.heard for scoring in scorings] == [["graft", "deliver 1"], ["graft", "deliver 0"]]
+    assert sum(event.kind == "deliver_message" for event in world.trace) == 4
 
 
 def test_a_failing_heartbeat_ends_the_host(version: str) -> None:
