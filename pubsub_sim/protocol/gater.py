@@ -1,0 +1,247 @@
+"""Whose messages are looked at when validation cannot keep up? The peer gater of gossipsub v1.1.
+
+While messages are lost to full validation queues, a peer's messages are accepted with a probability that grows with what
+it delivered and shrinks with what it sent in vain. Peers behind one address share their record, so a new name does not
+help.
+
+Source of every rule: go-libp2p-pubsub (May 2024), `peer_gater.go`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pubsub_sim.errors import OptionError
+from pubsub_sim.protocol.router import Acceptance
+from pubsub_sim.protocol.score_params import DECAY_INTERVAL_S, DECAY_TO_ZERO, decay_factor
+from pubsub_sim.protocol.tracing import RawTracer
+from pubsub_sim.protocol.validation import Reason
+
+if TYPE_CHECKING:
+    from pubsub_sim.ids import PeerId
+    from pubsub_sim.ports import Rng
+    from pubsub_sim.protocol.colocation import Addresses
+    from pubsub_sim.wire.message import Message
+    from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
+
+
+_NO_ROOM = frozenset({Reason.QUEUE_FULL, Reason.THROTTLED})
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeerGaterParams:
+    """Which numbers the gater runs on; defaults are the reference's.
+
+    Attributes:
+        threshold: lost messages per validated one above which the gater works (`DefaultPeerGaterThreshold`, 0.33).
+        global_decay: factor per interval of the counts of lost and validated messages (to zero in 2 min).
+        source_decay: factor per interval of the counts of a source (to zero in 1 h).
+        decay_interval_s: the interval (at least 1 s).
+        decay_to_zero: below this a counter is 0.
+        retain_stats_s: how long a source without peers is remembered (`DefaultPeerGaterRetainStats`, 6 h).
+        quiet_s: time without lost messages after which everybody is accepted (`DefaultPeerGaterQuiet`, 60 s).
+        duplicate_weight: weight of duplicates in what was sent in vain (0.125).
+        ignore_weight: weight of ignored messages (at least 1).
+        reject_weight: weight of refused messages (at least 1; 16).
+        topic_delivery_weights: topic -> what a delivered message counts; 1 for others and for 0.
+    """
+
+    threshold: float = 0.33
+    global_decay: float = decay_factor(120)
+    source_decay: float = decay_factor(3600)
+    decay_interval_s: float = DECAY_INTERVAL_S
+    decay_to_zero: float = DECAY_TO_ZERO
+    retain_stats_s: float = 6 * 3600.0
+    quiet_s: float = 60.0
+    duplicate_weight: float = 0.125
+    ignore_weight: float = 1.0
+    reject_weight: float = 16.0
+    topic_delivery_weights: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("threshold", "duplicate_weight"):
+            self._require(name, lambda value: value > 0, "a number above 0")
+        for name in ("global_decay", "source_decay", "decay_to_zero"):
+            self._require(name, lambda value: 0 < value < 1, "a number between 0 and 1, both excluded")
+        for name in ("decay_interval_s", "quiet_s", "ignore_weight", "reject_weight"):
+            self._require(name, lambda value: value >= 1, "a number of at least 1")
+        self._require("retain_stats_s", lambda value: value >= 0, "a number of at least 0")
+        for topic, weight in self.topic_delivery_weights.items():
+            if not _is_number(weight) or weight < 0:
+                raise OptionError(f"topic_delivery_weights[{topic!r}]", weight, "a number of at least 0")
+
+    def _require(self, name: str, holds: Callable[[float], bool], expected: str) -> None:
+        value = getattr(self, name)
+        if not _is_number(value) or not holds(value):
+            raise OptionError(name, value, expected)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+class Source:
+    """What came from one address.
+
+    Attributes:
+        connected: peers there are now.
+        deliveries: valid messages that came first from there, weighted by topic.
+        duplicates: messages we had.
+        ignored: messages a validator ignored.
+        rejected: messages that were refused.
+        expiry_ns: until when a source without peers is remembered.
+    """
+
+    __slots__ = ("connected", "deliveries", "duplicates", "expiry_ns", "ignored", "rejected")
+
+    def __init__(self, expiry_ns: int) -> None:
+        self.connected = 0
+        self.deliveries = 0.0
+        self.duplicates = 0.0
+        self.ignored = 0.0
+        self.rejected = 0.0
+        self.expiry_ns = expiry_ns
+
+
+class PeerGater(RawTracer):
+    """One host's gater. A `Tracers` should list it among its judges; whoever owns the clock calls `decay`.
+
+    Args:
+        params: its numbers.
+        now_ns: monotonic time; the hooks carry none.
+        rng: decides on peers with a mixed record.
+        addresses: where a peer is; the first address counts. A peer without one is a source of its own.
+
+    Attributes:
+        validated: messages that began validation, lately.
+        throttled: messages lost to full validation queues, lately.
+    """
+
+    __slots__ = (
+        "_addresses",
+        "_last_throttle_ns",
+        "_now_ns",
+        "_peers",
+        "_quiet_ns",
+        "_retain_ns",
+        "_rng",
+        "_sources",
+        "params",
+        "throttled",
+        "validated",
+    )
+
+    def __init__(
+        self, params: PeerGaterParams, *, now_ns: Callable[[], int], rng: Rng, addresses: Addresses | None = None
+    ) -> None:
+        self.params = params
+        self.validated = 0.0
+        self.throttled = 0.0
+        self._now_ns = now_ns
+        self._rng = rng
+        self._addresses = addresses
+        self._quiet_ns = int(params.quiet_s * 1e9)
+        self._retain_ns = int(params.retain_stats_s * 1e9)
+        self._last_throttle_ns: int | None = None
+        self._peers: dict[PeerId, Source] = {}
+        self._sources: dict[str | PeerId, Source] = {}
+
+    def accept_from(self, peer: PeerId) -> Acceptance:
+        """Whether to look at the messages of a peer's RPC, or only at its control part."""
+        last_ns, params = self._last_throttle_ns, self.params
+        if last_ns is None or not self.throttled or self._now_ns() - last_ns > self._quiet_ns:
+            return Acceptance.ALL
+        if self.validated and self.throttled / self.validated < params.threshold:
+            return Acceptance.ALL
+        source = self.source_of(peer)
+        total = (
+            source.deliveries
+            + params.duplicate_weight * source.duplicates
+            + params.ignore_weight * source.ignored
+            + params.reject_weight * source.rejected
+        )
+        if not total:
+            return Acceptance.ALL
+        # one is added to both: the first bad message does not shut a peer out, and nobody is shut out for good
+        chance = (1 + source.deliveries) / (1 + total)
+        return Acceptance.ALL if self._rng.random() < chance else Acceptance.CONTROL
+
+    def source_of(self, peer: PeerId) -> Source:
+        """The record of a peer, shared with all peers on its address."""
+        source = self._peers.get(peer)
+        if source is not None:
+            return source
+        places = () if self._addresses is None else self._addresses(peer)
+        place = places[0] if places else peer
+        source = self._sources.get(place)
+        if source is None:
+            source = self._sources[place] = Source(self._now_ns() + self._retain_ns)
+        return source
+
+    @property
+    def sources(self) -> Mapping[str | PeerId, Source]:
+        """Address, or id of a peer without one, -> its record; for inspection."""
+        return self._sources
+
+    def decay(self, now_ns: int) -> None:
+        """One decay interval has passed: counts shrink, sources long without peers are forgotten."""
+        params = self.params
+        to_zero, factor = params.decay_to_zero, params.source_decay
+        self.validated = _decayed(self.validated * params.global_decay, to_zero)
+        self.throttled = _decayed(self.throttled * params.global_decay, to_zero)
+        expired = []
+        for place, source in self._sources.items():
+            if source.connected:
+                source.deliveries = _decayed(source.deliveries * factor, to_zero)
+                source.duplicates = _decayed(source.duplicates * factor, to_zero)
+                source.ignored = _decayed(source.ignored * factor, to_zero)
+                source.rejected = _decayed(source.rejected * factor, to_zero)
+            elif source.expiry_ns < now_ns:
+                expired.append(place)
+        for place in expired:
+            del self._sources[place]
+
+    # --- hooks ---------------------------------------------------------------------------------------------------
+
+    def add_peer(self, peer: PeerId, protocol: str) -> None:
+        """One more peer at its address; it stays with this record until it is removed."""
+        if peer not in self._peers:
+            source = self._peers[peer] = self.source_of(peer)
+            source.connected += 1
+
+    def remove_peer(self, peer: PeerId) -> None:
+        """The record of its address outlives the peer."""
+        source = self._peers.pop(peer, None)
+        if source is not None:
+            source.connected -= 1
+            source.expiry_ns = self._now_ns() + self._retain_ns
+
+    def validate_message(self, message: Message) -> None:
+        """A message found room."""
+        self.validated += 1
+
+    def deliver_message(self, message: Message) -> None:
+        """To the credit of who brought it first."""
+        weight = self.params.topic_delivery_weights.get(message.topic, 0) or 1
+        self.source_of(message.received_from).deliveries += weight
+
+    def duplicate_message(self, message_id: bytes, peer: PeerId) -> None:
+        """Sent in vain."""
+        self.source_of(peer).duplicates += 1
+
+    def reject_message(self, message: WireMessage, peer: PeerId, reason: str) -> None:
+        """Lost for want of room, which is nobody's fault, or sent in vain."""
+        if reason in _NO_ROOM:
+            self._last_throttle_ns = self._now_ns()
+            self.throttled += 1
+        elif reason == Reason.IGNORED:
+            self.source_of(peer).ignored += 1
+        else:
+            self.source_of(peer).rejected += 1
+
+
+def _decayed(count: float, to_zero: float) -> float:
+    return count if count >= to_zero else 0.0
