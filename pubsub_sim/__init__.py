@@ -11,8 +11,10 @@ from pubsub_sim.net.faults import Crash, Delay, Drop, FaultPlan, Partition, Slow
 from pubsub_sim.net.link import LinkModel
 from pubsub_sim.node.pubsub import PubSub
 from pubsub_sim.node.topic import Subscription, Topic, min_topic_size
+from pubsub_sim.protocol.gossip_params import GossipsubParams
 from pubsub_sim.protocol.options import HostOptions
 from pubsub_sim.protocol.params import HostParams
+from pubsub_sim.protocol.randomsub import RandomsubParams
 from pubsub_sim.scenarios.running import run
 from pubsub_sim.scenarios.world import World
 
@@ -21,6 +23,7 @@ __all__ = [
     "Delay",
     "Drop",
     "FaultPlan",
+    "GossipsubParams",
     "HostOptions",
     "HostParams",
     "LinkModel",
@@ -29,6 +32,7 @@ __all__ = [
     "Partition",
     "PubSub",
     "PubsubSimError",
+    "RandomsubParams",
     "SlowReader",
     "Subscription",
     "Topic",

@@ -6,7 +6,7 @@ Units: seconds as float at the ports (what event loops take), nanoseconds as int
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from pubsub_sim.ids import PeerId
 
@@ -91,6 +91,9 @@ class Host(Protocol):
     def is_connected(self, peer: PeerId) -> bool:
         """Whether at least one connection to `peer` is up."""
 
+    def is_outbound(self, peer: PeerId) -> bool:
+        """Whether a connection to `peer` is up that we dialled."""
+
     def connect(self, peer: PeerId) -> Awaitable[None]:
         """Dial; does nothing if connected already. Raises DialError."""
 
@@ -132,5 +135,5 @@ class Rng(Protocol):
     def randint(self, a: int, b: int) -> int:
         """Uniform whole number, both ends included."""
 
-    def shuffle(self, x: list[PeerId]) -> None:
+    def shuffle(self, x: list[Any]) -> None:
         """In place."""

@@ -120,6 +120,7 @@ class MemoryHost:
         self.streams: list[MemoryStream] = []
         self.frames_of_ended = 0
         self.links: dict[PeerId, MemoryHost] = {}
+        self._dialled: set[PeerId] = set()  # those of them we dialled
         self._network = network
         self._is_blocked = False
         self._accept: dict[str, Callable[[Inbound], FrameReader]] = {}
@@ -135,21 +136,28 @@ class MemoryHost:
         """See Host."""
         return peer in self.links
 
+    def is_outbound(self, peer: PeerId) -> bool:
+        """See Host."""
+        return peer in self._dialled
+
     async def connect(self, peer: PeerId) -> None:
         """See Host."""
         await self._network.round_trip(self.peer_id, peer)
         if peer not in self.links:
             self._network.link(self, self._network.host(peer))
 
-    def linked(self, other: MemoryHost) -> None:
-        """A connection with `other` is up."""
+    def linked(self, other: MemoryHost, *, outbound: bool) -> None:
+        """A connection with `other` is up; `outbound` says that we dialled it."""
         self.links[other.peer_id] = other
+        if outbound:
+            self._dialled.add(other.peer_id)
         for callback in self._on_connected:
             self.loop.call_soon(callback, other.peer_id)
 
     def unlinked(self, other: MemoryHost) -> None:
         """The connection with `other` is gone, and with it the streams that came from there."""
         del self.links[other.peer_id]
+        self._dialled.discard(other.peer_id)
         for stream in [s for s in self.streams if s.peer == other.peer_id]:
             stream.reset()
 
@@ -281,8 +289,8 @@ class MemoryNetwork:
         """Connect two hosts; both are told in the next round, the dialler first. Raises DialError."""
         if self._hosts.get(dialler.peer_id) is not dialler:
             raise DialError(short(listener.peer_id), "the dialling host is gone")
-        dialler.linked(listener)
-        listener.linked(dialler)
+        dialler.linked(listener, outbound=True)
+        listener.linked(dialler, outbound=False)
 
     def disconnect(self, one: PeerId, other: PeerId) -> None:
         """Cut the connection of two hosts, if there is one."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pubsub_sim.errors import HostClosed, MessageTooLarge, OptionError, TopicExists, TopicNotAllowed
 from pubsub_sim.ids import PeerId
+from pubsub_sim.node.dialling import Dialler
 from pubsub_sim.node.discovery import PeerFinder
 from pubsub_sim.node.driver import Driver, Seat
 from pubsub_sim.node.streams import OutboundQueue, Streams
@@ -26,6 +27,7 @@ from pubsub_sim.protocol.operations import (
     Eval,
     GetPeers,
     GetTopics,
+    Heartbeat,
     RemoveRelay,
     RemoveSubscription,
     RemoveTopic,
@@ -41,7 +43,7 @@ from pubsub_sim.wire.signing import KeyPair
 if TYPE_CHECKING:
     from pubsub_sim.ports import Clock, Host, Rendezvous, Rng, Timer
     from pubsub_sim.protocol.options import MessageId
-    from pubsub_sim.protocol.router import Router
+    from pubsub_sim.protocol.router import Router, RouterTimer
     from pubsub_sim.protocol.tracing import RawTracer
     from pubsub_sim.wire.signing import SignPolicy
 
@@ -101,7 +103,9 @@ class PubSub:
         self._streams = Streams(host, clock, params)
         self._validation = ValidationQueue(clock, params)
         self._finder = None if rendezvous is None else PeerFinder(host, rendezvous, clock, params, rng)
+        self._dialler = Dialler(host, params)
         self._retries: set[Timer] = set()
+        self._beats: dict[int, Timer] = {}  # by place among the router's timers
         self._sweeper: Timer | None = None
         self._core = Core(
             self.peer_id,
@@ -113,7 +117,9 @@ class PubSub:
             initial_seqno=initial_seqno,
             options=options or HostOptions(),
         )
-        self._core.tracer = _tracer_of(self.peer_id, tracer, () if options is None else options.tracers)
+        self._core.tracer = _tracer_of(
+            self.peer_id, tracer, (*router.judges, *(() if options is None else options.tracers))
+        )
         self._driver = make_driver(
             Seat(
                 core=self._core,
@@ -135,18 +141,21 @@ class PubSub:
         self._validation.start(self._core, self._driver)
         self._streams.start(self._core, self._driver)
         self._sweep()
+        for place, timer in enumerate(self.router.timers):
+            self._schedule(place, timer, timer.first_s)
 
     async def close(self) -> None:
         """End all tasks and connections of this node."""
         self._is_closed = True
         if self._sweeper is not None:
             self._sweeper.cancel()
-        for retry in self._retries:
-            retry.cancel()
+        for timer in (*self._retries, *self._beats.values()):
+            timer.cancel()
         if self._discovery is not None:
             await self._discovery.close()
         if self._finder is not None:
             await self._finder.close()
+        await self._dialler.close()
         await self._streams.close()
         await self._validation.close()
         await self._driver.close()
@@ -159,6 +168,7 @@ class PubSub:
             self._driver.is_idle
             and self._validation.is_idle
             and self._streams.is_idle
+            and self._dialler.is_idle
             and (self._finder is None or self._finder.is_idle)
             and (self._discovery is None or self._discovery.is_idle)
         )
@@ -277,6 +287,8 @@ class PubSub:
         if ready is not None:
             await self._wait_until_ready(topic, ready)
             self._check_alive("publish")
+        if self.router.previews and not local:
+            await self._driver.ask(Eval(lambda: self.router.preprocess(self.peer_id, [message]), "Preprocess"))
         await self._validation.publish_local(message)
         return message.id
 
@@ -351,6 +363,16 @@ class PubSub:
         self._core.clean_up()
         self._sweeper = self._clock.call_later(self._params.seen_sweep_s, self._sweep)
 
+    def _schedule(self, place: int, timer: RouterTimer, delay_s: float) -> None:
+        """Have a timer of the router taken in a turn, like any other input, once or again and again."""
+
+        def beat() -> None:
+            self._driver.submit(Heartbeat(timer.action))
+            if timer.every_s is not None:
+                self._beats[place] = self._clock.call_later(timer.every_s, beat)
+
+        self._beats[place] = self._clock.call_later(delay_s, beat)
+
     def _fail(self, error: BaseException) -> None:
         if self.failure is None:
             self.failure = error
@@ -370,11 +392,22 @@ def _tracer_of(own_id: PeerId, watcher: RawTracer | None, judges: Sequence[RawTr
 class _CorePorts:
     """How the core acts on this node's world; bound methods, so that a call goes straight to its place."""
 
-    __slots__ = ("_node", "enqueue_validation", "is_connected", "now_ns", "open_outbox", "retry_announcement")
+    __slots__ = (
+        "_node",
+        "dial",
+        "enqueue_validation",
+        "is_connected",
+        "is_outbound",
+        "now_ns",
+        "open_outbox",
+        "retry_announcement",
+    )
 
     def __init__(self, node: PubSub) -> None:
         self._node = node
         self.is_connected: Callable[[PeerId], bool] = node._host.is_connected
+        self.is_outbound: Callable[[PeerId], bool] = node._host.is_outbound
+        self.dial: Callable[[PeerId], bool] = node._dialler.dial
         self.open_outbox: Callable[[PeerId, bytes, int], OutboundQueue] = node._streams.open_outbox
         self.retry_announcement: Callable[[PeerId, str, bool, int], None] = node.retry_announcement
         self.enqueue_validation: Callable[[Message], bool] = node._validation.enqueue

@@ -30,12 +30,13 @@ class OutboundQueue:
         capacity: most frames that wait.
     """
 
-    __slots__ = ("_capacity", "_is_closed", "_stream", "_waiting", "peer")
+    __slots__ = ("_capacity", "_is_closed", "_stream", "_urgent", "_waiting", "peer")
 
     def __init__(self, peer: PeerId, capacity: int) -> None:
         self.peer = peer
         self._capacity = capacity
         self._waiting: deque[bytes] = deque()
+        self._urgent = 0  # how many of them, at the front, are urgent
         self._stream: Stream | None = None
         self._is_closed = False
 
@@ -47,6 +48,17 @@ class OutboundQueue:
         if len(waiting) >= self._capacity:
             return False
         waiting.append(frame)
+        return True
+
+    def push_urgent(self, frame: bytes) -> bool:
+        """See Outbox; urgent frames keep their order among themselves."""
+        waiting = self._waiting
+        if not waiting and self._stream is not None and self._stream.write(frame):
+            return True
+        if len(waiting) >= self._capacity:
+            return False
+        waiting.insert(self._urgent, frame)
+        self._urgent += 1
         return True
 
     def close(self) -> None:
@@ -69,6 +81,8 @@ class OutboundQueue:
             if not stream.write(waiting[0]):
                 return
             waiting.popleft()
+            if self._urgent:
+                self._urgent -= 1
         if self._is_closed:
             stream.close()
 
@@ -140,7 +154,7 @@ class Streams:
     def open_outbox(self, peer: PeerId, hello: bytes, delay_ms: int) -> OutboundQueue:
         """A new outbound queue holding `hello`; its stream is opened after the delay (port of the core)."""
         queue = OutboundQueue(peer, self._params.outbound_queue_size)
-        queue.push(hello)
+        queue.push_urgent(hello)  # nothing may overtake it
         opener = asyncio.get_running_loop().create_task(self._open(queue, delay_ms), name="stream opener")
         self._openers.add(opener)
         opener.add_done_callback(self._openers.discard)

@@ -24,7 +24,7 @@ from pubsub_sim.wire.codec import encode_subscriptions
 from pubsub_sim.wire.message import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from pubsub_sim.ports import Inbound, Rng
     from pubsub_sim.protocol.blacklist import Blacklist
@@ -45,6 +45,9 @@ class Outbox(Protocol):
     def push(self, frame: bytes) -> bool:
         """Queue a frame; False if there is no room. Never waits."""
 
+    def push_urgent(self, frame: bytes) -> bool:
+        """Queue a frame ahead of all that are not urgent; False if there is no room. Never waits."""
+
     def close(self) -> None:
         """Write what is queued, then end the stream."""
 
@@ -54,6 +57,12 @@ class Ports(Protocol):
 
     def is_connected(self, peer: PeerId) -> bool:
         """Whether the network has a connection to `peer`."""
+
+    def is_outbound(self, peer: PeerId) -> bool:
+        """Whether the network has a connection to `peer` that we dialled."""
+
+    def dial(self, peer: PeerId) -> bool:
+        """Connect to a peer in the background, unless we are connected; False if too many dials wait."""
 
     def open_outbox(self, peer: PeerId, hello: bytes, delay_ms: int) -> Outbox:
         """A new outbound queue with the hello packet in it; its stream is opened after the delay."""
@@ -95,6 +104,9 @@ class Core:
         author: who writes our messages; None without an author.
         filter: which topics may be joined; None for all.
         tracer: raw tracer hooks, or None.
+        rng: seeded chance, for the router.
+        has_seen: whether a message id is remembered.
+        now_ns, is_outbound, dial: the ports of these names, for the router.
     """
 
     def __init__(
@@ -135,8 +147,13 @@ class Core:
         self._inbound: dict[PeerId, Inbound] = {}
         self._backoff = DeadPeerBackoff(rng)
         self._ports = ports
-        self._rng = rng
+        self._rng = self.rng = rng
         self._seqno = initial_seqno
+        self.has_seen: Callable[[bytes], bool] = self._seen.has
+        self.now_ns: Callable[[], int] = ports.now_ns
+        self.is_outbound: Callable[[PeerId], bool] = ports.is_outbound
+        self.dial: Callable[[PeerId], bool] = ports.dial
+        self._previews = router.previews  # asked for every RPC
         router.attach(self)
 
     # --- any time ------------------------------------------------------------------------------------------------
@@ -311,6 +328,13 @@ class Core:
             (self.tracer.send_rpc if is_sent else self.tracer.drop_rpc)(peer, frame)
         return is_sent
 
+    def send_urgent(self, peer: PeerId, frame: bytes) -> bool:
+        """Like `send`, but ahead of what waits and is not urgent."""
+        is_sent = self.peers[peer].push_urgent(frame)
+        if self.tracer is not None:
+            (self.tracer.send_rpc if is_sent else self.tracer.drop_rpc)(peer, frame)
+        return is_sent
+
     def handle_rpc(self, peer: PeerId, rpc: RPC) -> None:
         """One RPC of a peer: its subscriptions, then its messages, then its control part."""
         if self._inspect_rpc is not None and not self._inspect_rpc(peer, rpc):
@@ -321,8 +345,13 @@ class Core:
             return
         acceptance = self.router.accept_from(peer)
         if acceptance is Acceptance.ALL:
-            for wire in rpc.publish:
-                self._receive(peer, wire)
+            if self._previews:
+                self._receive_all(peer, rpc)
+            else:
+                for wire in rpc.publish:
+                    message = self._examine(peer, wire)
+                    if message is not None:
+                        self._push(message)
         elif acceptance is Acceptance.CONTROL and self.tracer is not None:
             self.tracer.throttle_peer(peer)
         if acceptance is not Acceptance.NONE and rpc.HasField("control"):
@@ -390,7 +419,14 @@ class Core:
             return Reason.SELF_ORIGIN
         return refusal
 
-    def _receive(self, peer: PeerId, wire: WireMessage) -> None:
+    def _receive_all(self, peer: PeerId, rpc: RPC) -> None:
+        """The messages of one RPC, all shown to the router before the first is validated."""
+        messages = [m for m in (self._examine(peer, wire) for wire in rpc.publish) if m is not None]
+        self.router.preprocess(peer, messages)
+        for message in messages:
+            self._push(message)
+
+    def _examine(self, peer: PeerId, wire: WireMessage) -> Message | None:
         """The checks before validation, in the reference's order; each protobuf field is read once."""
         topic = wire.topic
         if topic not in self._wanted:
@@ -398,17 +434,21 @@ class Core:
         source = wire.author
         refusal = self._refused_unread(peer, source, wire)
         if refusal is not None:
-            return self.reject(wire, peer, refusal)
+            self.reject(wire, peer, refusal)
+            return None
         seqno = wire.seqno
         message_id = source + seqno if not self._has_own_ids else self.message_id_of(wire)
         if self._seen.has(message_id):
-            return self.duplicate(message_id, peer)
-        message = Message(wire, peer, source=PeerId(source), seqno=seqno, topic=topic, id=message_id)
-        if wire.signature or self.validators.of(topic):
+            self.duplicate(message_id, peer)
+            return None
+        return Message(wire, peer, source=PeerId(source), seqno=seqno, topic=topic, id=message_id)
+
+    def _push(self, message: Message) -> None:
+        """Have a message validated; one that needs no validation is published at once."""
+        if message.wire.signature or self.validators.of(message.topic):
             if not self._ports.enqueue_validation(message):
-                self.reject(wire, peer, Reason.QUEUE_FULL)
-        elif self.mark_seen(message_id):
+                self.reject(message.wire, message.received_from, Reason.QUEUE_FULL)
+        elif self.mark_seen(message.id):
             self._ports.hand_over(message)
         else:
-            self.duplicate(message_id, peer)
-        return None
+            self.duplicate(message.id, message.received_from)

@@ -104,6 +104,19 @@ class PeerError(Operation):
         self.outbox = outbox
 
 
+class Heartbeat(Operation):
+    """A timer of the router has run out: its heartbeat, above all.
+
+    Attributes:
+        action: called in a turn.
+    """
+
+    __slots__ = ("action",)
+
+    def __init__(self, action: Callable[[], None]) -> None:
+        self.action = action
+
+
 class GetTopics(Request["list[str]"]):
     """Topics with at least one local subscription."""
 

@@ -12,6 +12,9 @@ from pubsub_sim.wire.codec import MAX_MESSAGE_BYTES
 
 FLOODSUB_ID = "/floodsub/1.0.0"
 RANDOMSUB_ID = "/randomsub/1.0.0"
+GOSSIPSUB_ID_V10 = "/meshsub/1.0.0"
+GOSSIPSUB_ID_V11 = "/meshsub/1.1.0"
+GOSSIPSUB_ID_V12 = "/meshsub/1.2.0"
 DISCOVERY_NAMESPACE = "floodsub:"
 """Prefix of the namespace a topic is advertised under, for every router (go-libp2p-pubsub `discovery.go`)."""
 
@@ -43,6 +46,9 @@ class HostParams:
         bootstrap_delay_s: pause between readiness checks with discovery (100 ms).
         advertise_retry_s: pause after a failed advertisement (2 min).
         dial_timeout_s: longest dial of a discovered peer (2 min).
+        connectors: dials for the router under way at once (`GossipSubConnectors`, 8).
+        max_pending_connections: dials for the router that wait (`GossipSubMaxPendingConnections`, 128).
+        connection_timeout_s: longest dial for the router (`GossipSubConnectionTimeout`, 30 s).
         announce_retry_ms: upper bound of the random pause before an announcement is tried again (1000 ms).
     """
 
@@ -61,11 +67,14 @@ class HostParams:
     bootstrap_delay_s: float = 0.1
     advertise_retry_s: float = 120.0
     dial_timeout_s: float = 120.0
+    connectors: int = 8
+    max_pending_connections: int = 128
+    connection_timeout_s: float = 30.0
     announce_retry_ms: int = 1000
 
     def __post_init__(self) -> None:
         may_be_zero = {"discovery_initial_delay_s", "discovery_poll_s"}
-        for field in fields(self):
+        for field in fields(HostParams):  # a router's own are its own business
             value = getattr(self, field.name)
             if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
                 raise OptionError(field.name, value, "a number")

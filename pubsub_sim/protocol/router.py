@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
     from pubsub_sim.protocol.core import Core
+    from pubsub_sim.protocol.tracing import RawTracer
     from pubsub_sim.wire.message import Message
     from pubsub_sim.wire.rpc_pb2 import RPC
 
@@ -21,12 +23,51 @@ class Acceptance(enum.Enum):
     ALL = 2
 
 
+@dataclass(frozen=True, kw_only=True)
+class RouterTimer:
+    """Something a router does by the clock, in turns of its host.
+
+    Attributes:
+        first_s: pause before the first time, from the host's start.
+        every_s: pause between times; None for only once.
+        action: what is done.
+    """
+
+    first_s: float
+    every_s: float | None
+    action: Callable[[], None]
+
+
 class Router(Protocol):
-    """Where messages go. Called inside a turn of the host, never concurrently."""
+    """Where messages go. Called inside a turn of the host, never concurrently; the views may be read any time."""
 
     @property
     def protocols(self) -> Sequence[str]:
         """Protocol ids, preferred first."""
+
+    @property
+    def timers(self) -> Sequence[RouterTimer]:
+        """What it does by the clock; read when the host starts."""
+
+    @property
+    def judges(self) -> Sequence[RawTracer]:
+        """Who must be told what the host decides, so that it can judge peers: scores, promises, a gater."""
+
+    @property
+    def previews(self) -> bool:
+        """Whether `preprocess` is to be called."""
+
+    @property
+    def mesh(self) -> Mapping[str, Sequence[PeerId]]:
+        """View: the members of each topic's mesh; empty for a router without meshes."""
+
+    @property
+    def fanout(self) -> Mapping[str, Sequence[PeerId]]:
+        """View: where messages of topics go that we publish to without taking part; empty without meshes."""
+
+    @property
+    def scores(self) -> Mapping[PeerId, float]:
+        """View: the score of each peer the router knows; empty for a router that scores nobody."""
 
     def attach(self, core: Core) -> None:
         """The core this router works for; called once."""
@@ -43,6 +84,9 @@ class Router(Protocol):
     def accept_from(self, peer: PeerId) -> Acceptance:
         """How much of a peer's RPC to look at."""
 
+    def preprocess(self, peer: PeerId, messages: Sequence[Message]) -> None:
+        """Messages from a peer, or our own, that are fresh and about to be validated."""
+
     def handle_control(self, peer: PeerId, rpc: RPC, now_ns: int) -> None:
         """React to the control part of an RPC."""
 
@@ -54,3 +98,70 @@ class Router(Protocol):
 
     def leave(self, topic: str) -> None:
         """We no longer take part."""
+
+
+class MeshlessRouter:
+    """What routers have in common that keep no mesh: nothing by the clock, no control messages, nobody refused."""
+
+    timers: Sequence[RouterTimer] = ()
+    judges: Sequence[RawTracer] = ()
+    previews = False
+    mesh: Mapping[str, Sequence[PeerId]] = {}
+    fanout: Mapping[str, Sequence[PeerId]] = {}
+    scores: Mapping[PeerId, float] = {}
+
+    def __init__(self) -> None:
+        self._core: Core
+
+    def attach(self, core: Core) -> None:
+        """See Router."""
+        self._core = core
+
+    def add_peer(self, peer: PeerId, protocol: str) -> None:
+        """See Router."""
+
+    def remove_peer(self, peer: PeerId) -> None:
+        """See Router."""
+
+    def accept_from(self, peer: PeerId) -> Acceptance:
+        """See Router."""
+        return Acceptance.ALL
+
+    def preprocess(self, peer: PeerId, messages: Sequence[Message]) -> None:
+        """See Router."""
+
+    def handle_control(self, peer: PeerId, rpc: RPC, now_ns: int) -> None:
+        """See Router."""
+
+    def join(self, topic: str) -> None:
+        """See Router."""
+
+    def leave(self, topic: str) -> None:
+        """See Router."""
+
+
+class Scoring(Protocol):
+    """What gossipsub asks of whoever scores its peers."""
+
+    def score(self, peer: PeerId) -> float:
+        """A peer's score now; 0 for one that is not known."""
+
+    def add_penalty(self, peer: PeerId, count: int) -> None:
+        """A peer misbehaved so many times."""
+
+
+class Promises(Protocol):
+    """What gossipsub asks of whoever remembers what peers offered to send."""
+
+    def add(self, peer: PeerId, message_ids: Sequence[bytes]) -> None:
+        """We have asked a peer for messages it offered."""
+
+    def broken(self, now_ns: int) -> Mapping[PeerId, int]:
+        """How many promises each peer has broken since the last call."""
+
+
+class Gater(Protocol):
+    """What gossipsub asks of whoever guards against overload."""
+
+    def accept_from(self, peer: PeerId) -> Acceptance:
+        """How much of a peer's RPC to look at."""

@@ -19,7 +19,9 @@ from pubsub_sim.drivers.versions import known_versions
 from pubsub_sim.errors import ScenarioFailure
 from pubsub_sim.node.topic import Subscription, Topic, min_topic_size
 from pubsub_sim.protocol.discovery import namespace_of
-from pubsub_sim.scenarios.world import ROUTERS, SIGNING, TRANSPORTS, World
+from pubsub_sim.protocol.gossip_params import GossipsubParams
+from pubsub_sim.scenarios.routers import ROUTERS
+from pubsub_sim.scenarios.world import SIGNING, TRANSPORTS, World
 
 TOPIC = "foobar"
 PHASES = (
@@ -44,7 +46,7 @@ class SimpleDiscovery:
         version: which control flow.
         hosts: how many; at least 2.
         messages: random messages in total, after the first; at least 1.
-        router: "floodsub".
+        router: "floodsub", "randomsub" or "gossipsub".
         transport: "memory" or "tcp".
         sign: "strict" or "none".
         seed: for keys, choices and the order of publishers.
@@ -163,7 +165,7 @@ async def simple_discovery(options: SimpleDiscovery, phase: Observe) -> Outcome:
             if options.barrier:
                 await _meet(world)
         with counted("first message"):
-            await topics[0].publish(b"first message", ready=min_topic_size(options.hosts - 1))
+            await topics[0].publish(b"first message", ready=min_topic_size(_first_peers(options)))
             await world.settle()
         with counted("verify first message"):
             await _expect(subscriptions, b"first message", "verify first message")
@@ -175,6 +177,12 @@ async def simple_discovery(options: SimpleDiscovery, phase: Observe) -> Outcome:
         return Outcome(tuple(counts), connections, (options.messages + 1) * options.hosts)
     finally:
         await world.__aexit__(None, None, None)
+
+
+def _first_peers(options: SimpleDiscovery) -> int:
+    """How many peers the first message waits for: all of them, or a mesh that is filled, as a mesh never holds all."""
+    others = options.hosts - 1
+    return min(others, GossipsubParams().d_lo) if options.router == "gossipsub" else others
 
 
 async def _wait_until_registered(world: World) -> None:

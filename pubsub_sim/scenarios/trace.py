@@ -70,6 +70,15 @@ class HostTrace(RawTracer):
     def leave(self, topic: str) -> None:  # noqa: D102
         self._note("leave", b"", topic)
 
+    def graft(self, peer: PeerId, topic: str) -> None:  # noqa: D102
+        self._note("graft", peer, topic)
+
+    def prune(self, peer: PeerId, topic: str) -> None:  # noqa: D102
+        self._note("prune", peer, topic)
+
+    def throttle_peer(self, peer: PeerId) -> None:  # noqa: D102
+        self._note("throttle_peer", peer, "")
+
     def publish_message(self, message: Message) -> None:  # noqa: D102
         self._note("publish_message", b"", message.id)
 

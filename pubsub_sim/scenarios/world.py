@@ -20,9 +20,9 @@ from pubsub_sim.net.memory import MemoryHost, MemoryNetwork
 from pubsub_sim.net.rendezvous import RendezvousClient, RendezvousServer
 from pubsub_sim.net.tcp import TcpHost, TcpNetwork
 from pubsub_sim.node.pubsub import PubSub
-from pubsub_sim.protocol.floodsub import FloodSub
 from pubsub_sim.protocol.params import HostParams
 from pubsub_sim.scenarios.faults import FaultPlayer
+from pubsub_sim.scenarios.routers import ROUTERS, MakeRouter, check_params, router_maker
 from pubsub_sim.scenarios.running import run_seed
 from pubsub_sim.scenarios.trace import HostTrace, TraceEvent
 from pubsub_sim.wire.signing import KeyPair, SignPolicy
@@ -31,9 +31,7 @@ if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
     from pubsub_sim.node.driver import Driver, Seat
     from pubsub_sim.protocol.options import HostOptions
-    from pubsub_sim.protocol.router import Router
 
-ROUTERS: dict[str, Callable[[], Router]] = {"floodsub": FloodSub}
 TRANSPORTS = ("memory", "tcp")
 SIGNING = {
     "strict": SignPolicy.STRICT,
@@ -52,13 +50,15 @@ class World:
     Args:
         hosts: how many.
         version: which control flow: a name of `known_versions()`.
-        router: "floodsub".
+        router: "floodsub", "randomsub" or "gossipsub"; or a function that makes a host's router, called with its number
+            and the peer ids of all hosts.
         seed: for keys, sequence numbers and every choice; None takes the seed given to `run`.
         transport: "memory", or "tcp": loopback sockets, one connection per pair of hosts, on wall time only.
         sign: "strict" (StrictSign: everything is signed and verified), "none" (StrictNoSign), "lax" (LaxSign) or
             "lax-none" (LaxNoSign).
         discovery: a shared rendezvous; without it, connect by hand.
-        params: numbers every host runs on.
+        params: numbers every host runs on, `GossipsubParams` or `RandomsubParams` for those of these routers; or a
+            function that gives those of a host, called with its number.
         options: what else is chosen for every host, or a function that gives it for a host's number.
         link: what links between hosts are like; without it frames take a round of the loop, as the rendezvous
             always does. Memory transport only.
@@ -67,6 +67,7 @@ class World:
         make_driver: makes each host's control flow, instead of the version's own factory.
 
     Attributes:
+        peer_ids: who the hosts are, by number.
         pubsubs: the nodes, by number.
         trace: what happened so far, in order.
         clock: its time.
@@ -82,12 +83,12 @@ class World:
         hosts: int,
         *,
         version: str = "baseline",
-        router: str = "floodsub",
+        router: str | MakeRouter = "floodsub",
         seed: int | None = None,
         transport: str = "memory",
         sign: str = "strict",
         discovery: bool = True,
-        params: HostParams | None = None,
+        params: HostParams | Callable[[int], HostParams] | None = None,
         link: LinkModel | None = None,
         faults: FaultPlan | None = None,
         options: HostOptions | Callable[[int], HostOptions] | None = None,
@@ -95,15 +96,21 @@ class World:
         make_driver: Callable[[Seat], Driver] | None = None,
     ) -> None:
         self._hosts = check_whole("hosts", hosts, at_least=1)
-        check_choice("router", router, ROUTERS)
+        if not callable(router):
+            check_choice("router", router, ROUTERS)
         check_choice("transport", transport, TRANSPORTS)
         check_choice("sign", sign, SIGNING)
         self._make_driver = make_driver or driver_factory(version)
-        self._router = router
+        self._make_router = router_maker(router)
         self._transport = transport
         self._seed = run_seed.get() if seed is None else check_whole("seed", seed, at_least=0)
         self._policy = SIGNING[sign]
-        self._params = params or HostParams()
+        self._params = [
+            check_params(router, params(number) if callable(params) else params or HostParams())
+            for number in range(hosts)
+        ]
+        self._keys = [KeyPair(hashlib.sha256(f"{self._seed}/key/{n}".encode()).digest()) for n in range(hosts)]
+        self.peer_ids: list[PeerId] = [key.peer_id for key in self._keys]
         self._link = check_kind("link", link, LinkModel)
         self._plan = check_kind("faults", faults, FaultPlan)
         if self._plan is not None:
@@ -295,7 +302,8 @@ class World:
         """A host of the network, and a node on it; they take the place of the number's former life."""
         life = self._lives[number]
         rng = random.Random(f"{self._seed}/host/{number}" + (f"/{life}" if life else ""))
-        key = KeyPair(hashlib.sha256(f"{self._seed}/key/{number}".encode()).digest())
+        key = self._keys[number]
+        params = self._params[number]
         host = self.network.add_host(key.peer_id)
         tracer = HostTrace(self.trace, number, self.clock.now_ns) if self._is_traced else None
         self._network_hosts[number] = host
@@ -308,11 +316,11 @@ class World:
             self.clock,
             rng,
             key=key,
-            router=ROUTERS[self._router](),
+            router=self._make_router(number, self.peer_ids, params),
             policy=self._policy,
             make_driver=self._make_driver,
             rendezvous=client,
-            params=self._params,
+            params=params,
             tracer=tracer,
             number=number,
             initial_seqno=(life << 48) + rng.getrandbits(48),  # above those of former lives

@@ -61,6 +61,15 @@ def test_over_sockets_the_same_is_connected_and_delivered(version: str, loop: st
     assert 10 * (4 + 4 * 2) <= rpcs["rand msgs"] <= 10 * (4 + 4 * 3)
 
 
+@pytest.mark.parametrize("router", ["randomsub", "gossipsub"])
+@pytest.mark.parametrize("hosts", [2, 5, 20])
+def test_it_plays_with_every_router(router: str, hosts: int) -> None:
+    """All connected, everything delivered, equal work; a mesh is waited for, as it never holds all of 20 hosts."""
+    baseline, states = (play(version=name, router=router, hosts=hosts) for name in ("baseline", "states"))
+    assert baseline == states
+    assert baseline.deliveries == hosts * 4
+
+
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("sign", ["strict", "none"])
 def test_both_versions_do_equal_work(seed: int, sign: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncmachine import Machine, Result
@@ -25,6 +26,7 @@ from pubsub_sim.protocol.operations import (
     Eval,
     GetPeers,
     GetTopics,
+    Heartbeat,
     Operation,
     PeerCloseStream,
     PeerError,
@@ -208,6 +210,9 @@ class PubsubMachine:
         elif kind is Eval:
             self.machine.eval(_evaluate, operation, label=operation.label)  # type: ignore[attr-defined] # as above
             return
+        elif kind is Heartbeat:
+            self._beat(operation.action)  # type: ignore[attr-defined] # as above
+            return
         elif kind in _ARGUMENT:
             result = self._add[kind]({_ARGUMENT[kind]: operation})
         else:
@@ -215,6 +220,13 @@ class PubsubMachine:
             result = self.machine.add(kind.__name__)
         if result is Result.CANCELED and isinstance(operation, Request):
             self._refuse(operation)
+
+    def _beat(self, action: Callable[[], None]) -> None:
+        """A timer of the router: a function between transitions, like an RPC, as the original has it."""
+        try:
+            self.machine.eval(action, label="heartbeatTimer")
+        except Exception as error:
+            self._failed(error)
 
     def _refuse(self, request: Request[Any]) -> None:
         if isinstance(request, RemoveSubscription | RemoveRelay):

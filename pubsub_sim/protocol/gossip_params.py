@@ -1,0 +1,133 @@
+"""Which numbers does gossipsub run on? Defaults are those of go-libp2p-pubsub (May 2024), unless said."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+from pubsub_sim.checks import check_bool, check_seconds, check_whole
+from pubsub_sim.errors import OptionError
+from pubsub_sim.protocol.params import HostParams
+
+
+@dataclass(frozen=True, kw_only=True)
+class GossipsubParams(HostParams):
+    """Options of one gossipsub host: the router's, and those every host has.
+
+    Names in brackets are the reference's (`gossipsub.go`); v1.1 and v1.2 are the libp2p specs of those names.
+
+    Attributes:
+        d: degree a mesh is filled up to (`GossipSubD`, 6).
+        d_lo: below it, a mesh is filled up (`GossipSubDlo`, 5).
+        d_hi: above it, a mesh is cut down to `d` (`GossipSubDhi`, 12).
+        d_score: best-scored members that are kept when a mesh is cut down (`GossipSubDscore`, 4).
+        d_out: members we dialled ourselves, at least (`GossipSubDout`, 2).
+        d_lazy: peers that are gossiped to, at least (`GossipSubDlazy`, 6).
+        gossip_factor: share of the peers outside the mesh that is gossiped to, if more (`GossipSubGossipFactor`, 0.25).
+        history_length: heartbeats a message is kept (`GossipSubHistoryLength`, 5).
+        history_gossip: heartbeats a message is gossiped about (`GossipSubHistoryGossip`, 3).
+        gossip_retransmission: answers to one peer's IWANT of one message (`GossipSubGossipRetransmission`, 3).
+        heartbeat_initial_delay_s: before the first heartbeat (`GossipSubHeartbeatInitialDelay`, 100 ms).
+        heartbeat_interval_s: between heartbeats (`GossipSubHeartbeatInterval`, 1 s).
+        slow_heartbeat_warning: share of the interval a heartbeat may take before it is logged
+            (`GossipSubParams.SlowHeartbeatWarning`, 0.1).
+        fanout_ttl_s: how long after the last publish a fanout is kept (`GossipSubFanoutTTL`, 60 s).
+        prune_peers: peers offered in a PRUNE and taken from one (`GossipSubPrunePeers`, 16).
+        prune_backoff_s: no GRAFT of that peer for so long after a PRUNE (`GossipSubPruneBackoff`, 60 s).
+        unsubscribe_backoff_s: the same after leaving the topic (`GossipSubUnsubscribeBackoff`, 10 s).
+        direct_connect_ticks: heartbeats between looks at the connections to direct peers
+            (`GossipSubDirectConnectTicks`, 300).
+        direct_connect_initial_delay_s: before the first of them (`GossipSubDirectConnectInitialDelay`, 1 s).
+        opportunistic_graft_ticks: heartbeats between opportunistic grafts (`GossipSubOpportunisticGraftTicks`, 60).
+        opportunistic_graft_peers: peers of one (`GossipSubOpportunisticGraftPeers`, 2).
+        graft_flood_threshold_s: a GRAFT so soon after a PRUNE costs a second penalty
+            (`GossipSubGraftFloodThreshold`, 10 s).
+        max_ihave_length: message ids asked for per peer and heartbeat, and ids in one IHAVE
+            (`GossipSubMaxIHaveLength`, 5000).
+        max_ihave_messages: IHAVEs looked at per peer and heartbeat (`GossipSubMaxIHaveMessages`, 10).
+        iwant_followup_s: how long a peer may take to send what it offered (`GossipSubIWantFollowupTime`, 3 s).
+        flood_publish: send own messages to all peers of the topic and not to the mesh (`WithFloodPublish`, off).
+        do_px: offer peers in PRUNEs (`WithPeerExchange`, off).
+        idontwant: speak v1.2: announce large messages with IDONTWANT, ahead of what waits in the queue (2025; off).
+        max_idontwant_length: message ids taken from the IDONTWANTs of one RPC (`GossipSubMaxIDontWantLength`, 10).
+        max_idontwant_messages: RPCs with IDONTWANTs looked at per peer and heartbeat
+            (`GossipSubMaxIDontWantMessages`, 1000).
+        idontwant_threshold_bytes: smallest payload that is announced (`GossipSubIDontWantMessageThreshold`, 1024).
+        idontwant_ttl_ticks: heartbeats an IDONTWANT is heeded (`GossipSubIDontWantMessageTTL`, 3).
+        cuts_at_d_hi: cut a mesh down that has just reached `d_hi`, and not only above it (2026; off).
+        packs_pieces: split large RPCs by the rule of 2026 (see `wire.splitting`; off).
+        checks_degrees: refuse degrees that do not fit together (`GossipSubParams.validate`, 2025; off).
+    """
+
+    d: int = 6
+    d_lo: int = 5
+    d_hi: int = 12
+    d_score: int = 4
+    d_out: int = 2
+    d_lazy: int = 6
+    gossip_factor: float = 0.25
+    history_length: int = 5
+    history_gossip: int = 3
+    gossip_retransmission: int = 3
+    heartbeat_initial_delay_s: float = 0.1
+    heartbeat_interval_s: float = 1.0
+    slow_heartbeat_warning: float = 0.1
+    fanout_ttl_s: float = 60.0
+    prune_peers: int = 16
+    prune_backoff_s: float = 60.0
+    unsubscribe_backoff_s: float = 10.0
+    direct_connect_ticks: int = 300
+    direct_connect_initial_delay_s: float = 1.0
+    opportunistic_graft_ticks: int = 60
+    opportunistic_graft_peers: int = 2
+    graft_flood_threshold_s: float = 10.0
+    max_ihave_length: int = 5000
+    max_ihave_messages: int = 10
+    iwant_followup_s: float = 3.0
+    flood_publish: bool = False
+    do_px: bool = False
+    idontwant: bool = False
+    max_idontwant_length: int = 10
+    max_idontwant_messages: int = 1000
+    idontwant_threshold_bytes: int = 1024
+    idontwant_ttl_ticks: int = 3
+    cuts_at_d_hi: bool = False
+    packs_pieces: bool = False
+    checks_degrees: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        inherited = {field.name for field in fields(HostParams)}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in inherited:
+                continue
+            if isinstance(field.default, bool):
+                check_bool(field.name, value)
+            elif isinstance(field.default, int):
+                check_whole(field.name, value, at_least=_LEAST.get(field.name, 0))
+            elif field.name.endswith("_s"):
+                check_seconds(field.name, value)
+            elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+                raise OptionError(field.name, value, "a number of at least 0")
+        if self.history_gossip > self.history_length:
+            raise OptionError("history_gossip", self.history_gossip, f"at most history_length, {self.history_length}")
+        if self.checks_degrees:
+            self._check_degrees()
+
+    def _check_degrees(self) -> None:
+        if self.d_score > self.d_hi:
+            raise OptionError("d_score", self.d_score, f"at most d_hi, {self.d_hi}")
+        if self.d == self.d_lo == self.d_hi == self.d_out == 0:
+            return  # a bootstrapper, which keeps no mesh
+        if not self.d_lo <= self.d <= self.d_hi:
+            raise OptionError("d", self.d, f"d_lo <= d <= d_hi, with d_lo {self.d_lo} and d_hi {self.d_hi}")
+        if self.d_out >= self.d_lo or self.d_out >= self.d // 2:
+            raise OptionError("d_out", self.d_out, f"less than d_lo, {self.d_lo}, and than half of d, {self.d // 2}")
+
+
+_LEAST = {
+    "history_length": 1,
+    "direct_connect_ticks": 1,
+    "opportunistic_graft_ticks": 1,
+}

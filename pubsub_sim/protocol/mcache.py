@@ -1,0 +1,64 @@
+"""Which messages can be gossiped about, and sent to who asks? A window of the last heartbeats (`mcache`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pubsub_sim.errors import OptionError
+
+if TYPE_CHECKING:
+    from pubsub_sim.ids import PeerId
+    from pubsub_sim.wire.message import Message
+
+
+class MessageCache:
+    """Messages by id, in slots of one heartbeat each, newest first.
+
+    Args:
+        gossip: slots whose ids are gossiped.
+        history: slots whose messages are kept.
+
+    Raises:
+        OptionError: more slots gossiped than kept.
+    """
+
+    def __init__(self, gossip: int, history: int) -> None:
+        if gossip > history:
+            raise OptionError("history_gossip", gossip, f"at most history_length, {history}")
+        self._gossip = gossip
+        self._history = history
+        self._messages: dict[bytes, Message] = {}
+        self._sent: dict[bytes, dict[PeerId, int]] = {}  # id -> how often each peer got it by asking
+        # topic -> its ids; messages always belong to few topics
+        self._slots: list[dict[str, list[bytes]]] = [{} for _ in range(history)]
+        self.get = self._messages.get
+
+    def put(self, message: Message) -> None:
+        """Remember a message in the newest slot; one that is there already gets a second place."""
+        self._messages[message.id] = message
+        self._slots[0].setdefault(message.topic, []).append(message.id)
+
+    def get_for_peer(self, message_id: bytes, peer: PeerId) -> tuple[Message, int] | None:
+        """A message for a peer who asks, and how often that peer has now been given it; None if it is not here."""
+        message = self._messages.get(message_id)
+        if message is None:
+            return None
+        sent = self._sent.setdefault(message_id, {})
+        sent[peer] = count = sent.get(peer, 0) + 1
+        return message, count
+
+    def gossip_ids(self, topic: str) -> list[bytes]:
+        """Ids of a topic in the slots that are gossiped, newest slot first."""
+        return [message_id for slot in self._slots[: self._gossip] for message_id in slot.get(topic, ())]
+
+    def shift(self) -> None:
+        """A heartbeat has passed: forget the oldest slot, begin a new one."""
+        oldest = self._slots.pop()
+        for ids in oldest.values():
+            for message_id in ids:
+                self._messages.pop(message_id, None)
+                self._sent.pop(message_id, None)
+        self._slots.insert(0, {})
+
+    def __len__(self) -> int:
+        return len(self._messages)

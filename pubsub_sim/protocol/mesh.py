@@ -1,0 +1,224 @@
+"""Who is in a topic's mesh, and who in its fanout? Joining, leaving, GRAFT, PRUNE, their back-off and peer exchange.
+
+Source: libp2p specs gossipsub v1.1, go-libp2p-pubsub `gossipsub.go` (May 2024).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pubsub_sim.ids import PeerId
+from pubsub_sim.protocol.gossip_peers import Feature
+from pubsub_sim.protocol.prune_backoff import PruneBackoff
+from pubsub_sim.wire.rpc_pb2 import RPC, ControlGraft, ControlMessage, ControlPrune, PeerInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from pubsub_sim.protocol.core import Core
+    from pubsub_sim.protocol.gossip_params import GossipsubParams
+    from pubsub_sim.protocol.gossip_peers import GossipPeers
+    from pubsub_sim.protocol.gossip_sender import GossipSender
+
+_S = 1_000_000_000
+
+
+class Mesh:
+    """The meshes and fanouts of one gossipsub host.
+
+    Args:
+        params: degrees and times.
+        peers: whom there is to choose from.
+        sender: sends GRAFT and PRUNE.
+        meshes: topic -> members, in the order they came; shared with the sender, which asks who is a member.
+
+    Attributes:
+        meshes: as given.
+        fanout: topic -> where messages go while we do not take part.
+        last_published_ns: when each fanout was used last.
+        backoff: who may not be grafted yet.
+    """
+
+    def __init__(
+        self,
+        params: GossipsubParams,
+        peers: GossipPeers,
+        sender: GossipSender,
+        meshes: dict[str, dict[PeerId, None]],
+    ) -> None:
+        self.meshes = meshes
+        self.fanout: dict[str, dict[PeerId, None]] = {}
+        self.last_published_ns: dict[str, int] = {}
+        self.backoff = PruneBackoff()
+        self._params = params
+        self._peers = peers
+        self._sender = sender
+        self._prune_backoff_ns = int(params.prune_backoff_s * _S)
+        self._unsubscribe_backoff_ns = int(params.unsubscribe_backoff_s * _S)
+        self._flood_ns = int(params.graft_flood_threshold_s * _S)
+        self._core: Core
+
+    def attach(self, core: Core) -> None:
+        """Whose meshes they are."""
+        self._core = core
+
+    def forget(self, peer: PeerId) -> None:
+        """A peer is gone; its back-off is kept."""
+        for members in self.meshes.values():
+            members.pop(peer, None)
+        for members in self.fanout.values():
+            members.pop(peer, None)
+
+    # --- we join and leave ---------------------------------------------------------------------------------------
+
+    def join(self, topic: str) -> None:
+        """Make a mesh, of the fanout if there is one, and graft its members."""
+        if topic in self.meshes:
+            return
+        accepts = self.graftable(topic, self._peers.score)
+        fanout = self.fanout.pop(topic, None)
+        if fanout is None:
+            members = dict.fromkeys(self._peers.choose(topic, self._params.d, accepts))
+        else:
+            del self.last_published_ns[topic]
+            members = {peer: None for peer in fanout if accepts(peer)}
+            missing = self._params.d - len(members)
+            if missing > 0:
+                more = self._peers.choose(topic, missing, lambda peer: peer not in members and accepts(peer))
+                members.update(dict.fromkeys(more))
+        self.meshes[topic] = members
+        for peer in members:
+            self._trace_graft(peer, topic)
+            self._sender.send(peer, RPC(control=ControlMessage(graft=[ControlGraft(topic_id=topic)])))
+
+    def leave(self, topic: str) -> None:
+        """Give a mesh up and prune its members, who may be grafted again sooner than after other prunes."""
+        members = self.meshes.pop(topic, None)
+        if members is None:
+            return
+        expiry_ns = self._core.now_ns() + self._unsubscribe_backoff_ns
+        for peer in members:
+            self._trace_prune(peer, topic)
+            prune = self.make_prune(peer, topic, offers_peers=self._params.do_px, unsubscribes=True)
+            self._sender.send(peer, RPC(control=ControlMessage(prune=[prune])))
+            self.backoff.add(topic, peer, expiry_ns)
+
+    def graftable(self, topic: str, score: Callable[[PeerId], float]) -> Callable[[PeerId], bool]:
+        """Who may be taken into a topic's mesh when we choose: not direct, no back-off entry, no negative score."""
+        direct, backoff = self._peers.direct, self.backoff.of(topic)
+        return lambda peer: peer not in direct and peer not in backoff and score(peer) >= 0
+
+    # --- they graft and prune ------------------------------------------------------------------------------------
+
+    def handle_graft(self, peer: PeerId, topics: Iterable[str], now_ns: int) -> list[ControlPrune]:
+        """A peer wants to be in our meshes: the PRUNEs that answer it."""
+        offers_peers = self._params.do_px
+        score = self._peers.score(peer)
+        refused = []
+        for topic in topics:
+            if not self._peers.allows(peer, topic):
+                continue
+            members = self.meshes.get(topic)
+            if members is None:
+                offers_peers = False  # we may be shutting down, or be probed for topics that do not exist
+            elif peer not in members:
+                if peer in self._peers.direct:
+                    offers_peers = False
+                elif self._is_backed_off(peer, topic, now_ns) or score < 0:
+                    offers_peers = False
+                    self.add_backoff(peer, topic, now_ns)
+                elif len(members) >= self._params.d_hi and peer not in self._peers.outbound:
+                    # a full mesh takes only peers that we dialled, lest others take it over
+                    self.add_backoff(peer, topic, now_ns)
+                else:
+                    self.add(peer, topic)
+                    continue
+                refused.append(topic)
+        return [self.make_prune(peer, topic, offers_peers=offers_peers) for topic in refused]
+
+    def handle_prune(self, peer: PeerId, prunes: Iterable[ControlPrune], now_ns: int) -> None:
+        """A peer left our meshes, or refused to be in them; it may offer others."""
+        for prune in prunes:
+            topic = prune.topic_id
+            if topic not in self.meshes:
+                continue
+            self.remove(peer, topic)
+            backoff_ns = prune.backoff * _S if prune.backoff else self._prune_backoff_ns
+            self.backoff.add(topic, peer, now_ns + backoff_ns)
+            if prune.peers and self._peers.score(peer) >= self._peers.thresholds.accept_px_threshold:
+                self._dial_offered([PeerId(info.peer_id) for info in prune.peers])
+
+    def _is_backed_off(self, peer: PeerId, topic: str, now_ns: int) -> bool:
+        """Whether a GRAFT comes too early, which is penalised; twice if it comes very early."""
+        expiry_ns = self.backoff.of(topic).get(peer)
+        if expiry_ns is None or now_ns >= expiry_ns:
+            return False
+        is_flood = now_ns < expiry_ns + self._flood_ns - self._prune_backoff_ns
+        self._peers.penalise(peer, 1)
+        if is_flood:
+            self._peers.penalise(peer, 1)
+        return True
+
+    def _dial_offered(self, offered: list[PeerId]) -> None:
+        if len(offered) > self._params.prune_peers:
+            self._core.rng.shuffle(offered)
+            del offered[self._params.prune_peers :]
+        for peer in offered:
+            if peer not in self._peers.features and peer != self._core.peer_id:
+                self._core.dial(peer)
+
+    # --- membership ----------------------------------------------------------------------------------------------
+
+    def add(self, peer: PeerId, topic: str) -> None:
+        """Take a peer into a mesh."""
+        self._trace_graft(peer, topic)
+        self.meshes[topic][peer] = None
+
+    def remove(self, peer: PeerId, topic: str) -> None:
+        """Take a peer out of a mesh, if it is in it."""
+        self._trace_prune(peer, topic)
+        self.meshes[topic].pop(peer, None)
+
+    def add_backoff(self, peer: PeerId, topic: str, now_ns: int) -> None:
+        """A peer may not be grafted for as long as after a PRUNE of ours."""
+        self.backoff.add(topic, peer, now_ns + self._prune_backoff_ns)
+
+    def make_prune(self, peer: PeerId, topic: str, *, offers_peers: bool, unsubscribes: bool = False) -> ControlPrune:
+        """What tells a peer that it is not in our mesh: with the back-off and, if wanted, peers to try instead."""
+        if not self._peers.can(peer, Feature.PX):
+            return ControlPrune(topic_id=topic)
+        params = self._params
+        prune = ControlPrune(
+            topic_id=topic, backoff=int(params.unsubscribe_backoff_s if unsubscribes else params.prune_backoff_s)
+        )
+        if offers_peers:
+            score = self._peers.score
+            offered = self._peers.choose(topic, params.prune_peers, lambda other: other != peer and score(other) >= 0)
+            prune.peers.extend([PeerInfo(peer_id=other) for other in offered])
+        return prune
+
+    # --- fanout --------------------------------------------------------------------------------------------------
+
+    def fanout_for(self, topic: str) -> Iterable[PeerId]:
+        """Where a message of a topic goes that we take no part in; chosen anew if there is nobody."""
+        members = self.fanout.get(topic)
+        if not members:
+            chosen = self._peers.choose(topic, self._params.d, self.fit_for_fanout(self._peers.score))
+            members = dict.fromkeys(chosen)
+            if members:
+                self.fanout[topic] = members
+        self.last_published_ns[topic] = self._core.now_ns()
+        return members
+
+    def fit_for_fanout(self, score: Callable[[PeerId], float]) -> Callable[[PeerId], bool]:
+        """Who may be in a fanout: not direct, and with a score of at least the publish threshold."""
+        direct, threshold = self._peers.direct, self._peers.thresholds.publish_threshold
+        return lambda peer: peer not in direct and score(peer) >= threshold
+
+    def _trace_graft(self, peer: PeerId, topic: str) -> None:
+        if self._core.tracer is not None:
+            self._core.tracer.graft(peer, topic)
+
+    def _trace_prune(self, peer: PeerId, topic: str) -> None:
+        if self._core.tracer is not None:
+            self._core.tracer.prune(peer, topic)

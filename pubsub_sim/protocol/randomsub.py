@@ -1,0 +1,80 @@
+"""Whom does randomsub send to? A random handful of the topic, that grows with the square root of the network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pubsub_sim.checks import check_whole
+from pubsub_sim.protocol.params import FLOODSUB_ID, RANDOMSUB_ID, HostParams
+from pubsub_sim.protocol.router import MeshlessRouter
+from pubsub_sim.protocol.sending import send_message
+
+if TYPE_CHECKING:
+    from pubsub_sim.ids import PeerId
+    from pubsub_sim.wire.message import Message
+
+_D = 6  # go-libp2p-pubsub `RandomSubD`
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomsubParams(HostParams):
+    """Options of one randomsub host: the router's, and those every host has.
+
+    Attributes:
+        size: estimated number of hosts in the network (`NewRandomSub`); None takes that of the world.
+    """
+
+    size: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.size is not None:
+            check_whole("size", self.size, at_least=1)
+
+
+class RandomSub(MeshlessRouter):
+    """The random router.
+
+    Args:
+        size: estimated number of hosts in the network.
+    """
+
+    protocols: Sequence[str] = (RANDOMSUB_ID, FLOODSUB_ID)
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self._target = max(_D, math.isqrt(check_whole("size", size, at_least=1) - 1) + 1)  # the root, rounded up
+        self._protocols: dict[PeerId, str] = {}
+
+    def add_peer(self, peer: PeerId, protocol: str) -> None:
+        """See Router."""
+        self._protocols[peer] = protocol
+
+    def remove_peer(self, peer: PeerId) -> None:
+        """See Router."""
+        self._protocols.pop(peer, None)
+
+    def has_enough_peers(self, topic: str, suggested: int) -> bool:
+        """See Router; the router's own idea is 6, and 6 that choose at random are always enough."""
+        members = self._core.topics.get(topic)
+        if members is None:
+            return False
+        protocols = [self._protocols.get(peer) for peer in members]
+        flooding, choosing = protocols.count(FLOODSUB_ID), protocols.count(RANDOMSUB_ID)
+        return flooding + choosing >= (suggested or _D) or choosing >= _D
+
+    def publish(self, message: Message) -> None:
+        """Send to all flooding peers of the topic and to some of the others, chosen anew for each message."""
+        core = self._core
+        flooding: list[PeerId] = []
+        others: list[PeerId] = []
+        for peer in core.topics.get(message.topic, ()):
+            if peer not in (message.received_from, message.source):
+                (flooding if self._protocols.get(peer) == FLOODSUB_ID else others).append(peer)
+        if len(others) > _D:
+            core.rng.shuffle(others)
+            del others[self._target :]
+        send_message(core, message, flooding + others)
