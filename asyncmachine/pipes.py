@@ -111,14 +111,14 @@ class Pipe:
         source, target = self._source(), self._flows[0].target
         for flow in self._flows:
             flow.target = None
-        if target is not None:
-            _forget(target, self._target_end)
-            if target.log_level:
-                target._log(LogLevel.OPS, f"[pipe:gc] {source.id if source is not None else ''}".rstrip())
+        assert target is not None  # as long as the pipe is bound
+        _forget(target, self._target_end)
+        if target.log_level:
+            target._log(LogLevel.OPS, f"[pipe:gc] {source.id if source is not None else ''}".rstrip())
         if source is None or source.is_disposed:
             return
         _forget(source, self.unbind)
-        if source.log_level and target is not None:
+        if source.log_level:
             source._log(LogLevel.OPS, f"[pipe:gc] {target.id}")
         if source._gate & BUSY:
             _at_rest(source, self._leave)
@@ -416,7 +416,7 @@ class _AtRest:
         """The queue is empty, or the machine is disposed."""
         self._function()
 
-    def fail(self, error: BaseException) -> None:
+    def fail(self, error: BaseException) -> None:  # pragma: no cover - a Waiter has it; nothing calls it
         """Never called: waits for the end of the queue do not fail."""
         raise AssertionError("a wait for the end of the queue cannot fail") from error
 

@@ -58,6 +58,7 @@ class Queueing(Observation):
             if result.queued:
                 assert self._queue is not None
                 return self._run_queue(self._queue[-1])
+            self._run_queue(None)  # refused or a duplicate: what waits goes on nevertheless
             return result
         plan = self._plan_for(kind, states)
         if gate & (OBSERVED | RECORDED):

@@ -273,7 +273,7 @@ async def xstate_async() -> Bench:
     """Toggle an Interpreter with one async entry action and await the end of the event."""
     model = Model()
     library: Any = import_module("xstate_statemachine")
-    logging.disable(logging.WARNING)
+    logging.getLogger("xstate_statemachine").setLevel(logging.ERROR)
     logic = library.MachineLogic(actions={"enter": model.enter_async})
     machine = await library.Interpreter(library.create_machine(_two_states({"entry": ["enter"]}), logic=logic)).start()
     bench = awaited(
@@ -293,7 +293,7 @@ def _two_states(entry: dict[str, Any], **guard: str) -> dict[str, Any]:
 
 def _xstate(config: dict[str, Any], logic: Any) -> Any:
     library: Any = import_module("xstate_statemachine")
-    logging.disable(logging.WARNING)  # it tells of every machine it makes
+    logging.getLogger("xstate_statemachine").setLevel(logging.ERROR)  # it tells of every machine it makes
     return library.SyncInterpreter(library.create_machine(config, logic=logic)).start()
 
 

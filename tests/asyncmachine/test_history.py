@@ -118,6 +118,7 @@ def test_spans_and_clock() -> None:
     assert history.spans("A") == [(10, 20, 1), (30, None, 3)]
     assert history.spans("B", by="ticks") == [(3, 4, 1)]
     assert history.clock_at(25) == {"A": 2, "B": 1}
+    assert history.clock_at(99) == {"A": 3, "B": 2}
     assert history.clock_at(1, by="ticks") == {"A": 1, "B": 0}
     with pytest.raises(LookupError, match="begins at 0"):
         history.clock_at(-1)

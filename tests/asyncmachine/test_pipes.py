@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import weakref
@@ -330,6 +331,40 @@ def test_unbind_inside_a_handler_of_the_source() -> None:
     assert src._gate == 0
 
 
+def test_unbind_while_something_is_on_its_way() -> None:
+    """What the source has done already is dropped, and waits of the source go on."""
+
+    async def main() -> None:
+        src, dst = pair()
+        pipe = pipes.add(src, dst, "A", "X")
+
+        class Source:
+            def AState(self, e: Event) -> None:
+                pipe.unbind()
+
+        src.bind(Source())
+        wait = src.when("B")
+        src.add("A")
+        assert dst.active_states() == ()
+        assert len(src._slots) == 1
+        src.add("B")
+        await wait
+
+    asyncio.run(main())
+
+
+def test_unbind_after_the_handlers_were_unbound() -> None:
+    """Whoever unbinds the handlers by their id may still end the pipe."""
+    src, dst = pair()
+    pipe = pipes.add(src, dst, "A", "X")
+    assert repr(pipe) == f"<Pipe {pipe.id}>"
+    src.unbind(pipe.id)
+    pipe.unbind()
+    assert repr(pipe) == f"<Pipe {pipe.id} unbound>"
+    src.add("A")
+    assert dst.active_states() == ()
+
+
 def test_binding_inside_a_handler_of_the_source_is_refused() -> None:
     """Handlers cannot be bound there, pipes no more than others, and nothing half-made remains."""
     src, dst = pair()
@@ -426,6 +461,17 @@ def test_no_machine_is_kept_alive(ended: str) -> None:
             assert dst._on_dispose == []
     finally:
         gc.enable()
+
+
+def test_a_source_that_is_gone_before_its_turn_at_the_end_of_the_target() -> None:
+    """What runs first when the target is disposed may drop the source, and its pipe with it."""
+    dst = Machine(TARGET, id="dst")
+    sources = [Machine(SOURCE, id="src")]
+    dst.on_dispose(sources.clear)
+    pipes.bind(sources[0], dst, "A", "X")
+    gone = weakref.ref(sources[0])
+    dst.dispose()
+    assert (gone(), dst.is_disposed) == (None, True)
 
 
 def test_many_short_lived_sources_leave_no_trace() -> None:

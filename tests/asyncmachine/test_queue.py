@@ -424,11 +424,32 @@ def test_anything_goes_on_with_an_interrupted_queue(go_on: Any) -> None:
     """What an interruption left in the queue is processed by the next call of any kind, a dropped duplicate included."""
     m = interrupted()
     go_on(m)
-    if m.queue_len:  # a duplicate of what waits is dropped, and runs nothing
-        assert go_on(m) is Result.EXECUTED
-        m.remove("C")
     assert m.is_("B")
     assert (m.queue_len, m._gate) == (0, 0)
+
+
+def test_who_waits_for_an_interrupted_mutation_is_told() -> None:
+    """Its tick has come, though it was cut short; who waits for what is still queued goes on waiting."""
+
+    async def main() -> None:
+        waits: list[asyncio.Future[None]] = []
+
+        class Handlers:
+            def AState(self, e: Event) -> None:
+                waits.append(e.machine.when_queue(e.add("B")))
+                waits.append(e.machine.when_queue(e.add("C")))
+
+            def BState(self, e: Event) -> None:
+                raise KeyboardInterrupt
+
+        m = Machine(STATES, handlers=Handlers())
+        with pytest.raises(KeyboardInterrupt):
+            m.add("A")
+        assert [wait.done() for wait in waits] == [True, False]
+        m.add("D")
+        assert [wait.done() for wait in waits] == [True, True]
+
+    asyncio.run(main())
 
 
 def test_dispose_after_an_interruption() -> None:
