@@ -29,3 +29,11 @@ def test_a_linked_file_exists() -> None:
     """Links within the repository lead somewhere."""
     for target in re.findall(r"\]\(([^)#]+)\)", TEXT):
         assert "://" in target or (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests" / "examples").glob("[!t]*.py")), ids=lambda path: path.name)
+def test_an_example_is_shown_as_it_is(path: Path) -> None:
+    """Line for line, under its name; and it stays short."""
+    assert f"<code>tests/examples/{path.name}</code>" in TEXT
+    assert f"```python\n{path.read_text()}```" in TEXT
+    assert len(path.read_text().splitlines()) < 60
