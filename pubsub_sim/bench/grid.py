@@ -62,7 +62,11 @@ class SweepOptions:
         warmup: whether a small run of the same version comes first in each worker.
         control: whether the first version runs twice in each pair, for the comparison of a version with itself.
         allocator: "pinned" fixes glibc's malloc thresholds in the workers, "default" leaves them alone.
-        limit_s: a run is stopped after this many seconds.
+        limit_s: a timing run is stopped after this many seconds.
+        memory_repeats: how often each cell is run with its memory traced; 0 for never.
+        calls_repeats: how often each cell is run with its calls counted; 0 for never.
+        lag_repeats: how often each cell is run with the turns of its event loop timed; 0 for never.
+        slow_limit_s: a run that is slowed down by what watches it is stopped after this many seconds.
         retry_failed: whether stored runs that failed are measured again.
         force: whether all stored runs of the grid are measured again.
         progress: "auto" for a bar or an updating display, "lines" for plain lines, "none".
@@ -87,6 +91,10 @@ class SweepOptions:
     control: bool = False
     allocator: str = "pinned"
     limit_s: float = 3.0
+    memory_repeats: int = 0
+    calls_repeats: int = 0
+    lag_repeats: int = 0
+    slow_limit_s: float = 120.0
     retry_failed: bool = False
     force: bool = False
     progress: str = "auto"
@@ -96,6 +104,9 @@ class SweepOptions:
             object.__setattr__(self, name, _several(name, getattr(self, name)))
         self._check_cells()
         check_whole("repeats", self.repeats, at_least=1, at_most=_INT16_MAX)
+        for name in ("memory_repeats", "calls_repeats", "lag_repeats"):
+            check_whole(name, getattr(self, name), at_least=0, at_most=_INT16_MAX)
+        check_seconds("slow_limit_s", self.slow_limit_s)
         for name in ("measure", "control", "retry_failed", "force"):
             check_bool(name, getattr(self, name))
         check_choice("progress", self.progress, PROGRESS)
@@ -103,7 +114,8 @@ class SweepOptions:
         object.__setattr__(self, "out", str(self.out))
 
     def _check_cells(self) -> None:
-        plain = {entry.name: getattr(self, entry.name) for entry in fields(RunOptions) if entry.name != "version"}
+        own = {entry.name for entry in fields(self)}
+        plain = {entry.name: getattr(self, entry.name) for entry in fields(RunOptions) if entry.name in own}
         one: dict[str, Any] = plain | {"version": self.versions[0], "hosts": 2, "messages": 1}
         several = {"versions": "version", "hosts": "hosts", "messages": "messages"}
         for option, name in several.items():
@@ -111,8 +123,8 @@ class SweepOptions:
                 try:
                     RunOptions(**one | {name: value})
                 except OptionError as error:
-                    own = option if error.option == name else error.option
-                    raise OptionError(own, error.value, error.expected) from None
+                    told = option if error.option == name else error.option
+                    raise OptionError(told, error.value, error.expected) from None
         for value in self.hosts:
             check_whole("hosts", value, at_least=2, at_most=_INT16_MAX)
         for value in self.messages:

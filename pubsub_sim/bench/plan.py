@@ -1,4 +1,7 @@
-"""In which order are the runs of a grid made? Pairs side by side in random order, cells shuffled, both by the seed."""
+"""In which order are the runs of a grid made? Pairs side by side in random order, cells shuffled, both by the seed.
+
+Timing runs come first, then those that something watches, one kind after the other.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from pubsub_sim.bench.spec import RunSpec
+from pubsub_sim.bench.witnesses import WITNESSES
 from pubsub_sim.results import RunParameters
 
 if TYPE_CHECKING:
@@ -37,18 +41,25 @@ def plan(options: SweepOptions) -> tuple[Pair, ...]:
         Pairs in a shuffled order, so that a drift of the machine spreads over the grid. Runs of a pair stand side by
         side in an order drawn for that pair and have the same seed. The same options always give the same plan.
     """
-    cells = list(itertools.product(options.hosts, options.messages, range(1, options.repeats + 1)))
-    random.Random(f"{options.seed}/cells").shuffle(cells)
+    repeats = {"timing": options.repeats, **{kind: getattr(options, f"{kind}_repeats") for kind in WITNESSES}}
     pairs: list[Pair] = []
     first = 0
-    for hosts, messages, repeat in cells:
-        runs = [_run(options, version, hosts, messages, repeat, "timing") for version in options.versions]
-        if options.control:
-            runs.append(_run(options, options.versions[0], hosts, messages, repeat, "control"))
-        random.Random(f"{options.seed}/{hosts}/{messages}/{repeat}").shuffle(runs)
-        pairs.append(Pair(first, tuple(runs)))
-        first += len(runs)
+    for kind, amount in repeats.items():
+        cells = list(itertools.product(options.hosts, options.messages, range(1, amount + 1)))
+        random.Random(f"{options.seed}/cells").shuffle(cells)
+        for hosts, messages, repeat in cells:
+            runs = [_run(options, version, hosts, messages, repeat, kind) for version in options.versions]
+            if options.control and kind == "timing":
+                runs.append(_run(options, options.versions[0], hosts, messages, repeat, "control"))
+            random.Random(f"{options.seed}/{hosts}/{messages}/{repeat}").shuffle(runs)
+            pairs.append(Pair(first, tuple(runs)))
+            first += len(runs)
     return tuple(pairs)
+
+
+def limit_of(options: SweepOptions, run: RunParameters) -> float:
+    """Give the time in seconds after which a run is stopped: longer where something slows it down."""
+    return float(options.slow_limit_s if run.kind in WITNESSES else options.limit_s)
 
 
 def spec_of(run: RunParameters) -> RunSpec:

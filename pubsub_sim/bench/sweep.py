@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pubsub_sim.bench.display import Display
 from pubsub_sim.bench.equal_work import as_failed, unequal
-from pubsub_sim.bench.plan import plan, spec_of
+from pubsub_sim.bench.plan import limit_of, plan, spec_of
 from pubsub_sim.bench.process import pinned_environment, run_worker
 from pubsub_sim.bench.provenance import of_the_moment, of_the_sweep
 from pubsub_sim.results import RunRecord, Store
@@ -115,13 +115,14 @@ def _serial(options: SweepOptions, facts: Mapping[str, Any]) -> Execute:
 
     def execute(run: RunParameters, order: int) -> RunRecord:
         provenance = {**facts, **of_the_moment(), "environment": environment}
-        answer = run_worker(spec_of(run), environment=environment, limit_s=options.limit_s)
+        limit_s = limit_of(options, run)
+        answer = run_worker(spec_of(run), environment=environment, limit_s=limit_s)
         return RunRecord(
             parameters=run,
             outcome=answer.outcome,
             error=answer.error,
             order=order,
-            limit_s=float(options.limit_s),
+            limit_s=limit_s,
             rows=answer.rows,
             provenance=provenance,
             version=answer.version,

@@ -15,19 +15,23 @@ import os
 import signal
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pubsub_sim.bench.probes import GcProbe, KernelProbe, PhaseProbe, TaskProbe
 from pubsub_sim.bench.spec import RunSpec
+from pubsub_sim.bench.witnesses import WITNESSES
 from pubsub_sim.errors import OptionError, PubsubSimError
 from pubsub_sim.scenarios.running import loop_factory
 from pubsub_sim.scenarios.simple_discovery import simple_discovery
 from pubsub_sim.scenarios.versions import describe_version
 
 if TYPE_CHECKING:
-    from pubsub_sim.scenarios.simple_discovery import Outcome
+    from collections.abc import Iterator
+
+    from pubsub_sim.bench.witnesses import Witness
+    from pubsub_sim.scenarios.simple_discovery import Observe, Outcome
 
 _PR_SET_PDEATHSIG = 1
 _WARMUP_HOSTS = 3
@@ -64,15 +68,21 @@ def measure(spec: RunSpec) -> dict[str, Any]:
     faults: list[str] = []
     tasks, collector = TaskProbe(), GcProbe()
     phases = PhaseProbe(tasks, lambda name: print_line(f"phase: {name}"))
+    witness = WITNESSES[spec.kind]() if spec.kind in WITNESSES else None
     try:
         with asyncio.Runner(loop_factory=loop_factory(spec.loop)) as runner:
             runner.get_loop().set_exception_handler(lambda _, context: faults.append(_fault(context)))
             tasks.attach(runner.get_loop())
             kernel = KernelProbe()
             collector.attach()
-            outcome = runner.run(simple_discovery(spec, phases))
+            if witness is not None:
+                witness.start()
+            outcome = runner.run(simple_discovery(spec, phases if witness is None else _watched(phases, witness)))
             collector.detach()
             costs = kernel.read()
+        if witness is not None:
+            witness.stop()
+            costs |= witness.of_run()
         gc.collect()  # a task whose exception nobody fetched tells of it only now
         version = describe_version(spec.version)
     except Exception as error:
@@ -89,7 +99,18 @@ def measure(spec: RunSpec) -> dict[str, Any]:
         "gc_wall_ns": collector.wall_ns,
         "gc_collected_objects": collector.collected,
     }
-    return {"outcome": "ok", "error": "", "rows": _rows(phases, outcome, costs), "version": version}
+    seen = {} if witness is None else witness.of_phases()
+    rows = [(phase, name, value) for phase, values in seen.items() for name, value in values.items()]
+    return {"outcome": "ok", "error": "", "rows": rows + _rows(phases, outcome, costs), "version": version}
+
+
+def _watched(phases: PhaseProbe, witness: Witness) -> Observe:
+    @contextmanager
+    def both(name: str) -> Iterator[None]:
+        with phases(name), witness.around(name):
+            yield
+
+    return both
 
 
 def _warm_up(spec: RunSpec) -> int:

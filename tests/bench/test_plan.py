@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from pubsub_sim.bench.grid import SweepOptions
-from pubsub_sim.bench.plan import plan, spec_of
+from pubsub_sim.bench.plan import limit_of, plan, spec_of
 
 OPTIONS = SweepOptions(hosts=(3, 4), messages=(1, 2), repeats=8, control=True)
 
@@ -63,3 +63,20 @@ def test_worker_is_asked_for_the_run_that_was_planned() -> None:
     run = plan(OPTIONS)[0].runs[0]
     spec = spec_of(run)
     assert (spec.version, spec.hosts, spec.messages, spec.seed) == (run.version, run.hosts, run.messages, run.seed)
+
+
+def test_watched_runs_are_pairs_of_their_own_after_all_timing_runs() -> None:
+    """Asking for memory, calls or lag changes nothing about the timing runs, and pairs the versions alike."""
+    more = plan(replace(OPTIONS, memory_repeats=2, calls_repeats=1, lag_repeats=3))
+    timed = plan(OPTIONS)
+    assert more[: len(timed)] == timed
+    kinds = [{run.kind for run in pair.runs} for pair in more[len(timed) :]]
+    assert kinds == [{"memory"}] * 8 + [{"calls"}] * 4 + [{"lag"}] * 12
+    assert all(sorted(run.version for run in pair.runs) == ["baseline", "states"] for pair in more[len(timed) :])
+
+
+def test_watched_runs_have_a_limit_of_their_own() -> None:
+    """What slows a run down must not make it fail at the limit of the timing runs."""
+    options = replace(OPTIONS, memory_repeats=1, limit_s=3, slow_limit_s=99)
+    limits = {(run.kind, limit_of(options, run)) for pair in plan(options) for run in pair.runs}
+    assert limits == {("timing", 3.0), ("control", 3.0), ("memory", 99.0)}

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pubsub_sim.bench.plan import spec_of
+from pubsub_sim.bench.spec import KINDS
 from pubsub_sim.results import METRICS, RUN, Row, RunParameters, RunRecord
 from pubsub_sim.scenarios.simple_discovery import PHASES
 from tests.bench.processes import is_worker, wait_until, workers_of
@@ -38,13 +39,15 @@ def test_run_gives_one_record_of_whole_numbers(loop: str) -> None:
     assert record.value(RUN, "deliveries") == 3 * (2 + 1)
 
 
-def test_every_metric_of_the_table_is_measured() -> None:
-    """An ok run has every metric of a run, and every metric of a phase in each of the scenario's phases."""
-    rows = [Row(*row) for row in ask(json.dumps(SPEC))[1]["rows"]]
-    assert {row.metric for row in rows if row.phase == RUN} == {name for name, one in METRICS.items() if one.fits(RUN)}
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_metric_of_the_table_is_measured(kind: str) -> None:
+    """An ok run has every metric of its kind: those of a run once, those of a phase in each of the scenario's phases."""
+    rows = [Row(*row) for row in ask(json.dumps(SPEC | {"kind": kind}))[1]["rows"]]
+    own = {name: one for name, one in METRICS.items() if one.kind in ("", kind)}
+    assert {row.metric for row in rows if row.phase == RUN} == {name for name, one in own.items() if one.fits(RUN)}
     for phase in PHASES:
         assert {row.metric for row in rows if row.phase == phase} == {
-            name for name, one in METRICS.items() if one.fits(phase)
+            name for name, one in own.items() if one.fits(phase)
         }
 
 
@@ -97,6 +100,10 @@ def test_worker_imports_nothing_but_what_is_measured() -> None:
         (json.dumps(SPEC | {"messages": 0}), "messages: expected a whole number of at least 1, got 0"),
         (json.dumps(SPEC | {"version": "original"}), "version: expected one of baseline, states, got 'original'"),
         (json.dumps(SPEC | {"loop": "trio"}), "loop: expected 'uvloop' or 'asyncio', got 'trio'"),
+        (
+            json.dumps(SPEC | {"kind": "cpu"}),
+            "kind: expected one of timing, control, field, memory, calls, lag, got 'cpu'",
+        ),
         (json.dumps(SPEC | {"warmup": 1}), "warmup: expected true or false, got 1"),
     ],
 )
