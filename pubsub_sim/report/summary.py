@@ -34,7 +34,7 @@ def summarise(sweep: Sweep) -> dict[str, Any]:
 
     Returns:
         JSON values: the sweep's name, its grid and counts, medians per cell and version, ratios per cell, and
-        geometric means over the grid. An interval is a list of two numbers, null where the spread is unknown.
+        geometric means over the grid; "control" is null in a sweep that has none. An interval is a list of two numbers, null where the spread is unknown.
     """
     failed = sweep.runs["outcome"] != "ok"
     return {
@@ -47,6 +47,7 @@ def summarise(sweep: Sweep) -> dict[str, Any]:
         "runs": {name: int((sweep.runs["version"] == name).sum()) for name in sweep.versions},
         "failed": {name: int((failed & (sweep.runs["version"] == name)).sum()) for name in sweep.versions},
         "headline": list(HEADLINE),
+        "control": _control(sweep),
         "geometric_means": [entry for quantity in QUANTITIES.values() for entry in _means(sweep, quantity)],
         "ratios": [entry for quantity in QUANTITIES.values() for entry in _ratios(sweep, quantity)],
         "medians": [entry for quantity in QUANTITIES.values() for entry in _medians(sweep, quantity)],
@@ -75,6 +76,14 @@ def is_stale(out: Path, raw: Path | None = None) -> bool:
     except (OSError, ValueError, KeyError, TypeError, ResultsError):
         return True
     return bool(stored != json.loads(text(sweep)))
+
+
+def _control(sweep: Sweep) -> dict[str, Any] | None:
+    """Give what a version against itself says beside the headline; None for a sweep without such runs."""
+    if sweep.controls.empty:
+        return None
+    found = {name: _numbers(over_grid(control_pairs(sweep, QUANTITIES[name]))) for name in HEADLINE}
+    return {"version": control_version(sweep), **found}
 
 
 def _means(sweep: Sweep, quantity: Quantity) -> list[dict[str, Any]]:
@@ -111,7 +120,7 @@ def _medians(sweep: Sweep, quantity: Quantity) -> list[dict[str, Any]]:
     found = []
     for cell in sweep.cells:
         for version in sweep.versions:
-            runs = sweep.of(version, cell)
+            runs = sweep.of(version, cell, quantity.kind)
             place = {"version": version, "hosts": cell[0], "messages": cell[1], "runs": len(runs)}
             value = median(quantity.of(runs))
             if value.is_known:
