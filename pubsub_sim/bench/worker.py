@@ -23,8 +23,8 @@ from pubsub_sim.bench.probes import GcProbe, KernelProbe, PhaseProbe, TaskProbe
 from pubsub_sim.bench.spec import RunSpec
 from pubsub_sim.bench.witnesses import WITNESSES
 from pubsub_sim.errors import OptionError, PubsubSimError
+from pubsub_sim.scenarios.play import play
 from pubsub_sim.scenarios.running import loop_factory
-from pubsub_sim.scenarios.simple_discovery import simple_discovery
 from pubsub_sim.scenarios.versions import describe_version
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def measure(spec: RunSpec) -> dict[str, Any]:
             collector.attach()
             if witness is not None:
                 witness.start()
-            outcome = runner.run(simple_discovery(spec, phases if witness is None else _watched(phases, witness)))
+            outcome = runner.run(play(spec, phases if witness is None else _watched(phases, witness)))
             collector.detach()
             costs = kernel.read()
         if witness is not None:
@@ -117,7 +117,7 @@ def _warm_up(spec: RunSpec) -> int:
     small = replace(spec, hosts=_WARMUP_HOSTS, messages=_WARMUP_MESSAGES)
     start_ns = time.perf_counter_ns()
     with asyncio.Runner(loop_factory=loop_factory(spec.loop)) as runner:
-        runner.run(simple_discovery(small, lambda _: nullcontext()))
+        runner.run(play(small, lambda _: nullcontext()))
     return time.perf_counter_ns() - start_ns
 
 

@@ -55,7 +55,10 @@ def test_pack_writes_one_file_per_version(tmp_path: Path) -> None:
         (("sweep", "--hosts", "0"), "hosts: expected a whole number of at least 2, got 0"),
         (("sweep", "--hosts", "many"), "hosts: expected a whole number of at least 2, got 'many'"),
         (("sweep", "--hosts", "5,x"), "hosts: expected a whole number of at least 2, got 'x'"),
-        (("sweep", "--versions", "original"), "versions: expected one of baseline, states, got 'original'"),
+        (
+            ("sweep", "--versions", "original"),
+            "versions: expected one of baseline, states, direct, floor, got 'original'",
+        ),
         (("sweep", "--host", "5"), "host: there is no such parameter, did you mean 'hosts'?"),
         (("sweep", "--repeats"), "argument --repeats: expected one argument; --help lists the flags"),
         (("sweep", "--out", "/proc/nowhere"), "cannot write results to /proc/nowhere: No such file or directory; "),

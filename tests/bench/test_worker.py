@@ -98,7 +98,10 @@ def test_worker_imports_nothing_but_what_is_measured() -> None:
         (json.dumps(SPEC | {"hosts": 0}), "hosts: expected a whole number of at least 2, got 0"),
         (json.dumps(SPEC | {"hosts": "many"}), "hosts: expected a whole number of at least 2, got 'many'"),
         (json.dumps(SPEC | {"messages": 0}), "messages: expected a whole number of at least 1, got 0"),
-        (json.dumps(SPEC | {"version": "original"}), "version: expected one of baseline, states, got 'original'"),
+        (
+            json.dumps(SPEC | {"version": "original"}),
+            "version: expected one of baseline, states, direct, floor, got 'original'",
+        ),
         (json.dumps(SPEC | {"loop": "trio"}), "loop: expected 'uvloop' or 'asyncio', got 'trio'"),
         (
             json.dumps(SPEC | {"kind": "cpu"}),
