@@ -11,9 +11,14 @@ from pubsub_sim.bench.spec import RunSpec
 from pubsub_sim.checks import check_bool, check_choice, check_seconds, check_whole
 from pubsub_sim.errors import OptionError
 from pubsub_sim.parameters import reject_unknown
+from pubsub_sim.scenarios.running import loop_factory
+from pubsub_sim.scenarios.versions import known_versions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+LOOPS = ("uvloop", "asyncio")
+"""The event loops of the field."""
 
 ALLOCATORS = ("pinned", "default")
 PROGRESS = ("auto", "lines", "none")
@@ -66,7 +71,10 @@ class SweepOptions:
         memory_repeats: how often each cell is run with its memory traced; 0 for never.
         calls_repeats: how often each cell is run with its calls counted; 0 for never.
         lag_repeats: how often each cell is run with the turns of its event loop timed; 0 for never.
-        slow_limit_s: a run that is slowed down by what watches it is stopped after this many seconds.
+        field: what else is run, beside the versions and for comparison only: yardsticks and other implementations. In
+            the smallest and the largest cell, on both event loops, with and without signatures.
+        field_repeats: how often each of those conditions is run.
+        slow_limit_s: a run of the field, or one slowed down by what watches it, is stopped after this many seconds.
         retry_failed: whether stored runs that failed are measured again.
         force: whether all stored runs of the grid are measured again.
         progress: "auto" for a bar or an updating display, "lines" for plain lines, "none".
@@ -94,6 +102,8 @@ class SweepOptions:
     memory_repeats: int = 0
     calls_repeats: int = 0
     lag_repeats: int = 0
+    field: tuple[str, ...] = ()
+    field_repeats: int = 5
     slow_limit_s: float = 120.0
     retry_failed: bool = False
     force: bool = False
@@ -102,10 +112,13 @@ class SweepOptions:
     def __post_init__(self) -> None:
         for name in ("versions", "hosts", "messages"):
             object.__setattr__(self, name, _several(name, getattr(self, name)))
+        object.__setattr__(self, "field", _several("field", self.field) if self.field else ())
         self._check_cells()
+        self._check_field()
         check_whole("repeats", self.repeats, at_least=1, at_most=_INT16_MAX)
         for name in ("memory_repeats", "calls_repeats", "lag_repeats"):
             check_whole(name, getattr(self, name), at_least=0, at_most=_INT16_MAX)
+        check_whole("field_repeats", self.field_repeats, at_least=1, at_most=_INT16_MAX)
         check_seconds("slow_limit_s", self.slow_limit_s)
         for name in ("measure", "control", "retry_failed", "force"):
             check_bool(name, getattr(self, name))
@@ -129,6 +142,17 @@ class SweepOptions:
             check_whole("hosts", value, at_least=2, at_most=_INT16_MAX)
         for value in self.messages:
             check_whole("messages", value, at_least=1, at_most=_INT32_MAX)
+
+    def _check_field(self) -> None:
+        for version in self.field:
+            check_choice("field", version, known_versions())
+            if version in self.versions:
+                raise OptionError("field", version, "what is not among the versions, as those are run beside it anyway")
+        if self.field:
+            for loop in LOOPS:
+                loop_factory(loop)
+            if not self.barrier:
+                raise OptionError("field", self.field, "nothing without the barrier, as the work would not be equal")
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> SweepOptions:

@@ -1,20 +1,24 @@
 """In which order are the runs of a grid made? Pairs side by side in random order, cells shuffled, both by the seed.
 
-Timing runs come first, then those that something watches, one kind after the other.
+Timing runs come first, then those that something watches, one kind after the other, then the field.
 """
 
 from __future__ import annotations
 
 import itertools
 import random
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
+from pubsub_sim.bench.grid import LOOPS
 from pubsub_sim.bench.spec import RunSpec
 from pubsub_sim.bench.witnesses import WITNESSES
 from pubsub_sim.results import RunParameters
+from pubsub_sim.scenarios.world import SIGNING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pubsub_sim.bench.grid import SweepOptions
 
 
@@ -42,24 +46,40 @@ def plan(options: SweepOptions) -> tuple[Pair, ...]:
         side in an order drawn for that pair and have the same seed. The same options always give the same plan.
     """
     repeats = {"timing": options.repeats, **{kind: getattr(options, f"{kind}_repeats") for kind in WITNESSES}}
-    pairs: list[Pair] = []
-    first = 0
-    for kind, amount in repeats.items():
-        cells = list(itertools.product(options.hosts, options.messages, range(1, amount + 1)))
-        random.Random(f"{options.seed}/cells").shuffle(cells)
-        for hosts, messages, repeat in cells:
-            runs = [_run(options, version, hosts, messages, repeat, kind) for version in options.versions]
-            if options.control and kind == "timing":
-                runs.append(_run(options, options.versions[0], hosts, messages, repeat, "control"))
-            random.Random(f"{options.seed}/{hosts}/{messages}/{repeat}").shuffle(runs)
-            pairs.append(Pair(first, tuple(runs)))
-            first += len(runs)
-    return tuple(pairs)
+    together = [runs for kind, amount in repeats.items() for runs in _of_kind(options, kind, amount)]
+    together += _of_field(options)
+    firsts = itertools.accumulate(map(len, together), initial=0)
+    return tuple(Pair(first, tuple(runs)) for first, runs in zip(firsts, together, strict=False))
+
+
+def _of_kind(options: SweepOptions, kind: str, repeats: int) -> Iterator[list[RunParameters]]:
+    cells = list(itertools.product(options.hosts, options.messages, range(1, repeats + 1)))
+    random.Random(f"{options.seed}/cells").shuffle(cells)
+    for hosts, messages, repeat in cells:
+        runs = [_run(options, version, hosts, messages, repeat, kind) for version in options.versions]
+        if options.control and kind == "timing":
+            runs.append(_run(options, options.versions[0], hosts, messages, repeat, "control"))
+        random.Random(f"{options.seed}/{hosts}/{messages}/{repeat}").shuffle(runs)
+        yield runs
+
+
+def _of_field(options: SweepOptions) -> Iterator[list[RunParameters]]:
+    if not options.field:
+        return
+    corners = dict.fromkeys((size(options.hosts), size(options.messages)) for size in (min, max))
+    cells = list(itertools.product(corners, LOOPS, SIGNING, range(1, options.field_repeats + 1)))
+    random.Random(f"{options.seed}/field").shuffle(cells)
+    for (hosts, messages), loop, sign, repeat in cells:
+        there = [*options.versions, *options.field]
+        runs = [replace(_run(options, name, hosts, messages, repeat, "field"), loop=loop, sign=sign) for name in there]
+        random.Random(f"{options.seed}/field/{hosts}/{messages}/{loop}/{sign}/{repeat}").shuffle(runs)
+        yield runs
 
 
 def limit_of(options: SweepOptions, run: RunParameters) -> float:
-    """Give the time in seconds after which a run is stopped: longer where something slows it down."""
-    return float(options.slow_limit_s if run.kind in WITNESSES else options.limit_s)
+    """Give the time in seconds after which a run is stopped: longer for the field, and where something slows it down."""
+    is_slow = run.kind == "field" or run.kind in WITNESSES
+    return float(options.slow_limit_s if is_slow else options.limit_s)
 
 
 def spec_of(run: RunParameters) -> RunSpec:
