@@ -122,7 +122,9 @@ def provenance(sweep: Sweep) -> Table:
 def _amounts(sweep: Sweep) -> str:
     text = f"{count(len(sweep.runs), 'run')} compared, {count(len(sweep.controls), 'control run')}"
     kinds = sweep.watched.groupby("kind").size()
-    return ", ".join([text, *(f"{amount:,} for {WATCHED_FOR[str(kind)]}" for kind, amount in kinds.items())])
+    parts = [f"{amount:,} for {WATCHED_FOR[str(kind)]}" for kind, amount in kinds.items()]
+    parts += [f"{len(sweep.field):,} beside yardsticks"] if len(sweep.field) else []
+    return ", ".join([text, *parts])
 
 
 def _values(name: str, values: Sequence[Any]) -> str:

@@ -6,6 +6,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
+from pubsub_sim.report.field import YARDSTICKS, conditions, field_versions
 from pubsub_sim.report.intervals import Estimate, median
 from pubsub_sim.report.options import data_folder
 from pubsub_sim.report.quantities import HEADLINE, QUANTITIES
@@ -50,6 +51,7 @@ def summarise(sweep: Sweep) -> dict[str, Any]:
         "control": _control(sweep),
         "geometric_means": [entry for quantity in QUANTITIES.values() for entry in _means(sweep, quantity)],
         "ratios": [entry for quantity in QUANTITIES.values() for entry in _ratios(sweep, quantity)],
+        "field": _field(sweep),
         "medians": [entry for quantity in QUANTITIES.values() for entry in _medians(sweep, quantity)],
     }
 
@@ -84,6 +86,19 @@ def _control(sweep: Sweep) -> dict[str, Any] | None:
         return None
     found = {name: _numbers(over_grid(control_pairs(sweep, QUANTITIES[name]))) for name in HEADLINE}
     return {"version": control_version(sweep), **found}
+
+
+def _field(sweep: Sweep) -> list[dict[str, Any]]:
+    found = []
+    for condition in conditions(sweep):
+        place = {name: getattr(condition, name) for name in ("hosts", "messages", "loop", "sign")}
+        for version in field_versions(sweep):
+            entry = {"quantity": "cpu-per-rpc", "version": version, **place, "unit": "µs"}
+            ratios = {
+                f"over_{name}": _numbers(condition.ratio(version, name)) for name in YARDSTICKS if name != version
+            }
+            found.append(entry | _numbers(condition.per_rpc(version)) | ratios)
+    return found
 
 
 def _means(sweep: Sweep, quantity: Quantity) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CONDITIONS = ("router", "transport", "loop", "sign", "barrier", "warmup", "allocator")
-"""Parameters that are the same in all runs of a sweep."""
+"""Parameters that are the same in all runs of a sweep but those of the field."""
 
 WATCHED = ("memory", "calls", "lag")
 """Kinds of run that something slows down: never compared by their times."""
@@ -32,6 +32,7 @@ class Sweep:
         name: name of its folder.
         runs: the runs that are compared, one row each (results.wide), failed ones included.
         controls: second runs of the first version in each pair.
+        field: runs beside yardsticks and other implementations, each condition of its own.
         watched: runs that something slowed down while it watched them: memory, calls, turns of the loop.
         versions: names of the versions; the first is the one the others are compared with.
         phases: names of the phases in the order in which they ran.
@@ -42,6 +43,7 @@ class Sweep:
     name: str
     runs: pd.DataFrame
     controls: pd.DataFrame
+    field: pd.DataFrame
     watched: pd.DataFrame
     versions: tuple[str, ...]
     phases: tuple[str, ...]
@@ -62,7 +64,7 @@ class Sweep:
         store = Store(folder)
         frame = store.load()
         runs = wide(frame)
-        _check_conditions(runs)
+        _check_conditions(runs.loc[runs["kind"] != "field"])
         provenance = store.provenance()
         described = provenance.pop("versions")
         phases = frame.loc[frame["phase"] != RUN, "phase"].drop_duplicates()
@@ -71,6 +73,7 @@ class Sweep:
             name=folder.name,
             runs=timing,
             controls=runs.loc[runs["kind"] == "control"].reset_index(drop=True),
+            field=runs.loc[runs["kind"] == "field"].reset_index(drop=True),
             watched=runs.loc[runs["kind"].isin(WATCHED)].reset_index(drop=True),
             versions=_base_first(sorted(set(timing["version"]))),
             phases=tuple(map(str, phases)),

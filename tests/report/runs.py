@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import itertools
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -101,6 +102,7 @@ def write_sweep(
     repeats: int = 3,
     control: bool = True,
     watched: bool = False,
+    field: Mapping[str, float] | None = None,
     without: Collection[tuple[str, int, int]] = (),
     failing: Collection[tuple[str, int, int, int]] = (),
 ) -> Path:
@@ -113,6 +115,7 @@ def write_sweep(
         messages: of the grid.
         repeats: of each cell.
         control: whether the first version runs twice.
+        field: version to its cost, beside those of `costs`, in the first cell, on both loops, signed and not.
         watched: whether there are runs of their own for memory, calls and turns of the loop.
         without: version, hosts and messages of cells that were never run.
         failing: version, hosts, messages and repeat of runs that failed.
@@ -129,4 +132,9 @@ def write_sweep(
                     store.write(a_run(version, h, m, r, kind=kind, cost=cost))
         if control:
             store.write(a_run(next(iter(costs)), h, m, r, kind="control"))
+    for r in range(1, repeats + 1) if field else ():
+        for version, cost in {**costs, **(field or {})}.items():
+            run = a_run(version, hosts[0], messages[0], r, kind="field", cost=cost)
+            for loop, sign in itertools.product(("uvloop", "asyncio"), ("strict", "none")):
+                store.write(replace(run, parameters=replace(run.parameters, loop=loop, sign=sign)))
     return folder
