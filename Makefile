@@ -7,6 +7,7 @@ READY := $(VENV)/.ready
 
 # The grid: `make bench` takes minutes, `make bench GRID=full` is the original's 600 runs, the control of each pair, and
 # runs of their own for memory, calls and the turns of the event loop. Both end with the yardsticks beside the versions.
+# `make bench GRID=auto` runs each cell until the interval of its ratio is narrow: half of it no wider than 2 %.
 GRID ?= default
 SWEEP ?= local-$(GRID)
 # `make report` shows that sweep if it was measured here, and the published one in a fresh clone.
@@ -14,8 +15,10 @@ REPORTED = $(if $(wildcard data/raw/$(SWEEP)),$(SWEEP),published)
 GRID_default := {hosts: [5, 10, 15, 20], messages: [20, 60, 100], repeats: 5, field: [floor, direct], field_repeats: 3}
 GRID_full := {hosts: [5, 10, 15, 20], messages: [20, 40, 60, 80, 100], repeats: 15, control: true, \
 	memory_repeats: 2, calls_repeats: 1, lag_repeats: 3, field: [floor, direct]}
+GRID_auto := {hosts: [5, 10, 15, 20], messages: [20, 40, 60, 80, 100], repeats: 5, half_width: 0.02, max_repeats: 40, \
+	control: true, memory_repeats: 2, calls_repeats: 1, lag_repeats: 3, field: [floor, direct]}
 GRID_tiny := {hosts: [5], messages: [20], repeats: 2}
-PARAMETERS = $(or $(GRID_$(GRID)),$(error GRID: expected default, full or tiny, got '$(GRID)'))
+PARAMETERS = $(or $(GRID_$(GRID)),$(error GRID: expected default, full, auto or tiny, got '$(GRID)'))
 
 # Reports carry no time of their own, so that the same data give the same bytes.
 export SOURCE_DATE_EPOCH ?= 0

@@ -28,7 +28,7 @@ def run_command(arguments: Sequence[str]) -> int:
     """
     options: RunOptions = from_flags(RunOptions, "run", "Measure one run and print what it took.", arguments)
     spec = RunSpec(**{entry.name: getattr(options, entry.name) for entry in fields(RunSpec)})
-    answer = run_worker(spec, environment=pinned_environment(options.allocator), limit_s=options.limit_s)
+    answer = run_worker(spec.to_json(), environment=pinned_environment(options.allocator), limit_s=options.limit_s)
     if answer.outcome != "ok":
         sys.stderr.write(f"the run is {answer.outcome}: {answer.error}\n")
         return 1

@@ -6,6 +6,7 @@ Timing runs come first, then those that something watches, one kind after the ot
 from __future__ import annotations
 
 import itertools
+import json
 import random
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
@@ -17,9 +18,10 @@ from pubsub_sim.results import RunParameters
 from pubsub_sim.scenarios.world import SIGNING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from pubsub_sim.bench.grid import SweepOptions
+    from pubsub_sim.bench.stopping import Stop
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,15 @@ def _of_kind(options: SweepOptions, kind: str, repeats: int) -> Iterator[list[Ru
     cells = list(itertools.product(options.hosts, options.messages, range(1, repeats + 1)))
     random.Random(f"{options.seed}/cells").shuffle(cells)
     for hosts, messages, repeat in cells:
-        runs = [_run(options, version, hosts, messages, repeat, kind) for version in options.versions]
-        if options.control and kind == "timing":
-            runs.append(_run(options, options.versions[0], hosts, messages, repeat, "control"))
-        random.Random(f"{options.seed}/{hosts}/{messages}/{repeat}").shuffle(runs)
-        yield runs
+        yield _side_by_side(options, kind, hosts, messages, repeat)
+
+
+def _side_by_side(options: SweepOptions, kind: str, hosts: int, messages: int, repeat: int) -> list[RunParameters]:
+    runs = [_run(options, version, hosts, messages, repeat, kind) for version in options.versions]
+    if options.control and kind == "timing":
+        runs.append(_run(options, options.versions[0], hosts, messages, repeat, "control"))
+    random.Random(f"{options.seed}/{hosts}/{messages}/{repeat}").shuffle(runs)
+    return runs
 
 
 def _of_field(options: SweepOptions) -> Iterator[list[RunParameters]]:
@@ -76,15 +82,31 @@ def _of_field(options: SweepOptions) -> Iterator[list[RunParameters]]:
         yield runs
 
 
+def one_more(options: SweepOptions, stops: Iterable[Stop], first: int) -> tuple[Pair, ...]:
+    """Lay out one more timing pair for every cell that is not narrow enough yet, in a shuffled order.
+
+    Args:
+        options: the grid.
+        stops: what was decided about its cells.
+        first: position of the first of these runs in the sweep.
+    """
+    open_cells = [(stop.hosts, stop.messages, stop.repeats + 1) for stop in stops if not stop.reason]
+    random.Random(f"{options.seed}/more/{open_cells}").shuffle(open_cells)
+    together = [_side_by_side(options, "timing", *cell) for cell in open_cells]
+    firsts = itertools.accumulate(map(len, together), initial=first)
+    return tuple(Pair(start, tuple(runs)) for start, runs in zip(firsts, together, strict=False))
+
+
+def specification(run: RunParameters) -> str:
+    """Give what a worker must know of a run, as the JSON object that it reads."""
+    names = [entry.name for entry in fields(RunSpec)]
+    return json.dumps({name: getattr(run, name) for name in names})
+
+
 def limit_of(options: SweepOptions, run: RunParameters) -> float:
     """Give the time in seconds after which a run is stopped: longer for the field, and where something slows it down."""
     is_slow = run.kind == "field" or run.kind in WITNESSES
     return float(options.slow_limit_s if is_slow else options.limit_s)
-
-
-def spec_of(run: RunParameters) -> RunSpec:
-    """Give what a worker must know of a run."""
-    return RunSpec(**{entry.name: getattr(run, entry.name) for entry in fields(RunSpec)})
 
 
 def _run(options: SweepOptions, version: str, hosts: int, messages: int, repeat: int, kind: str) -> RunParameters:

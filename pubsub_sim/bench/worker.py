@@ -1,8 +1,20 @@
 """What does one run cost? One JSON specification on stdin, one JSON record of raw integers on stdout, then the end.
 
-Imports the standard library, the event loop and what is measured, nothing else. On stderr a line ``phase: <name>``
-tells the parent how far the measured run is; the first of them starts the run's time limit. The exit status is 0 for
-an ok run, 1 for a failed one and 2 for a specification that cannot be used; each leaves a record.
+Imports the standard library, the event loop and what is measured, nothing else.
+
+The protocol, for programs in any language that want to be measured beside our versions (option ``programs`` of a sweep):
+
+- The program is started once per run, in a session of its own; its last argument is the process id of the parent. If
+  the parent ends, the program should end too. Everything else in that session is killed when the run is over.
+- stdin: one JSON object with the fields of `spec.RunSpec`, then the end. ``version`` is the name the program was given.
+- stderr: a line ``phase: <name>`` at the beginning of each phase of the measured run. The first of them starts the
+  time limit; what comes before (start, imports, warm-up) has a limit of its own. Other lines are a log.
+- stdout: one JSON object, then the end. ``outcome`` is "ok" or "failed"; ``error`` one sentence, empty when ok;
+  ``version`` an object that describes the program (``summary``, and ``machines``, a list); ``rows`` a list of
+  ``[phase, metric, whole number]`` with metrics of `results.metrics`. ``["run", "failures", 0 or 1]`` must be there;
+  ``["rand msgs", "cpu_ns", ...]`` is what tables compare, ``["rand msgs", "rpcs", ...]`` what times are divided by. If
+  ``["run", "rpcs", ...]`` or ``["run", "connections", ...]`` are there they must be those of all others in the pair.
+- exit status: 0 for an ok run, 1 for a failed one, 2 for a specification that cannot be used; each leaves a record.
 """
 
 from __future__ import annotations

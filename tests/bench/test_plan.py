@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from pubsub_sim.bench.grid import SweepOptions
-from pubsub_sim.bench.plan import limit_of, plan, spec_of
+from pubsub_sim.bench.plan import limit_of, plan, specification
+from pubsub_sim.bench.spec import RunSpec
 
 OPTIONS = SweepOptions(hosts=(3, 4), messages=(1, 2), repeats=8, control=True)
 
@@ -61,7 +62,7 @@ def test_positions_count_through_the_sweep() -> None:
 def test_worker_is_asked_for_the_run_that_was_planned() -> None:
     """The specification for a worker has the values of the planned run."""
     run = plan(OPTIONS)[0].runs[0]
-    spec = spec_of(run)
+    spec = RunSpec.from_json(specification(run))
     assert (spec.version, spec.hosts, spec.messages, spec.seed) == (run.version, run.hosts, run.messages, run.seed)
 
 

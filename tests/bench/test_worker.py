@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pubsub_sim.bench.plan import spec_of
-from pubsub_sim.bench.spec import KINDS
+from pubsub_sim.bench.plan import specification
+from pubsub_sim.bench.spec import KINDS, RunSpec
 from pubsub_sim.results import METRICS, RUN, Row, RunParameters, RunRecord
 from pubsub_sim.scenarios.simple_discovery import PHASES
 from tests.bench.processes import is_worker, wait_until, workers_of
@@ -123,8 +123,11 @@ def test_bad_specification_is_one_sentence_and_status_2(text: str, sentence: str
 
 def test_specification_reads_back_unchanged() -> None:
     """What a sweep writes for its worker is what the worker reads."""
-    spec = spec_of(RunParameters(version="baseline", hosts=4, messages=3, seed=9, warmup=False))
-    assert type(spec).from_json(spec.to_json()) == spec
+    spec = RunSpec.from_json(
+        specification(RunParameters(version="baseline", hosts=4, messages=3, seed=9, warmup=False))
+    )
+    assert spec == RunSpec(version="baseline", hosts=4, messages=3, seed=9, warmup=False)
+    assert RunSpec.from_json(spec.to_json()) == spec
 
 
 def test_worker_ends_at_once_if_its_parent_is_gone() -> None:
@@ -143,7 +146,7 @@ def test_worker_dies_with_its_parent() -> None:
     """When the parent is killed with -9, no worker is left alive."""
     code = (
         "import sys; from pubsub_sim.bench.process import run_worker; from pubsub_sim.bench.spec import RunSpec; "
-        "run_worker(RunSpec(version='baseline', hosts=5, messages=10**7), environment={}, limit_s=600)"
+        "run_worker(RunSpec(version='baseline', hosts=5, messages=10**7).to_json(), environment={}, limit_s=600)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code])
     assert wait_until(lambda: workers_of(parent.pid))
