@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pubsub_sim.bench import manifest
 from pubsub_sim.bench.flags import from_flags
 from pubsub_sim.bench.grid import PackOptions, RunOptions, SweepOptions, sweep_folder
 from pubsub_sim.bench.process import Answer, pinned_environment, run_worker
@@ -56,7 +59,7 @@ def sweep_command(arguments: Sequence[str]) -> int:
 
 
 def pack_command(arguments: Sequence[str]) -> int:
-    """Write a sweep in the form that is committed: one file per version.
+    """Write a sweep in the form that is committed: one file per version, and its manifest.
 
     Returns:
         0.
@@ -65,7 +68,10 @@ def pack_command(arguments: Sequence[str]) -> int:
         PubsubSimError: the sweep cannot be read or the target cannot be written.
     """
     options: PackOptions = from_flags(PackOptions, "pack", "Pack a sweep into one file per version.", arguments)
-    written = Store(sweep_folder("out", options.out)).pack(sweep_folder("target", options.target))
+    folder, target = sweep_folder("out", options.out), sweep_folder("target", options.target)
+    written = Store(folder).pack(target)
+    if (folder / manifest.FILE).exists():
+        written.append(Path(shutil.copyfile(folder / manifest.FILE, target / manifest.FILE)))
     for path in written:
         sys.stdout.write(f"{path.name}: {path.stat().st_size:,} bytes\n")
     return 0

@@ -73,7 +73,7 @@ class Store:
 
     def _clean(self) -> None:
         try:
-            for leftover in self.folder.glob(".*.parquet.*.tmp"):
+            for leftover in self.folder.glob(".*.tmp"):
                 leftover.unlink(missing_ok=True)
             probe = self.folder / f".writable.{os.getpid()}.tmp"
             probe.touch()

@@ -72,8 +72,11 @@ def test_sweep_without_watched_runs_says_so(whole: Sweep) -> None:
 
 
 def test_time_per_rpc_is_derived(whole: Sweep) -> None:
-    """500 µs of processor time for 1,000 RPCs are half a microsecond each."""
+    """500 µs of processor time for 1,000 RPCs are half a microsecond each; its ratio is that of the time, and not told twice."""
     assert tables.medians(whole, "cpu-per-rpc").rows[0][2].startswith("0.500 (")
+    ratios = tables.grid_ratios(whole)
+    assert isinstance(ratios, Table)
+    assert not any("per RPC" in row[0] for row in ratios.rows)
 
 
 def test_headline_of_one_version_compares_nothing(tmp_path: Path) -> None:
