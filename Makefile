@@ -20,6 +20,12 @@ GRID_auto := {hosts: [5, 10, 15, 20], messages: [20, 40, 60, 80, 100], repeats: 
 GRID_tiny := {hosts: [5], messages: [20], repeats: 2}
 PARAMETERS = $(or $(GRID_$(GRID)),$(error GRID: expected default, full, auto or tiny, got '$(GRID)'))
 
+# `make bench PEERS=1` also runs py-libp2p in the field, in an environment of its own; that takes some minutes more.
+PEERS ?=
+PEERS_VENV := .venv-peers
+PEERS_PARAMETERS := {field: [floor, direct, py-libp2p], field_repeats: 2, \
+	programs: ["py-libp2p=$(PEERS_VENV)/bin/python pubsub_sim/bench/peers/py_libp2p.py"]}
+
 # Reports carry no time of their own, so that the same data give the same bytes.
 export SOURCE_DATE_EPOCH ?= 0
 # Silence hints meant for interactive use.
@@ -27,10 +33,10 @@ export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
 .PHONY: bench report test lint types check clean proto lock
 
-bench: $(READY)
+bench: $(READY) $(if $(PEERS),$(PEERS_VENV)/.ready)
 	@mkdir -p $(VENV)/run
 	$(BIN)/papermill notebooks/3_sweep.ipynb $(VENV)/run/3_sweep.ipynb --log-output --no-progress-bar \
-		-y "$(PARAMETERS)" -p out $(SWEEP) -p progress lines
+		-y "$(PARAMETERS)" $(if $(PEERS),-y '$(PEERS_PARAMETERS)') -p out $(SWEEP) -p progress lines
 	$(MAKE) report SWEEP=$(SWEEP)
 
 report: $(READY)
@@ -56,6 +62,13 @@ $(READY): pyproject.toml requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $(READY)
 
+# Another implementation, with what it needs and nothing of ours.
+$(PEERS_VENV)/.ready:
+	$(PYTHON) -m venv $(PEERS_VENV)
+	$(PEERS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+		libp2p==0.8.1 trio==0.35.0 protobuf==6.33.6 pynacl==1.6.2
+	@touch $@
+
 # Pin anew. The lock holds versions only, no address of any registry.
 lock: $(READY)
 	$(BIN)/python -m pip install --quiet uv
@@ -70,4 +83,4 @@ proto:
 	rm -rf $(VENV)-proto
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(PEERS_VENV)

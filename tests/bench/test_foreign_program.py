@@ -1,11 +1,13 @@
 """Programs of others that speak the worker's protocol: measured by their name, whatever they are written in."""
 
+import ast
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pubsub_sim.bench import peers
 from pubsub_sim.bench.grid import SweepOptions
 from pubsub_sim.bench.sweep import sweep
 from pubsub_sim.errors import OptionError
@@ -95,3 +97,12 @@ def test_bad_program_is_one_sentence(text: str) -> None:
     """A text without a name or a command, and the name of a version that is there already, are refused."""
     with pytest.raises(OptionError, match="programs: expected a new name and a command"):
         SweepOptions(programs=text)
+
+
+def test_programs_of_peers_import_nothing_of_this_project() -> None:
+    """They run in environments where it is not installed."""
+    for path in Path(peers.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+            assert not {name.split(".")[0] for name in names} & {"pubsub_sim", "asyncmachine"}, path
