@@ -13,13 +13,16 @@ from pubsub_sim.checks import check_bool, check_choice, check_seconds, check_who
 from pubsub_sim.errors import OptionError
 from pubsub_sim.parameters import reject_unknown
 from pubsub_sim.scenarios.running import loop_factory
-from pubsub_sim.scenarios.versions import known_versions
+from pubsub_sim.scenarios.versions import FLOOR, known_versions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LOOPS = ("uvloop", "asyncio")
 """The event loops of the field."""
+
+SIGNS = ("strict", "none")
+"""Its ways of signing."""
 
 ALLOCATORS = ("pinned", "default")
 EXECUTORS = ("serial", "dask")
@@ -174,11 +177,15 @@ class SweepOptions:
             check_choice("field", version, (*known_versions(), *self.commands))
             if version in self.versions:
                 raise OptionError("field", version, "what is not among the versions, as those are run beside it anyway")
+        if FLOOR in (*self.versions, *self.field) and (self.router, self.transport) != ("floodsub", "memory"):
+            raise OptionError("field", FLOOR, "other yardsticks, as the floor floods in memory and does nothing else")
         if self.field:
             for loop in LOOPS:
                 loop_factory(loop)
             if not self.barrier:
-                raise OptionError("field", self.field, "nothing without the barrier, as the work would not be equal")
+                raise OptionError(
+                    "field", ", ".join(self.field), "nothing without the barrier, as the work would not be equal"
+                )
 
     def _check_stopping(self) -> None:
         if (
