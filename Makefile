@@ -5,18 +5,29 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-# The grid: `make bench` takes minutes, `make bench GRID=full` is the original's 600 runs.
+# The grid: `make bench` takes minutes, `make bench GRID=full` is the original's 600 runs, the control of each pair, and
+# runs of their own for memory, calls and the turns of the event loop. Both end with the yardsticks beside the versions.
+# `make bench GRID=auto` runs each cell until the interval of its ratio is narrow: half of it no wider than 2 %.
 GRID ?= default
 SWEEP ?= local-$(GRID)
 # `make report` shows that sweep if it was measured here, and the published one in a fresh clone.
 REPORTED = $(if $(wildcard data/raw/$(SWEEP)),$(SWEEP),published)
-GRID_default := {hosts: [5, 10, 15, 20], messages: [20, 60, 100], repeats: 5}
-GRID_full := {hosts: [5, 10, 15, 20], messages: [20, 40, 60, 80, 100], repeats: 15}
+GRID_default := {hosts: [5, 10, 15, 20], messages: [20, 60, 100], repeats: 5, field: [floor, direct], field_repeats: 3}
+GRID_full := {hosts: [5, 10, 15, 20], messages: [20, 40, 60, 80, 100], repeats: 15, control: true, \
+	memory_repeats: 2, calls_repeats: 1, lag_repeats: 3, field: [floor, direct]}
+GRID_auto := {hosts: [5, 10, 15, 20], messages: [20, 40, 60, 80, 100], repeats: 5, half_width: 0.02, max_repeats: 40, \
+	control: true, memory_repeats: 2, calls_repeats: 1, lag_repeats: 3, field: [floor, direct]}
 GRID_tiny := {hosts: [5], messages: [20], repeats: 2}
 # Rounds of the engine's own benchmark, about 15 s each.
 ROUNDS_tiny := 1
 ROUNDS ?= $(or $(ROUNDS_$(GRID)),5)
-PARAMETERS = $(or $(GRID_$(GRID)),$(error GRID: expected default, full or tiny, got '$(GRID)'))
+PARAMETERS = $(or $(GRID_$(GRID)),$(error GRID: expected default, full, auto or tiny, got '$(GRID)'))
+
+# `make bench PEERS=1` also runs py-libp2p in the field, in an environment of its own; that takes some minutes more.
+PEERS ?=
+PEERS_VENV := .venv-peers
+PEERS_PARAMETERS := {field: [floor, direct, py-libp2p], field_repeats: 2, \
+	programs: ["py-libp2p=$(PEERS_VENV)/bin/python pubsub_sim/bench/peers/py_libp2p.py"]}
 
 # Reports carry no time of their own, so that the same data give the same bytes.
 export SOURCE_DATE_EPOCH ?= 0
@@ -25,10 +36,10 @@ export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
 .PHONY: bench report test lint types check coverage clean proto lock
 
-bench: $(READY)
+bench: $(READY) $(if $(PEERS),$(PEERS_VENV)/.ready)
 	@mkdir -p $(VENV)/run
 	$(BIN)/papermill notebooks/3_sweep.ipynb $(VENV)/run/3_sweep.ipynb --log-output --no-progress-bar \
-		-y "$(PARAMETERS)" -p out $(SWEEP) -p progress lines
+		-y "$(PARAMETERS)" $(if $(PEERS),-y '$(PEERS_PARAMETERS)') -p out $(SWEEP) -p progress lines
 	$(BIN)/python -m pubsub_sim engine --out $(SWEEP) --rounds $(ROUNDS)
 	$(MAKE) report SWEEP=$(SWEEP)
 
@@ -61,6 +72,13 @@ $(READY): pyproject.toml requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $(READY)
 
+# Another implementation, with what it needs and nothing of ours.
+$(PEERS_VENV)/.ready:
+	$(PYTHON) -m venv $(PEERS_VENV)
+	$(PEERS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+		libp2p==0.8.1 trio==0.35.0 protobuf==6.33.6 pynacl==1.6.2
+	@touch $@
+
 # Pin anew. The lock holds versions only, no address of any registry.
 lock: $(READY)
 	$(BIN)/python -m pip install --quiet uv
@@ -75,4 +93,4 @@ proto:
 	rm -rf $(VENV)-proto
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(PEERS_VENV)

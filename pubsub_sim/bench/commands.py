@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pubsub_sim.bench import manifest
 from pubsub_sim.bench.flags import from_flags
 from pubsub_sim.bench.grid import PackOptions, RunOptions, SweepOptions, sweep_folder
 from pubsub_sim.bench.process import Answer, pinned_environment, run_worker
@@ -28,7 +31,7 @@ def run_command(arguments: Sequence[str]) -> int:
     """
     options: RunOptions = from_flags(RunOptions, "run", "Measure one run and print what it took.", arguments)
     spec = RunSpec(**{entry.name: getattr(options, entry.name) for entry in fields(RunSpec)})
-    answer = run_worker(spec, environment=pinned_environment(options.allocator), limit_s=options.limit_s)
+    answer = run_worker(spec.to_json(), environment=pinned_environment(options.allocator), limit_s=options.limit_s)
     if answer.outcome != "ok":
         sys.stderr.write(f"the run is {answer.outcome}: {answer.error}\n")
         return 1
@@ -56,7 +59,7 @@ def sweep_command(arguments: Sequence[str]) -> int:
 
 
 def pack_command(arguments: Sequence[str]) -> int:
-    """Write a sweep in the form that is committed: one file per version, and the engine's benchmark if it has one.
+    """Write a sweep in the form that is committed: one file per version, its manifest, and the engine's benchmark if any.
 
     Returns:
         0.
@@ -70,6 +73,8 @@ def pack_command(arguments: Sequence[str]) -> int:
     written = Store(source).pack(target)
     if engine is not None:
         written.append(write_engine(target, engine))
+    if (source / manifest.FILE).exists():
+        written.append(Path(shutil.copyfile(source / manifest.FILE, target / manifest.FILE)))
     for path in written:
         sys.stdout.write(f"{path.name}: {path.stat().st_size:,} bytes\n")
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,11 +12,20 @@ from pubsub_sim.bench.spec import RunSpec
 from pubsub_sim.checks import check_bool, check_choice, check_seconds, check_whole
 from pubsub_sim.errors import OptionError
 from pubsub_sim.parameters import reject_unknown
+from pubsub_sim.scenarios.running import loop_factory
+from pubsub_sim.scenarios.versions import FLOOR, known_versions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+LOOPS = ("uvloop", "asyncio")
+"""The event loops of the field."""
+
+SIGNS = ("strict", "none")
+"""Its ways of signing."""
+
 ALLOCATORS = ("pinned", "default")
+EXECUTORS = ("serial", "dask")
 PROGRESS = ("auto", "lines", "none")
 _INT16_MAX = 2**15 - 1
 _INT32_MAX = 2**31 - 1
@@ -51,6 +61,9 @@ class SweepOptions:
         hosts: numbers of hosts, each at least 2.
         messages: numbers of random messages in total, each at least 1.
         repeats: how often each cell of the grid is run.
+        half_width: if above 0, cells are run on until half the 95 % interval of each ratio is no wider than this share of
+            the ratio (0.02 is 2 %), but at least `repeats` times; 0 for exactly `repeats` times.
+        max_repeats: where that ends at the latest.
         router: routing protocol.
         transport: how hosts are connected, "memory" or "tcp" (loopback sockets).
         loop: event loop, "uvloop" or "asyncio".
@@ -62,9 +75,22 @@ class SweepOptions:
         warmup: whether a small run of the same version comes first in each worker.
         control: whether the first version runs twice in each pair, for the comparison of a version with itself.
         allocator: "pinned" fixes glibc's malloc thresholds in the workers, "default" leaves them alone.
-        limit_s: a run is stopped after this many seconds.
+        limit_s: a timing run is stopped after this many seconds.
+        memory_repeats: how often each cell is run with its memory traced; 0 for never.
+        calls_repeats: how often each cell is run with its calls counted; 0 for never.
+        lag_repeats: how often each cell is run with the turns of its event loop timed; 0 for never.
+        field: what else is run, beside the versions and for comparison only: yardsticks and other implementations. In
+            the smallest and the largest cell, on both event loops, with and without signatures.
+        field_repeats: how often each of those conditions is run.
+        slow_limit_s: a run of the field, or one slowed down by what watches it, is stopped after this many seconds.
         retry_failed: whether stored runs that failed are measured again.
         force: whether all stored runs of the grid are measured again.
+        executor: "serial" makes the runs in this process's children, "dask" on the machines of a cluster, one run at a
+            time on each machine.
+        scheduler: address of a Dask scheduler whose workers were started with --resources run=1; "" starts workers here.
+        dask_workers: how many workers are started here; they take turns, as one machine makes one run at a time.
+        programs: other implementations as "name=command": programs that speak the protocol of `bench.worker`, in an
+            environment of their own. Their names can stand among the versions and in the field.
         progress: "auto" for a bar or an updating display, "lines" for plain lines, "none".
 
     Raises:
@@ -75,6 +101,8 @@ class SweepOptions:
     hosts: tuple[int, ...] = (5, 10, 15, 20)
     messages: tuple[int, ...] = (20, 60, 100)
     repeats: int = 5
+    half_width: float = 0.0
+    max_repeats: int = 60
     router: str = "floodsub"
     transport: str = "memory"
     loop: str = "uvloop"
@@ -87,36 +115,104 @@ class SweepOptions:
     control: bool = False
     allocator: str = "pinned"
     limit_s: float = 3.0
+    memory_repeats: int = 0
+    calls_repeats: int = 0
+    lag_repeats: int = 0
+    field: tuple[str, ...] = ()
+    field_repeats: int = 5
+    slow_limit_s: float = 120.0
     retry_failed: bool = False
     force: bool = False
+    executor: str = "serial"
+    scheduler: str = ""
+    dask_workers: int = 1
+    programs: tuple[str, ...] = ()
     progress: str = "auto"
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "programs", _texts(self.programs))
         for name in ("versions", "hosts", "messages"):
             object.__setattr__(self, name, _several(name, getattr(self, name)))
+        object.__setattr__(self, "field", _several("field", self.field) if self.field else ())
         self._check_cells()
+        self._check_field()
         check_whole("repeats", self.repeats, at_least=1, at_most=_INT16_MAX)
+        for name in ("memory_repeats", "calls_repeats", "lag_repeats"):
+            check_whole(name, getattr(self, name), at_least=0, at_most=_INT16_MAX)
+        check_whole("field_repeats", self.field_repeats, at_least=1, at_most=_INT16_MAX)
+        check_seconds("slow_limit_s", self.slow_limit_s)
         for name in ("measure", "control", "retry_failed", "force"):
             check_bool(name, getattr(self, name))
+        self._check_stopping()
+        check_choice("executor", self.executor, EXECUTORS)
+        if not isinstance(self.scheduler, str):
+            raise OptionError("scheduler", self.scheduler, "an address, or an empty text")
+        check_whole("dask_workers", self.dask_workers, at_least=1)
         check_choice("progress", self.progress, PROGRESS)
         sweep_folder("out", self.out)
         object.__setattr__(self, "out", str(self.out))
 
     def _check_cells(self) -> None:
-        plain = {entry.name: getattr(self, entry.name) for entry in fields(RunOptions) if entry.name != "version"}
-        one: dict[str, Any] = plain | {"version": self.versions[0], "hosts": 2, "messages": 1}
+        own = {entry.name for entry in fields(self)}
+        plain = {entry.name: getattr(self, entry.name) for entry in fields(RunOptions) if entry.name in own}
+        ours = next((name for name in self.versions if name not in self.commands), known_versions()[0])
+        one: dict[str, Any] = plain | {"version": ours, "hosts": 2, "messages": 1}
         several = {"versions": "version", "hosts": "hosts", "messages": "messages"}
         for option, name in several.items():
             for value in getattr(self, option):
+                if option == "versions" and value in self.commands:
+                    continue
                 try:
                     RunOptions(**one | {name: value})
                 except OptionError as error:
-                    own = option if error.option == name else error.option
-                    raise OptionError(own, error.value, error.expected) from None
+                    told = option if error.option == name else error.option
+                    raise OptionError(told, error.value, error.expected) from None
         for value in self.hosts:
             check_whole("hosts", value, at_least=2, at_most=_INT16_MAX)
         for value in self.messages:
             check_whole("messages", value, at_least=1, at_most=_INT32_MAX)
+
+    def _check_field(self) -> None:
+        for version in self.field:
+            check_choice("field", version, (*known_versions(), *self.commands))
+            if version in self.versions:
+                raise OptionError("field", version, "what is not among the versions, as those are run beside it anyway")
+        if FLOOR in (*self.versions, *self.field) and (self.router, self.transport) != ("floodsub", "memory"):
+            raise OptionError("field", FLOOR, "other yardsticks, as the floor floods in memory and does nothing else")
+        if self.field:
+            for loop in LOOPS:
+                loop_factory(loop)
+            if not self.barrier:
+                raise OptionError(
+                    "field", ", ".join(self.field), "nothing without the barrier, as the work would not be equal"
+                )
+
+    def _check_stopping(self) -> None:
+        if (
+            isinstance(self.half_width, bool)
+            or not isinstance(self.half_width, int | float)
+            or not self.half_width >= 0
+        ):
+            raise OptionError("half_width", self.half_width, "a share such as 0.02, or 0")
+        check_whole("max_repeats", self.max_repeats, at_least=1, at_most=_INT16_MAX)
+        if self.half_width and self.max_repeats < self.repeats:
+            raise OptionError("max_repeats", self.max_repeats, f"at least as many as repeats, {self.repeats}")
+
+    @property
+    def commands(self) -> dict[str, tuple[str, ...]]:
+        """Other implementations: name to the words of the command that starts one.
+
+        Raises:
+            OptionError: a text that is no "name=command", or the name of a version.
+        """
+        found: dict[str, tuple[str, ...]] = {}
+        for text in self.programs:
+            name, _, command = text.partition("=")
+            words = tuple(shlex.split(command))
+            if not name.strip() or not words or name.strip() in (*known_versions(), *found):
+                raise OptionError("programs", text, 'a new name and a command, such as "mine=python mine.py"')
+            found[name.strip()] = words
+        return found
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> SweepOptions:
@@ -180,6 +276,11 @@ def sweep_folder(option: str, value: object) -> Path:
     if not raw.is_dir():
         raise OptionError(option, str(value), "an absolute folder, as no data/raw lies beside the package")
     return raw / folder
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    """Take one text or several; commands hold commas, so those separate nothing."""
+    return tuple(map(str, value)) if isinstance(value, (list, tuple)) else (str(value),)
 
 
 def _several(option: str, value: object) -> tuple[Any, ...]:

@@ -1,17 +1,26 @@
-"""In which order are the runs of a grid made? Pairs side by side in random order, cells shuffled, both by the seed."""
+"""In which order are the runs of a grid made? Pairs side by side in random order, cells shuffled, both by the seed.
+
+Timing runs come first, then those that something watches, one kind after the other, then the field.
+"""
 
 from __future__ import annotations
 
 import itertools
+import json
 import random
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
+from pubsub_sim.bench.grid import LOOPS, SIGNS
 from pubsub_sim.bench.spec import RunSpec
+from pubsub_sim.bench.witnesses import WITNESSES
 from pubsub_sim.results import RunParameters
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from pubsub_sim.bench.grid import SweepOptions
+    from pubsub_sim.bench.stopping import Stop
 
 
 @dataclass(frozen=True)
@@ -37,23 +46,66 @@ def plan(options: SweepOptions) -> tuple[Pair, ...]:
         Pairs in a shuffled order, so that a drift of the machine spreads over the grid. Runs of a pair stand side by
         side in an order drawn for that pair and have the same seed. The same options always give the same plan.
     """
-    cells = list(itertools.product(options.hosts, options.messages, range(1, options.repeats + 1)))
+    repeats = {"timing": options.repeats, **{kind: getattr(options, f"{kind}_repeats") for kind in WITNESSES}}
+    together = [runs for kind, amount in repeats.items() for runs in _of_kind(options, kind, amount)]
+    together += _of_field(options)
+    firsts = itertools.accumulate(map(len, together), initial=0)
+    return tuple(Pair(first, tuple(runs)) for first, runs in zip(firsts, together, strict=False))
+
+
+def _of_kind(options: SweepOptions, kind: str, repeats: int) -> Iterator[list[RunParameters]]:
+    cells = list(itertools.product(options.hosts, options.messages, range(1, repeats + 1)))
     random.Random(f"{options.seed}/cells").shuffle(cells)
-    pairs: list[Pair] = []
-    first = 0
     for hosts, messages, repeat in cells:
-        runs = [_run(options, version, hosts, messages, repeat, "timing") for version in options.versions]
-        if options.control:
-            runs.append(_run(options, options.versions[0], hosts, messages, repeat, "control"))
-        random.Random(f"{options.seed}/{hosts}/{messages}/{repeat}").shuffle(runs)
-        pairs.append(Pair(first, tuple(runs)))
-        first += len(runs)
-    return tuple(pairs)
+        yield _side_by_side(options, kind, hosts, messages, repeat)
 
 
-def spec_of(run: RunParameters) -> RunSpec:
-    """Give what a worker must know of a run."""
-    return RunSpec(**{entry.name: getattr(run, entry.name) for entry in fields(RunSpec)})
+def _side_by_side(options: SweepOptions, kind: str, hosts: int, messages: int, repeat: int) -> list[RunParameters]:
+    runs = [_run(options, version, hosts, messages, repeat, kind) for version in options.versions]
+    if options.control and kind == "timing":
+        runs.append(_run(options, options.versions[0], hosts, messages, repeat, "control"))
+    random.Random(f"{options.seed}/{hosts}/{messages}/{repeat}").shuffle(runs)
+    return runs
+
+
+def _of_field(options: SweepOptions) -> Iterator[list[RunParameters]]:
+    if not options.field:
+        return
+    corners = dict.fromkeys((size(options.hosts), size(options.messages)) for size in (min, max))
+    cells = list(itertools.product(corners, LOOPS, SIGNS, range(1, options.field_repeats + 1)))
+    random.Random(f"{options.seed}/field").shuffle(cells)
+    for (hosts, messages), loop, sign, repeat in cells:
+        there = [*options.versions, *options.field]
+        runs = [replace(_run(options, name, hosts, messages, repeat, "field"), loop=loop, sign=sign) for name in there]
+        random.Random(f"{options.seed}/field/{hosts}/{messages}/{loop}/{sign}/{repeat}").shuffle(runs)
+        yield runs
+
+
+def one_more(options: SweepOptions, stops: Iterable[Stop], first: int) -> tuple[Pair, ...]:
+    """Lay out one more timing pair for every cell that is not narrow enough yet, in a shuffled order.
+
+    Args:
+        options: the grid.
+        stops: what was decided about its cells.
+        first: position of the first of these runs in the sweep.
+    """
+    open_cells = [(stop.hosts, stop.messages, stop.repeats + 1) for stop in stops if not stop.reason]
+    random.Random(f"{options.seed}/more/{open_cells}").shuffle(open_cells)
+    together = [_side_by_side(options, "timing", *cell) for cell in open_cells]
+    firsts = itertools.accumulate(map(len, together), initial=first)
+    return tuple(Pair(start, tuple(runs)) for start, runs in zip(firsts, together, strict=False))
+
+
+def specification(run: RunParameters) -> str:
+    """Give what a worker must know of a run, as the JSON object that it reads."""
+    names = [entry.name for entry in fields(RunSpec)]
+    return json.dumps({name: getattr(run, name) for name in names})
+
+
+def limit_of(options: SweepOptions, run: RunParameters) -> float:
+    """Give the time in seconds after which a run is stopped: longer for the field, and where something slows it down."""
+    is_slow = run.kind == "field" or run.kind in WITNESSES
+    return float(options.slow_limit_s if is_slow else options.limit_s)
 
 
 def _run(options: SweepOptions, version: str, hosts: int, messages: int, repeat: int, kind: str) -> RunParameters:

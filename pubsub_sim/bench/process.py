@@ -19,9 +19,7 @@ import pubsub_sim
 from pubsub_sim.results import RUN, Row
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from pubsub_sim.bench.spec import RunSpec
+    from collections.abc import Mapping, Sequence
 
 STARTUP_LIMIT_S = 30.0
 """How long a worker may take until its measured run begins; not part of the run's own limit."""
@@ -75,32 +73,31 @@ class Answer:
     version: Mapping[str, Any] = field(default_factory=dict)
 
 
-def run_worker(spec: RunSpec, *, environment: Mapping[str, str], limit_s: float) -> Answer:
+def run_worker(
+    spec: str, *, environment: Mapping[str, str], limit_s: float, command: Sequence[str] | None = None
+) -> Answer:
     """Measure one run in a fresh process.
 
     Args:
-        spec: what to run.
+        spec: what to run, as the JSON object of a RunSpec.
         environment: variables pinned for the worker.
         limit_s: time in seconds that the measured run may take, from its first phase on.
+        command: words that start another program which speaks the protocol of `bench.worker`; None for our own worker.
 
     Returns:
         The worker's answer. A worker that is stopped at the limit, is killed or says nothing sensible has one too.
     """
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pubsub_sim.bench.worker", str(os.getpid())],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=Path(pubsub_sim.__file__).resolve().parents[1],
-        env=undisturbed(environment),
-        start_new_session=True,
-    )
+    words = [*(command or (sys.executable, "-m", "pubsub_sim.bench.worker")), str(os.getpid())]
+    try:
+        process = _started(words, undisturbed(environment))
+    except OSError as error:
+        return Answer("failed", f"the program cannot be started: {error.strerror}")
     with process:
         try:
             heard = _Listener(process, limit_s)
             with suppress(BrokenPipeError):
                 assert process.stdin is not None
-                process.stdin.write(spec.to_json().encode())
+                process.stdin.write(spec.encode())
                 process.stdin.close()
             is_late = not heard.until_end()
         finally:
@@ -109,6 +106,18 @@ def run_worker(spec: RunSpec, *, environment: Mapping[str, str], limit_s: float)
     if is_late:
         return Answer("timeout", f"the run was stopped at its limit of {limit_s:g} s{heard.where()}")
     return _answer(process.returncode, heard)
+
+
+def _started(words: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        words,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=Path(pubsub_sim.__file__).resolve().parents[1],
+        env=environment,
+        start_new_session=True,
+    )
 
 
 class _Listener:

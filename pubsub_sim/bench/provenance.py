@@ -26,6 +26,7 @@ _MEASURED = (
     "pubsub_sim/scenarios",
     "pubsub_sim/bench/worker.py",
     "pubsub_sim/bench/probes.py",
+    "pubsub_sim/bench/witnesses.py",
 )
 
 

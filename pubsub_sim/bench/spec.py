@@ -5,11 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, fields
 
-from pubsub_sim.checks import check_bool
+from pubsub_sim.bench.witnesses import WITNESSES
+from pubsub_sim.checks import check_bool, check_choice
 from pubsub_sim.errors import OptionError
 from pubsub_sim.parameters import reject_unknown
 from pubsub_sim.scenarios.running import loop_factory
 from pubsub_sim.scenarios.simple_discovery import SimpleDiscovery
+
+TIMED = ("timing", "control", "field")
+"""Kinds of run that nothing slows down: compared, a version against itself, and beside the field."""
+
+KINDS = (*TIMED, *WITNESSES)
+"""What a run can be for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +26,7 @@ class RunSpec(SimpleDiscovery):
     Attributes:
         loop: event loop, "uvloop" or "asyncio".
         warmup: whether a small run of the same version comes first, in the same process and kept apart.
+        kind: what the run is for: one of KINDS; "memory", "calls" and "lag" have a witness that slows the run down.
 
     Raises:
         OptionError: a value that cannot be used; the sentence names it.
@@ -26,11 +34,13 @@ class RunSpec(SimpleDiscovery):
 
     loop: str = "uvloop"
     warmup: bool = True
+    kind: str = "timing"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         loop_factory(self.loop)
         check_bool("warmup", self.warmup)
+        check_choice("kind", self.kind, KINDS)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> RunSpec:

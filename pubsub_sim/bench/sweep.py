@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from pubsub_sim.bench.display import Display
 from pubsub_sim.bench.equal_work import as_failed, unequal
-from pubsub_sim.bench.plan import plan, spec_of
-from pubsub_sim.bench.process import pinned_environment, run_worker
-from pubsub_sim.bench.provenance import of_the_moment, of_the_sweep
-from pubsub_sim.results import RunRecord, Store
+from pubsub_sim.bench.executors import executor
+from pubsub_sim.bench.manifest import Manifest
+from pubsub_sim.bench.plan import one_more, plan
+from pubsub_sim.bench.stopping import stops
+from pubsub_sim.results import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from pubsub_sim.bench.executors import Executor, Task
     from pubsub_sim.bench.grid import SweepOptions
     from pubsub_sim.bench.plan import Pair
-    from pubsub_sim.results import RunParameters
-
-    Execute = Callable[[RunParameters, int], RunRecord]
+    from pubsub_sim.results import RunParameters, RunRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,26 +63,66 @@ def sweep(options: SweepOptions) -> SweepResult:
         TruncatedFileError: a file changed under the sweep.
     """
     store = Store(options.folder)
-    pairs = plan(options)
     if not options.measure:
-        return _result([record for pair in pairs for record in _check(store, pair, is_measuring=False)], pairs, 0)
-    facts = of_the_sweep()
-    execute = _serial(options, facts)
+        return _look(options, store)
+    pairs: list[Pair] = []
     records: list[RunRecord] = []
-    with store.exclusive():
-        todo = _todo(options, store, pairs, facts)
-        with Display(options.progress if todo else "none", len(todo)) as display:
-            for pair in pairs:
-                for run in pair.runs:
-                    if run in todo:
-                        record = execute(run, todo[run])
-                        store.write(record)
-                        display.add(record.outcome)
-                records += _check(store, pair, is_measuring=True)
-    return _result(records, pairs, len(todo))
+    measured = 0
+    with store.exclusive(), executor(options) as maker:
+        manifest = Manifest(options.folder, options)
+        batch = plan(options)
+        while batch:
+            pairs += batch
+            manifest.plan(batch)
+            todo = _todo(options, store, batch, maker.grounds)
+            measured += sum(map(len, todo))
+            _make(options, store, maker, todo, manifest)
+            records += [record for pair in batch for record in _check(store, pair, is_measuring=True)]
+            batch = _next(options, records, pairs, manifest)
+            for record in records:
+                manifest.note(record)
+            manifest.write()
+    return _result(records, pairs, measured)
 
 
-def _result(records: list[RunRecord], pairs: tuple[Pair, ...], measured: int) -> SweepResult:
+def _make(options: SweepOptions, store: Store, maker: Executor, todo: list[Task], manifest: Manifest) -> None:
+    """Make runs, and store each at once."""
+    manifest.write()
+    total = sum(map(len, todo))
+    with Display(options.progress if total else "none", total) as display:
+        for record in maker.make(todo):
+            store.write(record)
+            manifest.note(record)
+            manifest.write()
+            display.add(record.outcome)
+
+
+def _next(
+    options: SweepOptions, records: list[RunRecord], pairs: list[Pair], manifest: Manifest | None = None
+) -> tuple[Pair, ...]:
+    """Give the runs that the stop rule asks for next; none without the rule, or when all cells are narrow enough."""
+    if not options.half_width:
+        return ()
+    decided = stops(options, records)
+    if manifest is not None:
+        manifest.decide(decided)
+    return one_more(options, decided, sum(len(pair.runs) for pair in pairs))
+
+
+def _look(options: SweepOptions, store: Store) -> SweepResult:
+    """Count what is stored of a sweep; follow the stop rule as far as there are runs."""
+    pairs: list[Pair] = []
+    records: list[RunRecord] = []
+    batch = plan(options)
+    while batch:
+        pairs += batch
+        found = [record for pair in batch for record in _check(store, pair, is_measuring=False)]
+        records += found
+        batch = _next(options, records, pairs) if found else ()
+    return _result(records, pairs, 0)
+
+
+def _result(records: list[RunRecord], pairs: list[Pair], measured: int) -> SweepResult:
     return SweepResult(
         planned=sum(len(pair.runs) for pair in pairs),
         measured=measured,
@@ -93,41 +133,25 @@ def _result(records: list[RunRecord], pairs: tuple[Pair, ...], measured: int) ->
 
 
 def _todo(
-    options: SweepOptions, store: Store, pairs: tuple[Pair, ...], facts: Mapping[str, Any]
-) -> dict[RunParameters, int]:
-    """Find the runs that must be made, with their positions in the sweep."""
-    return {
-        run: order
+    options: SweepOptions, store: Store, pairs: Iterable[Pair], grounds: Sequence[Mapping[str, Any]]
+) -> list[Task]:
+    """Find the runs that must be made, pair by pair, with their positions in the sweep."""
+    tasks = [
+        [
+            (run, order)
+            for order, run in enumerate(pair.runs, start=pair.first)
+            if options.force
+            or not any(store.finished(run, facts) for facts in grounds)
+            or (options.retry_failed and _failed(store, run))
+        ]
         for pair in pairs
-        for order, run in enumerate(pair.runs, start=pair.first)
-        if options.force or not store.finished(run, facts) or (options.retry_failed and _failed(store, run))
-    }
+    ]
+    return [task for task in tasks if task]
 
 
 def _failed(store: Store, run: RunParameters) -> bool:
     record = store.read(run)
     return record is not None and record.outcome != "ok"
-
-
-def _serial(options: SweepOptions, facts: Mapping[str, Any]) -> Execute:
-    """Make runs one after the other on this machine."""
-    environment = pinned_environment(options.allocator)
-
-    def execute(run: RunParameters, order: int) -> RunRecord:
-        provenance = {**facts, **of_the_moment(), "environment": environment}
-        answer = run_worker(spec_of(run), environment=environment, limit_s=options.limit_s)
-        return RunRecord(
-            parameters=run,
-            outcome=answer.outcome,
-            error=answer.error,
-            order=order,
-            limit_s=float(options.limit_s),
-            rows=answer.rows,
-            provenance=provenance,
-            version=answer.version,
-        )
-
-    return execute
 
 
 def _check(store: Store, pair: Pair, *, is_measuring: bool) -> list[RunRecord]:

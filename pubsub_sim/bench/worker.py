@@ -1,8 +1,20 @@
 """What does one run cost? One JSON specification on stdin, one JSON record of raw integers on stdout, then the end.
 
-Imports the standard library, the event loop and what is measured, nothing else. On stderr a line ``phase: <name>``
-tells the parent how far the measured run is; the first of them starts the run's time limit. The exit status is 0 for
-an ok run, 1 for a failed one and 2 for a specification that cannot be used; each leaves a record.
+Imports the standard library, the event loop and what is measured, nothing else.
+
+The protocol, for programs in any language that want to be measured beside our versions (option ``programs`` of a sweep):
+
+- The program is started once per run, in a session of its own; its last argument is the process id of the parent. If
+  the parent ends, the program should end too. Everything else in that session is killed when the run is over.
+- stdin: one JSON object with the fields of `spec.RunSpec`, then the end. ``version`` is the name the program was given.
+- stderr: a line ``phase: <name>`` at the beginning of each phase of the measured run. The first of them starts the
+  time limit; what comes before (start, imports, warm-up) has a limit of its own. Other lines are a log.
+- stdout: one JSON object, then the end. ``outcome`` is "ok" or "failed"; ``error`` one sentence, empty when ok;
+  ``version`` an object that describes the program (``summary``, and ``machines``, a list); ``rows`` a list of
+  ``[phase, metric, whole number]`` with metrics of `results.metrics`. ``["run", "failures", 0 or 1]`` must be there;
+  ``["rand msgs", "cpu_ns", ...]`` is what tables compare, ``["rand msgs", "rpcs", ...]`` what times are divided by. If
+  ``["run", "rpcs", ...]`` or ``["run", "connections", ...]`` are there they must be those of all others in the pair.
+- exit status: 0 for an ok run, 1 for a failed one, 2 for a specification that cannot be used; each leaves a record.
 """
 
 from __future__ import annotations
@@ -15,19 +27,23 @@ import os
 import signal
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pubsub_sim.bench.probes import GcProbe, KernelProbe, PhaseProbe, TaskProbe
 from pubsub_sim.bench.spec import RunSpec
+from pubsub_sim.bench.witnesses import WITNESSES
 from pubsub_sim.errors import OptionError, PubsubSimError
+from pubsub_sim.scenarios.play import play
 from pubsub_sim.scenarios.running import loop_factory
-from pubsub_sim.scenarios.simple_discovery import simple_discovery
 from pubsub_sim.scenarios.versions import describe_version
 
 if TYPE_CHECKING:
-    from pubsub_sim.scenarios.simple_discovery import Outcome
+    from collections.abc import Iterator
+
+    from pubsub_sim.bench.witnesses import Witness
+    from pubsub_sim.scenarios.simple_discovery import Observe, Outcome
 
 _PR_SET_PDEATHSIG = 1
 _WARMUP_HOSTS = 3
@@ -64,15 +80,21 @@ def measure(spec: RunSpec) -> dict[str, Any]:
     faults: list[str] = []
     tasks, collector = TaskProbe(), GcProbe()
     phases = PhaseProbe(tasks, lambda name: print_line(f"phase: {name}"))
+    witness = WITNESSES[spec.kind]() if spec.kind in WITNESSES else None
     try:
         with asyncio.Runner(loop_factory=loop_factory(spec.loop)) as runner:
             runner.get_loop().set_exception_handler(lambda _, context: faults.append(_fault(context)))
             tasks.attach(runner.get_loop())
             kernel = KernelProbe()
             collector.attach()
-            outcome = runner.run(simple_discovery(spec, phases))
+            if witness is not None:
+                witness.start()
+            outcome = runner.run(play(spec, phases if witness is None else _watched(phases, witness)))
             collector.detach()
             costs = kernel.read()
+        if witness is not None:
+            witness.stop()
+            costs |= witness.of_run()
         gc.collect()  # a task whose exception nobody fetched tells of it only now
         version = describe_version(spec.version)
     except Exception as error:
@@ -89,14 +111,25 @@ def measure(spec: RunSpec) -> dict[str, Any]:
         "gc_wall_ns": collector.wall_ns,
         "gc_collected_objects": collector.collected,
     }
-    return {"outcome": "ok", "error": "", "rows": _rows(phases, outcome, costs), "version": version}
+    seen = {} if witness is None else witness.of_phases()
+    rows = [(phase, name, value) for phase, values in seen.items() for name, value in values.items()]
+    return {"outcome": "ok", "error": "", "rows": rows + _rows(phases, outcome, costs), "version": version}
+
+
+def _watched(phases: PhaseProbe, witness: Witness) -> Observe:
+    @contextmanager
+    def both(name: str) -> Iterator[None]:
+        with phases(name), witness.around(name):
+            yield
+
+    return both
 
 
 def _warm_up(spec: RunSpec) -> int:
     small = replace(spec, hosts=_WARMUP_HOSTS, messages=_WARMUP_MESSAGES)
     start_ns = time.perf_counter_ns()
     with asyncio.Runner(loop_factory=loop_factory(spec.loop)) as runner:
-        runner.run(simple_discovery(small, lambda _: nullcontext()))
+        runner.run(play(small, lambda _: nullcontext()))
     return time.perf_counter_ns() - start_ns
 
 

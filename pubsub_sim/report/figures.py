@@ -38,7 +38,7 @@ def lines(sweep: Sweep, name: str) -> Picture | Prose:
         The figure, or a sentence if no run has the quantity.
     """
     quantity = QUANTITIES[name]
-    if not quantity.of(sweep.runs).notna().any():
+    if not quantity.of(sweep.of_kind(quantity.kind)).notna().any():
         return _nothing(quantity)
     with drawing():
         figure, axes = panels(len(sweep.hosts), _HEIGHT + 0.35)
@@ -85,7 +85,7 @@ def _line(panel: Axes, sweep: Sweep, quantity: Quantity, version: str, hosts: in
     style = look(number)
     xs, estimates = [], []
     for messages in sweep.messages:
-        values = quantity.of(sweep.of(version, (hosts, messages))).dropna()
+        values = quantity.of(sweep.of(version, (hosts, messages), quantity.kind)).dropna()
         if values.empty:
             continue
         found = median(values)

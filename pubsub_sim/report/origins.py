@@ -44,6 +44,9 @@ FACTS = {
 }
 """Facts of the provenance in the order and the words in which they are shown."""
 
+WATCHED_FOR = {"memory": "memory", "calls": "calls", "lag": "turns of the event loop"}
+"""Kind of run to what it was watched for."""
+
 _SPANS = {"utc", "load_average"}
 
 
@@ -117,7 +120,11 @@ def provenance(sweep: Sweep) -> Table:
 
 
 def _amounts(sweep: Sweep) -> str:
-    return f"{count(len(sweep.runs), 'run')} compared, {count(len(sweep.controls), 'control run')}"
+    text = f"{count(len(sweep.runs), 'run')} compared, {count(len(sweep.controls), 'control run')}"
+    kinds = sweep.watched.groupby("kind").size()
+    parts = [f"{amount:,} for {WATCHED_FOR[str(kind)]}" for kind, amount in kinds.items()]
+    parts += [f"{len(sweep.field):,} beside yardsticks"] if len(sweep.field) else []
+    return ", ".join([text, *parts])
 
 
 def _values(name: str, values: Sequence[Any]) -> str:

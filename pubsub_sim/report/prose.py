@@ -75,13 +75,24 @@ def failures(sweep: Sweep) -> Prose:
         return Prose("There are no runs.")
     failed = sweep.runs["outcome"] != "ok"
     if not failed.any():
-        return Prose(f"None of the {count(len(sweep.runs), 'run')} failed.")
+        return Prose(f"None of the {count(len(sweep.runs), 'run')} failed.{_of_watched(sweep)}")
     parts = []
     for version in sweep.versions:
         own = sweep.runs["version"] == version
         parts.append(f"{int((failed & own).sum()):,} of {count(int(own.sum()), 'run')} of {code(version)}")
     verb = "failed" if failed.sum() != 1 else "failed in all"
-    return Prose(f"{listing(parts)} {verb}. They count here and in no median or ratio.")
+    return Prose(f"{listing(parts)} {verb}. They count here and in no median or ratio.{_of_watched(sweep)}")
+
+
+def _of_watched(sweep: Sweep) -> str:
+    """Say how many of the runs that are not compared by their times failed, "" if there are none."""
+    others = {"control runs": sweep.controls, "runs that were watched": sweep.watched}
+    parts = [
+        f"{int((runs['outcome'] != 'ok').sum()):,} of the {len(runs):,} {name}"
+        for name, runs in others.items()
+        if len(runs)
+    ]
+    return f" Besides, {listing(parts)} failed." if parts else ""
 
 
 def noise(sweep: Sweep) -> Prose:
@@ -117,7 +128,19 @@ def _cost(sweep: Sweep, version: str) -> str:
     itself = [over_grid(control_pairs(sweep, QUANTITIES[key])) for key in known]
     if all(value.is_known for value in itself):
         text += f"; {code(control_version(sweep))} against itself gives {listing(map(ratio, itself))}"
-    return text + "."
+    else:
+        text += "; this sweep has no control, a version against itself, to hold that against"
+    return text + "." + _calls(sweep, version)
+
+
+def _calls(sweep: Sweep, version: str) -> str:
+    found = over_grid(version_pairs(sweep, version, QUANTITIES["calls"]))
+    if not found.is_known:
+        return ""
+    return (
+        f" Counted instead of timed, it makes {ratio_of(found.value)} times the calls of functions in `rand msgs`"
+        f"{_of(found)}."
+    )
 
 
 def _alone(sweep: Sweep) -> str:

@@ -19,10 +19,12 @@ class Quantity:
     Attributes:
         name: key in tables, in the summary and in file names.
         title: what it is, for headings and axes.
-        unit: "ms", "MiB" or "tasks".
+        unit: "ms", "µs", "MiB", "tasks" or "calls".
         column: column of the frame with one row per run.
         minus: a column to be taken off, or "".
+        over: a column to be divided by, or "".
         per_unit: how many stored units make one shown unit.
+        kind: kind of the runs that it is taken from.
         meaning: one sentence about what it holds and what not.
         is_count: whether it is a whole number that needs no rounding.
     """
@@ -32,6 +34,8 @@ class Quantity:
     unit: str
     column: str
     minus: str = ""
+    over: str = ""
+    kind: str = "timing"
     per_unit: float = 1.0
     meaning: str
     is_count: bool = False
@@ -45,6 +49,8 @@ class Quantity:
         values = _column(runs, self.column)
         if self.minus:
             values = values - _column(runs, self.minus)
+        if self.over:
+            values = values / _column(runs, self.over)
         return (values / self.per_unit).where(runs["outcome"] == "ok")
 
 
@@ -55,6 +61,7 @@ def _column(runs: pd.DataFrame, name: str) -> pd.Series[float]:
 
 
 _MS = 1e6
+_US = 1e3
 _MIB = 2.0**20
 
 _ALL = (
@@ -84,12 +91,76 @@ _ALL = (
         meaning="Processor time of the process in the phase `rand msgs`, in which only messages are sent.",
     ),
     Quantity(
+        name="cpu-per-rpc",
+        title="CPU time per RPC",
+        unit="µs",
+        column="rand msgs/cpu_ns",
+        over="rand msgs/rpcs",
+        per_unit=_US,
+        meaning="The same processor time, divided by the RPCs sent in that phase.",
+    ),
+    Quantity(
+        name="calls",
+        title="Calls in `rand msgs`",
+        unit="calls",
+        column="rand msgs/calls",
+        kind="calls",
+        meaning="Calls of functions while messages are sent, counted in runs of their own. No clock has a part in it: it says how "
+        "much the interpreter is asked to do, not how long that takes.",
+        is_count=True,
+    ),
+    Quantity(
+        name="lag",
+        title="Longest turn in `rand msgs`",
+        unit="ms",
+        column="longest_turn_ns",
+        kind="lag",
+        per_unit=_MS,
+        meaning="Longest time between two turns of the event loop while messages are sent, in runs of its own.",
+    ),
+    Quantity(
         name="memory",
         title="Peak memory",
         unit="MiB",
         column="peak_rss_bytes",
         per_unit=_MIB,
         meaning="Largest resident memory of the process, its interpreter and imports included.",
+    ),
+    Quantity(
+        name="allocated",
+        title="Allocated memory",
+        unit="MiB",
+        column="allocated_bytes",
+        kind="memory",
+        per_unit=_MIB,
+        meaning="What the traced memory grew by from one call or return to the next, added up over the run.",
+    ),
+    Quantity(
+        name="peak-traced",
+        title="Peak of traced memory",
+        unit="MiB",
+        column="peak_traced_bytes",
+        kind="memory",
+        per_unit=_MIB,
+        meaning="Most memory that the run itself had at a time: what Python allocates, without interpreter and imports.",
+    ),
+    Quantity(
+        name="final-traced",
+        title="Traced memory at the end",
+        unit="MiB",
+        column="final_traced_bytes",
+        kind="memory",
+        per_unit=_MIB,
+        meaning="The same at the end of the last phase, before the hosts are closed.",
+    ),
+    Quantity(
+        name="freed",
+        title="Freed memory",
+        unit="MiB",
+        column="freed_bytes",
+        kind="memory",
+        per_unit=_MIB,
+        meaning="What of the memory at the end closing the hosts and a garbage collection give back.",
     ),
     Quantity(
         name="tasks-created",

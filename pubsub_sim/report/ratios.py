@@ -56,13 +56,13 @@ def pairs(base: pd.DataFrame, other: pd.DataFrame, quantity: Quantity) -> pd.Dat
 
 def version_pairs(sweep: Sweep, version: str, quantity: Quantity) -> pd.DataFrame:
     """Pair the runs of a version with those of the base."""
-    return pairs(sweep.of(sweep.base), sweep.of(version), quantity)
+    return pairs(sweep.of(sweep.base, kind=quantity.kind), sweep.of(version, kind=quantity.kind), quantity)
 
 
 def control_pairs(sweep: Sweep, quantity: Quantity) -> pd.DataFrame:
-    """Pair the second runs of a version with its first ones: a ratio that should be 1."""
+    """Pair the second runs of a version with its first ones: a ratio that should be 1. Only what is timed has some."""
     versions = sorted(set(sweep.controls["version"]))
-    if not versions:
+    if not versions or quantity.kind != "timing":
         return pairs(sweep.runs.iloc[:0], sweep.runs.iloc[:0], quantity)
     first = sweep.of(versions[0])
     return pairs(first, sweep.controls.loc[sweep.controls["version"] == versions[0]], quantity)

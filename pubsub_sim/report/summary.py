@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pubsub_sim.report import engine
 from pubsub_sim.report.engine import numbers
+from pubsub_sim.report.field import YARDSTICKS, conditions, field_versions
 from pubsub_sim.report.intervals import median
 from pubsub_sim.report.options import data_folder
 from pubsub_sim.report.quantities import HEADLINE, QUANTITIES
@@ -34,7 +35,8 @@ def summarise(sweep: Sweep) -> dict[str, Any]:
 
     Returns:
         JSON values: the sweep's name, its grid and counts, medians per cell and version, ratios per cell, and
-        geometric means over the grid; the costs of the engine by itself, null if they were not measured. An interval is a list of two numbers, null where the spread is unknown.
+        geometric means over the grid; "control" is null in a sweep that has none, and so are the costs of the engine by
+        itself. An interval is a list of two numbers, null where the spread is unknown.
     """
     failed = sweep.runs["outcome"] != "ok"
     return {
@@ -47,8 +49,10 @@ def summarise(sweep: Sweep) -> dict[str, Any]:
         "runs": {name: int((sweep.runs["version"] == name).sum()) for name in sweep.versions},
         "failed": {name: int((failed & (sweep.runs["version"] == name)).sum()) for name in sweep.versions},
         "headline": list(HEADLINE),
+        "control": _control(sweep),
         "geometric_means": [entry for quantity in QUANTITIES.values() for entry in _means(sweep, quantity)],
         "ratios": [entry for quantity in QUANTITIES.values() for entry in _ratios(sweep, quantity)],
+        "field": _field(sweep),
         "medians": [entry for quantity in QUANTITIES.values() for entry in _medians(sweep, quantity)],
         "engine": engine.summarise(sweep.engine),
     }
@@ -76,6 +80,25 @@ def is_stale(out: Path, raw: Path | None = None) -> bool:
     except (OSError, ValueError, KeyError, TypeError, ResultsError):
         return True
     return bool(stored != json.loads(text(sweep)))
+
+
+def _control(sweep: Sweep) -> dict[str, Any] | None:
+    """Give what a version against itself says beside the headline; None for a sweep without such runs."""
+    if sweep.controls.empty:
+        return None
+    found = {name: numbers(over_grid(control_pairs(sweep, QUANTITIES[name]))) for name in HEADLINE}
+    return {"version": control_version(sweep), **found}
+
+
+def _field(sweep: Sweep) -> list[dict[str, Any]]:
+    found = []
+    for condition in conditions(sweep):
+        place = {name: getattr(condition, name) for name in ("hosts", "messages", "loop", "sign")}
+        for version in field_versions(sweep):
+            entry = {"quantity": "cpu-per-rpc", "version": version, **place, "unit": "µs"}
+            ratios = {f"over_{name}": numbers(condition.ratio(version, name)) for name in YARDSTICKS if name != version}
+            found.append(entry | numbers(condition.per_rpc(version)) | ratios)
+    return found
 
 
 def _means(sweep: Sweep, quantity: Quantity) -> list[dict[str, Any]]:
@@ -112,7 +135,7 @@ def _medians(sweep: Sweep, quantity: Quantity) -> list[dict[str, Any]]:
     found = []
     for cell in sweep.cells:
         for version in sweep.versions:
-            runs = sweep.of(version, cell)
+            runs = sweep.of(version, cell, quantity.kind)
             place = {"version": version, "hosts": cell[0], "messages": cell[1], "runs": len(runs)}
             value = median(quantity.of(runs))
             if value.is_known:

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from pubsub_sim.results import EngineRecord
 
 CONDITIONS = ("router", "transport", "loop", "sign", "barrier", "warmup", "allocator")
-"""Parameters that are the same in all runs of a sweep."""
+"""Parameters that are the same in all runs of a sweep but those of the field."""
+
+WATCHED = ("memory", "calls", "lag")
+"""Kinds of run that something slows down: never compared by their times."""
 
 CELL = ["hosts", "messages"]
 """Parameters that make a cell of the grid."""
@@ -31,6 +34,8 @@ class Sweep:
         name: name of its folder.
         runs: the runs that are compared, one row each (results.wide), failed ones included.
         controls: second runs of the first version in each pair.
+        field: runs beside yardsticks and other implementations, each condition of its own.
+        watched: runs that something slowed down while it watched them: memory, calls, turns of the loop.
         versions: names of the versions; the first is the one the others are compared with.
         phases: names of the phases in the order in which they ran.
         provenance: fact to its distinct values.
@@ -41,6 +46,8 @@ class Sweep:
     name: str
     runs: pd.DataFrame
     controls: pd.DataFrame
+    field: pd.DataFrame
+    watched: pd.DataFrame
     versions: tuple[str, ...]
     phases: tuple[str, ...]
     provenance: Mapping[str, Any]
@@ -61,7 +68,7 @@ class Sweep:
         store = Store(folder)
         frame = store.load()
         runs = wide(frame)
-        _check_conditions(runs)
+        _check_conditions(runs.loc[runs["kind"] != "field"])
         provenance = store.provenance()
         described = provenance.pop("versions")
         phases = frame.loc[frame["phase"] != RUN, "phase"].drop_duplicates()
@@ -70,6 +77,8 @@ class Sweep:
             name=folder.name,
             runs=timing,
             controls=runs.loc[runs["kind"] == "control"].reset_index(drop=True),
+            field=runs.loc[runs["kind"] == "field"].reset_index(drop=True),
+            watched=runs.loc[runs["kind"].isin(WATCHED)].reset_index(drop=True),
             versions=_base_first(sorted(set(timing["version"]))),
             phases=tuple(map(str, phases)),
             provenance=provenance,
@@ -102,12 +111,17 @@ class Sweep:
         """Pairs of hosts and messages that have runs."""
         return sorted({(int(h), int(m)) for h, m in zip(self.runs["hosts"], self.runs["messages"], strict=True)})
 
-    def of(self, version: str, cell: tuple[int, int] | None = None) -> pd.DataFrame:
+    def of_kind(self, kind: str) -> pd.DataFrame:
+        """Give the runs of a kind: those that are compared ("timing"), or those watched in one way."""
+        return self.runs if kind == "timing" else self.watched.loc[self.watched["kind"] == kind]
+
+    def of(self, version: str, cell: tuple[int, int] | None = None, kind: str = "timing") -> pd.DataFrame:
         """Give the runs of a version, of one cell or of all."""
-        chosen = self.runs["version"] == version
+        runs = self.of_kind(kind)
+        chosen = runs["version"] == version
         if cell is not None:
-            chosen &= (self.runs["hosts"] == cell[0]) & (self.runs["messages"] == cell[1])
-        return self.runs.loc[chosen]
+            chosen &= (runs["hosts"] == cell[0]) & (runs["messages"] == cell[1])
+        return runs.loc[chosen]
 
     def conditions(self) -> dict[str, str]:
         """Give the conditions that all runs share, as words."""

@@ -31,7 +31,7 @@ def medians(sweep: Sweep, name: str) -> Table:
     rows = []
     for cell in sweep.cells:
         row = [f"{cell[0]:,}", f"{cell[1]:,}"]
-        values = (median(quantity.of(sweep.of(version, cell))) for version in sweep.versions)
+        values = (median(quantity.of(sweep.of(version, cell, quantity.kind))) for version in sweep.versions)
         row += [estimate(value, exact=quantity.is_count) for value in values]
         for version in sweep.others:
             found = ratios[version].get(cell)
@@ -41,11 +41,28 @@ def medians(sweep: Sweep, name: str) -> Table:
     return Table(columns, rows, words=0)
 
 
+def watched(sweep: Sweep, *names: str) -> Several:
+    """Give quantities that are taken in runs of their own, one table each; a sentence if the sweep has no such runs.
+
+    Args:
+        sweep: the runs.
+        names: of the quantities.
+    """
+    parts: list[Table | Prose] = []
+    for name in names:
+        quantity = QUANTITIES[name]
+        if quantity.of(sweep.of_kind(quantity.kind)).notna().any():
+            parts += [Prose(f"**{quantity.title}**: {quantity.meaning}"), medians(sweep, name)]
+    return Several(parts or [Prose("This sweep has no runs that tell.")])
+
+
 def grid_ratios(sweep: Sweep) -> Table | Prose:
     """Give each quantity's geometric mean ratio over the grid, and beside it the ratio of a version to itself."""
     columns = ["quantity", "", "ratio", "95 % interval", "cells", "pairs"]
     rows = []
     for quantity in QUANTITIES.values():
+        if quantity.over:
+            continue  # the versions send equally many RPCs, so a quantity per RPC has the ratio of the quantity itself
         entries = [(f"{code(v)} / {code(sweep.base)}", version_pairs(sweep, v, quantity)) for v in sweep.others]
         entries.append((f"{code(control_version(sweep))} / itself", control_pairs(sweep, quantity)))
         for label, paired in entries:
@@ -119,10 +136,15 @@ def definitions() -> Table:
 
 
 def _difference_title(quantity: Quantity) -> str:
-    return "difference per message, µs" if quantity.unit == "ms" else f"difference, {quantity.unit}"
+    return "difference per message, µs" if _is_spread(quantity) else f"difference, {quantity.unit}"
 
 
 def _difference(quantity: Quantity, cell: CellRatio) -> str:
-    if quantity.unit == "ms":
+    if _is_spread(quantity):
         return signed(cell.difference.value / cell.messages * 1000)
     return signed(cell.difference.value)
+
+
+def _is_spread(quantity: Quantity) -> bool:
+    """Whether a quantity is a time that grows with the messages, so that its difference is one per message."""
+    return quantity.unit == "ms" and quantity.kind == "timing"

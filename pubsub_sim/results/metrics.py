@@ -25,6 +25,7 @@ class Metric:
         scope: "phase" if it is taken per phase, "run" if once per run, "both" if a run also has the sum.
         meaning: one sentence for readers of a table.
         better: "lower" if less is better, "none" if it only describes the work done.
+        kind: the only kind of run that leaves it, "" if every kind does.
     """
 
     name: str
@@ -32,14 +33,17 @@ class Metric:
     scope: Scope
     meaning: str
     better: Literal["lower", "none"]
+    kind: str = ""
 
     def fits(self, phase: str) -> bool:
         """Say whether a row of that phase may hold this metric."""
         return self.scope == "both" or (self.scope == "run") == (phase == RUN)
 
 
-def _metric(name: str, unit: str, scope: Scope, better: Literal["lower", "none"], meaning: str) -> Metric:
-    return Metric(name=name, unit=unit, scope=scope, meaning=meaning, better=better)
+def _metric(
+    name: str, unit: str, scope: Scope, better: Literal["lower", "none"], meaning: str, *, kind: str = ""
+) -> Metric:
+    return Metric(name=name, unit=unit, scope=scope, meaning=meaning, better=better, kind=kind)
 
 
 _TABLE = (
@@ -70,6 +74,48 @@ _TABLE = (
     ),
     _metric(
         "involuntary_switches", "1", "run", "none", "Times the kernel took the processor away: a witness of noise."
+    ),
+    _metric(
+        "allocated_bytes",
+        "bytes",
+        "run",
+        "lower",
+        "What the traced memory grew by from one call or return to the next, added up over the run.",
+        kind="memory",
+    ),
+    _metric("peak_traced_bytes", "bytes", "run", "lower", "Most traced memory alive at a time.", kind="memory"),
+    _metric(
+        "final_traced_bytes",
+        "bytes",
+        "run",
+        "lower",
+        "Traced memory alive at the end of the last phase, before the hosts are closed.",
+        kind="memory",
+    ),
+    _metric(
+        "freed_bytes",
+        "bytes",
+        "run",
+        "none",
+        "What of the final memory is given back by closing the hosts and a garbage collection.",
+        kind="memory",
+    ),
+    _metric(
+        "calls",
+        "1",
+        "both",
+        "lower",
+        "Calls of Python functions, of C functions by Python, and resumptions of coroutines.",
+        kind="calls",
+    ),
+    _metric("turns", "1", "run", "none", "Turns of the event loop in the phase `rand msgs`.", kind="lag"),
+    _metric(
+        "longest_turn_ns",
+        "ns",
+        "run",
+        "lower",
+        "Longest time between two turns of the event loop in the phase `rand msgs`.",
+        kind="lag",
     ),
 )
 

@@ -44,7 +44,8 @@ class RunParameters:
         barrier: whether all hosts were connected before the first message.
         warmup: whether a small run of the same version came first in the same process.
         allocator: "pinned" if glibc's malloc thresholds were fixed by the worker's environment, else "default".
-        kind: "timing"; "control" for the second run of the first version in a pair; "memory" is kept for later.
+        kind: "timing"; "control" for the second run of the first version in a pair; "memory", "calls" and "lag" for
+            runs that a witness slows down; "field" for runs beside floors and other implementations.
     """
 
     version: str

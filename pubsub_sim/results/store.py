@@ -73,9 +73,8 @@ class Store:
 
     def _clean(self) -> None:
         try:
-            for ending in ("parquet", "json"):
-                for leftover in self.folder.glob(f".*.{ending}.*.tmp"):
-                    leftover.unlink(missing_ok=True)
+            for leftover in self.folder.glob(".*.tmp"):
+                leftover.unlink(missing_ok=True)
             probe = self.folder / f".writable.{os.getpid()}.tmp"
             probe.touch()
             probe.unlink()

@@ -15,12 +15,12 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from pubsub_sim.checks import check_bool, check_choice, check_whole
-from pubsub_sim.drivers.versions import known_versions
 from pubsub_sim.errors import ScenarioFailure
 from pubsub_sim.node.topic import Subscription, Topic, min_topic_size
 from pubsub_sim.protocol.discovery import namespace_of
 from pubsub_sim.protocol.gossip_params import GossipsubParams
 from pubsub_sim.scenarios.routers import ROUTERS
+from pubsub_sim.scenarios.versions import known_versions
 from pubsub_sim.scenarios.world import SIGNING, TRANSPORTS, World
 
 TOPIC = "foobar"

@@ -1,5 +1,30 @@
-"""Which versions can be played, and what are they made of? The names `drivers` knows, for rooms that only measure."""
+"""Which versions can be played, and what are they made of? Those that `drivers` knows, and the floor, which has no driver."""
 
-from pubsub_sim.drivers.versions import describe_version, known_versions
+from __future__ import annotations
 
-__all__ = ["describe_version", "known_versions"]
+from typing import Any
+
+from pubsub_sim.drivers import versions as drivers
+
+FLOOR = "floor"
+"""Name of the least that the scenario can cost: no pubsub, only queues, frames and signatures (see `scenarios.floor`)."""
+
+
+def known_versions() -> tuple[str, ...]:
+    """All names, our own first; imports no version."""
+    return (*drivers.known_versions(), FLOOR)
+
+
+def describe_version(version: str) -> dict[str, Any]:
+    """What a version is made of, as data for reports; see `drivers.versions.describe_version`.
+
+    Raises:
+        OptionError: an unknown name.
+    """
+    if version == FLOOR:
+        return {
+            "summary": "a yardstick, no pubsub: a queue and a set of message ids per host, the same frames and "
+            "the same signatures; what the scenario costs whoever decides nothing",
+            "machines": [],
+        }
+    return drivers.describe_version(version)

@@ -40,13 +40,14 @@ def test_sweep_measures_and_counts(tmp_path: Path) -> None:
 
 
 def test_pack_writes_one_file_per_version(tmp_path: Path) -> None:
-    """`pack` writes the stored runs of each version into one file and names it."""
+    """`pack` writes the stored runs of each version into one file and names it; the manifest comes along."""
     raw, packed = tmp_path / "raw", tmp_path / "packed"
     command("sweep", "--versions=baseline", "--hosts=2", "--messages=1", "--repeats=1", "--control", f"--out={raw}")
     done = command("pack", f"--out={raw}", f"--target={packed}")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("packed-baseline.parquet: ")
-    assert [path.name for path in packed.iterdir()] == ["packed-baseline.parquet"]
+    assert sorted(path.name for path in packed.iterdir()) == ["manifest.json", "packed-baseline.parquet"]
+    assert (packed / "manifest.json").read_text() == (raw / "manifest.json").read_text()
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,10 @@ def test_pack_writes_one_file_per_version(tmp_path: Path) -> None:
         (("sweep", "--hosts", "0"), "hosts: expected a whole number of at least 2, got 0"),
         (("sweep", "--hosts", "many"), "hosts: expected a whole number of at least 2, got 'many'"),
         (("sweep", "--hosts", "5,x"), "hosts: expected a whole number of at least 2, got 'x'"),
-        (("sweep", "--versions", "original"), "versions: expected one of baseline, states, got 'original'"),
+        (
+            ("sweep", "--versions", "original"),
+            "versions: expected one of baseline, states, direct, floor, got 'original'",
+        ),
         (("sweep", "--host", "5"), "host: there is no such parameter, did you mean 'hosts'?"),
         (("sweep", "--repeats"), "argument --repeats: expected one argument; --help lists the flags"),
         (("sweep", "--out", "/proc/nowhere"), "cannot write results to /proc/nowhere: No such file or directory; "),

@@ -51,8 +51,8 @@ def test_text_with_commas_is_several_values() -> None:
         ("hosts", [5, 5], "hosts: expected each value once (5 is there twice), got [5, 5]"),
         ("messages", -1, "messages: expected a whole number of at least 1, got -1"),
         ("messages", None, "messages: expected a whole number of at least 1, got None"),
-        ("versions", "original", "versions: expected one of baseline, states, got 'original'"),
-        ("versions", 3, "versions: expected one of baseline, states, got 3"),
+        ("versions", "original", "versions: expected one of baseline, states, direct, floor, got 'original'"),
+        ("versions", 3, "versions: expected one of baseline, states, direct, floor, got 3"),
         ("repeats", 0, "repeats: expected a whole number of at least 1, got 0"),
         ("repeats", "3x", "repeats: expected a whole number of at least 1, got '3x'"),
         ("seed", "x", "seed: expected a whole number of at least 0, got 'x'"),
@@ -62,6 +62,22 @@ def test_text_with_commas_is_several_values() -> None:
         ("warmup", "no", "warmup: expected true or false, got 'no'"),
         ("allocator", "jemalloc", "allocator: expected one of pinned, default, got 'jemalloc'"),
         ("progress", "loud", "progress: expected one of auto, lines, none, got 'loud'"),
+        ("memory_repeats", -1, "memory_repeats: expected a whole number of at least 0, got -1"),
+        ("calls_repeats", "many", "calls_repeats: expected a whole number of at least 0, got 'many'"),
+        ("lag_repeats", 1.5, "lag_repeats: expected a whole number of at least 0, got 1.5"),
+        ("field", "roof", "field: expected one of baseline, states, direct, floor, got 'roof'"),
+        (
+            "field",
+            ["floor", "floor"],
+            "field: expected each value once ('floor' is there twice), got ['floor', 'floor']",
+        ),
+        (
+            "field",
+            "states",
+            "field: expected what is not among the versions, as those are run beside it anyway, got 'states'",
+        ),
+        ("field_repeats", 0, "field_repeats: expected a whole number of at least 1, got 0"),
+        ("slow_limit_s", 0, "slow_limit_s: expected a number of seconds above 0, got 0"),
         ("limit_s", 0, "limit_s: expected a number of seconds above 0, got 0"),
         ("limit_s", float("nan"), "limit_s: expected a number of seconds above 0, got nan"),
         ("limit_s", "3 s", "limit_s: expected a number of seconds above 0, got '3 s'"),
@@ -108,6 +124,12 @@ def test_relative_folder_starts_at_the_repository(tmp_path: Path, monkeypatch: p
 def test_absolute_folder_is_taken_as_it_is(tmp_path: Path) -> None:
     """An absolute folder is where it says."""
     assert SweepOptions.from_parameters({"out": tmp_path}).folder == tmp_path
+
+
+def test_field_needs_equal_work() -> None:
+    """Without the barrier the topology depends on single turns, so nothing is set beside anything."""
+    with pytest.raises(OptionError, match="field: expected nothing without the barrier"):
+        SweepOptions(field="floor", barrier=False)
 
 
 def test_every_option_is_explained() -> None:

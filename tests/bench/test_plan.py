@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from pubsub_sim.bench.grid import SweepOptions
-from pubsub_sim.bench.plan import plan, spec_of
+from pubsub_sim.bench.plan import limit_of, plan, specification
+from pubsub_sim.bench.spec import RunSpec
 
 OPTIONS = SweepOptions(hosts=(3, 4), messages=(1, 2), repeats=8, control=True)
 
@@ -61,5 +62,38 @@ def test_positions_count_through_the_sweep() -> None:
 def test_worker_is_asked_for_the_run_that_was_planned() -> None:
     """The specification for a worker has the values of the planned run."""
     run = plan(OPTIONS)[0].runs[0]
-    spec = spec_of(run)
+    spec = RunSpec.from_json(specification(run))
     assert (spec.version, spec.hosts, spec.messages, spec.seed) == (run.version, run.hosts, run.messages, run.seed)
+
+
+def test_watched_runs_are_pairs_of_their_own_after_all_timing_runs() -> None:
+    """Asking for memory, calls or lag changes nothing about the timing runs, and pairs the versions alike."""
+    more = plan(replace(OPTIONS, memory_repeats=2, calls_repeats=1, lag_repeats=3))
+    timed = plan(OPTIONS)
+    assert more[: len(timed)] == timed
+    kinds = [{run.kind for run in pair.runs} for pair in more[len(timed) :]]
+    assert kinds == [{"memory"}] * 8 + [{"calls"}] * 4 + [{"lag"}] * 12
+    assert all(sorted(run.version for run in pair.runs) == ["baseline", "states"] for pair in more[len(timed) :])
+
+
+def test_field_runs_beside_the_versions_in_the_corners() -> None:
+    """Smallest and largest cell, both loops, signed and not: everybody side by side, after all other runs."""
+    more = plan(replace(OPTIONS, field=("floor", "direct"), field_repeats=2))
+    timed = plan(OPTIONS)
+    assert more[: len(timed)] == timed
+    field = more[len(timed) :]
+    assert [pair.first for pair in field] == list(range(96, 96 + 4 * len(field), 4))
+    versions = ["baseline", "direct", "floor", "states"]
+    assert all(sorted(run.version for run in pair.runs) == versions for pair in field)
+    conditions = {(run.hosts, run.messages, run.loop, run.sign, run.repeat) for pair in field for run in pair.runs}
+    corners = ((3, 1), (4, 2))
+    loops, signs = ("uvloop", "asyncio"), ("strict", "none")
+    assert conditions == {(*c, loop, sign, r) for c in corners for loop in loops for sign in signs for r in (1, 2)}
+    assert len(field) == len(conditions)
+
+
+def test_watched_runs_have_a_limit_of_their_own() -> None:
+    """What slows a run down must not make it fail at the limit of the timing runs."""
+    options = replace(OPTIONS, memory_repeats=1, field="floor", limit_s=3, slow_limit_s=99)
+    limits = {(run.kind, limit_of(options, run)) for pair in plan(options) for run in pair.runs}
+    assert limits == {("timing", 3.0), ("control", 3.0), ("memory", 99.0), ("field", 99.0)}

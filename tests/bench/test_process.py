@@ -16,14 +16,14 @@ ENDLESS = RunSpec(version="baseline", hosts=5, messages=10**7, warmup=False)
 
 def test_run_that_takes_too_long_is_a_timeout_that_names_the_phase() -> None:
     """A run is stopped at its limit, and the sentence says in which phase it was."""
-    answer = run_worker(ENDLESS, environment={}, limit_s=2.0)
+    answer = run_worker(ENDLESS.to_json(), environment={}, limit_s=2.0)
     assert answer == Answer("timeout", "the run was stopped at its limit of 2 s in phase 'rand msgs'")
     assert answer.rows == (Row(RUN, "failures", 1),)
 
 
 def test_stopped_worker_leaves_no_process() -> None:
     """After a timeout no worker of this process is alive."""
-    run_worker(ENDLESS, environment={}, limit_s=0.2)
+    run_worker(ENDLESS.to_json(), environment={}, limit_s=0.2)
     assert workers_of(os.getpid()) == []
 
 
@@ -31,7 +31,7 @@ def test_stopped_worker_leaves_no_process() -> None:
 def test_killed_worker_is_a_crash_that_names_the_signal(name: str) -> None:
     """A worker that a signal ends is a crashed run, and the sentence names the signal and the phase."""
     answers: list[Answer] = []
-    thread = threading.Thread(target=lambda: answers.append(run_worker(ENDLESS, environment={}, limit_s=60)))
+    thread = threading.Thread(target=lambda: answers.append(run_worker(ENDLESS.to_json(), environment={}, limit_s=60)))
     thread.start()
     assert wait_until(lambda: workers_of(os.getpid()))
     (worker,) = workers_of(os.getpid())
@@ -44,7 +44,7 @@ def test_killed_worker_is_a_crash_that_names_the_signal(name: str) -> None:
 def test_worker_that_says_nothing_is_a_failure_with_its_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that ends without a record is a failed run that tells the last line on its stderr."""
     monkeypatch.setattr("sys.executable", "/bin/false")
-    answer = run_worker(ENDLESS, environment={}, limit_s=60)
+    answer = run_worker(ENDLESS.to_json(), environment={}, limit_s=60)
     assert answer == Answer("failed", "the worker ended with status 1 and no record")
 
 
@@ -59,5 +59,5 @@ def test_parents_own_settings_do_not_reach_the_worker(monkeypatch: pytest.Monkey
     """Debug switches of Python and malloc in the parent's environment do not change what is measured."""
     monkeypatch.setenv("PYTHONVERBOSE", "1")
     monkeypatch.setenv("PYTHONASYNCIODEBUG", "1")
-    answer = run_worker(RunSpec(version="baseline", hosts=2, messages=1), environment={}, limit_s=30)
+    answer = run_worker(RunSpec(version="baseline", hosts=2, messages=1).to_json(), environment={}, limit_s=30)
     assert answer.outcome == "ok"

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pubsub_sim.bench.plan import spec_of
+from pubsub_sim.bench.plan import specification
+from pubsub_sim.bench.spec import KINDS, RunSpec
 from pubsub_sim.results import METRICS, RUN, Row, RunParameters, RunRecord
 from pubsub_sim.scenarios.simple_discovery import PHASES
 from tests.bench.processes import is_worker, wait_until, workers_of
@@ -38,13 +39,15 @@ def test_run_gives_one_record_of_whole_numbers(loop: str) -> None:
     assert record.value(RUN, "deliveries") == 3 * (2 + 1)
 
 
-def test_every_metric_of_the_table_is_measured() -> None:
-    """An ok run has every metric of a run, and every metric of a phase in each of the scenario's phases."""
-    rows = [Row(*row) for row in ask(json.dumps(SPEC))[1]["rows"]]
-    assert {row.metric for row in rows if row.phase == RUN} == {name for name, one in METRICS.items() if one.fits(RUN)}
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_metric_of_the_table_is_measured(kind: str) -> None:
+    """An ok run has every metric of its kind: those of a run once, those of a phase in each of the scenario's phases."""
+    rows = [Row(*row) for row in ask(json.dumps(SPEC | {"kind": kind}))[1]["rows"]]
+    own = {name: one for name, one in METRICS.items() if one.kind in ("", kind)}
+    assert {row.metric for row in rows if row.phase == RUN} == {name for name, one in own.items() if one.fits(RUN)}
     for phase in PHASES:
         assert {row.metric for row in rows if row.phase == phase} == {
-            name for name, one in METRICS.items() if one.fits(phase)
+            name for name, one in own.items() if one.fits(phase)
         }
 
 
@@ -95,8 +98,15 @@ def test_worker_imports_nothing_but_what_is_measured() -> None:
         (json.dumps(SPEC | {"hosts": 0}), "hosts: expected a whole number of at least 2, got 0"),
         (json.dumps(SPEC | {"hosts": "many"}), "hosts: expected a whole number of at least 2, got 'many'"),
         (json.dumps(SPEC | {"messages": 0}), "messages: expected a whole number of at least 1, got 0"),
-        (json.dumps(SPEC | {"version": "original"}), "version: expected one of baseline, states, got 'original'"),
+        (
+            json.dumps(SPEC | {"version": "original"}),
+            "version: expected one of baseline, states, direct, floor, got 'original'",
+        ),
         (json.dumps(SPEC | {"loop": "trio"}), "loop: expected 'uvloop' or 'asyncio', got 'trio'"),
+        (
+            json.dumps(SPEC | {"kind": "cpu"}),
+            "kind: expected one of timing, control, field, memory, calls, lag, got 'cpu'",
+        ),
         (json.dumps(SPEC | {"warmup": 1}), "warmup: expected true or false, got 1"),
     ],
 )
@@ -113,8 +123,11 @@ def test_bad_specification_is_one_sentence_and_status_2(text: str, sentence: str
 
 def test_specification_reads_back_unchanged() -> None:
     """What a sweep writes for its worker is what the worker reads."""
-    spec = spec_of(RunParameters(version="baseline", hosts=4, messages=3, seed=9, warmup=False))
-    assert type(spec).from_json(spec.to_json()) == spec
+    spec = RunSpec.from_json(
+        specification(RunParameters(version="baseline", hosts=4, messages=3, seed=9, warmup=False))
+    )
+    assert spec == RunSpec(version="baseline", hosts=4, messages=3, seed=9, warmup=False)
+    assert RunSpec.from_json(spec.to_json()) == spec
 
 
 def test_worker_ends_at_once_if_its_parent_is_gone() -> None:
@@ -133,7 +146,7 @@ def test_worker_dies_with_its_parent() -> None:
     """When the parent is killed with -9, no worker is left alive."""
     code = (
         "import sys; from pubsub_sim.bench.process import run_worker; from pubsub_sim.bench.spec import RunSpec; "
-        "run_worker(RunSpec(version='baseline', hosts=5, messages=10**7), environment={}, limit_s=600)"
+        "run_worker(RunSpec(version='baseline', hosts=5, messages=10**7).to_json(), environment={}, limit_s=600)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code])
     assert wait_until(lambda: workers_of(parent.pid))

@@ -614,7 +614,7 @@ def test_an_abandoned_publish_stops_looking(version: str) -> None:
     [
         ({"hosts": 0}, "hosts: expected a whole number of at least 1, got 0"),
         ({"hosts": "many"}, "hosts: expected a whole number of at least 1, got 'many'"),
-        ({"version": "third"}, "version: expected one of baseline, states, got 'third'"),
+        ({"version": "third"}, "version: expected one of baseline, states, direct, got 'third'"),
         ({"router": "carrier pigeon"}, "router: expected one of floodsub, randomsub, gossipsub, got 'carrier pigeon'"),
         ({"transport": "post"}, "transport: expected one of memory, tcp, got 'post'"),
         ({"sign": True}, "sign: expected one of strict, none, lax, lax-none, got True"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import itertools
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,6 +39,13 @@ MACHINES = [
     }
 ]
 WAIT_NS = 100_000_000
+RPCS = 1_000
+WATCHED = {
+    "memory": {"allocated_bytes": 4096, "peak_traced_bytes": 2048, "final_traced_bytes": 1024, "freed_bytes": 512},
+    "calls": {"calls": 110},
+    "lag": {"turns": 1, "longest_turn_ns": 1_000},
+}
+"""Kind of run to what it leaves more, per host and message at cost 1."""
 
 
 def a_run(
@@ -53,7 +61,7 @@ def a_run(
     noise = 1 + 0.01 * ((repeat * 7 + hosts + messages + (kind == "control")) % 5 - 2)
     busy = int(cost * noise * hosts**2 * messages * 1_000)
     first = {"wall_ns": WAIT_NS + 1_000_000, "cpu_ns": 900_000, "fixed_wait_ns": WAIT_NS}
-    second = {"wall_ns": busy, "cpu_ns": busy, "fixed_wait_ns": 0}
+    second = {"wall_ns": busy, "cpu_ns": busy, "fixed_wait_ns": 0, "rpcs": RPCS}
     run = {
         "failures": 0,
         "wall_ns": first["wall_ns"] + busy,
@@ -63,9 +71,10 @@ def a_run(
         "tasks_final": 4 * hosts + 4,
         "peak_rss_bytes": (30 + hosts) << 20,
         "involuntary_switches": 3,
-    }
+    } | {name: int(cost * value * hosts * messages) for name, value in WATCHED.get(kind, {}).items()}
     rows = [Row("init", name, value) for name, value in first.items()]
     rows += [Row("rand msgs", name, value) for name, value in second.items()]
+    rows += [Row("rand msgs", "calls", int(cost * 100 * hosts * messages))] if kind == "calls" else []
     return RunRecord(
         parameters=RunParameters(
             version=version, hosts=hosts, messages=messages, repeat=repeat, seed=repeat, kind=kind
@@ -92,6 +101,8 @@ def write_sweep(
     messages: Sequence[int] = (20, 60),
     repeats: int = 3,
     control: bool = True,
+    watched: bool = False,
+    field: Mapping[str, float] | None = None,
     without: Collection[tuple[str, int, int]] = (),
     failing: Collection[tuple[str, int, int, int]] = (),
 ) -> Path:
@@ -104,6 +115,8 @@ def write_sweep(
         messages: of the grid.
         repeats: of each cell.
         control: whether the first version runs twice.
+        field: version to its cost, beside those of `costs`, in the first cell, on both loops, signed and not.
+        watched: whether there are runs of their own for memory, calls and turns of the loop.
         without: version, hosts and messages of cells that were never run.
         failing: version, hosts, messages and repeat of runs that failed.
     """
@@ -115,6 +128,13 @@ def write_sweep(
             if (version, h, m) not in without:
                 run = a_run(version, h, m, r, cost=cost)
                 store.write(failed(run) if (version, h, m, r) in failing else run)
+                for kind in WATCHED if watched else ():
+                    store.write(a_run(version, h, m, r, kind=kind, cost=cost))
         if control:
             store.write(a_run(next(iter(costs)), h, m, r, kind="control"))
+    for r in range(1, repeats + 1) if field else ():
+        for version, cost in {**costs, **(field or {})}.items():
+            run = a_run(version, hosts[0], messages[0], r, kind="field", cost=cost)
+            for loop, sign in itertools.product(("uvloop", "asyncio"), ("strict", "none")):
+                store.write(replace(run, parameters=replace(run.parameters, loop=loop, sign=sign)))
     return folder

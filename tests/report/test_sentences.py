@@ -31,6 +31,54 @@ def test_headline_names_both_ratios_their_intervals_and_the_control(whole: Sweep
     assert text.count(". ") == 0
 
 
+def test_headline_without_a_control_says_so(tmp_path: Path) -> None:
+    """A ratio that nothing stands beside is not left to look as if something did."""
+    text = prose.headline(Sweep.load(write_sweep(tmp_path, control=False))).markdown
+    assert "; this sweep has no control, a version against itself, to hold that against." in text
+    assert "against itself gives" not in text
+
+
+def test_headline_has_the_count_beside_the_times(tmp_path: Path) -> None:
+    """The witness without a clock is named as what it is: calls, counted."""
+    text = prose.headline(Sweep.load(write_sweep(tmp_path, watched=True))).markdown
+    assert text.endswith(
+        " Counted instead of timed, it makes 1.20 times the calls of functions in `rand msgs` "
+        "(95 % interval 1.20\N{EN DASH}1.20)."
+    )
+
+
+def test_watched_runs_are_told_apart_from_timed_ones(tmp_path: Path) -> None:
+    """Runs that were slowed down are in no median of a time; their quantities have tables of their own."""
+    sweep = Sweep.load(write_sweep(tmp_path, watched=True))
+    assert len(sweep.runs) == 24
+    assert len(sweep.watched) == 3 * 24
+    assert dict(tuple(row) for row in origins.provenance(sweep).rows)["runs"] == (
+        "24 runs compared, 12 control runs, 24 for calls, 24 for turns of the event loop, 24 for memory"
+    )
+    table = tables.medians(sweep, "calls")
+    assert table.rows[0] == ["5", "20", "10,000", "12,000", "1.20 (1.20\N{EN DASH}1.20)", "+2,000"]
+    assert tables.medians(sweep, "lag").columns[-1] == "difference, ms"
+    shown = tables.watched(sweep, "allocated", "freed")._repr_mimebundle_()["text/markdown"]
+    assert "**Allocated memory**: " in shown
+    assert "**Freed memory**: " in shown
+    assert prose.failures(sweep).markdown == (
+        "None of the 24 runs failed. Besides, 0 of the 12 control runs and 0 of the 72 runs that were watched failed."
+    )
+
+
+def test_sweep_without_watched_runs_says_so(whole: Sweep) -> None:
+    """No table of dashes."""
+    assert tables.watched(whole, "calls")._repr_mimebundle_()["text/plain"] == "This sweep has no runs that tell."
+
+
+def test_time_per_rpc_is_derived(whole: Sweep) -> None:
+    """500 µs of processor time for 1,000 RPCs are half a microsecond each; its ratio is that of the time, and not told twice."""
+    assert tables.medians(whole, "cpu-per-rpc").rows[0][2].startswith("0.500 (")
+    ratios = tables.grid_ratios(whole)
+    assert isinstance(ratios, Table)
+    assert not any("per RPC" in row[0] for row in ratios.rows)
+
+
 def test_headline_of_one_version_compares_nothing(tmp_path: Path) -> None:
     """A sweep of one version is described, and nothing is called a ratio."""
     sweep = Sweep.load(write_sweep(tmp_path, costs={"baseline": 1.0}))

@@ -38,6 +38,14 @@ def test_summary_holds_the_control(raw: Path) -> None:
     """The ratio of a version to itself is there under its own name."""
     found = json.loads((raw.parent / "out" / summary.FILE).read_text())
     assert any(entry["version"] == entry["over"] == "baseline" for entry in found["geometric_means"])
+    assert found["control"]["version"] == "baseline"
+    assert found["control"].keys() == {"version", *found["headline"]}
+    assert found["control"]["cpu"]["interval"][0] <= found["control"]["cpu"]["value"]
+
+
+def test_summary_says_that_there_is_no_control(tmp_path: Path) -> None:
+    """A program that reads the summary need not guess: null stands where the control would."""
+    assert summary.summarise(Sweep.load(write_sweep(tmp_path, control=False)))["control"] is None
 
 
 def test_summary_counts_failures(tmp_path: Path) -> None:

@@ -102,3 +102,14 @@ def tidy_svg(text: str) -> str:
         The document without its metadata and without blanks at line ends.
     """
     return _LINE_END.sub("", _METADATA.sub("", text)).strip() + "\n"
+
+
+def as_quoted_text(text: str) -> str:
+    """What follows `data:image/svg+xml` in an HTML attribute within single quotes: a quarter shorter than base64.
+
+    Args:
+        text: an SVG document.
+    """
+    for sign, quoted in (("%", "%25"), ("#", "%23"), ("'", "%27"), ("\n", " "), ("&", "&amp;")):
+        text = text.replace(sign, quoted)
+    return f",{text}"

@@ -14,7 +14,7 @@ from traitlets import Bool, default
 from traitlets.config import Config
 
 from pubsub_sim.report.exporters.content import TEMPLATES, report_config
-from pubsub_sim.report.exporters.figures import SVG, tidy_svg
+from pubsub_sim.report.exporters.figures import SVG, as_quoted_text, tidy_svg
 from pubsub_sim.report.exporters.headings import report_title
 from pubsub_sim.report.exporters.maths import MarkedMaths, marked_latex, with_mathml
 from pubsub_sim.report.exporters.quoting import printed_in_colour
@@ -57,6 +57,7 @@ class OfflineHTMLExporter(HTMLExporter):
         """Add the filters that the template uses."""
         yield from super().default_filters()  # type: ignore[no-untyped-call]
         yield "tidy_svg", tidy_svg
+        yield "as_quoted_text", as_quoted_text
         yield "printed", printed_in_colour
         yield "marked_latex", marked_latex
 

@@ -1,0 +1,166 @@
+"""Who makes the runs? This process one after the other, or the machines of a Dask cluster, one run at a time on each."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib
+import os
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pubsub_sim.bench.plan import limit_of, specification
+from pubsub_sim.bench.process import pinned_environment, run_worker
+from pubsub_sim.bench.provenance import of_the_moment, of_the_sweep
+from pubsub_sim.errors import OptionError
+from pubsub_sim.results import RunRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from pubsub_sim.bench.grid import SweepOptions
+    from pubsub_sim.results import RunParameters
+
+Task = list[tuple["RunParameters", int]]
+"""Runs of one pair with their positions in the sweep: they are made side by side, on one machine."""
+
+RESOURCE = "run"
+"""What a Dask worker must have one of: a worker makes one run at a time."""
+
+
+class Executor(Protocol):
+    """Makes runs."""
+
+    @property
+    def grounds(self) -> Sequence[Mapping[str, Any]]:
+        """Facts of code and machine that a stored run may come from to stand for a new one."""
+
+    def make(self, tasks: Sequence[Task]) -> Iterator[RunRecord]:
+        """Make runs, and give each as soon as it is known; a pair's runs in their order."""
+
+
+@contextmanager
+def executor(options: SweepOptions) -> Iterator[Executor]:
+    """Give the executor that a sweep asks for, and end it afterwards.
+
+    Raises:
+        OptionError: Dask is not installed, or its workers do not have the resource.
+    """
+    if options.executor == "serial":
+        yield _Serial(options)
+        return
+    with _cluster(options) as client:
+        yield _Dask(options, client)
+
+
+def make_pair(options: SweepOptions, task: Task, facts: Mapping[str, Any]) -> Iterator[RunRecord]:
+    """Make the runs of one pair here, one after the other."""
+    environment = pinned_environment(options.allocator)
+    for run, order in task:
+        provenance = {**facts, **of_the_moment(), "environment": environment}
+        limit_s = limit_of(options, run)
+        command = options.commands.get(run.version)
+        answer = run_worker(specification(run), environment=environment, limit_s=limit_s, command=command)
+        yield RunRecord(
+            parameters=run,
+            outcome=answer.outcome,
+            error=answer.error,
+            order=order,
+            limit_s=limit_s,
+            rows=answer.rows,
+            provenance=provenance,
+            version=answer.version,
+        )
+
+
+class _Serial:
+    def __init__(self, options: SweepOptions) -> None:
+        self._options = options
+        self._facts = of_the_sweep()
+
+    @property
+    def grounds(self) -> Sequence[Mapping[str, Any]]:
+        return [self._facts]
+
+    def make(self, tasks: Sequence[Task]) -> Iterator[RunRecord]:
+        for task in tasks:
+            yield from make_pair(self._options, task, self._facts)
+
+
+class _Dask:
+    """Pairs go to workers whole; what a dying worker had is given to another one."""
+
+    def __init__(self, options: SweepOptions, client: Any) -> None:
+        self._options = options
+        self._client = client
+
+    @property
+    def grounds(self) -> Sequence[Mapping[str, Any]]:
+        found: list[Mapping[str, Any]] = list(self._client.run(of_the_sweep).values())
+        return found
+
+    def make(self, tasks: Sequence[Task]) -> Iterator[RunRecord]:
+        futures = [
+            self._client.submit(
+                _make_pair_alone, self._options, task, pure=False, resources={RESOURCE: 1}, priority=-number
+            )
+            for number, task in enumerate(tasks)
+        ]
+        for future in _distributed().as_completed(futures):
+            yield from future.result()
+
+
+def _make_pair_alone(options: SweepOptions, task: Task) -> list[RunRecord]:
+    """Make a pair's runs on a worker while no other worker of this machine makes any."""
+    with _only_one_on_this_machine():
+        return list(make_pair(options, task, of_the_sweep()))
+
+
+@contextmanager
+def _only_one_on_this_machine() -> Iterator[None]:
+    """Hold a lock that ends with the process, however that happens."""
+    path = Path(tempfile.gettempdir()) / f"pubsub_sim-{os.getuid()}.lock"
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _cluster(options: SweepOptions) -> Iterator[Any]:
+    dask = _distributed()
+    if options.scheduler:
+        with dask.Client(options.scheduler) as client:
+            _check_resources(client, options.scheduler)
+            yield client
+        return
+    with (
+        dask.LocalCluster(
+            n_workers=options.dask_workers,
+            threads_per_worker=1,
+            processes=True,
+            resources={RESOURCE: 1},
+            dashboard_address=None,
+        ) as cluster,
+        dask.Client(cluster) as client,
+    ):
+        yield client
+
+
+def _distributed() -> Any:
+    try:
+        return importlib.import_module("distributed")
+    except ImportError:
+        raise OptionError("executor", "dask", "'serial', as distributed is not installed") from None
+
+
+def _check_resources(client: Any, address: str) -> None:
+    """Refuse a cluster on which the runs would wait for ever."""
+    resources = client.run_on_scheduler(_resources)
+    if not resources or not all(own.get(RESOURCE) for own in resources):
+        raise OptionError("scheduler", address, f"workers that were started with --resources {RESOURCE}=1")
+
+
+def _resources(dask_scheduler: Any) -> list[dict[str, float]]:
+    """Give what each worker of a scheduler has; runs there."""
+    return [dict(worker.resources) for worker in dask_scheduler.workers.values()]

@@ -1,0 +1,90 @@
+"""What does a sweep mean to do, and what has it done? One JSON file beside its runs, always whole.
+
+The runs themselves are the truth; the manifest says which of them belong to the sweep and why it stopped where it did.
+The same sweep with the same outcomes gives the same bytes, but for the times and the widths that were measured.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from pubsub_sim.results import UnwritableFolderError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from pubsub_sim.bench.grid import SweepOptions
+    from pubsub_sim.bench.plan import Pair
+    from pubsub_sim.bench.stopping import Stop
+    from pubsub_sim.results import RunRecord
+
+FILE = "manifest.json"
+"""Name of the manifest in the folder of a sweep."""
+
+_SCHEMA = 1
+_NO_MATTER = ("out", "measure", "retry_failed", "force", "progress", "executor", "scheduler", "dask_workers")
+"""Options that change how a sweep is made and not what it is."""
+
+
+class Manifest:
+    """The manifest of one sweep.
+
+    Args:
+        folder: of the sweep.
+        options: what is asked for.
+    """
+
+    def __init__(self, folder: Path, options: SweepOptions) -> None:
+        self._path = folder / FILE
+        self._options = {name: value for name, value in asdict(options).items() if name not in _NO_MATTER}
+        self._options["programs"] = list(options.commands)  # their commands are this machine's business
+        self._runs: dict[str, dict[str, Any]] = {}
+        self._stops: list[dict[str, Any]] = []
+
+    def plan(self, pairs: Iterable[Pair]) -> None:
+        """Add runs that are to be made."""
+        for pair in pairs:
+            for order, run in enumerate(pair.runs, start=pair.first):
+                entry = {"file": run.file_name(), "kind": run.kind, "order": order, "outcome": None, "utc": None}
+                self._runs[run.file_name()] = entry
+
+    def note(self, record: RunRecord) -> None:
+        """Note how a run ended."""
+        entry = self._runs[record.parameters.file_name()]
+        entry["outcome"] = record.outcome
+        entry["utc"] = record.provenance.get("utc")
+
+    def decide(self, stops: Sequence[Stop]) -> None:
+        """Note what was decided about the cells."""
+        self._stops = [asdict(stop) for stop in stops]
+
+    def text(self) -> str:
+        """Give the manifest as it is stored."""
+        runs = list(self._runs.values())
+        head = {
+            "schema": _SCHEMA,
+            "options": self._options,
+            "planned": len(runs),
+            "done": sum(run["outcome"] is not None for run in runs),
+            "stopping": self._stops,
+        }
+        body = ",\n".join(f"  {json.dumps(run)}" for run in runs)
+        return json.dumps(head, indent=1)[:-2] + f',\n "runs": [\n{body}\n ]\n}}\n'
+
+    def write(self) -> None:
+        """Replace the stored manifest as a whole.
+
+        Raises:
+            UnwritableFolderError: the folder cannot be written.
+        """
+        hidden = self._path.with_name(f".{FILE}.{os.getpid()}.tmp")
+        try:
+            hidden.write_text(self.text())
+            hidden.replace(self._path)
+        except OSError as error:
+            hidden.unlink(missing_ok=True)
+            raise UnwritableFolderError(self._path.parent, error.strerror or str(error)) from error

@@ -1,0 +1,112 @@
+"""How sure is a number? Medians and means of medians with bootstrap intervals from a fixed seed.
+
+Knows numbers only: neither runs nor versions.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+RESAMPLES = 4000
+"""Bootstrap samples per interval."""
+
+_SEED = 1
+_PERCENTILES = (2.5, 97.5)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its 95 % interval.
+
+    Attributes:
+        value: the estimate, NaN if nothing was observed.
+        low: lower end of the interval, NaN if fewer than two observations say nothing about the spread.
+        high: upper end, likewise.
+        observations: how many numbers it rests on.
+    """
+
+    value: float
+    low: float
+    high: float
+    observations: int
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is a value at all."""
+        return not math.isnan(self.value)
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether the spread could be estimated."""
+        return not math.isnan(self.low)
+
+    def exp(self) -> Estimate:
+        """Give the same estimate of a logarithm on the scale of the ratio."""
+        return Estimate(math.exp(self.value), math.exp(self.low), math.exp(self.high), self.observations)
+
+
+UNKNOWN = Estimate(math.nan, math.nan, math.nan, 0)
+"""Nothing was observed."""
+
+
+def median(values: ArrayLike) -> Estimate:
+    """Estimate the median; NaN values are left out.
+
+    Args:
+        values: independent observations.
+
+    Returns:
+        The sample median and its percentile bootstrap interval.
+    """
+    known = _known(values)
+    if known.size == 0:
+        return UNKNOWN
+    if known.size == 1:
+        return Estimate(float(known[0]), math.nan, math.nan, 1)
+    draws = np.random.default_rng(_SEED).integers(0, known.size, (RESAMPLES, known.size))
+    low, high = np.percentile(np.median(known[draws], axis=1), _PERCENTILES)
+    return Estimate(float(np.median(known)), float(low), float(high), known.size)
+
+
+def mean_of_medians(groups: Sequence[ArrayLike]) -> Estimate:
+    """Estimate the mean over groups of the groups' medians; of logarithms of ratios it is a geometric mean.
+
+    The bootstrap is hierarchical: groups are drawn first, then observations inside each drawn group, so that the
+    interval holds both the differences between groups and the noise of each.
+
+    Args:
+        groups: observations of each group; NaN values and empty groups are left out.
+
+    Returns:
+        The mean and its percentile interval; without an interval if all groups together have one observation.
+    """
+    known = [group for group in map(_known, groups) if group.size]
+    if not known:
+        return UNKNOWN
+    observations = sum(group.size for group in known)
+    value = float(np.mean([np.median(group) for group in known]))
+    if observations == 1:
+        return Estimate(value, math.nan, math.nan, 1)
+    rng = np.random.default_rng(_SEED)
+    drawn = rng.integers(0, len(known), (RESAMPLES, len(known)))
+    medians = np.empty(drawn.shape)
+    for number, group in enumerate(known):
+        at = drawn == number
+        draws = rng.integers(0, group.size, (int(at.sum()), group.size))
+        medians[at] = np.median(group[draws], axis=1)
+    low, high = np.percentile(medians.mean(axis=1), _PERCENTILES)
+    return Estimate(value, float(low), float(high), observations)
+
+
+def _known(values: ArrayLike) -> NDArray[np.float64]:
+    array = np.asarray(values, dtype=np.float64)
+    return array[~np.isnan(array)]

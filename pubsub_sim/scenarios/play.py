@@ -1,0 +1,26 @@
+"""How is the scenario played by a version? By hosts of pubsub, or by the floor, which has none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pubsub_sim.scenarios.floor import floor_discovery
+from pubsub_sim.scenarios.simple_discovery import simple_discovery
+from pubsub_sim.scenarios.versions import FLOOR
+
+if TYPE_CHECKING:
+    from pubsub_sim.scenarios.simple_discovery import Observe, Outcome, SimpleDiscovery
+
+
+async def play(options: SimpleDiscovery, phase: Observe) -> Outcome:
+    """Play the scenario once.
+
+    Args:
+        options: what to play, and by whom.
+        phase: entered with its name around each phase, in the order of PHASES.
+
+    Raises:
+        ScenarioFailure: a wrong payload, a missing registration or connection, a message too few or too many.
+        OptionError: the floor was asked for what it does not have.
+    """
+    return await (floor_discovery if options.version == FLOOR else simple_discovery)(options, phase)

@@ -1,0 +1,74 @@
+"""Sweeps on a cluster."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pubsub_sim.results import Store, wide
+from tests.bench.processes import children, is_worker, wait_until, workers_of
+
+pytest.importorskip("distributed")
+
+
+def flags(folder: Path, **more: str) -> list[str]:
+    given = {
+        "versions": "baseline",
+        "hosts": "5",
+        "messages": "100",
+        "repeats": "4",
+        "executor": "dask",
+        "dask-workers": "3",
+        "limit-s": "30",
+        "progress": "none",
+        "out": str(folder),
+    } | more
+    return ["--control", *(f"--{name}={value}" for name, value in given.items())]
+
+
+def test_killed_worker_of_a_cluster_costs_no_run(tmp_path: Path) -> None:
+    """`kill -9` of one of three workers in the middle of a run: the pair is made by another one, and every run is there."""
+    command = [sys.executable, "-m", "pubsub_sim", "sweep", *flags(tmp_path)]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+
+        def busy() -> list[int]:
+            return [pid for pid in children(running.pid) if workers_of(pid)]
+
+        assert wait_until(busy, within_s=120)
+        (victim,) = busy()
+        (orphan,) = workers_of(victim)
+        os.kill(victim, signal.SIGKILL)
+        assert wait_until(lambda: not is_worker(orphan), within_s=10)
+        said, log = running.communicate(timeout=240)
+    finally:
+        running.kill()
+    assert running.returncode == 0, log
+    assert said.splitlines()[-1] == "8 runs (8 ok): 8 measured now, 0 kept"
+    runs = wide(Store(tmp_path).load())
+    assert sorted(runs["order"]) == list(range(8))
+    assert json.loads((tmp_path / "manifest.json").read_text())["done"] == 8
+    again = [sys.executable, "-m", "pubsub_sim", "sweep", *flags(tmp_path, executor="serial")]
+    done = subprocess.run(again, capture_output=True, text=True, check=True)
+    assert done.stdout == "8 runs (8 ok): 0 measured now, 8 kept\n"
+
+
+def test_cluster_without_the_resource_is_refused(tmp_path: Path) -> None:
+    """Runs that would wait for ever are not begun: the sentence says how the workers must be started."""
+    code = (
+        "import sys\n"
+        "from distributed import LocalCluster\n"
+        "from pubsub_sim.__main__ import main\n"
+        "if __name__ == '__main__':\n"
+        "    with LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster:\n"
+        "        sys.exit(main(['sweep', *sys.argv[1:], '--scheduler', cluster.scheduler_address]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *flags(tmp_path)], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 2
+    assert "scheduler: expected workers that were started with --resources run=1, got 'inproc://" in done.stderr

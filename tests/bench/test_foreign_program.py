@@ -1,0 +1,108 @@
+"""Programs of others that speak the worker's protocol: measured by their name, whatever they are written in."""
+
+import ast
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pubsub_sim.bench import peers
+from pubsub_sim.bench.grid import SweepOptions
+from pubsub_sim.bench.sweep import sweep
+from pubsub_sim.errors import OptionError
+from pubsub_sim.results import Store, wide
+
+PROGRAM = """
+import json, sys, time
+
+def phase(name):
+    print(f"phase: {name}", file=sys.stderr, flush=True)
+    return time.process_time_ns()
+
+spec = json.load(sys.stdin)
+hosts, messages = spec["hosts"], spec["messages"]
+phase("init")
+queues = [[] for _ in range(hosts)]
+begin_ns = phase("rand msgs")
+for number in range(messages):
+    for queue in queues:
+        queue.append(b"%d the flooooooood %d" % (number, number))
+        queue.pop()
+cost_ns = time.process_time_ns() - begin_ns
+json.dump(
+    {
+        "outcome": "ok",
+        "error": "",
+        "rows": [
+            ["run", "failures", 0],
+            ["rand msgs", "cpu_ns", max(cost_ns, 1)],
+            ["rand msgs", "rpcs", messages * (hosts - 1) ** 2],
+        ],
+        "version": {"summary": "lists, no network", "machines": []},
+    },
+    sys.stdout,
+)
+"""
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> dict[str, Any]:
+    """A sweep of one pair beside which a program runs."""
+    (tmp_path / "mine.py").write_text(PROGRAM)
+    return {
+        "versions": "baseline",
+        "hosts": 3,
+        "messages": 2,
+        "repeats": 1,
+        "field_repeats": 1,
+        "programs": f"mine={sys.executable} {tmp_path / 'mine.py'}",
+        "out": str(tmp_path / "runs"),
+        "progress": "none",
+    }
+
+
+def test_program_runs_in_the_field_by_its_name(options: dict[str, Any], tmp_path: Path) -> None:
+    """Its numbers stand beside ours under every condition; what it does not tell fails nobody."""
+    result = sweep(SweepOptions(field=["floor", "mine"], **options))
+    assert dict(result.outcomes) == {"ok": 1 + 4 * 3}
+    runs = wide(Store(tmp_path / "runs").load())
+    mine = runs.loc[runs["version"] == "mine"]
+    assert sorted(zip(mine["loop"], mine["sign"], strict=True)) == [
+        ("asyncio", "none"),
+        ("asyncio", "strict"),
+        ("uvloop", "none"),
+        ("uvloop", "strict"),
+    ]
+    assert set(mine["rand msgs/rpcs"]) == {8.0}
+    assert Store(tmp_path / "runs").provenance()["versions"]["mine"]["summary"] == "lists, no network"
+
+
+def test_program_can_be_a_version_of_the_grid(options: dict[str, Any]) -> None:
+    """Named among the versions it is paired in every cell."""
+    result = sweep(SweepOptions(**options | {"versions": "baseline,mine"}))
+    assert (result.planned, dict(result.outcomes)) == (2, {"ok": 2})
+
+
+def test_program_that_cannot_be_started_is_a_failed_run(options: dict[str, Any]) -> None:
+    """A wrong path is a record with a sentence, and the others are run."""
+    result = sweep(SweepOptions(**options | {"versions": "baseline,mine", "programs": "mine=/no/such/program"}))
+    assert dict(result.outcomes) == {"ok": 1, "failed": 1}
+    (sentence,) = result.failures.values()
+    assert sentence == "the program cannot be started: No such file or directory"
+
+
+@pytest.mark.parametrize("text", ["mine", "mine=", "=python x.py", "states=python x.py", "floor=python x.py"])
+def test_bad_program_is_one_sentence(text: str) -> None:
+    """A text without a name or a command, and the name of a version that is there already, are refused."""
+    with pytest.raises(OptionError, match="programs: expected a new name and a command"):
+        SweepOptions(programs=text)
+
+
+def test_programs_of_peers_import_nothing_of_this_project() -> None:
+    """They run in environments where it is not installed."""
+    for path in Path(peers.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+            assert not {name.split(".")[0] for name in names} & {"pubsub_sim", "asyncmachine"}, path
