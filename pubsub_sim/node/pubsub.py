@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from pubsub_sim.errors import HostClosed, MessageTooLarge, OptionError, TopicExists, TopicNotAllowed
+from pubsub_sim.errors import HostClosed, MessageTooLarge, OnlyGossipsub, OptionError, TopicExists, TopicNotAllowed
 from pubsub_sim.ids import PeerId
 from pubsub_sim.node.dialling import Dialler
 from pubsub_sim.node.discovery import PeerFinder
@@ -18,6 +18,7 @@ from pubsub_sim.node.streams import OutboundQueue, Streams
 from pubsub_sim.node.topic import Readiness, Subscription, Topic, TopicEvents
 from pubsub_sim.node.validation import ValidationQueue
 from pubsub_sim.protocol.core import Core
+from pubsub_sim.protocol.gossipsub import GossipSub
 from pubsub_sim.protocol.operations import (
     AddRelay,
     AddSubscription,
@@ -35,6 +36,7 @@ from pubsub_sim.protocol.operations import (
 )
 from pubsub_sim.protocol.options import HostOptions
 from pubsub_sim.protocol.params import HostParams
+from pubsub_sim.protocol.score_params import TopicScoreParams
 from pubsub_sim.protocol.tracing import Tracers
 from pubsub_sim.protocol.validation import Validator, ValidatorFunction
 from pubsub_sim.wire.message import Message, outgoing
@@ -325,6 +327,18 @@ class PubSub:
             Eval(lambda: topic.open_events(self._core.peers_announcing(topic.name)), "Topic.EventHandler")
         )
 
+    async def set_score_params(self, topic: str, params: TopicScoreParams) -> None:
+        """See Topic.set_score_params."""
+        if not isinstance(params, TopicScoreParams):
+            raise OptionError("params", params, "TopicScoreParams")
+
+        def apply() -> None:
+            if not isinstance(self.router, GossipSub):
+                raise OnlyGossipsub("set_score_params")
+            self.router.set_score_params(topic, params)
+
+        await self._driver.ask(Eval(apply, "Topic.SetScoreParams"))
+
     async def close_topic(self, topic: Topic) -> None:
         """See Topic.close."""
         await self._driver.ask(RemoveTopic(topic))
@@ -394,6 +408,7 @@ class _CorePorts:
 
     __slots__ = (
         "_node",
+        "addresses",
         "dial",
         "enqueue_validation",
         "is_connected",
@@ -407,6 +422,7 @@ class _CorePorts:
         self._node = node
         self.is_connected: Callable[[PeerId], bool] = node._host.is_connected
         self.is_outbound: Callable[[PeerId], bool] = node._host.is_outbound
+        self.addresses: Callable[[PeerId], Sequence[str]] = node._host.addresses
         self.dial: Callable[[PeerId], bool] = node._dialler.dial
         self.open_outbox: Callable[[PeerId, bytes, int], OutboundQueue] = node._streams.open_outbox
         self.retry_announcement: Callable[[PeerId, str, bool, int], None] = node.retry_announcement

@@ -112,6 +112,9 @@ class Bench:
     def is_outbound(self, peer: PeerId) -> bool:
         return peer in self.outbound
 
+    def addresses(self, peer: PeerId) -> Sequence[str]:
+        return ()
+
     def dial(self, peer: PeerId) -> bool:
         self.dialled.append(peer)
         return True
