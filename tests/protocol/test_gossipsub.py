@@ -93,7 +93,7 @@ def test_FT01_what_a_protocol_can_do(protocol: str, features: Feature) -> None:
     assert features_of(protocol) == features
 
 
-def test_v12_is_spoken_only_if_wanted() -> None:
+def test_the_protocol_v12_is_spoken_only_if_wanted() -> None:
     assert GossipSub().protocols == ("/meshsub/1.1.0", "/meshsub/1.0.0", "/floodsub/1.0.0")
     assert GossipSub(GossipsubParams(idontwant=True)).protocols[0] == "/meshsub/1.2.0"
 

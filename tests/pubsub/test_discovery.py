@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Sequence
 from contextlib import nullcontext
 
 import pytest
 
-from pubsub_sim import HostParams, World, min_topic_size, run
+from pubsub_sim import HostParams, PubSub, World, min_topic_size, run
 from pubsub_sim.errors import DialError, HostClosed
 from pubsub_sim.ids import PeerId
+from pubsub_sim.net.rendezvous import RendezvousClient, RendezvousServer
+from pubsub_sim.protocol.gossipsub import GossipSub
 from pubsub_sim.scenarios.simple_discovery import SimpleDiscovery, simple_discovery
-from tests.pubsub.worlds import add_node, handle, key_of, play, receive, sub
+from tests.pubsub.worlds import add_node, handle, key_of, play, pub, receive, sub
 
 
 class Service:
@@ -45,6 +48,37 @@ def test_D01_simple_discovery(version: str, hosts: int) -> None:
     outcome = run(simple_discovery(given, lambda name: nullcontext()), clock="virtual")
     assert outcome.deliveries == hosts * (given.messages + 1)
     assert outcome.connections == hosts * (hosts - 1) // 2
+
+
+def test_D02_two_partitions_become_one_when_one_hears_of_the_other(version: str) -> None:
+    """Two times four gossiping hosts with a server each, until the second four are registered with the first server."""
+
+    async def script(world: World) -> None:
+        servers = RendezvousServer(), RendezvousServer()
+        partitions = [
+            [gossiping(world, version, server, f"{number} of {place}") for number in range(4)]
+            for place, server in enumerate(servers)
+        ]
+        nodes = [ps for partition in partitions for ps in partition]
+        subscribed = [await sub(ps) for ps in nodes]
+        await world.clock.sleep(3)
+        assert [len(ps.router.mesh["foobar"]) for ps in nodes] == [3] * 8
+        for ps in partitions[1]:
+            servers[0].register("floodsub:foobar", ps.peer_id)
+        await world.clock.sleep(5)
+        rng = random.Random(2)
+        for number in range(100):
+            data = b"%d" % number
+            await pub(rng.choice(nodes), data, ready=min_topic_size(4))
+            for subscription in subscribed:
+                await receive(subscription, data)
+
+    play(version, script, hosts=1, trace=False)
+
+
+def gossiping(world: World, version: str, server: RendezvousServer, name: str) -> PubSub:
+    client = RendezvousClient(server, key_of(name).peer_id, limit=8)
+    return add_node(world, version, router=GossipSub(), rendezvous=client, name=name)
 
 
 def test_a_topic_is_registered_again_when_it_is_due_and_until_the_last_interest_ends(version: str) -> None:

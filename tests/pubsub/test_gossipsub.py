@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
-from pubsub_sim import GossipsubParams, World, min_topic_size
+from pubsub_sim import GossipsubParams, PeerScoreParams, PeerScoreThresholds, World, min_topic_size
 from pubsub_sim.ids import PeerId
 from pubsub_sim.protocol.floodsub import FloodSub
 from pubsub_sim.protocol.gossipsub import GossipSub
 from pubsub_sim.protocol.router import Router
-from pubsub_sim.protocol.score_params import PeerScoreThresholds
 from pubsub_sim.protocol.tracing import RawTracer
 from pubsub_sim.wire.message import Message
 from tests.pubsub.gossip_worlds import (
@@ -30,25 +30,16 @@ from tests.pubsub.gossip_worlds import (
 )
 
 
-class FixedScores:
-    """Scores as the test says; penalties are counted and cost nothing."""
-
-    def __init__(self) -> None:
-        self.scores: dict[PeerId, float] = {}
-        self.penalties: dict[PeerId, int] = {}
-
-    def score(self, peer: PeerId) -> float:
-        return self.scores.get(peer, 0.0)
-
-    def add_penalty(self, peer: PeerId, count: int) -> None:
-        self.penalties[peer] = self.penalties.get(peer, 0) + count
+def scored_by(application: Callable[[PeerId], float]) -> PeerScoreParams:
+    """Scores that are the application's alone."""
+    return PeerScoreParams(skip_atomic_validation=True, app_specific_score=application, app_specific_weight=1)
 
 
 # --- messages reach everybody ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dials", [SPARSE, DENSE], ids=["GS03_sparse", "GS04_dense"])
-def test_every_message_reaches_every_host(version: str, dials: int) -> None:
+@pytest.mark.parametrize("dials", [SPARSE, DENSE], ids=["GS03 sparse", "GS04 dense"])
+def test_GS03_GS04_every_message_reaches_every_host(version: str, dials: int) -> None:
     """A hundred messages of random hosts, one after the other."""
 
     async def script(world: World) -> None:
@@ -173,15 +164,19 @@ def test_GS11_hosts_that_leave_are_pruned(version: str) -> None:
 
 def test_GS12_a_pruned_peer_is_not_grafted_until_its_backoff_is_over(version: str) -> None:
     """A host everybody comes to despise: who had it in the mesh has a back-off of PruneBackoff for it."""
-    scoring = FixedScores()
-    params = GossipsubParams(heartbeat_initial_delay_s=0.01, heartbeat_interval_s=0.1)
+    despised: list[PeerId] = []
+    params = GossipsubParams(
+        heartbeat_initial_delay_s=0.01,
+        heartbeat_interval_s=0.1,
+        score=scored_by(lambda peer: -1000.0 * (peer in despised)),
+    )
 
     async def script(world: World) -> None:
         topics = await join_all(world)
         subscriptions = await subscribe(topics)
         await world.connect_all()
         await world.clock.sleep(1)
-        scoring.scores[world.peer_ids[0]] = -1000
+        despised.append(world.peer_ids[0])
         before_ns = world.clock.now_ns()
         await world.clock.sleep(1)
         expiries = [ps.router.backoff.get("foobar", {}).get(world.peer_ids[0]) for ps in world.pubsubs[1:]]  # type: ignore[attr-defined] # a view of gossipsub's own
@@ -190,7 +185,7 @@ def test_GS12_a_pruned_peer_is_not_grafted_until_its_backoff_is_over(version: st
         assert not any(0 in mesh_of(world, host) for host in range(1, 10))
         await rounds(topics[1:], subscriptions[1:], 10)
 
-    play(version, script, hosts=10, router=lambda number, ids: GossipSub(params, scoring=scoring))
+    play(version, script, hosts=10, params=params)
 
 
 def test_GS13_hosts_that_subscribe_one_by_one_are_grafted(version: str) -> None:
@@ -439,12 +434,11 @@ def test_GS28_other_parameters_make_other_meshes() -> None:
 def test_GS29_nothing_is_exchanged_with_a_peer_of_negative_score(version: str) -> None:
     thresholds = PeerScoreThresholds(gossip_threshold=-10, publish_threshold=-100, graylist_threshold=-10_000)
 
-    def router(number: int, ids: list[PeerId]) -> Router:
-        scoring = FixedScores()
-        scoring.scores[ids[0]] = -1000
-        return GossipSub(scoring=scoring, thresholds=thresholds)
+    despised: list[PeerId] = []
+    params = GossipsubParams(score=scored_by(lambda peer: -1000.0 * (peer in despised)), thresholds=thresholds)
 
     async def script(world: World) -> None:
+        despised.append(world.peer_ids[0])
         topics = await join_all(world)
         subscriptions = await subscribe(topics)
         await connect_some(world, range(20), DENSE)
@@ -457,7 +451,7 @@ def test_GS29_nothing_is_exchanged_with_a_peer_of_negative_score(version: str) -
         assert got[0] == [b"0"]
         assert all(b"0" not in data and len(data) == 19 for data in got[1:])
 
-    play(version, script, router=router)
+    play(version, script, params=params)
 
 
 def test_GS34_leaving_a_topic_sets_the_short_backoff_on_both_sides(version: str) -> None:
@@ -604,9 +598,8 @@ def test_who_scores_peers_is_told_what_other_peers_bring(version: str) -> None:
 def test_a_failing_heartbeat_ends_the_host(version: str) -> None:
     """An error in the router's own time is nobody's to catch: the world reports it."""
 
-    class Broken(FixedScores):
-        def score(self, peer: PeerId) -> float:
-            raise ZeroDivisionError("score")
+    def broken(peer: PeerId) -> float:
+        raise ZeroDivisionError("score")
 
     async def script(world: World) -> None:
         await subscribe(await join_all(world))
@@ -614,7 +607,7 @@ def test_a_failing_heartbeat_ends_the_host(version: str) -> None:
         await world.clock.sleep(2)
 
     with pytest.raises(ZeroDivisionError):
-        play(version, script, hosts=2, router=lambda number, ids: GossipSub(scoring=Broken()))
+        play(version, script, hosts=2, params=GossipsubParams(score=scored_by(broken)))
 
 
 def test_parameters_of_another_router_are_refused() -> None:
