@@ -10,12 +10,23 @@ from contextlib import nullcontext
 import pytest
 
 from pubsub_sim import HostParams, PubSub, World, min_topic_size, run
-from pubsub_sim.errors import DialError, HostClosed
+from pubsub_sim.errors import (
+    DialError,
+    HostClosed,
+)
 from pubsub_sim.ids import PeerId
 from pubsub_sim.net.rendezvous import RendezvousClient, RendezvousServer
 from pubsub_sim.protocol.gossipsub import GossipSub
 from pubsub_sim.scenarios.simple_discovery import SimpleDiscovery, simple_discovery
-from tests.pubsub.worlds import add_node, handle, key_of, play, pub, receive, sub
+from tests.pubsub.worlds import (
+    add_node,
+    handle,
+    key_of,
+    play,
+    pub,
+    receive,
+    sub,
+)
 
 
 class Service:
@@ -240,3 +251,76 @@ def test_a_burst_of_looks_is_bounded_and_drops_none_that_matters(version: str) -
         assert len(await a.list_peers("t79")) == 1
 
     play(version, script, discovery=True, params=HostParams())
+
+
+def test_without_discovery_a_publish_waits_in_steps_of_200_ms(version: str) -> None:
+    """The readiness poll of the reference, counted as fixed waits."""
+
+    async def script(world: World) -> None:
+        topics = [await ps.join("t") for ps in world.pubsubs]
+        await topics[1].subscribe()
+        publishing = asyncio.create_task(topics[0].publish(b"x", ready=min_topic_size(1)))
+        await world.clock.sleep(0.5)
+        await world.connect(0, 1)
+        await publishing
+        assert world.clock.now_ns() == 600_000_000
+        assert (world.clock.waits, world.clock.waited_ns) == (3, 600_000_000)
+
+    play(version, script, hosts=3)
+
+
+def test_with_discovery_hosts_find_each_other_and_a_publish_waits_in_steps_of_100_ms(version: str) -> None:
+    """Subscribers register, the publisher finds and dials them, and checks again after 100 ms."""
+
+    async def script(world: World) -> None:
+        topics = [await ps.join("t") for ps in world.pubsubs]
+        subscriptions = [await topic.subscribe() for topic in topics[1:]]
+        await world.settle()
+        await topics[0].publish(b"x", ready=min_topic_size(4))
+        for subscription in subscriptions:
+            assert (await subscription.next()).data == b"x"
+        assert world.clock.waits == 1
+        assert world.clock.now_ns() == 100_000_000
+
+    play(version, script, hosts=5, discovery=True)
+
+
+def test_two_publishes_of_one_topic_each_wait_for_their_own_readiness(version: str) -> None:
+    """Who asks for more waits longer, whoever came first."""
+
+    async def script(world: World) -> None:
+        topics = [await ps.join("t") for ps in world.pubsubs]
+        subscription = await topics[1].subscribe()
+        await world.settle()
+        patient = asyncio.create_task(topics[0].publish(b"patient", ready=min_topic_size(2)))
+        eager = asyncio.create_task(topics[0].publish(b"eager", ready=min_topic_size(1)))
+        await world.clock.sleep(5)
+        assert eager.done()
+        assert not patient.done()
+        await topics[2].subscribe()
+        await world.clock.sleep(30)
+        assert patient.done()
+        assert [(await subscription.next()).data for _ in range(2)] == [b"eager", b"patient"]
+
+    play(version, script, hosts=3, discovery=True)
+
+
+def test_an_abandoned_publish_stops_looking(version: str) -> None:
+    """Cancelling a publish that waits for readiness ends its bootstrap; another one still works."""
+
+    async def script(world: World) -> None:
+        topics = [await ps.join("t") for ps in world.pubsubs]
+        await world.settle()
+        waiting = asyncio.create_task(topics[0].publish(b"never", ready=min_topic_size(1)))
+        await world.clock.sleep(1.05)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        waits = world.clock.waits
+        await world.clock.sleep(5)
+        assert world.clock.waits == waits
+        subscription = await topics[1].subscribe()
+        await topics[0].publish(b"x", ready=min_topic_size(1))
+        assert (await subscription.next()).data == b"x"
+
+    play(version, script, hosts=3, discovery=True)
