@@ -242,6 +242,14 @@ class PubSub:
         """Undo `register_validator`; raises NoValidator."""
         await self._driver.ask(RemoveValidator(topic))
 
+    async def add_direct_peer(self, peer: PeerId) -> None:
+        """Give a peer everything, outside meshes, from now on; must be done on both sides. Raises OnlyGossipsub."""
+        await self._ask_gossipsub("add_direct_peer", lambda router: router.add_direct_peer(peer))
+
+    async def remove_direct_peer(self, peer: PeerId) -> None:
+        """Undo `add_direct_peer`, or a direct peer of the options; nothing if it is none. Raises OnlyGossipsub."""
+        await self._ask_gossipsub("remove_direct_peer", lambda router: router.remove_direct_peer(peer))
+
     # --- what topic handles ask for (see topic.TopicUser) --------------------------------------------------------
 
     async def subscribe(self, topic: str, buffer: int | None) -> Subscription:
@@ -331,13 +339,15 @@ class PubSub:
         """See Topic.set_score_params."""
         if not isinstance(params, TopicScoreParams):
             raise OptionError("params", params, "TopicScoreParams")
+        await self._ask_gossipsub("set_score_params", lambda router: router.set_score_params(topic, params))
 
+    async def _ask_gossipsub(self, operation: str, change: Callable[[GossipSub], None]) -> None:
         def apply() -> None:
             if not isinstance(self.router, GossipSub):
-                raise OnlyGossipsub("set_score_params")
-            self.router.set_score_params(topic, params)
+                raise OnlyGossipsub(operation)
+            change(self.router)
 
-        await self._driver.ask(Eval(apply, "Topic.SetScoreParams"))
+        await self._driver.ask(Eval(apply, operation))
 
     async def close_topic(self, topic: Topic) -> None:
         """See Topic.close."""

@@ -239,6 +239,14 @@ class GossipSub:
                 answer.control.CopyFrom(ControlMessage(iwant=iwant, prune=prunes))
             self._sender.send(peer, answer)
 
+    def add_direct_peer(self, peer: PeerId) -> None:
+        """Give a peer everything, outside meshes; connected at the next look at direct peers (`AddDirectPeer`, 2026)."""
+        self._peers.direct[peer] = None
+
+    def remove_direct_peer(self, peer: PeerId) -> None:
+        """A peer is one like others from now on (`RemoveDirectPeer`, 2026)."""
+        self._peers.direct.pop(peer, None)
+
     def set_score_params(self, topic: str, params: TopicScoreParams) -> None:
         """Score a topic by other parameters from now on.
 

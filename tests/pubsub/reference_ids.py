@@ -68,7 +68,6 @@ RANDOMSUB = _covered("R", 4)
 GOSSIPSUB = _covered("GS", 56) | {
     "GS09": "skipped upstream: whether gossip rides on other RPCs is seen in the protocol's tests",
     "GS21": "offers carry peer ids, which are enough to dial in a simulated network; there are no addresses to sign",
-    "GS23": f"{_NEW}: direct peers that come and go",
     "GS37": f"{_NEW}: feedback of the application on single messages",
     "GS38": f"{_NEW}: evaluations that can be given up",
     "GS42": "hosts of the simulator keep no address book",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pubsub_sim import GossipsubParams, PeerScoreThresholds, World
+from pubsub_sim.errors import OnlyGossipsub
 from pubsub_sim.ids import PeerId
 from pubsub_sim.protocol.gossipsub import GossipSub
 from tests.pubsub.gossip_worlds import (
@@ -110,6 +113,43 @@ def test_GS22_direct_peers_are_connected_and_connected_again(version: str) -> No
         hosts=3,
         router=lambda number, ids: GossipSub(params, direct=[ids[other] for other in direct[number]]),
     )
+
+
+def test_GS23_direct_peers_come_and_go(version: str) -> None:
+    """Hosts 1 and 2 find each other once they are direct on both sides; later they are peers like others."""
+
+    async def script(world: World) -> None:
+        one, two = world.pubsubs[1:]
+        await world.connect(0, 1)
+        await world.connect(0, 2)
+        await world.clock.sleep(3)
+        assert two.peer_id not in await one.list_peers()
+        await one.add_direct_peer(two.peer_id)
+        await two.add_direct_peer(one.peer_id)
+        await world.clock.sleep(3)
+        assert two.peer_id in await one.list_peers()
+        topics = await join_all(world)
+        subscriptions = await subscribe(topics)
+        await world.clock.sleep(1)
+        assert [mesh_of(world, host) for host in (1, 2)] == [[0], [0]]
+        await rounds(topics, subscriptions, 3)
+        await one.remove_direct_peer(two.peer_id)
+        await two.remove_direct_peer(one.peer_id)
+        await world.clock.sleep(2)
+        assert [sorted(mesh_of(world, host)) for host in (1, 2)] == [[0, 2], [0, 1]]
+        await rounds(topics, subscriptions, 3)
+
+    play(version, script, hosts=3, params=GossipsubParams(direct_connect_ticks=2))
+
+
+def test_only_gossipsub_has_direct_peers(version: str) -> None:
+    async def script(world: World) -> None:
+        one, two = world.pubsubs
+        for call in (one.add_direct_peer, one.remove_direct_peer):
+            with pytest.raises(OnlyGossipsub, match="direct_peer: the router is not gossipsub"):
+                await call(two.peer_id)
+
+    play(version, script, hosts=2, router="floodsub")
 
 
 def test_GS24_a_peer_filter_keeps_peers_out(version: str) -> None:
