@@ -10,23 +10,12 @@ from contextlib import nullcontext
 import pytest
 
 from pubsub_sim import HostParams, PubSub, World, min_topic_size, run
-from pubsub_sim.errors import (
-    DialError,
-    HostClosed,
-)
+from pubsub_sim.errors import DialError, HostClosed
 from pubsub_sim.ids import PeerId
 from pubsub_sim.net.rendezvous import RendezvousClient, RendezvousServer
 from pubsub_sim.protocol.gossipsub import GossipSub
 from pubsub_sim.scenarios.simple_discovery import SimpleDiscovery, simple_discovery
-from tests.pubsub.worlds import (
-    add_node,
-    handle,
-    key_of,
-    play,
-    pub,
-    receive,
-    sub,
-)
+from tests.pubsub.worlds import add_node, handle, key_of, play, pub, receive, sub
 
 
 class Service:

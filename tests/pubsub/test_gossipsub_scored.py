@@ -21,15 +21,7 @@ from pubsub_sim.wire.message import Message
 from pubsub_sim.wire.rpc_pb2 import RPC
 from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
 from tests.protocol.bench import Gate
-from tests.pubsub.gossip_worlds import (
-    BOOTSTRAPPER,
-    FakePeer,
-    connect_some,
-    connect_star,
-    join_all,
-    play,
-    subscribe,
-)
+from tests.pubsub.gossip_worlds import BOOTSTRAPPER, FakePeer, connect_some, connect_star, join_all, play, subscribe
 
 TOPIC = TopicScoreParams(
     topic_weight=1,

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from pubsub_sim import World
-from tests.pubsub.worlds import (
-    events_of,
-    meet,
-    play,
-)
+from tests.pubsub.worlds import events_of, meet, play
 
 
 def test_a_message_reaches_every_subscription_with_its_facts(version: str, transport: str) -> None:

@@ -7,18 +7,9 @@ import random
 import pytest
 
 from pubsub_sim import World
-from pubsub_sim.errors import (
-    TopicClosed,
-)
+from pubsub_sim.errors import TopicClosed
 from pubsub_sim.node.topic import Topic
-from tests.pubsub.worlds import (
-    connect,
-    events_of,
-    handle,
-    key_of,
-    play,
-    receive,
-)
+from tests.pubsub.worlds import connect, events_of, handle, key_of, play, receive
 
 
 async def relayed(world: World) -> list[Topic]:

@@ -11,19 +11,7 @@ from pubsub_sim.ids import PeerId
 from pubsub_sim.wire.rpc_pb2 import RPC
 from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
 from pubsub_sim.wire.signing import SignPolicy
-from tests.pubsub.worlds import (
-    FakePeer,
-    connect,
-    events_of,
-    handle,
-    key_of,
-    meet,
-    play,
-    pub,
-    receive,
-    sub,
-    sub_all,
-)
+from tests.pubsub.worlds import FakePeer, connect, events_of, handle, key_of, meet, play, pub, receive, sub, sub_all
 
 
 def by_data(message: WireMessage) -> bytes:

@@ -7,25 +7,11 @@ import asyncio
 import pytest
 
 from pubsub_sim import HostOptions, World
-from pubsub_sim.errors import (
-    SubscriptionCancelled,
-    TopicNotAllowed,
-)
+from pubsub_sim.errors import SubscriptionCancelled, TopicNotAllowed
 from pubsub_sim.protocol.subscription_filter import AllowlistFilter, LimitFilter
 from pubsub_sim.wire.rpc_pb2 import RPC
 from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
-from tests.pubsub.worlds import (
-    FakePeer,
-    connect,
-    events_of,
-    meet,
-    play,
-    pub,
-    receive,
-    sub,
-    sub_all,
-    subscriptions,
-)
+from tests.pubsub.worlds import FakePeer, connect, events_of, meet, play, pub, receive, sub, sub_all, subscriptions
 
 
 def test_a_cancelled_subscription_ends_after_what_it_holds(version: str, transport: str) -> None:

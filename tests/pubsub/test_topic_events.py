@@ -6,14 +6,7 @@ import asyncio
 
 from pubsub_sim import World
 from pubsub_sim.node.topic import PeerEvent, TopicEvents
-from tests.pubsub.worlds import (
-    connect,
-    handle,
-    meet,
-    play,
-    sub,
-    sub_all,
-)
+from tests.pubsub.worlds import connect, handle, meet, play, sub, sub_all
 
 
 async def next_events(events: TopicEvents, count: int) -> list[PeerEvent]:

@@ -9,26 +9,11 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from pubsub_sim import HostOptions, OptionError, World, min_topic_size
-from pubsub_sim.errors import (
-    HostClosed,
-    TopicClosed,
-    TopicExists,
-    TopicInUse,
-)
+from pubsub_sim.errors import HostClosed, TopicClosed, TopicExists, TopicInUse
 from pubsub_sim.ids import PeerId
 from pubsub_sim.node.topic import Topic
 from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
-from tests.pubsub.worlds import (
-    connect,
-    handle,
-    key_of,
-    meet,
-    never,
-    play,
-    receive,
-    sub,
-    sub_all,
-)
+from tests.pubsub.worlds import connect, handle, key_of, meet, never, play, receive, sub, sub_all
 
 Open = Callable[[Topic], Awaitable[Callable[[], Awaitable[None]]]]
 

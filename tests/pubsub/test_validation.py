@@ -10,10 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from pubsub_sim import HostOptions, HostParams, MessageRejected, OptionError, World
-from pubsub_sim.errors import (
-    NoValidator,
-    ValidatorExists,
-)
+from pubsub_sim.errors import NoValidator, ValidatorExists
 from pubsub_sim.ids import PeerId
 from pubsub_sim.node.topic import Subscription
 from pubsub_sim.protocol.seqno_validator import SeqnoValidator

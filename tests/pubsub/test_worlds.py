@@ -7,16 +7,9 @@ import asyncio
 import pytest
 
 from pubsub_sim import OptionError, PubSub, World, min_topic_size
-from pubsub_sim.errors import (
-    HostClosed,
-    MessageTooLarge,
-)
+from pubsub_sim.errors import HostClosed, MessageTooLarge
 from pubsub_sim.protocol.params import HostParams
-from tests.pubsub.worlds import (
-    meet,
-    play,
-    run_on,
-)
+from tests.pubsub.worlds import meet, play, run_on
 
 
 @pytest.mark.parametrize(
