@@ -51,12 +51,21 @@ class Bench:
 
     Attributes:
         outboxes: per peer, what was sent to it.
+        places: peers' IP addresses.
         dialled: who was dialled for the router.
         traced: (hook, peer, topic) of grafts, prunes and throttles.
     """
 
-    def __init__(self, router: Router, *, params: HostParams | None = None, seed: int = 1) -> None:
+    def __init__(
+        self,
+        router: Router,
+        *,
+        params: HostParams | None = None,
+        options: HostOptions | None = None,
+        seed: int = 1,
+    ) -> None:
         self.time_ns = 0
+        self.places: dict[PeerId, str] = {}
         self.outboxes: dict[PeerId, Outbox] = {}
         self.outbound: set[PeerId] = set()
         self.dialled: list[PeerId] = []
@@ -69,7 +78,7 @@ class Bench:
             ports=self,
             rng=random.Random(seed),
             initial_seqno=0,
-            options=HostOptions(),
+            options=options or HostOptions(),
         )
         self.traced: list[tuple[str, PeerId, str]] = []
         self.core.tracer = _Tracer(self.traced)
@@ -118,7 +127,7 @@ class Bench:
         return peer in self.outbound
 
     def addresses(self, peer: PeerId) -> Sequence[str]:
-        return ()
+        return (self.places[peer],) if peer in self.places else ()
 
     def dial(self, peer: PeerId) -> bool:
         self.dialled.append(peer)

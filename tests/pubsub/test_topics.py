@@ -48,19 +48,19 @@ async def close_while_open(world: World, opened: Open) -> None:
         await topic.subscribe()
 
 
-def test_T01_close_with_open_subscription(version: str) -> None:
+def test_T01_close_with_open_subscription(version: str, transport: str) -> None:
     """A topic is closed once its subscription is cancelled, not before."""
-    play(version, lambda world: close_while_open(world, open_subscription), hosts=1)
+    play(version, lambda world: close_while_open(world, open_subscription), hosts=1, transport=transport)
 
 
-def test_T02_close_with_open_event_handler(version: str) -> None:
+def test_T02_close_with_open_event_handler(version: str, transport: str) -> None:
     """A topic is closed once its event handler is, not before."""
-    play(version, lambda world: close_while_open(world, open_events), hosts=1)
+    play(version, lambda world: close_while_open(world, open_events), hosts=1, transport=transport)
 
 
-def test_T03_close_with_open_relay(version: str) -> None:
+def test_T03_close_with_open_relay(version: str, transport: str) -> None:
     """A topic is closed once its relay is, not before."""
-    play(version, lambda world: close_while_open(world, open_relay), hosts=1)
+    play(version, lambda world: close_while_open(world, open_relay), hosts=1, transport=transport)
 
 
 def test_T04_topic_reuse(version: str) -> None:
@@ -156,7 +156,7 @@ def test_T17_publish_on_a_closed_host(version: str) -> None:
     play(version, script, hosts=1)
 
 
-def test_T19_local_publication(version: str) -> None:
+def test_T19_local_publication(version: str, transport: str) -> None:
     """A local message reaches the host's own subscription, marked as such, and no peer."""
 
     async def script(world: World) -> None:
@@ -167,7 +167,7 @@ def test_T19_local_publication(version: str) -> None:
         await never(world, other, 0.1)
         assert (await own.next()).is_local
 
-    play(version, script)
+    play(version, script, transport=transport)
 
 
 def test_a_topic_is_joined_once(version: str, transport: str) -> None:

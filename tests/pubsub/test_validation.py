@@ -59,7 +59,7 @@ async def reader_of(world: World) -> Subscription:
     return subscription
 
 
-def test_V01_register_unregister(version: str) -> None:
+def test_V01_register_unregister(version: str, transport: str) -> None:
     """A validator is registered once and unregistered once."""
 
     async def script(world: World) -> None:
@@ -71,7 +71,7 @@ def test_V01_register_unregister(version: str) -> None:
         with pytest.raises(NoValidator):
             await ps.unregister_validator("foo")
 
-    play(version, script, hosts=1)
+    play(version, script, hosts=1, transport=transport)
 
 
 def test_V02_register_validator_ex(version: str) -> None:
@@ -109,7 +109,7 @@ def test_V03_validate(version: str) -> None:
     play(version, script)
 
 
-def test_V04_validate_2(version: str) -> None:
+def test_V04_validate_2(version: str, transport: str) -> None:
     """A publisher is told of exactly the message its own validator refuses."""
 
     async def script(world: World) -> None:
@@ -122,7 +122,7 @@ def test_V04_validate_2(version: str) -> None:
             else:
                 await pub(ps, data)
 
-    play(version, script, hosts=1)
+    play(version, script, hosts=1, transport=transport)
 
 
 @pytest.mark.parametrize("concurrency", [10, 2])
