@@ -375,6 +375,21 @@ def test_who_scores_is_said_once() -> None:
         GossipSub(SCORED, gater=Gate(Acceptance.ALL))
 
 
+def test_a_router_of_ones_own_making_judges_by_its_parameters_too(version: str) -> None:
+    """Scores beside what no parameter says: who is direct."""
+
+    async def script(world: World) -> None:
+        topics = await join_all(world)
+        await subscribe(topics)
+        await world.connect(0, 1)
+        await world.clock.sleep(1)
+        await topics[1].publish(b"x")
+        await world.clock.sleep(0.1)
+        assert scores_of(world, 0)[1] == 1
+
+    play(version, script, hosts=2, router=lambda number, ids: GossipSub(SCORED, direct=[ids[1 - number]]))
+
+
 def test_an_address_that_is_none_is_refused() -> None:
     with pytest.raises(OptionError, match="addresses: expected an IPv4 or IPv6 address, got 'next door'"):
         World(2, addresses=lambda number: "next door")
