@@ -68,7 +68,8 @@ class GossipSub:
         self.params = params = params or GossipsubParams()
         self._judging = Judging(scoring=scoring, promises=promises, gater=gater, timers=tuple(timers))
         if params.score is not None or params.gater is not None:
-            for name, other in (("scoring", scoring), ("promises", promises), ("gater", gater)):
+            others = {"scoring": scoring, "promises": promises, "gater": gater, "timers": timers or None}
+            for name, other in others.items():
                 if other is not None:
                     raise OptionError(name, other, "nothing, as params say how peers are judged")
         self._direct = direct

@@ -186,7 +186,7 @@ def test_GS15_grafts_that_found_no_room_are_tried_again(version: str) -> None:
 def test_GS16_control_messages_get_through_a_flood(version: str) -> None:
     """While one host floods a topic as fast as it can, others are subscribed; two seconds later each is meshed.
 
-    With 500 messages; the reference's 10 000 take ten times as long and show nothing more.
+    With 500 messages; the reference's 10 000 take many times as long.
     """
 
     async def script(world: World) -> None:

@@ -13,7 +13,7 @@ from pubsub_sim.errors import OnlyGossipsub, ScoringDisabled, TopicClosed
 from pubsub_sim.ids import PeerId
 from pubsub_sim.protocol.floodsub import FloodSub
 from pubsub_sim.protocol.gossipsub import GossipSub
-from pubsub_sim.protocol.router import Acceptance, Router
+from pubsub_sim.protocol.router import Acceptance, Router, RouterTimer
 from pubsub_sim.protocol.score_params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
 from pubsub_sim.protocol.validation import Verdict
 from pubsub_sim.scenarios.trace import TraceEvent
@@ -373,6 +373,8 @@ def test_who_scores_is_said_once() -> None:
     """By the parameters or by an object of one's own."""
     with pytest.raises(OptionError, match="gater: expected nothing, as params say how peers are judged"):
         GossipSub(SCORED, gater=Gate(Acceptance.ALL))
+    with pytest.raises(OptionError, match="timers: expected nothing"):
+        GossipSub(SCORED, timers=[RouterTimer(first_s=1.0, every_s=None, action=lambda: None)])
 
 
 def test_a_router_of_ones_own_making_judges_by_its_parameters_too(version: str) -> None:
