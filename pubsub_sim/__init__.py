@@ -11,10 +11,12 @@ from pubsub_sim.net.faults import Crash, Delay, Drop, FaultPlan, Partition, Slow
 from pubsub_sim.net.link import LinkModel
 from pubsub_sim.node.pubsub import PubSub
 from pubsub_sim.node.topic import Subscription, Topic, min_topic_size
+from pubsub_sim.protocol.gater import PeerGaterParams
 from pubsub_sim.protocol.gossip_params import GossipsubParams
 from pubsub_sim.protocol.options import HostOptions
 from pubsub_sim.protocol.params import HostParams
 from pubsub_sim.protocol.randomsub import RandomsubParams
+from pubsub_sim.protocol.score_params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
 from pubsub_sim.scenarios.running import run
 from pubsub_sim.scenarios.world import World
 
@@ -30,12 +32,16 @@ __all__ = [
     "MessageRejected",
     "OptionError",
     "Partition",
+    "PeerGaterParams",
+    "PeerScoreParams",
+    "PeerScoreThresholds",
     "PubSub",
     "PubsubSimError",
     "RandomsubParams",
     "SlowReader",
     "Subscription",
     "Topic",
+    "TopicScoreParams",
     "World",
     "min_topic_size",
     "run",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from ipaddress import ip_address
 from typing import TypeVar
 
 from pubsub_sim.errors import OptionError
@@ -31,6 +32,15 @@ def check_number(option: str, value: object, *, at_least: float, at_most: float 
     if not is_number or not at_least <= value <= at_most or value == float("inf"):  # type: ignore[operator] # checked
         upper = "" if at_most == float("inf") else f" and at most {at_most:g}"
         raise OptionError(option, value, f"a number of at least {at_least:g}{upper}")
+
+
+def check_ip(option: str, value: object) -> str:
+    """An IPv4 or IPv6 address as text."""
+    try:
+        ip_address(value if isinstance(value, str) else "")
+    except ValueError:
+        raise OptionError(option, value, "an IPv4 or IPv6 address") from None
+    return str(value)
 
 
 def check_bool(option: str, value: object) -> None:

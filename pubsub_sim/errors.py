@@ -132,6 +132,32 @@ class NoValidator(PubsubSimError):
         self.topic = topic
 
 
+class OnlyGossipsub(PubsubSimError):
+    """A call that only a gossipsub host can answer ("pubsub router is not gossipsub" in go-libp2p-pubsub).
+
+    Attributes:
+        operation: what was asked for.
+    """
+
+    def __init__(self, operation: str) -> None:
+        super().__init__(f"{operation}: the router is not gossipsub")
+        self.operation = operation
+
+
+class ScoringDisabled(PubsubSimError):
+    """Score parameters for a host that does not score its peers ("peer scoring is not enabled in router").
+
+    Attributes:
+        topic: the topic they were meant for.
+    """
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(
+            f"no score parameters for topic {topic}: peer scoring is not enabled, see GossipsubParams.score"
+        )
+        self.topic = topic
+
+
 class MessageTooLarge(PubsubSimError, ValueError):
     """A publish whose RPC would be larger than a stream carries.
 

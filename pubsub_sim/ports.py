@@ -94,6 +94,9 @@ class Host(Protocol):
     def is_outbound(self, peer: PeerId) -> bool:
         """Whether a connection to `peer` is up that we dialled."""
 
+    def addresses(self, peer: PeerId) -> Sequence[str]:
+        """The remote IP addresses of the connections to `peer`, oldest first; none if there is none."""
+
     def connect(self, peer: PeerId) -> Awaitable[None]:
         """Dial; does nothing if connected already. Raises DialError."""
 

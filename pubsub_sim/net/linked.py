@@ -99,8 +99,8 @@ def _size_on_line(frame: bytes) -> int:
 class LinkedHost(MemoryHost):
     """A host that can be made to stop reading."""
 
-    def __init__(self, network: LinkedNetwork, peer_id: PeerId) -> None:
-        super().__init__(network, peer_id)
+    def __init__(self, network: LinkedNetwork, peer_id: PeerId, ip: str) -> None:
+        super().__init__(network, peer_id, ip)
         self._paused = network.paused
 
     def go_on(self) -> None:
@@ -143,12 +143,12 @@ class LinkedNetwork(MemoryNetwork):
         self.paused: dict[PeerId, int] = {}
         self._separated: dict[tuple[int, int], int] = {}  # pairs, the lower number first, and by how many partitions
 
-    def add_host(self, peer_id: PeerId) -> LinkedHost:
+    def add_host(self, peer_id: PeerId, ip: str | None = None) -> LinkedHost:
         """See MemoryNetwork; links are named after the order in which hosts come, and keep their names."""
         if peer_id not in self._numbers:
             self._numbers[peer_id] = len(self._ids)
             self._ids.append(peer_id)
-        host = self._hosts[peer_id] = LinkedHost(self, peer_id)
+        host = self._hosts[peer_id] = LinkedHost(self, peer_id, ip or self._addresses.of(peer_id))
         return host
 
     def lane(self, writer: PeerId, reader: PeerId) -> Lane:

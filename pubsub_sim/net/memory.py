@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from pubsub_sim.errors import DialError, StreamRefused
 from pubsub_sim.ids import PeerId, short
+from pubsub_sim.net.addresses import Addresses
 from pubsub_sim.ports import FrameReader, Inbound
 
 WINDOW = 32
@@ -106,14 +107,16 @@ class MemoryHost:
     """One host of a memory network; implements the Host port.
 
     Attributes:
+        ip: its address, as peers see it.
         arrivals: frames that wait to be read, with their stream, in order of arrival; None is the end of a stream.
         is_resting: whether the next arrival has to wake the host: no drain is scheduled, and none is blocked.
         streams: streams that end here.
         frames_of_ended: frames the streams carried that have ended here, empty ones not counted.
     """
 
-    def __init__(self, network: MemoryNetwork, peer_id: PeerId) -> None:
+    def __init__(self, network: MemoryNetwork, peer_id: PeerId, ip: str) -> None:
         self.peer_id = peer_id
+        self.ip = ip
         self.loop = network.loop
         self.arrivals: deque[tuple[MemoryStream, bytes | None]] = deque()
         self.is_resting = True
@@ -139,6 +142,11 @@ class MemoryHost:
     def is_outbound(self, peer: PeerId) -> bool:
         """See Host."""
         return peer in self._dialled
+
+    def addresses(self, peer: PeerId) -> Sequence[str]:
+        """See Host."""
+        other = self.links.get(peer)
+        return () if other is None else (other.ip,)
 
     async def connect(self, peer: PeerId) -> None:
         """See Host."""
@@ -248,6 +256,7 @@ class MemoryNetwork:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
+        self._addresses = Addresses()
         self._hosts: dict[PeerId, MemoryHost] = {}
         self._frames_of_removed = 0
 
@@ -259,9 +268,9 @@ class MemoryNetwork:
         for host in self._hosts.values():
             host.close()
 
-    def add_host(self, peer_id: PeerId) -> MemoryHost:
-        """A new host without connections."""
-        host = self._hosts[peer_id] = MemoryHost(self, peer_id)
+    def add_host(self, peer_id: PeerId, ip: str | None = None) -> MemoryHost:
+        """A new host without connections, with an IP address of its own unless one is given."""
+        host = self._hosts[peer_id] = MemoryHost(self, peer_id, ip or self._addresses.of(peer_id))
         return host
 
     def remove_host(self, peer_id: PeerId) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from pubsub_sim.errors import DialError, StreamRefused
 from pubsub_sim.ids import PeerId, short
+from pubsub_sim.net.addresses import Addresses
 from pubsub_sim.net.sockets import Sockets
 from pubsub_sim.net.tcp_greeting import Dialler, Listener
 from pubsub_sim.net.tcp_line import Line
@@ -30,12 +31,14 @@ class TcpHost:
     """One host with a listening socket; implements the Host port.
 
     Attributes:
+        ip: its address, as peers see it; the sockets themselves are all on loopback.
         lines: connections by peer, oldest first.
         frames_of_ended: frames written to connections that are gone, empty ones not counted.
     """
 
-    def __init__(self, network: TcpNetwork, peer_id: PeerId) -> None:
+    def __init__(self, network: TcpNetwork, peer_id: PeerId, ip: str) -> None:
         self.peer_id = peer_id
+        self.ip = ip
         self.lines: dict[PeerId, Line] = {}
         self.frames_of_ended = 0
         self._network = network
@@ -73,6 +76,10 @@ class TcpHost:
     def is_outbound(self, peer: PeerId) -> bool:
         """Whether we dialled the connection with `peer`."""
         return peer in self.lines and self.lines[peer].is_outbound
+
+    def addresses(self, peer: PeerId) -> Sequence[str]:
+        """See Host."""
+        return (self._network.host(peer).ip,) if peer in self.lines else ()
 
     async def connect(self, peer: PeerId) -> None:
         """See Host."""
@@ -214,6 +221,7 @@ class TcpNetwork:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.sockets = Sockets()
+        self._addresses = Addresses()
         self._hosts: dict[PeerId, TcpHost] = {}
         self._frames_of_removed = 0
 
@@ -228,9 +236,9 @@ class TcpNetwork:
             host.close()
         await self.sockets.close()
 
-    def add_host(self, peer_id: PeerId) -> TcpHost:
-        """A new host without connections; takes those dialled to it after the next `open`."""
-        host = self._hosts[peer_id] = TcpHost(self, peer_id)
+    def add_host(self, peer_id: PeerId, ip: str | None = None) -> TcpHost:
+        """A new host without connections; takes those dialled to it after the next `open`. See MemoryNetwork for `ip`."""
+        host = self._hosts[peer_id] = TcpHost(self, peer_id, ip or self._addresses.of(peer_id))
         return host
 
     def remove_host(self, peer_id: PeerId) -> None:

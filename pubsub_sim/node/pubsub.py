@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from pubsub_sim.errors import HostClosed, MessageTooLarge, OptionError, TopicExists, TopicNotAllowed
+from pubsub_sim.errors import HostClosed, MessageTooLarge, OnlyGossipsub, OptionError, TopicExists, TopicNotAllowed
 from pubsub_sim.ids import PeerId
 from pubsub_sim.node.dialling import Dialler
 from pubsub_sim.node.discovery import PeerFinder
@@ -18,6 +18,7 @@ from pubsub_sim.node.streams import OutboundQueue, Streams
 from pubsub_sim.node.topic import Readiness, Subscription, Topic, TopicEvents
 from pubsub_sim.node.validation import ValidationQueue
 from pubsub_sim.protocol.core import Core
+from pubsub_sim.protocol.gossipsub import GossipSub
 from pubsub_sim.protocol.operations import (
     AddRelay,
     AddSubscription,
@@ -35,6 +36,7 @@ from pubsub_sim.protocol.operations import (
 )
 from pubsub_sim.protocol.options import HostOptions
 from pubsub_sim.protocol.params import HostParams
+from pubsub_sim.protocol.score_params import TopicScoreParams
 from pubsub_sim.protocol.tracing import Tracers
 from pubsub_sim.protocol.validation import Validator, ValidatorFunction
 from pubsub_sim.wire.message import Message, outgoing
@@ -240,6 +242,14 @@ class PubSub:
         """Undo `register_validator`; raises NoValidator."""
         await self._driver.ask(RemoveValidator(topic))
 
+    async def add_direct_peer(self, peer: PeerId) -> None:
+        """Give a peer everything, outside meshes, from now on; must be done on both sides. Raises OnlyGossipsub."""
+        await self._ask_gossipsub("add_direct_peer", lambda router: router.add_direct_peer(peer))
+
+    async def remove_direct_peer(self, peer: PeerId) -> None:
+        """Undo `add_direct_peer`, or a direct peer of the options; nothing if it is none. Raises OnlyGossipsub."""
+        await self._ask_gossipsub("remove_direct_peer", lambda router: router.remove_direct_peer(peer))
+
     # --- what topic handles ask for (see topic.TopicUser) --------------------------------------------------------
 
     async def subscribe(self, topic: str, buffer: int | None) -> Subscription:
@@ -325,6 +335,20 @@ class PubSub:
             Eval(lambda: topic.open_events(self._core.peers_announcing(topic.name)), "Topic.EventHandler")
         )
 
+    async def set_score_params(self, topic: str, params: TopicScoreParams) -> None:
+        """See Topic.set_score_params."""
+        if not isinstance(params, TopicScoreParams):
+            raise OptionError("params", params, "TopicScoreParams")
+        await self._ask_gossipsub("set_score_params", lambda router: router.set_score_params(topic, params))
+
+    async def _ask_gossipsub(self, operation: str, change: Callable[[GossipSub], None]) -> None:
+        def apply() -> None:
+            if not isinstance(self.router, GossipSub):
+                raise OnlyGossipsub(operation)
+            change(self.router)
+
+        await self._driver.ask(Eval(apply, operation))
+
     async def close_topic(self, topic: Topic) -> None:
         """See Topic.close."""
         await self._driver.ask(RemoveTopic(topic))
@@ -394,6 +418,7 @@ class _CorePorts:
 
     __slots__ = (
         "_node",
+        "addresses",
         "dial",
         "enqueue_validation",
         "is_connected",
@@ -407,6 +432,7 @@ class _CorePorts:
         self._node = node
         self.is_connected: Callable[[PeerId], bool] = node._host.is_connected
         self.is_outbound: Callable[[PeerId], bool] = node._host.is_outbound
+        self.addresses: Callable[[PeerId], Sequence[str]] = node._host.addresses
         self.dial: Callable[[PeerId], bool] = node._dialler.dial
         self.open_outbox: Callable[[PeerId, bytes, int], OutboundQueue] = node._streams.open_outbox
         self.retry_announcement: Callable[[PeerId, str, bool, int], None] = node.retry_announcement

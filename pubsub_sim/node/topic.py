@@ -13,6 +13,7 @@ from pubsub_sim.errors import OptionError, SubscriptionCancelled, TopicClosed
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
     from pubsub_sim.protocol.router import Router
+    from pubsub_sim.protocol.score_params import TopicScoreParams
     from pubsub_sim.wire.message import Message
     from pubsub_sim.wire.signing import KeyPair
 
@@ -188,6 +189,9 @@ class TopicUser(Protocol):
     async def list_peers(self, topic: str | None = None) -> list[PeerId]:
         """Peers of a topic."""
 
+    async def set_score_params(self, topic: str, params: TopicScoreParams) -> None:
+        """Score a topic by other parameters."""
+
     async def close_topic(self, topic: Topic) -> None:
         """Unregister the handle."""
 
@@ -272,6 +276,18 @@ class Topic:
     async def list_peers(self) -> list[PeerId]:
         """Peers of this topic; none once the handle is closed."""
         return [] if self._is_closed else await self._node.list_peers(self.name)
+
+    async def set_score_params(self, params: TopicScoreParams) -> None:
+        """Score what peers do in this topic by other parameters from now on; counters above a lower cap come down to it.
+
+        Raises:
+            OptionError: no parameters of a topic.
+            TopicClosed: this handle is closed.
+            OnlyGossipsub: another router does not score.
+            ScoringDisabled: the host was made without `GossipsubParams.score`.
+        """
+        self._check_open()
+        await self._node.set_score_params(self.name, params)
 
     async def close(self) -> None:
         """Give the topic up; a second time is harmless.

@@ -24,7 +24,7 @@ from pubsub_sim.wire.codec import encode_subscriptions
 from pubsub_sim.wire.message import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from pubsub_sim.ports import Inbound, Rng
     from pubsub_sim.protocol.blacklist import Blacklist
@@ -60,6 +60,9 @@ class Ports(Protocol):
 
     def is_outbound(self, peer: PeerId) -> bool:
         """Whether the network has a connection to `peer` that we dialled."""
+
+    def addresses(self, peer: PeerId) -> Sequence[str]:
+        """The IP addresses of the connections to `peer`."""
 
     def dial(self, peer: PeerId) -> bool:
         """Connect to a peer in the background, unless we are connected; False if too many dials wait."""
@@ -106,7 +109,7 @@ class Core:
         tracer: raw tracer hooks, or None.
         rng: seeded chance, for the router.
         has_seen: whether a message id is remembered.
-        now_ns, is_outbound, dial: the ports of these names, for the router.
+        now_ns, is_outbound, addresses, dial: the ports of these names, for the router.
     """
 
     def __init__(
@@ -152,6 +155,7 @@ class Core:
         self.has_seen: Callable[[bytes], bool] = self._seen.has
         self.now_ns: Callable[[], int] = ports.now_ns
         self.is_outbound: Callable[[PeerId], bool] = ports.is_outbound
+        self.addresses: Callable[[PeerId], Sequence[str]] = ports.addresses
         self.dial: Callable[[PeerId], bool] = ports.dial
         self._previews = router.previews  # asked for every RPC
         router.attach(self)

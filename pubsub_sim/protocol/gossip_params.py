@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 
-from pubsub_sim.checks import check_bool, check_seconds, check_whole
+from pubsub_sim.checks import check_bool, check_kind, check_seconds, check_whole
 from pubsub_sim.errors import OptionError
+from pubsub_sim.protocol.gater import PeerGaterParams
 from pubsub_sim.protocol.params import HostParams
+from pubsub_sim.protocol.score_params import PeerScoreParams, PeerScoreThresholds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +59,9 @@ class GossipsubParams(HostParams):
         cuts_at_d_hi: cut a mesh down that has just reached `d_hi`, and not only above it (2026; off).
         packs_pieces: split large RPCs by the rule of 2026 (see `wire.splitting`; off).
         checks_degrees: refuse degrees that do not fit together (`GossipSubParams.validate`, 2025; off).
+        score: how peers are scored (`WithPeerScore`); None scores nobody, and costs nothing.
+        thresholds: what a score means (`WithPeerScore`); only with `score`.
+        gater: how the host guards itself against overload (`WithPeerGater`); None accepts everything.
     """
 
     d: int = 6
@@ -94,13 +99,16 @@ class GossipsubParams(HostParams):
     cuts_at_d_hi: bool = False
     packs_pieces: bool = False
     checks_degrees: bool = False
+    score: PeerScoreParams | None = None
+    thresholds: PeerScoreThresholds | None = None
+    gater: PeerGaterParams | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         inherited = {field.name for field in fields(HostParams)}
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name in inherited:
+            if field.name in inherited or field.name in _KINDS:
                 continue
             if isinstance(field.default, bool):
                 check_bool(field.name, value)
@@ -110,6 +118,10 @@ class GossipsubParams(HostParams):
                 check_seconds(field.name, value)
             elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
                 raise OptionError(field.name, value, "a number of at least 0")
+        for name, kind in _KINDS.items():
+            check_kind(name, getattr(self, name), kind)
+        if self.thresholds is not None and self.score is None:
+            raise OptionError("thresholds", self.thresholds, "nothing without score, as nobody is scored")
         if self.history_gossip > self.history_length:
             raise OptionError("history_gossip", self.history_gossip, f"at most history_length, {self.history_length}")
         if self.checks_degrees:
@@ -125,6 +137,8 @@ class GossipsubParams(HostParams):
         if self.d_out >= self.d_lo or self.d_out >= self.d // 2:
             raise OptionError("d_out", self.d_out, f"less than d_lo, {self.d_lo}, and than half of d, {self.d // 2}")
 
+
+_KINDS: dict[str, type] = {"score": PeerScoreParams, "thresholds": PeerScoreThresholds, "gater": PeerGaterParams}
 
 _LEAST = {
     "history_length": 1,

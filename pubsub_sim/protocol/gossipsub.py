@@ -10,22 +10,27 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from pubsub_sim.errors import OptionError, ScoringDisabled
 from pubsub_sim.protocol.gossip import Gossip
 from pubsub_sim.protocol.gossip_params import GossipsubParams
 from pubsub_sim.protocol.gossip_peers import GossipPeers, PeerFilter
 from pubsub_sim.protocol.gossip_sender import GossipSender
 from pubsub_sim.protocol.heartbeat import Heartbeat
+from pubsub_sim.protocol.judging import Judging, judging_of
 from pubsub_sim.protocol.mesh import Mesh
 from pubsub_sim.protocol.params import FLOODSUB_ID, GOSSIPSUB_ID_V10, GOSSIPSUB_ID_V11, GOSSIPSUB_ID_V12
 from pubsub_sim.protocol.router import Acceptance, RouterTimer
+from pubsub_sim.protocol.score import PeerScore
 from pubsub_sim.protocol.score_params import PeerScoreThresholds
-from pubsub_sim.protocol.tracing import RawTracer
 from pubsub_sim.wire.rpc_pb2 import RPC, ControlIWant, ControlMessage
 
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
     from pubsub_sim.protocol.core import Core
     from pubsub_sim.protocol.router import Gater, Promises, Scoring
+    from pubsub_sim.protocol.score_params import TopicScoreParams
+    from pubsub_sim.protocol.score_snapshot import PeerSnapshot
+    from pubsub_sim.protocol.tracing import RawTracer
     from pubsub_sim.wire.message import Message
 
 _log = logging.getLogger("pubsub_sim.gossipsub")
@@ -35,14 +40,17 @@ class GossipSub:
     """The gossiping router.
 
     Args:
-        params: its options.
+        params: its options; with `score` and `gater`, it judges its peers.
         direct: peers that get everything and are kept out of meshes; must be so on both sides.
         peer_filter: who may take part in which topic; None lets everybody.
-        scoring: scores peers; None scores everybody 0.
-        thresholds: scores at which peers are treated differently.
-        promises: remembers what peers offered to send, for `iwant_followup_s`; None keeps no account.
-        gater: guards against overload; None accepts everything.
-        timers: what else is to be done by the clock, e.g. letting scores decay.
+        scoring: scores peers in another way than `params.score` says.
+        thresholds: scores at which peers are treated differently; None for those of `params`.
+        promises: remembers what peers offered to send in another way than usual; only with `scoring`.
+        gater: guards against overload in another way than `params.gater` says.
+        timers: what these need done by the clock, e.g. letting scores decay.
+
+    Raises:
+        OptionError: both `params` and another argument say how peers are scored or gated.
     """
 
     def __init__(
@@ -58,23 +66,33 @@ class GossipSub:
         timers: Sequence[RouterTimer] = (),
     ) -> None:
         self.params = params = params or GossipsubParams()
-        meshes: dict[str, dict[PeerId, None]] = {}
+        self._judging = Judging(scoring=scoring, promises=promises, gater=gater, timers=tuple(timers))
+        if params.score is not None or params.gater is not None:
+            others = {"scoring": scoring, "promises": promises, "gater": gater, "timers": timers or None}
+            for name, other in others.items():
+                if other is not None:
+                    raise OptionError(name, other, "nothing, as params say how peers are judged")
+        self._direct = direct
+        self._peer_filter = peer_filter
+        self._thresholds = thresholds or params.thresholds or PeerScoreThresholds()
+        self._core: Core
+
+    def attach(self, core: Core) -> None:
+        """See Router. Who judges peers needs the host's clock, chance and addresses, so the parts are made here."""
+        self._core = core
+        params = self.params
+        if params.score is not None or params.gater is not None:
+            self._judging = judging_of(params, core)
+        scoring, promises = self._judging.scoring, self._judging.promises
+        self._gater = self._judging.gater
         self._peers = GossipPeers(
-            direct=direct, peer_filter=peer_filter, scoring=scoring, thresholds=thresholds or PeerScoreThresholds()
+            direct=self._direct, peer_filter=self._peer_filter, scoring=scoring, thresholds=self._thresholds
         )
+        meshes: dict[str, dict[PeerId, None]] = {}
         self._sender = GossipSender(meshes, packs_pieces=params.packs_pieces)
         self._mesh = Mesh(params, self._peers, self._sender, meshes)
         self._gossip = Gossip(params, self._peers, self._mesh, self._sender, promises)
         self._heartbeat = Heartbeat(params, self._peers, self._mesh, self._gossip, self._sender, promises)
-        self._gater = gater
-        parts: tuple[object, ...] = (scoring, promises, gater)
-        self._judges = tuple(part for part in parts if isinstance(part, RawTracer))
-        self._more_timers = timers
-        self._core: Core
-
-    def attach(self, core: Core) -> None:
-        """See Router."""
-        self._core = core
         for part in (self._peers, self._sender, self._mesh, self._gossip, self._heartbeat):
             part.attach(core)
 
@@ -88,7 +106,7 @@ class GossipSub:
 
     @property
     def timers(self) -> Sequence[RouterTimer]:
-        """The heartbeat, the first look at direct peers, and those given."""
+        """The heartbeat, the first look at direct peers, and what time does to judgements."""
         params = self.params
         heartbeat = RouterTimer(
             first_s=params.heartbeat_initial_delay_s, every_s=params.heartbeat_interval_s, action=self.heartbeat
@@ -96,12 +114,12 @@ class GossipSub:
         direct = RouterTimer(
             first_s=params.direct_connect_initial_delay_s, every_s=None, action=self._heartbeat.connect_direct
         )
-        return (heartbeat, *((direct,) if self._peers.direct else ()), *self._more_timers)
+        return (heartbeat, *((direct,) if self._peers.direct else ()), *self._judging.timers)
 
     @property
     def judges(self) -> Sequence[RawTracer]:
         """Those of scoring, promises and gater that follow what happens."""
-        return self._judges
+        return self._judging.tracers
 
     @property
     def previews(self) -> bool:
@@ -122,6 +140,12 @@ class GossipSub:
     def scores(self) -> Mapping[PeerId, float]:
         """See Router."""
         return self._peers.scores()
+
+    @property
+    def score_details(self) -> Mapping[PeerId, PeerSnapshot]:
+        """View: all that the scores are made of, peers included that left with a score worth remembering."""
+        scoring = self._judging.scoring
+        return scoring.scores() if isinstance(scoring, PeerScore) else {}
 
     @property
     def backoff(self) -> Mapping[str, Mapping[PeerId, int]]:
@@ -215,6 +239,25 @@ class GossipSub:
                 iwant = [ControlIWant(message_ids=wanted)] if wanted else []
                 answer.control.CopyFrom(ControlMessage(iwant=iwant, prune=prunes))
             self._sender.send(peer, answer)
+
+    def add_direct_peer(self, peer: PeerId) -> None:
+        """Give a peer everything, outside meshes; connected at the next look at direct peers (`AddDirectPeer`, 2026)."""
+        self._peers.direct[peer] = None
+
+    def remove_direct_peer(self, peer: PeerId) -> None:
+        """A peer is one like others from now on (`RemoveDirectPeer`, 2026)."""
+        self._peers.direct.pop(peer, None)
+
+    def set_score_params(self, topic: str, params: TopicScoreParams) -> None:
+        """Score a topic by other parameters from now on.
+
+        Raises:
+            ScoringDisabled: this host does not score its peers.
+        """
+        scoring = self._judging.scoring
+        if not isinstance(scoring, PeerScore):
+            raise ScoringDisabled(topic)
+        scoring.set_topic_params(topic, params)
 
     # --- by the clock --------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from pubsub_sim.checks import check_choice, check_kind, check_seconds, check_whole
+from pubsub_sim.checks import check_choice, check_ip, check_kind, check_seconds, check_whole
 from pubsub_sim.drivers.versions import driver_factory
 from pubsub_sim.errors import HostClosed, NeverQuiet, OptionError
 from pubsub_sim.net.clock import LoopClock, clock_of
@@ -63,6 +63,8 @@ class World:
         link: what links between hosts are like; without it frames take a round of the loop, as the rendezvous
             always does. Memory transport only.
         faults: what goes wrong, and when; memory transport only, made for the virtual clock.
+        addresses: the IP address of a host as its peers see it, by its number, so that hosts can share one; without it
+            each has one of its own.
         trace: keep `trace`; costs time, so benchmarks leave it out.
         make_driver: makes each host's control flow, instead of the version's own factory.
 
@@ -92,6 +94,7 @@ class World:
         link: LinkModel | None = None,
         faults: FaultPlan | None = None,
         options: HostOptions | Callable[[int], HostOptions] | None = None,
+        addresses: Callable[[int], str] | None = None,
         trace: bool = True,
         make_driver: Callable[[Seat], Driver] | None = None,
     ) -> None:
@@ -119,6 +122,7 @@ class World:
             if transport == "tcp" and value is not None:
                 raise OptionError(option, value, "nothing with transport='tcp', as real sockets are not modelled")
         self._options = options
+        self._addresses = None if addresses is None else [check_ip("addresses", addresses(n)) for n in range(hosts)]
         self._is_traced = trace
         self.rendezvous = RendezvousServer() if discovery else None
         self.pubsubs: list[PubSub] = []
@@ -304,7 +308,7 @@ class World:
         rng = random.Random(f"{self._seed}/host/{number}" + (f"/{life}" if life else ""))
         key = self._keys[number]
         params = self._params[number]
-        host = self.network.add_host(key.peer_id)
+        host = self.network.add_host(key.peer_id, None if self._addresses is None else self._addresses[number])
         tracer = HostTrace(self.trace, number, self.clock.now_ns) if self._is_traced else None
         self._network_hosts[number] = host
         self._tracers[number] = tracer

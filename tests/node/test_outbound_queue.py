@@ -34,7 +34,7 @@ class OneByOne:
         """Nothing to reset."""
 
 
-def test_urgent_frames_overtake_those_that_wait_and_keep_their_order() -> None:
+def test_Q03_urgent_frames_overtake_those_that_wait_and_keep_their_order() -> None:
     """1, urgent 2, 3, urgent 4 leave as 2, 4, 1, 3."""
     queue, stream = OutboundQueue(PeerId(b"p"), 32), OneByOne()
     queue.attach(stream)
@@ -47,7 +47,7 @@ def test_urgent_frames_overtake_those_that_wait_and_keep_their_order() -> None:
     assert stream.taken == [b"2", b"4", b"1", b"3"]
 
 
-def test_an_urgent_frame_that_comes_later_is_still_ahead_of_the_others() -> None:
+def test_Q03_an_urgent_frame_that_comes_later_is_still_ahead_of_the_others() -> None:
     """Also when some of those before it have left."""
     queue, stream = OutboundQueue(PeerId(b"p"), 32), OneByOne()
     queue.attach(stream)
@@ -62,7 +62,7 @@ def test_an_urgent_frame_that_comes_later_is_still_ahead_of_the_others() -> None
     assert stream.taken == [b"urgent 1", b"1", b"urgent 2", b"2", b"3"]
 
 
-def test_both_kinds_share_one_capacity() -> None:
+def test_Q04_both_kinds_share_one_capacity() -> None:
     queue = OutboundQueue(PeerId(b"p"), 2)
     assert queue.push(b"1")
     assert queue.push_urgent(b"2")

@@ -7,17 +7,22 @@ from collections.abc import Mapping, Sequence
 
 from pubsub_sim.ids import PeerId
 from pubsub_sim.protocol.core import Core
+from pubsub_sim.protocol.gossipsub import GossipSub
 from pubsub_sim.protocol.options import HostOptions
 from pubsub_sim.protocol.params import GOSSIPSUB_ID_V11, HostParams
 from pubsub_sim.protocol.router import Acceptance, Router
+from pubsub_sim.protocol.score_params import PeerScoreThresholds
 from pubsub_sim.protocol.tracing import RawTracer
 from pubsub_sim.wire.codec import decode
 from pubsub_sim.wire.message import Message, outgoing
-from pubsub_sim.wire.rpc_pb2 import RPC
+from pubsub_sim.wire.rpc_pb2 import RPC, ControlPrune
 from pubsub_sim.wire.signing import SignPolicy
 
 OWN = PeerId(b"own")
 S = 1_000_000_000
+LOW = PeerScoreThresholds(
+    gossip_threshold=-10, publish_threshold=-10, graylist_threshold=-10
+)  # negative scores are heard
 
 
 class Outbox:
@@ -46,12 +51,21 @@ class Bench:
 
     Attributes:
         outboxes: per peer, what was sent to it.
+        places: peers' IP addresses.
         dialled: who was dialled for the router.
         traced: (hook, peer, topic) of grafts, prunes and throttles.
     """
 
-    def __init__(self, router: Router, *, params: HostParams | None = None, seed: int = 1) -> None:
+    def __init__(
+        self,
+        router: Router,
+        *,
+        params: HostParams | None = None,
+        options: HostOptions | None = None,
+        seed: int = 1,
+    ) -> None:
         self.time_ns = 0
+        self.places: dict[PeerId, str] = {}
         self.outboxes: dict[PeerId, Outbox] = {}
         self.outbound: set[PeerId] = set()
         self.dialled: list[PeerId] = []
@@ -64,7 +78,7 @@ class Bench:
             ports=self,
             rng=random.Random(seed),
             initial_seqno=0,
-            options=HostOptions(),
+            options=options or HostOptions(),
         )
         self.traced: list[tuple[str, PeerId, str]] = []
         self.core.tracer = _Tracer(self.traced)
@@ -111,6 +125,9 @@ class Bench:
 
     def is_outbound(self, peer: PeerId) -> bool:
         return peer in self.outbound
+
+    def addresses(self, peer: PeerId) -> Sequence[str]:
+        return (self.places[peer],) if peer in self.places else ()
 
     def dial(self, peer: PeerId) -> bool:
         self.dialled.append(peer)
@@ -184,3 +201,25 @@ class Gate:
 
     def accept_from(self, peer: PeerId) -> Acceptance:
         return self.acceptance
+
+
+def bench_of(count: int, router: GossipSub, *, outbound: int = 0, topic: str = "t") -> tuple[Bench, list[PeerId]]:
+    """A host and peers of one topic; the first `outbound` of them were dialled."""
+    bench = Bench(router)
+    return bench, [bench.add_peer(f"peer {n:02}", topic, outbound=n < outbound) for n in range(count)]
+
+
+def grafts(rpcs: list[RPC]) -> list[str]:
+    return [graft.topic_id for rpc in rpcs for graft in rpc.control.graft]
+
+
+def prunes(rpcs: list[RPC]) -> list[ControlPrune]:
+    return [prune for rpc in rpcs for prune in rpc.control.prune]
+
+
+def offers(bench: Bench, peers: list[PeerId]) -> dict[PeerId, list[bytes]]:
+    return {
+        peer: [i for rpc in rpcs for have in rpc.control.ihave for i in have.message_ids]
+        for peer, rpcs in ((peer, bench.take(peer)) for peer in peers)
+        if any(rpc.control.ihave for rpc in rpcs)
+    }

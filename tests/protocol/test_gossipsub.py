@@ -1,4 +1,4 @@
-"""What gossipsub decides, one decision at a time, on ports that record."""
+"""What gossipsub decides, one decision at a time, on ports that record: whom it hears, tells and sends to."""
 
 from __future__ import annotations
 
@@ -17,32 +17,10 @@ from pubsub_sim.protocol.params import (
     RANDOMSUB_ID,
     HostParams,
 )
-from pubsub_sim.protocol.prune_backoff import PruneBackoff
 from pubsub_sim.protocol.router import Acceptance
 from pubsub_sim.protocol.score_params import PeerScoreThresholds
 from pubsub_sim.wire.rpc_pb2 import RPC, ControlGraft, ControlIHave, ControlMessage, ControlPrune, Message
-from tests.protocol.bench import OWN, Bench, Gate, Ledger, S, Scores
-
-LOW = PeerScoreThresholds(
-    gossip_threshold=-10, publish_threshold=-10, graylist_threshold=-10
-)  # negative scores are heard
-
-
-def bench_of(count: int, router: GossipSub, *, outbound: int = 0, topic: str = "t") -> tuple[Bench, list[PeerId]]:
-    """A host and peers of one topic; the first `outbound` of them were dialled."""
-    bench = Bench(router)
-    return bench, [bench.add_peer(f"peer {n:02}", topic, outbound=n < outbound) for n in range(count)]
-
-
-def grafts(rpcs: list[RPC]) -> list[str]:
-    return [graft.topic_id for rpc in rpcs for graft in rpc.control.graft]
-
-
-def prunes(rpcs: list[RPC]) -> list[ControlPrune]:
-    return [prune for rpc in rpcs for prune in rpc.control.prune]
-
-
-# --- parameters and protocols ------------------------------------------------------------------------------------
+from tests.protocol.bench import LOW, Bench, Gate, Ledger, Scores, bench_of, grafts, offers
 
 
 def test_GS01_degrees_that_do_not_fit_are_refused_if_they_are_checked() -> None:
@@ -93,173 +71,9 @@ def test_FT01_what_a_protocol_can_do(protocol: str, features: Feature) -> None:
     assert features_of(protocol) == features
 
 
-def test_v12_is_spoken_only_if_wanted() -> None:
+def test_the_protocol_v12_is_spoken_only_if_wanted() -> None:
     assert GossipSub().protocols == ("/meshsub/1.1.0", "/meshsub/1.0.0", "/floodsub/1.0.0")
     assert GossipSub(GossipsubParams(idontwant=True)).protocols[0] == "/meshsub/1.2.0"
-
-
-# --- joining, leaving, GRAFT and PRUNE ---------------------------------------------------------------------------
-
-
-def test_a_join_grafts_D_peers_and_tells_them() -> None:
-    router = GossipSub()
-    bench, peers = bench_of(20, router)
-    bench.core.join("t")
-    members = router.mesh["t"]
-    assert len(members) == 6
-    assert [peer for peer in peers if grafts(bench.take(peer)) == ["t"]] == sorted(members)
-    assert bench.traced == [("graft", peer, "t") for peer in members]
-
-
-def test_a_leave_prunes_with_the_short_backoff() -> None:
-    router = GossipSub()
-    bench, (peer,) = bench_of(1, router)
-    bench.core.join("t")
-    bench.take(peer)
-    bench.core.leave("t")
-    (prune,) = prunes(bench.take(peer))
-    assert (prune.topic_id, prune.backoff, list(prune.peers)) == ("t", 10, [])
-    assert router.backoff == {"t": {peer: 10 * S}}
-    assert router.mesh == {}
-
-
-def test_a_join_takes_over_the_fanout() -> None:
-    """Its members first; the rest is chosen."""
-    router = GossipSub()
-    bench, _ = bench_of(3, router)
-    bench.core.publish_message(bench.message("t"))
-    fanout = router.fanout["t"]
-    for name in "abcdef":
-        bench.add_peer(name, "t")
-    bench.core.join("t")
-    assert router.fanout == {}
-    assert set(fanout) < set(router.mesh["t"])
-    assert len(router.mesh["t"]) == 6
-
-
-def test_GS32_one_rpc_grafts_several_topics() -> None:
-    router = GossipSub()
-    bench = Bench(router)
-    for topic in ("a", "b", "c"):
-        bench.core.join(topic)
-    peer = bench.add_peer("peer", "a", "b", "c")
-    bench.graft(peer, "a", "b", "c")
-    assert router.mesh == {"a": (peer,), "b": (peer,), "c": (peer,)}
-    assert bench.take(peer) == []
-
-
-def test_a_full_mesh_takes_only_peers_we_dialled() -> None:
-    router = GossipSub()
-    bench, peers = bench_of(12, router)
-    bench.core.join("t")
-    bench.graft(peers[0], "t")
-    for peer in peers:
-        bench.graft(peer, "t")
-    stranger, dialled = bench.add_peer("stranger", "t"), bench.add_peer("dialled", "t", outbound=True)
-    bench.graft(stranger, "t")
-    bench.graft(dialled, "t")
-    assert [p.backoff for p in prunes(bench.take(stranger))] == [60]
-    assert prunes(bench.take(dialled)) == []
-    assert len(router.mesh["t"]) == 13
-    assert stranger not in router.mesh["t"]
-
-
-@pytest.mark.parametrize(("after_s", "penalty"), [(1, 2), (9, 2), (11, 1), (59, 1), (60, 0)])
-def test_a_graft_during_the_backoff_is_penalised_twice_if_it_comes_very_early(after_s: int, penalty: int) -> None:
-    """And begins the back-off anew, as a refused one does."""
-    scoring = Scores()
-    router = GossipSub(scoring=scoring)
-    bench, (peer,) = bench_of(1, router)
-    bench.core.join("t")
-    bench.receive(peer, RPC(control=ControlMessage(prune=[ControlPrune(topic_id="t")])))
-    bench.take(peer)
-    bench.time_ns = after_s * S
-    bench.graft(peer, "t")
-    assert scoring.penalties.get(peer, 0) == penalty
-    assert (peer in router.mesh["t"]) == (penalty == 0)
-    assert len(prunes(bench.take(peer))) == (1 if penalty else 0)
-    assert router.backoff["t"][peer] == (after_s + 60 if penalty else 60) * S
-
-
-def test_a_graft_of_a_peer_with_a_negative_score_is_refused_without_a_penalty_or_an_offer() -> None:
-    scoring = Scores()
-    router = GossipSub(GossipsubParams(do_px=True), scoring=scoring, thresholds=LOW)
-    bench, _ = bench_of(5, router)
-    bench.core.join("t")
-    bad = bench.add_peer("bad", "t")
-    scoring.scores[bad] = -1
-    bench.graft(bad, "t")
-    (prune,) = prunes(bench.take(bad))
-    assert list(prune.peers) == []
-    assert scoring.penalties == {}
-    assert bad not in router.mesh["t"]
-
-
-def test_a_direct_peer_is_not_grafted() -> None:
-    direct = PeerId(b"direct")
-    router = GossipSub(direct=[direct])
-    bench = Bench(router)
-    bench.add_peer("direct", "t")
-    bench.core.join("t")
-    bench.graft(direct, "t")
-    assert router.mesh == {"t": ()}
-    assert len(prunes(bench.take(direct))) == 1
-    bench.core.publish_message(bench.message("t"))
-    assert len(bench.take(direct)[0].publish) == 1
-
-
-def test_a_prune_says_how_long_and_whom_to_try_to_peers_that_understand_it() -> None:
-    """The spec's v1.1; a peer of v1.0 gets the topic alone."""
-    router = GossipSub(GossipsubParams(do_px=True, prune_peers=3))
-    bench, peers = bench_of(12, router)
-    bench.core.join("t")
-    for peer in peers:
-        bench.graft(peer, "t")  # the mesh is full
-    refused = {}
-    for name, protocol in (("old", GOSSIPSUB_ID_V10), ("new", GOSSIPSUB_ID_V11)):
-        late = bench.add_peer(name, "t", protocol=protocol)
-        bench.graft(late, "t")
-        (refused[name],) = prunes(bench.take(late))
-    assert (refused["old"].backoff, list(refused["old"].peers)) == (0, [])
-    assert refused["new"].backoff == 60
-    assert len(refused["new"].peers) == 3
-    assert b"new" not in [info.peer_id for info in refused["new"].peers]
-
-
-def test_offered_peers_are_dialled_if_the_offer_is_to_be_trusted() -> None:
-    """At most PrunePeers, nobody we know, and none from a peer below the accept-PX threshold."""
-    scoring = Scores()
-    router = GossipSub(
-        GossipsubParams(prune_peers=3), scoring=scoring, thresholds=PeerScoreThresholds(accept_px_threshold=1)
-    )
-    bench, (known, other) = bench_of(2, router)
-    bench.core.join("t")
-    rpc = RPC()
-    offer = rpc.control.prune.add(topic_id="t", backoff=7)
-    for name in (known, OWN, b"new 1", b"new 2", b"new 3", b"new 4"):
-        offer.peers.add(peer_id=name)
-    bench.receive(other, rpc)
-    assert bench.dialled == []
-    assert router.backoff["t"][other] == 7 * S
-    scoring.scores[other] = 1
-    bench.receive(other, rpc)
-    assert 1 <= len(bench.dialled) <= 3
-    assert set(bench.dialled) <= {b"new 1", b"new 2", b"new 3", b"new 4"}
-
-
-def test_a_peer_that_is_gone_leaves_meshes_and_keeps_its_backoff() -> None:
-    router = GossipSub()
-    bench, (gone, stays) = bench_of(2, router)
-    bench.core.join("t")
-    bench.receive(gone, RPC(control=ControlMessage(prune=[ControlPrune(topic_id="t")])))
-    bench.graft(stays, "t")
-    bench.core.blacklist_peer(stays)
-    bench.core.blacklist_peer(gone)
-    assert router.mesh == {"t": ()}
-    assert list(router.backoff["t"]) == [gone]
-
-
-# --- what a full queue refused -----------------------------------------------------------------------------------
 
 
 def test_GS31_pending_control_messages_that_still_hold_ride_on_the_next_rpc() -> None:
@@ -334,166 +148,6 @@ def test_an_answer_that_is_too_large_is_sent_in_pieces() -> None:
     pieces = bench.take(peer)
     assert [m.data for piece in pieces for m in piece.publish] == [message.data for message in messages]
     assert max(piece.ByteSize() for piece in pieces) <= 1000
-
-
-# --- heartbeat ---------------------------------------------------------------------------------------------------
-
-
-def test_a_mesh_below_Dlo_is_filled_to_D_with_peers_that_may_be_grafted() -> None:
-    direct = PeerId(b"direct")
-    scoring = Scores()
-    router = GossipSub(scoring=scoring, direct=[direct])
-    bench = Bench(router)
-    bench.core.join("t")
-    bad, backed_off = bench.add_peer("bad", "t"), bench.add_peer("backed off", "t")
-    scoring.scores[bad] = -0.5
-    bench.receive(backed_off, RPC(control=ControlMessage(prune=[ControlPrune(topic_id="t")])))
-    bench.add_peer("direct", "t")
-    bench.add_peer("floods", "t", protocol=FLOODSUB_ID)
-    good = [bench.add_peer(f"good {n}", "t") for n in range(4)]
-    router.heartbeat()
-    assert sorted(router.mesh["t"]) == good
-    good += [bench.add_peer(f"good {n}", "t") for n in range(4, 10)]
-    router.heartbeat()
-    assert len(router.mesh["t"]) == 6
-    assert set(router.mesh["t"]) < set(good)
-
-
-def overfull(router: GossipSub, count: int, outbound: int) -> tuple[Bench, list[PeerId]]:
-    """A mesh of more than Dhi: all have grafted us, the dialled ones last, as only those are taken when it is full."""
-    bench = Bench(router)
-    bench.core.join("t")
-    peers = [bench.add_peer(f"peer {n:02}", "t", outbound=n >= count - outbound) for n in range(count)]
-    for peer in peers:
-        bench.graft(peer, "t")
-    assert len(router.mesh["t"]) == count
-    return bench, peers
-
-
-def test_a_mesh_above_Dhi_is_cut_to_D_and_keeps_the_best_scored() -> None:
-    scoring = Scores()
-    router = GossipSub(scoring=scoring)
-    bench, peers = overfull(router, 16, 8)
-    scoring.scores = {peers[1]: 4, peers[3]: 3, peers[5]: 2, peers[7]: 1}
-    router.heartbeat()
-    members = router.mesh["t"]
-    assert len(members) == 6
-    assert {peers[n] for n in (1, 3, 5, 7)} < set(members)
-    pruned = [peer for peer in peers if peer not in members]
-    assert all([p.topic_id for p in prunes(bench.take(peer))] == ["t"] for peer in pruned)
-    assert sorted(router.backoff["t"]) == pruned
-
-
-@pytest.mark.parametrize("seed", range(10))
-def test_a_cut_mesh_keeps_two_peers_that_we_dialled(seed: int) -> None:
-    """Even if they have no place among the best: Dout."""
-    scoring = Scores()
-    router = GossipSub(GossipsubParams(d_hi=13), scoring=scoring)
-    bench, peers = overfull(router, 14, 2)
-    bench.core.rng.shuffle([bytes(1)] * seed)
-    scoring.scores = {peer: 100.0 - n for n, peer in enumerate(peers)}
-    router.heartbeat()
-    assert len(router.mesh["t"]) == 6
-    assert set(peers[-2:]) < set(router.mesh["t"])
-
-
-def test_a_mesh_at_Dhi_is_cut_only_by_the_rule_of_2026() -> None:
-    for cuts, size in ((False, 12), (True, 6)):
-        router = GossipSub(GossipsubParams(cuts_at_d_hi=cuts))
-        overfull(router, 12, 2)
-        router.heartbeat()
-        assert len(router.mesh["t"]) == size
-
-
-def test_a_mesh_without_dialled_members_gets_two() -> None:
-    router = GossipSub()
-    bench = Bench(router)
-    bench.core.join("t")
-    for n in range(6):
-        bench.graft(bench.add_peer(f"peer {n}", "t"), "t")
-    dialled = [bench.add_peer(f"dialled {n}", "t", outbound=True) for n in range(4)]
-    router.heartbeat()
-    assert len(router.mesh["t"]) == 8
-    assert sum(peer in dialled for peer in router.mesh["t"]) == 2
-
-
-def test_members_whose_score_has_become_negative_are_pruned_without_an_offer() -> None:
-    scoring = Scores()
-    router = GossipSub(GossipsubParams(do_px=True), scoring=scoring)
-    bench, peers = bench_of(6, router)
-    bench.core.join("t")
-    bench.take(peers[0])
-    scoring.scores[peers[0]] = -1
-    router.heartbeat()
-    (prune,) = prunes(bench.take(peers[0]))
-    assert (prune.backoff, list(prune.peers)) == (60, [])
-    assert peers[0] not in router.mesh["t"]
-
-
-def test_GS33_a_mesh_with_a_poor_median_takes_in_two_better_peers() -> None:
-    """Opportunistic grafting, with scores as given; every two heartbeats here."""
-    scoring = Scores()
-    params = GossipsubParams(opportunistic_graft_ticks=2)
-    router = GossipSub(params, scoring=scoring, thresholds=PeerScoreThresholds(opportunistic_graft_threshold=10))
-    bench, peers = bench_of(6, router)
-    bench.core.join("t")
-    better = [bench.add_peer(f"better {n}", "t") for n in range(5)]
-    worse = bench.add_peer("worse", "t")
-    scoring.scores = dict.fromkeys(peers, 2.0) | dict.fromkeys(better, 5.0) | {worse: 1.0}
-    router.heartbeat()
-    assert len(router.mesh["t"]) == 6
-    router.heartbeat()
-    assert len(router.mesh["t"]) == 8
-    assert set(router.mesh["t"]) - set(peers) < set(better)
-
-
-def test_broken_promises_are_penalised() -> None:
-    scoring, promises = Scores(), Ledger()
-    router = GossipSub(scoring=scoring, promises=promises)
-    _, (peer,) = bench_of(1, router)
-    promises.to_report = {peer: 3}
-    router.heartbeat()
-    router.heartbeat()
-    assert scoring.penalties == {peer: 3}
-
-
-def test_direct_peers_are_dialled_again_every_so_many_heartbeats() -> None:
-    direct = PeerId(b"direct")
-    router = GossipSub(GossipsubParams(direct_connect_ticks=3), direct=[direct])
-    bench = Bench(router)
-    for _ in range(3):
-        router.heartbeat()
-    assert bench.dialled == [direct]
-    bench.add_peer("direct")
-    for _ in range(3):
-        router.heartbeat()
-    assert bench.dialled == [direct]
-    assert [(timer.first_s, timer.every_s) for timer in router.timers] == [(0.1, 1.0), (1.0, None)]
-
-
-def test_an_expired_backoff_counts_until_it_is_cleared() -> None:
-    """When we choose, an entry is an entry; every fifteenth heartbeat those are forgotten that ended 2 s ago."""
-    router = GossipSub()
-    bench, (peer,) = bench_of(1, router)
-    bench.core.join("t")
-    bench.receive(peer, RPC(control=ControlMessage(prune=[ControlPrune(topic_id="t", backoff=1)])))
-    for tick in range(1, 16):
-        bench.time_ns = tick * S
-        assert router.mesh["t"] == ()
-        router.heartbeat()
-    assert router.backoff == {}
-    assert router.mesh["t"] == (peer,)
-
-
-# --- gossip ------------------------------------------------------------------------------------------------------
-
-
-def offers(bench: Bench, peers: list[PeerId]) -> dict[PeerId, list[bytes]]:
-    return {
-        peer: [i for rpc in rpcs for have in rpc.control.ihave for i in have.message_ids]
-        for peer, rpcs in ((peer, bench.take(peer)) for peer in peers)
-        if any(rpc.control.ihave for rpc in rpcs)
-    }
 
 
 @pytest.mark.parametrize(("peers", "told"), [(10, 4), (30, 6), (106, 25)])
@@ -575,9 +229,6 @@ def test_a_message_goes_to_the_mesh_and_to_flooding_peers_once_each() -> None:
     assert sorted(reached) == sorted([*router.mesh["t"], floods])
 
 
-# --- who is heard ------------------------------------------------------------------------------------------------
-
-
 def test_below_the_graylist_threshold_only_subscriptions_are_heeded() -> None:
     bad, direct = PeerId(b"bad"), PeerId(b"direct")
     scoring = Scores({bad: -3, direct: -3})
@@ -611,22 +262,6 @@ def test_a_throttled_peer_is_traced_and_its_messages_are_ignored() -> None:
     assert bench.traced == [("throttle", peer, ""), ("prune", peer, "t")]
 
 
-# --- rules at the edges ------------------------------------------------------------------------------------------
-
-
-def test_one_unknown_topic_in_a_graft_costs_the_offer_for_all() -> None:
-    """A peer that probes for topics learns of no peers; the unknown topic itself is not answered."""
-    router = GossipSub(GossipsubParams(do_px=True))
-    bench, peers = bench_of(12, router)
-    bench.core.join("t")
-    for peer in peers:
-        bench.graft(peer, "t")  # the mesh is full
-    late = bench.add_peer("late", "t")
-    bench.graft(late, "t", "unknown")
-    (prune,) = prunes(bench.take(late))
-    assert (prune.topic_id, prune.backoff, list(prune.peers)) == ("t", 60, [])
-
-
 def test_direct_peers_are_not_gossiped_to() -> None:
     direct = PeerId(b"direct")
     router = GossipSub(GossipsubParams(d=0, d_lo=0, d_out=0), direct=[direct])
@@ -637,30 +272,6 @@ def test_direct_peers_are_not_gossiped_to() -> None:
     bench.core.publish_message(bench.message("t"))
     router.heartbeat()
     assert list(offers(bench, [direct, told])) == [told]
-
-
-def test_opportunistic_grafting_takes_nobody_at_the_median() -> None:
-    scoring = Scores()
-    params = GossipsubParams(opportunistic_graft_ticks=1)
-    router = GossipSub(params, scoring=scoring, thresholds=PeerScoreThresholds(opportunistic_graft_threshold=10))
-    bench, peers = bench_of(6, router)
-    bench.core.join("t")
-    scoring.scores = dict.fromkeys([*peers, *(bench.add_peer(f"equal {n}", "t") for n in range(5))], 2.0)
-    router.heartbeat()
-    assert sorted(router.mesh["t"]) == peers
-
-
-def test_a_fanout_loses_who_left_the_topic_or_fell_below_the_threshold_and_is_filled_again() -> None:
-    scoring = Scores()
-    router = GossipSub(scoring=scoring, thresholds=LOW)
-    bench, peers = bench_of(6, router)
-    bench.core.publish_message(bench.message("t"))
-    assert sorted(router.fanout["t"]) == peers
-    bench.receive(peers[0], RPC(subscriptions=[RPC.SubOpts(subscribe=False, topicid="t")]))
-    scoring.scores[peers[1]] = -11
-    late = [bench.add_peer(f"z late {n}", "t") for n in range(2)]
-    router.heartbeat()
-    assert sorted(router.fanout["t"]) == peers[2:] + late
 
 
 def test_what_does_not_hold_any_more_leaves_no_trace_in_the_next_rpc() -> None:
@@ -713,14 +324,3 @@ def test_own_messages_are_not_flooded_below_the_publish_threshold(floods: bool) 
     scoring.scores = {good: -10, bad: -11}
     bench.core.publish_message(bench.message("t"))
     assert [len(bench.take(peer)) for peer in (good, bad)] == [1, 0]
-
-
-def test_a_backoff_only_moves_later_and_is_cleared_two_seconds_after_its_end() -> None:
-    backoff = PruneBackoff()
-    peer = PeerId(b"peer")
-    backoff.add("t", peer, 10 * S)
-    backoff.add("t", peer, 5 * S)
-    backoff.clear(12 * S)
-    assert backoff.view() == {"t": {peer: 10 * S}}
-    backoff.clear(12 * S + 1)
-    assert backoff.view() == {}

@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-from pubsub_sim import GossipsubParams, Subscription, Topic, World, run
+from pubsub_sim import GossipsubParams, PeerScoreParams, Subscription, Topic, World, run
 from pubsub_sim.ids import PeerId, peer_id_of
 from pubsub_sim.ports import FrameReader, Inbound, Stream
 from pubsub_sim.protocol.params import GOSSIPSUB_ID_V10
@@ -80,6 +80,11 @@ async def rounds(publishers: Sequence[Topic], subscriptions: Iterable[Subscripti
 def mesh_of(world: World, host: int, topic: str = "foobar") -> list[int]:
     """The numbers of the hosts in a host's mesh."""
     return [world.peer_ids.index(peer) for peer in world.pubsubs[host].router.mesh.get(topic, ())]
+
+
+def scored_by(application: Callable[[PeerId], float]) -> PeerScoreParams:
+    """Scores that are the application's alone."""
+    return PeerScoreParams(skip_atomic_validation=True, app_specific_score=application, app_specific_weight=1)
 
 
 BOOTSTRAPPER = GossipsubParams(d=0, d_lo=0, d_hi=0, d_out=0, d_score=0, do_px=True, flood_publish=True)

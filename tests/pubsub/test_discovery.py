@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Sequence
 from contextlib import nullcontext
 
 import pytest
 
-from pubsub_sim import HostParams, World, min_topic_size, run
+from pubsub_sim import HostParams, PubSub, World, min_topic_size, run
 from pubsub_sim.errors import DialError, HostClosed
 from pubsub_sim.ids import PeerId
+from pubsub_sim.net.rendezvous import RendezvousClient, RendezvousServer
+from pubsub_sim.protocol.gossipsub import GossipSub
 from pubsub_sim.scenarios.simple_discovery import SimpleDiscovery, simple_discovery
-from tests.pubsub.worlds import add_node, handle, key_of, play, receive, sub
+from tests.pubsub.worlds import add_node, handle, key_of, play, pub, receive, sub
 
 
 class Service:
@@ -45,6 +48,37 @@ def test_D01_simple_discovery(version: str, hosts: int) -> None:
     outcome = run(simple_discovery(given, lambda name: nullcontext()), clock="virtual")
     assert outcome.deliveries == hosts * (given.messages + 1)
     assert outcome.connections == hosts * (hosts - 1) // 2
+
+
+def test_D02_two_partitions_become_one_when_one_hears_of_the_other(version: str) -> None:
+    """Two times four gossiping hosts with a server each, until the second four are registered with the first server."""
+
+    async def script(world: World) -> None:
+        servers = RendezvousServer(), RendezvousServer()
+        partitions = [
+            [gossiping(world, version, server, f"{number} of {place}") for number in range(4)]
+            for place, server in enumerate(servers)
+        ]
+        nodes = [ps for partition in partitions for ps in partition]
+        subscribed = [await sub(ps) for ps in nodes]
+        await world.clock.sleep(3)
+        assert [len(ps.router.mesh["foobar"]) for ps in nodes] == [3] * 8
+        for ps in partitions[1]:
+            servers[0].register("floodsub:foobar", ps.peer_id)
+        await world.clock.sleep(5)
+        rng = random.Random(2)
+        for number in range(100):
+            data = b"%d" % number
+            await pub(rng.choice(nodes), data, ready=min_topic_size(4))
+            for subscription in subscribed:
+                await receive(subscription, data)
+
+    play(version, script, hosts=1, trace=False)
+
+
+def gossiping(world: World, version: str, server: RendezvousServer, name: str) -> PubSub:
+    client = RendezvousClient(server, key_of(name).peer_id, limit=8)
+    return add_node(world, version, router=GossipSub(), rendezvous=client, name=name)
 
 
 def test_a_topic_is_registered_again_when_it_is_due_and_until_the_last_interest_ends(version: str) -> None:
@@ -206,3 +240,76 @@ def test_a_burst_of_looks_is_bounded_and_drops_none_that_matters(version: str) -
         assert len(await a.list_peers("t79")) == 1
 
     play(version, script, discovery=True, params=HostParams())
+
+
+def test_without_discovery_a_publish_waits_in_steps_of_200_ms(version: str) -> None:
+    """The readiness poll of the reference, counted as fixed waits."""
+
+    async def script(world: World) -> None:
+        topics = [await ps.join("t") for ps in world.pubsubs]
+        await topics[1].subscribe()
+        publishing = asyncio.create_task(topics[0].publish(b"x", ready=min_topic_size(1)))
+        await world.clock.sleep(0.5)
+        await world.connect(0, 1)
+        await publishing
+        assert world.clock.now_ns() == 600_000_000
+        assert (world.clock.waits, world.clock.waited_ns) == (3, 600_000_000)
+
+    play(version, script, hosts=3)
+
+
+def test_with_discovery_hosts_find_each_other_and_a_publish_waits_in_steps_of_100_ms(version: str) -> None:
+    """Subscribers register, the publisher finds and dials them, and checks again after 100 ms."""
+
+    async def script(world: World) -> None:
+        topics = [await ps.join("t") for ps in world.pubsubs]
+        subscriptions = [await topic.subscribe() for topic in topics[1:]]
+        await world.settle()
+        await topics[0].publish(b"x", ready=min_topic_size(4))
+        for subscription in subscriptions:
+            assert (await subscription.next()).data == b"x"
+        assert world.clock.waits == 1
+        assert world.clock.now_ns() == 100_000_000
+
+    play(version, script, hosts=5, discovery=True)
+
+
+def test_two_publishes_of_one_topic_each_wait_for_their_own_readiness(version: str) -> None:
+    """Who asks for more waits longer, whoever came first."""
+
+    async def script(world: World) -> None:
+        topics = [await ps.join("t") for ps in world.pubsubs]
+        subscription = await topics[1].subscribe()
+        await world.settle()
+        patient = asyncio.create_task(topics[0].publish(b"patient", ready=min_topic_size(2)))
+        eager = asyncio.create_task(topics[0].publish(b"eager", ready=min_topic_size(1)))
+        await world.clock.sleep(5)
+        assert eager.done()
+        assert not patient.done()
+        await topics[2].subscribe()
+        await world.clock.sleep(30)
+        assert patient.done()
+        assert [(await subscription.next()).data for _ in range(2)] == [b"eager", b"patient"]
+
+    play(version, script, hosts=3, discovery=True)
+
+
+def test_an_abandoned_publish_stops_looking(version: str) -> None:
+    """Cancelling a publish that waits for readiness ends its bootstrap; another one still works."""
+
+    async def script(world: World) -> None:
+        topics = [await ps.join("t") for ps in world.pubsubs]
+        await world.settle()
+        waiting = asyncio.create_task(topics[0].publish(b"never", ready=min_topic_size(1)))
+        await world.clock.sleep(1.05)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        waits = world.clock.waits
+        await world.clock.sleep(5)
+        assert world.clock.waits == waits
+        subscription = await topics[1].subscribe()
+        await topics[0].publish(b"x", ready=min_topic_size(1))
+        assert (await subscription.next()).data == b"x"
+
+    play(version, script, hosts=3, discovery=True)

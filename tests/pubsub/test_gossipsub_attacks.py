@@ -8,11 +8,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from pubsub_sim import GossipsubParams, World
+from pubsub_sim import GossipsubParams, PeerScoreParams, PeerScoreThresholds, World
 from pubsub_sim.ids import PeerId
 from pubsub_sim.protocol.gossipsub import GossipSub
 from pubsub_sim.protocol.params import GOSSIPSUB_ID_V11, GOSSIPSUB_ID_V12
-from pubsub_sim.protocol.score_params import PeerScoreThresholds
 from pubsub_sim.wire.rpc_pb2 import RPC, Message
 from tests.pubsub.gossip_worlds import FakePeer, join_all, play, subscribe
 
@@ -101,23 +100,15 @@ def test_A03_a_graft_for_a_topic_we_do_not_have_is_not_answered(version: str) ->
     play(version, script, hosts=1)
 
 
-class PenaltyScores:
-    """The behaviour penalty alone: minus 100 times its square."""
-
-    def __init__(self) -> None:
-        self.penalties: dict[PeerId, int] = {}
-
-    def score(self, peer: PeerId) -> float:
-        return -100.0 * self.penalties.get(peer, 0) ** 2
-
-    def add_penalty(self, peer: PeerId, count: int) -> None:
-        self.penalties[peer] = self.penalties.get(peer, 0) + count
-
-
 def test_A04_grafting_during_the_backoff_costs_more_each_time_until_nothing_is_heard(version: str) -> None:
-    scoring = PenaltyScores()
-    params = GossipsubParams(prune_backoff_s=0.2, graft_flood_threshold_s=0.1)
-    thresholds = PeerScoreThresholds(gossip_threshold=-100, publish_threshold=-500, graylist_threshold=-1000)
+    params = GossipsubParams(
+        prune_backoff_s=0.2,
+        graft_flood_threshold_s=0.1,
+        score=PeerScoreParams(
+            app_specific_score=lambda peer: 0.0, behaviour_penalty_weight=-100, behaviour_penalty_decay=0.9999
+        ),
+        thresholds=PeerScoreThresholds(gossip_threshold=-100, publish_threshold=-500, graylist_threshold=-1000),
+    )
 
     async def script(world: World) -> None:
         fake = FakePeer(world, protocol=GOSSIPSUB_ID_V11)
@@ -131,7 +122,7 @@ def test_A04_grafting_during_the_backoff_costs_more_each_time_until_nothing_is_h
         for _ in range(3):
             fake.graft()
             await world.clock.sleep(0.02)
-            scores.append(scoring.score(fake.peer_id))
+            scores.append(world.pubsubs[0].router.scores[fake.peer_id])
         assert fake.prunes == 3
         assert 0 > scores[0] > scores[1] > scores[2]
         assert scores[2] < -1000
@@ -141,7 +132,7 @@ def test_A04_grafting_during_the_backoff_costs_more_each_time_until_nothing_is_h
         assert fake.prunes == 3
         assert world.pubsubs[0].router.mesh["foobar"] == ()
 
-    play(version, script, hosts=1, router=lambda number, ids: GossipSub(params, scoring=scoring, thresholds=thresholds))
+    play(version, script, hosts=1, params=params)
 
 
 def test_GS40_large_answers_are_cut_to_what_a_stream_carries(version: str) -> None:
@@ -330,5 +321,24 @@ def test_A06_A07_refusals_are_bounded_per_heartbeat_and_rpc(version: str) -> Non
         other.send(RPC(publish=messages[12:]))
         await world.clock.sleep(0.1)
         assert fake.data == [b"10", b"11"]
+
+    play(version, script, hosts=1, params=V12)
+
+
+def test_A08_refusals_are_forgotten_with_their_peer(version: str) -> None:
+
+    async def script(world: World) -> None:
+        fake = FakePeer(world, protocol=GOSSIPSUB_ID_V12)
+        (topic,) = await join_all(world)
+        await subscribe([topic])
+        await meet(world, fake)
+        router = world.pubsubs[0].router
+        assert isinstance(router, GossipSub)
+        fake.send(idontwant([b"one", b"two"]))
+        await world.clock.sleep(0.1)
+        assert list(router._gossip._unwanted) == [fake.peer_id]
+        world.network.disconnect(fake.peer_id, world.peer_ids[0])
+        await world.settle()
+        assert router._gossip._unwanted == {}
 
     play(version, script, hosts=1, params=V12)

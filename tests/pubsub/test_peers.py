@@ -15,6 +15,7 @@ from tests.pubsub.worlds import (
     events_of,
     handle,
     key_of,
+    meet,
     never,
     play,
     pub,
@@ -259,3 +260,42 @@ def test_a_peer_leaves_all_its_topics_when_it_dies(version: str) -> None:
         assert [(await anext(events)).joined for events in handlers] == [False, False]
 
     play(version, script)
+
+
+def test_a_disconnected_peer_is_forgotten_and_found_again(version: str, transport: str) -> None:
+    """Its announcements go with it and come back with its hello."""
+
+    async def script(world: World) -> None:
+        topics = [await ps.join("t") for ps in world.pubsubs]
+        await topics[1].subscribe()
+        await meet(world)
+        other = world.pubsubs[1].peer_id
+        assert other in await topics[0].list_peers()
+        await world.disconnect(0, 1)
+        await world.settle()
+        assert other not in await world.pubsubs[0].list_peers()
+        assert await topics[0].list_peers() == []
+        await world.connect(0, 1)
+        await world.settle()
+        assert await topics[0].list_peers() == [other]
+
+    play(version, script, hosts=3, transport=transport)
+
+
+def test_a_blacklisted_peer_is_neither_heard_nor_passed_on(version: str, transport: str) -> None:
+    """Its messages are refused wherever they come from; the connection stays."""
+
+    async def script(world: World) -> None:
+        topics = [await ps.join("t") for ps in world.pubsubs]
+        subscriptions = [await topic.subscribe() for topic in topics]
+        await meet(world)
+        await world.pubsubs[0].blacklist(world.pubsubs[2].peer_id)
+        await world.settle()
+        await topics[2].publish(b"x")
+        await world.settle()
+        assert [subscription.pending for subscription in subscriptions] == [0, 1, 1]
+        assert world.network.connections == 3
+        reasons = {event.detail for event in world.trace if event.kind == "reject_message" and event.host == 0}
+        assert reasons == {"blacklisted peer", "blacklisted source"} or reasons == {"blacklisted source"}
+
+    play(version, script, hosts=3, transport=transport)

@@ -11,7 +11,7 @@ from pubsub_sim.ids import PeerId
 from pubsub_sim.wire.rpc_pb2 import RPC
 from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
 from pubsub_sim.wire.signing import SignPolicy
-from tests.pubsub.worlds import FakePeer, connect, events_of, handle, key_of, play, pub, receive, sub, sub_all
+from tests.pubsub.worlds import FakePeer, connect, events_of, handle, key_of, meet, play, pub, receive, sub, sub_all
 
 
 def by_data(message: WireMessage) -> bytes:
@@ -176,3 +176,19 @@ def test_an_author_is_named_or_left_out(version: str) -> None:
         assert (await subscription.next()).source == b"somebody"
 
     play(version, script, hosts=1, sign="none", options=HostOptions(author=PeerId(b"somebody")))
+
+
+def test_an_unsigned_world_signs_nothing(version: str, transport: str) -> None:
+    """StrictNoSign: no signature, and still one delivery each."""
+
+    async def script(world: World) -> None:
+        topics = [await ps.join("t") for ps in world.pubsubs]
+        subscriptions = [await topic.subscribe() for topic in topics]
+        await meet(world)
+        await topics[1].publish(b"x")
+        for subscription in subscriptions:
+            assert (await subscription.next()).signature == b""
+        await world.settle()
+        assert [subscription.pending for subscription in subscriptions] == [0, 0, 0]
+
+    play(version, script, hosts=3, transport=transport, sign="none")

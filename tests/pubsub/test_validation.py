@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections.abc import Callable
 
 import pytest
 
@@ -21,6 +22,7 @@ from tests.pubsub.worlds import (
     connect,
     events_of,
     handle,
+    meet,
     never,
     play,
     pub,
@@ -57,7 +59,7 @@ async def reader_of(world: World) -> Subscription:
     return subscription
 
 
-def test_V01_register_unregister(version: str) -> None:
+def test_V01_register_unregister(version: str, transport: str) -> None:
     """A validator is registered once and unregistered once."""
 
     async def script(world: World) -> None:
@@ -69,7 +71,7 @@ def test_V01_register_unregister(version: str) -> None:
         with pytest.raises(NoValidator):
             await ps.unregister_validator("foo")
 
-    play(version, script, hosts=1)
+    play(version, script, hosts=1, transport=transport)
 
 
 def test_V02_register_validator_ex(version: str) -> None:
@@ -107,7 +109,7 @@ def test_V03_validate(version: str) -> None:
     play(version, script)
 
 
-def test_V04_validate_2(version: str) -> None:
+def test_V04_validate_2(version: str, transport: str) -> None:
     """A publisher is told of exactly the message its own validator refuses."""
 
     async def script(world: World) -> None:
@@ -120,7 +122,7 @@ def test_V04_validate_2(version: str) -> None:
             else:
                 await pub(ps, data)
 
-    play(version, script, hosts=1)
+    play(version, script, hosts=1, transport=transport)
 
 
 @pytest.mark.parametrize("concurrency", [10, 2])
@@ -379,3 +381,67 @@ def test_GS55_the_same_id_twice_is_no_error_for_its_publisher(version: str) -> N
         assert subscription.pending == 1
 
     play(version, script, hosts=1, options=HostOptions(message_id=lambda message: message.data))
+
+
+def reject_all(peer: PeerId, message: Message) -> bool:
+    return False
+
+
+async def ignore_all(peer: PeerId, message: Message) -> Verdict:
+    await asyncio.sleep(0.01)
+    return Verdict.IGNORE
+
+
+@pytest.mark.parametrize(
+    ("validator", "inline", "reason"),
+    [
+        (reject_all, True, "validation failed"),
+        (reject_all, False, "validation failed"),
+        (ignore_all, False, "validation ignored"),
+    ],
+)
+def test_a_refused_message_is_not_delivered_and_not_passed_on(
+    version: str, transport: str, validator: Callable[[PeerId, Message], bool], inline: bool, reason: str
+) -> None:
+    """By an inline, a plain or an asynchronous validator, with the reference's reason."""
+
+    async def script(world: World) -> None:
+        topics = [await ps.join("t") for ps in world.pubsubs]
+        subscriptions = [await topic.subscribe() for topic in topics]
+        await world.connect(0, 1)
+        await world.connect(1, 2)
+        await world.settle()
+        await world.pubsubs[1].register_validator("t", validator, inline=inline)
+        await topics[0].publish(b"x")
+        await world.settle()
+        assert [subscription.pending for subscription in subscriptions] == [1, 0, 0]
+        assert [event.detail for event in world.trace if event.kind == "reject_message"] == [reason]
+
+    play(version, script, hosts=3, transport=transport)
+
+
+@pytest.mark.parametrize("inline", [True, False])
+def test_a_validator_that_raises_ignores_the_message_and_is_logged(
+    version: str, transport: str, inline: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Validation goes on with the next message; a publisher whose own message it is gets the error."""
+
+    def raising(peer: PeerId, message: Message) -> bool:
+        if message.data == b"bad":
+            raise ZeroDivisionError
+        return True
+
+    async def script(world: World) -> None:
+        topics = [await ps.join("t") for ps in world.pubsubs]
+        subscriptions = [await topic.subscribe() for topic in topics]
+        await meet(world)
+        await world.pubsubs[1].register_validator("t", raising, inline=inline)
+        for data in (b"bad", b"good"):
+            await topics[0].publish(data)
+            await world.settle()
+        assert (await subscriptions[1].next()).data == b"good"
+        with pytest.raises(ZeroDivisionError):
+            await topics[1].publish(b"bad")
+
+    play(version, script, transport=transport, hosts=2)
+    assert "the validator of t raised" in caplog.text

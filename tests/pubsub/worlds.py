@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from typing import Any, TypeVar
 
 from pubsub_sim import HostOptions, HostParams, PubSub, World, run
 from pubsub_sim.drivers.versions import driver_factory
@@ -22,19 +23,26 @@ from pubsub_sim.wire.codec import decode, encode_subscriptions
 from pubsub_sim.wire.rpc_pb2 import RPC
 from pubsub_sim.wire.signing import KeyPair, SignPolicy
 
+T = TypeVar("T")
 Play = Callable[[World], Awaitable[None]]
 
 
-def play(version: str, script: Play, hosts: int = 2, **options: object) -> World:
-    """Run a script in a world without discovery, on the virtual clock."""
+def run_on(transport: str, main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on the loop that goes with a network (see the fixture `transport`)."""
+    return run(main, clock="virtual") if transport == "memory" else run(main, loop=transport.split()[-1])
+
+
+def play(version: str, script: Play, hosts: int = 2, *, transport: str = "memory", **options: object) -> World:
+    """Run a script in a world without discovery, on the virtual clock unless it is to have sockets."""
+    given: dict[str, Any] = {"discovery": False, "transport": transport.split()[0]} | options
 
     async def main() -> World:
-        async with World(hosts, version=version, **({"discovery": False} | options)) as world:  # type: ignore[arg-type]
+        async with World(hosts, version=version, **given) as world:
             await script(world)
             await world.settle()
         return world
 
-    return run(main(), clock="virtual")
+    return run_on(transport, main())
 
 
 async def connect(world: World, *edges: tuple[int, int]) -> None:

@@ -1,0 +1,85 @@
+"""Who judges the peers of a gossipsub host, and when does time pass for them? Scores, promises and a gater.
+
+They are made for one host, from its options; a host without such options has none, and pays nothing.
+Source: go-libp2p-pubsub (May 2024), `WithPeerScore` and `WithPeerGater`, and the `background` tasks of `score.go` and
+`peer_gater.go`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pubsub_sim.protocol.gater import PeerGater, PeerGaterParams
+from pubsub_sim.protocol.promises import Promises
+from pubsub_sim.protocol.router import RouterTimer
+from pubsub_sim.protocol.score import MINUTE_S, PeerScore
+from pubsub_sim.protocol.tracing import RawTracer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pubsub_sim.protocol.core import Core
+    from pubsub_sim.protocol.gossip_params import GossipsubParams
+    from pubsub_sim.protocol.router import Gater, Scoring
+    from pubsub_sim.protocol.router import Promises as AnyPromises
+    from pubsub_sim.protocol.score_params import PeerScoreParams
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judging:
+    """Who judges the peers of one host.
+
+    Attributes:
+        scoring: scores them; None scores everybody 0.
+        promises: remembers what they offered to send; None keeps no account.
+        gater: guards against overload; None accepts everything.
+        timers: what has to be done for these by the clock.
+    """
+
+    scoring: Scoring | None = None
+    promises: AnyPromises | None = None
+    gater: Gater | None = None
+    timers: tuple[RouterTimer, ...] = ()
+
+    @property
+    def tracers(self) -> Sequence[RawTracer]:
+        """Those that follow what the host decides."""
+        parts: tuple[object, ...] = (self.scoring, self.promises, self.gater)
+        return tuple(part for part in parts if isinstance(part, RawTracer))
+
+
+def judging_of(params: GossipsubParams, core: Core) -> Judging:
+    """The judges a host's options ask for; promises are kept where broken ones cost something."""
+    score = promises = gater = None
+    timers: list[RouterTimer] = []
+    if params.score is not None:
+        score = _scored(params.score, core, timers)
+        promises = Promises(
+            now_ns=core.now_ns, rng=core.rng, followup_s=params.iwant_followup_s, message_id=core.message_id_of
+        )
+    if params.gater is not None:
+        gater = _gated(params.gater, core, timers)
+    return Judging(scoring=score, promises=promises, gater=gater, timers=tuple(timers))
+
+
+def _scored(params: PeerScoreParams, core: Core, timers: list[RouterTimer]) -> PeerScore:
+    now_ns = core.now_ns
+    score = PeerScore(params, now_ns=now_ns, addresses=core.addresses, message_id=core.message_id_of)
+
+    def look_around() -> None:
+        score.refresh_ips()
+        score.clean_up(now_ns())
+
+    interval_s = params.decay_interval_s
+    timers.append(RouterTimer(first_s=interval_s, every_s=interval_s, action=lambda: score.refresh(now_ns())))
+    timers.append(RouterTimer(first_s=MINUTE_S, every_s=MINUTE_S, action=look_around))
+    return score
+
+
+def _gated(params: PeerGaterParams, core: Core, timers: list[RouterTimer]) -> PeerGater:
+    now_ns = core.now_ns
+    gater = PeerGater(params, now_ns=now_ns, rng=core.rng, addresses=core.addresses)
+    interval_s = params.decay_interval_s
+    timers.append(RouterTimer(first_s=interval_s, every_s=interval_s, action=lambda: gater.decay(now_ns())))
+    return gater
