@@ -20,11 +20,11 @@ from pubsub_sim.protocol.interest import Interest
 from pubsub_sim.protocol.router import Acceptance
 from pubsub_sim.protocol.seen import seen_cache
 from pubsub_sim.protocol.validation import Reason, Validators, refused_by_policy
-from pubsub_sim.wire.codec import encode_subscriptions
+from pubsub_sim.wire.codec import encode_subscriptions, is_text
 from pubsub_sim.wire.message import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from pubsub_sim.ports import Inbound, Rng
     from pubsub_sim.protocol.blacklist import Blacklist
@@ -380,10 +380,10 @@ class Core:
 
     def _apply_subscriptions(self, peer: PeerId, rpc: RPC) -> bool:
         """Note what a peer announces; False if the filter drops the whole RPC."""
-        subscriptions: Iterable[RPC.SubOpts] = rpc.subscriptions
+        subscriptions = [option for option in rpc.subscriptions if is_text(option.topicid)]
         if self.filter is not None:
             try:
-                subscriptions = self.filter.filter_incoming(peer, rpc.subscriptions)
+                subscriptions = self.filter.filter_incoming(peer, subscriptions)
             except TooManySubscriptions as error:
                 _log.debug("an RPC of %s is dropped: %s", short(peer), error)
                 return False

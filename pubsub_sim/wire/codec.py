@@ -28,6 +28,14 @@ def decode(frame: bytes) -> RPC:
         raise MalformedFrame(len(frame), str(error)) from None
 
 
+def is_text(name: object) -> bool:
+    """Whether a string of a decoded RPC is one: what is not UTF-8 comes out of protobuf as bytes.
+
+    To the reference, whose strings are bytes, such a topic name is one like any other; nobody here can join it.
+    """
+    return isinstance(name, str)
+
+
 def encode_subscriptions(topics: Iterable[str], *, subscribe: bool) -> bytes:
     """An RPC that announces or withdraws interest in topics; no topics give the empty frame.
 

@@ -1,0 +1,97 @@
+"""A host stays up whatever a peer sends it: it goes on relaying, and both versions do the same."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from pubsub_sim import GossipsubParams, HostOptions, HostParams, World
+from pubsub_sim.ids import PeerId
+from pubsub_sim.protocol.gossipsub import GossipSub
+from pubsub_sim.protocol.params import FLOODSUB_ID, GOSSIPSUB_ID_V12
+from pubsub_sim.protocol.subscription_filter import RegexpFilter
+from pubsub_sim.scenarios.trace import TraceEvent
+from pubsub_sim.wire.rpc_pb2 import RPC
+from pubsub_sim.wire.signing import KeyPair
+from tests.conftest import VERSIONS
+from tests.pubsub.hostile import LIMIT_BYTES, NO_UTF8, TOPIC, Attacker, frames
+from tests.pubsub.worlds import connect, play
+
+SEED = 1
+IDS = [KeyPair(hashlib.sha256(f"{SEED}/key/{number}".encode()).digest()).peer_id for number in range(3)]  # a world's
+SPOKEN = {"floodsub": FLOODSUB_ID, "gossipsub": GOSSIPSUB_ID_V12}
+PARAMS: dict[str, HostParams] = {
+    "floodsub": HostParams(max_message_bytes=LIMIT_BYTES),
+    "gossipsub": GossipsubParams(
+        max_message_bytes=LIMIT_BYTES, idontwant=True, idontwant_threshold_bytes=10, do_px=True
+    ),
+}
+
+routers = pytest.mark.parametrize("router", ["floodsub", "gossipsub"])
+
+
+def attacked(version: str, router: str, said: list[bytes], sign: str = "strict") -> list[TraceEvent]:
+    """What happened in a chain of three hosts, of which the one in the middle was told all this.
+
+    In the end the first host publishes, and the last must receive it.
+    """
+
+    async def script(world: World) -> None:
+        assert world.peer_ids == IDS
+        topics = [await ps.join(TOPIC) for ps in world.pubsubs]
+        read = [await topic.subscribe(buffer=1000) for topic in topics]
+        await connect(world, (0, 1), (1, 2))
+        attacker = Attacker(world, world.pubsubs[1], SPOKEN[router])
+        await attacker.connect(world.pubsubs[1])
+        await world.clock.sleep(1)
+        for frame in said:
+            await attacker.say(frame)
+        await world.clock.sleep(2)
+        await topics[0].publish(b"honest")
+        async with asyncio.timeout(5):
+            while (await read[2].next()).data != b"honest":
+                pass
+
+    world = play(version, script, hosts=3, seed=SEED, router=router, sign=sign, params=PARAMS[router])
+    return world.trace
+
+
+@routers
+@given(said=st.lists(frames(IDS), max_size=10), sign=st.sampled_from(["strict", "none", "lax"]))
+@example(said=[NO_UTF8], sign="strict")
+@settings(max_examples=60)
+def test_a_host_that_is_told_anything_still_relays_and_both_versions_do_the_same(
+    router: str, said: list[bytes], sign: str
+) -> None:
+    """No frame raises out of a turn (the world would), and none is handled differently."""
+    baseline, states = (attacked(version, router, said, sign) for version in VERSIONS)
+    assert baseline == states
+
+
+@pytest.mark.parametrize("filtered", [False, True])
+def test_a_topic_name_that_is_no_text_is_nobodys(version: str, filtered: bool) -> None:
+    """It is passed over, in subscriptions and in control messages; filters are asked about texts only."""
+    asked: list[object] = []
+
+    def allows(peer: PeerId, topic: str) -> bool:
+        asked.append(topic)
+        return topic.isprintable()
+
+    async def script(world: World) -> None:
+        (topic,) = [await ps.join(TOPIC) for ps in world.pubsubs]
+        await topic.subscribe()
+        attacker = Attacker(world, world.pubsubs[0], GOSSIPSUB_ID_V12)
+        await attacker.connect(world.pubsubs[0])
+        await attacker.say(NO_UTF8)
+        await attacker.say(RPC(subscriptions=[RPC.SubOpts(subscribe=True, topicid=TOPIC)]).SerializeToString())
+        await world.clock.sleep(1)
+        assert list(world.pubsubs[0]._core.topics) == [TOPIC]
+
+    options = HostOptions(subscription_filter=RegexpFilter("^t") if filtered else None)
+    router = GossipSub(GossipsubParams(idontwant=True), peer_filter=allows)
+    play(version, script, hosts=1, router=lambda number, ids: router, options=options)
+    assert set(asked) == {TOPIC}
