@@ -37,8 +37,8 @@ class Attacker(FakePeer):
         resets: streams that were reset under it.
     """
 
-    def __init__(self, world: World, ps: PubSub, protocol: str, name: str = "attacker") -> None:
-        super().__init__(world, name, protocol)
+    def __init__(self, world: World, ps: PubSub, protocol: str, name: str = "attacker", *, serves: bool = True) -> None:
+        super().__init__(world, name, protocol, serves=serves)
         self.resets = 0
         self._ps = ps
         self._stream: Stream | None = None

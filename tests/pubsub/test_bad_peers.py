@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from pubsub_sim import GossipsubParams, HostOptions, HostParams, World
 from pubsub_sim.ids import PeerId
 from pubsub_sim.protocol.gossipsub import GossipSub
-from pubsub_sim.protocol.params import FLOODSUB_ID, GOSSIPSUB_ID_V12
+from pubsub_sim.protocol.params import FLOODSUB_ID, GOSSIPSUB_ID_V11, GOSSIPSUB_ID_V12
 from pubsub_sim.protocol.subscription_filter import RegexpFilter
 from pubsub_sim.scenarios.trace import TraceEvent
 from pubsub_sim.wire.rpc_pb2 import RPC
 from pubsub_sim.wire.signing import KeyPair
 from tests.conftest import VERSIONS
-from tests.pubsub.hostile import LIMIT_BYTES, NO_UTF8, TOPIC, Attacker, frames
-from tests.pubsub.worlds import connect, play
+from tests.pubsub.hostile import LIMIT_BYTES, NO_UTF8, TOPIC, Attacker, frames, message, signed
+from tests.pubsub.worlds import connect, play, receive
 
 SEED = 1
 IDS = [KeyPair(hashlib.sha256(f"{SEED}/key/{number}".encode()).digest()).peer_id for number in range(3)]  # a world's
@@ -95,3 +95,59 @@ def test_a_topic_name_that_is_no_text_is_nobodys(version: str, filtered: bool) -
     router = GossipSub(GossipsubParams(idontwant=True), peer_filter=allows)
     play(version, script, hosts=1, router=lambda number, ids: router, options=options)
     assert set(asked) == {TOPIC}
+
+
+def test_a_peer_that_lets_us_open_no_stream_leaves_nothing_behind(version: str) -> None:
+    """Strangers come one after the other, announce, graft and go: they hold no place in the mesh and no topic.
+
+    Their last RPC is handled after their end, and changes nothing either.
+    """
+
+    async def script(world: World) -> None:
+        ps = world.pubsubs[0]
+        topic = await ps.join(TOPIC)
+        await topic.subscribe()
+        events = await topic.events()
+        rpc = RPC(subscriptions=[RPC.SubOpts(subscribe=True, topicid=name) for name in (TOPIC, "nobody's")])
+        rpc.control.graft.add().topic_id = TOPIC
+        for number in range(20):
+            stranger = Attacker(world, ps, GOSSIPSUB_ID_V11, name=f"stranger {number}", serves=False)
+            await stranger.connect(ps)
+            await stranger.say(rpc.SerializeToString())
+            if number % 2:
+                await world.clock.sleep(0.1)
+                assert ps.router.mesh[TOPIC] == (stranger.peer_id,)
+                joined = await anext(events)
+                assert (joined.peer, joined.joined) == (stranger.peer_id, True)
+            world.network.disconnect(stranger.peer_id, ps.peer_id)
+            await world.clock.sleep(0.1)
+            assert ps.router.mesh[TOPIC] == ()
+            assert ps._core.topics == {}
+            if number % 2:
+                left = await anext(events)
+                assert (left.peer, left.joined) == (stranger.peer_id, False)
+
+    play(version, script, hosts=1, router="gossipsub")
+
+
+@pytest.mark.parametrize("bad", [b"\xff", bytes(LIMIT_BYTES + 1)], ids=["malformed", "too large"])
+def test_nothing_is_read_after_a_bad_frame(version: str, bad: bytes) -> None:
+    """The stream is reset, and what follows on it is lost, even if the peer has closed it by then."""
+
+    async def script(world: World) -> None:
+        (topic,) = [await ps.join(TOPIC) for ps in world.pubsubs]
+        subscription = await topic.subscribe()
+        attacker = Attacker(world, world.pubsubs[0], FLOODSUB_ID)
+        await attacker.connect(world.pubsubs[0])
+        for number, hangs_up in enumerate((True, False)):
+            await attacker.say(bad)
+            await attacker.say(RPC(publish=[signed(message(number))]).SerializeToString())
+            if hangs_up:
+                attacker.hang_up()
+            await world.settle()
+            assert subscription.pending == 0
+        assert attacker.resets == 1
+        await attacker.say(RPC(publish=[signed(message(2))]).SerializeToString())
+        await receive(subscription, b"hostile 2")
+
+    play(version, script, hosts=1, params=PARAMS["floodsub"])
