@@ -339,14 +339,13 @@ class Core:
 
     def send(self, peer: PeerId, frame: bytes) -> bool:
         """Queue a frame to a peer we have; False (and lost) if its queue is full."""
-        is_sent = self.peers[peer].push(frame)
-        if self.tracer is not None:
-            (self.tracer.send_rpc if is_sent else self.tracer.drop_rpc)(peer, frame)
-        return is_sent
+        return self._traced(peer, frame, self.peers[peer].push(frame))
 
     def send_urgent(self, peer: PeerId, frame: bytes) -> bool:
         """Like `send`, but ahead of what waits and is not urgent."""
-        is_sent = self.peers[peer].push_urgent(frame)
+        return self._traced(peer, frame, self.peers[peer].push_urgent(frame))
+
+    def _traced(self, peer: PeerId, frame: bytes, is_sent: bool) -> bool:
         if self.tracer is not None:
             (self.tracer.send_rpc if is_sent else self.tracer.drop_rpc)(peer, frame)
         return is_sent

@@ -24,7 +24,7 @@ from pubsub_sim.wire.rpc_pb2 import (
 )
 from tests.pubsub.worlds import FakePeer, key_of
 
-TOPIC = "t"  # the one topic that the hosts under attack take part in
+TOPIC = "foobar"  # the one topic that the hosts under attack take part in
 LIMIT_BYTES = 4096  # their largest message, so that a frame over it is cheap to make
 
 ATTACKER = key_of("attacker")
