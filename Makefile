@@ -34,7 +34,7 @@ export SOURCE_DATE_EPOCH ?= 0
 # Silence hints meant for interactive use.
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
-.PHONY: bench report test lint types check coverage clean proto lock
+.PHONY: bench report test lint types check coverage hostile clean proto lock
 
 bench: $(READY) $(if $(PEERS),$(PEERS_VENV)/.ready)
 	@mkdir -p $(VENV)/run
@@ -63,6 +63,10 @@ coverage: $(READY)
 	@mkdir -p $(VENV)/run
 	$(BIN)/python -m coverage run -m pytest tests/asyncmachine tests/conformance
 	$(BIN)/python -m coverage report
+
+# A hundred thousand hostile RPCs of every kind, for each router and version: memory must not grow.
+hostile: $(READY)
+	$(BIN)/python -m pytest -m slow -s tests/pubsub/test_hostile_memory.py
 
 # The environment: the tested set, then this project. Anew whenever either file changes.
 $(READY): pyproject.toml requirements.lock

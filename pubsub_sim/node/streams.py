@@ -106,18 +106,22 @@ class InboundReader:
             if not frame:
                 return True
             if len(frame) > self._max_bytes:
-                self._stream.reset()
-                return True
+                return self._give_up()
             try:
                 rpc = decode(frame)
             except MalformedFrame:
-                self._stream.reset()
-                return True
+                return self._give_up()
         if self._driver.offer_rpc(self._peer, rpc):
             self._held = None
             return True
         self._held = rpc
         return False
+
+    def _give_up(self) -> bool:
+        """Reset the stream and read nothing more of it, even if its writer has closed it and it can be reset no longer."""
+        self._max_bytes = -1
+        self._stream.reset()
+        return True
 
     def ended(self, clean: bool) -> None:
         """See FrameReader."""

@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING, Protocol
 
 from pubsub_sim.errors import TooManySubscriptions
 from pubsub_sim.ids import PeerId, short
+from pubsub_sim.protocol.announced import Announced
 from pubsub_sim.protocol.backoff import DeadPeerBackoff
 from pubsub_sim.protocol.blacklist import MapBlacklist
 from pubsub_sim.protocol.interest import Interest
 from pubsub_sim.protocol.router import Acceptance
 from pubsub_sim.protocol.seen import seen_cache
 from pubsub_sim.protocol.validation import Reason, Validators, refused_by_policy
-from pubsub_sim.wire.codec import encode_subscriptions
+from pubsub_sim.wire.codec import encode_subscriptions, is_text
 from pubsub_sim.wire.message import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from pubsub_sim.ports import Inbound, Rng
     from pubsub_sim.protocol.blacklist import Blacklist
@@ -101,7 +102,7 @@ class Core:
 
     Attributes:
         peers: peers we have, or are opening, an outbound stream to.
-        topics: topic -> peers that announced it, in the order they did (a dict, so that the order is no accident).
+        topics: topic -> peers that announced it, in the order they did.
         interest: the topics we take part in.
         policy: signature policy.
         author: who writes our messages; None without an author.
@@ -132,7 +133,8 @@ class Core:
         self.router = router
         self.tracer: RawTracer | None = None
         self.peers: dict[PeerId, Outbox] = {}
-        self.topics: dict[str, dict[PeerId, None]] = {}
+        self._announced = Announced(params.max_message_bytes)
+        self.topics = self._announced.topics
         self.validators = Validators(options.default_validators)
         self.interest = Interest()
         self._wanted = self.interest.wanted  # asked for every message
@@ -231,6 +233,7 @@ class Core:
             _log.info("a stream to %s is closed: it is blacklisted", short(peer))
             del self.peers[peer]
             outbox.close()
+            self._forget_stranger(peer)
         else:
             if self.tracer is not None:
                 self.tracer.add_peer(peer, protocol)
@@ -240,6 +243,7 @@ class Core:
         """PeerError: the outbound stream could not be opened; nothing is tried until the peer connects again."""
         if self.peers.get(peer) is outbox:
             del self.peers[peer]
+            self._forget_stranger(peer)
 
     def take_dead_peers(self) -> None:
         """PeersDead: drop peers whose outbound stream ended; try again, with back-off, those still connected."""
@@ -257,6 +261,7 @@ class Core:
         """PeerCloseStream: forget the inbound stream of a peer, if it is still this one."""
         if self._inbound.get(peer) is stream:
             del self._inbound[peer]
+            self._forget_stranger(peer)
 
     def blacklist_peer(self, peer: PeerId) -> None:
         """BlacklistPeer: drop a peer and refuse what comes from it or is written by it; the connection stays."""
@@ -273,13 +278,24 @@ class Core:
 
     def _drop_peer(self, peer: PeerId) -> None:
         self.peers.pop(peer).close()
-        for topic, members in self.topics.items():
-            if peer in members:
-                del members[peer]
-                self._tell_left(topic, peer)
+        self._forget_topics(peer)
         if self.tracer is not None:
             self.tracer.remove_peer(peer)
         self.router.remove_peer(peer)
+
+    def _forget_stranger(self, peer: PeerId) -> None:
+        """Keep nothing of a peer without streams, its places in meshes included (in the reference, since 2026)."""
+        if not self._is_heard(peer):
+            self._forget_topics(peer)
+            self.router.remove_peer(peer)
+
+    def _forget_topics(self, peer: PeerId) -> None:
+        for topic in self._announced.forget(peer):
+            self.interest.tell_left(topic, peer)
+
+    def _is_heard(self, peer: PeerId) -> bool:
+        """Whether a stream to or from a peer is there; its last RPCs may be handled after its end, and change nothing."""
+        return peer in self.peers or peer in self._inbound
 
     def _hello(self) -> bytes:
         return encode_subscriptions(self.interest.announced(), subscribe=True)
@@ -327,14 +343,13 @@ class Core:
 
     def send(self, peer: PeerId, frame: bytes) -> bool:
         """Queue a frame to a peer we have; False (and lost) if its queue is full."""
-        is_sent = self.peers[peer].push(frame)
-        if self.tracer is not None:
-            (self.tracer.send_rpc if is_sent else self.tracer.drop_rpc)(peer, frame)
-        return is_sent
+        return self._traced(peer, frame, self.peers[peer].push(frame))
 
     def send_urgent(self, peer: PeerId, frame: bytes) -> bool:
         """Like `send`, but ahead of what waits and is not urgent."""
-        is_sent = self.peers[peer].push_urgent(frame)
+        return self._traced(peer, frame, self.peers[peer].push_urgent(frame))
+
+    def _traced(self, peer: PeerId, frame: bytes, is_sent: bool) -> bool:
         if self.tracer is not None:
             (self.tracer.send_rpc if is_sent else self.tracer.drop_rpc)(peer, frame)
         return is_sent
@@ -358,7 +373,7 @@ class Core:
                         self._push(message)
         elif acceptance is Acceptance.CONTROL and self.tracer is not None:
             self.tracer.throttle_peer(peer)
-        if acceptance is not Acceptance.NONE and rpc.HasField("control"):
+        if acceptance is not Acceptance.NONE and rpc.HasField("control") and self._is_heard(peer):
             self.router.handle_control(peer, rpc, self._ports.now_ns())
 
     def publish_message(self, message: Message) -> None:
@@ -384,33 +399,22 @@ class Core:
 
     def _apply_subscriptions(self, peer: PeerId, rpc: RPC) -> bool:
         """Note what a peer announces; False if the filter drops the whole RPC."""
-        subscriptions: Iterable[RPC.SubOpts] = rpc.subscriptions
+        subscriptions = [option for option in rpc.subscriptions if is_text(option.topicid)]
         if self.filter is not None:
             try:
-                subscriptions = self.filter.filter_incoming(peer, rpc.subscriptions)
+                subscriptions = self.filter.filter_incoming(peer, subscriptions)
             except TooManySubscriptions as error:
                 _log.debug("an RPC of %s is dropped: %s", short(peer), error)
                 return False
-        for option in subscriptions:
-            topic = option.topicid
-            members = self.topics.get(topic)
-            if option.subscribe:
-                if members is None:
-                    members = self.topics[topic] = {}
-                if peer not in members:
-                    members[peer] = None
-                    handle = self._handles.get(topic)
-                    if handle is not None:
-                        handle.peer_joined(peer)
-            elif members is not None and peer in members:
-                del members[peer]
-                self._tell_left(topic, peer)
+        if self._is_heard(peer):
+            for option in subscriptions:
+                topic = option.topicid
+                if not option.subscribe:
+                    if self._announced.remove(peer, topic):
+                        self.interest.tell_left(topic, peer)
+                elif self._announced.add(peer, topic):
+                    self.interest.tell_joined(topic, peer)
         return True
-
-    def _tell_left(self, topic: str, peer: PeerId) -> None:
-        handle = self._handles.get(topic)
-        if handle is not None:
-            handle.peer_left(peer)
 
     def _refused_unread(self, peer: PeerId, source: bytes, wire: WireMessage) -> Reason | None:
         if self._may_be_blacklisted:

@@ -22,6 +22,7 @@ from pubsub_sim.protocol.params import FLOODSUB_ID, GOSSIPSUB_ID_V10, GOSSIPSUB_
 from pubsub_sim.protocol.router import Acceptance, RouterTimer
 from pubsub_sim.protocol.score import PeerScore
 from pubsub_sim.protocol.score_params import PeerScoreThresholds
+from pubsub_sim.wire.codec import is_text
 from pubsub_sim.wire.rpc_pb2 import RPC, ControlIWant, ControlMessage
 
 if TYPE_CHECKING:
@@ -228,7 +229,8 @@ class GossipSub:
         messages = self._gossip.handle_iwant(peer, control.iwant) if control.iwant else []
         prunes = []
         if control.graft:
-            prunes = self._mesh.handle_graft(peer, [graft.topic_id for graft in control.graft], now_ns)
+            topics = [graft.topic_id for graft in control.graft if is_text(graft.topic_id)]
+            prunes = self._mesh.handle_graft(peer, topics, now_ns)
         if control.prune:
             self._mesh.handle_prune(peer, control.prune, now_ns)
         if control.idontwant and self.params.idontwant:

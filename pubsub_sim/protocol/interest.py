@@ -81,6 +81,18 @@ class Interest:
                 raise TopicInUse(name)
             del self.handles[name]
 
+    def tell_joined(self, topic: str, peer: PeerId) -> None:
+        """A peer announced a topic: tell those who watch it here."""
+        handle = self.handles.get(topic)
+        if handle is not None:
+            handle.peer_joined(peer)
+
+    def tell_left(self, topic: str, peer: PeerId) -> None:
+        """A peer takes part in a topic no longer: tell those who watch it here."""
+        handle = self.handles.get(topic)
+        if handle is not None:
+            handle.peer_left(peer)
+
     def is_wanted(self, topic: str) -> bool:
         """Whether we subscribe or relay a topic. The first interest is advertised, announced and joined."""
         return topic in self.wanted

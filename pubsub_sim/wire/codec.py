@@ -11,9 +11,12 @@ from google.protobuf.message import DecodeError
 
 from pubsub_sim.errors import MalformedFrame
 from pubsub_sim.wire.rpc_pb2 import RPC
+from pubsub_sim.wire.splitting import field_bytes
 
 MAX_MESSAGE_BYTES = 1 << 20
 """Largest RPC a stream carries (go-libp2p-pubsub `DefaultMaxMessageSize`)."""
+
+_SUBSCRIBE_BYTES = 2  # the field that tells subscribing from leaving
 
 
 def decode(frame: bytes) -> RPC:
@@ -26,6 +29,19 @@ def decode(frame: bytes) -> RPC:
         return RPC.FromString(frame)
     except DecodeError as error:
         raise MalformedFrame(len(frame), str(error)) from None
+
+
+def is_text(name: object) -> bool:
+    """Whether a string of a decoded RPC is one: what is not UTF-8 comes out of protobuf as bytes.
+
+    To the reference, whose strings are bytes, such a topic name is one like any other; nobody here can join it.
+    """
+    return isinstance(name, str)
+
+
+def announcement_bytes(topic: str) -> int:
+    """What one topic adds to the encoded size of a hello packet."""
+    return field_bytes(_SUBSCRIBE_BYTES + field_bytes(len(topic.encode())))
 
 
 def encode_subscriptions(topics: Iterable[str], *, subscribe: bool) -> bytes:

@@ -157,7 +157,7 @@ def test_X2_a_hosts_tables_are_touched_in_its_turns_only(version: str) -> None:
         for ps in world.pubsubs:
             core = ps._core
             core.peers = Owned(core.peers, strangers)
-            core.topics = Owned(core.topics, strangers)
+            core.topics = core._announced.topics = Owned(core.topics, strangers)
             core.interest.handles = core._handles = Owned(core.interest.handles, strangers)
             core.interest.subscriptions = core._subscriptions = Owned(core.interest.subscriptions, strangers)
         topics = [await ps.join("t") for ps in world.pubsubs]

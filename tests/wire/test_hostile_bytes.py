@@ -1,0 +1,83 @@
+"""Bytes that nobody would send honestly are refused with an error of ours, or are an RPC."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pubsub_sim.errors import FrameTooLarge, MalformedFrame
+from pubsub_sim.wire.codec import decode
+from pubsub_sim.wire.framing import FrameDecoder, encode_uvarint
+from pubsub_sim.wire.rpc_pb2 import RPC
+from pubsub_sim.wire.signing import is_signature_valid
+from pubsub_sim.wire.splitting import split
+from tests.pubsub.hostile import ATTACKER, frames, rpcs
+
+fuzz = settings(max_examples=150)
+any_frame = frames([ATTACKER.peer_id]) | st.binary(max_size=400)
+
+
+@given(any_frame)
+@fuzz
+def test_any_frame_is_an_rpc_or_a_malformed_frame(frame: bytes) -> None:
+    """What decodes can be read, encoded again and checked for its signatures; nothing is lost by it."""
+    try:
+        rpc = decode(frame)
+    except MalformedFrame:
+        return
+    again = decode(rpc.SerializeToString())
+    assert again == rpc
+    for message in rpc.publish:
+        assert is_signature_valid(message) in (True, False)
+
+
+@given(st.lists(st.binary(max_size=60), max_size=8), st.integers(0, 80))
+@fuzz
+def test_any_bytes_of_a_stream_are_frames_until_they_are_none(pieces: list[bytes], limit: int) -> None:
+    """No frame is over the limit, none is made up, and only the two errors of a stream end it."""
+    decoder = FrameDecoder(limit_bytes=limit)
+    fed = taken = b""
+    for piece in pieces:
+        decoder.feed(piece)
+        fed += piece
+        try:
+            while (frame := decoder.next_frame()) is not None:
+                assert len(frame) <= limit
+                taken += frame
+        except (FrameTooLarge, MalformedFrame):
+            break
+    assert len(taken) <= len(fed)
+    at = 0
+    for byte in taken:  # in the order they came
+        at = fed.index(byte, at) + 1
+
+
+@given(st.integers(0, 2**63 - 1), st.binary(max_size=20))
+@fuzz
+def test_a_length_over_the_limit_is_refused_before_its_bytes_arrive(length: int, rest: bytes) -> None:
+    decoder = FrameDecoder(limit_bytes=100)
+    decoder.feed(encode_uvarint(length) + rest)
+    if length > 100:
+        with pytest.raises(FrameTooLarge, match=f"frame of {length} bytes"):
+            decoder.next_frame()
+    else:
+        assert decoder.next_frame() == (rest[:length] if len(rest) >= length else None)
+
+
+@given(rpcs([ATTACKER.peer_id]), st.integers(1, 3000), st.booleans())
+@fuzz
+def test_any_rpc_is_cut_into_pieces_that_are_rpcs(rpc: RPC, limit: int, packs: bool) -> None:
+    """Whatever is in it, and however little fits: no message is lost, and only one element alone is over the limit."""
+    pieces = split(rpc, limit, packs_messages=packs)
+    assert [m for piece in pieces for m in piece.publish] == list(rpc.publish)
+    assert [s for piece in pieces for s in piece.subscriptions] == list(rpc.subscriptions)
+    for piece in pieces:
+        assert decode(piece.SerializeToString()) == piece
+        assert piece.ByteSize() <= limit or _elements(piece) == 1
+
+
+def _elements(rpc: RPC) -> int:
+    control = rpc.control
+    ids = [i for entry in (*control.iwant, *control.ihave) for i in entry.message_ids]
+    return sum(map(len, (rpc.publish, rpc.subscriptions, control.graft, control.prune, ids)))
