@@ -16,6 +16,8 @@ GRID_tiny := {hosts: [5], messages: [20], repeats: 2}
 # Rounds of the engine's own benchmark, about 15 s each.
 ROUNDS_tiny := 1
 ROUNDS ?= $(or $(ROUNDS_$(GRID)),5)
+# Seeds of each kind of scenario that both versions are compared on, about a third of a second each.
+SEEDS ?= 200
 PARAMETERS = $(or $(GRID_$(GRID)),$(error GRID: expected default, full or tiny, got '$(GRID)'))
 
 # Reports carry no time of their own, so that the same data give the same bytes.
@@ -23,7 +25,7 @@ export SOURCE_DATE_EPOCH ?= 0
 # Silence hints meant for interactive use.
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
-.PHONY: bench report test lint types check coverage clean proto lock
+.PHONY: bench report test lint types check equivalence coverage clean proto lock
 
 bench: $(READY)
 	@mkdir -p $(VENV)/run
@@ -46,6 +48,10 @@ types: $(READY)
 
 check: $(READY)
 	$(BIN)/python -m pytest
+
+# Both versions take the same decisions: seeded scenarios, with faults and without, on all cores.
+equivalence: $(READY)
+	$(BIN)/python -m pubsub_sim equivalence --seeds $(SEEDS)
 
 # Every branch of the engine is taken by a test of it.
 coverage: $(READY)
