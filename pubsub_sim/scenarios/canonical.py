@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _RPCS = ("send_rpc", "recv_rpc", "drop_rpc")
 _CONTEXT = 4  # events shown before a difference, and from it on
+_WIDTH = 110  # of a line
 
 
 def canonical(trace: Sequence[TraceEvent], begin_ns: int) -> list[TraceEvent]:
@@ -77,7 +78,7 @@ def _parting_at(host: int, one: Sequence[TraceEvent], other: Sequence[TraceEvent
 
 
 def in_words(event: TraceEvent, numbers: Mapping[bytes, int]) -> str:
-    """One event in a line.
+    """One event in a line, of which a long RPC shows its begin.
 
     Args:
         event: of a canonical trace.
@@ -90,4 +91,5 @@ def in_words(event: TraceEvent, numbers: Mapping[bytes, int]) -> str:
         words.append(rpc_in_words(event.detail))
     elif event.detail:
         words.append(event.detail if isinstance(event.detail, str) else f"message {event.detail[-8:].hex()}")
-    return "  ".join(words)
+    line = "  ".join(words)
+    return line if len(line) <= _WIDTH else line[: _WIDTH - 3] + "..."

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -219,6 +220,21 @@ def test_a_planted_change_is_seen(router: str, version: str, plant: Callable[[Fa
     assert "the traces part at host " in told
     assert f"\n  {version}" in told
     assert f"\n  {other}" in told
+
+
+@pytest.mark.parametrize("change", ["fewer", "none"])
+def test_messages_of_one_version_only_are_seen(change: str) -> None:
+    """Whatever the traces say: a subscription that was given less, or that is not there."""
+    baseline = played("floodsub", "calm", 1, "baseline")
+    reader = next(reader for reader, ids in baseline.given.items() if len(ids) > 1)
+    given = {**baseline.given, reader: baseline.given[reader][1:]}
+    if change == "none":
+        del given[reader]
+    told = difference(PAIR, baseline, replace(baseline, given=given))
+    assert told.startswith(f"1 of {len(baseline.given)} subscriptions were not given the same messages")
+    assert f"number {reader.number} of host {reader.host} to {reader.topic!r}" in told
+    assert ("states has no such subscription" in told) == (change == "none")
+    assert "traces" not in told
 
 
 def test_a_driver_made_by_hand_changes_nothing(version: str) -> None:
