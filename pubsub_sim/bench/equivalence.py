@@ -4,19 +4,46 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pubsub_sim.bench.flags import from_flags
 from pubsub_sim.bench.grid import several
-from pubsub_sim.checks import check_choice, check_whole
-from pubsub_sim.errors import OptionError
+from pubsub_sim.checks import check_choice, check_seconds, check_whole
+from pubsub_sim.errors import OptionError, PubsubSimError
 from pubsub_sim.scenarios.equivalence import difference, play
 from pubsub_sim.scenarios.seeded import KINDS, ROUTERS, Case
 from pubsub_sim.scenarios.versions import known_versions
+
+if TYPE_CHECKING:
+    from multiprocessing.pool import Pool
+
+
+class NoVerdictError(PubsubSimError):
+    """A case was not decided: a version hangs, or a worker was killed.
+
+    Attributes:
+        case: which.
+        limit_s: how long was waited for it.
+        replay: the command that plays it alone.
+    """
+
+    def __init__(self, case: Case, limit_s: float, replay: str) -> None:
+        super().__init__(case, limit_s, replay)
+        self.case = case
+        self.limit_s = limit_s
+        self.replay = replay
+
+    def __str__(self) -> str:
+        case = self.case
+        return (
+            f"{case.router}, {case.kind}, seed {case.seed}: no verdict within {self.limit_s:g} s; "
+            f"play it again: {self.replay}"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +57,7 @@ class EquivalenceOptions:
         seeds: how many seeds of each kind.
         first_seed: the seed to count from.
         workers: processes that play at once; 0 is one per core.
+        limit_s: longest wait for the next verdict, in seconds.
 
     Raises:
         OptionError: a value that cannot be used; the sentence names it.
@@ -41,6 +69,7 @@ class EquivalenceOptions:
     seeds: int = 200
     first_seed: int = 1
     workers: int = 0
+    limit_s: float = 300.0
 
     def __post_init__(self) -> None:
         for name, known in (("versions", known_versions()), ("routers", ROUTERS), ("kinds", KINDS)):
@@ -52,6 +81,7 @@ class EquivalenceOptions:
         check_whole("seeds", self.seeds, at_least=1)
         check_whole("first_seed", self.first_seed, at_least=0)
         check_whole("workers", self.workers, at_least=0)
+        check_seconds("limit_s", self.limit_s)
 
     def groups(self) -> Iterator[tuple[str, str]]:
         """Each router with each kind."""
@@ -106,16 +136,18 @@ def equivalence_command(arguments: Sequence[str]) -> int:
 
     Raises:
         OptionError: a flag or a value that cannot be used.
+        NoVerdictError: a case was not decided in time.
     """
     summary = "Play seeded scenarios in two versions and compare what they decide."
     options: EquivalenceOptions = from_flags(EquivalenceOptions, "equivalence", summary, arguments)
     unequal = 0
+    # the command answers an interrupt, and ends its workers
+    ignoring = (signal.SIGINT, signal.SIG_IGN)
     workers = options.workers or os.cpu_count() or 1
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+    with multiprocessing.get_context("spawn").Pool(workers, signal.signal, ignoring) as pool:
         for router, kind in options.groups():
-            jobs = [(options.versions, case) for case in options.cases(router, kind)]
             verdicts = []
-            for verdict in pool.imap(compared, jobs, chunksize=1):
+            for verdict in _verdicts(pool, options, options.cases(router, kind)):
                 verdicts.append(verdict)
                 if verdict.told:
                     sys.stdout.write(_told(options, verdict) + "\n")
@@ -123,6 +155,16 @@ def equivalence_command(arguments: Sequence[str]) -> int:
             sys.stdout.write(_summary(router, kind, verdicts) + "\n")
             sys.stdout.flush()
     return int(unequal > 0)
+
+
+def _verdicts(pool: Pool, options: EquivalenceOptions, cases: Sequence[Case]) -> Iterator[Verdict]:
+    """The verdicts in the order of the cases, each as soon as it is there."""
+    found = pool.imap(compared, [(options.versions, case) for case in cases])
+    for case in cases:
+        try:
+            yield found.next(options.limit_s)
+        except multiprocessing.TimeoutError:
+            raise NoVerdictError(case, options.limit_s, _replay(options, case)) from None
 
 
 def _summary(router: str, kind: str, verdicts: Sequence[Verdict]) -> str:
@@ -134,8 +176,11 @@ def _summary(router: str, kind: str, verdicts: Sequence[Verdict]) -> str:
 
 def _told(options: EquivalenceOptions, verdict: Verdict) -> str:
     case = verdict.case
-    replay = (
+    return f"{case.router}, {case.kind}, seed {case.seed}: {verdict.told}\nplay it again: {_replay(options, case)}\n"
+
+
+def _replay(options: EquivalenceOptions, case: Case) -> str:
+    return (
         f"python -m pubsub_sim equivalence --versions {','.join(options.versions)} --routers {case.router} "
         f"--kinds {case.kind} --first-seed {case.seed} --seeds 1 --workers 1"
     )
-    return f"{case.router}, {case.kind}, seed {case.seed}: {verdict.told}\nplay it again: {replay}\n"

@@ -24,6 +24,20 @@ def make_driver(seat):
     seat.core.join = join_first
     return make(seat)
 """
+HANGS = """
+from pubsub_sim.drivers.baseline import describe
+
+def make_driver(seat):
+    while True:
+        pass
+"""
+DIES = """
+from pubsub_sim.drivers.baseline import describe
+import os
+
+def make_driver(seat):
+    os._exit(3)
+"""
 
 
 def command(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -72,6 +86,18 @@ def test_a_version_that_fails_is_a_difference(tmp_path: Path) -> None:
     assert "RuntimeError: no driver" in done.stdout
 
 
+@pytest.mark.parametrize("source", [HANGS, DIES])
+def test_a_version_that_gives_no_verdict_ends_the_command(tmp_path: Path, source: str) -> None:
+    """In one sentence, with the command that plays this case alone."""
+    words = ("--versions=baseline,mine", "--routers=floodsub", "--kinds=calm", "--seeds=2", "--workers=1")
+    done = command(*words, "--limit-s=4", env=environment(tmp_path, source))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "floodsub, calm, seed 1: no verdict within 4 s; play it again: python -m pubsub_sim equivalence "
+        "--versions baseline,mine --routers floodsub --kinds calm --first-seed 1 --seeds 1 --workers 1\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -81,6 +107,7 @@ def test_a_version_that_fails_is_a_difference(tmp_path: Path) -> None:
         ({"kinds": "calm,calm"}, "kinds: expected each value once \\('calm' is there twice\\), got 'calm,calm'"),
         ({"seeds": 0}, "seeds: expected a whole number of at least 1, got 0"),
         ({"first_seed": "x"}, "first_seed: expected a whole number of at least 0, got 'x'"),
+        ({"limit_s": 0}, "limit_s: expected a number of seconds above 0, got 0"),
         ({"workers": -1}, "workers: expected a whole number of at least 0, got -1"),
     ],
 )
