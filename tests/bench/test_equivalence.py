@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 
 from pubsub_sim import OptionError
 from pubsub_sim.bench.equivalence import EquivalenceOptions
+from tests.bench.processes import children, wait_until
 from tests.bench.test_foreign_version import FAILS, environment
 
 UNTOLD = """
@@ -86,7 +89,7 @@ def test_a_version_that_fails_is_a_difference(tmp_path: Path) -> None:
     assert "RuntimeError: no driver" in done.stdout
 
 
-@pytest.mark.parametrize("source", [HANGS, DIES])
+@pytest.mark.parametrize("source", [HANGS, DIES], ids=["hangs", "dies"])
 def test_a_version_that_gives_no_verdict_ends_the_command(tmp_path: Path, source: str) -> None:
     """In one sentence, with the command that plays this case alone."""
     words = ("--versions=baseline,mine", "--routers=floodsub", "--kinds=calm", "--seeds=2", "--workers=1")
@@ -96,6 +99,24 @@ def test_a_version_that_gives_no_verdict_ends_the_command(tmp_path: Path, source
         "floodsub, calm, seed 1: no verdict within 4 s; play it again: python -m pubsub_sim equivalence "
         "--versions baseline,mine --routers floodsub --kinds calm --first-seed 1 --seeds 1 --workers 1\n"
     )
+
+
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT])
+def test_no_worker_outlives_the_command(tmp_path: Path, sign: signal.Signals) -> None:
+    """Though it is in the middle of a case that never ends."""
+    words = ("--versions=mine,baseline", "--routers=floodsub", "--kinds=calm", "--seeds=2", "--workers=2")
+    source = HANGS.replace("pass", f"open({str(tmp_path / 'begun')!r}, 'a').close()")
+    with subprocess.Popen(
+        [sys.executable, "-m", "pubsub_sim", "equivalence", *words],
+        env=environment(tmp_path, source),
+        stderr=subprocess.DEVNULL,
+    ) as running:
+        assert wait_until((tmp_path / "begun").exists)
+        workers = children(running.pid)
+        assert len(workers) >= 2
+        os.kill(running.pid, sign)
+        assert running.wait(30) == (-sign if sign == signal.SIGKILL else 130)
+    assert wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,8 @@ def test_both_versions_decide_the_same(router: str, kind: str) -> None:
     for seed in SEEDS:
         baseline, states = (played(router, kind, seed, version) for version in PAIR)
         told = difference(PAIR, baseline, states)
-        assert not told, f"seed {seed}: {told}"
+        replay = f"python -m pubsub_sim equivalence --routers {router} --kinds {kind} --first-seed {seed} --seeds 1"
+        assert not told, f"{told}\nplay it again: {replay}"
         assert baseline.digest == states.digest
 
 
