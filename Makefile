@@ -22,6 +22,8 @@ GRID_tiny := {hosts: [5], messages: [20], repeats: 2}
 ROUNDS_tiny := 1
 ROUNDS ?= $(or $(ROUNDS_$(GRID)),5)
 PARAMETERS = $(or $(GRID_$(GRID)),$(error GRID: expected default, full, auto or tiny, got '$(GRID)'))
+# Seeds of each kind of scenario that both versions are compared on, about a third of a second each.
+SEEDS ?= 200
 
 # `make bench PEERS=1` also runs py-libp2p in the field, in an environment of its own; that takes some minutes more.
 PEERS ?=
@@ -34,7 +36,7 @@ export SOURCE_DATE_EPOCH ?= 0
 # Silence hints meant for interactive use.
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
-.PHONY: bench report test lint types check coverage hostile clean proto lock
+.PHONY: bench report test lint types check equivalence coverage hostile clean proto lock
 
 bench: $(READY) $(if $(PEERS),$(PEERS_VENV)/.ready)
 	@mkdir -p $(VENV)/run
@@ -57,6 +59,10 @@ types: $(READY)
 
 check: $(READY)
 	$(BIN)/python -m pytest
+
+# Both versions take the same decisions: seeded scenarios, with faults and without, on all cores.
+equivalence: $(READY)
+	$(BIN)/python -m pubsub_sim equivalence --seeds $(SEEDS)
 
 # Every branch of the engine is taken by a test of it.
 coverage: $(READY)

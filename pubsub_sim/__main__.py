@@ -35,6 +35,9 @@ COMMANDS = {
     "engine": Command(
         "measure the engine by itself, into a sweep's folder", "pubsub_sim.bench.engine", "engine_command"
     ),
+    "equivalence": Command(
+        "compare what two versions decide, over many seeds", "pubsub_sim.bench.equivalence", "equivalence_command"
+    ),
     "report": Command("write the report of a sweep", "pubsub_sim.report.command", "report_command"),
 }
 
@@ -67,7 +70,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _listing() -> str:
-    lines = [f"  {name:<10}{command.summary}" for name, command in COMMANDS.items()]
+    lines = [f"  {name:<13}{command.summary}" for name, command in COMMANDS.items()]
     return "\n".join(["usage: python -m pubsub_sim COMMAND ... (each has --help)", "", *lines, ""])
 
 

@@ -132,8 +132,8 @@ class SweepOptions:
     def __post_init__(self) -> None:
         object.__setattr__(self, "programs", _texts(self.programs))
         for name in ("versions", "hosts", "messages"):
-            object.__setattr__(self, name, _several(name, getattr(self, name)))
-        object.__setattr__(self, "field", _several("field", self.field) if self.field else ())
+            object.__setattr__(self, name, several(name, getattr(self, name)))
+        object.__setattr__(self, "field", several("field", self.field) if self.field else ())
         self._check_cells()
         self._check_field()
         check_whole("repeats", self.repeats, at_least=1, at_most=_INT16_MAX)
@@ -283,7 +283,7 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(map(str, value)) if isinstance(value, (list, tuple)) else (str(value),)
 
 
-def _several(option: str, value: object) -> tuple[Any, ...]:
+def several(option: str, value: object) -> tuple[Any, ...]:
     """Take one value, several, or a text with commas; whole numbers in such a text become numbers."""
     if isinstance(value, str):
         parts = [part.strip() for part in value.split(",")]

@@ -17,9 +17,8 @@ from pubsub_sim.errors import ScenarioFailure
 from pubsub_sim.node.topic import min_topic_size
 from pubsub_sim.parameters import reject_unknown
 from pubsub_sim.scenarios.running import run
-from pubsub_sim.scenarios.trace import TraceEvent
+from pubsub_sim.scenarios.trace import TraceEvent, rpc_in_words
 from pubsub_sim.scenarios.world import SIGNING, World
-from pubsub_sim.wire.codec import decode
 
 if TYPE_CHECKING:
     from pubsub_sim.node.driver import Driver, Seat
@@ -169,9 +168,9 @@ def _step_of(event: TraceEvent, numbers: Mapping[bytes, int]) -> Step | None:
     other = numbers.get(event.peer)
     match event.kind:
         case "send_rpc":
-            return Step(event.host, "rpc", f"RPC to host {other}: {_contents(event.detail)}")
+            return Step(event.host, "rpc", f"RPC to host {other}: {rpc_in_words(event.detail)}")
         case "recv_rpc":
-            return Step(event.host, "rpc", f"RPC from host {other}: {_contents(event.detail)}")
+            return Step(event.host, "rpc", f"RPC from host {other}: {rpc_in_words(event.detail)}")
         case "validate_message":
             return Step(event.host, "delivery", f"the message from host {other} is valid")
         case "deliver_message":
@@ -181,15 +180,6 @@ def _step_of(event: TraceEvent, numbers: Mapping[bytes, int]) -> Step | None:
         case "reject_message":
             return Step(event.host, "delivery", f"the message from host {other} is refused: {event.detail!r}")
     return None
-
-
-def _contents(frame: bytes | str) -> str:
-    assert isinstance(frame, bytes)
-    rpc = decode(frame)
-    parts = [f"{'subscribe' if one.subscribe else 'unsubscribe'} {one.topicid}" for one in rpc.subscriptions]
-    parts += [f"message {one.data!r}" for one in rpc.publish]
-    parts += [f"{field.name} ({len(values)})" for field, values in rpc.control.ListFields()]
-    return ", ".join(parts) if parts else "nothing"
 
 
 def side_by_side(*runs: Sequence[Step]) -> list[Moment]:

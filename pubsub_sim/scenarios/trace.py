@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from pubsub_sim.protocol.tracing import RawTracer
+from pubsub_sim.wire.codec import decode
 
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
@@ -41,6 +42,16 @@ def digest(events: Iterable[TraceEvent]) -> str:
     for event in events:
         running.update(repr(tuple(event)).encode())
     return running.hexdigest()
+
+
+def rpc_in_words(frame: bytes | str) -> str:
+    """The contents of an encoded RPC, in words."""
+    assert isinstance(frame, bytes)
+    rpc = decode(frame)
+    parts = [f"{'subscribe' if one.subscribe else 'unsubscribe'} {one.topicid}" for one in rpc.subscriptions]
+    parts += [f"message {one.data!r}" for one in rpc.publish]
+    parts += [f"{field.name} ({len(values)})" for field, values in rpc.control.ListFields()]
+    return ", ".join(parts) if parts else "nothing"
 
 
 class HostTrace(RawTracer):

@@ -1,0 +1,266 @@
+"""Do two versions take the same decisions? The same seeded plan is played in each, and what happened is compared.
+
+Compared are the messages each subscription was given, and the canonical trace: who sent and received what, delivered
+it, changed its mesh, refused or dropped something, at which nanosecond of virtual time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from pubsub_sim.errors import DialError, HostClosed, MessageRejected, ScenarioFailure
+from pubsub_sim.net.linked import LinkedNetwork
+from pubsub_sim.node.topic import Subscription, Topic, min_topic_size
+from pubsub_sim.protocol.validation import Verdict
+from pubsub_sim.scenarios.canonical import canonical, in_words, parting
+from pubsub_sim.scenarios.running import run
+from pubsub_sim.scenarios.seeded import BEGIN_S, LENGTH_S, REST_S, TOPICS, Case, Plan, Step, plan_of
+from pubsub_sim.scenarios.trace import TraceEvent, digest
+from pubsub_sim.scenarios.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pubsub_sim.ids import PeerId
+    from pubsub_sim.node.driver import Driver, Seat
+    from pubsub_sim.wire.message import Message
+
+_S = 1_000_000_000
+
+
+class Reader(NamedTuple):
+    """A subscription of a run.
+
+    Attributes:
+        host: at which host.
+        topic: to which topic.
+        number: which of the host's subscriptions to it, in all its lives, from 0.
+    """
+
+    host: int
+    topic: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Played:
+    """What happened in one version.
+
+    Attributes:
+        given: the ids of the messages that each subscription was given, sorted.
+        trace: the canonical trace.
+        peer_ids: who the hosts are, by number.
+    """
+
+    given: Mapping[Reader, tuple[bytes, ...]]
+    trace: Sequence[TraceEvent]
+    peer_ids: Sequence[PeerId]
+
+    @property
+    def digest(self) -> str:
+        """A fingerprint of the trace: equal for equal traces, on every machine."""
+        return digest(self.trace)
+
+
+def play(case: Case, version: str, make_driver: Callable[[Seat], Driver] | None = None) -> Played:
+    """Play a case in one version, on the virtual clock.
+
+    Args:
+        case: what is played.
+        version: which control flow.
+        make_driver: makes each host's control flow, instead of the version's own factory.
+
+    Raises:
+        ScenarioFailure: hosts do not know their neighbours when the plan begins.
+        OptionError: there is no such version.
+    """
+    return run(_play(case, plan_of(case), version, make_driver), clock="virtual", seed=case.seed)
+
+
+def difference(versions: tuple[str, str], one: Played, other: Played) -> str:
+    """What two runs of a case do not share, in lines of text; "" if there is nothing.
+
+    Args:
+        versions: their names.
+        one: the run of the first.
+        other: the run of the second.
+    """
+    lines = [*_unequal_readers(versions, one, other), *_unequal_traces(versions, one, other)]
+    return "\n".join(lines)
+
+
+def _unequal_readers(versions: tuple[str, str], one: Played, other: Played) -> list[str]:
+    readers = [*one.given, *(reader for reader in other.given if reader not in one.given)]
+    unequal = [reader for reader in readers if one.given.get(reader) != other.given.get(reader)]
+    if not unequal:
+        return []
+    first = unequal[0]
+    counts = (f"{version} {_count(run.given.get(first))}" for version, run in zip(versions, (one, other), strict=True))
+    which = f"number {first.number} of host {first.host} to {first.topic!r} ({', '.join(counts)})"
+    return [
+        f"{len(unequal)} of {len(readers)} subscriptions were not given the same messages, the first of them: {which}"
+    ]
+
+
+def _count(given: tuple[bytes, ...] | None) -> str:
+    return "has no such subscription" if given is None else f"gave {len(given)}"
+
+
+def _unequal_traces(versions: tuple[str, str], one: Played, other: Played) -> list[str]:
+    found = parting(one.trace, other.trace)
+    if found is None:
+        return []
+    numbers: dict[bytes, int] = {peer: number for number, peer in enumerate(one.peer_ids)}
+    lines = [f"the traces part at host {found.host}, {found.time_ns / 1e9:+.9f} s from the first publish"]
+    lines += [f"  both      {in_words(event, numbers)}" for event in found.before]
+    for version, events in zip(versions, found.after, strict=True):
+        shown = [in_words(event, numbers) for event in events] or ["nothing more"]
+        lines += [f"  {version:<10}{words}" for words in shown]
+    return lines
+
+
+# --- playing ---------------------------------------------------------------------------------------------------------
+
+
+async def _play(case: Case, plan: Plan, version: str, make_driver: Callable[[Seat], Driver] | None) -> Played:
+    async with World(
+        plan.hosts,
+        version=version,
+        router=case.router,
+        seed=case.seed,
+        params=plan.params,
+        sign=plan.sign,
+        discovery=not plan.edges,
+        link=plan.link,
+        faults=plan.faults,
+        make_driver=make_driver,
+    ) as world:
+        stage = _Stage(world, plan)
+        await stage.set_up()
+        await _until(world, round(BEGIN_S * _S))
+        await stage.check_neighbours()
+        begin_ns = world.clock.now_ns()
+        await stage.play()
+        await _until(world, begin_ns + round((LENGTH_S + REST_S) * _S))
+        await stage.end()
+        return Played(await stage.given(), canonical(world.trace, begin_ns), world.peer_ids)
+
+
+async def _until(world: World, time_ns: int) -> None:
+    await world.clock.sleep((time_ns - world.clock.now_ns()) / _S)
+
+
+class _Stage:
+    """Plays one plan in one world."""
+
+    def __init__(self, world: World, plan: Plan) -> None:
+        self._world = world
+        self._plan = plan
+        self._topics: list[dict[str, Topic]] = [{} for _ in range(plan.hosts)]
+        self._current: dict[tuple[int, str], Subscription | Callable[[], Awaitable[None]]] = {}
+        self._subscriptions: dict[Reader, Subscription] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def set_up(self) -> None:
+        """Hosts join, subscribe and meet."""
+        for host in range(self._plan.hosts):
+            await self._move_in(host)
+            self._spawn(self._come_back(host))
+        await asyncio.gather(*(self._world.connect(a, b) for a, b in self._plan.edges))
+
+    async def check_neighbours(self) -> None:
+        """The barrier: raises ScenarioFailure unless each host knows what all its neighbours subscribe to."""
+        network, interests = self._world.network, self._plan.interests
+        assert isinstance(network, LinkedNetwork)
+        for host, pubsub in enumerate(self._world.pubsubs):
+            neighbours = network.neighbours(host)
+            for topic in TOPICS:
+                expected = {self._world.peer_ids[number] for number in neighbours if topic in interests[number]}
+                seen = set(await pubsub.list_peers(topic))
+                if not neighbours or seen != expected:
+                    raise ScenarioFailure(
+                        "barrier",
+                        f"host {host} knows {len(seen)} of {len(expected)} hosts in {topic!r}, "
+                        f"of {len(neighbours)} neighbours",
+                    )
+
+    async def play(self) -> None:
+        """Take all steps, each at its time, whether those before have ended or not."""
+        begin_ns = self._world.clock.now_ns()
+        for step in self._plan.steps:
+            if self._world.clock.now_ns() < begin_ns + step.at_ns:
+                await _until(self._world, begin_ns + step.at_ns)
+            self._spawn(self._take(step))
+
+    async def end(self) -> None:
+        """Give up what still waits, e.g. for peers that never came; raise what failed."""
+        for task in self._tasks:
+            task.cancel()
+        for outcome in await asyncio.gather(*self._tasks, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                raise outcome
+
+    async def given(self) -> dict[Reader, tuple[bytes, ...]]:
+        """What every subscription has in its buffer, in the end or when its host crashed."""
+        return {
+            reader: tuple(sorted([(await subscription.next()).id for _ in range(subscription.pending)]))
+            for reader, subscription in self._subscriptions.items()
+        }
+
+    def _spawn(self, flow: Awaitable[None]) -> None:
+        self._tasks.append(asyncio.ensure_future(flow))
+
+    async def _move_in(self, host: int) -> None:
+        """The first steps of a host's life."""
+        pubsub = self._world.pubsubs[host]
+        self._topics[host] = {topic: await pubsub.join(topic) for topic in TOPICS}
+        if host in self._plan.judges:
+            await pubsub.register_validator("judged", self._judge)
+        for topic, buffer in self._plan.interests[host].items():
+            if buffer is None:
+                self._current[host, topic] = await self._topics[host][topic].relay()
+            else:
+                await self._subscribe(host, topic, buffer)
+
+    async def _come_back(self, host: int) -> None:
+        while True:
+            await self._world.when_restarted(host)
+            await self._move_in(host)
+
+    async def _judge(self, peer: PeerId, message: Message) -> Verdict:
+        """Takes milliseconds, and refuses some."""
+        mark = message.data[-1]
+        await self._world.clock.sleep(0.001 * (1 + mark % 50))
+        return {0: Verdict.REJECT, 1: Verdict.IGNORE}.get(mark % 8, Verdict.ACCEPT)
+
+    # --- steps -------------------------------------------------------------------------------------------------------
+
+    async def _take(self, step: Step) -> None:
+        """Take one step; hosts that are down, or cannot be reached, are part of the plan."""
+        try:
+            if step.action in ("connect", "disconnect"):
+                await getattr(self._world, step.action)(step.host, step.peer)
+            elif step.action == "subscribe":
+                await self._subscribe(step.host, step.topic, 64)
+            elif step.action == "unsubscribe":
+                await self._unsubscribe(step.host, step.topic)
+            else:
+                ready = min_topic_size(1) if step.action == "publish when ready" else None
+                await self._topics[step.host][step.topic].publish(step.data, ready=ready)
+        except (HostClosed, DialError, MessageRejected):
+            pass
+
+    async def _subscribe(self, host: int, topic: str, buffer: int) -> None:
+        subscription = await self._topics[host][topic].subscribe(buffer)
+        number = sum(reader[:2] == (host, topic) for reader in self._subscriptions)
+        self._current[host, topic] = self._subscriptions[Reader(host, topic, number)] = subscription
+
+    async def _unsubscribe(self, host: int, topic: str) -> None:
+        current = self._current.pop((host, topic), None)
+        if isinstance(current, Subscription):
+            await current.cancel()
+        elif current is not None:
+            await current()
