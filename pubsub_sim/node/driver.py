@@ -72,8 +72,12 @@ class Driver(Protocol):
     def offer_rpc(self, peer: PeerId, rpc: RPC) -> bool:
         """Take an RPC in a coming turn; False if `INCOMING_RPCS` wait already (`on_room` tells when to try again)."""
 
-    def hand_over(self, message: Message) -> None:
-        """From within a turn: publish an accepted message, before the next RPC is looked at."""
+    def hand_over(self, message: Message) -> bool | None:
+        """From within a turn: publish an accepted message, before anything else is looked at.
+
+        True: it is published when the call into the core that is under way has returned, and the driver calls
+        `core.go_on` after that if `core.is_halfway`; anything else: it is published.
+        """
 
     @property
     def has_message_room(self) -> bool:

@@ -439,6 +439,6 @@ class _CorePorts:
         self.enqueue_validation: Callable[[Message], bool] = node._validation.enqueue
         self.now_ns: Callable[[], int] = node._clock.now_ns
 
-    def hand_over(self, message: Message) -> None:
+    def hand_over(self, message: Message) -> bool | None:
         """See Ports."""
-        self._node._driver.hand_over(message)
+        return self._node._driver.hand_over(message)

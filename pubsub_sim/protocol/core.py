@@ -25,7 +25,7 @@ from pubsub_sim.wire.codec import encode_subscriptions, is_text
 from pubsub_sim.wire.message import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pubsub_sim.ports import Inbound, Rng
     from pubsub_sim.protocol.blacklist import Blacklist
@@ -77,8 +77,8 @@ class Ports(Protocol):
     def enqueue_validation(self, message: Message) -> bool:
         """Put a message on the validation queue; False if it is full."""
 
-    def hand_over(self, message: Message) -> None:
-        """Have `publish_message` called in this turn, or right after it."""
+    def hand_over(self, message: Message) -> bool | None:
+        """Have `publish_message` called. True: right after the call into the core that is under way; else it was."""
 
     def now_ns(self) -> int:
         """Monotonic time; read only where a rule needs it."""
@@ -152,6 +152,7 @@ class Core:
         self._inbound: dict[PeerId, Inbound] = {}
         self._backoff = DeadPeerBackoff(rng)
         self._ports = ports
+        self._halfway: tuple[PeerId, RPC, Iterator[WireMessage | Message]] | None = None
         self._rng = self.rng = rng
         self._seqno = initial_seqno
         self.has_seen: Callable[[bytes], bool] = self._seen.has
@@ -364,16 +365,33 @@ class Core:
             return
         acceptance = self.router.accept_from(peer)
         if acceptance is Acceptance.ALL:
-            if self._previews:
-                self._receive_all(peer, rpc)
-            else:
-                for wire in rpc.publish:
-                    message = self._examine(peer, wire)
-                    if message is not None:
-                        self._push(message)
-        elif acceptance is Acceptance.CONTROL and self.tracer is not None:
+            self._take(peer, rpc, iter(self._previewed(peer, rpc) if self._previews else rpc.publish))
+            return
+        if acceptance is Acceptance.CONTROL and self.tracer is not None:
             self.tracer.throttle_peer(peer)
-        if acceptance is not Acceptance.NONE and rpc.HasField("control") and self._is_heard(peer):
+        if acceptance is not Acceptance.NONE:
+            self._take(peer, rpc, iter(()))
+
+    def go_on(self) -> None:
+        """The rest of an RPC that stopped (`is_halfway`) for a message to be published before what follows it."""
+        assert self._halfway is not None
+        peer, rpc, rest = self._halfway
+        self._halfway = None
+        self._take(peer, rpc, rest)
+
+    @property
+    def is_halfway(self) -> bool:
+        """Whether an RPC waits for a message of its own to be published."""
+        return self._halfway is not None
+
+    def _take(self, peer: PeerId, rpc: RPC, messages: Iterator[WireMessage | Message]) -> None:
+        """An RPC's messages, then its control part."""
+        for one in messages:
+            message = one if isinstance(one, Message) else self._examine(peer, one)
+            if message is not None and self._push(message) and (len(rpc.publish) > 1 or rpc.HasField("control")):
+                self._halfway = (peer, rpc, messages)
+                return
+        if rpc.HasField("control") and self._is_heard(peer):
             self.router.handle_control(peer, rpc, self._ports.now_ns())
 
     def publish_message(self, message: Message) -> None:
@@ -427,12 +445,11 @@ class Core:
             return Reason.SELF_ORIGIN
         return refusal
 
-    def _receive_all(self, peer: PeerId, rpc: RPC) -> None:
+    def _previewed(self, peer: PeerId, rpc: RPC) -> list[Message]:
         """The messages of one RPC, all shown to the router before the first is validated."""
         messages = [m for m in (self._examine(peer, wire) for wire in rpc.publish) if m is not None]
         self.router.preprocess(peer, messages)
-        for message in messages:
-            self._push(message)
+        return messages
 
     def _examine(self, peer: PeerId, wire: WireMessage) -> Message | None:
         """The checks before validation, in the reference's order; each protobuf field is read once."""
@@ -451,12 +468,13 @@ class Core:
             return None
         return Message(wire, peer, source=PeerId(source), seqno=seqno, topic=topic, id=message_id)
 
-    def _push(self, message: Message) -> None:
-        """Have a message validated; one that needs no validation is published at once."""
+    def _push(self, message: Message) -> bool | None:
+        """Have a message validated; one that needs no validation is handed over: True if it is published later."""
         if message.wire.signature or self.validators.of(message.topic):
             if not self._ports.enqueue_validation(message):
                 self.reject(message.wire, message.received_from, Reason.QUEUE_FULL)
         elif self.mark_seen(message.id):
-            self._ports.hand_over(message)
+            return self._ports.hand_over(message)
         else:
             self.duplicate(message.id, message.received_from)
+        return None

@@ -151,10 +151,11 @@ class PubsubMachine:
             self._schedule()
         return True
 
-    def hand_over(self, message: Message) -> None:
+    def hand_over(self, message: Message) -> bool:
         """See Driver."""
         self._has_queued = True
         self._publish({"Message": message, "msgID": message.id})
+        return True
 
     @property
     def has_message_room(self) -> bool:
@@ -181,7 +182,7 @@ class PubsubMachine:
         rpcs = self._rpcs
         room = INCOMING_RPCS
         try:
-            while rpcs and room:
+            while (rpcs and room) or self._core.is_halfway:
                 room = self.machine.eval(self._handle_rpcs, room, label="handleIncomingRPC")
         except Exception as error:
             self._failed(error)
@@ -193,11 +194,13 @@ class PubsubMachine:
             self._schedule()
 
     def _handle_rpcs(self, room: int) -> int:
-        """Between transitions: handle RPCs until one asks for a mutation, which comes before the next RPC."""
-        rpcs, handle_rpc = self._rpcs, self._core.handle_rpc
+        """Between transitions: handle RPCs until one asks for a mutation, which comes before what follows it."""
+        rpcs, core = self._rpcs, self._core
         self._has_queued = False
+        if core.is_halfway:
+            core.go_on()
         while rpcs and room and not self._has_queued:
-            handle_rpc(*rpcs.popleft())
+            core.handle_rpc(*rpcs.popleft())
             room -= 1
         return room
 
