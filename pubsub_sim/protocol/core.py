@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from pubsub_sim.ports import Inbound, Rng
     from pubsub_sim.protocol.blacklist import Blacklist
+    from pubsub_sim.protocol.operations import Outbox
     from pubsub_sim.protocol.options import HostOptions, MessageId
     from pubsub_sim.protocol.params import HostParams
     from pubsub_sim.protocol.router import Router
@@ -38,19 +39,6 @@ if TYPE_CHECKING:
     from pubsub_sim.wire.signing import SignPolicy
 
 _log = logging.getLogger("pubsub_sim.core")
-
-
-class Outbox(Protocol):
-    """The bounded queue of RPCs to one peer."""
-
-    def push(self, frame: bytes) -> bool:
-        """Queue a frame; False if there is no room. Never waits."""
-
-    def push_urgent(self, frame: bytes) -> bool:
-        """Queue a frame ahead of all that are not urgent; False if there is no room. Never waits."""
-
-    def close(self) -> None:
-        """Write what is queued, then end the stream."""
 
 
 class Ports(Protocol):

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pubsub_sim.ids import PeerId
-    from pubsub_sim.protocol.core import Outbox
     from pubsub_sim.protocol.interest import Sink, TopicHandle
     from pubsub_sim.protocol.validation import Validator
     from pubsub_sim.wire.message import Message
@@ -32,6 +31,19 @@ class Reply(Protocol[T_contra]):
 
     def set_exception(self, exception: BaseException, /) -> None:
         """Why there is none."""
+
+
+class Outbox(Protocol):
+    """The bounded queue of RPCs to one peer."""
+
+    def push(self, frame: bytes) -> bool:
+        """Queue a frame; False if there is no room. Never waits."""
+
+    def push_urgent(self, frame: bytes) -> bool:
+        """Queue a frame ahead of all that are not urgent; False if there is no room. Never waits."""
+
+    def close(self) -> None:
+        """Write what is queued, then end the stream."""
 
 
 class Operation:

@@ -364,3 +364,15 @@ def test_a_backoff_only_moves_later_and_is_cleared_two_seconds_after_its_end() -
     assert backoff.view() == {"t": {peer: 10 * S}}
     backoff.clear(12 * S + 1)
     assert backoff.view() == {}
+
+
+def test_a_topic_grafted_many_times_at_once_is_refused_once() -> None:
+    """Each time is penalised, twice as it comes so early; one PRUNE says what there is to say."""
+    scores = Scores()
+    bench, (peer,) = bench_of(1, GossipSub(scoring=scores, thresholds=LOW))
+    bench.core.join("t")
+    bench.receive(peer, RPC(control=ControlMessage(prune=[ControlPrune(topic_id="t")])))
+    bench.take(peer)
+    bench.graft(peer, *["t"] * 50)
+    assert [prune.topic_id for prune in prunes(bench.take(peer))] == ["t"]
+    assert scores.penalties == {peer: 100}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given, settings
@@ -19,7 +20,7 @@ from pubsub_sim.wire.rpc_pb2 import RPC
 from pubsub_sim.wire.signing import KeyPair
 from tests.conftest import VERSIONS
 from tests.pubsub.hostile import LIMIT_BYTES, NO_UTF8, TOPIC, Attacker, frames, message, signed
-from tests.pubsub.test_gossipsub_scored import Scored
+from tests.pubsub.test_gossipsub_scored import SCORED
 from tests.pubsub.worlds import connect, play, receive
 
 SEED = 1
@@ -29,7 +30,7 @@ GOSSIP = GossipsubParams(max_message_bytes=LIMIT_BYTES, idontwant=True, idontwan
 PARAMS: dict[str, HostParams] = {
     "floodsub": HostParams(max_message_bytes=LIMIT_BYTES),
     "gossipsub": GOSSIP,
-    "scored": HostParams(max_message_bytes=LIMIT_BYTES),
+    "scored": replace(GOSSIP, score=SCORED.score, thresholds=SCORED.thresholds, gater=SCORED.gater),
 }
 
 routers = pytest.mark.parametrize("router", ["floodsub", "gossipsub", "scored"])
@@ -41,13 +42,11 @@ def attacked(version: str, router: str, said: list[bytes], sign: str = "strict")
     In the end the first host publishes, and the last must receive it.
     """
     trace: list[TraceEvent] = []
-    scored = Scored(GOSSIP)
-    made = scored if router == "scored" else router
+    made = "gossipsub" if router == "scored" else router
 
     async def script(world: World) -> None:
         nonlocal trace
         trace = world.trace
-        scored.world = world
         assert world.peer_ids == IDS
         topics = [await ps.join(TOPIC) for ps in world.pubsubs]
         read = [await topic.subscribe(buffer=1000) for topic in topics]
