@@ -23,7 +23,7 @@ export SOURCE_DATE_EPOCH ?= 0
 # Silence hints meant for interactive use.
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
-.PHONY: bench report test lint types check coverage clean proto lock
+.PHONY: bench report test lint types check coverage faults clean proto lock
 
 bench: $(READY)
 	@mkdir -p $(VENV)/run
@@ -52,6 +52,10 @@ coverage: $(READY)
 	@mkdir -p $(VENV)/run
 	$(BIN)/python -m coverage run -m pytest tests/asyncmachine tests/conformance
 	$(BIN)/python -m coverage report
+
+# 1,000 random plans of faults per version, half of them with each router; fails if one run breaks a promise.
+faults: $(READY)
+	$(BIN)/python -m pubsub_sim faults --seeds 500
 
 # The environment: the tested set, then this project. Anew whenever either file changes.
 $(READY): pyproject.toml requirements.lock

@@ -35,6 +35,7 @@ COMMANDS = {
     "engine": Command(
         "measure the engine by itself, into a sweep's folder", "pubsub_sim.bench.engine", "engine_command"
     ),
+    "faults": Command("play random plans of faults and judge them", "pubsub_sim.bench.faults", "faults_command"),
     "report": Command("write the report of a sweep", "pubsub_sim.report.command", "report_command"),
 }
 

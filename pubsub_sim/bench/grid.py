@@ -93,7 +93,7 @@ class SweepOptions:
 
     def __post_init__(self) -> None:
         for name in ("versions", "hosts", "messages"):
-            object.__setattr__(self, name, _several(name, getattr(self, name)))
+            object.__setattr__(self, name, several(name, getattr(self, name)))
         self._check_cells()
         check_whole("repeats", self.repeats, at_least=1, at_most=_INT16_MAX)
         for name in ("measure", "control", "retry_failed", "force"):
@@ -182,7 +182,7 @@ def sweep_folder(option: str, value: object) -> Path:
     return raw / folder
 
 
-def _several(option: str, value: object) -> tuple[Any, ...]:
+def several(option: str, value: object) -> tuple[Any, ...]:
     """Take one value, several, or a text with commas; whole numbers in such a text become numbers."""
     if isinstance(value, str):
         parts = [part.strip() for part in value.split(",")]

@@ -15,7 +15,7 @@ network). Every rule is about one step of a message's way, and none excuses a st
    it in a former life, its validation queue was full, or it crashes in the same instant.
 5. Reading: a subscription reads exactly what its host delivered, in that order, nothing twice within a life of the
    host, each with the payload and author it was published with, a valid signature and the same bytes everywhere.
-6. Recovery: messages published after the faults are read by every host.
+6. Recovery: messages published after the faults, when all hosts are ready, are read by every host.
 
 Together, 1 to 5 say: a message reaches every host to which some path of sent frames carried it, none of them lost to a
 fault or a full queue. What gossipsub repairs by IHAVE and IWANT is not demanded, as none of that is sent for certain
@@ -63,7 +63,7 @@ class Evidence:
         trace: of the world, with what the network says of itself.
         authors: payload of every publish that was tried -> number of its host.
         published: payloads of those that returned.
-        last: payloads of those published after the faults.
+        last: payloads of those published after the faults, when all hosts were ready.
         lives: of all hosts.
     """
 
