@@ -53,7 +53,7 @@ class Life:
     read: Sequence[Message]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)  # which would be as long as the trace
 class Evidence:
     """What a run left to be judged.
 
@@ -317,10 +317,12 @@ def _reading(evidence: Evidence, delivered: Mapping[tuple[int, int], Sequence[by
             yield f"{who} read a message twice"
         for message in life.read:
             encoded = message.wire.SerializeToString()
-            if known.setdefault(message.id, encoded) != encoded:
+            if message.id not in known:
+                known[message.id] = encoded
+                if not _is_as_published(evidence, message):
+                    yield f"{who} read {_name(message.id)}, not as it was published: {message!r}"
+            elif known[message.id] != encoded or message.data != message.wire.data:
                 yield f"{who} read {_name(message.id)} otherwise than others: {message!r}"
-            elif not _is_as_published(evidence, message):
-                yield f"{who} read {_name(message.id)}, not as it was published: {message!r}"
     published = {event.detail for event in evidence.trace if event.kind == "publish_message"}
     if len(published) < len(evidence.published):
         yield f"{len(evidence.published)} messages were published, and the trace has {len(published)}"
@@ -331,6 +333,7 @@ def _is_as_published(evidence: Evidence, message: Message) -> bool:
     return (
         author is not None
         and message.source == evidence.peer_ids[author]
+        and message.data == message.wire.data
         and message.id == author_and_seqno(message.wire)
         and bool(message.signature)
         and is_signature_valid(message.wire)
