@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _LIMIT_S = 60.0  # processor time of one run, which takes a fraction of a second: for loops in which no time passes
+_TOLD = 100  # runs between lines of progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,12 +94,14 @@ def faults_command(arguments: Sequence[str]) -> int:
     options: FaultSearch = from_flags(FaultSearch, "faults", summary, arguments)
     begin_s = time.perf_counter()
     failed = 0
-    for run, broken in search(options):
+    for number, (run, broken) in enumerate(search(options), start=1):
         if broken:
             failed += 1
             lines = "".join(f"  {sentence}\n" for sentence in broken)
             sys.stdout.write(f"{run}: failed\n{lines}  again: {replay_command(run)}\n")
             sys.stdout.flush()
+        if not number % _TOLD:
+            sys.stderr.write(f"{number} of {len(options.runs)} runs, {time.perf_counter() - begin_s:.0f} s\n")
     took_s = time.perf_counter() - begin_s
     played = f"{len(options.runs)} runs ({options.seeds} seeds, {', '.join(options.routers)})"
     sys.stdout.write(f"{', '.join(options.versions)}: {played} in {took_s:.0f} s, {failed} failed\n")

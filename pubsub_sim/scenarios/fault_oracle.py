@@ -15,7 +15,8 @@ network). Every rule is about one step of a message's way, and none excuses a st
    it in a former life, its validation queue was full, or it crashes in the same instant.
 5. Reading: a subscription reads exactly what its host delivered, in that order, nothing twice within a life of the
    host, each with the payload and author it was published with, a valid signature and the same bytes everywhere.
-6. Recovery: messages published after the faults, when all hosts are ready, are read by every host.
+6. Recovery: in the end hosts that are connected have streams to each other and each other's announcements; messages
+   published after the faults, when all hosts are ready, are read by every host.
 
 Together, 1 to 5 say: a message reaches every host to which some path of sent frames carried it, none of them lost to a
 fault or a full queue. What gossipsub repairs by IHAVE and IWANT is not demanded, as none of that is sent for certain
@@ -123,7 +124,7 @@ def _announces(frame: bytes) -> bool:
 
 
 class _Steps:
-    """Rules 1 to 4, event by event.
+    """Rules 1 to 4, event by event, and of rule 6 who knows whom.
 
     Attributes:
         broken: what was found.
@@ -155,6 +156,10 @@ class _Steps:
 
     def end(self) -> None:
         """The world is at rest: nothing may be missing."""
+        for a, b in (pair for linked in self._linked for pair in (linked, linked[::-1])):
+            for what, table in (("stream to", self._hosts[a].open), ("announcement of", self._hosts[a].announced)):
+                if b not in table:
+                    self._break(None, f"host {a} is connected with host {b} and has no {what} it after the faults")
         for number, host in enumerate(self._hosts):
             self._forwarded(number, host)
             self._life_ends(number, host, None)

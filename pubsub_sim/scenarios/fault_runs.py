@@ -49,6 +49,7 @@ _MESSAGES = 24  # published meanwhile
 _BURST = 40  # more of them at one instant in some runs: a stream's window and more
 _READY_S = 120.0  # dials of discovered peers back off for up to 10, 10, 25 and 125 s
 _REPAIR_S = 5.0  # of gossip: the heartbeats a message is kept
+_SETTLE_S = 30.0  # longest time to rest, once no fault is left
 _HORIZON_S = 3600.0
 _ENOUGH = 5  # peers of a ready host: with at most ten hosts, then all are in one component
 _BUFFER = 1000  # more than there are messages
@@ -166,7 +167,7 @@ class _Run:
         return Evidence(
             router=self._options.router,
             peer_ids=world.peer_ids,
-            trace=world.trace,
+            trace=tuple(world.trace),  # as it is now: the end of the world is no part of it
             authors=self._authors,
             published=self._published,
             last=last,
@@ -232,10 +233,11 @@ class _Run:
             due += [(rng.uniform(0.5, _FAULTS_S), rng.randrange(hosts))] * _BURST
         for at_s, number in sorted(due):
             await world.clock.sleep(at_s - world.clock.now_ns() / 1e9)
-            with suppress(HostClosed, KeyError):  # it is down, or its user not there yet
-                await self._publish(number)
+            with suppress(HostClosed):  # it is down
+                if number in self._topics:  # else its user is not there yet
+                    await self._publish(number)
         await world.clock.sleep(_FAULTS_S + 0.001 - world.clock.now_ns() / 1e9)
-        await world.settle()
+        await world.settle(_SETTLE_S)
 
     async def _publish(self, number: int, ready: int = 0) -> bytes:
         topic = self._topics[number]
@@ -258,10 +260,12 @@ class _Run:
         for _ in range(2):  # once all are ready; and again, now that they are
             payloads = await asyncio.gather(*(self._publish_when_ready(n) for n in range(len(world.pubsubs))))
             await world.clock.sleep(_REPAIR_S)
-            await world.settle()
+            await world.settle(_SETTLE_S)
         return payloads
 
     async def _publish_when_ready(self, number: int) -> bytes:
+        if number not in self._topics:
+            raise ScenarioFailure("recovery", f"host {number} has not subscribed")
         try:
             async with asyncio.timeout(_READY_S):
                 return await self._publish(number, _ENOUGH)

@@ -137,17 +137,9 @@ def losing_an_error(core: Core) -> None:
     core.take_dead_peers = take_and_fail
 
 
-def restless(core: Core) -> None:
-    """Once a peer has died, posts itself work for ever."""
-
-    def again() -> None:
-        core._ports._node._driver.signal(type(signal))
-        asyncio.get_running_loop().call_soon(again)
-
-    from pubsub_sim.protocol.operations import PeersPending
-
-    signal = PeersPending()
-    core.take_dead_peers = again
+def shy(core: Core) -> None:
+    """Is never ready."""
+    core.router.has_enough_peers = lambda topic, suggested: False
 
 
 @pytest.mark.parametrize(
@@ -159,10 +151,10 @@ def restless(core: Core) -> None:
         (forgetful, "did not deliver it"),
         (selfish, "did not send it to host"),
         (garbling, "otherwise than others"),
-        (stubborn, "after the faults"),
+        (stubborn, "and has no"),
         (raising, "ZeroDivisionError: planted"),
         (losing_an_error, "nobody took up ZeroDivisionError('planted')"),
-        (restless, "NeverQuiet: not quiet after 600 s, busy: host 2"),
+        (shy, "recovery: host 2 is not ready 120 s after the faults"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -178,3 +170,17 @@ def test_a_defect_of_one_host_is_found_out(version: str, router: str, defect: De
 
     broken = fault_run(FaultRun(version=version, router=router, seed=1), make_ill)
     assert any(sentence in line for line in broken), broken
+
+
+def test_a_host_that_never_rests_is_found_out(version: str) -> None:
+    """Its world is never quiet."""
+    make_driver = driver_factory(version)
+
+    def make_restless(seat: Seat) -> Driver:
+        driver = make_driver(seat)
+        if seat.number == ILL:
+            driver.__class__ = type("Restless", (type(driver),), {"is_idle": False})
+        return driver
+
+    broken = fault_run(FaultRun(version=version, router="floodsub", seed=1), make_restless)
+    assert broken == ["NeverQuiet: not quiet after 30 s, busy: host 2"]
