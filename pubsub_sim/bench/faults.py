@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -67,6 +67,12 @@ class FaultSearch:
         ]
 
 
+def told(run: FaultRun, broken: Sequence[str]) -> str:
+    """What is printed of a run that failed: what went wrong, and what plays it again."""
+    lines = "".join(f"  {sentence}\n" for sentence in broken)
+    return f"{run}: failed\n{lines}  again: {replay_command(run)}\n"
+
+
 def replay_command(run: FaultRun) -> str:
     """What plays a run again and tells what went wrong."""
     return f"python -m pubsub_sim faults --versions {run.version} --routers {run.router} --first {run.seed} --seeds 1"
@@ -93,39 +99,53 @@ def faults_command(arguments: Sequence[str]) -> int:
     summary = "Play random plans of faults and judge what the hosts made of them."
     options: FaultSearch = from_flags(FaultSearch, "faults", summary, arguments)
     begin_s = time.perf_counter()
+    count = len(options.runs)
     failed = 0
     for number, (run, broken) in enumerate(search(options), start=1):
         if broken:
             failed += 1
-            lines = "".join(f"  {sentence}\n" for sentence in broken)
-            sys.stdout.write(f"{run}: failed\n{lines}  again: {replay_command(run)}\n")
+            sys.stdout.write(told(run, broken))
             sys.stdout.flush()
         if not number % _TOLD:
-            sys.stderr.write(f"{number} of {len(options.runs)} runs, {time.perf_counter() - begin_s:.0f} s\n")
+            sys.stderr.write(f"{number} of {count} runs, {time.perf_counter() - begin_s:.0f} s\n")
     took_s = time.perf_counter() - begin_s
-    played = f"{len(options.runs)} runs ({options.seeds} seeds, {', '.join(options.routers)})"
+    played = f"{count} runs ({options.seeds} seeds, {', '.join(options.routers)})"
     sys.stdout.write(f"{', '.join(options.versions)}: {played} in {took_s:.0f} s, {failed} failed\n")
     return 1 if failed else 0
 
 
 class _TooLong(KeyboardInterrupt):
-    """A run took too much processor time; an interrupt, as a loop passes nothing else on."""
+    """A run took too much processor time; an interrupt, as an event loop lets no other error through."""
+
+
+def within(limit_s: float, play: Callable[[], list[str]]) -> list[str]:
+    """Call a function, but not for ever; in the main thread of a process only.
+
+    Args:
+        limit_s: processor time it may take.
+        play: plays and judges a run.
+
+    Returns:
+        What it gives, or a sentence that it did not end.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _TooLong
+
+    former = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, limit_s, 1.0)  # again each second, as closing a loop runs it once more
+    try:
+        return play()
+    except _TooLong:
+        return [f"not ended after {limit_s:g} s of processor time"]
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, former)
 
 
 def _prepare() -> None:
-    signal.signal(signal.SIGVTALRM, _too_long)
-    gc.freeze()  # what is imported lives for ever: each run ends with a collection
-
-
-def _too_long(number: int, frame: FrameType | None) -> None:
-    raise _TooLong
+    gc.freeze()  # what is imported lives for ever, and each run ends with a collection
 
 
 def _play(run: FaultRun) -> list[str]:
-    signal.setitimer(signal.ITIMER_VIRTUAL, _LIMIT_S)
-    try:
-        return fault_run(run)
-    except _TooLong:
-        return [f"not ended after {_LIMIT_S:g} s of processor time"]
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+    return within(_LIMIT_S, lambda: fault_run(run))

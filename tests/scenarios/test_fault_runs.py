@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from pubsub_sim.bench.faults import replay_command
+from pubsub_sim import OptionError
+from pubsub_sim.bench.faults import replay_command, within
 from pubsub_sim.drivers.versions import driver_factory
 from pubsub_sim.node.driver import Driver, Seat
 from pubsub_sim.protocol.core import Core
@@ -137,9 +138,41 @@ def losing_an_error(core: Core) -> None:
     core.take_dead_peers = take_and_fail
 
 
+def forging(core: Core) -> None:
+    """Delivers messages without their signatures."""
+    publish = core.publish_message
+
+    def forge(message: Message) -> None:
+        publish(message)
+        message.wire.ClearField("signature")
+
+    core.publish_message = forge
+
+
+def spinning(core: Core) -> None:
+    """Once a peer has died, has something to do in every round of the loop, so that no time passes any more."""
+
+    def again() -> None:
+        asyncio.get_running_loop().call_soon(again)
+
+    core.take_dead_peers = again
+
+
 def shy(core: Core) -> None:
     """Is never ready."""
     core.router.has_enough_peers = lambda topic, suggested: False
+
+
+def ill(version: str, defect: Defect) -> Callable[[Seat], Driver]:
+    """What makes the control flow of the hosts, one of which has a defect."""
+    make_driver = driver_factory(version)
+
+    def make(seat: Seat) -> Driver:
+        if seat.number == ILL:
+            defect(seat.core)
+        return make_driver(seat)
+
+    return make
 
 
 @pytest.mark.parametrize(
@@ -151,6 +184,7 @@ def shy(core: Core) -> None:
         (forgetful, "did not deliver it"),
         (selfish, "did not send it to host"),
         (garbling, "otherwise than others"),
+        (forging, "otherwise than others"),
         (stubborn, "and has no"),
         (raising, "ZeroDivisionError: planted"),
         (losing_an_error, "nobody took up ZeroDivisionError('planted')"),
@@ -161,14 +195,7 @@ def shy(core: Core) -> None:
 @pytest.mark.parametrize("router", ROUTERS)
 def test_a_defect_of_one_host_is_found_out(version: str, router: str, defect: Defect, sentence: str) -> None:
     """And named."""
-    make_driver = driver_factory(version)
-
-    def make_ill(seat: Seat) -> Driver:
-        if seat.number == ILL:
-            defect(seat.core)
-        return make_driver(seat)
-
-    broken = fault_run(FaultRun(version=version, router=router, seed=1), make_ill)
+    broken = fault_run(FaultRun(version=version, router=router, seed=1), ill(version, defect))
     assert any(sentence in line for line in broken), broken
 
 
@@ -184,3 +211,24 @@ def test_a_host_that_never_rests_is_found_out(version: str) -> None:
 
     broken = fault_run(FaultRun(version=version, router="floodsub", seed=1), make_restless)
     assert broken == ["NeverQuiet: not quiet after 30 s, busy: host 2"]
+
+
+def test_a_world_in_which_no_time_passes_is_ended(version: str) -> None:
+    """Neither the virtual clock nor a limit of virtual time would end it."""
+    options = FaultRun(version=version, router="floodsub", seed=1)
+    broken = within(2.0, lambda: fault_run(options, ill(version, spinning)))
+    assert broken == ["not ended after 2 s of processor time"]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"version": "other"}, "version: expected one of baseline, states, got 'other'"),
+        ({"router": "randomsub"}, "router: expected one of floodsub, gossipsub, got 'randomsub'"),
+        ({"seed": -1}, "seed: expected a whole number of at least 0, got -1"),
+    ],
+)
+def test_a_run_that_cannot_be_is_refused(options: dict[str, object], sentence: str) -> None:
+    """The option, its value and what was expected."""
+    with pytest.raises(OptionError, match=sentence):
+        FaultRun(**{"version": "baseline", "router": "floodsub", "seed": 0} | options)
