@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _LIMIT_S = 60.0  # processor time of one run, which takes a fraction of a second: for loops in which no time passes
+_AGAIN_S = 0.2  # between interrupts of a run that was too long
 _TOLD = 100  # runs between lines of progress
 
 
@@ -133,7 +134,7 @@ def within(limit_s: float, play: Callable[[], list[str]]) -> list[str]:
         raise _TooLong
 
     former = signal.signal(signal.SIGVTALRM, stop)
-    signal.setitimer(signal.ITIMER_VIRTUAL, limit_s, 1.0)  # again each second, as closing a loop runs it once more
+    signal.setitimer(signal.ITIMER_VIRTUAL, limit_s, _AGAIN_S)  # as closing a loop runs it once more
     try:
         return play()
     except _TooLong:
