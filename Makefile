@@ -36,7 +36,7 @@ export SOURCE_DATE_EPOCH ?= 0
 # Silence hints meant for interactive use.
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
-.PHONY: bench report test lint types check equivalence coverage hostile clean proto lock
+.PHONY: bench report test lint types check equivalence faults coverage hostile clean proto lock
 
 bench: $(READY) $(if $(PEERS),$(PEERS_VENV)/.ready)
 	@mkdir -p $(VENV)/run
@@ -73,6 +73,10 @@ coverage: $(READY)
 # A hundred thousand hostile RPCs of every kind, for each router and version: memory must not grow.
 hostile: $(READY)
 	$(BIN)/python -m pytest -m slow -s tests/pubsub/test_hostile_memory.py
+
+# 1,000 random plans of faults per version, half of them with each router; fails if one run breaks a promise.
+faults: $(READY)
+	$(BIN)/python -m pubsub_sim faults --seeds 500
 
 # The environment: the tested set, then this project. Anew whenever either file changes.
 $(READY): pyproject.toml requirements.lock

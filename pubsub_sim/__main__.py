@@ -38,6 +38,7 @@ COMMANDS = {
     "equivalence": Command(
         "compare what two versions decide, over many seeds", "pubsub_sim.bench.equivalence", "equivalence_command"
     ),
+    "faults": Command("play random plans of faults and judge them", "pubsub_sim.bench.faults", "faults_command"),
     "report": Command("write the report of a sweep", "pubsub_sim.report.command", "report_command"),
 }
 

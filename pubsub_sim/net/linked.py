@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pubsub_sim.errors import DialError
 from pubsub_sim.ids import short
@@ -22,6 +22,19 @@ if TYPE_CHECKING:
     from pubsub_sim.net.clock import LoopClock
 
 _END = None  # what travels when a stream was closed
+
+
+class LinkWatcher(Protocol):
+    """Who is told what a network does of itself, as it happens; must not act on it."""
+
+    def connected(self, one: PeerId, other: PeerId) -> None:
+        """`one` dialled `other`, and their connection is up."""
+
+    def disconnected(self, one: PeerId, other: PeerId) -> None:
+        """A connection was cut, and with it all streams on it."""
+
+    def lost(self, writer: PeerId, reader: PeerId, frame: bytes) -> None:
+        """A frame would have arrived now had it not been lost."""
 
 
 class LinkedStream(MemoryStream):
@@ -81,7 +94,7 @@ class LinkedStream(MemoryStream):
         if self._is_cut:
             return
         if is_lost:
-            self._network.frames_lost += 1
+            self._network.note_lost(self.peer, self.receiver.peer_id, frame or b"")
             self.took()
             return
         receiver = self.receiver
@@ -126,6 +139,7 @@ class LinkedNetwork(MemoryNetwork):
         in_flight: frames and ends on their way.
         frames_lost: frames that did not arrive, except by a reset.
         paused: hosts that read nothing, and how many wanted it so.
+        watcher: is told of connections and lost frames; or None.
     """
 
     _hosts: dict[PeerId, LinkedHost]  # type: ignore[assignment] # all hosts of this network are of this class
@@ -141,6 +155,7 @@ class LinkedNetwork(MemoryNetwork):
         self._ids: list[PeerId] = []
         self._lanes: dict[tuple[PeerId, PeerId], Lane] = {}
         self.paused: dict[PeerId, int] = {}
+        self.watcher: LinkWatcher | None = None
         self._separated: dict[tuple[int, int], int] = {}  # pairs, the lower number first, and by how many partitions
 
     def add_host(self, peer_id: PeerId, ip: str | None = None) -> LinkedHost:
@@ -178,6 +193,20 @@ class LinkedNetwork(MemoryNetwork):
         if self._pair(dialler.peer_id, listener.peer_id) in self._separated:
             raise DialError(short(listener.peer_id), "a partition is in between")
         super().link(dialler, listener)
+        if self.watcher is not None:
+            self.watcher.connected(dialler.peer_id, listener.peer_id)
+
+    def unlink(self, one: MemoryHost, other: MemoryHost) -> None:
+        """See MemoryNetwork."""
+        if self.watcher is not None and other.peer_id in one.links:
+            self.watcher.disconnected(one.peer_id, other.peer_id)
+        super().unlink(one, other)
+
+    def note_lost(self, writer: PeerId, reader: PeerId, frame: bytes) -> None:
+        """A frame did not arrive."""
+        self.frames_lost += 1
+        if self.watcher is not None:
+            self.watcher.lost(writer, reader, frame)
 
     def neighbours(self, number: int) -> list[int]:
         """Numbers of the hosts a host is connected with, oldest connection first."""

@@ -24,7 +24,7 @@ class TraceEvent(NamedTuple):
         host: number of the host it happened at; -1 if it happened to the network.
         kind: the reference's hook name in snake case, e.g. "send_rpc", "deliver_message", or a fault: "crash",
             "restart", "partition", "heal", "drop_begins", "drop_ends", "delay_begins", "delay_ends", "reading_stops",
-            "reading_goes_on".
+            "reading_goes_on"; or, where a scenario watches the links (`fault_runs`), "connect", "disconnect", "lose_rpc".
         peer: the other peer's id; empty if none takes part.
         detail: message id, encoded RPC, topic or reason.
     """

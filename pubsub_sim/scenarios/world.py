@@ -239,7 +239,7 @@ class World:
         """Who a host is, in all its lives."""
         return self.pubsubs[number].peer_id
 
-    def note(self, kind: str, host: int, peer: bytes = b"", detail: str = "") -> None:
+    def note(self, kind: str, host: int, peer: bytes = b"", detail: bytes | str = "") -> None:
         """Write into `trace`, if it is kept, what happened to the world and not in a host."""
         if self._is_traced:
             self.trace.append(TraceEvent(self.clock.now_ns(), host, kind, peer, detail))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pubsub_sim import LinkModel, OptionError, World, run
+from pubsub_sim.ids import PeerId
 from pubsub_sim.net.clock import clock_of
 from pubsub_sim.net.link import Lane
 from pubsub_sim.net.linked import LinkedNetwork
@@ -69,6 +70,43 @@ def test_frames_of_a_stream_stay_in_order_whatever_the_jitter() -> None:
         assert len(set(delays)) > 20
 
     play(script, latency_s=0.010, jitter=1.0)
+
+
+class Watcher:
+    """Notes what it is told."""
+
+    def __init__(self, network: LinkedNetwork) -> None:
+        self.told: list[tuple[Any, ...]] = []
+        self._network = network
+
+    def connected(self, one: PeerId, other: PeerId) -> None:
+        self.told.append(("connected", one, other))
+
+    def disconnected(self, one: PeerId, other: PeerId) -> None:
+        self.told.append(("disconnected", one, other))
+
+    def lost(self, writer: PeerId, reader: PeerId, frame: bytes) -> None:
+        self.told.append(("lost", self._network.clock.now_ns(), writer, reader, frame))
+
+
+def test_a_watcher_is_told_of_connections_and_lost_frames() -> None:
+    """Of each once, when it happens: a lost frame when it would have arrived."""
+
+    async def script(network: LinkedNetwork, writer: Writer, reader: Reader) -> None:
+        watcher = network.watcher = Watcher(network)
+        begin_ns = network.clock.now_ns()
+        writer.stream.write(b"x")
+        await rest(network)
+        for _ in range(2):
+            network.disconnect(peer(0), peer(1))
+        await network.host(peer(1)).connect(peer(0))
+        assert watcher.told == [
+            ("lost", begin_ns + 5 * MS, peer(0), peer(1), b"x"),
+            ("disconnected", peer(0), peer(1)),
+            ("connected", peer(1), peer(0)),
+        ]
+
+    play(script, latency_s=0.005, loss=1.0)
 
 
 def test_a_lost_frame_is_lost_whole_and_gives_its_slot_back() -> None:

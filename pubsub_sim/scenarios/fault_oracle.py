@@ -1,0 +1,368 @@
+"""Did a world keep its promises while things went wrong? Judges what was traced and read; knows no router's code.
+
+The trace holds what hosts and network say of themselves (`HostTrace`, and "connect", "disconnect" and "lose_rpc" of the
+network). Every rule is about one step of a message's way, and none excuses a step without a cause in the trace:
+
+1. Publishing: a message whose publish returned is delivered at its author, unless that host crashes in the same instant.
+2. Forwarding: a host that delivers a message sends it, in the same turn, to every peer it must, save the one it came
+   from and the author: with floodsub, peers with an open stream that announced the topic; with gossipsub, the mesh.
+   A full queue is the only excuse, and is in the trace ("drop_rpc").
+3. Carrying: frames of one host to another are handled byte for byte as sent, in the order they were sent, each once. A
+   frame is excused only if the network lost it, or if the connection was cut before any later frame was handled, or was
+   down when it was sent. Hellos and announcements are left out: hellos are sent without a trace, and whether both did
+   their work shows in rule 2 and after the faults.
+4. Receiving: a message that is handled by a host that takes part in the topic is delivered there, unless the host wrote
+   it in a former life, its validation queue was full, or it crashes in the same instant.
+5. Reading: a subscription reads exactly what its host delivered, in that order, nothing twice within a life of the
+   host, each with the payload and author it was published with, a valid signature and the same bytes everywhere.
+6. Recovery: in the end hosts that are connected have streams to each other and each other's announcements; messages
+   published after the faults, when all hosts are ready, are read by every host.
+
+Together, 1 to 5 say: a message reaches every host to which some path of sent frames carried it, none of them lost to a
+fault or a full queue. What gossipsub repairs by IHAVE and IWANT is not demanded, as none of that is sent for certain
+in time; but once the repair arrives, rules 4, 2 and 5 hold for it as for any other message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+from pubsub_sim.ids import PeerId
+from pubsub_sim.protocol.validation import Reason
+from pubsub_sim.scenarios.trace import TraceEvent
+from pubsub_sim.wire.message import Message, author_and_seqno
+from pubsub_sim.wire.rpc_pb2 import RPC
+from pubsub_sim.wire.signing import is_signature_valid
+
+_MOST = 20  # of what is told of one run
+
+
+@dataclass(frozen=True)
+class Life:
+    """What one life of a host read.
+
+    Attributes:
+        host: its number.
+        life: 0, or how often it was restarted before.
+        read: the messages of its subscription, in order.
+    """
+
+    host: int
+    life: int
+    read: Sequence[Message]
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)  # which would be as long as the trace
+class Evidence:
+    """What a run left to be judged.
+
+    Attributes:
+        router: "floodsub" or "gossipsub".
+        peer_ids: who the hosts are, by number.
+        trace: of the world, with what the network says of itself.
+        authors: payload of every publish that was tried -> number of its host.
+        published: payloads of those that returned.
+        last: payloads of those published after the faults, when all hosts were ready.
+        lives: of all hosts.
+    """
+
+    router: str
+    peer_ids: Sequence[PeerId]
+    trace: Sequence[TraceEvent]
+    authors: Mapping[bytes, int]
+    published: Sequence[bytes]
+    last: Sequence[bytes]
+    lives: Sequence[Life]
+
+
+def judge(evidence: Evidence) -> list[str]:
+    """Which promises were broken, as sentences; empty if none. The rules are the module's."""
+    steps = _Steps(evidence)
+    for event in evidence.trace:
+        steps.take(event)
+    steps.end()
+    broken = [*steps.broken, *_reading(evidence, steps.delivered), *_recovery(evidence)]
+    more = len(broken) - _MOST
+    return [*broken[:_MOST], f"and {more} more"] if more > 0 else broken
+
+
+@dataclass
+class _Host:
+    """A host as the trace shows it, in its present life."""
+
+    life: int = 0
+    is_in_topic: bool = False
+    open: dict[int, None] = field(default_factory=dict)  # peers with an open stream
+    announced: dict[int, None] = field(default_factory=dict)
+    mesh: dict[int, None] = field(default_factory=dict)
+    delivered: dict[bytes, None] = field(default_factory=dict)
+    owed: dict[bytes, tuple[int, str]] = field(default_factory=dict)  # to be delivered: since when, and why
+    handled: Sequence[bytes] = ()  # ids in the RPC at hand
+    forwarding: bytes = b""  # the message at hand, and to whom it must go yet
+    receivers: dict[int, None] = field(default_factory=dict)
+
+
+@dataclass
+class _Sent:
+    """A frame that was sent and has not been handled."""
+
+    frame: bytes
+    time_ns: int
+    is_excused: bool
+
+
+@cache
+def _ids(frame: bytes) -> tuple[bytes, ...]:
+    return tuple(author_and_seqno(message) for message in RPC.FromString(frame).publish)
+
+
+@cache
+def _announces(frame: bytes) -> bool:
+    return bool(RPC.FromString(frame).subscriptions)
+
+
+class _Steps:
+    """Rules 1 to 4, event by event, and of rule 6 who knows whom.
+
+    Attributes:
+        broken: what was found.
+        delivered: ids delivered in each life of each host, in order.
+    """
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._router = evidence.router
+        self._ids = evidence.peer_ids
+        self._numbers = {peer: number for number, peer in enumerate(evidence.peer_ids)}
+        self._hosts = [_Host() for _ in evidence.peer_ids]
+        self._linked: dict[tuple[int, int], None] = {}
+        self._lanes: dict[tuple[int, int], list[_Sent]] = {}
+        self._takes: dict[str, Callable[[TraceEvent, _Host], None]] = {
+            name.removeprefix("_take_"): getattr(self, name) for name in dir(self) if name.startswith("_take_")
+        }
+        self.broken: list[str] = []
+        self.delivered: dict[tuple[int, int], list[bytes]] = {}
+
+    def take(self, event: TraceEvent) -> None:
+        """Look at the next event."""
+        if event.host >= 0:
+            host = self._hosts[event.host]
+            if event.kind not in _WHILE_FORWARDING and host.receivers:
+                self._forwarded(event.host, host)
+        take = self._takes.get(event.kind)
+        if take is not None:
+            take(event, self._hosts[event.host])
+
+    def end(self) -> None:
+        """The world is at rest: nothing may be missing."""
+        for a, b in (pair for linked in self._linked for pair in (linked, linked[::-1])):
+            for what, table in (("stream to", self._hosts[a].open), ("announcement of", self._hosts[a].announced)):
+                if b not in table:
+                    self._break(None, f"host {a} is connected with host {b} and has no {what} it after the faults")
+        for number, host in enumerate(self._hosts):
+            self._forwarded(number, host)
+            self._life_ends(number, host, None)
+        for (writer, reader), sent in self._lanes.items():
+            for frame in sent:
+                if not frame.is_excused:
+                    self._break(frame.time_ns, f"host {writer} sent host {reader} {_told(frame.frame)}: never handled")
+
+    # --- hosts ---------------------------------------------------------------------------------------------------
+
+    def _take_add_peer(self, event: TraceEvent, host: _Host) -> None:
+        host.open[self._numbers[PeerId(event.peer)]] = None
+
+    def _take_remove_peer(self, event: TraceEvent, host: _Host) -> None:
+        peer = self._numbers[PeerId(event.peer)]
+        for table in (host.open, host.announced, host.mesh):
+            table.pop(peer, None)
+
+    def _take_join(self, event: TraceEvent, host: _Host) -> None:
+        host.is_in_topic = True
+
+    def _take_graft(self, event: TraceEvent, host: _Host) -> None:
+        host.mesh[self._numbers[PeerId(event.peer)]] = None
+
+    def _take_prune(self, event: TraceEvent, host: _Host) -> None:
+        host.mesh.pop(self._numbers[PeerId(event.peer)], None)
+
+    def _take_crash(self, event: TraceEvent, host: _Host) -> None:
+        self._life_ends(event.host, host, event.time_ns)
+        self._hosts[event.host] = _Host(host.life + 1)
+
+    def _life_ends(self, number: int, host: _Host, time_ns: int | None) -> None:
+        self.delivered[number, host.life] = list(host.delivered)
+        for message_id, (since_ns, why) in host.owed.items():
+            if since_ns != time_ns:
+                self._break(since_ns, f"host {number} {why} {_name(message_id)} and did not deliver it")
+
+    # --- messages ------------------------------------------------------------------------------------------------
+
+    def _take_publish_message(self, event: TraceEvent, host: _Host) -> None:
+        host.owed[_bytes(event)] = (event.time_ns, "published")
+
+    def _take_deliver_message(self, event: TraceEvent, host: _Host) -> None:
+        message_id = _bytes(event)
+        if message_id in host.delivered:
+            self._break(event.time_ns, f"host {event.host} delivered {_name(message_id)} twice")
+        host.delivered[message_id] = None
+        host.owed.pop(message_id, None)
+        must = host.mesh if self._router == "gossipsub" else host.announced
+        spared = (event.peer, message_id[:-8])
+        host.forwarding = message_id
+        host.receivers = {
+            peer: None for peer in must if (peer in host.open or must is host.mesh) and self._ids[peer] not in spared
+        }
+
+    def _forwarded(self, number: int, host: _Host) -> None:
+        for peer in host.receivers:
+            self._break(None, f"host {number} delivered {_name(host.forwarding)} and did not send it to host {peer}")
+        host.receivers = {}
+
+    def _take_reject_message(self, event: TraceEvent, host: _Host) -> None:
+        if event.detail == Reason.QUEUE_FULL:
+            for message_id in host.handled:
+                host.owed.pop(message_id, None)
+
+    def _take_undeliverable_message(self, event: TraceEvent, host: _Host) -> None:
+        self._break(event.time_ns, f"host {event.host} had no room for {_name(_bytes(event))} in its subscription")
+
+    # --- frames --------------------------------------------------------------------------------------------------
+
+    def _take_connect(self, event: TraceEvent, host: _Host) -> None:
+        self._linked[self._pair(event)] = None
+
+    def _take_disconnect(self, event: TraceEvent, host: _Host) -> None:
+        a, b = self._pair(event)
+        self._linked.pop((a, b), None)
+        for lane in ((a, b), (b, a)):
+            for sent in self._lanes.get(lane, ()):
+                sent.is_excused = True
+
+    def _take_send_rpc(self, event: TraceEvent, host: _Host) -> None:
+        frame, peer = _bytes(event), self._numbers[PeerId(event.peer)]
+        self._discard_receiver(host, frame, peer)
+        if not _announces(frame):
+            is_excused = (min(event.host, peer), max(event.host, peer)) not in self._linked
+            self._lanes.setdefault((event.host, peer), []).append(_Sent(frame, event.time_ns, is_excused))
+
+    def _take_drop_rpc(self, event: TraceEvent, host: _Host) -> None:
+        self._discard_receiver(host, _bytes(event), self._numbers[PeerId(event.peer)])
+
+    def _discard_receiver(self, host: _Host, frame: bytes, peer: int) -> None:
+        if peer in host.receivers and host.forwarding in _ids(frame):
+            del host.receivers[peer]
+
+    def _take_lose_rpc(self, event: TraceEvent, host: _Host) -> None:
+        frame, reader = _bytes(event), self._numbers[PeerId(event.peer)]
+        if not _announces(frame):
+            sent = self._lanes.get((event.host, reader), [])
+            place = _place(sent, frame)
+            if place is None:
+                self._break(event.time_ns, f"the network lost {_told(frame)} that host {event.host} did not send")
+            else:
+                del sent[place]
+
+    def _take_recv_rpc(self, event: TraceEvent, host: _Host) -> None:
+        frame, writer = _bytes(event), self._numbers[PeerId(event.peer)]
+        for option in RPC.FromString(frame).subscriptions if _announces(frame) else ():
+            if option.subscribe:
+                host.announced[writer] = None
+            else:
+                host.announced.pop(writer, None)
+        if not _announces(frame):
+            self._carried(event, writer, frame)
+        host.handled = _ids(frame)
+        own = self._ids[event.host]
+        for message_id in host.handled:
+            if host.is_in_topic and message_id not in host.delivered and message_id[:-8] != own:
+                host.owed.setdefault(message_id, (event.time_ns, f"was sent by host {writer}"))
+
+    def _carried(self, event: TraceEvent, writer: int, frame: bytes) -> None:
+        sent = self._lanes.get((writer, event.host), [])
+        place = _place(sent, frame)
+        if place is None:
+            self._break(event.time_ns, f"host {event.host} handled {_told(frame)} that host {writer} did not send")
+            return
+        for passed in sent[:place]:
+            if not passed.is_excused:
+                what = f"{_told(passed.frame)}: not handled before what came after it"
+                self._break(passed.time_ns, f"host {writer} sent host {event.host} {what}")
+        del sent[: place + 1]
+
+    def _pair(self, event: TraceEvent) -> tuple[int, int]:
+        peer = self._numbers[PeerId(event.peer)]
+        return min(event.host, peer), max(event.host, peer)
+
+    def _break(self, time_ns: int | None, what: str) -> None:
+        self.broken.append(what if time_ns is None else f"{time_ns / 1e9:.9f} s: {what}")
+
+
+_WHILE_FORWARDING = ("send_rpc", "drop_rpc", "undeliverable_message", "lose_rpc", "connect", "disconnect")
+
+
+def _place(sent: Sequence[_Sent], frame: bytes) -> int | None:
+    """Which of the frames under way this is: of equal ones the oldest that must arrive, else the oldest."""
+    places = [place for place, other in enumerate(sent) if other.frame == frame]
+    return next((place for place in places if not sent[place].is_excused), places[0] if places else None)
+
+
+def _reading(evidence: Evidence, delivered: Mapping[tuple[int, int], Sequence[bytes]]) -> Iterable[str]:
+    """Rule 5, and of rule 1 that a publish that returned is in the trace."""
+    known: dict[bytes, bytes] = {}  # id -> the encoded message of whoever read it first
+    for life in evidence.lives:
+        who = f"host {life.host} in life {life.life}"
+        ids = [message.id for message in life.read]
+        expected = delivered.get((life.host, life.life), ())
+        is_over = (life.host, life.life + 1) in delivered  # a dying host's last turn is no part of the trace
+        if list(expected) != (ids[: len(expected)] if is_over else ids):
+            yield f"{who} delivered {len(expected)} messages and read {len(ids)}, or others, or in another order"
+        if len(set(ids)) != len(ids):
+            yield f"{who} read a message twice"
+        for message in life.read:
+            encoded = message.wire.SerializeToString()
+            if message.id not in known:
+                known[message.id] = encoded
+                if not _is_as_published(evidence, message):
+                    yield f"{who} read {_name(message.id)}, not as it was published: {message!r}"
+            elif known[message.id] != encoded or message.data != message.wire.data:
+                yield f"{who} read {_name(message.id)} otherwise than others: {message!r}"
+    published = {event.detail for event in evidence.trace if event.kind == "publish_message"}
+    if len(published) < len(evidence.published):
+        yield f"{len(evidence.published)} messages were published, and the trace has {len(published)}"
+
+
+def _is_as_published(evidence: Evidence, message: Message) -> bool:
+    author = evidence.authors.get(message.data)
+    return (
+        author is not None
+        and message.source == evidence.peer_ids[author]
+        and message.data == message.wire.data
+        and message.id == author_and_seqno(message.wire)
+        and bool(message.signature)
+        and is_signature_valid(message.wire)
+    )
+
+
+def _recovery(evidence: Evidence) -> Iterable[str]:
+    """Rule 6."""
+    present = {life.host: life for life in evidence.lives}  # the last life of each
+    for number in range(len(evidence.peer_ids)):
+        read = {message.data for message in present[number].read} if number in present else set()
+        for payload in evidence.last:
+            if payload not in read:
+                yield f"host {number} did not read {payload!r}, published after the faults"
+
+
+def _bytes(event: TraceEvent) -> bytes:
+    assert isinstance(event.detail, bytes), event
+    return event.detail
+
+
+def _name(message_id: bytes) -> str:
+    return f"message {message_id.hex()[-20:]}"
+
+
+def _told(frame: bytes) -> str:
+    return f"an RPC of {len(frame)} bytes ({', '.join(map(_name, _ids(frame))) or 'control only'})"
