@@ -20,7 +20,7 @@ def _covered(prefix: str, last: int, digits: int = 2) -> dict[str, str | None]:
 FLOODSUB = _covered("F", 23)
 
 INTERNALS: dict[str, str | None] = {
-    "P01": _NEW,
+    "P01": None,
     "P02": _NEW,
     "P03": None,
     "P04": f"{_NEW}: hosts do not hear of protocols a peer speaks later",
