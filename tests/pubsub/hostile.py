@@ -37,8 +37,8 @@ class Attacker(FakePeer):
         resets: streams that were reset under it.
     """
 
-    def __init__(self, world: World, ps: PubSub, protocol: str, name: str = "attacker", *, serves: bool = True) -> None:
-        super().__init__(world, name, protocol, serves=serves)
+    def __init__(self, world: World, ps: PubSub, protocol: str, name: str = "attacker") -> None:
+        super().__init__(world, name, protocol)
         self.resets = 0
         self._ps = ps
         self._stream: Stream | None = None
@@ -68,6 +68,10 @@ class Attacker(FakePeer):
         if self._stream is not None:
             self._stream.close()
             self._stream = None
+
+    def refuse_streams(self) -> None:
+        """Speak no protocol from now on."""
+        self.host._accept.clear()
 
     def _ended(self) -> None:
         self._stream = None

@@ -11,11 +11,11 @@ _NEW = "a rule of the library after May 2024, the state both versions are built 
 FLOODSUB: dict[str, str | None] = dict.fromkeys(f"F{number:02}" for number in range(1, 24))
 
 INTERNALS: dict[str, str | None] = {
-    "P01": _NEW,
-    "P02": _NEW,
+    "P01": None,
+    "P02": None,
     "P03": None,
     "P04": f"{_NEW}: hosts do not hear of protocols a peer speaks later",
-    "P05": f"{_NEW}: an RPC that outlives its peer leaves an entry behind, as in the reference of that time",
+    "P05": None,
     "P06": "wording of one log line",
 }
 
