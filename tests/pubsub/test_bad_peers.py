@@ -58,6 +58,7 @@ def attacked(version: str, router: str, said: list[bytes], sign: str = "strict")
         await world.clock.sleep(1)
         for frame in said:
             await attacker.say(frame)
+            await world.clock.sleep(0.01)  # lest a reset take the frames after it along
         await world.clock.sleep(2)
         await topics[0].publish(b"honest")
         async with asyncio.timeout(5):
@@ -69,7 +70,7 @@ def attacked(version: str, router: str, said: list[bytes], sign: str = "strict")
 
 
 @routers
-@given(said=st.lists(frames(IDS), max_size=10), sign=st.sampled_from(["strict", "none", "lax"]))
+@given(said=st.lists(frames(IDS), min_size=8, max_size=16), sign=st.sampled_from(["strict", "none", "lax"]))
 @example(said=[NO_UTF8], sign="strict")
 @settings(max_examples=40)
 def test_a_host_that_is_told_anything_still_relays_and_both_versions_do_the_same(
