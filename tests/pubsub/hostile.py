@@ -37,8 +37,8 @@ class Attacker(FakePeer):
         resets: streams that were reset under it.
     """
 
-    def __init__(self, world: World, ps: PubSub, protocol: str, name: str = "attacker", *, serves: bool = True) -> None:
-        super().__init__(world, name, protocol, serves=serves)
+    def __init__(self, world: World, ps: PubSub, protocol: str, name: str = "attacker") -> None:
+        super().__init__(world, name, protocol)
         self.resets = 0
         self._ps = ps
         self._stream: Stream | None = None
@@ -69,6 +69,10 @@ class Attacker(FakePeer):
             self._stream.close()
             self._stream = None
 
+    def refuse_streams(self) -> None:
+        """Speak no protocol from now on."""
+        self.host._accept.clear()
+
     def _ended(self) -> None:
         self._stream = None
         self.resets += 1
@@ -96,7 +100,7 @@ def unknown_field(number: int, value: bytes) -> bytes:
 
 # --- what hypothesis draws from ----------------------------------------------------------------------------------
 
-_names = st.sampled_from([TOPIC, TOPIC, "nobody's", "", "n" * 1500]) | st.text(max_size=20)
+_names = st.sampled_from([*[TOPIC] * 8, "nobody's", "", "n" * 1500]) | st.text(max_size=20)
 _ids = st.lists(st.sampled_from([b"", b"one", b"two", b"i" * 700]) | st.binary(max_size=40), max_size=6)
 
 
@@ -147,7 +151,7 @@ def rpcs(authors: Sequence[PeerId]) -> st.SearchStrategy[RPC]:
     return st.builds(
         RPC,
         subscriptions=st.lists(st.builds(RPC.SubOpts, subscribe=st.booleans(), topicid=_names), max_size=6),
-        publish=st.lists(_messages(authors), max_size=3),
+        publish=st.lists(_messages(authors), min_size=1, max_size=3),
         control=st.none() | _controls,
     )
 
@@ -156,8 +160,7 @@ def frames(authors: Sequence[PeerId]) -> st.SearchStrategy[bytes]:
     """Frames of all kinds: whole, cut short, with a byte changed, too large, with unknown fields, random, empty."""
     whole = rpcs(authors).map(RPC.SerializeToString)
     return st.one_of(
-        whole,
-        whole,
+        *[whole] * 6,
         st.tuples(whole, st.integers(1, 40)).map(lambda cut: cut[0][: -cut[1]]),
         st.tuples(whole, st.integers(0, 300), st.integers(0, 255)).map(_with_byte),
         st.tuples(whole, st.integers(4, 2**20), st.binary(max_size=50)).map(lambda f: f[0] + unknown_field(f[1], f[2])),

@@ -21,10 +21,10 @@ FLOODSUB = _covered("F", 23)
 
 INTERNALS: dict[str, str | None] = {
     "P01": None,
-    "P02": _NEW,
+    "P02": None,
     "P03": None,
     "P04": f"{_NEW}: hosts do not hear of protocols a peer speaks later",
-    "P05": f"{_NEW}: an RPC that outlives its peer leaves an entry behind, as in the reference of that time",
+    "P05": None,
     "P06": "wording of one log line",
 }
 

@@ -16,12 +16,13 @@ from pubsub_sim.protocol.gossipsub import GossipSub
 from pubsub_sim.protocol.params import FLOODSUB_ID, GOSSIPSUB_ID_V11, GOSSIPSUB_ID_V12
 from pubsub_sim.protocol.subscription_filter import RegexpFilter
 from pubsub_sim.scenarios.trace import TraceEvent
+from pubsub_sim.wire.codec import encode_subscriptions
 from pubsub_sim.wire.rpc_pb2 import RPC
 from pubsub_sim.wire.signing import KeyPair
 from tests.conftest import VERSIONS
 from tests.pubsub.hostile import LIMIT_BYTES, NO_UTF8, TOPIC, Attacker, frames, message, signed
 from tests.pubsub.test_gossipsub_scored import SCORED
-from tests.pubsub.worlds import connect, play, receive
+from tests.pubsub.worlds import connect, play, receive, subscriptions
 
 SEED = 1
 IDS = [KeyPair(hashlib.sha256(f"{SEED}/key/{number}".encode()).digest()).peer_id for number in range(3)]  # a world's
@@ -56,6 +57,7 @@ def attacked(version: str, router: str, said: list[bytes], sign: str = "strict")
         await world.clock.sleep(1)
         for frame in said:
             await attacker.say(frame)
+            await world.clock.sleep(0.01)  # lest a reset take the frames after it along
         await world.clock.sleep(2)
         await topics[0].publish(b"honest")
         async with asyncio.timeout(5):
@@ -67,7 +69,7 @@ def attacked(version: str, router: str, said: list[bytes], sign: str = "strict")
 
 
 @routers
-@given(said=st.lists(frames(IDS), max_size=10), sign=st.sampled_from(["strict", "none", "lax"]))
+@given(said=st.lists(frames(IDS), min_size=8, max_size=16), sign=st.sampled_from(["strict", "none", "lax"]))
 @example(said=[NO_UTF8], sign="strict")
 @settings(max_examples=40)
 def test_a_host_that_is_told_anything_still_relays_and_both_versions_do_the_same(
@@ -117,7 +119,8 @@ def test_a_peer_that_lets_us_open_no_stream_leaves_nothing_behind(version: str) 
         rpc = RPC(subscriptions=[RPC.SubOpts(subscribe=True, topicid=name) for name in (TOPIC, "nobody's")])
         rpc.control.graft.add().topic_id = TOPIC
         for number in range(20):
-            stranger = Attacker(world, ps, GOSSIPSUB_ID_V11, name=f"stranger {number}", serves=False)
+            stranger = Attacker(world, ps, GOSSIPSUB_ID_V11, name=f"stranger {number}")
+            stranger.refuse_streams()
             await stranger.connect(ps)
             await stranger.say(rpc.SerializeToString())
             if number % 2:
@@ -132,6 +135,50 @@ def test_a_peer_that_lets_us_open_no_stream_leaves_nothing_behind(version: str) 
             if number % 2:
                 left = await anext(events)
                 assert (left.peer, left.joined) == (stranger.peer_id, False)
+
+    play(version, script, hosts=1, router="gossipsub")
+
+
+def test_P02_a_topic_that_its_last_peer_leaves_is_forgotten(version: str) -> None:
+    """One RPC leaves two topics, of which one has another peer."""
+
+    async def script(world: World) -> None:
+        ps = world.pubsubs[0]
+        one, other = (Attacker(world, ps, FLOODSUB_ID, name=name) for name in ("one", "other"))
+        for peer, names in ((one, ("a", "b")), (other, ("b",))):
+            await peer.connect(ps)
+            await peer.say(subscriptions(*names))
+        await world.settle()
+        assert ps._core.topics == {"a": {one.peer_id: None}, "b": {one.peer_id: None, other.peer_id: None}}
+        await one.say(encode_subscriptions(["a", "b"], subscribe=False))
+        await world.settle()
+        assert ps._core.topics == {"b": {other.peer_id: None}}
+
+    play(version, script, hosts=1)
+
+
+def test_P05_an_rpc_that_outlives_its_peer_leaves_nothing_behind(version: str) -> None:
+    """The peer ends our stream and refuses another, then announces a topic on its own, and disconnects."""
+
+    async def script(world: World) -> None:
+        ps = world.pubsubs[0]
+        peer = Attacker(world, ps, GOSSIPSUB_ID_V11)
+        await peer.connect(ps)
+        await peer.say(subscriptions("before"))
+        await world.clock.sleep(0.5)
+        assert ps._core.topics == {"before": {peer.peer_id: None}}
+        peer.refuse_streams()
+        peer.inbound[-1].reset()
+        await world.clock.sleep(1)
+        assert await ps.list_peers() == []
+        assert ps._core.topics == {}
+        await peer.say(subscriptions("after"))
+        await world.clock.sleep(0.5)
+        assert ps._core.topics == {"after": {peer.peer_id: None}}
+        world.network.disconnect(peer.peer_id, ps.peer_id)
+        await world.clock.sleep(1)
+        assert await ps.list_peers() == []
+        assert ps._core.topics == {}
 
     play(version, script, hosts=1, router="gossipsub")
 

@@ -182,12 +182,11 @@ class FakePeer:
         is_reading: set to False to leave frames lying.
     """
 
-    def __init__(self, world: World, name: str = "fake", protocol: str = FLOODSUB_ID, *, serves: bool = True) -> None:
+    def __init__(self, world: World, name: str = "fake", protocol: str = FLOODSUB_ID) -> None:
         self.peer_id = key_of(name).peer_id
         self.key = key_of(name)
         self.host = world.network.add_host(self.peer_id)
-        if serves:
-            self.host.serve([protocol], self._accept)
+        self.host.serve([protocol], self._accept)
         self.rpcs: list[RPC] = []
         self.inbound: list[Inbound] = []
         self.is_reading = True
