@@ -27,7 +27,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 
 from pubsub_sim.ids import PeerId
 from pubsub_sim.protocol.validation import Reason
@@ -113,14 +112,30 @@ class _Sent:
     is_excused: bool
 
 
-@cache
-def _ids(frame: bytes) -> tuple[bytes, ...]:
-    return tuple(author_and_seqno(message) for message in RPC.FromString(frame).publish)
+class _Frames:
+    """What is in frames, which are many and often the same; forgotten with the run."""
 
+    def __init__(self) -> None:
+        self._known: dict[bytes, tuple[RPC, tuple[bytes, ...]]] = {}
 
-@cache
-def _announces(frame: bytes) -> bool:
-    return bool(RPC.FromString(frame).subscriptions)
+    def ids(self, frame: bytes) -> tuple[bytes, ...]:
+        """Ids of the messages in it."""
+        return self._parsed(frame)[1]
+
+    def announcements(self, frame: bytes) -> Sequence[RPC.SubOpts]:
+        """Who a hello or an announcement says takes part in what; empty for other RPCs."""
+        return self._parsed(frame)[0].subscriptions
+
+    def told(self, frame: bytes) -> str:
+        """For a sentence."""
+        return f"an RPC of {len(frame)} bytes ({', '.join(map(_name, self.ids(frame))) or 'control only'})"
+
+    def _parsed(self, frame: bytes) -> tuple[RPC, tuple[bytes, ...]]:
+        known = self._known.get(frame)
+        if known is None:
+            rpc = RPC.FromString(frame)
+            known = self._known[frame] = rpc, tuple(author_and_seqno(message) for message in rpc.publish)
+        return known
 
 
 class _Steps:
@@ -135,6 +150,7 @@ class _Steps:
         self._router = evidence.router
         self._ids = evidence.peer_ids
         self._numbers = {peer: number for number, peer in enumerate(evidence.peer_ids)}
+        self._frames = _Frames()
         self._hosts = [_Host() for _ in evidence.peer_ids]
         self._linked: dict[tuple[int, int], None] = {}
         self._lanes: dict[tuple[int, int], list[_Sent]] = {}
@@ -166,7 +182,10 @@ class _Steps:
         for (writer, reader), sent in self._lanes.items():
             for frame in sent:
                 if not frame.is_excused:
-                    self._break(frame.time_ns, f"host {writer} sent host {reader} {_told(frame.frame)}: never handled")
+                    self._break(
+                        frame.time_ns,
+                        f"host {writer} sent host {reader} {self._frames.told(frame.frame)}: never handled",
+                    )
 
     # --- hosts ---------------------------------------------------------------------------------------------------
 
@@ -243,7 +262,7 @@ class _Steps:
     def _take_send_rpc(self, event: TraceEvent, host: _Host) -> None:
         frame, peer = _bytes(event), self._numbers[PeerId(event.peer)]
         self._discard_receiver(host, frame, peer)
-        if not _announces(frame):
+        if not self._frames.announcements(frame):
             is_excused = (min(event.host, peer), max(event.host, peer)) not in self._linked
             self._lanes.setdefault((event.host, peer), []).append(_Sent(frame, event.time_ns, is_excused))
 
@@ -251,29 +270,31 @@ class _Steps:
         self._discard_receiver(host, _bytes(event), self._numbers[PeerId(event.peer)])
 
     def _discard_receiver(self, host: _Host, frame: bytes, peer: int) -> None:
-        if peer in host.receivers and host.forwarding in _ids(frame):
+        if peer in host.receivers and host.forwarding in self._frames.ids(frame):
             del host.receivers[peer]
 
     def _take_lose_rpc(self, event: TraceEvent, host: _Host) -> None:
         frame, reader = _bytes(event), self._numbers[PeerId(event.peer)]
-        if not _announces(frame):
+        if not self._frames.announcements(frame):
             sent = self._lanes.get((event.host, reader), [])
             place = _place(sent, frame)
             if place is None:
-                self._break(event.time_ns, f"the network lost {_told(frame)} that host {event.host} did not send")
+                self._break(
+                    event.time_ns, f"the network lost {self._frames.told(frame)} that host {event.host} did not send"
+                )
             else:
                 del sent[place]
 
     def _take_recv_rpc(self, event: TraceEvent, host: _Host) -> None:
         frame, writer = _bytes(event), self._numbers[PeerId(event.peer)]
-        for option in RPC.FromString(frame).subscriptions if _announces(frame) else ():
+        for option in self._frames.announcements(frame):
             if option.subscribe:
                 host.announced[writer] = None
             else:
                 host.announced.pop(writer, None)
-        if not _announces(frame):
+        if not self._frames.announcements(frame):
             self._carried(event, writer, frame)
-        host.handled = _ids(frame)
+        host.handled = self._frames.ids(frame)
         own = self._ids[event.host]
         for message_id in host.handled:
             if host.is_in_topic and message_id not in host.delivered and message_id[:-8] != own:
@@ -283,11 +304,13 @@ class _Steps:
         sent = self._lanes.get((writer, event.host), [])
         place = _place(sent, frame)
         if place is None:
-            self._break(event.time_ns, f"host {event.host} handled {_told(frame)} that host {writer} did not send")
+            self._break(
+                event.time_ns, f"host {event.host} handled {self._frames.told(frame)} that host {writer} did not send"
+            )
             return
         for passed in sent[:place]:
             if not passed.is_excused:
-                what = f"{_told(passed.frame)}: not handled before what came after it"
+                what = f"{self._frames.told(passed.frame)}: not handled before what came after it"
                 self._break(passed.time_ns, f"host {writer} sent host {event.host} {what}")
         del sent[: place + 1]
 
@@ -362,7 +385,3 @@ def _bytes(event: TraceEvent) -> bytes:
 
 def _name(message_id: bytes) -> str:
     return f"message {message_id.hex()[-20:]}"
-
-
-def _told(frame: bytes) -> str:
-    return f"an RPC of {len(frame)} bytes ({', '.join(map(_name, _ids(frame))) or 'control only'})"
