@@ -7,6 +7,7 @@ end at one instant do so in the order of the plan, beginnings first.
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,7 +17,7 @@ from pubsub_sim.errors import OptionError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fault:
+class Fault(ABC):
     """Something that goes wrong for a span of time.
 
     Attributes:
@@ -40,9 +41,9 @@ class Fault:
         return self.at_s + self.for_s
 
     @property
+    @abstractmethod
     def hosts(self) -> tuple[int, ...]:
         """Numbers of the hosts it names."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)
