@@ -210,11 +210,7 @@ class Queueing(Observation):
                     )
                 return EXECUTED
         elif kind == REMOVE and self._entry is not None and not self._front:
-            active = self._node.names
-            for state in states:
-                if state in active:
-                    break
-            else:
+            if self._node.names.isdisjoint(states):
                 return EXECUTED
         elif self.queue_limit <= 0 and not self._passes_limit(kind, states):
             return CANCELED
@@ -346,18 +342,19 @@ class Queueing(Observation):
                 self._queue_tick += 1
             else:
                 return result
-            gate = self._gate
             plan = None
-            if not gate & (OBSERVED | RECORDED) and not entry[5]:
+            if self._gate == BUSY and not entry[5]:  # nobody observes and nobody waits
+                plan = self._node.tables[entry[0]].get(entry[1])
+                if plan is not None and plan.quick is not None:
+                    ticks = self._ticks
+                    for state in plan.quick:
+                        ticks[state] += 1
+                    self._node = plan.quick_target
+                    continue  # executed, which is what the result is until another one is known
+            elif not self._gate & (OBSERVED | RECORDED) and not entry[5]:
                 plan = self._node.tables[entry[0]].get(entry[1])
             if plan is None:
                 outcome = self._perform(entry)
-            elif gate == BUSY and plan.quick is not None:
-                ticks = self._ticks
-                for state in plan.quick:
-                    ticks[state] += 1
-                self._node = plan.quick_target
-                outcome = EXECUTED
             else:
                 outcome = perform(self, plan, entry)
                 if self._tx is not None:
@@ -398,8 +395,12 @@ class Queueing(Observation):
             self._end_tx()
             self._abandon()
             raise
-        self._gate &= ~LEFTOVERS
-        self._rest()
+        if self._gate == BUSY:
+            self._entry = None
+            self._gate = 0
+        else:
+            self._gate &= ~LEFTOVERS
+            self._rest()
 
     def _abandon(self) -> None:
         """Leave the queue as it is, after an interruption; the next mutation goes on with it.

@@ -95,7 +95,9 @@ class LinkedStream(MemoryStream):
             return
         if is_lost:
             self._network.note_lost(self.peer, self.receiver.peer_id, frame or b"")
-            self.took()
+            self.unread -= 1
+            if self.wants_room:
+                self.tell_room()
             return
         receiver = self.receiver
         receiver.arrivals.append((self, frame))

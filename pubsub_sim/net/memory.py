@@ -95,12 +95,10 @@ class MemoryStream:
             loop.call_soon(self._on_closed)
             loop.call_soon(self.reader.ended, False)
 
-    def took(self) -> None:
-        """The reader took a frame: tell a writer that waits for room."""
-        self.unread -= 1
-        if self.wants_room:
-            self.wants_room = False
-            self._on_writable()
+    def tell_room(self) -> None:
+        """The reader took a frame: a writer that waits for room has some."""
+        self.wants_room = False
+        self._on_writable()
 
 
 class MemoryHost:
@@ -232,16 +230,17 @@ class MemoryHost:
 
     def _drain(self) -> None:
         while self.arrivals:
-            stream, frame = self.arrivals[0]
+            arrival = self.arrivals.popleft()
+            stream, frame = arrival
             if frame is None:
-                self.arrivals.popleft()
                 self._retire(stream)
                 stream.reader.ended(True)
             elif stream.reader.frame(frame):
-                if stream.is_open or stream in self.streams:  # the reader may have reset it, which dropped its frames
-                    self.arrivals.popleft()
-                    stream.took()
+                stream.unread -= 1
+                if stream.wants_room and stream.is_open:  # the reader may have reset it
+                    stream.tell_room()
             else:
+                self.arrivals.appendleft(arrival)
                 self._is_blocked = True
                 return
         self.is_resting = True

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pubsub_sim.protocol.params import HostParams
     from pubsub_sim.wire.message import Message
     from pubsub_sim.wire.rpc_pb2 import RPC
+    from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
 
 T = TypeVar("T")
 
@@ -69,7 +70,7 @@ class Driver(Protocol):
     def signal(self, operation: type[PeersPending | PeersDead]) -> None:
         """Take a coalescing input in the next turn."""
 
-    def offer_rpc(self, peer: PeerId, rpc: RPC) -> bool:
+    def offer_rpc(self, peer: PeerId, rpc: RPC | WireMessage) -> bool:
         """Take an RPC in a coming turn; False if `INCOMING_RPCS` wait already (`on_room` tells when to try again)."""
 
     def hand_over(self, message: Message) -> bool | None:

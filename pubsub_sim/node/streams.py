@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pubsub_sim.errors import MalformedFrame, StreamRefused
 from pubsub_sim.protocol.operations import PeerCloseStream, PeerError, PeerNewStream, PeersDead, PeersPending
-from pubsub_sim.wire.codec import decode
+from pubsub_sim.wire.codec import unpack
 
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pubsub_sim.protocol.core import Core
     from pubsub_sim.protocol.params import HostParams
     from pubsub_sim.wire.rpc_pb2 import RPC
+    from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
 
 
 class OutboundQueue:
@@ -90,14 +91,15 @@ class OutboundQueue:
 class InboundReader:
     """Turns the frames of one inbound stream into RPCs for the driver. Implements FrameReader."""
 
-    __slots__ = ("_driver", "_held", "_max_bytes", "_peer", "_stream")
+    __slots__ = ("_driver", "_held", "_max_bytes", "_offer", "_peer", "_stream")
 
     def __init__(self, stream: Inbound, driver: Driver, max_bytes: int) -> None:
         self._stream = stream
         self._peer = stream.peer
         self._driver = driver
+        self._offer = driver.offer_rpc
         self._max_bytes = max_bytes
-        self._held: RPC | None = None  # decoded, but the driver had no room
+        self._held: RPC | WireMessage | None = None  # decoded, but the driver had no room
 
     def frame(self, frame: bytes) -> bool:
         """See FrameReader. A frame that is too large or no RPC resets the stream; an empty one is skipped."""
@@ -108,10 +110,10 @@ class InboundReader:
             if len(frame) > self._max_bytes:
                 return self._give_up()
             try:
-                rpc = decode(frame)
+                rpc = unpack(frame)
             except MalformedFrame:
                 return self._give_up()
-        if self._driver.offer_rpc(self._peer, rpc):
+        if self._offer(self._peer, rpc):
             self._held = None
             return True
         self._held = rpc

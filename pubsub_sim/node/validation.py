@@ -24,7 +24,6 @@ from pubsub_sim.protocol.validation import (
     Reason,
     Validator,
     Verdict,
-    refused_by_policy,
     refused_by_signature,
     verdict_of,
 )
@@ -107,9 +106,7 @@ class ValidationQueue:
         core = self._core
         if core.tracer is not None:
             core.tracer.publish_message(message)
-        has_author = core.author is not None
-        refusal = refused_by_policy(core.policy, message.wire, has_author=has_author)
-        refusal = refusal or refused_by_signature(message.wire)
+        refusal = core.refused_by_policy(message.wire) or refused_by_signature(message.wire)
         if refusal is not None:
             raise self._refusal(message, refusal)
         if not self._mark_fresh(message):

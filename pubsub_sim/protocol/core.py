@@ -20,9 +20,11 @@ from pubsub_sim.protocol.blacklist import MapBlacklist
 from pubsub_sim.protocol.interest import Interest
 from pubsub_sim.protocol.router import Acceptance
 from pubsub_sim.protocol.seen import seen_cache
-from pubsub_sim.protocol.validation import Reason, Validators, refused_by_policy
+from pubsub_sim.protocol.validation import Reason, Validators, policy_check
 from pubsub_sim.wire.codec import encode_subscriptions, is_text
 from pubsub_sim.wire.message import Message
+from pubsub_sim.wire.rpc_pb2 import RPC
+from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,8 +36,6 @@ if TYPE_CHECKING:
     from pubsub_sim.protocol.params import HostParams
     from pubsub_sim.protocol.router import Router
     from pubsub_sim.protocol.tracing import RawTracer
-    from pubsub_sim.wire.rpc_pb2 import RPC
-    from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
     from pubsub_sim.wire.signing import SignPolicy
 
 _log = logging.getLogger("pubsub_sim.core")
@@ -93,6 +93,7 @@ class Core:
         topics: topic -> peers that announced it, in the order they did.
         interest: the topics we take part in.
         policy: signature policy.
+        refused_by_policy: why it refuses a message, if it does.
         author: who writes our messages; None without an author.
         filter: which topics may be joined; None for all.
         tracer: raw tracer hooks, or None.
@@ -128,6 +129,7 @@ class Core:
         self._wanted = self.interest.wanted  # asked for every message
         self._subscriptions = self.interest.subscriptions
         self._handles = self.interest.handles
+        self.refused_by_policy = policy_check(self.policy, has_author=self.author is not None)
         self._inspect_rpc = options.inspect_rpc
         self._message_id = options.message_id
         self._topic_ids: dict[str, MessageId] = {}
@@ -148,7 +150,8 @@ class Core:
         self.is_outbound: Callable[[PeerId], bool] = ports.is_outbound
         self.addresses: Callable[[PeerId], Sequence[str]] = ports.addresses
         self.dial: Callable[[PeerId], bool] = ports.dial
-        self._previews = router.previews  # asked for every RPC
+        self._previews = router.previews
+        self._reads_whole_rpcs = router.previews or options.inspect_rpc is not None  # asked for every RPC
         router.attach(self)
 
     # --- any time ------------------------------------------------------------------------------------------------
@@ -343,44 +346,64 @@ class Core:
             (self.tracer.send_rpc if is_sent else self.tracer.drop_rpc)(peer, frame)
         return is_sent
 
-    def handle_rpc(self, peer: PeerId, rpc: RPC) -> None:
-        """One RPC of a peer: its subscriptions, then its messages, then its control part."""
+    def handle_rpc(self, peer: PeerId, rpc: RPC | WireMessage) -> bool | None:
+        """One RPC of a peer: its subscriptions, then its messages, then its control part.
+
+        An RPC that is nothing but a message may come as that message.
+
+        Returns:
+            True if a message was handed over that is to be published before anything else is handled.
+        """
+        if type(rpc) is WireMessage:
+            if self.tracer is None and not self._reads_whole_rpcs:
+                if self.router.accept_from(peer) is Acceptance.ALL:
+                    message = self._examine(peer, rpc)
+                    if message is not None:
+                        return self._push(message)
+                return None
+            rpc = RPC(publish=(rpc,))
         if self._inspect_rpc is not None and not self._inspect_rpc(peer, rpc):
-            return
+            return None
         if self.tracer is not None:
             self.tracer.recv_rpc(peer, rpc)
         if rpc.subscriptions and not self._apply_subscriptions(peer, rpc):
-            return
+            return None
         acceptance = self.router.accept_from(peer)
         if acceptance is Acceptance.ALL:
-            self._take(peer, rpc, iter(self._previewed(peer, rpc) if self._previews else rpc.publish))
-            return
+            return self._take(peer, rpc, iter(self._previewed(peer, rpc) if self._previews else rpc.publish))
         if acceptance is Acceptance.CONTROL and self.tracer is not None:
             self.tracer.throttle_peer(peer)
         if acceptance is not Acceptance.NONE:
-            self._take(peer, rpc, iter(()))
+            return self._take(peer, rpc, iter(()))
+        return None
 
-    def go_on(self) -> None:
-        """The rest of an RPC that stopped (`is_halfway`) for a message to be published before what follows it."""
+    def go_on(self) -> bool | None:
+        """The rest of an RPC that stopped (`is_halfway`) for a message to be published before what follows it.
+
+        Returns:
+            As `handle_rpc` does.
+        """
         assert self._halfway is not None
         peer, rpc, rest = self._halfway
         self._halfway = None
-        self._take(peer, rpc, rest)
+        return self._take(peer, rpc, rest)
 
     @property
     def is_halfway(self) -> bool:
         """Whether an RPC waits for a message of its own to be published."""
         return self._halfway is not None
 
-    def _take(self, peer: PeerId, rpc: RPC, messages: Iterator[WireMessage | Message]) -> None:
+    def _take(self, peer: PeerId, rpc: RPC, messages: Iterator[WireMessage | Message]) -> bool | None:
         """An RPC's messages, then its control part."""
         for one in messages:
             message = one if isinstance(one, Message) else self._examine(peer, one)
-            if message is not None and self._push(message) and (len(rpc.publish) > 1 or rpc.HasField("control")):
-                self._halfway = (peer, rpc, messages)
-                return
+            if message is not None and self._push(message):
+                if len(rpc.publish) > 1 or rpc.HasField("control"):
+                    self._halfway = (peer, rpc, messages)
+                return True
         if rpc.HasField("control") and self._is_heard(peer):
             self.router.handle_control(peer, rpc, self._ports.now_ns())
+        return None
 
     def publish_message(self, message: Message) -> None:
         """PublishMessage: deliver an accepted message here and pass it to the router."""
@@ -422,16 +445,10 @@ class Core:
                     self.interest.tell_joined(topic, peer)
         return True
 
-    def _refused_unread(self, peer: PeerId, source: bytes, wire: WireMessage) -> Reason | None:
-        if self._may_be_blacklisted:
-            if peer in self._blacklist:
-                return Reason.BLACKLISTED_PEER
-            if source in self._blacklist:
-                return Reason.BLACKLISTED_SOURCE
-        refusal = refused_by_policy(self.policy, wire, has_author=self.author is not None)
-        if refusal is None and source == self.peer_id and peer != source:
-            return Reason.SELF_ORIGIN
-        return refusal
+    def _blacklisted(self, peer: PeerId, source: bytes) -> Reason | None:
+        if peer in self._blacklist:
+            return Reason.BLACKLISTED_PEER
+        return Reason.BLACKLISTED_SOURCE if source in self._blacklist else None
 
     def _previewed(self, peer: PeerId, rpc: RPC) -> list[Message]:
         """The messages of one RPC, all shown to the router before the first is validated."""
@@ -445,14 +462,18 @@ class Core:
         if topic not in self._wanted:
             return None
         source = wire.author
-        refusal = self._refused_unread(peer, source, wire)
+        refusal = self._blacklisted(peer, source) if self._may_be_blacklisted else None
+        refusal = refusal or self.refused_by_policy(wire)
+        if refusal is None and source == self.peer_id and peer != source:
+            refusal = Reason.SELF_ORIGIN
         if refusal is not None:
             self.reject(wire, peer, refusal)
             return None
         seqno = wire.seqno
         message_id = source + seqno if not self._has_own_ids else self.message_id_of(wire)
-        if self._seen.has(message_id):
-            self.duplicate(message_id, peer)
+        if self.has_seen(message_id):
+            if self.tracer is not None:
+                self.tracer.duplicate_message(message_id, peer)
             return None
         return Message(wire, peer, source=PeerId(source), seqno=seqno, topic=topic, id=message_id)
 

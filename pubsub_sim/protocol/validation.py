@@ -160,26 +160,38 @@ class Validators:
         return self._by_topic.get(topic, self._defaults)
 
 
-def refused_by_policy(policy: SignPolicy, message: WireMessage, *, has_author: bool) -> Reason | None:
-    """Whether the signature policy refuses a message before it is looked at.
+def policy_check(policy: SignPolicy, *, has_author: bool) -> Callable[[WireMessage], Reason | None]:
+    """What tells whether the signature policy refuses a message before it is looked at, received or about to be published.
 
     Args:
         policy: ours.
-        message: as received or about to be published.
         has_author: whether we sign with an author id at all.
 
     Source: go-libp2p-pubsub `checkSigningPolicy`.
     """
     if not policy.verifies:
-        return None
-    is_signed = bool(message.signature)
+        return _refuse_nothing
     if policy.signs:
-        return None if is_signed else Reason.MISSING_SIGNATURE
-    if is_signed:
-        return Reason.UNEXPECTED_SIGNATURE
-    if not has_author and (message.seqno or message.author or message.key):
-        return Reason.UNEXPECTED_AUTH_INFO
+        return _refuse_unsigned
+    return _refuse_signed if has_author else _refuse_signed_or_known
+
+
+def _refuse_nothing(message: WireMessage) -> Reason | None:
     return None
+
+
+def _refuse_unsigned(message: WireMessage) -> Reason | None:
+    return None if message.signature else Reason.MISSING_SIGNATURE
+
+
+def _refuse_signed(message: WireMessage) -> Reason | None:
+    return Reason.UNEXPECTED_SIGNATURE if message.signature else None
+
+
+def _refuse_signed_or_known(message: WireMessage) -> Reason | None:
+    if message.signature:
+        return Reason.UNEXPECTED_SIGNATURE
+    return Reason.UNEXPECTED_AUTH_INFO if message.seqno or message.author or message.key else None
 
 
 def refused_by_signature(message: WireMessage) -> Reason | None:

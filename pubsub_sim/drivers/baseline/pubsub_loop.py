@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
     from pubsub_sim.node.driver import Seat
     from pubsub_sim.wire.rpc_pb2 import RPC
+    from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
 
 T = TypeVar("T")
 
@@ -56,7 +57,7 @@ class PubsubLoop:
         self._seat = seat
         self._core = core = seat.core
         self._inbox: deque[Operation] = deque()
-        self._rpcs: deque[tuple[PeerId, RPC]] = deque()
+        self._rpcs: deque[tuple[PeerId, RPC | WireMessage]] = deque()
         self._signals: set[type[Operation]] = set()  # signals that are in the inbox
         self._messages = 0  # PublishMessage operations in the inbox
         self._has_refused = False
@@ -131,7 +132,7 @@ class PubsubLoop:
             self._signals.add(operation)
             self.submit(_PEERS_PENDING if operation is PeersPending else _PEERS_DEAD)
 
-    def offer_rpc(self, peer: PeerId, rpc: RPC) -> bool:
+    def offer_rpc(self, peer: PeerId, rpc: RPC | WireMessage) -> bool:
         """See Driver."""
         if len(self._rpcs) >= INCOMING_RPCS:
             self._has_refused = True
@@ -184,7 +185,8 @@ class PubsubLoop:
                 operation.refuse(error)
         rpcs, handle_rpc = self._rpcs, self._core.handle_rpc
         for _ in range(min(len(rpcs), INCOMING_RPCS)):
-            handle_rpc(*rpcs.popleft())
+            peer, rpc = rpcs.popleft()
+            handle_rpc(peer, rpc)
         if self._has_refused:
             self._has_refused = False
             self._seat.on_room()

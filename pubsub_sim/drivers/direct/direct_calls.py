@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pubsub_sim.node.driver import Seat
     from pubsub_sim.protocol.operations import Operation, Request
     from pubsub_sim.wire.rpc_pb2 import RPC
+    from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
 
 T = TypeVar("T")
 
@@ -61,7 +62,7 @@ class DirectCalls(PubsubLoop):
         await asyncio.sleep(0)
         return answer
 
-    def offer_rpc(self, peer: PeerId, rpc: RPC) -> bool:
+    def offer_rpc(self, peer: PeerId, rpc: RPC | WireMessage) -> bool:
         """See Driver; never refuses."""
         if self._is_closed:
             return True

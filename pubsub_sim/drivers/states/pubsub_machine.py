@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
     from pubsub_sim.node.driver import Seat
     from pubsub_sim.wire.rpc_pb2 import RPC
+    from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
 
 T = TypeVar("T")
 
@@ -81,11 +82,10 @@ class PubsubMachine:
         self._seat = seat
         self._core = seat.core
         self._posted: deque[Operation] = deque()
-        self._rpcs: deque[tuple[PeerId, RPC]] = deque()
+        self._rpcs: deque[tuple[PeerId, RPC | WireMessage]] = deque()
         self._signals: set[type[Operation]] = set()  # signals that are posted
         self._messages = 0  # PublishMessage operations posted
         self._has_refused = False
-        self._has_queued = False  # whether the RPCs being handled have asked for a mutation
         self._is_due = False  # whether a turn is scheduled
         self._is_closed = False
         self.machine = Machine(PubsubStates, id=f"ps-{seat.number}")
@@ -141,7 +141,7 @@ class PubsubMachine:
             self._signals.add(operation)
             self.submit(operation())
 
-    def offer_rpc(self, peer: PeerId, rpc: RPC) -> bool:
+    def offer_rpc(self, peer: PeerId, rpc: RPC | WireMessage) -> bool:
         """See Driver."""
         if len(self._rpcs) >= INCOMING_RPCS:
             self._has_refused = True
@@ -153,7 +153,6 @@ class PubsubMachine:
 
     def hand_over(self, message: Message) -> bool:
         """See Driver."""
-        self._has_queued = True
         self._publish({"Message": message, "msgID": message.id})
         return True
 
@@ -196,12 +195,14 @@ class PubsubMachine:
     def _handle_rpcs(self, room: int) -> int:
         """Between transitions: handle RPCs until one asks for a mutation, which comes before what follows it."""
         rpcs, core = self._rpcs, self._core
-        self._has_queued = False
-        if core.is_halfway:
-            core.go_on()
-        while rpcs and room and not self._has_queued:
-            core.handle_rpc(*rpcs.popleft())
+        if core.is_halfway and core.go_on():
+            return room
+        handle_rpc = core.handle_rpc
+        for _ in range(min(len(rpcs), room)):
             room -= 1
+            peer, rpc = rpcs.popleft()
+            if handle_rpc(peer, rpc):
+                break
         return room
 
     def _mutate(self, operation: Operation) -> None:
