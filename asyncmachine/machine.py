@@ -74,6 +74,8 @@ class Machine(Queueing):
         tags: Iterable[str] = (),
     ) -> None:
         automaton = compiled(schema).bare
+        if handlers is not None:
+            automaton = automaton.compiled.automaton((handlers,))
         self.id = f"m{next(_serial)}" if id is None else id
         self.parent = parent
         self.tags = tuple(tags)
@@ -86,8 +88,8 @@ class Machine(Queueing):
         self._gate = 0
         self._queue_tick = 1
         self._prepended = 0
-        self._bound = ()
-        self._slots = ()
+        self._bound = () if handlers is None else (_binding_name(handlers, 0),)
+        self._slots = () if handlers is None else (handlers,)
         self._entry = self._committed = self._plan = self._tx = self._next = None
         self._queue = self._front = None
         self._subs = None
@@ -99,8 +101,8 @@ class Machine(Queueing):
         if tracers or log_level:
             self._hooks = Hooks(tuple(tracers))
             self._set_observed()
-        if handlers is not None:
-            self.bind(handlers)
+        if handlers is not None and log_level:
+            self._log_binding()
         if parent is not None:
             parent._hooks.fire(parent._hooks.submachine_new, parent, self)
         if self._hooks.machine_init:
@@ -323,13 +325,13 @@ class Machine(Queueing):
             HandlerNameError: A CamelCase method ends like a handler and names no state.
             HandlerError: A negotiation handler is a coroutine function, or the id is taken.
         """
-        name = id if id is not None else f"{type(handlers).__name__}-{len(self._bound)}"
+        name = id if id is not None else _binding_name(handlers, len(self._bound))
         if name in self._bound:
             raise HandlerError(f"a binding {name!r} exists already")
         first = not self._bound
         self._rebind((*self._slots, handlers), (*self._bound, name))
         if self._log_level:
-            self._log(LogLevel.OPS, f"[handlers] bind {len(self._bound) - 1}:{name}")
+            self._log_binding()
         if first and self._err is not None and self.is_err():
             self._add_err(self._err, (), {}, None)
         return name
@@ -456,6 +458,9 @@ class Machine(Queueing):
     def __setstate__(self, bindings: Bindings) -> None:
         bind_again(self, bindings)
 
+    def _log_binding(self) -> None:
+        self._log(LogLevel.OPS, f"[handlers] bind {len(self._bound) - 1}:{self._bound[-1]}")
+
     def _rebind(self, slots: tuple[object, ...], bound: tuple[str, ...]) -> None:
         if self._gate & BUSY:
             raise AsyncMachineError("handlers cannot be bound or unbound inside a handler")
@@ -463,3 +468,7 @@ class Machine(Queueing):
         self._slots, self._bound = slots, bound
         self._node = automaton.node(self._node.active)
         self._automaton = automaton
+
+
+def _binding_name(handlers: object, number: int) -> str:
+    return f"{type(handlers).__name__}-{number}"

@@ -10,7 +10,7 @@ Source of every rule: go-libp2p-pubsub (May 2024), `pubsub.go`.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from pubsub_sim.errors import TooManySubscriptions
 from pubsub_sim.ids import PeerId, short
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from pubsub_sim.ports import Inbound, Rng
     from pubsub_sim.protocol.blacklist import Blacklist
+    from pubsub_sim.protocol.core_ports import Ports
     from pubsub_sim.protocol.operations import Outbox
     from pubsub_sim.protocol.options import HostOptions, MessageId
     from pubsub_sim.protocol.params import HostParams
@@ -39,37 +40,6 @@ if TYPE_CHECKING:
     from pubsub_sim.wire.signing import SignPolicy
 
 _log = logging.getLogger("pubsub_sim.core")
-
-
-class Ports(Protocol):
-    """How the core acts on the world. None of these waits."""
-
-    def is_connected(self, peer: PeerId) -> bool:
-        """Whether the network has a connection to `peer`."""
-
-    def is_outbound(self, peer: PeerId) -> bool:
-        """Whether the network has a connection to `peer` that we dialled."""
-
-    def addresses(self, peer: PeerId) -> Sequence[str]:
-        """The IP addresses of the connections to `peer`."""
-
-    def dial(self, peer: PeerId) -> bool:
-        """Connect to a peer in the background, unless we are connected; False if too many dials wait."""
-
-    def open_outbox(self, peer: PeerId, hello: bytes, delay_ms: int) -> Outbox:
-        """A new outbound queue with the hello packet in it; its stream is opened after the delay."""
-
-    def retry_announcement(self, peer: PeerId, topic: str, subscribe: bool, delay_ms: int) -> None:
-        """Have `announce_again` called in a turn after the delay."""
-
-    def enqueue_validation(self, message: Message) -> bool:
-        """Put a message on the validation queue; False if it is full."""
-
-    def hand_over(self, message: Message) -> bool | None:
-        """Have `publish_message` called. True: right after the call into the core that is under way; else it was."""
-
-    def now_ns(self) -> int:
-        """Monotonic time; read only where a rule needs it."""
 
 
 class Core:

@@ -24,6 +24,8 @@ class BootstrapHandlers:
         on_bootstrapped: called in the next round of the loop, once the topic has enough peers.
     """
 
+    __slots__ = ("_check", "_look", "_on_bootstrapped", "_seat")  # one object per wait
+
     def __init__(
         self,
         seat: Seat,
