@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pubsub_sim.errors import FrameTooLarge, MalformedFrame
-from pubsub_sim.wire.codec import decode
+from pubsub_sim.wire.codec import decode, unpack
 from pubsub_sim.wire.framing import FrameDecoder, encode_uvarint
 from pubsub_sim.wire.rpc_pb2 import RPC
+from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
 from pubsub_sim.wire.signing import is_signature_valid
 from pubsub_sim.wire.splitting import split
 from tests.pubsub.hostile import ATTACKER, frames, rpcs
@@ -30,6 +31,42 @@ def test_any_frame_is_an_rpc_or_a_malformed_frame(frame: bytes) -> None:
     assert again == rpc
     for message in rpc.publish:
         assert is_signature_valid(message) in (True, False)
+
+
+def _with_length(body: bytes, length: bytes) -> bytes:
+    return b"\x12" + length + body
+
+
+_publish_like = st.one_of(
+    any_frame.map(lambda body: _with_length(body, encode_uvarint(len(body)))),
+    st.builds(_with_length, st.binary(max_size=300), st.binary(min_size=1, max_size=4)),
+    st.builds(
+        lambda body, more: _with_length(body, encode_uvarint(len(body))) + more, st.binary(max_size=200), any_frame
+    ),
+)
+
+
+@given(any_frame | _publish_like)
+@settings(max_examples=400)
+def test_an_rpc_that_is_one_message_is_the_same_read_either_way(frame: bytes) -> None:
+    """The short way refuses what the long one refuses, and finds the same message otherwise."""
+    try:
+        rpc = decode(frame)
+    except MalformedFrame:
+        with pytest.raises(MalformedFrame):
+            unpack(frame)
+        return
+    found = unpack(frame)
+    assert (RPC(publish=[found]) if isinstance(found, WireMessage) else found) == rpc
+
+
+@pytest.mark.parametrize("size", [0, 1, 80, 127, 128, 200, 16_383, 16_384, 70_000])
+def test_the_short_way_is_taken_by_messages_of_ordinary_sizes(size: int) -> None:
+    """Whatever its size, a message alone is found; up to 16 KiB without an RPC around it."""
+    message = WireMessage(data=b"x" * size, topic="t")
+    found = unpack(RPC(publish=[message]).SerializeToString())
+    assert isinstance(found, WireMessage) == (message.ByteSize() < 1 << 14)
+    assert (found if isinstance(found, WireMessage) else found.publish[0]) == message
 
 
 @given(st.lists(st.binary(max_size=60), max_size=8), st.integers(0, 80))
