@@ -93,8 +93,7 @@ class PubsubMachine:
         if seat.finder is not None:
             self.discovery = DiscoveryMachine(seat, seat.finder, self.ask, self.machine)
         self.machine.bind(PubsubHandlers(seat.core, self.discovery, self._failed))
-        self._add = {kind: self.machine.prepare("add", kind.__name__) for kind in _ARGUMENT}
-        self._publish = self.machine.prepare("add", "PublishMessage")
+        self._publish = self.machine.prepare("add", "PublishMessage")  # the one input there are many of
 
     def start(self) -> None:
         """See Driver."""
@@ -218,7 +217,7 @@ class PubsubMachine:
             self._beat(operation.action)  # type: ignore[attr-defined] # as above
             return
         elif kind in _ARGUMENT:
-            result = self._add[kind]({_ARGUMENT[kind]: operation})
+            result = self.machine.add(kind.__name__, **{_ARGUMENT[kind]: operation})
         else:
             self._signals.discard(kind)
             result = self.machine.add(kind.__name__)
