@@ -27,7 +27,7 @@ def shown(output: Path, **parameters: Any) -> str:
 
 def without_times(table: str) -> list[list[str | None]]:
     """Give the rows of an HTML table without the columns of times, which are the last two."""
-    (body,) = ElementTree.fromstring(table).iter("tbody")
+    (body,) = ElementTree.fromstring(table[table.index("<table") : table.index("</div>")]).iter("tbody")
     return [[cell.text for cell in row][:-2] for row in body]
 
 
