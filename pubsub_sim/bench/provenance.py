@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import subprocess
@@ -12,22 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pubsub_sim
+from pubsub_sim.bench.sources import digest, imported
 
 _ROOT = Path(pubsub_sim.__file__).resolve().parents[1]
-_MEASURED = (
-    "asyncmachine",
-    "pubsub_sim/ids.py",
-    "pubsub_sim/ports.py",
-    "pubsub_sim/wire",
-    "pubsub_sim/protocol",
-    "pubsub_sim/net",
-    "pubsub_sim/node",
-    "pubsub_sim/drivers",
-    "pubsub_sim/scenarios",
-    "pubsub_sim/bench/worker.py",
-    "pubsub_sim/bench/probes.py",
-    "pubsub_sim/bench/witnesses.py",
-)
+RUN_STARTS = ("pubsub_sim/bench/worker.py", "pubsub_sim/drivers")
+"""Where a run of the scenario starts; versions are imported by name, so that nothing leads to them."""
+
+ENGINE_STARTS = ("asyncmachine/benchmark",)
+"""Where a run of the engine's benchmark starts."""
 
 
 def of_the_sweep() -> dict[str, Any]:
@@ -64,8 +55,8 @@ def of_the_moment() -> dict[str, Any]:
 
 
 def of_the_engine() -> dict[str, Any]:
-    """Collect the facts of a run of the engine's benchmark: those of a sweep, with the hash of the engine's files only."""
-    return {**of_the_sweep(), "sources": measured_sources(_ROOT, ("asyncmachine",))}
+    """Collect the facts of a run of the engine's benchmark: those of a sweep, with the hash of the files that take part in it."""
+    return {**of_the_sweep(), "sources": measured_sources(_ROOT, ENGINE_STARTS)}
 
 
 def installed(name: str) -> str | None:
@@ -76,24 +67,17 @@ def installed(name: str) -> str | None:
         return None
 
 
-def measured_sources(root: Path, names: tuple[str, ...] = _MEASURED) -> str:
+def measured_sources(root: Path, starts: tuple[str, ...] = RUN_STARTS) -> str:
     """Hash everything whose change could change a measurement.
 
     Args:
         root: folder that holds both packages.
-        names: files and folders below it; by default those of a run of the scenario.
+        starts: files and folders below it where the measured process starts; by default those of a run of the scenario.
 
     Returns:
-        Hexadecimal SHA-256 over the names and contents of the measured Python files.
+        Hexadecimal SHA-256 over the names and contents of the Python files that such a process can import.
     """
-    digest = hashlib.sha256()
-    for name in names:
-        start = root / name
-        for path in sorted(start.rglob("*.py")) if start.is_dir() else [start]:
-            if path.exists():
-                content = path.read_bytes()
-                digest.update(f"{path.relative_to(root).as_posix()} {len(content)}\n".encode() + content)
-    return digest.hexdigest()
+    return digest(root, imported(root, starts))
 
 
 def _git(*arguments: str) -> str | None:

@@ -84,7 +84,7 @@ def half_width(records: Sequence[RunRecord], versions: Sequence[str]) -> float:
         for version in versions[1:]:
             logs = [
                 math.log(value / values[versions[0], repeat])
-                for (name, repeat), value in values.items()
+                for (name, repeat), value in sorted(values.items())  # a resumed sweep must decide the same
                 if name == version and (versions[0], repeat) in values
             ]
             found = median(logs)

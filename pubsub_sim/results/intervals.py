@@ -65,7 +65,8 @@ def median(values: ArrayLike) -> Estimate:
         values: independent observations.
 
     Returns:
-        The sample median and its percentile bootstrap interval.
+        The sample median and its percentile bootstrap interval. Of few observations that is at most their span, which
+        holds the true median with a chance of 1 - 2**(1 - n): 75 % for 3 observations, 94 % for 5.
     """
     known = _known(values)
     if known.size == 0:
@@ -81,7 +82,9 @@ def mean_of_medians(groups: Sequence[ArrayLike]) -> Estimate:
     """Estimate the mean over groups of the groups' medians; of logarithms of ratios it is a geometric mean.
 
     The bootstrap is hierarchical: groups are drawn first, then observations inside each drawn group, so that the
-    interval holds both the differences between groups and the noise of each.
+    interval holds both the differences between groups and the noise of each. Where groups differ about as much as their
+    medians are noisy it holds the truth 92 to 98 times in 100 (12 groups of 5 and 20 of 15, simulated). Equal groups make
+    it wide, by up to the factor 1.4, as their noise counts in both draws; fewer than five groups that differ make it narrow.
 
     Args:
         groups: observations of each group; NaN values and empty groups are left out.

@@ -3,12 +3,17 @@
 import getpass
 import json
 import platform
+import subprocess
+import sys
 from pathlib import Path
+from shutil import copytree, ignore_patterns
 
 import pytest
 
 import pubsub_sim
-from pubsub_sim.bench.provenance import measured_sources, of_the_moment, of_the_sweep
+from pubsub_sim.bench.provenance import RUN_STARTS, measured_sources, of_the_moment, of_the_sweep
+from pubsub_sim.bench.sources import imported
+from pubsub_sim.scenarios.versions import known_versions
 
 
 def test_facts_tell_code_interpreter_and_machine() -> None:
@@ -40,25 +45,54 @@ def test_facts_name_no_person_host_or_folder() -> None:
     assert str(Path.home()) + "/" not in text
 
 
+ROOT = Path(pubsub_sim.__file__).resolve().parents[1]
+
+
 @pytest.mark.parametrize(
     ("name", "is_measured"),
     [
-        ("pubsub_sim/node/peer.py", True),
-        ("pubsub_sim/drivers/baseline/loop.py", True),
+        ("pubsub_sim/node/streams.py", True),
+        ("pubsub_sim/drivers/baseline/pubsub_loop.py", True),
+        ("pubsub_sim/drivers/baseline/__init__.py", True),
+        ("pubsub_sim/checks.py", True),
         ("asyncmachine/machine.py", True),
         ("pubsub_sim/bench/worker.py", True),
         ("pubsub_sim/bench/sweep.py", False),
         ("pubsub_sim/report/figures.py", False),
+        ("asyncmachine/pipes.py", False),
+        ("asyncmachine/benchmark/timing.py", False),
         ("pubsub_sim/node/notes.txt", False),
     ],
 )
 def test_hash_follows_what_is_measured(tmp_path: Path, name: str, is_measured: bool) -> None:
-    """The hash changes with the measured sources, their names included, and with nothing else."""
+    """The hash changes with what a run imports, and with nothing else."""
+    for package in ("asyncmachine", "pubsub_sim"):
+        copytree(ROOT / package, tmp_path / package, ignore=ignore_patterns("__pycache__"))
     before = measured_sources(tmp_path)
     path = tmp_path / name
-    path.parent.mkdir(parents=True)
-    path.write_text("one = 1\n")
-    one = measured_sources(tmp_path)
-    path.write_text("one = 2\n")
-    two = measured_sources(tmp_path)
-    assert len({before, one, two}) == (3 if is_measured else 1)
+    path.write_text((path.read_text() if path.exists() else "") + "\n# changed\n")
+    assert (measured_sources(tmp_path) != before) == is_measured
+    assert measured_sources(tmp_path) == measured_sources(tmp_path)
+
+
+LOADED = """
+import json, sys
+from pubsub_sim.bench.spec import RunSpec
+from pubsub_sim.bench.worker import measure
+assert measure(RunSpec.from_json(sys.argv[1]))["outcome"] == "ok"
+files = [getattr(module, "__file__", None) for module in sys.modules.values()]
+print(json.dumps(sorted(file for file in files if file and file.startswith(sys.argv[2]))))
+"""
+
+
+@pytest.mark.parametrize("kind", ["timing", "memory"])
+@pytest.mark.parametrize("version", known_versions())
+def test_nothing_is_loaded_that_was_not_hashed(version: str, kind: str) -> None:
+    """Every file of ours that a worker has loaded after a run is among those whose change makes stored runs stale."""
+    spec = json.dumps({"version": version, "hosts": 3, "messages": 1, "kind": kind})
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, spec, str(ROOT)], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    ours = [Path(file) for file in json.loads(done.stdout.splitlines()[-1]) if ".venv" not in file]
+    assert len(ours) > 30
+    assert set(ours) <= set(imported(ROOT, RUN_STARTS))

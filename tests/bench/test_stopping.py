@@ -1,6 +1,7 @@
 """The stop rule: it looks at widths, adds repeats where they are needed, and decides the same when it starts again."""
 
 import math
+import random
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,14 @@ def test_width_is_that_of_the_interval_of_the_ratio() -> None:
     assert half_width(cell(1.5, 1.5, 1.5), VERSIONS) == pytest.approx(0.0)
     assert half_width(cell(1.5), VERSIONS) == math.inf
     assert math.isnan(half_width([], VERSIONS))
+
+
+def test_width_does_not_depend_on_the_order_of_the_records() -> None:
+    """Whoever made the runs, and in which order they are read back: the decision is the same to the last bit."""
+    chance = random.Random(5)
+    records = cell(*(chance.lognormvariate(0.1, 0.1) for _ in range(20)))
+    widths = {half_width(random.Random(seed).sample(records, len(records)), VERSIONS) for seed in range(4)}
+    assert widths == {half_width(records, VERSIONS)}
 
 
 def test_decisions_do_not_depend_on_what_the_ratios_say() -> None:
