@@ -28,9 +28,11 @@ async def greet(world: World, number: int, stranger: PeerId) -> tuple[asyncio.St
     return reader, writer
 
 
-@pytest.mark.parametrize(("router", "spoken"), [("floodsub", FLOODSUB_ID), ("scored", GOSSIPSUB_ID_V12)])
+@pytest.mark.parametrize(
+    ("router", "spoken", "loop"), [("floodsub", FLOODSUB_ID, "asyncio"), ("scored", GOSSIPSUB_ID_V12, "uvloop")]
+)
 def test_a_frame_of_two_hundred_megabytes_is_refused_at_its_announcement(
-    version: str, router: str, spoken: str
+    version: str, router: str, spoken: str, loop: str
 ) -> None:
     """The stranger's other RPCs are heard, and the hosts go on relaying."""
 
@@ -66,4 +68,4 @@ def test_a_frame_of_two_hundred_megabytes_is_refused_at_its_announcement(
                 pass
             writer.close()
 
-    run(main(), loop="asyncio")
+    run(main(), loop=loop)
