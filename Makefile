@@ -22,6 +22,7 @@ GRID_tiny := {hosts: [5], messages: [20], repeats: 2}
 ROUNDS_tiny := 1
 ROUNDS ?= $(or $(ROUNDS_$(GRID)),5)
 PARAMETERS = $(or $(GRID_$(GRID)),$(error GRID: expected default, full, auto or tiny, got '$(GRID)'))
+HOSTILE := hostile-baseline hostile-states
 # Seeds of each kind of scenario that both versions are compared on, about a third of a second each.
 SEEDS ?= 200
 
@@ -36,7 +37,7 @@ export SOURCE_DATE_EPOCH ?= 0
 # Silence hints meant for interactive use.
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
-.PHONY: bench report test lint types check equivalence faults coverage hostile clean proto lock
+.PHONY: bench report test lint types check equivalence faults coverage hostile $(HOSTILE) clean proto lock
 
 bench: $(READY) $(if $(PEERS),$(PEERS_VENV)/.ready)
 	@mkdir -p $(VENV)/run
@@ -70,9 +71,12 @@ coverage: $(READY)
 	$(BIN)/python -m coverage run -m pytest tests/asyncmachine tests/conformance
 	$(BIN)/python -m coverage report
 
-# A hundred thousand hostile RPCs of every kind, for each router and version: memory must not grow.
-hostile: $(READY)
-	$(BIN)/python -m pytest -m slow -s tests/pubsub/test_hostile_memory.py
+# A hundred thousand hostile RPCs of every kind, for each router and version: memory must not grow. With `make -j2 hostile`
+# both versions have it at once.
+hostile: $(HOSTILE)
+
+$(HOSTILE): hostile-%: $(READY)
+	$(BIN)/python -m pytest -m slow -s -k $* tests/pubsub/test_hostile_memory.py
 
 # 1,000 random plans of faults per version, half of them with each router; fails if one run breaks a promise.
 faults: $(READY)

@@ -47,7 +47,8 @@ class Machine(Queueing):
         log_level: How much is written to the logger "asyncmachine".
         queue_limit: Mutations that may wait; further ones are canceled. Errors always pass.
         slow_handler_s: Handlers that run longer are reported. They are never interrupted and nothing is taken back:
-            a synchronous Python function cannot be preempted (asyncmachine-go 0.19 times out instead).
+            a synchronous Python function cannot be preempted (asyncmachine-go 0.19 times out instead). None is slow on
+            an event loop with an infinite `slow_callback_duration`, as one on simulated time has.
         tags: Free text.
 
     A mutation of an idle machine runs at once, drains whatever it queued, and returns its result; inside a handler it

@@ -13,6 +13,7 @@ from asyncmachine.logs import LogLevel, args_suffix, line
 from asyncmachine.relations import KINDS
 from asyncmachine.tracing import Hooks
 from asyncmachine.transition import OBSERVED, RECORDED
+from asyncmachine.waiting import computing_takes_time
 from asyncmachine.waits import Waits
 
 if TYPE_CHECKING:
@@ -85,11 +86,13 @@ class Observation(Waits):
             seconds = perf_counter() - started
             if hooks.handler_end:
                 hooks.fire(hooks.handler_end, tx, binding, name)
-            if seconds > self.slow_handler_s:
+            if seconds > self.slow_handler_s and computing_takes_time():
                 _logger.warning("[handler:slow] %s: %s took %.3f s", self.id, name, seconds)
                 hooks.fire(hooks.handler_slow, tx, name, seconds)
 
     def _report_slow_drain(self, kind: int, states: tuple[str, ...], seconds: float) -> None:
+        if not computing_takes_time():
+            return
         what = f"[{KINDS[kind]}] {' '.join(states)}"
         _logger.warning("[handler:slow] %s: handlers of %s and what followed took %.3f s", self.id, what, seconds)
 

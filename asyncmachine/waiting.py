@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from typing import TYPE_CHECKING, Any, Self
 
 from asyncmachine.mutation import Result
@@ -58,6 +59,15 @@ def new_wait() -> Wait:
         RuntimeError: No event loop is running.
     """
     return Wait(loop=asyncio.get_running_loop())
+
+
+def computing_takes_time() -> bool:
+    """Tell whether code can be slow here: not on simulated time, where the loop calls no callback slow (asyncio's own setting)."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return True
+    return getattr(loop, "slow_callback_duration", 0.0) != math.inf
 
 
 def is_cancellation(error: BaseException) -> bool:

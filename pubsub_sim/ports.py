@@ -71,6 +71,10 @@ class Inbound(Protocol):
 class FrameReader(Protocol):
     """What a host does with an inbound stream."""
 
+    @property
+    def limit_bytes(self) -> int:
+        """Longest frame it takes. A stream may be reset at the announcement of a longer one, of which nothing is kept."""
+
     def frame(self, frame: bytes) -> bool:
         """Take one frame; False: no room now, keep it and call again after `Host.resume_reading`."""
 

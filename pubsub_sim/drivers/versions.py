@@ -12,6 +12,7 @@ from importlib.metadata import entry_points
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from pubsub_sim.checks import check_choice
 from pubsub_sim.errors import OptionError
 
 if TYPE_CHECKING:
@@ -28,9 +29,19 @@ ENTRY_POINT_GROUP = "pubsub_sim.versions"
 
 
 def known_versions() -> tuple[str, ...]:
-    """All names, our own first; imports no version."""
+    """All names, our own first; imports no version. Takes milliseconds: the facts of all installed packages are read."""
     others = (entry.name for entry in entry_points(group=ENTRY_POINT_GROUP))
     return tuple(dict.fromkeys([*VERSIONS, *sorted(others)]))
+
+
+def check_version(version: object) -> None:
+    """Refuse an unknown name; who else there is, is looked up only for a name that is not ours.
+
+    Raises:
+        OptionError: an unknown name.
+    """
+    if version not in tuple(VERSIONS):
+        check_choice("version", version, known_versions())
 
 
 def driver_factory(version: str) -> Callable[[Seat], Driver]:
@@ -62,11 +73,10 @@ def describe_version(version: str) -> dict[str, Any]:
 
 
 def _module(version: str) -> ModuleType:
-    if version not in known_versions():
-        raise OptionError("version", version, f"one of {', '.join(known_versions())}")
     path = VERSIONS.get(version)
     if path is not None:
         return importlib.import_module(path)
+    check_version(version)
     (entry,) = entry_points(group=ENTRY_POINT_GROUP, name=version)
     module: ModuleType = entry.load()
     return module

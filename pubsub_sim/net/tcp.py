@@ -79,7 +79,9 @@ class TcpHost:
 
     def addresses(self, peer: PeerId) -> Sequence[str]:
         """See Host."""
-        return (self._network.host(peer).ip,) if peer in self.lines else ()
+        if peer not in self.lines:
+            return ()
+        return (self._network.host(peer).ip if self._network.knows(peer) else _LOOPBACK,)
 
     async def connect(self, peer: PeerId) -> None:
         """See Host."""
@@ -247,6 +249,10 @@ class TcpNetwork:
         host.close()
         del self._hosts[peer_id]
         self._frames_of_removed += host.frames
+
+    def knows(self, peer_id: PeerId) -> bool:
+        """Whether a peer is one of these hosts: whoever finds a listening socket can connect to it."""
+        return peer_id in self._hosts
 
     def host(self, peer_id: PeerId) -> TcpHost:
         """A host by its id; raises DialError."""

@@ -13,6 +13,9 @@ from pubsub_sim.errors import FrameTooLarge
 LONGEST = (1 << 28) - 1
 """Bytes of the longest frame: four bytes of varint."""
 
+LONGEST_TEXT = 1 << 16
+"""Bytes of the longest text of a control frame: more protocols than anybody speaks."""
+
 _SHORT = tuple(bytes((size,)) for size in range(0x80))
 
 
@@ -28,6 +31,7 @@ class Kind(enum.IntEnum):
     STOP = 6  # the reader takes no more
 
 
+KINDS = frozenset(Kind)
 EMPTY_FRAME = bytes((0, Kind.EMPTY))
 
 

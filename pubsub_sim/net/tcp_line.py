@@ -5,17 +5,21 @@ general multiplexing (libp2p's Noise and yamux): what is measured here is asynci
 
 Everything written in one round of the loop leaves in one `transport.write`; frames are cut out of the received bytes
 without a copy but their own. No task and no await is spent on a frame.
+
+A peer may send what it likes. Of a frame that nobody reads, or whose announced length is over its reader's limit, nothing
+is kept; what is no frame at all ends the connection, and so does a peer that asks on without reading the answers.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from pubsub_sim.errors import StreamRefused
 from pubsub_sim.ids import PeerId, short
-from pubsub_sim.net.tcp_frames import LONGEST, Kind, control_frame, read_varint
+from pubsub_sim.net.tcp_frames import KINDS, LONGEST, LONGEST_TEXT, Kind, control_frame, read_varint
 from pubsub_sim.net.tcp_stream import TcpInbound, TcpStream
 
 if TYPE_CHECKING:
@@ -85,6 +89,8 @@ class Line(asyncio.Protocol):
         self._opening: dict[int, asyncio.Future[TcpStream]] = {}
         self._rest = bytearray()  # the beginning of a frame
         self._needed = 0  # its length, as far as it is known
+        self._unwanted = 0  # bytes still to come of a frame that is thrown away
+        self._unread_bytes = 0  # control frames written since the peer has stopped reading
         self._held: tuple[bytes, int] | None = None  # received, and where the frame begins that found no room
         self._late = b""  # received after that
         self._is_cut = False
@@ -103,9 +109,13 @@ class Line(asyncio.Protocol):
         self._opening[number] = future
         self.control(Kind.OPEN, number, "\n".join(protocols))
         try:
-            return await future
+            stream = await future
         finally:
             del self._opening[number]
+        if stream.protocol not in protocols:
+            stream.reset()
+            raise StreamRefused(short(self.peer), "answers with a protocol it was not asked for")
+        return stream
 
     def cut(self) -> None:
         """End the connection at once; both directions are reset and the host is not told."""
@@ -127,10 +137,16 @@ class Line(asyncio.Protocol):
     # --- writing -------------------------------------------------------------------------------------------------
 
     def control(self, kind: Kind, number: int, text: str = "") -> None:
-        """Write a control frame; never refused, as there are few."""
+        """Write a control frame; never refused, as there are few. Who lets them pile up is cut off."""
         if self._is_cut:
             return
-        self.pending.append(control_frame(kind, number, text))
+        frame = control_frame(kind, number, text)
+        if self.is_full:
+            self._unread_bytes += len(frame)
+            if self._unread_bytes > HIGH_WATER_BYTES:
+                self.transport.abort()
+                return
+        self.pending.append(frame)
         self.sent += 1
         self.empty += 1
         if not self.is_flushing:
@@ -155,6 +171,7 @@ class Line(asyncio.Protocol):
     def resume_writing(self) -> None:
         """See asyncio.Protocol."""
         self.is_full = False
+        self._unread_bytes = 0
         self._offer_room()
 
     def _offer_room(self) -> None:
@@ -169,6 +186,14 @@ class Line(asyncio.Protocol):
         """See asyncio.Protocol."""
         if self._held is not None:
             self._late += data
+            return
+        if self._unwanted:
+            passed = min(self._unwanted, len(data))
+            self._unwanted -= passed
+            if self._unwanted:
+                return
+            self.taken += 1
+            self._read(data, passed)
             return
         if self._rest:
             self._rest += data
@@ -218,12 +243,11 @@ class Line(asyncio.Protocol):
                 self._rest += data[start:]
                 return
             if size > LONGEST:
-                self.transport.abort()
+                self._break_off()
                 return
             stop = position + size
             if stop > end:
-                self._needed = stop - start
-                self._rest += data[start:]
+                self._keep(data, start, size, stop)
                 return
             incoming = self.incoming
             if incoming is not None and not incoming.reader.frame(data[position:stop]):
@@ -234,14 +258,44 @@ class Line(asyncio.Protocol):
             self.taken += 1
             position = stop
 
+    def _keep(self, data: bytes, start: int, size: int, stop: int) -> None:
+        """The frame that begins at `start` ends at `stop`, after `data`: keep what is there, unless nobody takes it."""
+        incoming = self.incoming
+        if incoming is not None and size <= incoming.reader.limit_bytes:
+            self._needed = stop - start
+            self._rest += data[start:]
+            return
+        self._unwanted = stop - len(data)
+        if incoming is not None:
+            incoming.reset()
+
     def _read_control(self, data: bytes, position: int) -> int:
-        """Do what a control frame says; gives where it ends, 0 if it is not all there."""
+        """Do what a control frame says; gives where it ends, 0 if it is not all there or the connection is over."""
+        kind = data[position]
         number, at = read_varint(data, position + 1)
         size, at = read_varint(data, at) if at else (0, 0)
-        if not at or at + size > len(data):
+        if kind not in KINDS or number > LONGEST or size > LONGEST_TEXT:
+            self._break_off()
             return 0
-        text = data[at : at + size].decode()
-        kind = data[position]
+        if not at or at + size > len(data):
+            self._needed = at + size - position + 1 if at else 0
+            return 0
+        try:
+            text = data[at : at + size].decode()
+        except UnicodeDecodeError:
+            self._break_off()
+            return 0
+        self._obey(kind, number, text)
+        self.taken += 1
+        return at + size
+
+    def _break_off(self) -> None:
+        """What came is no frame: read nothing more, and end the connection."""
+        self._unwanted = sys.maxsize
+        self.transport.abort()
+
+    def _obey(self, kind: int, number: int, text: str) -> None:
+        """Do what a control frame says."""
         incoming, outgoing = self.incoming, self.outgoing
         if kind == Kind.OPEN:
             self._accept(number, text.split("\n"))
@@ -253,8 +307,6 @@ class Line(asyncio.Protocol):
         elif incoming is not None and incoming.number == number:
             self.incoming = None
             incoming.reader.ended(kind == Kind.CLOSE)
-        self.taken += 1
-        return at + size
 
     def _accept(self, number: int, protocols: Sequence[str]) -> None:
         spoken = self._owner.accepts(protocols)

@@ -78,6 +78,7 @@ class VirtualLoop(Inside, asyncio.BaseEventLoop):
 
     def __init__(self, *, patience_s: float = PATIENCE_S, horizon_s: float | None = None) -> None:
         super().__init__()
+        self.slow_callback_duration = math.inf  # computation takes no time
         self._now_ns = 0
         self._timers: list[tuple[int, int, Timer]] = []  # due, order of making, timer
         self._made = 0

@@ -101,6 +101,11 @@ class InboundReader:
         self._max_bytes = max_bytes
         self._held: RPC | WireMessage | None = None  # decoded, but the driver had no room
 
+    @property
+    def limit_bytes(self) -> int:
+        """See FrameReader."""
+        return self._max_bytes
+
     def frame(self, frame: bytes) -> bool:
         """See FrameReader. A frame that is too large or no RPC resets the stream; an empty one is skipped."""
         rpc = self._held

@@ -5,10 +5,10 @@ Source: libp2p specs gossipsub v1.1 and v1.2, go-libp2p-pubsub `gossipsub.go` (M
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 from pubsub_sim.protocol.gossip_peers import Feature
+from pubsub_sim.protocol.kept_ids import kept_id
 from pubsub_sim.protocol.mcache import MessageCache
 from pubsub_sim.wire.rpc_pb2 import RPC, ControlIDontWant, ControlIHave, ControlIWant, ControlMessage
 
@@ -56,7 +56,7 @@ class Gossip:
         self._offers: dict[PeerId, int] = {}  # RPCs with a control part since the heartbeat (`peerhave`)
         self._asked: dict[PeerId, int] = {}  # ids asked for since the heartbeat (`iasked`)
         self._refusals: dict[PeerId, int] = {}  # RPCs with IDONTWANT since the heartbeat (`peerdontwant`)
-        self._unwanted: dict[PeerId, dict[bytes, int]] = {}  # digest of the id -> heartbeats it is still heeded
+        self._unwanted: dict[PeerId, dict[bytes, int]] = {}  # id as it is kept -> heartbeats it is still heeded
         self._core: Core
 
     def attach(self, core: Core) -> None:
@@ -127,12 +127,12 @@ class Gossip:
         ids = [message_id for idontwant in idontwants for message_id in idontwant.message_ids]
         unwanted = self._unwanted.setdefault(peer, {})
         for message_id in ids[: self._params.max_idontwant_length]:
-            unwanted[_digest(message_id)] = self._params.idontwant_ttl_ticks
+            unwanted[kept_id(message_id)] = self._params.idontwant_ttl_ticks
 
     def is_unwanted(self, peer: PeerId, message_id: bytes) -> bool:
         """Whether a peer has lately said that it does not want a message."""
         unwanted = self._unwanted.get(peer)
-        return unwanted is not None and _digest(message_id) in unwanted
+        return unwanted is not None and kept_id(message_id) in unwanted
 
     def wanted_by(self, peers: Iterable[PeerId], message_id: bytes) -> Iterable[PeerId]:
         """Those of some peers that have not refused a message."""
@@ -192,10 +192,10 @@ class Gossip:
         self._asked.clear()
         self._refusals.clear()
         for peer, unwanted in list(self._unwanted.items()):
-            for digest in list(unwanted):
-                unwanted[digest] -= 1
-                if unwanted[digest] <= 0:
-                    del unwanted[digest]
+            for kept in list(unwanted):
+                unwanted[kept] -= 1
+                if unwanted[kept] <= 0:
+                    del unwanted[kept]
             if not unwanted:
                 del self._unwanted[peer]
 
@@ -203,8 +203,3 @@ class Gossip:
 def _ihave(topic: str, ids: list[bytes]) -> bytes:
     control = ControlMessage(ihave=[ControlIHave(topic_id=topic, message_ids=ids)])
     return RPC(control=control).SerializeToString()
-
-
-def _digest(message_id: bytes) -> bytes:
-    """What is kept of a refused id, so that ids of any length cost the same (`computeChecksum`)."""
-    return message_id if 0 < len(message_id) <= 32 else hashlib.sha256(message_id).digest()

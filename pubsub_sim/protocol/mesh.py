@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 
 _S = 1_000_000_000
 
+LONGEST_BACKOFF_S = 24 * 3600
+"""Longest back-off that a PRUNE can ask for.
+
+It is our own bound, and nim-libp2p's: a peer with many names could fill the table for ever. The reference honours up to
+292 years, and of 2**63 s it makes none at all, as its nanoseconds overflow. An honest peer asks for a minute.
+"""
+
 
 class Mesh:
     """The meshes and fanouts of one gossipsub host.
@@ -147,7 +154,8 @@ class Mesh:
             if topic not in self.meshes:
                 continue
             self.remove(peer, topic)
-            backoff_ns = prune.backoff * _S if prune.backoff else self._prune_backoff_ns
+            asked_s = min(prune.backoff, LONGEST_BACKOFF_S)
+            backoff_ns = asked_s * _S if asked_s else self._prune_backoff_ns
             self.backoff.add(topic, peer, now_ns + backoff_ns)
             if prune.peers and self._peers.score(peer) >= self._peers.thresholds.accept_px_threshold:
                 self._dial_offered([PeerId(info.peer_id) for info in prune.peers])

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from pubsub_sim.protocol.kept_ids import kept_id
 from pubsub_sim.protocol.tracing import RawTracer
 from pubsub_sim.protocol.validation import Reason
 from pubsub_sim.wire.message import author_and_seqno
@@ -52,14 +53,14 @@ class Promises(RawTracer):
         self._rng = rng
         self._followup_ns = int(followup_s * 1e9)
         self._message_id = message_id
-        self._by_message: dict[bytes, dict[PeerId, int]] = {}  # message -> who promised it -> until when
+        self._by_message: dict[bytes, dict[PeerId, int]] = {}  # id as it is kept -> who promised it -> until when
         self._by_peer: dict[PeerId, dict[bytes, None]] = {}
 
     def add(self, peer: PeerId, message_ids: Sequence[bytes]) -> None:
         """A peer was asked for messages it announced; an older promise of the chosen one stands."""
         if not message_ids:
             return
-        chosen = message_ids[self._rng.randint(0, len(message_ids) - 1)]
+        chosen = kept_id(message_ids[self._rng.randint(0, len(message_ids) - 1)])
         promised = self._by_message.setdefault(chosen, {})
         if peer not in promised:
             promised[peer] = self._now_ns() + self._followup_ns
@@ -86,12 +87,12 @@ class Promises(RawTracer):
 
     def validate_message(self, message: Message) -> None:
         """Whoever sent it: nobody need send it again."""
-        if message.id in self._by_message:
+        if self._by_message:
             self._fulfil(message.id)
 
     def deliver_message(self, message: Message) -> None:
         """See `validate_message`."""
-        if message.id in self._by_message:
+        if self._by_message:
             self._fulfil(message.id)
 
     def reject_message(self, message: WireMessage, peer: PeerId, reason: str) -> None:
@@ -105,6 +106,7 @@ class Promises(RawTracer):
             self._forget(message_id, peer)
 
     def _fulfil(self, message_id: bytes) -> None:
+        message_id = kept_id(message_id)
         for peer in list(self._by_message.get(message_id, ())):
             self._forget(message_id, peer)
 

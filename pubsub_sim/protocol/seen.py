@@ -1,13 +1,16 @@
 """Has this message been here before? The two time caches of go-libp2p-pubsub (`timecache`).
 
 `has` and `add` do not look at expiry: an id vanishes only when `sweep` finds it expired, so it is remembered for the
-TTL and up to one sweep period longer. The strategies differ in what starts the TTL: the first sight, or the last.
+TTL and up to one sweep period longer. The strategies differ in what starts the TTL: the first sight, or the last. Of
+long ids, a digest is remembered (see `kept_ids`).
 """
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Callable
+
+from pubsub_sim.protocol.kept_ids import WHOLE_BYTES, kept_id
 
 
 class SeenStrategy(enum.Enum):
@@ -24,15 +27,20 @@ class SeenCache:
         ttl_ns: how long an id is remembered at least.
     """
 
-    __slots__ = ("_expiry_ns", "_ttl_ns", "has")
+    __slots__ = ("_expiry_ns", "_ttl_ns")
 
     def __init__(self, ttl_ns: int) -> None:
         self._ttl_ns = ttl_ns
         self._expiry_ns: dict[bytes, int] = {}
-        self.has: Callable[[bytes], bool] = self._expiry_ns.__contains__  # asked for every copy of every message
+
+    def has(self, message_id: bytes) -> bool:
+        """Whether an id is remembered."""
+        # asked for every copy of every message: no call for a short id
+        return (message_id if len(message_id) <= WHOLE_BYTES else kept_id(message_id)) in self._expiry_ns
 
     def add(self, message_id: bytes, now_ns: int) -> bool:
         """Remember an id; False if it was already there (its expiry stays as it was)."""
+        message_id = kept_id(message_id)
         if message_id in self._expiry_ns:
             return False
         self._expiry_ns[message_id] = now_ns + self._ttl_ns
@@ -63,6 +71,7 @@ class LastSeenCache:
 
     def has(self, message_id: bytes) -> bool:
         """Whether an id is remembered; if it is, its TTL starts again."""
+        message_id = kept_id(message_id)
         if message_id not in self._expiry_ns:
             return False
         self._move(message_id, self._now_ns())
@@ -70,6 +79,7 @@ class LastSeenCache:
 
     def add(self, message_id: bytes, now_ns: int) -> bool:
         """Remember an id from now on; False if it was already there."""
+        message_id = kept_id(message_id)
         is_fresh = message_id not in self._expiry_ns
         self._move(message_id, now_ns)
         return is_fresh

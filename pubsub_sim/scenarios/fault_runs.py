@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pubsub_sim.checks import check_choice, check_whole
-from pubsub_sim.drivers.versions import VERSIONS, known_versions
+from pubsub_sim.drivers.versions import check_version
 from pubsub_sim.errors import DialError, HostClosed, ScenarioFailure
 from pubsub_sim.net.faults import FaultPlan
 from pubsub_sim.net.link import LinkModel
@@ -73,8 +73,7 @@ class FaultRun:
     seed: int
 
     def __post_init__(self) -> None:
-        if self.version not in VERSIONS:  # asking who else there is takes milliseconds, and a search makes thousands
-            check_choice("version", self.version, known_versions())
+        check_version(self.version)
         check_choice("router", self.router, ROUTERS)
         check_whole("seed", self.seed, at_least=0)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from pubsub_sim.checks import check_bool, check_choice, check_whole
-from pubsub_sim.drivers.versions import driver_factory, follower, known_versions
+from pubsub_sim.drivers.versions import check_version, driver_factory, follower
 from pubsub_sim.errors import ScenarioFailure
 from pubsub_sim.node.topic import min_topic_size
 from pubsub_sim.parameters import reject_unknown
@@ -49,7 +49,7 @@ class OneMessage:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        check_choice("version", self.version, known_versions())
+        check_version(self.version)
         check_whole("hosts", self.hosts, at_least=2)
         check_bool("ready", self.ready)
         check_choice("sign", self.sign, SIGNING)

@@ -20,7 +20,7 @@ from pubsub_sim.node.topic import Subscription, Topic, min_topic_size
 from pubsub_sim.protocol.discovery import namespace_of
 from pubsub_sim.protocol.gossip_params import GossipsubParams
 from pubsub_sim.scenarios.routers import ROUTERS
-from pubsub_sim.scenarios.versions import known_versions
+from pubsub_sim.scenarios.versions import check_version
 from pubsub_sim.scenarios.world import SIGNING, TRANSPORTS, World
 
 TOPIC = "foobar"
@@ -67,7 +67,7 @@ class SimpleDiscovery:
     barrier: bool = True
 
     def __post_init__(self) -> None:
-        check_choice("version", self.version, known_versions())
+        check_version(self.version)
         check_whole("hosts", self.hosts, at_least=2)
         check_whole("messages", self.messages, at_least=1)
         check_choice("router", self.router, ROUTERS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pubsub_sim.checks import check_choice
 from pubsub_sim.drivers import versions as drivers
 
 FLOOR = "floor"
@@ -13,6 +14,16 @@ FLOOR = "floor"
 def known_versions() -> tuple[str, ...]:
     """All names, our own first; imports no version."""
     return (*drivers.known_versions(), FLOOR)
+
+
+def check_version(version: object) -> None:
+    """Refuse an unknown name; see `drivers.versions.check_version`.
+
+    Raises:
+        OptionError: an unknown name.
+    """
+    if version not in (*drivers.VERSIONS, FLOOR):
+        check_choice("version", version, known_versions())
 
 
 def describe_version(version: str) -> dict[str, Any]:

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from typing import Any
 
 import pytest
 
-from asyncmachine import Event, HandlerError, HandlerNameError, Machine, Result
+from asyncmachine import Event, HandlerError, HandlerNameError, Machine, Result, Tracer, Transition
 
 
 def recorder(states: str, veto: tuple[str, ...] = (), panic: tuple[str, ...] = (), extra: tuple[str, ...] = ()) -> Any:
@@ -242,3 +244,28 @@ def test_slow_handler_is_reported_and_stands(caplog: pytest.LogCaptureFixture) -
     m = Machine({"A": {}}, handlers=Handlers(), slow_handler_s=0.0)
     assert m.add("A") is Result.EXECUTED
     assert "[handler:slow]" in caplog.text
+
+
+@pytest.mark.parametrize("is_traced", [False, True])
+@pytest.mark.parametrize(("limit_s", "is_reported"), [(0.1, True), (math.inf, False)])
+def test_no_handler_is_slow_where_the_event_loop_calls_nothing_slow(
+    caplog: pytest.LogCaptureFixture, limit_s: float, is_reported: bool, is_traced: bool
+) -> None:
+    """On simulated time computing takes no time, and what is reported must not hang on the machine's load."""
+    told: list[str] = []
+
+    class Watch(Tracer):
+        def handler_slow(self, tx: Transition, name: str, seconds: float) -> None:
+            told.append(name)
+
+    class Handlers:
+        def AState(self, e: Event) -> None: ...
+
+    async def main() -> None:
+        asyncio.get_running_loop().slow_callback_duration = limit_s
+        tracers = [Watch()] if is_traced else []
+        Machine({"A": {}}, handlers=Handlers(), tracers=tracers, slow_handler_s=0.0).add("A")
+
+    asyncio.run(main())
+    assert ("[handler:slow]" in caplog.text) == is_reported
+    assert told == ["AState"] * (is_reported and is_traced)

@@ -17,6 +17,7 @@ class Reader:
         self.times_ns: list[int] = []
         self.ends: list[bool] = []
         self.room = 1 << 30
+        self.limit_bytes = 1 << 28
         self._now_ns = now_ns
 
     def frame(self, frame: bytes) -> bool:

@@ -7,6 +7,7 @@ import pytest
 from pubsub_sim.ids import PeerId
 from pubsub_sim.protocol.gossip_params import GossipsubParams
 from pubsub_sim.protocol.gossipsub import GossipSub
+from pubsub_sim.protocol.mesh import LONGEST_BACKOFF_S
 from pubsub_sim.protocol.params import FLOODSUB_ID, GOSSIPSUB_ID_V10, GOSSIPSUB_ID_V11
 from pubsub_sim.protocol.prune_backoff import PruneBackoff
 from pubsub_sim.protocol.score_params import PeerScoreThresholds
@@ -364,6 +365,28 @@ def test_a_backoff_only_moves_later_and_is_cleared_two_seconds_after_its_end() -
     assert backoff.view() == {"t": {peer: 10 * S}}
     backoff.clear(12 * S + 1)
     assert backoff.view() == {}
+
+
+@pytest.mark.parametrize(
+    ("asked_s", "given_s"),
+    [
+        (0, 60),
+        (1, 1),
+        (3600, 3600),
+        *[(asked_s, LONGEST_BACKOFF_S) for asked_s in (LONGEST_BACKOFF_S + 1, 2**33, 2**63, 2**64 - 1)],
+    ],
+)
+def test_a_prune_keeps_a_peer_out_of_the_mesh_as_long_as_it_asks_and_a_day_at_most(asked_s: int, given_s: int) -> None:
+    """After that, heartbeats forget it, however much was asked for; nothing overflows."""
+    router = GossipSub()
+    bench, (peer,) = bench_of(1, router)
+    bench.core.join("t")
+    bench.receive(peer, RPC(control=ControlMessage(prune=[ControlPrune(topic_id="t", backoff=asked_s)])))
+    assert router.backoff == {"t": {peer: given_s * S}}
+    bench.time_ns = (given_s + 3) * S
+    for _ in range(15):
+        router.heartbeat()
+    assert router.backoff == {}
 
 
 def test_a_topic_grafted_many_times_at_once_is_refused_once() -> None:

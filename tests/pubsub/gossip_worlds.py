@@ -165,6 +165,8 @@ class FakePeer:
 
 
 class _Reader:
+    limit_bytes = 1 << 28
+
     def __init__(self, fake: FakePeer) -> None:
         self._fake = fake
 

@@ -93,3 +93,20 @@ def test_after_work_no_pulse_is_left_and_no_flow_lives(caplog: pytest.LogCapture
     with caplog.at_level(logging.WARNING):
         run(main(), clock="virtual")
     assert caplog.records == []
+
+
+def test_no_handler_is_slow_on_virtual_time(caplog: pytest.LogCaptureFixture) -> None:
+    """Else what is logged would hang on the load of the machine."""
+
+    async def main() -> None:
+        async with World(2, version="states", discovery=False) as world:
+            for ps in world.pubsubs:
+                ps._driver.machine.slow_handler_s = 0.0  # type: ignore[attr-defined] # of this version's driver
+            await world.connect(0, 1)
+            await (await world.pubsubs[0].join("t")).subscribe()
+            await world.settle()
+
+    run(main(), clock="virtual")
+    assert "slow" not in caplog.text
+    run(main(), clock="wall")
+    assert "[handler:slow] ps-0" in caplog.text

@@ -217,6 +217,8 @@ class FakePeer:
 
 
 class _FakeReader:
+    limit_bytes = 1 << 28
+
     def __init__(self, peer: FakePeer, stream: Inbound) -> None:
         self._peer = peer
         self._stream = stream
