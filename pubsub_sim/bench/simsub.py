@@ -63,7 +63,8 @@ class SimsubOptions:
         object.__setattr__(self, "versions", several("versions", self.versions))
         check_whole("seed", self.seed, at_least=0)
         check_whole("seeds", self.seeds, at_least=1)
-        assert self.runs  # which checks the rest
+        for version in self.versions:
+            Simsub(version=version, hosts=self.hosts, messages=self.messages, seed=self.seed)
 
     @property
     def runs(self) -> list[Simsub]:
