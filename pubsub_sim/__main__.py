@@ -42,6 +42,7 @@ COMMANDS = {
     "simsub": Command(
         "play a mesh of many hosts beside what was published of one", "pubsub_sim.bench.simsub", "simsub_command"
     ),
+    "costs": Command("fit what a publish, a delivery and an RPC cost", "pubsub_sim.bench.costs", "costs_command"),
     "report": Command("write the report of a sweep", "pubsub_sim.report.command", "report_command"),
 }
 
