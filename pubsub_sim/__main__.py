@@ -39,6 +39,10 @@ COMMANDS = {
         "compare what two versions decide, over many seeds", "pubsub_sim.bench.equivalence", "equivalence_command"
     ),
     "faults": Command("play random plans of faults and judge them", "pubsub_sim.bench.faults", "faults_command"),
+    "simsub": Command(
+        "play a mesh of many hosts beside what was published of one", "pubsub_sim.bench.simsub", "simsub_command"
+    ),
+    "costs": Command("fit what a publish, a delivery and an RPC cost", "pubsub_sim.bench.costs", "costs_command"),
     "report": Command("write the report of a sweep", "pubsub_sim.report.command", "report_command"),
 }
 

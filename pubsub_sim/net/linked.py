@@ -42,8 +42,9 @@ class LinkedStream(MemoryStream):
 
     __slots__ = ("_flying", "_is_cut", "_lane", "_last_ns", "_network")
 
-    def __init__(self, protocol: str, peer: PeerId, receiver: MemoryHost, network: LinkedNetwork) -> None:
+    def __init__(self, protocol: str, peer: PeerId, receiver: LinkedHost, network: LinkedNetwork) -> None:
         super().__init__(protocol, peer, receiver)
+        self.receiver: LinkedHost
         self._network = network
         self._lane = network.lane(peer, receiver.peer_id)
         self._flying: deque[tuple[bytes | None, bool]] = deque()  # frame, whether it will be lost
@@ -84,8 +85,17 @@ class LinkedStream(MemoryStream):
         network.in_flight += 1
         if due_ns <= now_ns:
             self._arrive()
+            if self.receiver.arrivals and self.receiver.is_resting:
+                self.receiver.wake()  # and not at once, as the writer is in the middle of a turn
         else:
-            network.clock.call_at_ns(due_ns, self._arrive)
+            network.clock.call_at_ns(due_ns, self._come)
+
+    def _come(self) -> None:
+        """A frame is due: it is read at once, as a timer is a call of the loop like any other."""
+        self._arrive()
+        receiver = self.receiver
+        if receiver.arrivals and receiver.is_resting:
+            receiver.read()
 
     def _arrive(self) -> None:
         """The oldest frame in flight is there: whichever timer it was, frames stay in order."""
@@ -99,10 +109,7 @@ class LinkedStream(MemoryStream):
             if self.wants_room:
                 self.tell_room()
             return
-        receiver = self.receiver
-        receiver.arrivals.append((self, frame))
-        if receiver.is_resting:
-            receiver.wake()
+        self.receiver.arrivals.append((self, frame))
 
 
 def _size_on_line(frame: bytes) -> int:
@@ -117,6 +124,11 @@ class LinkedHost(MemoryHost):
     def __init__(self, network: LinkedNetwork, peer_id: PeerId, ip: str) -> None:
         super().__init__(network, peer_id, ip)
         self._paused = network.paused
+
+    def read(self) -> None:
+        """Take what has arrived now; not in the middle of a turn."""
+        self.is_resting = False
+        self._drain()
 
     def go_on(self) -> None:
         """Read what has arrived in the meantime."""
@@ -186,6 +198,7 @@ class LinkedNetwork(MemoryNetwork):
 
     def new_stream(self, protocol: str, peer: PeerId, receiver: MemoryHost) -> LinkedStream:
         """See MemoryNetwork."""
+        assert isinstance(receiver, LinkedHost)
         return LinkedStream(protocol, peer, receiver, self)
 
     # --- faults --------------------------------------------------------------------------------------------------

@@ -1,0 +1,107 @@
+"""The set-up of simsub: its numbers, what both versions make of it, and what is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+import pytest
+
+from pubsub_sim import OptionError, run
+from pubsub_sim.errors import ScenarioFailure
+from pubsub_sim.protocol.core import Core
+from pubsub_sim.scenarios.simsub import PHASES, Simsub, Spread, simsub
+from pubsub_sim.wire.message import Message
+
+
+def play(**options: object) -> Spread:
+    given = Simsub(**({"version": "baseline", "hosts": 50, "messages": 5} | options))  # type: ignore[arg-type]
+    return run(simsub(given, lambda _: nullcontext()), clock="virtual")
+
+
+def test_every_message_reaches_every_host(version: str) -> None:
+    """Nothing is lost on the way, and the latencies of all deliveries at other hosts are in the buckets."""
+    spread = play(version=version)
+    assert (spread.deliveries, spread.undelivered, spread.dropped) == (250, 0, 0)
+    assert sum(spread.buckets) == len(spread.latencies_ns) == 5 * 49
+
+
+def test_meshes_and_gossip_are_of_the_sizes_asked_for() -> None:
+    """Copies lie between Dlo and Dhi; whoever has news tells 6 peers of it in each of the heartbeats it is news in."""
+    spread = play(hosts=100, messages=10)
+    assert 4 < spread.copies < 12
+    assert 0.95 < spread.sent["ihave"] / (100 * 6 * 12) < 1.05
+    assert 1600 < spread.links < 2000  # 2,000 dials, a tenth of which find a connection
+
+
+def test_both_versions_do_the_same() -> None:
+    """Equal counts, equal latencies to the nanosecond."""
+    assert play(version="baseline") == play(version="states")
+
+
+def test_a_seed_decides_everything() -> None:
+    """The same seed gives the same run, another seed another."""
+    assert play(seed=3) == play(seed=3)
+    assert play(seed=3) != play(seed=4)
+
+
+def test_a_host_dials_all_others_if_there_are_few() -> None:
+    """All pairs are connected, once each."""
+    assert play(hosts=8).links == 28
+
+
+def test_the_phases_are_entered_in_order() -> None:
+    """Each once."""
+    entered: list[str] = []
+
+    @contextmanager
+    def phase(name: str) -> Iterator[None]:
+        entered.append(name)
+        yield
+
+    run(simsub(Simsub(version="baseline", hosts=8, messages=1), phase), clock="virtual")
+    assert tuple(entered) == PHASES
+
+
+def test_a_message_that_is_delivered_twice_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong count of copies would go unnoticed otherwise."""
+    publish = Core.publish_message
+
+    def twice(core: Core, message: Message) -> None:
+        publish(core, message)
+        publish(core, message)
+
+    monkeypatch.setattr(Core, "publish_message", twice)
+    with pytest.raises(ScenarioFailure, match=r"host \d+ was delivered message 0 twice"):
+        play(hosts=8)
+
+
+def test_a_message_that_gets_nowhere_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that delivers nothing is what the deliveries miss."""
+    publish = Core.publish_message
+    silent: list[Core] = []
+
+    def only_others(core: Core, message: Message) -> None:
+        if not silent:
+            silent.append(core)
+        if core is not silent[0]:
+            publish(core, message)
+
+    monkeypatch.setattr(Core, "publish_message", only_others)
+    spread = play(hosts=8, messages=2, sources=1)
+    assert spread.undelivered == 2 * 8 - spread.deliveries > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"version": "floor"}, "version: expected one of baseline, states, direct, got 'floor'"),
+        ({"hosts": 5}, "hosts: expected a whole number of at least 6, got 5"),
+        ({"messages": 0}, "messages: expected a whole number of at least 1, got 0"),
+        ({"dials": 0}, "dials: expected a whole number of at least 1, got 0"),
+    ],
+)
+def test_a_run_that_cannot_be_is_refused(options: dict[str, object], sentence: str) -> None:
+    """The option, its value and what was expected."""
+    with pytest.raises(OptionError, match=sentence):
+        play(**options)
