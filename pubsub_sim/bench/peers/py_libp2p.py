@@ -31,9 +31,15 @@ _WAIT_S = 60
 
 
 class Phases:
-    """Takes the time of phases, and tells the parent where the run is."""
+    """Takes the time of phases, and tells the parent where the run is.
+
+    Attributes:
+        rows: what each phase took.
+        are_over: whether the last one has ended.
+    """
 
     def __init__(self) -> None:
+        self.are_over = False
         self.rows: list[tuple[str, str, int]] = []
         self._name = ""
         self._start = (0, 0)
@@ -71,6 +77,7 @@ async def discovery(spec: dict[str, Any], phases: Phases) -> None:
         for i in range(spec["messages"]):
             await _flood(nodes[rng.randrange(hosts)][1], subscriptions, b"%d the flooooooood %d" % (i, i))
         phases.end()
+        phases.are_over = True
 
 
 async def _node(stack: AsyncExitStack, *, is_signed: bool) -> tuple[Any, Any]:
@@ -116,7 +123,8 @@ def play(spec: dict[str, Any]) -> dict[str, Any]:
     try:
         trio.run(discovery, spec, phases)
     except BaseException as problem:  # groups of exceptions come from the nurseries
-        return failure(f"{type(problem).__name__}: {' '.join(str(problem).split())}"[:300])
+        if not phases.are_over:  # its background tasks can trip over each other when they are shut down
+            return failure("; ".join(sentences(problem))[:300])
     rpcs = spec["messages"] * (spec["hosts"] - 1) ** 2
     rows = [("run", "failures", 0), *phases.rows, ("rand msgs", "rpcs", rpcs)]
     described = {
@@ -130,6 +138,13 @@ def play(spec: dict[str, Any]) -> dict[str, Any]:
         ],
     }
     return {"outcome": "ok", "error": "", "rows": rows, "version": described}
+
+
+def sentences(problem: BaseException) -> list[str]:
+    """Say what went wrong; of a group, what each in it says."""
+    if isinstance(problem, BaseExceptionGroup):
+        return [text for one in problem.exceptions for text in sentences(one)]
+    return [f"{type(problem).__name__}: {' '.join(str(problem).split())}"]
 
 
 def failure(sentence: str) -> dict[str, Any]:
