@@ -26,20 +26,27 @@ HOSTILE := hostile-baseline hostile-states
 # Seeds of each kind of scenario that both versions are compared on, about a third of a second each.
 SEEDS ?= 200
 
-# `make bench PEERS=1` also runs py-libp2p in the field, in an environment of its own; that takes some minutes more.
+# `make bench PEERS=1` also runs other implementations in the field, each in an environment of its own: py-libp2p, and
+# go-libp2p where there is a go command. That takes some minutes more.
 PEERS ?=
 PEERS_VENV := .venv-peers
-PEERS_PARAMETERS := {field: [floor, direct, py-libp2p], field_repeats: 2, \
-	programs: ["py-libp2p=$(PEERS_VENV)/bin/python pubsub_sim/bench/peers/py_libp2p.py"]}
+PEERS_FOLDER := pubsub_sim/bench/peers
+GO ?= $(shell command -v go)
+COMMA := ,
+PEERS_FIELD := floor, direct, py-libp2p$(if $(GO),$(COMMA) go-libp2p)
+PEERS_PROGRAMS := "py-libp2p=$(PEERS_VENV)/bin/python $(PEERS_FOLDER)/py_libp2p.py"$(if \
+	$(GO),$(COMMA) "go-libp2p=$(PEERS_VENV)/bin/go-libp2p")
+PEERS_PARAMETERS := {field: [$(PEERS_FIELD)], field_repeats: 2, programs: [$(PEERS_PROGRAMS)]}
+PEERS_READY := $(PEERS_VENV)/.ready $(if $(GO),$(PEERS_VENV)/bin/go-libp2p,no-go)
 
 # Reports carry no time of their own, so that the same data give the same bytes.
 export SOURCE_DATE_EPOCH ?= 0
 # Silence hints meant for interactive use.
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
-.PHONY: bench report test lint types check equivalence faults coverage hostile $(HOSTILE) clean proto lock
+.PHONY: bench peers no-go report test lint types check equivalence faults coverage hostile $(HOSTILE) clean proto lock
 
-bench: $(READY) $(if $(PEERS),$(PEERS_VENV)/.ready)
+bench: $(READY) $(if $(PEERS),peers)
 	@mkdir -p $(VENV)/run
 	$(BIN)/papermill notebooks/3_sweep.ipynb $(VENV)/run/3_sweep.ipynb --log-output --no-progress-bar \
 		-y "$(PARAMETERS)" $(if $(PEERS),-y '$(PEERS_PARAMETERS)') -p out $(SWEEP) -p progress lines
@@ -90,12 +97,20 @@ $(READY): pyproject.toml requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $(READY)
 
-# Another implementation, with what it needs and nothing of ours.
+# Other implementations, with what they need and nothing of ours.
+peers: $(PEERS_READY)
+
 $(PEERS_VENV)/.ready:
 	$(PYTHON) -m venv $(PEERS_VENV)
 	$(PEERS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
 		libp2p==0.8.1 trio==0.35.0 protobuf==6.33.6 pynacl==1.6.2
 	@touch $@
+
+$(PEERS_VENV)/bin/go-libp2p: $(wildcard $(PEERS_FOLDER)/go_libp2p/*) | $(PEERS_VENV)/.ready
+	cd $(PEERS_FOLDER)/go_libp2p && $(GO) build -trimpath -buildvcs=false -o $(CURDIR)/$@ .
+
+no-go:
+	@echo "GO: there is no go command on the PATH, so go-libp2p is left out of the field"
 
 # Pin anew. The lock holds versions only, no address of any registry.
 lock: $(READY)

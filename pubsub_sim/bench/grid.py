@@ -24,6 +24,9 @@ LOOPS = ("uvloop", "asyncio")
 SIGNS = ("strict", "none")
 """Its ways of signing."""
 
+TRANSPORTS = ("memory", "tcp")
+"""Its ways of connecting hosts."""
+
 ALLOCATORS = ("pinned", "default")
 EXECUTORS = ("serial", "dask")
 PROGRESS = ("auto", "lines", "none")
@@ -80,7 +83,8 @@ class SweepOptions:
         calls_repeats: how often each cell is run with its calls counted; 0 for never.
         lag_repeats: how often each cell is run with the turns of its event loop timed; 0 for never.
         field: what else is run, beside the versions and for comparison only: yardsticks and other implementations. In
-            the smallest and the largest cell, on both event loops, with and without signatures.
+            the smallest and the largest cell, in memory and over sockets, on both event loops, with and without
+            signatures; programs of others over sockets and on this sweep's loop only, as what they run on is their own.
         field_repeats: how often each of those conditions is run.
         slow_limit_s: a run of the field, or one slowed down by what watches it, is stopped after this many seconds.
         retry_failed: whether stored runs that failed are measured again.
@@ -177,8 +181,8 @@ class SweepOptions:
             check_choice("field", version, (*known_versions(), *self.commands))
             if version in self.versions:
                 raise OptionError("field", version, "what is not among the versions, as those are run beside it anyway")
-        if FLOOR in (*self.versions, *self.field) and (self.router, self.transport) != ("floodsub", "memory"):
-            raise OptionError("field", FLOOR, "other yardsticks, as the floor floods in memory and does nothing else")
+        if FLOOR in (*self.versions, *self.field) and self.router != "floodsub":
+            raise OptionError("field", FLOOR, "other yardsticks, as the floor floods and does nothing else")
         if self.field:
             for loop in LOOPS:
                 loop_factory(loop)

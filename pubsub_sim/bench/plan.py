@@ -11,7 +11,7 @@ import random
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
-from pubsub_sim.bench.grid import LOOPS, SIGNS
+from pubsub_sim.bench.grid import LOOPS, SIGNS, TRANSPORTS
 from pubsub_sim.bench.spec import RunSpec
 from pubsub_sim.bench.witnesses import WITNESSES
 from pubsub_sim.results import RunParameters
@@ -72,12 +72,15 @@ def _of_field(options: SweepOptions) -> Iterator[list[RunParameters]]:
     if not options.field:
         return
     corners = dict.fromkeys((size(options.hosts), size(options.messages)) for size in (min, max))
-    cells = list(itertools.product(corners, LOOPS, SIGNS, range(1, options.field_repeats + 1)))
+    cells = list(itertools.product(corners, TRANSPORTS, LOOPS, SIGNS, range(1, options.field_repeats + 1)))
     random.Random(f"{options.seed}/field").shuffle(cells)
-    for (hosts, messages), loop, sign, repeat in cells:
+    for (hosts, messages), transport, loop, sign, repeat in cells:
         there = [*options.versions, *options.field]
-        runs = [replace(_run(options, name, hosts, messages, repeat, "field"), loop=loop, sign=sign) for name in there]
-        random.Random(f"{options.seed}/field/{hosts}/{messages}/{loop}/{sign}/{repeat}").shuffle(runs)
+        if (transport, loop) != ("tcp", options.loop):
+            there = [name for name in there if name not in options.commands]
+        place = {"transport": transport, "loop": loop, "sign": sign}
+        runs = [replace(_run(options, name, hosts, messages, repeat, "field"), **place) for name in there]
+        random.Random(f"{options.seed}/field/{hosts}/{messages}/{'/'.join(place.values())}/{repeat}").shuffle(runs)
         yield runs
 
 

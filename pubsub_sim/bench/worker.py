@@ -7,10 +7,12 @@ The protocol, for programs in any language that want to be measured beside our v
 - The program is started once per run, in a session of its own; its last argument is the process id of the parent. If
   the parent ends, the program should end too. Everything else in that session is killed when the run is over.
 - stdin: one JSON object with the fields of `spec.RunSpec`, then the end. ``version`` is the name the program was given.
+  What it cannot play as asked it refuses. In the field a program is asked for ``transport`` "tcp" and one ``loop`` only.
 - stderr: a line ``phase: <name>`` at the beginning of each phase of the measured run. The first of them starts the
   time limit; what comes before (start, imports, warm-up) has a limit of its own. Other lines are a log.
 - stdout: one JSON object, then the end. ``outcome`` is "ok" or "failed"; ``error`` one sentence, empty when ok;
-  ``version`` an object that describes the program (``summary``, and ``machines``, a list); ``rows`` a list of
+  ``version`` an object that describes the program: ``summary``, ``machines`` (a list), and perhaps ``also``, a list of what
+  it does that ours do not, such as "encrypts all traffic", for readers of a ratio; ``rows`` a list of
   ``[phase, metric, whole number]`` with metrics of `results.metrics`. ``["run", "failures", 0 or 1]`` must be there;
   ``["rand msgs", "cpu_ns", ...]`` is what tables compare, ``["rand msgs", "rpcs", ...]`` what times are divided by. If
   ``["run", "rpcs", ...]`` or ``["run", "connections", ...]`` are there they must be those of all others in the pair.

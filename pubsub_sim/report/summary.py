@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from pubsub_sim.report import engine
 from pubsub_sim.report.engine import numbers
-from pubsub_sim.report.field import YARDSTICKS, conditions, field_versions
+from pubsub_sim.report.field import PLACE, YARDSTICKS, conditions, field_versions
 from pubsub_sim.report.intervals import median
 from pubsub_sim.report.options import data_folder
 from pubsub_sim.report.quantities import HEADLINE, QUANTITIES
 from pubsub_sim.report.ratios import control_pairs, over_grid, per_cell, version_pairs
-from pubsub_sim.report.sweep import Sweep
+from pubsub_sim.report.sweep import CELL, Sweep
 from pubsub_sim.report.tables import control_version
 from pubsub_sim.results import ResultsError
 
@@ -93,8 +93,8 @@ def _control(sweep: Sweep) -> dict[str, Any] | None:
 def _field(sweep: Sweep) -> list[dict[str, Any]]:
     found = []
     for condition in conditions(sweep):
-        place = {name: getattr(condition, name) for name in ("hosts", "messages", "loop", "sign")}
-        for version in field_versions(sweep):
+        place = {name: getattr(condition, name) for name in (*CELL, *PLACE)}
+        for version in filter(condition.versions.__contains__, field_versions(sweep)):
             entry = {"quantity": "cpu-per-rpc", "version": version, **place, "unit": "µs"}
             ratios = {f"over_{name}": numbers(condition.ratio(version, name)) for name in YARDSTICKS if name != version}
             found.append(entry | numbers(condition.per_rpc(version)) | ratios)

@@ -1,8 +1,9 @@
-"""What is the least that the scenario costs? Flooding between queues: the same frames and signatures, no pubsub.
+"""What is the least that the scenario costs? Flooding between queues or sockets: the same frames and signatures, no pubsub.
 
-A host is a queue and a set of message ids. There is no discovery, no validation queue, no limit, no stream: what
-a pubsub host costs above this is the price of being one. The work is that of `simple_discovery`: equal messages, equal
-publishers, equally many RPCs, each encoded once per forwarding host and decoded at every hop.
+A host is a set of message ids and a way to each of its peers. There is no discovery, no validation queue, no limit, no
+stream: what a pubsub host costs above this is the price of being one. The work is that of `simple_discovery`: equal
+messages, equal publishers, equally many RPCs (over sockets as many as their order makes), each encoded once per
+forwarding host and decoded at every hop.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pubsub_sim.checks import check_choice
 from pubsub_sim.errors import OptionError, ScenarioFailure
+from pubsub_sim.scenarios.floor_links import Connections, Queues
 from pubsub_sim.scenarios.simple_discovery import TOPIC, Outcome, PhaseCounts
 from pubsub_sim.wire.codec import encode_subscriptions
 from pubsub_sim.wire.message import outgoing
@@ -23,8 +24,9 @@ from pubsub_sim.wire.rpc_pb2 import RPC
 from pubsub_sim.wire.signing import KeyPair, is_signature_valid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from pubsub_sim.scenarios.floor_links import Links
     from pubsub_sim.scenarios.simple_discovery import Observe, SimpleDiscovery
     from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
 
@@ -34,38 +36,38 @@ class FloorHost:
 
     Args:
         key: who it is.
-        loop: calls it when frames have come.
+        links: how it reaches the others.
         signs: whether it signs what it publishes, and verifies what it gets.
 
     Attributes:
-        inbox: frames that wait to be read, with their sender.
+        peer_id: who it is, to its peers.
         delivered: payloads in order of arrival.
-        rpcs: frames sent.
+        sent: frames sent.
+        taken: frames that have come.
     """
 
-    def __init__(self, key: KeyPair, loop: asyncio.AbstractEventLoop, *, signs: bool) -> None:
-        self.inbox: deque[tuple[bytes, bytes]] = deque()
+    def __init__(self, key: KeyPair, links: Links, *, signs: bool) -> None:
+        self.peer_id: bytes = key.peer_id
         self.delivered: asyncio.Queue[bytes] = asyncio.Queue()
-        self.rpcs = 0
+        self.sent = 0
+        self.taken = 0
         self._key = key
-        self._peer_id = key.peer_id
-        self._loop = loop
+        self._packed = links.packed
         self._signs = signs
-        self._links: dict[bytes, FloorHost] = {}
+        self._peers: dict[bytes, Callable[[bytes], None]] = {}
         self._seen: set[bytes] = set()
         self._seqno = 0
 
-    def link(self, other: FloorHost) -> None:
-        """Connect both, and let each announce the topic to the other."""
-        hello = encode_subscriptions((TOPIC,), subscribe=True)
-        for one, two in ((self, other), (other, self)):
-            one._links[two._peer_id] = two
-            one._send(two, hello)
+    def linked(self, peer: bytes, send: Callable[[bytes], None]) -> None:
+        """See Linked; the topic is announced to the peer."""
+        self._peers[peer] = send
+        self.sent += 1
+        send(self._packed(encode_subscriptions((TOPIC,), subscribe=True)))
 
     @property
     def connections(self) -> int:
         """Hosts it is connected with."""
-        return len(self._links)
+        return len(self._peers)
 
     def publish(self, data: bytes) -> None:
         """Send a message of its own to everybody."""
@@ -74,34 +76,27 @@ class FloorHost:
         wire = outgoing(TOPIC, data, author=self._key.peer_id, seqno=seqno)
         if self._signs:
             self._key.sign(wire)
-        self._take(self._peer_id, wire, self._peer_id, self._peer_id + seqno)
+        self._flood(self.peer_id, wire, self.peer_id, self.peer_id + seqno)
 
-    def _drain(self) -> None:
-        inbox, seen = self.inbox, self._seen
-        while inbox:
-            sender, frame = inbox.popleft()
-            for wire in RPC.FromString(frame).publish:
-                author = wire.author
-                message_id = author + wire.seqno
-                if message_id not in seen:
-                    self._take(sender, wire, author, message_id)
+    def take(self, sender: bytes, frame: bytes) -> None:
+        """See Linked."""
+        self.taken += 1
+        for wire in RPC.FromString(frame).publish:
+            author = wire.author
+            message_id = author + wire.seqno
+            if message_id not in self._seen:
+                self._flood(sender, wire, author, message_id)
 
-    def _take(self, sender: bytes, wire: WireMessage, author: bytes, message_id: bytes) -> None:
+    def _flood(self, sender: bytes, wire: WireMessage, author: bytes, message_id: bytes) -> None:
         if self._signs and not is_signature_valid(wire):
             raise ScenarioFailure("rand msgs", "a signature is not valid")
         self._seen.add(message_id)
         self.delivered.put_nowait(wire.data)
-        frame = RPC(publish=[wire]).SerializeToString()
-        for peer, other in self._links.items():
+        frame = self._packed(RPC(publish=[wire]).SerializeToString())
+        for peer, send in self._peers.items():
             if peer != sender and peer != author:
-                self._send(other, frame)
-
-    def _send(self, other: FloorHost, frame: bytes) -> None:
-        self.rpcs += 1
-        inbox = other.inbox
-        inbox.append((self._peer_id, frame))
-        if len(inbox) == 1:
-            self._loop.call_soon(other._drain)
+                self.sent += 1
+                send(frame)
 
 
 async def floor_discovery(options: SimpleDiscovery, phase: Observe) -> Outcome:
@@ -113,33 +108,40 @@ async def floor_discovery(options: SimpleDiscovery, phase: Observe) -> Outcome:
 
     Raises:
         ScenarioFailure: a wrong payload or an invalid signature.
-        OptionError: a router other than floodsub, a transport other than memory, or no barrier.
+        OptionError: a router other than floodsub, no barrier, or sockets on virtual time.
     """
     check_choice("router", options.router, ("floodsub",))
-    check_choice("transport", options.transport, ("memory",))
     if not options.barrier:
         raise OptionError("barrier", options.barrier, "true, as the floor has no discovery: all hosts are connected")
+    loop = asyncio.get_running_loop()
+    links: Links = (Connections if options.transport == "tcp" else Queues)(loop)
+    try:
+        return await _play(options, phase, links)
+    finally:
+        await links.close()
+
+
+async def _play(options: SimpleDiscovery, phase: Observe, links: Links) -> Outcome:
     rng = random.Random(f"{options.seed}/publishers")
     hosts: list[FloorHost] = []
     counts: list[PhaseCounts] = []
 
     @contextmanager
     def counted(name: str) -> Iterator[None]:
-        before = sum(host.rpcs for host in hosts)
+        before = sum(host.sent for host in hosts)
         with phase(name):
             yield
-        counts.append(PhaseCounts(name, sum(host.rpcs for host in hosts) - before, 0, 0))
+        counts.append(PhaseCounts(name, sum(host.sent for host in hosts) - before, 0, 0))
 
-    loop = asyncio.get_running_loop()
     with counted("init"):
         for number in range(options.hosts):
             key = KeyPair(hashlib.sha256(f"{options.seed}/key/{number}".encode()).digest())
-            hosts.append(FloorHost(key, loop, signs=options.sign == "strict"))
+            hosts.append(FloorHost(key, links, signs=options.sign == "strict"))
     for name in ("subscribe", "ps1.Subscribe"):
         with counted(name):
             pass
     with counted("barrier"):
-        _link_all(hosts)
+        await links.connect_all(hosts)
         await _settle(hosts)
     with counted("first message"):
         hosts[0].publish(b"first message")
@@ -156,14 +158,9 @@ async def floor_discovery(options: SimpleDiscovery, phase: Observe) -> Outcome:
     return Outcome(tuple(counts), connections, (options.messages + 1) * options.hosts)
 
 
-def _link_all(hosts: Sequence[FloorHost]) -> None:
-    for number, host in enumerate(hosts):
-        for other in hosts[number + 1 :]:
-            host.link(other)
-
-
 async def _settle(hosts: Sequence[FloorHost]) -> None:
-    while any(host.inbox for host in hosts):  # noqa: ASYNC110 - a queue is emptied in a round of the loop
+    """Wait until every frame sent has come."""
+    while sum(host.sent - host.taken for host in hosts):  # noqa: ASYNC110 - a frame takes a round of the loop or two
         await asyncio.sleep(0)
 
 

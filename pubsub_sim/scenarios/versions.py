@@ -8,7 +8,7 @@ from pubsub_sim.checks import check_choice
 from pubsub_sim.drivers import versions as drivers
 
 FLOOR = "floor"
-"""Name of the least that the scenario can cost: no pubsub, only queues, frames and signatures (see `scenarios.floor`)."""
+"""Name of the least that the scenario can cost: no pubsub, only queues or sockets, frames and signatures (see `scenarios.floor`)."""
 
 
 def known_versions() -> tuple[str, ...]:
@@ -34,8 +34,8 @@ def describe_version(version: str) -> dict[str, Any]:
     """
     if version == FLOOR:
         return {
-            "summary": "a yardstick, no pubsub: a queue and a set of message ids per host, the same frames and "
-            "the same signatures; what the scenario costs whoever decides nothing",
+            "summary": "a yardstick, no pubsub: a set of message ids per host, queues or bare sockets between them, the "
+            "same frames and the same signatures; what the scenario costs whoever decides nothing",
             "machines": [],
         }
     return drivers.describe_version(version)

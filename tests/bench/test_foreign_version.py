@@ -10,6 +10,7 @@ import pytest
 
 from pubsub_sim.results import Store, wide
 
+EXAMPLE = Path(__file__).parent / "examples" / "own_version.py"
 PLAIN = "from pubsub_sim.drivers.baseline import describe, make_driver\n"
 PRINTS = "print('a line on stdout')\n" + PLAIN
 FAILS = """
@@ -57,6 +58,20 @@ def sweep(folder: Path, source: str, *more: str) -> subprocess.CompletedProcess[
         check=False,
         env=environment(folder, source),
     )
+
+
+@pytest.mark.parametrize("transport", ["memory", "tcp"])
+def test_example_of_a_version_does_the_work_of_ours(tmp_path: Path, transport: str) -> None:
+    """About thirty lines are another control flow over the same node, measured in pairs with ours."""
+    source = EXAMPLE.read_text()
+    assert len([line for line in source.splitlines() if line]) <= 36
+    done = sweep(tmp_path, source, "--hosts=5", "--messages=10", f"--transport={transport}")
+    assert (done.returncode, done.stderr) == (0, "")
+    runs = wide(Store(tmp_path / "runs").load())
+    assert sorted(runs["version"]) == ["baseline", "baseline", "mine"]
+    assert set(runs["connections"]) == {10}
+    if transport == "memory":
+        assert runs["rpcs"].nunique() == 1
 
 
 def test_foreign_version_is_compared_by_its_name(tmp_path: Path) -> None:

@@ -132,6 +132,13 @@ def test_field_needs_equal_work() -> None:
         SweepOptions(field="floor", barrier=False)
 
 
+def test_floor_floods_and_nothing_else() -> None:
+    """It stands beside floodsub, over either transport, and beside no other router."""
+    assert SweepOptions(field="floor", transport="tcp").field == ("floor",)
+    with pytest.raises(OptionError, match="field: expected other yardsticks, as the floor floods"):
+        SweepOptions(field="floor", router="gossipsub")
+
+
 def test_every_option_is_explained() -> None:
     """Each field has its line in the class's docstring, from which the help of the command is made."""
     told = (SweepOptions.__doc__ or "") + "".join(base.__doc__ or "" for base in RunOptions.__mro__)

@@ -1,10 +1,12 @@
 """The order of the runs."""
 
+import itertools
 from dataclasses import replace
 
 from pubsub_sim.bench.grid import SweepOptions
 from pubsub_sim.bench.plan import limit_of, plan, specification
 from pubsub_sim.bench.spec import RunSpec
+from pubsub_sim.results import RunParameters
 
 OPTIONS = SweepOptions(hosts=(3, 4), messages=(1, 2), repeats=8, control=True)
 
@@ -77,7 +79,7 @@ def test_watched_runs_are_pairs_of_their_own_after_all_timing_runs() -> None:
 
 
 def test_field_runs_beside_the_versions_in_the_corners() -> None:
-    """Smallest and largest cell, both loops, signed and not: everybody side by side, after all other runs."""
+    """Smallest and largest cell, both transports and loops, signed and not: everybody side by side, after all other runs."""
     more = plan(replace(OPTIONS, field=("floor", "direct"), field_repeats=2))
     timed = plan(OPTIONS)
     assert more[: len(timed)] == timed
@@ -85,11 +87,26 @@ def test_field_runs_beside_the_versions_in_the_corners() -> None:
     assert [pair.first for pair in field] == list(range(96, 96 + 4 * len(field), 4))
     versions = ["baseline", "direct", "floor", "states"]
     assert all(sorted(run.version for run in pair.runs) == versions for pair in field)
-    conditions = {(run.hosts, run.messages, run.loop, run.sign, run.repeat) for pair in field for run in pair.runs}
+    found = [place(run) for pair in field for run in {place(run): run for run in pair.runs}.values()]
     corners = ((3, 1), (4, 2))
-    loops, signs = ("uvloop", "asyncio"), ("strict", "none")
-    assert conditions == {(*c, loop, sign, r) for c in corners for loop in loops for sign in signs for r in (1, 2)}
-    assert len(field) == len(conditions)
+    ways = itertools.product(("memory", "tcp"), ("uvloop", "asyncio"), ("strict", "none"), (1, 2))
+    assert sorted(found) == sorted((*corner, *way) for corner, way in itertools.product(corners, ways))
+
+
+def test_program_of_others_runs_in_the_field_over_sockets_only() -> None:
+    """Its transport and loop are its own, so it is run once per signing: over TCP, beside everybody on the sweep's loop."""
+    field = plan(replace(OPTIONS, field=("floor", "mine"), field_repeats=1, programs="mine=mine.py", loop="asyncio"))
+    beside = [pair for pair in field if any(run.version == "mine" for run in pair.runs)]
+    assert {place(run)[2:5] for pair in beside for run in pair.runs} == {
+        ("tcp", "asyncio", "strict"),
+        ("tcp", "asyncio", "none"),
+    }
+    assert len(beside) == 2 * 2
+    assert all({run.version for run in pair.runs} == {"baseline", "states", "floor", "mine"} for pair in beside)
+
+
+def place(run: RunParameters) -> tuple[int, int, str, str, str, int]:
+    return (run.hosts, run.messages, run.transport, run.loop, run.sign, run.repeat)
 
 
 def test_watched_runs_have_a_limit_of_their_own() -> None:

@@ -103,6 +103,7 @@ def write_sweep(
     control: bool = True,
     watched: bool = False,
     field: Mapping[str, float] | None = None,
+    programs: Collection[str] = (),
     without: Collection[tuple[str, int, int]] = (),
     failing: Collection[tuple[str, int, int, int]] = (),
 ) -> Path:
@@ -115,7 +116,9 @@ def write_sweep(
         messages: of the grid.
         repeats: of each cell.
         control: whether the first version runs twice.
-        field: version to its cost, beside those of `costs`, in the first cell, on both loops, signed and not.
+        field: version to its cost, beside those of `costs`, in the first cell, on both loops, signed and not, in memory and over
+            sockets, where everything costs a quarter more; those of `programs` over sockets on one loop only.
+        programs: names in `field` that are other implementations.
         watched: whether there are runs of their own for memory, calls and turns of the loop.
         without: version, hosts and messages of cells that were never run.
         failing: version, hosts, messages and repeat of runs that failed.
@@ -134,7 +137,14 @@ def write_sweep(
             store.write(a_run(next(iter(costs)), h, m, r, kind="control"))
     for r in range(1, repeats + 1) if field else ():
         for version, cost in {**costs, **(field or {})}.items():
-            run = a_run(version, hosts[0], messages[0], r, kind="field", cost=cost)
-            for loop, sign in itertools.product(("uvloop", "asyncio"), ("strict", "none")):
-                store.write(replace(run, parameters=replace(run.parameters, loop=loop, sign=sign)))
+            for transport, loop, sign in itertools.product(
+                ("memory", "tcp"), ("uvloop", "asyncio"), ("strict", "none")
+            ):
+                if version in programs and (transport, loop) != ("tcp", "uvloop"):
+                    continue
+                over = 1.25 if transport == "tcp" else 1.0
+                run = a_run(version, hosts[0], messages[0], r, kind="field", cost=cost * over)
+                place = replace(run.parameters, transport=transport, loop=loop, sign=sign)
+                also = {"also": ["encrypts", "multiplexes"]} if version in programs else {}
+                store.write(replace(run, parameters=place, version={**run.version, **also}))
     return folder

@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
 import pytest
 
 from pubsub_sim import OptionError, World, run
 from pubsub_sim.errors import HostClosed
+from pubsub_sim.net.sockets import Sockets
+from pubsub_sim.net.tcp_frames import prefix
+from pubsub_sim.scenarios.floor_links import Line
 from pubsub_sim.scenarios.play import play
 from pubsub_sim.scenarios.simple_discovery import PHASES, Outcome, SimpleDiscovery
 from pubsub_sim.scenarios.versions import describe_version, known_versions
 
 YARDSTICKS = ("direct", "floor")
+
+
+class Taker:
+    """A host that keeps what it gets."""
+
+    peer_id = b"taker"
+
+    def __init__(self) -> None:
+        self.frames: list[tuple[bytes, bytes]] = []
+
+    def linked(self, peer: bytes, send: Callable[[bytes], None]) -> None:
+        raise AssertionError("its line knew the peer from the beginning")
+
+    def take(self, sender: bytes, frame: bytes) -> None:
+        self.frames.append((sender, frame))
 
 
 def played(**options: object) -> Outcome:
@@ -38,6 +58,43 @@ def test_a_yardstick_does_the_work_of_the_baseline(version: str, sign: str) -> N
     assert mine.phases[-1].rpcs == other.phases[-1].rpcs == 3 * 4 * 4
     assert sum(phase.rpcs for phase in mine.phases) == sum(phase.rpcs for phase in other.phases)
     assert (mine.connections, mine.deliveries) == (other.connections, other.deliveries)
+
+
+@pytest.mark.parametrize("sign", ["strict", "none"])
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize("version", YARDSTICKS)
+def test_a_yardstick_does_the_work_over_sockets(version: str, loop: str, sign: str) -> None:
+    """Equal connections and deliveries; each host that hears a message from a third one first saves one RPC, so at most as many."""
+    given = SimpleDiscovery(version=version, hosts=5, messages=10, sign=sign, transport="tcp")
+    outcome = run(play(given, lambda _: nullcontext()), loop=loop)
+    assert (outcome.connections, outcome.deliveries) == (5 * 4 // 2, 5 * (10 + 1))
+    most = 10 * 4 * 4
+    assert most - 10 * 4 <= outcome.phases[-1].rpcs <= most
+
+
+def test_floor_over_sockets_leaves_none_open() -> None:
+    """Neither a listening nor a connected one."""
+
+    async def main() -> None:
+        given = SimpleDiscovery(version="floor", hosts=3, messages=1, transport="tcp")
+        await play(given, lambda _: nullcontext())
+
+    gc.collect()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    run(main(), loop="asyncio")
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 100, 10_000])
+def test_floor_cuts_frames_out_of_bytes_in_any_pieces(size: int) -> None:
+    """Lengths of one, two and three bytes, cut anywhere."""
+    frames = [b"a", b"b" * 127, b"c" * 128, b"d" * 16_383, b"e" * 16_384, b"", b"f" * 40_000]
+    host = Taker()
+    line = Line(host, Sockets(), [], b"peer")
+    data = b"".join(prefix(len(frame)) + frame for frame in frames)
+    for start in range(0, len(data), size):
+        line.data_received(data[start : start + size])
+    assert host.frames == [(b"peer", frame) for frame in frames]
 
 
 def test_direct_calls_deliver_where_they_are_made() -> None:
@@ -90,6 +147,8 @@ def test_floor_refuses_what_it_does_not_have() -> None:
     """It never plays something else than what was asked for."""
     with pytest.raises(OptionError, match="barrier: expected true, as the floor has no discovery"):
         played(version="floor", barrier=False)
+    with pytest.raises(OptionError, match="transport: expected 'memory' on the virtual clock"):
+        played(version="floor", transport="tcp")
 
 
 def test_floor_is_a_version_of_the_scenario_and_of_no_world() -> None:

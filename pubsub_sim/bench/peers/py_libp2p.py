@@ -1,8 +1,7 @@
 """What does the same scenario cost with py-libp2p? A program of its own environment that speaks the protocol of `bench.worker`.
 
 Real hosts on loopback TCP with Noise and Yamux, flooding; every host has seen all others before the first message, so a
-message costs as many RPCs as anywhere else. It does more than our hosts do (encryption, multiplexing, a signed peer record
-in each RPC) and says so in its description. Imports nothing of this project: it runs where py-libp2p is installed.
+message costs as many RPCs as anywhere else. It does more than our hosts do, and its description lists that. Imports nothing of this project: it runs where py-libp2p is installed.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import logging
 import os
 import random
 import sys
+import threading
 import time
 from contextlib import AsyncExitStack
 from importlib.metadata import version
@@ -31,9 +31,15 @@ _WAIT_S = 60
 
 
 class Phases:
-    """Takes the time of phases, and tells the parent where the run is."""
+    """Takes the time of phases, and tells the parent where the run is.
+
+    Attributes:
+        rows: what each phase took.
+        are_over: whether the last one has ended.
+    """
 
     def __init__(self) -> None:
+        self.are_over = False
         self.rows: list[tuple[str, str, int]] = []
         self._name = ""
         self._start = (0, 0)
@@ -71,6 +77,7 @@ async def discovery(spec: dict[str, Any], phases: Phases) -> None:
         for i in range(spec["messages"]):
             await _flood(nodes[rng.randrange(hosts)][1], subscriptions, b"%d the flooooooood %d" % (i, i))
         phases.end()
+        phases.are_over = True
 
 
 async def _node(stack: AsyncExitStack, *, is_signed: bool) -> tuple[Any, Any]:
@@ -103,29 +110,75 @@ async def _flood(publisher: Any, subscriptions: list[Any], payload: bytes) -> No
             raise RuntimeError(f"host {number} expected {payload!r}, got {message.data!r}")
 
 
-def main() -> int:
-    """Read a specification, play, write the record; the exit status says how it ended."""
-    logging.disable(logging.WARNING)
-    spec = json.load(sys.stdin)
+def refusal(spec: dict[str, Any]) -> str:
+    """Give a sentence if this program cannot play what is asked for, as it never plays something else; "" if it can."""
+    expected = {"router": "floodsub", "transport": "tcp", "barrier": True}
+    wrong = next((name for name, value in expected.items() if spec[name] != value), "")
+    return f"{wrong}: expected {json.dumps(expected[wrong])}, got {json.dumps(spec[wrong])}" if wrong else ""
+
+
+def play(spec: dict[str, Any]) -> dict[str, Any]:
+    """Play what is asked for, and give the record."""
     phases = Phases()
-    failures, error = 0, ""
     try:
         trio.run(discovery, spec, phases)
     except BaseException as problem:  # groups of exceptions come from the nurseries
-        failures, error = 1, f"{type(problem).__name__}: {' '.join(str(problem).split())}"[:300]
+        if not phases.are_over:  # its background tasks can trip over each other when they are shut down
+            return failure("; ".join(sentences(problem))[:300])
     rpcs = spec["messages"] * (spec["hosts"] - 1) ** 2
-    rows: list[tuple[str, str, int]] = [("run", "failures", failures)]
-    rows += [] if failures else [*phases.rows, ("rand msgs", "rpcs", rpcs)]
-    summary = (
-        f"py-libp2p {version('libp2p')} on trio {version('trio')}, whatever loop is asked for: TCP on loopback, Noise, "
-        "Yamux, a signed peer record in each RPC; RPCs are those of the formula, not counted"
-    )
-    record = {"outcome": "failed" if failures else "ok", "error": error, "rows": rows}
-    sys.stdout.write(json.dumps(record | {"version": {"summary": summary, "machines": []}}))
+    rows = [("run", "failures", 0), *phases.rows, ("rand msgs", "rpcs", rpcs)]
+    described = {
+        "summary": f"py-libp2p {version('libp2p')} on trio {version('trio')}, whatever loop is asked for; its RPCs are "
+        "those of the formula, not counted",
+        "machines": [],
+        "also": [
+            "encrypts all traffic (Noise)",
+            "multiplexes streams (Yamux)",
+            "sends a signed peer record in each RPC, which the receiver verifies",
+        ],
+    }
+    return {"outcome": "ok", "error": "", "rows": rows, "version": described}
+
+
+def sentences(problem: BaseException) -> list[str]:
+    """Say what went wrong; of a group, what each in it says."""
+    if isinstance(problem, BaseExceptionGroup):
+        return [text for one in problem.exceptions for text in sentences(one)]
+    return [f"{type(problem).__name__}: {' '.join(str(problem).split())}"]
+
+
+def failure(sentence: str) -> dict[str, Any]:
+    """Give the record of a run that failed."""
+    return {"outcome": "failed", "error": sentence, "rows": [("run", "failures", 1)], "version": {}}
+
+
+def end_with(parent: int) -> None:
+    """End this process soon after its parent has ended; for a thread of its own."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+def main(arguments: list[str]) -> int:
+    """Read a specification, play, write the record.
+
+    Args:
+        arguments: nothing, or the parent's process id as the last one.
+
+    Returns:
+        The exit status: 0 for an ok run, 1 for a failed one, 2 for a specification that cannot be used.
+    """
+    if arguments:
+        threading.Thread(target=end_with, args=[int(arguments[-1])], daemon=True).start()
+    logging.disable(logging.WARNING)
+    spec = json.load(sys.stdin)
+    sentence = refusal(spec)
+    record = failure(sentence) if sentence else play(spec)
+    sys.stdout.write(json.dumps(record))
     sys.stdout.flush()
-    return failures
+    return 2 if sentence else int(record["outcome"] != "ok")
 
 
 if __name__ == "__main__":
-    status = main()
+    status = main(sys.argv[1:])
     os._exit(status)  # some of its background tasks do not end by themselves
