@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pubsub_sim.report.intervals import median
+from pubsub_sim.report.intervals import LEVEL, RESAMPLES, median
 from pubsub_sim.report.quantities import HEADLINE, QUANTITIES
 from pubsub_sim.report.ratios import control_pairs, over_grid, per_cell, version_pairs
 from pubsub_sim.report.show import Prose
 from pubsub_sim.report.tables import control_version
-from pubsub_sim.report.wording import among, code, count, given, listing, number, ratio, ratio_interval, ratio_of
+from pubsub_sim.report.wording import (
+    FIGURES,
+    among,
+    code,
+    count,
+    given,
+    listing,
+    number,
+    ratio,
+    ratio_interval,
+    ratio_of,
+)
 
 if TYPE_CHECKING:
     from pubsub_sim.report.intervals import Estimate
@@ -52,6 +63,16 @@ def control(sweep: Sweep) -> Prose:
     return Prose(
         f"The control: {code(name)} ran twice in each pair. Compared with itself it gives {listing(parts)}. "
         "A ratio whose interval overlaps the control's is not told apart from the noise of the machine."
+    )
+
+
+def estimating() -> Prose:
+    """Say how the numbers of the report are estimated and written."""
+    return Prose(
+        f"Medians come with {LEVEL} % bootstrap intervals of {count(RESAMPLES, 'sample')}. Ratios are taken inside pairs; a cell's ratio is "
+        "the median over its pairs, taken of logarithms. The mean over the grid is geometric, and its bootstrap draws cells first "
+        f"and then pairs inside each cell. All bootstraps start from a fixed seed. Estimates are rounded to {FIGURES} figures, "
+        "ratios and exponents to hundredths."
     )
 
 

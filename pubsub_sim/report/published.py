@@ -10,7 +10,7 @@ import pandas as pd
 from pubsub_sim.report.quantities import QUANTITIES
 from pubsub_sim.report.ratios import over_grid, version_pairs
 from pubsub_sim.report.show import Prose, Table
-from pubsub_sim.report.wording import NOTHING, code, ratio, ratio_of
+from pubsub_sim.report.wording import NOTHING, code, count, listing, ratio, ratio_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 
 BASE, OTHER = "origin", "states"
 """Names of the two versions in the published figures."""
+
+FAILURES = "failures"
+"""Published metric that counts runs which did not end well."""
+
+RUNS_PER_CELL = 15
+"""Runs of each version in each published cell."""
+
+NO_FAILURES = "The published figures tell nothing about failures."
 
 COUNTERPARTS = (
     ("duration", "duration, fixed waits included", "duration"),
@@ -40,12 +48,33 @@ def ratios(file: Path) -> pd.DataFrame:
     Returns:
         Columns metric, hosts, messages, ratio (states over origin); what was published as zero is left out.
     """
-    table = pd.read_csv(file, comment="#", dtype={"messages": "Int64"})
+    table = _read(file)
     key = ["metric", "hosts", "messages"]
     sides = [table.loc[table["version"] == name, [*key, "value"]] for name in (BASE, OTHER)]
     both = sides[0].merge(sides[1], on=key, suffixes=("_base", "_other"), validate="one_to_one")
     both = both.loc[both["value_base"] > 0]
     return both[key].assign(ratio=both["value_other"] / both["value_base"]).reset_index(drop=True)
+
+
+def failures(file: Path | None) -> Prose:
+    """Say how many of the published runs failed, so that it stands beside ours.
+
+    Args:
+        file: the published figures, None for none.
+    """
+    if file is None:
+        return Prose("No published failures were asked for.")
+    table = _read(file)
+    own = table.loc[table["metric"] == FAILURES]
+    parts = []
+    for name in (BASE, OTHER):
+        cells = own.loc[own["version"] == name, "value"]
+        parts.append(f"{cells.sum():,.0f} of {count(len(cells) * RUNS_PER_CELL, 'run')} of {code(name)}")
+    return Prose(f"Of the original's runs, as published, {listing(parts)} failed." if len(own) else NO_FAILURES)
+
+
+def _read(file: Path) -> pd.DataFrame:
+    return pd.read_csv(file, comment="#", dtype={"messages": "Int64"})
 
 
 def comparison(sweep: Sweep, file: Path | None, version: str = OTHER) -> Table | Prose:

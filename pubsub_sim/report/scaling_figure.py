@@ -51,7 +51,7 @@ def fits(sweep: Sweep) -> Picture | Prose:
             for quantity, panel in zip(drawn, panels, strict=True):
                 _panel(panel, sweep, quantity, axis)
         for quantity, panel in zip(drawn, grid[0], strict=True):
-            panel.set_title(f"{quantity.title.replace('`', '')}, {quantity.unit}", fontsize=7)
+            panel.set_title(f"{quantity.title.replace('`', '')}\n({quantity.unit})", fontsize=7.5)
         handles = [Line2D([], [], label=version, **look(n)) for n, version in enumerate(sweep.versions)]
         figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), handlelength=3)
         return picture(figure, "scaling", _caption(sweep, axes))
