@@ -1,10 +1,12 @@
 """How would the benchmark that this one follows have drawn these runs? Its nine charts, a row each, a panel per number of hosts.
 
-Its charts hold a line for each version and number of hosts; small multiples keep those apart.
+Its charts hold a line for each version and number of hosts; small multiples keep those apart. What is measured beside the
+nine is drawn in the same form.
 """
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -54,6 +56,10 @@ CHARTS = (
 """The charts of quantities, in the order of the original's report; one of failures per version follows."""
 
 
+OTHERS = ("cpu", "cpu-per-rpc", "calls", "lag", "memory")
+"""Quantities that the original has no chart of."""
+
+
 def charts(sweep: Sweep) -> list[Chart]:
     """Give the charts that a sweep has numbers for: those of quantities, then the failures, the base's last as there."""
     found = [chart for chart in CHARTS if _is_measured(sweep, chart)]
@@ -72,18 +78,42 @@ def medians(sweep: Sweep) -> Picture | Prose:
     """
     if not (sweep.runs["outcome"] == "ok").any():
         return Prose("No run ended well, so there are no medians to draw.")
-    rows, columns = charts(sweep), spread(sweep.hosts, _MOST)
+    return _picture(sweep, "nine-charts", charts(sweep), _caption(sweep))
+
+
+def others(sweep: Sweep) -> Picture | Prose:
+    """Draw, in the same form, what the original does not show.
+
+    Args:
+        sweep: the runs.
+
+    Returns:
+        The figure, or a sentence if no run has such a quantity.
+    """
+    found = [Chart(name, QUANTITIES[name].title.replace("`", ""), name) for name in OTHERS]
+    found = [chart for chart in found if _is_measured(sweep, chart)]
+    if not found:
+        return Prose("No run has a value of another quantity, so there are no medians of one to draw.")
+    text = "Line: median; band: its 95 % interval. Each panel has its own scale from zero."
+    return _picture(
+        sweep, "more-medians", found, f"What the original does not show, in the same form. {text}{_hidden(sweep)}"
+    )
+
+
+def _picture(sweep: Sweep, name: str, rows: list[Chart], caption: str) -> Picture:
+    columns = spread(sweep.hosts, _MOST)
     with drawing():
         figure = Figure(figsize=(WIDTH, _HEAD + _HEIGHT * len(rows)), layout="constrained")
         grid = figure.subplots(len(rows), len(columns), squeeze=False, sharex=True)
         for chart, panels in zip(rows, grid, strict=True):
             for hosts, panel in zip(columns, panels, strict=True):
                 _panel(panel, sweep, chart, hosts)
+                panel.tick_params(axis="x", length=3 if chart is rows[-1] else 0)
             panels[0].set_ylabel(_label(chart), fontsize=7.5)
         for hosts, panel in zip(columns, grid[0], strict=True):
             panel.set_title(count(hosts, "host"))
         finish(figure, sweep)
-        return picture(figure, "nine-charts", _caption(sweep))
+        return picture(figure, name, caption)
 
 
 def names(sweep: Sweep) -> Table:
@@ -124,7 +154,8 @@ def _failures(panel: Axes, sweep: Sweep, version: str, hosts: int) -> None:
 
 def _label(chart: Chart) -> str:
     if chart.quantity:
-        return f"{chart.title}\n({QUANTITIES[chart.quantity].unit})"
+        lines = textwrap.wrap(chart.title, 17)
+        return "\n".join([*lines, f"({QUANTITIES[chart.quantity].unit})"])
     return chart.title.replace(", ", "\n")
 
 
@@ -134,7 +165,9 @@ def _caption(sweep: Sweep) -> str:
         "The original's charts, a row each. Line: median; band: its 95 % interval. Each panel has its own scale from zero; "
         "that of failed runs ends at all runs of a cell."
     )
-    hidden = [hosts for hosts in sweep.hosts if hosts not in spread(sweep.hosts, _MOST)]
-    if hidden:
-        text += f" Not drawn: {listing(f'{hosts:,}' for hosts in hidden)} hosts."
-    return text + (f" This sweep did not measure: {listing(missing)}." if missing else "")
+    return text + _hidden(sweep) + (f" This sweep did not measure: {listing(missing)}." if missing else "")
+
+
+def _hidden(sweep: Sweep) -> str:
+    left_out = [hosts for hosts in sweep.hosts if hosts not in spread(sweep.hosts, _MOST)]
+    return f" Not drawn: {listing(f'{hosts:,}' for hosts in left_out)} hosts." if left_out else ""

@@ -7,13 +7,14 @@ from xml.etree import ElementTree
 from pubsub_sim.report.shorter_svg import shorter
 
 HEAD = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">\n'
+SHORT_HEAD = '<svg xmlns="http://www.w3.org/2000/svg">\n'
 
 
 def short(body: str) -> str:
     """Shorten a body, and see that a document is still one."""
     found = shorter(f"{HEAD}{body}\n</svg>\n")
     ElementTree.fromstring(found)
-    return found.removeprefix(HEAD).removesuffix("\n</svg>\n")
+    return found.removeprefix(SHORT_HEAD).removesuffix("\n</svg>\n")
 
 
 def test_coordinates_are_cut_to_hundredths() -> None:
@@ -35,7 +36,7 @@ def test_ids_that_something_refers_to_are_numbered() -> None:
         '<path id="x" d="M 0 0" clip-path="url(#pabc)"/>\n<clipPath id="pabc"/>\n</g>'
     )
     assert short(body) == (
-        '<path id="i0" d="M0 0"/>\n<use xlink:href="#i0"/>\n<path d="M0 0" clip-path="url(#i1)"/>\n<clipPath id="i1"/>'
+        '<path id="i0" d="M0 0"/>\n<use href="#i0"/>\n<path d="M0 0" clip-path="url(#i1)"/>\n<clipPath id="i1"/>'
     )
 
 
@@ -52,12 +53,18 @@ def test_style_of_a_mark_goes_only_where_its_definition_has_it() -> None:
         '<use xlink:href="#m" x="1" y="2" style="stroke: #000000"/>\n<use xlink:href="#m" x="1" y="2" style="fill: #ff0000"/>'
     )
     assert short(body).splitlines()[1:] == [
-        '<use xlink:href="#i0" x="1" y="2"/>',
-        '<use xlink:href="#i0" x="1" y="2" style="fill:#ff0000"/>',
+        '<use href="#i0" x="1" y="2"/>',
+        '<use href="#i0" x="1" y="2" style="fill:#ff0000"/>',
     ]
 
 
 def test_pictures_inside_stay_as_they_are() -> None:
     """Pixels are not text."""
-    picture = '<image xlink:href="data:image/png;base64,AAAA0.12345" x="1" y="2"/>'
-    assert short(picture) == picture
+    picture = 'href="data:image/png;base64,AAAA0.12345" x="1" y="2"/>'
+    assert short(f"<image xlink:{picture}") == f"<image {picture}"
+
+
+def test_letters_are_placed_by_a_coordinate() -> None:
+    """The same place in fewer letters; a shift that is not along the line stays as it is."""
+    assert short('<use xlink:href="#a" transform="translate(63.623047 0)"/>') == '<use href="#i0" x="63.62"/>'
+    assert short('<use xlink:href="#a" transform="translate(1 2)"/>') == '<use href="#i0" transform="translate(1 2)"/>'
