@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from pubsub_sim.report.engine import numbers
 from pubsub_sim.report.intervals import UNKNOWN, Estimate
 from pubsub_sim.report.quantities import HEADLINE, QUANTITIES
 from pubsub_sim.report.ratios import control_pairs, over_grid, per_cell, version_pairs
@@ -80,6 +81,22 @@ def show(sweep: Sweep) -> Several | Prose:
         return Prose("Nor is there anything to list.")
     said = Prose("\n".join(_verdict(sweep, entry) for entry in found))
     return Several([said, *(part for entry in found for part in (_title(sweep, entry), _table(sweep, entry)))])
+
+
+def summarise(sweep: Sweep) -> list[dict[str, Any]]:
+    """Give what stands beside the ratios of the headline as JSON values, per quantity and version."""
+    return [
+        {"quantity": entry.quantity.name, "version": entry.version, "over": sweep.base, "unit": "1"}
+        | {"itself": numbers(entry.control), "ratio": numbers(entry.ratio)}
+        | {"cells_judged": entry.judged, "cells_apart": entry.apart, "control_holding_one": entry.holding_one}
+        | {
+            "cells": [
+                {"hosts": hosts, "messages": messages, "itself": numbers(itself), "ratio": numbers(found)}
+                for (hosts, messages), (itself, found) in entry.cells.items()
+            ]
+        }
+        for entry in beside(sweep)
+    ]
 
 
 def _verdict(sweep: Sweep, entry: Beside) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -57,7 +57,7 @@ def runs(sweep: Sweep, name: str) -> Picture | Prose:
         return picture(figure, f"runs-{name}", _caption(sweep, quantity, rows, columns))
 
 
-def _strips(sweep: Sweep, quantity: Quantity) -> list[tuple[str, pd.DataFrame, dict[str, object]]]:
+def _strips(sweep: Sweep, quantity: Quantity) -> list[tuple[str, pd.DataFrame, dict[str, Any]]]:
     """Give the strips of each panel from the left: label, runs and look."""
     found = [
         (version, sweep.of(version, kind=quantity.kind), {key: look(number)[key] for key in ("color", "marker")})
@@ -70,7 +70,7 @@ def _strips(sweep: Sweep, quantity: Quantity) -> list[tuple[str, pd.DataFrame, d
 
 
 def _cell(
-    panel: Axes, strips: list[tuple[str, pd.DataFrame, dict[str, object]]], quantity: Quantity, cell: tuple[int, int]
+    panel: Axes, strips: list[tuple[str, pd.DataFrame, dict[str, Any]]], quantity: Quantity, cell: tuple[int, int]
 ) -> None:
     for at, (_, all_runs, style) in enumerate(strips):
         own = all_runs.loc[(all_runs["hosts"] == cell[0]) & (all_runs["messages"] == cell[1])].sort_values("repeat")

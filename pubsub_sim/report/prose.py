@@ -23,6 +23,8 @@ from pubsub_sim.report.wording import (
 )
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from pubsub_sim.report.intervals import Estimate
     from pubsub_sim.report.sweep import Sweep
 
@@ -78,8 +80,7 @@ def estimating() -> Prose:
 
 def waits(sweep: Sweep) -> Prose:
     """Say how much of the duration the fixed waits of the procedure are."""
-    ok = sweep.runs.loc[sweep.runs["outcome"] == "ok"]
-    share = (ok["fixed_wait_ns"] / ok["wall_ns"] * 100).dropna()
+    share = wait_shares(sweep)
     if share.empty:
         return Prose("No run tells how long its fixed waits were.")
     if share.max() == 0:
@@ -88,6 +89,12 @@ def waits(sweep: Sweep) -> Prose:
         f"The procedure's fixed waits are {number(share.min())} % to {number(share.max())} % of a run's duration. They "
         "are the same in every version and say nothing about it, so the comparison is of the time without them."
     )
+
+
+def wait_shares(sweep: Sweep) -> pd.Series[float]:
+    """Give how much of the duration of each run the fixed waits are, in percent."""
+    ok = sweep.runs.loc[sweep.runs["outcome"] == "ok"]
+    return (ok["fixed_wait_ns"] / ok["wall_ns"] * 100).dropna()
 
 
 def failures(sweep: Sweep) -> Prose:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from pubsub_sim.report.engine import numbers
+from pubsub_sim.report.intervals import UNKNOWN, Estimate
 from pubsub_sim.report.quantities import QUANTITIES
 from pubsub_sim.report.ratios import over_grid, version_pairs
 from pubsub_sim.report.show import Prose, Table
-from pubsub_sim.report.wording import NOTHING, code, count, listing, ratio, ratio_of
+from pubsub_sim.report.wording import NOTHING, code, count, listing, number_or_none, ratio, ratio_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +41,30 @@ COUNTERPARTS = (
 """Published metric, its words, and the quantity that comes closest to it here."""
 
 
+class Row(NamedTuple):
+    """One metric at one number of hosts.
+
+    Attributes:
+        metric: its published name.
+        words: what it is, in words.
+        name: the quantity here.
+        hosts: number of hosts.
+        mean: geometric mean of the published ratios over the numbers of messages.
+        least: the least of them.
+        greatest: the greatest.
+        ours: the geometric mean of ours.
+    """
+
+    metric: str
+    words: str
+    name: str
+    hosts: int
+    mean: float
+    least: float
+    greatest: float
+    ours: Estimate
+
+
 def ratios(file: Path) -> pd.DataFrame:
     """Read published figures and divide them.
 
@@ -64,13 +90,8 @@ def failures(file: Path | None) -> Prose:
     """
     if file is None:
         return Prose("No published failures were asked for.")
-    table = _read(file)
-    own = table.loc[table["metric"] == FAILURES]
-    parts = []
-    for name in (BASE, OTHER):
-        cells = own.loc[own["version"] == name, "value"]
-        parts.append(f"{cells.sum():,.0f} of {count(len(cells) * RUNS_PER_CELL, 'run')} of {code(name)}")
-    return Prose(f"Of the original's runs, as published, {listing(parts)} failed." if len(own) else NO_FAILURES)
+    parts = [f"{amount:,} of {count(runs, 'run')} of {code(name)}" for name, (amount, runs) in failed(file).items()]
+    return Prose(f"Of the original's runs, as published, {listing(parts)} failed." if parts else NO_FAILURES)
 
 
 def _read(file: Path) -> pd.DataFrame:
@@ -87,35 +108,66 @@ def comparison(sweep: Sweep, file: Path | None, version: str = OTHER) -> Table |
     """
     if file is None:
         return Prose("No published figures were asked for.")
-    published = ratios(file)
     rows = []
-    for metric, words, name in COUNTERPARTS:
-        own = published.loc[published["metric"] == metric]
-        for hosts, group in own.groupby("hosts", sort=True):
-            rows.append(
-                [
-                    words,
-                    f"{hosts:,}",
-                    _geometric(group["ratio"]),
-                    _span(group["ratio"]),
-                    _ours(sweep, version, name, hosts),
-                ]
-            )
+    for row in beside(sweep, file, version):
+        ours = ratio(row.ours) if row.ours.is_known else NOTHING
+        rows.append([row.words, f"{row.hosts:,}", ratio_of(row.mean), _span(row), ours])
     columns = ["quantity", "hosts", "published", "least to greatest", f"here, {code(version)} / {code(sweep.base)}"]
     return Table(columns, rows)
 
 
-def _ours(sweep: Sweep, version: str, name: str, hosts: object) -> str:
+def beside(sweep: Sweep, file: Path, version: str = OTHER) -> list[Row]:
+    """Set the published ratios beside those of a sweep, as numbers.
+
+    Args:
+        sweep: the runs.
+        file: the published figures.
+        version: which version of the sweep plays the part of the published one.
+    """
+    published = ratios(file)
+    rows = []
+    for metric, words, name in COUNTERPARTS:
+        for hosts, group in published.loc[published["metric"] == metric].groupby("hosts", sort=True):
+            values = group["ratio"]
+            mean = float(np.exp(np.log(values).mean()))
+            ours = _ours(sweep, version, name, hosts)
+            rows.append(Row(metric, words, name, int(str(hosts)), mean, float(values.min()), float(values.max()), ours))
+    return rows
+
+
+def summarise(sweep: Sweep, file: Path | None) -> list[dict[str, Any]]:
+    """Give the published ratios and ours as JSON values; nothing without published figures."""
+    if file is None:
+        return []
+    return [
+        {"metric": row.metric, "quantity": row.name, "hosts": row.hosts, "unit": "1"}
+        | {"published": number_or_none(row.mean), "span": [number_or_none(row.least), number_or_none(row.greatest)]}
+        | {"here": numbers(row.ours)}
+        for row in beside(sweep, file)
+    ]
+
+
+def failed(file: Path | None) -> dict[str, list[int]]:
+    """Count the published runs of each version that failed, and all of them; nothing without published figures."""
+    if file is None:
+        return {}
+    table = _read(file)
+    own = table.loc[table["metric"] == FAILURES]
+    found = {}
+    for name in (BASE, OTHER):
+        cells = own.loc[own["version"] == name, "value"]
+        if len(cells):
+            found[name] = [int(cells.sum()), len(cells) * RUNS_PER_CELL]
+    return found
+
+
+def _ours(sweep: Sweep, version: str, name: str, hosts: object) -> Estimate:
     if name not in QUANTITIES or version not in sweep.others:
-        return NOTHING
+        return UNKNOWN
     paired = version_pairs(sweep, version, QUANTITIES[name])
-    return ratio(over_grid(paired.loc[paired["hosts"] == hosts]))
+    return over_grid(paired.loc[paired["hosts"] == hosts])
 
 
-def _geometric(values: pd.Series[float]) -> str:
-    return ratio_of(float(np.exp(np.log(values).mean())))
-
-
-def _span(values: pd.Series[float]) -> str:
-    low, high = ratio_of(float(values.min())), ratio_of(float(values.max()))
+def _span(row: Row) -> str:
+    low, high = ratio_of(row.least), ratio_of(row.greatest)
     return f"{low}\N{EN DASH}{high}" if low != high else low

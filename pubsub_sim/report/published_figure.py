@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -17,6 +17,7 @@ from pubsub_sim.report.style import WIDTH, drawing, look, picture, spread
 from pubsub_sim.report.wording import code, count, given
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import pandas as pd
@@ -34,7 +35,7 @@ _ROWS = (
 )
 """Published metric, the label of its row, and the quantities here: the first of them that a sweep has."""
 
-_THEIRS = {"color": "#777777", "marker": "D", "linestyle": ":", "markersize": 3.5}
+_THEIRS: Mapping[str, Any] = {"color": "#777777", "marker": "D", "linestyle": ":", "markersize": 3.5}
 _HEIGHT = 1.0
 _HEAD = 0.75
 _MOST = 5

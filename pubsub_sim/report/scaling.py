@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pubsub_sim.report.engine import numbers
 from pubsub_sim.report.intervals import RESAMPLES, UNKNOWN, Estimate, percentiles
 from pubsub_sim.report.quantities import QUANTITIES, Quantity
 from pubsub_sim.report.show import Prose, Table
 from pubsub_sim.report.sweep import CELL
-from pubsub_sim.report.wording import NOTHING, code, exponent, number
+from pubsub_sim.report.wording import NOTHING, code, exponent, number, number_or_none
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -100,7 +101,7 @@ def difference(sweep: Sweep, version: str, quantity: Quantity, axis: str) -> Est
 
     Below 0 the ratio falls along the axis. Both versions' runs are drawn on their own.
     """
-    fits = []
+    fits: list[tuple[float, NDArray[np.float64], list[NDArray[np.float64]]]] = []
     for name in (version, sweep.base):
         cells, samples = _logarithms(sweep, name, quantity)
         at = AXES.index(axis)
@@ -133,6 +134,23 @@ def table(sweep: Sweep) -> Table | Prose:
     if not rows:
         return Prose("The grid has one number of hosts and one of messages, so nothing can be said about growth.")
     return Table(columns, rows, words=2)
+
+
+def summarise(sweep: Sweep) -> list[dict[str, Any]]:
+    """Give every exponent as JSON values, those of the versions and those of the ratios to the base."""
+    found = []
+    for quantity in quantities(sweep):
+        for axis in AXES:
+            place = {"quantity": quantity.name, "axis": axis, "unit": "1"}
+            for version in sweep.versions:
+                one = growth(sweep, version, quantity, axis)
+                found.append(
+                    place | {"version": version} | numbers(one.exponent) | {"worst_cell": number_or_none(one.worst)}
+                )
+            for version in sweep.others if quantity is not WORK else ():
+                own = numbers(difference(sweep, version, quantity, axis))
+                found.append(place | {"version": version, "over": sweep.base} | own)
+    return [entry for entry in found if entry["value"] is not None]
 
 
 def _worst(value: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 _COORDINATES = re.compile(r' d="[^"]*"| [xy]="[^"]*"|translate\([^)]*\)')
 _LONG_NUMBER = re.compile(r"(\d\.\d\d)\d+")
@@ -18,6 +19,8 @@ _REFERENCE = re.compile(r'(?<=href="#)[^"]*|(?<=url\(#)[^)]*')
 _NAMED = re.compile(r'(?<= id=")[^"]*|' + _REFERENCE.pattern)
 _DEFINED = re.compile(r'<path id="([^"]*)"[^>]*( style="[^"]*")/>')
 _SHOWN = re.compile(r'(<use href="#([^"]*)"[^>]*?)( style="[^"]*")/>')
+_SHEET_END = "</style>"
+_OFTEN = 3
 _GROUP = re.compile(r"<g\b[^>]*>\n?|</g>\n?")
 
 
@@ -26,7 +29,7 @@ def shorter(svg: str) -> str:
 
     Coordinates are cut to hundredths of a point; indentation, comments, ids that nothing refers to and groups without
     attributes are left out, and so is the style of a mark where it is that of its definition; the other ids are numbered
-    in the order in which they appear.
+    in the order in which they appear. Styles that many elements share stand once, in the document's style sheet.
 
     Args:
         svg: the document; pictures in it stay as they are.
@@ -42,7 +45,7 @@ def shorter(svg: str) -> str:
     text = _NAMED.sub(lambda found: names.setdefault(found[0], f"i{len(names)}"), text)
     looks = dict(_DEFINED.findall(text))
     text = _SHOWN.sub(lambda found: f"{found[1]}/>" if looks.get(found[2]) == found[3] else found[0], text)
-    return _without_bare_groups(text)
+    return _with_classes(_without_bare_groups(text))
 
 
 def _cut(attribute: str) -> str:
@@ -64,3 +67,14 @@ def _without_bare_groups(text: str) -> str:
         return "" if bare[-1] else found[0]
 
     return _GROUP.sub(kept, text)
+
+
+def _with_classes(text: str) -> str:
+    """Name the styles that many elements share, if the document has a style sheet to put them in."""
+    if _SHEET_END not in text:
+        return text
+    often = [style for style, amount in Counter(_STYLE.findall(text)).items() if amount >= _OFTEN]
+    names = {style: f"s{number}" for number, style in enumerate(often)}
+    text = _STYLE.sub(lambda found: f' class="{names[found[0]]}"' if found[0] in names else found[0], text)
+    sheet = "".join(f".{name}{{{style[8:-1]}}}" for style, name in names.items())
+    return text.replace(_SHEET_END, sheet + _SHEET_END, 1)

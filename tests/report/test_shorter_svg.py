@@ -68,3 +68,16 @@ def test_letters_are_placed_by_a_coordinate() -> None:
     """The same place in fewer letters; a shift that is not along the line stays as it is."""
     assert short('<use xlink:href="#a" transform="translate(63.623047 0)"/>') == '<use href="#i0" x="63.62"/>'
     assert short('<use xlink:href="#a" transform="translate(1 2)"/>') == '<use href="#i0" transform="translate(1 2)"/>'
+
+
+def test_styles_that_many_share_stand_once() -> None:
+    """In the style sheet; a style of one element stays with it."""
+    mark = '<path d="M 0 0" style="fill: none; stroke: #dddddd"/>\n'
+    body = (
+        f'<style type="text/css">*{{stroke-linecap: butt}}</style>\n{mark * 3}<path d="M 0 0" style="fill: #ff0000"/>'
+    )
+    assert short(body) == (
+        '<style type="text/css">*{stroke-linecap: butt}.s0{fill:none;stroke:#dddddd}</style>\n'
+        + '<path d="M0 0" class="s0"/>\n' * 3
+        + '<path d="M0 0" style="fill:#ff0000"/>'
+    )
