@@ -58,7 +58,7 @@ def build_report(sweep: str, out: Path | None = None, reference: str = "publishe
     options = ReportOptions(sweep=sweep, reference=reference)
     target = (default_out() if out is None else out).absolute()
     _refuse_foreign(target)
-    text = summary.text(Sweep.load(options.folder))
+    text = summary.text(Sweep.load(options.folder), options.reference)
     with _replaced(target) as folder, _fixed_date():
         notebook = _stripped(_executed(options))
         for name, file in FORMATS.items():

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from pubsub_sim.report.intervals import median
 from pubsub_sim.report.quantities import QUANTITIES
 from pubsub_sim.report.show import Picture, Prose
-from pubsub_sim.report.style import COLUMNS, drawing, look, panels, picture, rows_of
+from pubsub_sim.report.style import drawing, look, panels, picture
 from pubsub_sim.report.wording import count
 
 if TYPE_CHECKING:
@@ -42,76 +42,71 @@ def lines(sweep: Sweep, name: str) -> Picture | Prose:
         return _nothing(quantity)
     with drawing():
         figure, axes = panels(len(sweep.hosts), _HEIGHT + 0.35)
-        _row(sweep, quantity, axes)
+        for hosts, panel in zip(sweep.hosts, axes, strict=True):
+            panel.set_title(count(hosts, "host"))
+            growth(panel, sweep, quantity, hosts)
         axes[0].set_ylabel(f"{quantity.title.replace('`', '')} ({quantity.unit})")
-        _finish(figure, sweep)
+        finish(figure, sweep)
         return picture(figure, name, f"{quantity.title} over messages. {_BAND}")
-
-
-def tasks(sweep: Sweep) -> Picture | Prose:
-    """Draw the tasks created and those left at the end, one row each."""
-    chosen = [QUANTITIES[name] for name in ("tasks-created", "tasks-final")]
-    known = [quantity for quantity in chosen if quantity.of(sweep.runs).notna().any()]
-    if not known:
-        return _nothing(chosen[0])
-    with drawing():
-        block = rows_of(len(sweep.hosts)) * min(len(sweep.hosts), COLUMNS)
-        figure, axes = panels(block * len(known), _HEIGHT, columns=min(len(sweep.hosts), COLUMNS))
-        for number, quantity in enumerate(known):
-            own = axes[number * block : (number + 1) * block]
-            _row(sweep, quantity, own[: len(sweep.hosts)])
-            own[0].set_ylabel(quantity.title)
-            for spare in own[len(sweep.hosts) :]:
-                spare.set_axis_off()
-        _finish(figure, sweep)
-        return picture(figure, "tasks", f"Tasks created in all phases, and tasks alive at the end. {_BAND}")
 
 
 def _nothing(quantity: Quantity) -> Prose:
     return Prose(f"No run has a value for {quantity.title}, so there is nothing to draw.")
 
 
-def _row(sweep: Sweep, quantity: Quantity, axes: list[Axes]) -> None:
-    for hosts, panel in zip(sweep.hosts, axes, strict=True):
-        for number, version in enumerate(sweep.versions):
-            _line(panel, sweep, quantity, version, hosts, number)
-        panel.set_title(count(hosts, "host"))
-        panel.set_ylim(0, _top(panel))
-        panel.yaxis.set_major_locator(MaxNLocator(5, min_n_ticks=3, integer=quantity.is_count))
-        _message_ticks(panel, sweep.messages)
+def growth(panel: Axes, sweep: Sweep, quantity: Quantity, hosts: int, *, with_dots: bool = True) -> None:
+    """Draw a quantity over messages for one number of hosts: a line per version, on a scale from zero.
+
+    Args:
+        panel: where to.
+        sweep: the runs.
+        quantity: what of them.
+        hosts: of which number of hosts.
+        with_dots: whether each single run is shown too.
+    """
+    for number, version in enumerate(sweep.versions):
+        if with_dots:
+            _dots(panel, sweep, quantity, version, hosts, number)
+        _line(panel, sweep, quantity, version, hosts, number)
+    panel.set_ylim(0, _top(panel))
+    panel.yaxis.set_major_locator(MaxNLocator(5 if with_dots else 3, min_n_ticks=3, integer=quantity.is_count))
+    message_ticks(panel, sweep.messages)
+
+
+def _dots(panel: Axes, sweep: Sweep, quantity: Quantity, version: str, hosts: int, number: int) -> None:
+    shift = (number - (len(sweep.versions) - 1) / 2) * 0.016 * _span(sweep.messages)
+    runs = sweep.of(version, kind=quantity.kind)
+    values = quantity.of(runs).where(runs["hosts"] == hosts)
+    style = {"color": look(number)["color"], "alpha": 0.35, "markersize": 4, "mew": 0}
+    # as pixels: hundreds of vector dots would make the page a hundred kilobytes larger, and no clearer
+    panel.plot(runs["messages"] + shift, values, ".", rasterized=True, **style)
 
 
 def _line(panel: Axes, sweep: Sweep, quantity: Quantity, version: str, hosts: int, number: int) -> None:
     style = look(number)
-    xs, estimates = [], []
-    for messages in sweep.messages:
-        values = quantity.of(sweep.of(version, (hosts, messages), quantity.kind)).dropna()
-        if values.empty:
-            continue
-        found = median(values)
-        xs.append(messages)
-        estimates.append(found)
-        shift = (number - (len(sweep.versions) - 1) / 2) * 0.016 * _span(sweep.messages)
-        dots = {"color": style["color"], "alpha": 0.35, "markersize": 4, "mew": 0}
-        # as pixels: hundreds of vector dots would make the page a hundred kilobytes larger, and no clearer
-        panel.plot(np.full(len(values), messages + shift), values, ".", rasterized=True, **dots)
-    middle = [found.value for found in estimates]
+    found = [
+        (messages, median(quantity.of(sweep.of(version, (hosts, messages), quantity.kind))))
+        for messages in sweep.messages
+    ]
+    known = [(messages, value) for messages, value in found if value.is_known]
+    xs, middle = [messages for messages, _ in known], [value.value for _, value in known]
     sns.lineplot(x=xs, y=middle, ax=panel, label=version, legend=False, mew=0, **style)
+    low = [value.low if value.has_interval else value.value for _, value in known]
+    high = [value.high if value.has_interval else value.value for _, value in known]
     if len(xs) > 1:
-        low = [found.low if found.has_interval else found.value for found in estimates]
-        high = [found.high if found.has_interval else found.value for found in estimates]
         panel.fill_between(xs, low, high, color=style["color"], alpha=0.2, linewidth=0)
-    elif xs and estimates[0].has_interval:
-        ends = [[middle[0] - estimates[0].low], [estimates[0].high - middle[0]]]
+    elif low != high:
+        ends = [[middle[0] - low[0]], [high[0] - middle[0]]]
         panel.errorbar(xs, middle, yerr=ends, fmt="none", color=style["color"], capsize=4, linewidth=1)
 
 
 def _top(panel: Axes) -> float:
-    highest = max((float(np.max(line.get_ydata())) for line in panel.lines), default=0.0)
+    highest = max((float(np.nanmax(line.get_ydata(), initial=0.0)) for line in panel.lines), default=0.0)
     return 1.12 * highest or 1.0
 
 
-def _message_ticks(panel: Axes, messages: list[int]) -> None:
+def message_ticks(panel: Axes, messages: list[int]) -> None:
+    """Let an axis over messages name as many numbers of messages as there is room for, and end a little outside them."""
     shown = [messages[0]]
     for value in messages[1:-1]:
         if min(value - shown[-1], messages[-1] - value) >= _TICK_DISTANCE * _span(messages):
@@ -126,7 +121,8 @@ def _span(messages: list[int]) -> float:
     return float(messages[-1] - messages[0]) or max(float(messages[0]), 1.0)
 
 
-def _finish(figure: Figure, sweep: Sweep) -> None:
+def finish(figure: Figure, sweep: Sweep) -> None:
+    """Name the axis over messages once, and the versions in a legend outside the panels."""
     figure.supxlabel("messages in total", fontsize=8)
     figure.align_ylabels()
     handles: dict[str, Artist] = {}

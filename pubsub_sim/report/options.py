@@ -67,7 +67,12 @@ class ReportOptions:
     @property
     def reference_file(self) -> Path | None:
         """The file of the published figures, None if there are to be none."""
-        return data_folder() / "reference" / f"{self.reference}.csv" if self.reference else None
+        return reference_file(self.reference)
+
+
+def reference_file(name: str) -> Path | None:
+    """Give the file of a published dataset, None for the name ""."""
+    return data_folder() / "reference" / f"{name}.csv" if name else None
 
 
 def sweeps() -> tuple[str, ...]:

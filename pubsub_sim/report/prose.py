@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pubsub_sim.report.intervals import median
+from pubsub_sim.report.intervals import LEVEL, RESAMPLES, median
 from pubsub_sim.report.quantities import HEADLINE, QUANTITIES
 from pubsub_sim.report.ratios import control_pairs, over_grid, per_cell, version_pairs
 from pubsub_sim.report.show import Prose
 from pubsub_sim.report.tables import control_version
-from pubsub_sim.report.wording import among, code, count, given, listing, number, ratio, ratio_interval, ratio_of
+from pubsub_sim.report.wording import (
+    FIGURES,
+    among,
+    code,
+    count,
+    given,
+    listing,
+    number,
+    ratio,
+    ratio_interval,
+    ratio_of,
+)
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from pubsub_sim.report.intervals import Estimate
     from pubsub_sim.report.sweep import Sweep
 
@@ -55,10 +68,19 @@ def control(sweep: Sweep) -> Prose:
     )
 
 
+def estimating() -> Prose:
+    """Say how the numbers of the report are estimated and written."""
+    return Prose(
+        f"Medians come with {LEVEL} % bootstrap intervals of {count(RESAMPLES, 'sample')}. Ratios are taken inside pairs; a cell's ratio is "
+        "the median over its pairs, taken of logarithms. The mean over the grid is geometric, and its bootstrap draws cells first "
+        f"and then pairs inside each cell. All bootstraps start from a fixed seed. Estimates are rounded to {FIGURES} figures, "
+        "ratios and exponents to hundredths."
+    )
+
+
 def waits(sweep: Sweep) -> Prose:
     """Say how much of the duration the fixed waits of the procedure are."""
-    ok = sweep.runs.loc[sweep.runs["outcome"] == "ok"]
-    share = (ok["fixed_wait_ns"] / ok["wall_ns"] * 100).dropna()
+    share = wait_shares(sweep)
     if share.empty:
         return Prose("No run tells how long its fixed waits were.")
     if share.max() == 0:
@@ -67,6 +89,12 @@ def waits(sweep: Sweep) -> Prose:
         f"The procedure's fixed waits are {number(share.min())} % to {number(share.max())} % of a run's duration. They "
         "are the same in every version and say nothing about it, so the comparison is of the time without them."
     )
+
+
+def wait_shares(sweep: Sweep) -> pd.Series[float]:
+    """Give how much of the duration of each run the fixed waits are, in percent."""
+    ok = sweep.runs.loc[sweep.runs["outcome"] == "ok"]
+    return (ok["fixed_wait_ns"] / ok["wall_ns"] * 100).dropna()
 
 
 def failures(sweep: Sweep) -> Prose:

@@ -120,7 +120,7 @@ _ALL = (
     ),
     Quantity(
         name="memory",
-        title="Peak memory",
+        title="Peak memory of the process",
         unit="MiB",
         column="peak_rss_bytes",
         per_unit=_MIB,
@@ -128,7 +128,7 @@ _ALL = (
     ),
     Quantity(
         name="allocated",
-        title="Allocated memory",
+        title="Allocated memory, traced",
         unit="MiB",
         column="allocated_bytes",
         kind="memory",
@@ -137,7 +137,7 @@ _ALL = (
     ),
     Quantity(
         name="peak-traced",
-        title="Peak of traced memory",
+        title="Peak memory, traced",
         unit="MiB",
         column="peak_traced_bytes",
         kind="memory",
@@ -146,7 +146,7 @@ _ALL = (
     ),
     Quantity(
         name="final-traced",
-        title="Traced memory at the end",
+        title="Final memory, traced",
         unit="MiB",
         column="final_traced_bytes",
         kind="memory",
@@ -155,7 +155,7 @@ _ALL = (
     ),
     Quantity(
         name="freed",
-        title="Freed memory",
+        title="Freed memory, traced",
         unit="MiB",
         column="freed_bytes",
         kind="memory",
@@ -164,7 +164,7 @@ _ALL = (
     ),
     Quantity(
         name="tasks-created",
-        title="Tasks created",
+        title="Created tasks",
         unit="tasks",
         column="tasks_created",
         meaning="Tasks created on the event loop over all phases.",
@@ -172,7 +172,7 @@ _ALL = (
     ),
     Quantity(
         name="tasks-final",
-        title="Tasks at the end",
+        title="Final tasks",
         unit="tasks",
         column="tasks_final",
         meaning="Tasks alive at the end of the last phase, before the hosts are closed.",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import matplotlib as mpl
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from pubsub_sim.report.shorter_svg import shorter
 from pubsub_sim.report.show import Picture
 
 if TYPE_CHECKING:
@@ -31,10 +31,6 @@ _DASHES = ("-", "--", "-.", ":", "-", "--")
 
 PHASE_COLOURS = ("#999999", "#56B4E9", "#0072B2", "#F0E442", "#CC79A7", "#009E73", "#E69F00", "#D55E00")
 """One colour per phase, in their order."""
-
-_COORDINATES = re.compile(r' d="[^"]*"| [xy]="[^"]*"|translate\([^)]*\)')
-_LONG_NUMBER = re.compile(r"(\d\.\d\d)\d+")
-_INDENTATION = re.compile(r"\n +")
 
 _STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
@@ -84,6 +80,13 @@ def rows_of(amount: int, columns: int = COLUMNS) -> int:
     return -(-max(amount, 1) // min(max(amount, 1), columns))
 
 
+def spread(values: Sequence[int], most: int) -> list[int]:
+    """Choose at most so many values for a figure, evenly, with the first and the last."""
+    if len(values) <= most:
+        return list(values)
+    return [values[round(number * (len(values) - 1) / (most - 1))] for number in range(most)]
+
+
 def panels(amount: int, height: float, *, columns: int = COLUMNS) -> tuple[Figure, list[Axes]]:
     """Make small multiples.
 
@@ -115,10 +118,4 @@ def picture(figure: Figure, name: str, caption: str) -> Picture:
     out = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     figure.savefig(out, format="svg", metadata=nothing)
-    return Picture(name, caption, _shortened(out.getvalue()))
-
-
-def _shortened(svg: str) -> str:
-    """Cut coordinates to hundredths of a point and take out indentation, for pages that embed their figures."""
-    cut = _COORDINATES.sub(lambda found: _LONG_NUMBER.sub(r"\1", found[0]), svg)
-    return _INDENTATION.sub("\n", cut)
+    return Picture(name, caption, shorter(out.getvalue()))

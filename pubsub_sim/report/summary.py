@@ -2,43 +2,50 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
-from pubsub_sim.report import engine
+from pubsub_sim.report import control, engine, published, scaling
 from pubsub_sim.report.engine import numbers
 from pubsub_sim.report.field import PLACE, YARDSTICKS, conditions, field_versions
-from pubsub_sim.report.intervals import median
-from pubsub_sim.report.options import data_folder
+from pubsub_sim.report.intervals import Estimate, median
+from pubsub_sim.report.options import data_folder, reference_file
+from pubsub_sim.report.prose import wait_shares
 from pubsub_sim.report.quantities import HEADLINE, QUANTITIES
 from pubsub_sim.report.ratios import control_pairs, over_grid, per_cell, version_pairs
-from pubsub_sim.report.sweep import CELL, Sweep
-from pubsub_sim.report.tables import control_version
+from pubsub_sim.report.sweep import Sweep
+from pubsub_sim.report.tables import PHASE_METRICS, control_version, is_spread, phase_median
+from pubsub_sim.report.wording import number_or_none
 from pubsub_sim.results import ResultsError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pubsub_sim.report.quantities import Quantity
+    from pubsub_sim.report.ratios import CellRatio
 
 FILE = "summary.json"
 """Name of the summary in the folder of a report."""
 
-_SCHEMA = 2
+_SCHEMA = 3
 
 
-def summarise(sweep: Sweep) -> dict[str, Any]:
+def summarise(sweep: Sweep, reference: str = "") -> dict[str, Any]:
     """Give every number of the report.
 
     Args:
         sweep: the runs.
+        reference: published figures that stand beside them, "" for none.
 
     Returns:
-        JSON values: the sweep's name, its grid and counts, medians per cell and version, ratios per cell, and
-        geometric means over the grid; "control" is null in a sweep that has none, and so are the costs of the engine by
+        JSON values: the sweep's name, its grid and counts, medians per cell and version, ratios per cell,
+        geometric means over the grid, exponents of growth, phases, and the published ratios; "control" is null in a sweep that has none, and so are the costs of the engine by
         itself. An interval is a list of two numbers, null where the spread is unknown.
     """
     failed = sweep.runs["outcome"] != "ok"
+    file = reference_file(reference)
     return {
         "schema": _SCHEMA,
         "sweep": sweep.name,
@@ -50,17 +57,31 @@ def summarise(sweep: Sweep) -> dict[str, Any]:
         "failed": {name: int((failed & (sweep.runs["version"] == name)).sum()) for name in sweep.versions},
         "headline": list(HEADLINE),
         "control": _control(sweep),
+        "beside_control": control.summarise(sweep),
+        "fixed_waits": _waits(sweep),
         "geometric_means": [entry for quantity in QUANTITIES.values() for entry in _means(sweep, quantity)],
         "ratios": [entry for quantity in QUANTITIES.values() for entry in _ratios(sweep, quantity)],
+        "scaling": scaling.summarise(sweep),
+        "phases": _phases(sweep),
         "field": _field(sweep),
         "medians": [entry for quantity in QUANTITIES.values() for entry in _medians(sweep, quantity)],
+        "reference": reference,
+        "published": published.summarise(sweep, file),
+        "published_failures": {
+            name: {"failed": few, "runs": all_} for name, (few, all_) in published.failed(file).items()
+        },
         "engine": engine.summarise(sweep.engine),
     }
 
 
-def text(sweep: Sweep) -> str:
-    """Give the summary as it is stored."""
-    return json.dumps(summarise(sweep), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+def text(sweep: Sweep, reference: str = "") -> str:
+    """Give the summary as it is stored.
+
+    Args:
+        sweep: the runs.
+        reference: published figures that stand beside them, "" for none.
+    """
+    return json.dumps(summarise(sweep, reference), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def is_stale(out: Path, raw: Path | None = None) -> bool:
@@ -77,9 +98,10 @@ def is_stale(out: Path, raw: Path | None = None) -> bool:
     try:
         stored = json.loads((out / FILE).read_text(encoding="utf-8"))
         sweep = Sweep.load((raw or data_folder() / "raw") / str(stored["sweep"]))
+        fresh = json.loads(text(sweep, str(stored["reference"])))
     except (OSError, ValueError, KeyError, TypeError, ResultsError):
         return True
-    return bool(stored != json.loads(text(sweep)))
+    return bool(stored != fresh)
 
 
 def _control(sweep: Sweep) -> dict[str, Any] | None:
@@ -88,6 +110,25 @@ def _control(sweep: Sweep) -> dict[str, Any] | None:
         return None
     found = {name: numbers(over_grid(control_pairs(sweep, QUANTITIES[name]))) for name in HEADLINE}
     return {"version": control_version(sweep), **found}
+
+
+def _waits(sweep: Sweep) -> dict[str, Any]:
+    """Give the share of the fixed waits in the duration of a run, from the least to the greatest."""
+    share = wait_shares(sweep)
+    ends = (share.min(), share.max()) if len(share) else (math.nan, math.nan)
+    return {"unit": "%", "least": number_or_none(ends[0]), "greatest": number_or_none(ends[1])}
+
+
+def _phases(sweep: Sweep) -> list[dict[str, Any]]:
+    """Give the phases of the cells that are drawn: all hosts, the largest number of messages."""
+    places = itertools.product(sweep.hosts, sweep.messages[-1:], sweep.versions, sweep.phases, PHASE_METRICS)
+    found = []
+    for hosts, messages, version, phase, metric in places:
+        value = phase_median(sweep, version, (hosts, messages), phase, metric)
+        if value.is_known:
+            place = {"phase": phase, "metric": metric, "version": version, "hosts": hosts, "messages": messages}
+            found.append(place | {"unit": "ms"} | numbers(value))
+    return found
 
 
 def _field(sweep: Sweep) -> list[dict[str, Any]]:
@@ -126,9 +167,20 @@ def _ratios(sweep: Sweep, quantity: Quantity) -> list[dict[str, Any]]:
         | {"unit": "1"}
         | numbers(cell.ratio)
         | {"difference": {"unit": quantity.unit} | numbers(cell.difference)}
+        | _per_message(quantity, cell)
         for version in sweep.others
         for cell in per_cell(version_pairs(sweep, version, quantity))
     ]
+
+
+def _per_message(quantity: Quantity, cell: CellRatio) -> dict[str, Any]:
+    """Give the difference of a time per message, as the tables do."""
+    if not is_spread(quantity):
+        return {}
+    scale = 1000 / cell.messages
+    own = cell.difference
+    each = Estimate(own.value * scale, own.low * scale, own.high * scale, own.observations)
+    return {"difference_per_message": {"unit": "µs"} | numbers(each)}
 
 
 def _medians(sweep: Sweep, quantity: Quantity) -> list[dict[str, Any]]:

@@ -11,9 +11,13 @@ from pubsub_sim.report.show import Prose, Several, Table
 from pubsub_sim.report.wording import NOTHING, code, estimate, ratio, ratio_interval, ratio_of, signed
 
 if TYPE_CHECKING:
+    from pubsub_sim.report.intervals import Estimate
     from pubsub_sim.report.quantities import Quantity
     from pubsub_sim.report.ratios import CellRatio
     from pubsub_sim.report.sweep import Sweep
+
+PHASE_METRICS = ("wall_ns", "fixed_wait_ns", "cpu_ns")
+"""What is told of each phase: its time, the fixed waits in it, and its processor time."""
 
 
 def medians(sweep: Sweep, name: str) -> Table:
@@ -120,14 +124,25 @@ def phase_medians(sweep: Sweep) -> Table | Prose:
     for phase in sweep.phases:
         row = [phase]
         for version in sweep.versions:
-            runs = sweep.of(version, cell)
-            ok = runs.loc[runs["outcome"] == "ok"]
-            for metric in ("wall_ns", "fixed_wait_ns", "cpu_ns"):
-                name = f"{phase}/{metric}"
-                found = median(ok[name] / 1e6) if name in ok else UNKNOWN
-                row.append(estimate(found).partition(" (")[0])
+            found = (phase_median(sweep, version, cell, phase, metric) for metric in PHASE_METRICS)
+            row += [estimate(value).partition(" (")[0] for value in found]
         rows.append(row)
     return Table(columns, rows)
+
+
+def phase_median(sweep: Sweep, version: str, cell: tuple[int, int], phase: str, metric: str) -> Estimate:
+    """Estimate a number of a phase in milliseconds.
+
+    Args:
+        sweep: the runs.
+        version: whose.
+        cell: hosts and messages.
+        phase: name of the phase.
+        metric: one of `PHASE_METRICS`.
+    """
+    runs = sweep.of(version, cell)
+    name = f"{phase}/{metric}"
+    return median(runs.loc[runs["outcome"] == "ok", name] / 1e6) if name in runs else UNKNOWN
 
 
 def definitions() -> Table:
@@ -136,15 +151,15 @@ def definitions() -> Table:
 
 
 def _difference_title(quantity: Quantity) -> str:
-    return "difference per message, µs" if _is_spread(quantity) else f"difference, {quantity.unit}"
+    return "difference per message, µs" if is_spread(quantity) else f"difference, {quantity.unit}"
 
 
 def _difference(quantity: Quantity, cell: CellRatio) -> str:
-    if _is_spread(quantity):
+    if is_spread(quantity):
         return signed(cell.difference.value / cell.messages * 1000)
     return signed(cell.difference.value)
 
 
-def _is_spread(quantity: Quantity) -> bool:
+def is_spread(quantity: Quantity) -> bool:
     """Whether a quantity is a time that grows with the messages, so that its difference is one per message."""
     return quantity.unit == "ms" and quantity.kind == "timing"

@@ -34,7 +34,7 @@ def number(value: float, *, exact: bool = False, places: int | None = None) -> s
         return f"{value:,.0f}"
     if places is None:
         places = _places(value)
-    return f"{round(value, places):,.{max(places, 0)}f}".replace("-", "\N{MINUS SIGN}")
+    return f"{round(value, places) + 0.0:,.{max(places, 0)}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def number_or_none(value: float) -> float | None:
@@ -84,6 +84,15 @@ def estimate(value: Estimate, *, exact: bool = False) -> str:
     text = number(value.value, exact=exact)
     ends = interval(value, exact=exact)
     return f"{text} ({ends})" if ends and ends != f"{text}\N{EN DASH}{text}" else text
+
+
+def exponent(value: Estimate) -> str:
+    """Write an exponent, two digits after the point, with its interval in brackets where that says more."""
+    text, *ends = (number(part, places=2) for part in (value.value, value.low, value.high))
+    if not value.has_interval or ends == [text, text]:
+        return text
+    joint = " to " if "\N{MINUS SIGN}" in "".join(ends) else "\N{EN DASH}"
+    return f"{text} ({joint.join(ends)})"
 
 
 def among(values: Sequence[int]) -> str:

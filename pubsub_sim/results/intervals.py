@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 RESAMPLES = 4000
 """Bootstrap samples per interval."""
 
+LEVEL = 95
+"""How many of a hundred such intervals are meant to hold the true value."""
+
 _SEED = 1
-_PERCENTILES = (2.5, 97.5)
+_PERCENTILES = ((100 - LEVEL) / 2, (100 + LEVEL) / 2)
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,7 @@ def median(values: ArrayLike) -> Estimate:
     if known.size == 1:
         return Estimate(float(known[0]), math.nan, math.nan, 1)
     draws = np.random.default_rng(_SEED).integers(0, known.size, (RESAMPLES, known.size))
-    low, high = np.percentile(np.median(known[draws], axis=1), _PERCENTILES)
-    return Estimate(float(np.median(known)), float(low), float(high), known.size)
+    return percentiles(float(np.median(known)), np.median(known[draws], axis=1), known.size)
 
 
 def mean_of_medians(groups: Sequence[ArrayLike]) -> Estimate:
@@ -106,7 +108,18 @@ def mean_of_medians(groups: Sequence[ArrayLike]) -> Estimate:
         at = drawn == number
         draws = rng.integers(0, group.size, (int(at.sum()), group.size))
         medians[at] = np.median(group[draws], axis=1)
-    low, high = np.percentile(medians.mean(axis=1), _PERCENTILES)
+    return percentiles(value, medians.mean(axis=1), observations)
+
+
+def percentiles(value: float, draws: NDArray[np.float64], observations: int) -> Estimate:
+    """Give a number the interval that its bootstrap samples span.
+
+    Args:
+        value: the estimate from what was observed.
+        draws: the same estimate from each bootstrap sample.
+        observations: how many numbers it rests on.
+    """
+    low, high = np.percentile(draws, _PERCENTILES)
     return Estimate(value, float(low), float(high), observations)
 
 

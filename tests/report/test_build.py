@@ -35,7 +35,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_report_has_every_form(report: Path) -> None:
     """Markdown with its figures, PDF, HTML and the summary; nothing else."""
-    figures = {"duration", "duration-net", "cpu", "memory", "tasks", "phases", "ratio"}
+    figures = {"duration", "duration-net", "cpu", "memory", "nine-charts", "phases", "ratio"}
     assert contents(report).keys() == {
         "bench.md",
         "bench.pdf",

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import matplotlib as mpl
 import pytest
 
-from pubsub_sim.report import figures, phase_figure, ratio_figure
+from pubsub_sim.report import figures, nine_charts, phase_figure, ratio_figure
 from pubsub_sim.report.show import Picture, Prose
 from pubsub_sim.report.sweep import Sweep
 from tests.report.runs import write_sweep
@@ -20,7 +20,7 @@ ALL: dict[str, Callable[[Sweep], Picture | Prose]] = {
     "duration-net": lambda sweep: figures.lines(sweep, "duration-net"),
     "cpu": lambda sweep: figures.lines(sweep, "cpu"),
     "memory": lambda sweep: figures.lines(sweep, "memory"),
-    "tasks": figures.tasks,
+    "nine-charts": nine_charts.medians,
     "phases": phase_figure.phases,
     "ratio": ratio_figure.ratio,
 }

@@ -59,8 +59,8 @@ def test_watched_runs_are_told_apart_from_timed_ones(tmp_path: Path) -> None:
     assert table.rows[0] == ["5", "20", "10,000", "12,000", "1.20 (1.20\N{EN DASH}1.20)", "+2,000"]
     assert tables.medians(sweep, "lag").columns[-1] == "difference, ms"
     shown = tables.watched(sweep, "allocated", "freed")._repr_mimebundle_()["text/markdown"]
-    assert "**Allocated memory**: " in shown
-    assert "**Freed memory**: " in shown
+    assert "**Allocated memory, traced**: " in shown
+    assert "**Freed memory, traced**: " in shown
     assert prose.failures(sweep).markdown == (
         "None of the 24 runs failed. Besides, 0 of the 12 control runs and 0 of the 72 runs that were watched failed."
     )

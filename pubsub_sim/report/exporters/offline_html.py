@@ -14,9 +14,10 @@ from traitlets import Bool, default
 from traitlets.config import Config
 
 from pubsub_sim.report.exporters.content import TEMPLATES, report_config
-from pubsub_sim.report.exporters.figures import SVG, as_quoted_text, tidy_svg
+from pubsub_sim.report.exporters.figures import SVG, as_quoted_text, tidy_svg, with_plain_figures
 from pubsub_sim.report.exporters.headings import report_title
 from pubsub_sim.report.exporters.maths import MarkedMaths, marked_latex, with_mathml
+from pubsub_sim.report.exporters.needed_rules import with_needed_rules
 from pubsub_sim.report.exporters.quoting import printed_in_colour
 from pubsub_sim.report.exporters.self_contained import without_addresses
 
@@ -103,4 +104,4 @@ class OfflineHTMLExporter(HTMLExporter):
         html, warning = with_mathml(html)
         if warning:
             self.log.warning(warning)
-        return without_addresses(html), resources
+        return with_plain_figures(with_needed_rules(without_addresses(html))), resources

@@ -12,6 +12,7 @@ from typing import Any
 
 from pubsub_sim.report.exporters.content import TEMPLATES
 from pubsub_sim.report.exporters.errors import MissingPdfExtraError, TypesettingError
+from pubsub_sim.report.exporters.packed_pdf import packed
 
 Compiler = Callable[..., Any]
 """`typst.compile`."""
@@ -132,7 +133,7 @@ def to_pdf(source: str, *, folder: Path, page: Page, compiler: Compiler) -> byte
         )
     except RuntimeError as error:
         raise TypesettingError("Typst", str(error)) from error
-    return bytes(pdf)
+    return packed(bytes(pdf))
 
 
 def _figure_fonts() -> list[Path]:
