@@ -35,7 +35,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_report_has_every_form(report: Path) -> None:
     """Markdown with its figures, PDF, HTML and the summary; nothing else."""
-    figures = {"duration", "duration-net", "cpu", "memory", "nine-charts", "phases", "ratio"}
+    figures = {"nine-charts", "more-medians", "ratio", "control", "duration-net", "runs-duration-net", "runs-cpu"}
+    figures |= {"scaling", "phases", "published"}
     assert contents(report).keys() == {
         "bench.md",
         "bench.pdf",

@@ -10,20 +10,35 @@ from xml.etree import ElementTree
 import matplotlib as mpl
 import pytest
 
-from pubsub_sim.report import figures, nine_charts, phase_figure, ratio_figure
+from pubsub_sim.report import (
+    control_figure,
+    distribution_figure,
+    figures,
+    nine_charts,
+    phase_figure,
+    published_figure,
+    ratio_figure,
+    scaling_figure,
+)
+from pubsub_sim.report.options import reference_file
 from pubsub_sim.report.show import Picture, Prose
 from pubsub_sim.report.sweep import Sweep
 from tests.report.runs import write_sweep
 
+REFERENCE = reference_file("published-2024")
 ALL: dict[str, Callable[[Sweep], Picture | Prose]] = {
-    "duration": lambda sweep: figures.lines(sweep, "duration"),
     "duration-net": lambda sweep: figures.lines(sweep, "duration-net"),
-    "cpu": lambda sweep: figures.lines(sweep, "cpu"),
-    "memory": lambda sweep: figures.lines(sweep, "memory"),
     "nine-charts": nine_charts.medians,
+    "more-medians": nine_charts.others,
+    "runs-cpu": lambda sweep: distribution_figure.runs(sweep, "cpu"),
+    "scaling": scaling_figure.fits,
     "phases": phase_figure.phases,
     "ratio": ratio_figure.ratio,
+    "control": control_figure.ratios,
+    "published": lambda sweep: published_figure.beside(sweep, REFERENCE),
 }
+OF_RATIOS = {"ratio", "control", "published"}
+"""Figures that compare versions, so that one version alone has none."""
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +74,7 @@ def test_figure_of_failures_is_a_sentence(tmp_path: Path, name: str) -> None:
     assert isinstance(ALL[name](Sweep.load(folder)), Prose)
 
 
-@pytest.mark.parametrize("name", set(ALL) - {"ratio"})
+@pytest.mark.parametrize("name", sorted(set(ALL) - OF_RATIOS))
 @pytest.mark.parametrize(
     "shape",
     [
@@ -72,18 +87,80 @@ def test_figure_of_failures_is_a_sentence(tmp_path: Path, name: str) -> None:
 )
 def test_figure_of_an_odd_sweep_is_drawn(tmp_path: Path, shape: dict[str, object], name: str) -> None:
     """One version, one run, many hosts or holes in the grid: there is a figure, without a warning."""
-    assert isinstance(ALL[name](Sweep.load(write_sweep(tmp_path, **shape))), Picture)  # type: ignore[arg-type]
+    shown = ALL[name](Sweep.load(write_sweep(tmp_path, **shape)))  # type: ignore[arg-type]
+    one_cell = name == "scaling" and shape.get("hosts") == (5,)
+    assert isinstance(shown, Prose if one_cell else Picture)
 
 
-def test_one_version_has_no_map_of_ratios(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", sorted(OF_RATIOS))
+def test_one_version_has_no_figure_of_ratios(tmp_path: Path, name: str) -> None:
     """Ratios need two versions."""
-    assert isinstance(ratio_figure.ratio(Sweep.load(write_sweep(tmp_path, costs={"baseline": 1.0}))), Prose)
+    assert isinstance(ALL[name](Sweep.load(write_sweep(tmp_path, costs={"baseline": 1.0}))), Prose)
+
+
+def test_holes_in_the_grid_leave_the_figures_of_ratios(tmp_path: Path) -> None:
+    """What one version did not run is missing in the figure, and nothing else."""
+    sweep = Sweep.load(write_sweep(tmp_path, without=[("states", 10, 60)], failing=[("baseline", 5, 20, 1)]))
+    assert all(isinstance(ALL[name](sweep), Picture) for name in OF_RATIOS)
+
+
+def test_sweep_without_control_has_no_figure_of_one(tmp_path: Path) -> None:
+    """Nothing is drawn that was not measured."""
+    assert isinstance(control_figure.ratios(Sweep.load(write_sweep(tmp_path, control=False))), Prose)
+
+
+def test_without_published_figures_nothing_is_drawn_beside(whole: Sweep) -> None:
+    """No reference, no figure."""
+    assert isinstance(published_figure.beside(whole, None), Prose)
+
+
+def test_sweep_of_other_hosts_has_nothing_published_beside_it(tmp_path: Path) -> None:
+    """Published ratios are of their own numbers of hosts."""
+    assert isinstance(published_figure.beside(Sweep.load(write_sweep(tmp_path, hosts=(7,))), REFERENCE), Prose)
+
+
+def test_nine_charts_are_nine_where_memory_was_traced(tmp_path: Path) -> None:
+    """In the original's order, by its names; what a sweep did not measure is named in the caption instead."""
+    sweep = Sweep.load(write_sweep(tmp_path, watched=True))
+    assert [chart.file for chart in nine_charts.charts(sweep)] == [
+        "time",
+        "go-created",
+        "go-final",
+        "mem-alloc",
+        "mem-max",
+        "mem-final",
+        "mem-gc",
+        "failures-states",
+        "failures-baseline",
+    ]
+    shown = nine_charts.medians(sweep)
+    assert isinstance(shown, Picture)
+    assert "did not measure" not in shown.caption
+
+
+def test_nine_charts_say_what_was_not_measured(whole: Sweep) -> None:
+    """Five rows are left without traced memory, and neither caption nor table passes over the others."""
+    assert len(nine_charts.charts(whole)) == 5
+    shown = nine_charts.medians(whole)
+    assert isinstance(shown, Picture)
+    missing = "Allocated memory, Memory ceiling, Final memory and GCed memory"
+    assert shown.caption.endswith(f"This sweep did not measure: {missing}.")
+    assert [row[-1] for row in nine_charts.names(whole).rows] == ["yes"] * 3 + ["not measured"] * 4 + ["yes"] * 2
+
+
+def test_figure_says_which_hosts_it_leaves_out(tmp_path: Path) -> None:
+    """More numbers of hosts than a page is wide: the ends and some between, the others by name."""
+    sweep = Sweep.load(write_sweep(tmp_path, hosts=(2, 3, 4, 5, 6, 7), messages=(20,), repeats=1))
+    for name in ("nine-charts", "runs-cpu"):
+        shown = ALL[name](sweep)
+        assert isinstance(shown, Picture)
+        assert "Not drawn: 4 hosts." in shown.caption
 
 
 def test_picture_brings_its_name_and_caption_along(whole: Sweep) -> None:
     """The exporters find the file name and the caption in the output's metadata."""
-    shown = ALL["cpu"](whole)
+    shown = ALL["scaling"](whole)
     assert isinstance(shown, Picture)
     data, metadata = shown._repr_mimebundle_()
     assert data["image/svg+xml"] == shown.svg
-    assert metadata == {"filename": "cpu", "caption": shown.caption}
+    assert metadata == {"filename": "scaling", "caption": shown.caption}

@@ -1,0 +1,77 @@
+"""A version against itself: which ratios stand apart from the noise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pubsub_sim.report import control, summary
+from pubsub_sim.report.intervals import UNKNOWN, Estimate
+from pubsub_sim.report.show import Prose, Several
+from pubsub_sim.report.sweep import Sweep
+from tests.report.runs import write_sweep
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
+    """`states` costs 20 % more; the noise is a few percent."""
+    return Sweep.load(write_sweep(tmp_path_factory.mktemp("whole"), repeats=6))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "apart"),
+    [
+        (Estimate(1.0, 0.9, 1.1, 5), Estimate(1.3, 1.2, 1.4, 5), True),
+        (Estimate(1.3, 1.2, 1.4, 5), Estimate(1.0, 0.9, 1.1, 5), True),
+        (Estimate(1.0, 0.9, 1.2, 5), Estimate(1.3, 1.1, 1.4, 5), False),
+        (Estimate(1.0, 0.9, 1.1, 5), UNKNOWN, False),
+    ],
+)
+def test_intervals_are_apart_if_they_have_nothing_in_common(one: Estimate, other: Estimate, *, apart: bool) -> None:
+    """On either side; one that is not known is not apart from anything."""
+    assert control.are_apart(one, other) is apart
+
+
+def test_every_cell_has_the_ratio_and_the_control_beside_it(whole: Sweep) -> None:
+    """Both headline quantities, cell by cell, and the means over the grid in the last row."""
+    shown = control.show(whole)
+    assert isinstance(shown, Several)
+    text = shown._repr_mimebundle_()["text/markdown"]
+    assert text.count("| hosts | messages | `baseline` / itself | `states` / `baseline` | intervals apart |") == 2
+    assert text.count("| all | all |") == 2
+    cpu = next(entry for entry in control.beside(whole) if entry.quantity.name == "cpu")
+    assert list(cpu.cells) == whole.cells
+    assert cpu.ratio.value == pytest.approx(1.2)
+    assert cpu.apart == cpu.judged == 4
+    assert f"and in {cpu.apart} of 4 cells" in text
+
+
+def test_version_that_costs_as_much_is_not_apart(tmp_path: Path) -> None:
+    """A ratio within the noise is called that."""
+    sweep = Sweep.load(write_sweep(tmp_path, costs={"baseline": 1.0, "states": 1.0}, repeats=6))
+    assert all(entry.apart == 0 for entry in control.beside(sweep))
+    assert "Over the grid the intervals are not apart" in control.show(sweep)._repr_mimebundle_()["text/markdown"]
+
+
+def test_sweep_without_control_says_so(tmp_path: Path) -> None:
+    """No table of dashes."""
+    sweep = Sweep.load(write_sweep(tmp_path, control=False))
+    assert control.beside(sweep) == []
+    assert isinstance(control.show(sweep), Prose)
+
+
+def test_cell_without_a_ratio_is_a_dash(tmp_path: Path) -> None:
+    """A cell that one version did not run is not judged."""
+    sweep = Sweep.load(write_sweep(tmp_path, without=[("states", 10, 60)]))
+    assert all(entry.judged == 3 for entry in control.beside(sweep))
+    assert "| \N{EN DASH} | \N{EN DASH} |" in control.show(sweep)._repr_mimebundle_()["text/markdown"]
+
+
+def test_summary_has_the_cells_and_the_counts(whole: Sweep) -> None:
+    """What the page shows can be read by a program."""
+    found = summary.summarise(whole)["beside_control"]
+    assert [entry["quantity"] for entry in found] == ["duration-net", "cpu"]
+    assert all(len(entry["cells"]) == 4 for entry in found)
+    assert found[1]["cells_apart"] == 4
+    assert found[1]["cells"][0]["itself"]["interval"][0] <= found[1]["cells"][0]["itself"]["value"]
