@@ -7,7 +7,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from pubsub_sim.report import control, engine, published, scaling
+from pubsub_sim.report import control, difference, engine, published, scaling
 from pubsub_sim.report.engine import numbers
 from pubsub_sim.report.field import PLACE, YARDSTICKS, conditions, field_versions
 from pubsub_sim.report.intervals import Estimate, median
@@ -15,7 +15,7 @@ from pubsub_sim.report.options import data_folder, reference_file
 from pubsub_sim.report.prose import wait_shares
 from pubsub_sim.report.quantities import HEADLINE, QUANTITIES
 from pubsub_sim.report.ratios import control_pairs, over_grid, per_cell, version_pairs
-from pubsub_sim.report.sweep import Sweep
+from pubsub_sim.report.sweep import CELL, Sweep
 from pubsub_sim.report.tables import PHASE_METRICS, control_version, is_spread, phase_median
 from pubsub_sim.report.wording import number_or_none
 from pubsub_sim.results import ResultsError
@@ -62,6 +62,7 @@ def summarise(sweep: Sweep, reference: str = "") -> dict[str, Any]:
         "geometric_means": [entry for quantity in QUANTITIES.values() for entry in _means(sweep, quantity)],
         "ratios": [entry for quantity in QUANTITIES.values() for entry in _ratios(sweep, quantity)],
         "scaling": scaling.summarise(sweep),
+        "difference": difference.summarise(sweep),
         "phases": _phases(sweep),
         "field": _field(sweep),
         "medians": [entry for quantity in QUANTITIES.values() for entry in _medians(sweep, quantity)],

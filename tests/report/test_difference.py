@@ -1,0 +1,62 @@
+"""Where a difference comes from: the parts of runs that have them, and what is said where there is no line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pubsub_sim.report import difference
+from pubsub_sim.report.show import Prose, Several
+from pubsub_sim.report.sweep import Sweep
+from pubsub_sim.results import Store
+from tests.report.runs import a_run, write_sweep
+
+PER_MESSAGE_US = 60
+PER_HOST_US = 8
+
+
+@pytest.fixture
+def apart(tmp_path: Path) -> Sweep:
+    """Pairs in which one version takes 60 us more for each message and 8 us more for each host, give or take 2 %."""
+    store = Store(tmp_path)
+    for hosts in (5, 10, 20):
+        more = (PER_MESSAGE_US + PER_HOST_US * hosts) / hosts**2  # a run takes hosts squared us for a message
+        for messages in (20, 60):
+            for repeat in range(1, 6):
+                store.write(a_run("baseline", hosts, messages, repeat))
+                store.write(a_run("states", hosts, messages, repeat, cost=1 + more))
+    return Sweep.load(tmp_path)
+
+
+def test_parts_are_those_of_the_rule(apart: Sweep) -> None:
+    """Both are found within the noise, their intervals around them."""
+    found = difference.parts(apart, "states")
+    assert found is not None
+    assert found.cells == 6
+    assert found.per_message.value == pytest.approx(PER_MESSAGE_US, rel=0.1)
+    assert found.per_host.value == pytest.approx(PER_HOST_US, rel=0.1)
+    for part in (found.per_message, found.per_host):
+        assert part.low < part.value < part.high
+    assert found.worst < 6
+
+
+def test_they_are_told_and_summed_up_alike(apart: Sweep) -> None:
+    """The sentence, the table and the summary hold the same two numbers."""
+    found = difference.parts(apart, "states")
+    assert found is not None
+    shown = difference.show(apart)
+    assert isinstance(shown, Several)
+    per_message, per_host = difference.summarise(apart)
+    assert per_message["value"] == pytest.approx(found.per_message.value, rel=1e-5)
+    assert per_host["value"] == pytest.approx(found.per_host.value, rel=1e-5)
+    assert {entry["per"] for entry in (per_message, per_host)} == {"message", "host and message"}
+    assert f"{found.per_message.value:.1f} (" in shown._repr_mimebundle_()["text/markdown"]
+
+
+def test_one_number_of_hosts_makes_no_line(tmp_path: Path) -> None:
+    """Nothing can be told apart then, and nothing is made up."""
+    sweep = Sweep.load(write_sweep(tmp_path, hosts=(5,)))
+    assert difference.parts(sweep, "states") is None
+    assert isinstance(difference.show(sweep), Prose)
+    assert difference.summarise(sweep) == []
