@@ -154,7 +154,7 @@ def test_figure_says_which_hosts_it_leaves_out(tmp_path: Path) -> None:
     for name in ("nine-charts", "runs-cpu"):
         shown = ALL[name](sweep)
         assert isinstance(shown, Picture)
-        assert "Not drawn: 4 hosts." in shown.caption
+        assert "Not drawn: 5 hosts." in shown.caption
 
 
 def test_picture_brings_its_name_and_caption_along(whole: Sweep) -> None:
