@@ -44,7 +44,7 @@ export SOURCE_DATE_EPOCH ?= 0
 # Silence hints meant for interactive use.
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
-.PHONY: bench peers no-go report test lint types check equivalence faults coverage hostile $(HOSTILE) clean proto lock
+.PHONY: bench peers no-go report test lint types check equivalence faults simsub costs coverage hostile $(HOSTILE) clean proto lock
 
 bench: $(READY) $(if $(PEERS),peers)
 	@mkdir -p $(VENV)/run
@@ -88,6 +88,14 @@ $(HOSTILE): hostile-%: $(READY)
 # 1,000 random plans of faults per version, half of them with each router; fails if one run breaks a promise.
 faults: $(READY)
 	$(BIN)/python -m pubsub_sim faults --seeds 500
+
+# A gossipsub mesh of 1,000 hosts on the virtual clock, played by both versions, beside the published one.
+simsub: $(READY)
+	$(BIN)/python -m pubsub_sim simsub
+
+# What a publish, a delivery and an RPC cost in each version, fitted to runs of 5 to 100 hosts.
+costs: $(READY)
+	$(BIN)/python -m pubsub_sim costs
 
 # The environment: the tested set, then this project. Anew whenever either file changes.
 $(READY): pyproject.toml requirements.lock

@@ -145,13 +145,11 @@ def simsub_command(arguments: Sequence[str]) -> int:
     print_table(f"{options.messages} messages among {options.hosts:,} hosts; virtual clock, nothing signed\n")
     print_table(_line(_HEADINGS + _OWN_HEADINGS))
     print_table(_published_line(options.hosts, options.messages))
-    runs = options.runs
     undelivered = 0
-    spawning = multiprocessing.get_context("spawn")
-    with spawning.Pool(1, _begin_work, (str(os.getpid()),), maxtasksperchild=1) as pool:
-        for one, (spread, cost) in zip(runs, pool.imap(measured, runs), strict=True):
-            print_table(_run_line(one, spread, cost))
-            undelivered += spread.undelivered
+    for one in options.runs:
+        spread, cost = _in_a_fresh_process(one)
+        print_table(_run_line(one, spread, cost))
+        undelivered += spread.undelivered
     return int(undelivered > 0)
 
 
@@ -159,6 +157,12 @@ def print_table(line: str) -> None:
     """Write a line to stdout at once, as runs take a minute each."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
+
+
+def _in_a_fresh_process(options: Simsub) -> tuple[Spread, Cost]:
+    """Make a run in a process started by this thread, as the kernel ends it with the thread that started it."""
+    with multiprocessing.get_context("spawn").Pool(1, _begin_work, (str(os.getpid()),)) as pool:
+        return pool.apply(measured, (options,))
 
 
 def _begin_work(parent: str) -> None:

@@ -232,25 +232,31 @@ class VirtualLoop(Inside, asyncio.BaseEventLoop):
     # --- turns ---------------------------------------------------------------------------------------------------
 
     def _run_once(self) -> None:
-        """One round, in the stock loop's order: what is due joins the end of the ready queue, then all that is ready runs."""
-        ready = self._ready
-        if not ready and not self._stopping:
-            self._jump()
-        timers, now_ns = self._timers, self._now_ns
-        while timers and timers[0][0] <= now_ns:
-            timer = heapq.heappop(timers)[2]
-            timer._scheduled = False
-            if timer._cancelled:
-                self._cancelled -= 1
-                continue
-            if not timer.is_background:
-                self._armed -= 1
-                self._progress_ns = now_ns
-            ready.append(timer)
-        for _ in range(len(ready)):
-            handle = ready.popleft()
-            if not handle._cancelled:
-                handle._run()
+        """Rounds until the loop is stopped, each in the stock loop's order.
+
+        What is due joins the end of the ready queue, then all that is ready runs.
+        """
+        ready, timers = self._ready, self._timers
+        while True:
+            if not ready and not self._stopping:
+                self._jump()
+            now_ns = self._now_ns
+            while timers and timers[0][0] <= now_ns:
+                timer = heapq.heappop(timers)[2]
+                timer._scheduled = False
+                if timer._cancelled:
+                    self._cancelled -= 1
+                    continue
+                if not timer.is_background:
+                    self._armed -= 1
+                    self._progress_ns = now_ns
+                ready.append(timer)
+            for _ in range(len(ready)):
+                handle = ready.popleft()
+                if not handle._cancelled:
+                    handle._run()
+            if self._stopping:
+                return
 
     def _jump(self) -> None:
         """Move the clock to the next timer, or find that the program is stuck."""
