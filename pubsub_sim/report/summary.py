@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FILE = "summary.json"
 """Name of the summary in the folder of a report."""
 
-_SCHEMA = 2
+_SCHEMA = 3
 
 
 def summarise(sweep: Sweep) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def summarise(sweep: Sweep) -> dict[str, Any]:
         sweep: the runs.
 
     Returns:
-        JSON values: the sweep's name, its grid and counts, medians per cell and version, ratios per cell, and
+        JSON values: the sweep's name, the fingerprint of its runs, its grid and counts, medians per cell and version, ratios per cell, and
         geometric means over the grid; "control" is null in a sweep that has none, and so are the costs of the engine by
         itself. An interval is a list of two numbers, null where the spread is unknown.
     """
@@ -42,6 +42,7 @@ def summarise(sweep: Sweep) -> dict[str, Any]:
     return {
         "schema": _SCHEMA,
         "sweep": sweep.name,
+        "fingerprint": sweep.fingerprint,
         "base": sweep.base,
         "versions": list(sweep.versions),
         "grid": {"hosts": sweep.hosts, "messages": sweep.messages},
@@ -71,15 +72,15 @@ def is_stale(out: Path, raw: Path | None = None) -> bool:
         raw: where the folders of sweeps lie; by default the repository's data/raw.
 
     Returns:
-        True if the summary is not there or cannot be read, if its sweep is gone, or if the sweep's runs give other
-        numbers.
+        True if the summary is not there or cannot be read, if its sweep is gone, or if any stored number
+        of the sweep's runs is another one, shown or not.
     """
     try:
         stored = json.loads((out / FILE).read_text(encoding="utf-8"))
         sweep = Sweep.load((raw or data_folder() / "raw") / str(stored["sweep"]))
     except (OSError, ValueError, KeyError, TypeError, ResultsError):
         return True
-    return bool(stored != json.loads(text(sweep)))
+    return bool(stored.get("fingerprint") != sweep.fingerprint or stored != json.loads(text(sweep)))
 
 
 def _control(sweep: Sweep) -> dict[str, Any] | None:
