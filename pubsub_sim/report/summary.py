@@ -40,8 +40,9 @@ def summarise(sweep: Sweep, reference: str = "") -> dict[str, Any]:
         reference: published figures that stand beside them, "" for none.
 
     Returns:
-        JSON values: the sweep's name, its grid and counts, medians per cell and version, ratios per cell,
-        geometric means over the grid, exponents of growth, phases, and the published ratios; "control" is null in a sweep that has none, and so are the costs of the engine by
+        JSON values: the sweep's name, the fingerprint of its runs, its grid and counts, medians per cell and version,
+        ratios per cell, geometric means over the grid, exponents of growth, phases, and the published ratios; "control"
+        is null in a sweep that has none, and so are the costs of the engine by
         itself. An interval is a list of two numbers, null where the spread is unknown.
     """
     failed = sweep.runs["outcome"] != "ok"
@@ -49,6 +50,7 @@ def summarise(sweep: Sweep, reference: str = "") -> dict[str, Any]:
     return {
         "schema": _SCHEMA,
         "sweep": sweep.name,
+        "fingerprint": sweep.fingerprint,
         "base": sweep.base,
         "versions": list(sweep.versions),
         "grid": {"hosts": sweep.hosts, "messages": sweep.messages},
@@ -93,8 +95,8 @@ def is_stale(out: Path, raw: Path | None = None) -> bool:
         raw: where the folders of sweeps lie; by default the repository's data/raw.
 
     Returns:
-        True if the summary is not there or cannot be read, if its sweep is gone, or if the sweep's runs give other
-        numbers.
+        True if the summary is not there or cannot be read, if its sweep is gone, or if any stored number
+        of the sweep's runs is another one, shown or not.
     """
     try:
         stored = json.loads((out / FILE).read_text(encoding="utf-8"))

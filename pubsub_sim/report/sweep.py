@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pubsub_sim.report.errors import MixedConditionsError
-from pubsub_sim.results import RUN, Store, read_engine, wide
+from pubsub_sim.results import RUN, Store, fingerprint, read_engine, wide
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,6 +40,7 @@ class Sweep:
         phases: names of the phases in the order in which they ran.
         provenance: fact to its distinct values.
         described: version to its own description of its machines.
+        fingerprint: of every stored number of the runs, shown or not.
         engine: the engine's own benchmark, None if the sweep has none.
     """
 
@@ -52,6 +53,7 @@ class Sweep:
     phases: tuple[str, ...]
     provenance: Mapping[str, Any]
     described: Mapping[str, Any]
+    fingerprint: str
     engine: EngineRecord | None = None
 
     @classmethod
@@ -83,6 +85,7 @@ class Sweep:
             phases=tuple(map(str, phases)),
             provenance=provenance,
             described=described,
+            fingerprint=fingerprint(frame),
             engine=read_engine(folder),
         )
 

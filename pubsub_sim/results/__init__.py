@@ -19,7 +19,7 @@ from pubsub_sim.results.errors import (
     UnwritableFolderError,
     WrongSchemaError,
 )
-from pubsub_sim.results.frames import overview, wide
+from pubsub_sim.results.frames import fingerprint, overview, wide
 from pubsub_sim.results.metrics import METRICS, RUN, Metric, metric
 from pubsub_sim.results.record import OUTCOMES, Row, RunParameters, RunRecord
 from pubsub_sim.results.store import Store
@@ -45,6 +45,7 @@ __all__ = [
     "TruncatedFileError",
     "UnwritableFolderError",
     "WrongSchemaError",
+    "fingerprint",
     "load_engine",
     "metric",
     "overview",

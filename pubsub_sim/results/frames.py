@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -34,6 +35,16 @@ def wide(frame: pd.DataFrame) -> pd.DataFrame:
     values = values.reindex(columns=_columns(values.columns, frame.loc[frame["phase"] != RUN, "phase"].unique()))
     values.columns.name = None
     return pd.concat([facts, values.reset_index(drop=True)], axis="columns")
+
+
+def fingerprint(frame: pd.DataFrame) -> str:
+    """Give the hexadecimal SHA-256 of every stored number of many runs, and of what they were asked to do.
+
+    Args:
+        frame: the long frame of Store.load, which is the same for single files and for a packed sweep.
+    """
+    rows = frame.sort_values([*PARAMETERS, "phase", "metric"], kind="stable")
+    return hashlib.sha256(rows.to_csv(index=False, lineterminator="\n").encode()).hexdigest()
 
 
 def overview(runs: pd.DataFrame) -> pd.DataFrame:

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
+from shutil import copytree
 
+import pyarrow as pa
+import pytest
+
+from pubsub_sim.report.build import build_report
 from pubsub_sim.report.summary import is_stale
 from pubsub_sim.results import Store, wide
+from pubsub_sim.results.parquet import SCHEMA, read_whole, write_whole
 
 ROOT = Path(__file__).parents[2]
 
@@ -14,6 +21,27 @@ ROOT = Path(__file__).parents[2]
 def test_the_committed_report_is_not_stale() -> None:
     """Every number of summary.json is what its sweep's runs give."""
     assert not is_stale(ROOT / "data" / "report")
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_changed_number_makes_the_committed_report_stale(tmp_path: Path, seed: int) -> None:
+    """Any one number of the 600 runs, changed by 1 in its Parquet file, is found."""
+    copytree(ROOT / "data" / "raw" / "published", tmp_path / "published")
+    chance = random.Random(seed)
+    path = chance.choice(sorted((tmp_path / "published").glob("*.parquet")))
+    table = read_whole(path)
+    values = table["value"].to_pylist()
+    values[chance.randrange(len(values))] += 1
+    place = SCHEMA.get_field_index("value")
+    write_whole(table.set_column(place, SCHEMA.field(place), pa.array(values, pa.int64())), path)
+    assert is_stale(ROOT / "data" / "report", tmp_path)
+
+
+def test_the_committed_report_is_what_its_runs_give(tmp_path: Path) -> None:
+    """Written again from the published runs, the Markdown report and the summary are the committed bytes, each number."""
+    build_report("published", tmp_path / "report")
+    for name in ("bench.md", "summary.json"):
+        assert (tmp_path / "report" / name).read_bytes() == (ROOT / "data" / "report" / name).read_bytes(), name
 
 
 def test_the_published_sweep_is_the_originals_full_grid_without_a_failure() -> None:

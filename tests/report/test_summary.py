@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,17 @@ def test_summary_is_stale_when_the_runs_change(raw: Path) -> None:
     """One run measured again, or one that failed, makes other numbers."""
     Store(raw / "mine").write(failed(a_run("states", 5, 20, 1)))
     assert summary.is_stale(raw.parent / "out", raw)
+
+
+def test_summary_is_stale_when_a_number_changes_that_it_does_not_show(raw: Path) -> None:
+    """One more involuntary switch in one run moves no median, and is found all the same."""
+    store = Store(raw / "mine")
+    run = a_run("states", 5, 20, 1, cost=1.2)
+    rows = tuple(row._replace(value=row.value + (row.metric == "involuntary_switches")) for row in run.rows)
+    store.write(replace(run, rows=rows))
+    assert summary.is_stale(raw.parent / "out", raw)
+    store.write(run)
+    assert not summary.is_stale(raw.parent / "out", raw)
 
 
 def test_summary_without_its_sweep_is_stale(raw: Path, tmp_path: Path) -> None:
