@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import warnings
@@ -56,6 +57,13 @@ def test_notebook_is_stored_stripped_and_thin() -> None:
     assert len({cell.id for cell in nb.cells}) == len(nb.cells)
     assert nb.metadata.language_info == {"name": "python"}
     assert all(len(cell.source.splitlines()) <= 8 for cell in code)
+
+
+def test_no_number_stands_in_the_text() -> None:
+    """What the text says in figures comes from the data; only names and commands hold digits."""
+    text = "\n".join(cell.source for cell in nbformat.read(NOTEBOOK, 4).cells if cell.cell_type == "markdown")
+    words = re.sub(r"```.*?```|`[^`]*`|\[[^\]]*\]\([^)]*\)", "", text, flags=re.DOTALL)
+    assert re.findall(r".*\d.*", words) == []
 
 
 @pytest.mark.parametrize(
