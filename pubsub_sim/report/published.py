@@ -35,8 +35,8 @@ COUNTERPARTS = (
     ("max_heap", "memory ceiling (Go heap; here resident memory)", "memory"),
     ("max_heap", "memory ceiling (Go heap; here what Python allocates)", "peak-traced"),
     ("allocated", "allocated memory (of the Go heap; here by Python)", "allocated"),
-    ("created_tasks", "tasks created", "tasks-created"),
-    ("final_tasks", "tasks at the end", "tasks-final"),
+    ("created_tasks", "created tasks", "tasks-created"),
+    ("final_tasks", "final tasks", "tasks-final"),
 )
 """Published metric, its words, and the quantity that comes closest to it here."""
 

@@ -144,9 +144,8 @@ def summarise(sweep: Sweep) -> list[dict[str, Any]]:
             place = {"quantity": quantity.name, "axis": axis, "unit": "1"}
             for version in sweep.versions:
                 one = growth(sweep, version, quantity, axis)
-                found.append(
-                    place | {"version": version} | numbers(one.exponent) | {"worst_cell": number_or_none(one.worst)}
-                )
+                worst = {"unit": "%", "value": number_or_none((one.worst - 1) * 100)}
+                found.append(place | {"version": version} | numbers(one.exponent) | {"worst_cell": worst})
             for version in sweep.others if quantity is not WORK else ():
                 own = numbers(difference(sweep, version, quantity, axis))
                 found.append(place | {"version": version, "over": sweep.base} | own)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pubsub_sim.report import control, difference, engine, published, scaling
 from pubsub_sim.report.engine import numbers
 from pubsub_sim.report.field import PLACE, YARDSTICKS, conditions, field_versions
-from pubsub_sim.report.intervals import Estimate, median
+from pubsub_sim.report.intervals import LEVEL, RESAMPLES, Estimate, median
 from pubsub_sim.report.options import data_folder, reference_file
 from pubsub_sim.report.prose import wait_shares
 from pubsub_sim.report.quantities import HEADLINE, QUANTITIES
@@ -55,8 +55,10 @@ def summarise(sweep: Sweep, reference: str = "") -> dict[str, Any]:
         "versions": list(sweep.versions),
         "grid": {"hosts": sweep.hosts, "messages": sweep.messages},
         "conditions": sweep.conditions(),
+        "amounts": _amounts(sweep),
         "runs": {name: int((sweep.runs["version"] == name).sum()) for name in sweep.versions},
         "failed": {name: int((failed & (sweep.runs["version"] == name)).sum()) for name in sweep.versions},
+        "interval": {"unit": "%", "level": LEVEL, "samples": RESAMPLES},
         "headline": list(HEADLINE),
         "control": _control(sweep),
         "beside_control": control.summarise(sweep),
@@ -105,6 +107,14 @@ def is_stale(out: Path, raw: Path | None = None) -> bool:
     except (OSError, ValueError, KeyError, TypeError, ResultsError):
         return True
     return bool(stored != fresh)
+
+
+def _amounts(sweep: Sweep) -> dict[str, dict[str, int]]:
+    """Count the runs of each purpose and those of them that failed."""
+    purposes = {"compared": sweep.runs, "control": sweep.controls, "watched": sweep.watched, "field": sweep.field}
+    return {
+        name: {"runs": len(runs), "failed": int((runs["outcome"] != "ok").sum())} for name, runs in purposes.items()
+    }
 
 
 def _control(sweep: Sweep) -> dict[str, Any] | None:

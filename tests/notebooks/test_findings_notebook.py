@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,13 @@ def shown(output: Path, **parameters: Any) -> str:
 def test_notebook_is_thin() -> None:
     """No cell does more than call and show."""
     assert all(len(cell.source.splitlines()) <= 8 for cell in stored("4_findings").cells if cell.cell_type == "code")
+
+
+def test_no_number_stands_in_the_text() -> None:
+    """What the text says in figures comes from the data; only names and commands hold digits."""
+    text = "\n".join(cell.source for cell in stored("4_findings").cells if cell.cell_type == "markdown")
+    words = re.sub(r"```.*?```|`[^`]*`|\[[^\]]*\]\([^)]*\)", "", text, flags=re.DOTALL)
+    assert re.findall(r".*\d.*", words) == []
 
 
 @pytest.mark.parametrize(

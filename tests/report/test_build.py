@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from pubsub_sim.__main__ import main
 from pubsub_sim.errors import OptionError
 from pubsub_sim.report.build import build_report
 from pubsub_sim.report.errors import ForeignFilesError, UnwritableReportError
+from pubsub_sim.report.wording import number
 from tests.report.runs import write_sweep
 
 
@@ -56,6 +58,29 @@ def test_report_says_the_headline(report: Path) -> None:
     """The first page has the ratio, injected from the data."""
     assert "`states` takes **1.12 times**" in (report / "bench.md").read_text()
     assert json.loads((report / "summary.json").read_text())["sweep"] == "tiny"
+
+
+def numbers_in(value: object) -> Iterator[float]:
+    """Give every number of a JSON document."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        yield float(value)
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from numbers_in(part)
+
+
+def test_every_number_of_the_results_is_in_the_summary(report: Path) -> None:
+    """Prose, tables and captions say nothing that another program could not read, to the places that they show."""
+    known = set()
+    for value in numbers_in(json.loads((report / "summary.json").read_text())):
+        # The summary has six figures, so what lies half-way between two shorter numbers may have come from either side.
+        for near in (value, value * (1 - 1e-6), value * (1 + 1e-6)):
+            known |= {number(abs(near), places=places) for places in range(-6, 7)}
+    results = (report / "bench.md").read_text().partition("## Results")[2].partition("## Threats")[0]
+    words = re.sub(r"`[^`]*`|\]\([^)]*\)", "", results)
+    shown = re.findall(r"(?<![\w.])\d[\d,]*(?:\.\d+)?", words)
+    assert len(shown) > 300
+    assert [text for text in shown if text.rstrip(",") not in known] == []
 
 
 def test_report_tells_nothing_of_this_machine(report: Path, sweep: Path) -> None:

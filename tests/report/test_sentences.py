@@ -197,3 +197,17 @@ def test_published_ratio_by_hand() -> None:
 def test_without_published_figures_there_is_a_sentence(whole: Sweep) -> None:
     """No reference, no table."""
     assert published.comparison(whole, None) == Prose("No published figures were asked for.")
+
+
+def test_published_failures_are_counted() -> None:
+    """Three of the states' runs failed there, none of the others."""
+    text = published.failures(REFERENCE).markdown
+    assert (
+        text == "Of the original's runs, as published, 0 of 300 runs of `origin` and 3 of 300 runs of `states` failed."
+    )
+
+
+def test_published_figures_name_their_source() -> None:
+    """The dataset can be read without another file."""
+    assert "# machines" in REFERENCE.read_text()
+    assert "Source: https://github.com/pancsta/go-libp2p-pubsub-benchmark" in REFERENCE.read_text()

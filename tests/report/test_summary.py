@@ -89,3 +89,17 @@ def test_summary_without_its_sweep_is_stale(raw: Path, tmp_path: Path) -> None:
     """What cannot be computed again is not vouched for; neither is a summary that is not there."""
     assert summary.is_stale(raw.parent / "out", tmp_path / "elsewhere")
     assert summary.is_stale(tmp_path / "elsewhere", raw)
+
+
+def test_summary_holds_what_stands_beside_the_runs(tmp_path: Path) -> None:
+    """Published ratios and failures of the reference by its name, growth, phases and the times per message."""
+    sweep = Sweep.load(write_sweep(tmp_path))
+    found = summary.summarise(sweep, "published-2024")
+    assert found["reference"] == "published-2024"
+    assert found["published_failures"]["states"] == {"failed": 3, "runs": 300}
+    assert {entry["metric"] for entry in found["published"]} >= {"duration", "allocated", "final_tasks"}
+    assert {entry["axis"] for entry in found["scaling"]} == {"hosts", "messages"}
+    assert {entry["phase"] for entry in found["phases"]} == {"init", "rand msgs"}
+    ratio = next(entry for entry in found["ratios"] if entry["quantity"] == "cpu")
+    assert ratio["difference_per_message"]["value"] == pytest.approx(5, rel=0.05)
+    assert summary.summarise(sweep)["published"] == []
