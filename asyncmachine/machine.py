@@ -237,18 +237,21 @@ class Machine(Queueing):
         self._numbers(states)
 
         def mutate(args: dict[str, Any] | None = None) -> Result:
+            gate = self._gate
+            if gate == BUSY and args:  # with arguments nothing is a duplicate, and the names are known
+                queue = self._queue
+                if queue is not None and (queue or number != REMOVE):
+                    waiting = len(queue)
+                    if waiting < self.queue_limit:
+                        tick = self._queue_tick + waiting + 1
+                        queue.append((number, states, args, None, tick, 0, None))
+                        return Result(tick)
             if args is None:
                 args = {}
-            if not self._gate:
+            if not gate:
                 plan = self._node.tables[number].get(states)
                 if plan is not None and plan.quick is None:
                     return self._idle(plan, number, states, args, None)
-            elif self._gate == BUSY and args:  # with arguments nothing is a duplicate, and the names are known
-                queue = self._queue
-                if queue is not None and len(queue) < self.queue_limit and (queue or number != REMOVE):
-                    tick = self._queue_tick + len(queue) + 1
-                    queue.append((number, states, args, None, tick, 0, None))
-                    return Result(tick)
             return self._submit(number, states, args, None)
 
         return mutate

@@ -330,18 +330,19 @@ class Queueing(Observation):
         """Process everything that waits: first the machine's own mutation, then evals and checks, then the queue."""
         result = EXECUTED
         while True:
-            entry = self._next
-            if entry is not None:
-                self._next = None
-            elif self._front:
+            if self._next is None and not self._front:
+                queue = self._queue
+                if not queue:
+                    return result
+                entry = queue.popleft()
+                self._queue_tick += 1
+            elif self._next is not None:
+                entry, self._next = self._next, None
+            else:
+                assert self._front is not None
                 self._entry = None
                 self._front.popleft().run()
                 continue
-            elif self._queue:
-                entry = self._queue.popleft()
-                self._queue_tick += 1
-            else:
-                return result
             plan = None
             if self._gate == BUSY and not entry[5]:  # nobody observes and nobody waits
                 plan = self._node.tables[entry[0]].get(entry[1])

@@ -77,7 +77,7 @@ class Driver(Protocol):
         """From within a turn: publish an accepted message, before anything else is looked at.
 
         True: it is published when the call into the core that is under way has returned, and the driver calls
-        `core.go_on` after that if `core.is_halfway`; anything else: it is published.
+        `core.go_on` after that if `core.halfway` says so; anything else: it is published.
         """
 
     @property

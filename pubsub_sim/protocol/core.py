@@ -68,6 +68,7 @@ class Core:
         filter: which topics may be joined; None for all.
         tracer: raw tracer hooks, or None.
         rng: seeded chance, for the router.
+        halfway: the RPC that waits for a message of its own to be published, and what is left of it; or None.
         has_seen: whether a message id is remembered.
         now_ns, is_outbound, addresses, dial: the ports of these names, for the router.
     """
@@ -112,7 +113,7 @@ class Core:
         self._inbound: dict[PeerId, Inbound] = {}
         self._backoff = DeadPeerBackoff(rng)
         self._ports = ports
-        self._halfway: tuple[PeerId, RPC, Iterator[WireMessage | Message]] | None = None
+        self.halfway: tuple[PeerId, RPC, Iterator[WireMessage | Message]] | None = None
         self._rng = self.rng = rng
         self._seqno = initial_seqno
         self.has_seen: Callable[[bytes], bool] = self._seen.has
@@ -348,20 +349,15 @@ class Core:
         return None
 
     def go_on(self) -> bool | None:
-        """The rest of an RPC that stopped (`is_halfway`) for a message to be published before what follows it.
+        """The rest of an RPC that stopped (`halfway`) for a message to be published before what follows it.
 
         Returns:
             As `handle_rpc` does.
         """
-        assert self._halfway is not None
-        peer, rpc, rest = self._halfway
-        self._halfway = None
+        assert self.halfway is not None
+        peer, rpc, rest = self.halfway
+        self.halfway = None
         return self._take(peer, rpc, rest)
-
-    @property
-    def is_halfway(self) -> bool:
-        """Whether an RPC waits for a message of its own to be published."""
-        return self._halfway is not None
 
     def _take(self, peer: PeerId, rpc: RPC, messages: Iterator[WireMessage | Message]) -> bool | None:
         """An RPC's messages, then its control part."""
@@ -369,7 +365,7 @@ class Core:
             message = one if isinstance(one, Message) else self._examine(peer, one)
             if message is not None and self._push(message):
                 if len(rpc.publish) > 1 or rpc.HasField("control"):
-                    self._halfway = (peer, rpc, messages)
+                    self.halfway = (peer, rpc, messages)
                 return True
         if rpc.HasField("control") and self._is_heard(peer):
             self.router.handle_control(peer, rpc, self._ports.now_ns())

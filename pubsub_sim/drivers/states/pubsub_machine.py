@@ -177,10 +177,10 @@ class PubsubMachine:
         posted = self._posted
         while posted:
             self._mutate(posted.popleft())
-        rpcs = self._rpcs
+        rpcs, core = self._rpcs, self._core
         room = INCOMING_RPCS
         try:
-            while (rpcs and room) or self._core.is_halfway:
+            while (rpcs and room) or core.halfway is not None:
                 room = self.machine.eval(self._handle_rpcs, room, label="handleIncomingRPC")
         except Exception as error:
             self._failed(error)
@@ -194,7 +194,7 @@ class PubsubMachine:
     def _handle_rpcs(self, room: int) -> int:
         """Between transitions: handle RPCs until one asks for a mutation, which comes before what follows it."""
         rpcs, core = self._rpcs, self._core
-        if core.is_halfway and core.go_on():
+        if core.halfway is not None and core.go_on():
             return room
         handle_rpc = core.handle_rpc
         for _ in range(min(len(rpcs), room)):
