@@ -37,7 +37,7 @@ class Sample:
         publishes: messages published.
         deliveries: messages given to subscriptions.
         rpcs: RPCs sent.
-        cpu_ns: processor time.
+        cpu_ns: processor time, without the collector's.
     """
 
     publishes: int

@@ -79,30 +79,37 @@ class PhaseProbe:
 
     Args:
         tasks: counts the tasks.
+        collector: watches the collector.
         announce: called with a phase's name before its clock starts.
 
     Attributes:
-        costs: phase to its wall_ns, cpu_ns and tasks_created, in the order of the phases.
+        costs: phase to its wall_ns, cpu_ns, gc_wall_ns and tasks_created, in the order of the phases.
         tasks_alive: tasks alive at the end of the last phase, without the one that runs the scenario.
     """
 
-    def __init__(self, tasks: TaskProbe, announce: Callable[[str], None]) -> None:
+    def __init__(self, tasks: TaskProbe, collector: GcProbe, announce: Callable[[str], None]) -> None:
         self.costs: dict[str, dict[str, int]] = {}
         self.tasks_alive = 0
         self._tasks = tasks
+        self._collector = collector
         self._announce = announce
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
         """Time what happens inside; a phase that ends with an exception leaves no numbers."""
         self._announce(name)
-        created = self._tasks.created
+        created, gc_wall_ns = self._tasks.created, self._collector.wall_ns
         cpu_ns = time.process_time_ns()
         wall_ns = time.perf_counter_ns()
         yield
         wall_ns = time.perf_counter_ns() - wall_ns
         cpu_ns = time.process_time_ns() - cpu_ns
-        self.costs[name] = {"wall_ns": wall_ns, "cpu_ns": cpu_ns, "tasks_created": self._tasks.created - created}
+        self.costs[name] = {
+            "wall_ns": wall_ns,
+            "cpu_ns": cpu_ns,
+            "gc_wall_ns": self._collector.wall_ns - gc_wall_ns,
+            "tasks_created": self._tasks.created - created,
+        }
         self.tasks_alive = len(asyncio.all_tasks()) - 1
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pubsub_sim
 from pubsub_sim.bench.flags import from_flags
 from pubsub_sim.bench.grid import several
-from pubsub_sim.bench.probes import KernelProbe, PhaseProbe, TaskProbe
+from pubsub_sim.bench.probes import GcProbe, KernelProbe, PhaseProbe, TaskProbe
 from pubsub_sim.bench.worker import die_with_parent
 from pubsub_sim.checks import check_whole
 from pubsub_sim.scenarios.running import run
@@ -97,7 +97,7 @@ def measured(options: Simsub) -> tuple[Spread, Cost]:
     Raises:
         ScenarioFailure: a message was delivered twice.
     """
-    phases = PhaseProbe(TaskProbe(), lambda _: None)
+    phases = PhaseProbe(TaskProbe(), GcProbe(), lambda _: None)
 
     @contextmanager
     def phase(name: str) -> Iterator[None]:

@@ -81,7 +81,7 @@ def measure(spec: RunSpec) -> dict[str, Any]:
     gc.freeze()
     faults: list[str] = []
     tasks, collector = TaskProbe(), GcProbe()
-    phases = PhaseProbe(tasks, lambda name: print_line(f"phase: {name}"))
+    phases = PhaseProbe(tasks, collector, lambda name: print_line(f"phase: {name}"))
     witness = WITNESSES[spec.kind]() if spec.kind in WITNESSES else None
     try:
         with asyncio.Runner(loop_factory=loop_factory(spec.loop)) as runner:

@@ -67,7 +67,7 @@ _TABLE = (
         "warmup_wall_ns", "ns", "run", "none", "Time of the small warm-up run, kept apart from the run; 0 without one."
     ),
     _metric("gc_collections", "1", "run", "lower", "Collections by the cyclic garbage collector during the run."),
-    _metric("gc_wall_ns", "ns", "run", "lower", "Time spent in those collections, contained in wall_ns."),
+    _metric("gc_wall_ns", "ns", "both", "lower", "Time spent in those collections, contained in wall_ns."),
     _metric("gc_collected_objects", "1", "run", "lower", "Objects in reference cycles freed by those collections."),
     _metric(
         "page_faults", "1", "run", "none", "Minor page faults during the run: a witness of the allocator's regime."

@@ -14,7 +14,7 @@ from pubsub_sim.bench.probes import GcProbe, KernelProbe, PhaseProbe, TaskProbe
 def test_tasks_are_counted_per_phase(factory: Any) -> None:
     """Each phase knows how many tasks were created in it, and the probe how many are alive at its end."""
     tasks = TaskProbe()
-    phase = PhaseProbe(tasks, lambda _: None)
+    phase = PhaseProbe(tasks, GcProbe(), lambda _: None)
 
     async def main() -> None:
         with phase("one"):
@@ -31,10 +31,32 @@ def test_tasks_are_counted_per_phase(factory: Any) -> None:
     assert [cost["tasks_created"] for cost in phase.costs.values()] == [3, 1]
 
 
+def test_collections_belong_to_the_phase_they_ran_in() -> None:
+    """A collection in one phase takes no time in the other."""
+    collector = GcProbe()
+    phase = PhaseProbe(TaskProbe(), collector, lambda _: None)
+
+    async def main() -> None:
+        with phase("one"):
+            gc.collect()
+        with phase("two"):
+            pass
+
+    gc.disable()
+    collector.attach()
+    try:
+        asyncio.run(main())
+    finally:
+        collector.detach()
+        gc.enable()
+    assert phase.costs["one"]["gc_wall_ns"] == collector.wall_ns > 0
+    assert phase.costs["two"]["gc_wall_ns"] == 0
+
+
 def test_phase_is_announced_before_its_clock_starts() -> None:
     """The name of a phase is told first, then its time begins."""
     told: list[tuple[str, int]] = []
-    phase = PhaseProbe(TaskProbe(), lambda name: told.append((name, len(phase.costs))))
+    phase = PhaseProbe(TaskProbe(), GcProbe(), lambda name: told.append((name, len(phase.costs))))
 
     async def main() -> None:
         with phase("one"):
@@ -46,7 +68,7 @@ def test_phase_is_announced_before_its_clock_starts() -> None:
 
 def test_phase_that_raises_leaves_no_numbers() -> None:
     """Half a phase has no duration."""
-    phase = PhaseProbe(TaskProbe(), lambda _: None)
+    phase = PhaseProbe(TaskProbe(), GcProbe(), lambda _: None)
     with pytest.raises(ZeroDivisionError), phase("one"):
         raise ZeroDivisionError
     assert phase.costs == {}

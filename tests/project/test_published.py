@@ -25,7 +25,7 @@ def test_the_committed_report_is_not_stale() -> None:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_changed_number_makes_the_committed_report_stale(tmp_path: Path, seed: int) -> None:
-    """Any one number of the 600 runs, changed by 1 in its Parquet file, is found."""
+    """Any one number of the runs, changed by 1 in its Parquet file, is found."""
     copytree(ROOT / "data" / "raw" / "published", tmp_path / "published")
     chance = random.Random(seed)
     path = chance.choice(sorted((tmp_path / "published").glob("*.parquet")))
@@ -45,12 +45,16 @@ def test_the_committed_report_is_what_its_runs_give(tmp_path: Path) -> None:
 
 
 def test_the_published_sweep_is_the_originals_full_grid_without_a_failure() -> None:
-    """4 x 5 cells, 15 repeats, both versions: 600 runs."""
+    """4 x 5 cells, 15 repeats, both versions: 600 runs, each pair with its control, and all of ours ended well."""
     runs = wide(Store(ROOT / "data" / "raw" / "published").load())
-    assert sorted(runs["hosts"].unique()) == [5, 10, 15, 20]
-    assert sorted(runs["messages"].unique()) == [20, 40, 60, 80, 100]
-    assert runs.groupby("version").size().to_dict() == {"baseline": 300, "states": 300}
-    assert set(runs["outcome"]) == {"ok"}
+    compared = runs.loc[runs["kind"] == "timing"]
+    assert sorted(compared["hosts"].unique()) == [5, 10, 15, 20]
+    assert sorted(compared["messages"].unique()) == [20, 40, 60, 80, 100]
+    assert compared.groupby("version").size().to_dict() == {"baseline": 300, "states": 300}
+    assert (runs["kind"] == "control").sum() == 300
+    assert {"memory", "calls", "lag", "field"} <= set(runs["kind"])
+    ours = runs["version"].isin(["baseline", "states", "direct", "floor"])
+    assert set(runs.loc[ours, "outcome"]) == {"ok"}
 
 
 def test_the_published_runs_come_from_committed_sources() -> None:
