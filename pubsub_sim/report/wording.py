@@ -53,7 +53,7 @@ def signed(value: float) -> str:
 
 
 def ratio_of(value: float) -> str:
-    """Write a ratio: two digits after the point, so that ratios around 1 are written alike."""
+    """Write a ratio: two digits after the point, so that ratios around 1 are written alike; large ones as other numbers."""
     return number(value, places=_ratio_places(value))
 
 
@@ -124,4 +124,4 @@ def _places(value: float) -> int:
 
 
 def _ratio_places(value: float) -> int | None:
-    return 2 if value >= 0.1 else None
+    return 2 if 0.1 <= value < 10 else None

@@ -50,6 +50,7 @@ def test_estimate_without_interval_stands_alone() -> None:
     assert estimate(median([2.0])) == "2.00"
     assert interval(median([2.0])) == ""
     assert ratio(median([2.0])) == "2.00"
+    assert ratio(Estimate(108.54, 98.05, 120.16, 2)) == "109 (98.0\N{EN DASH}120)"
 
 
 def test_differences_have_a_sign() -> None:
