@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pubsub_sim.bench.flags import from_flags
 from pubsub_sim.bench.grid import several
-from pubsub_sim.bench.worker import die_with_parent
+from pubsub_sim.bench.pooled import begin_work
 from pubsub_sim.checks import check_choice, check_seconds, check_whole
 from pubsub_sim.errors import OptionError, PubsubSimError
 from pubsub_sim.scenarios.equivalence import difference, play
@@ -143,7 +142,7 @@ def equivalence_command(arguments: Sequence[str]) -> int:
     options: EquivalenceOptions = from_flags(EquivalenceOptions, "equivalence", summary, arguments)
     unequal = 0
     workers = options.workers or os.cpu_count() or 1
-    with multiprocessing.get_context("spawn").Pool(workers, _begin_work, (str(os.getpid()),)) as pool:
+    with multiprocessing.get_context("spawn").Pool(workers, begin_work) as pool:
         for router, kind in options.groups():
             verdicts = []
             for verdict in _verdicts(pool, options, options.cases(router, kind)):
@@ -154,12 +153,6 @@ def equivalence_command(arguments: Sequence[str]) -> int:
             sys.stdout.write(_summary(router, kind, verdicts) + "\n")
             sys.stdout.flush()
     return int(unequal > 0)
-
-
-def _begin_work(parent: str) -> None:
-    """Leave interrupts to the command, which ends its workers; and end with it, however that happens."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    die_with_parent(parent)
 
 
 def _verdicts(pool: Pool, options: EquivalenceOptions, cases: Sequence[Case]) -> Iterator[Verdict]:

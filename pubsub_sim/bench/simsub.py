@@ -9,8 +9,6 @@ from __future__ import annotations
 import csv
 import gc
 import multiprocessing
-import os
-import signal
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,8 +18,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import pubsub_sim
 from pubsub_sim.bench.flags import from_flags
 from pubsub_sim.bench.grid import several
+from pubsub_sim.bench.pooled import begin_work
 from pubsub_sim.bench.probes import GcProbe, KernelProbe, PhaseProbe, TaskProbe
-from pubsub_sim.bench.worker import die_with_parent
 from pubsub_sim.checks import check_whole
 from pubsub_sim.scenarios.running import run
 from pubsub_sim.scenarios.simsub import KINDS, PHASES, Simsub, Spread, simsub
@@ -160,15 +158,9 @@ def print_table(line: str) -> None:
 
 
 def _in_a_fresh_process(options: Simsub) -> tuple[Spread, Cost]:
-    """Make a run in a process started by this thread, as the kernel ends it with the thread that started it."""
-    with multiprocessing.get_context("spawn").Pool(1, _begin_work, (str(os.getpid()),)) as pool:
+    """Make a run in a process of its own, which has nothing left of another."""
+    with multiprocessing.get_context("spawn").Pool(1, begin_work) as pool:
         return pool.apply(measured, (options,))
-
-
-def _begin_work(parent: str) -> None:
-    """Leave interrupts to the command, which ends its workers; and end with it, however that happens."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    die_with_parent(parent)
 
 
 def _published_line(hosts: int, messages: int) -> str:
