@@ -36,7 +36,9 @@ class OutboundQueue:
     def __init__(self, peer: PeerId, capacity: int) -> None:
         self.peer = peer
         self._capacity = capacity
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[bytes] | None = (
+            None  # made when something has to wait: most queues are empty nearly always
+        )
         self._urgent = 0  # how many of them, at the front, are urgent
         self._stream: Stream | None = None
         self._is_closed = False
@@ -44,8 +46,10 @@ class OutboundQueue:
     def push(self, frame: bytes) -> bool:
         """See Outbox."""
         waiting = self._waiting
-        if not waiting and self._stream is not None and self._stream.write(frame):
-            return True
+        if waiting is None:
+            if self._stream is not None and self._stream.write(frame):
+                return True
+            waiting = self._waiting = deque()
         if len(waiting) >= self._capacity:
             return False
         waiting.append(frame)
@@ -54,8 +58,10 @@ class OutboundQueue:
     def push_urgent(self, frame: bytes) -> bool:
         """See Outbox; urgent frames keep their order among themselves."""
         waiting = self._waiting
-        if not waiting and self._stream is not None and self._stream.write(frame):
-            return True
+        if waiting is None:
+            if self._stream is not None and self._stream.write(frame):
+                return True
+            waiting = self._waiting = deque()
         if len(waiting) >= self._capacity:
             return False
         waiting.insert(self._urgent, frame)
@@ -65,7 +71,7 @@ class OutboundQueue:
     def close(self) -> None:
         """See Outbox."""
         self._is_closed = True
-        if self._stream is not None and not self._waiting:
+        if self._stream is not None and self._waiting is None:
             self._stream.close()
 
     def attach(self, stream: Stream) -> None:
@@ -84,6 +90,7 @@ class OutboundQueue:
             waiting.popleft()
             if self._urgent:
                 self._urgent -= 1
+        self._waiting = None
         if self._is_closed:
             stream.close()
 
