@@ -45,7 +45,18 @@ def execute(name: str, output: Path, **parameters: Any) -> dict[str, list[Any]]:
         FOLDER / f"{name}.ipynb", output, parameters=parameters, cwd=output.parent, progress_bar=False, config=quiet
     )
     own = {cell.id for cell in stored(name).cells if cell.cell_type == "code"}
-    return {cell.id: cell.outputs for cell in done.cells if cell.id in own}
+    return {cell.id: _joined(cell.outputs) for cell in done.cells if cell.id in own}
+
+
+def _joined(outputs: list[Any]) -> list[Any]:
+    """Join what was printed in one go: into how many messages a kernel cuts it depends on how busy the machine is."""
+    found: list[Any] = []
+    for one in outputs:
+        if one.output_type == "stream" and found and found[-1].get("name") == one.name:
+            found[-1].text += one.text
+        else:
+            found.append(one)
+    return found
 
 
 def as_text(outputs: list[Any], kind: str = "text/plain") -> str:
