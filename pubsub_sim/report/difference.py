@@ -13,7 +13,7 @@ from pubsub_sim.report.quantities import QUANTITIES
 from pubsub_sim.report.ratios import version_pairs
 from pubsub_sim.report.show import Prose, Several, Table
 from pubsub_sim.report.sweep import CELL
-from pubsub_sim.report.wording import code, count, estimate, number
+from pubsub_sim.report.wording import code, count, estimate, number, number_or_none
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -93,7 +93,7 @@ def summarise(sweep: Sweep) -> list[dict[str, Any]]:
         if found is not None:
             for part, value in (("message", found.per_message), ("host and message", found.per_host)):
                 place = {"quantity": QUANTITY.name, "version": version, "over": sweep.base, "per": part, "unit": "µs"}
-                entries.append(place | numbers(value))
+                entries.append(place | numbers(value) | {"farthest_cell": number_or_none(found.worst)})
     return entries
 
 
@@ -102,7 +102,7 @@ def _told(sweep: Sweep, found: Parts) -> Prose:
         f"A line through the {count(found.cells, 'cell')} says that {code(found.version)} takes "
         f"{estimate(found.per_message)} µs more than {code(sweep.base)} for each message, and "
         f"{estimate(found.per_host)} µs more for each host that it reaches; no cell is farther than "
-        f"{number(found.worst)} µs from it."
+        f"{number(found.worst, places=1)} µs from it."
     )
 
 

@@ -26,7 +26,7 @@ def test_everybody_stands_beside_the_floor(sweep: Sweep) -> None:
     low_high = "({0}\N{EN DASH}{0})"
     ours = [f"{r} {low_high.format(r)}" for r in ("2.00", "2.40")]
     for row in table.rows:
-        theirs = f"20.00 {low_high.format('20.00')}" if row[2] == "uvloop" and row[4] == "tcp" else "\N{EN DASH}"
+        theirs = f"20.0 {low_high.format('20.0')}" if row[2] == "uvloop" and row[4] == "tcp" else "\N{EN DASH}"
         assert row[6:] == [*ours, theirs]
         assert row[5].startswith("0.312" if row[4] == "tcp" else "0.25")
 
@@ -83,7 +83,7 @@ def test_costs_are_said_in_words(sweep: Sweep) -> None:
     )
     assert "`baseline` 2.00 times as much" in memory
     assert "`another`" not in memory
-    assert "`another` 20.00 times as much (6.25 µs)" in tcp
+    assert "`another` 20.0 times as much (6.25 µs)" in tcp
 
 
 def test_everybody_says_what_else_they_do(sweep: Sweep) -> None:
