@@ -195,19 +195,6 @@ class Event:
         """Remove states, recording this transition as the source. See `Machine.remove`."""
         machine, entry = self.machine, self._entry
         if machine._gate == 1:  # busy, and nobody observes
-            queue, node = machine._queue, machine._node
-            if (
-                queue is not None
-                and not queue
-                and machine._entry is entry
-                and not machine._front
-                and states in node.removes
-            ):
-                if node.names.isdisjoint(states):
-                    return EXECUTED
-                tick = machine._queue_tick + 1
-                queue.append((1, states, args, (machine.id, entry[4], 0), tick, 0, None))
-                return Result(tick)
             return machine._enqueue(1, states, args, (machine.id, entry[4], 0))
         return machine._submit(1, states, args, machine._source_of(entry))
 
