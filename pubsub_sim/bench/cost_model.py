@@ -8,6 +8,7 @@ as much as the large ones; a cost is never negative.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pubsub_sim.errors import OptionError
+from pubsub_sim.results.intervals import percentiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +27,6 @@ RESAMPLES = 1000
 """Bootstrap samples per interval."""
 
 _SEED = 1
-_PERCENTILES = (2.5, 97.5)
 _FLAT_FROM = 20
 
 
@@ -110,8 +111,8 @@ def resampled(rounds: Sequence[Mapping[int, Sample]]) -> list[Costs]:
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
     """The middle 95 % of resampled values."""
-    low, high = np.percentile(values, _PERCENTILES)
-    return float(low), float(high)
+    found = percentiles(math.nan, np.array(values), len(values))
+    return found.low, found.high
 
 
 def _per_message(sample: Sample) -> tuple[float, float, float]:

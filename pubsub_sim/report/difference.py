@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pubsub_sim.report.engine import cost, numbers, workload
-from pubsub_sim.report.intervals import RESAMPLES, Estimate, percentiles
+from pubsub_sim.report.intervals import Estimate, drawn_medians, percentiles
 from pubsub_sim.report.quantities import QUANTITIES
 from pubsub_sim.report.ratios import version_pairs
 from pubsub_sim.report.show import Prose, Several, Table
@@ -29,7 +29,6 @@ ENGINE = ("pulse", "eval", "one-handler", "construct", "wait-cycle")
 message the mutations, the making and the wait of a flow machine."""
 
 _US_PER_MS = 1000
-_SEED = 1
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def parts(sweep: Sweep, version: str) -> Parts | None:
     medians = np.array([np.median(values) for values in samples])
     fitted = design @ medians
     worst = float(np.abs(medians - fitted[0] - fitted[1] * hosts).max())
-    drawn = _drawn(samples) @ design.T
+    drawn = drawn_medians(samples) @ design.T
     fewest = min(map(len, samples))
     found = [_estimate(float(fitted[row]), drawn[:, row], fewest, len(paired)) for row in (0, 1)]
     return Parts(version, found[0], found[1], worst, len(groups))
@@ -125,12 +124,6 @@ def _engine_row(engine: EngineRecord, name: str) -> list[str]:
 
 def _is_known(engine: EngineRecord, name: str) -> bool:
     return any(entry.name == name and entry.unit == "ns" for entry in engine.workloads) and cost(engine, name).is_known
-
-
-def _drawn(samples: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-    rng = np.random.default_rng(_SEED)
-    columns = [np.median(values[rng.integers(0, values.size, (RESAMPLES, values.size))], axis=1) for values in samples]
-    return np.stack(columns, axis=1)
 
 
 def _estimate(value: float, draws: NDArray[np.float64], fewest: int, observations: int) -> Estimate:

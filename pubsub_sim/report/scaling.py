@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pubsub_sim.report.engine import numbers
-from pubsub_sim.report.intervals import RESAMPLES, UNKNOWN, Estimate, percentiles
+from pubsub_sim.report.intervals import UNKNOWN, Estimate, drawn_medians, percentiles
 from pubsub_sim.report.quantities import QUANTITIES, Quantity
 from pubsub_sim.report.show import Prose, Table
 from pubsub_sim.report.sweep import CELL
@@ -92,7 +92,7 @@ def growth(sweep: Sweep, version: str, quantity: Quantity, axis: str) -> Growth:
     }
     ideal = np.array([np.log(levels[other]) + fitted * x for x, other in zip(xs, others, strict=True)])
     worst = float(np.exp(np.abs(medians - ideal).max()))
-    found = _estimate(float(fitted), _drawn(samples) @ design, samples)
+    found = _estimate(float(fitted), drawn_medians(samples) @ design, samples)
     return Growth(version, quantity.name, axis, found, worst, levels)
 
 
@@ -109,7 +109,7 @@ def difference(sweep: Sweep, version: str, quantity: Quantity, axis: str) -> Est
         if design is None:
             return UNKNOWN
         value = float(design @ np.array([np.median(values) for values in samples]))
-        fits.append((value, _drawn(samples, _SEED + len(fits)) @ design, samples))
+        fits.append((value, drawn_medians(samples, _SEED + len(fits)) @ design, samples))
     (one, ones, own), (base, bases, theirs) = fits
     return _estimate(one - base, ones - bases, min(own, theirs, key=len))
 
@@ -186,10 +186,3 @@ def _design(xs: NDArray[np.float64], others: list[int]) -> NDArray[np.float64] |
     away = np.array([x - middle[other] for x, other in zip(xs, others, strict=True)])
     total = float((away**2).sum()) if len(away) else 0.0
     return away / total if total > 0 else None
-
-
-def _drawn(samples: list[NDArray[np.float64]], seed: int = _SEED) -> NDArray[np.float64]:
-    """Draw the runs of each cell anew: one row of medians per bootstrap sample."""
-    rng = np.random.default_rng(seed)
-    columns = [np.median(values[rng.integers(0, values.size, (RESAMPLES, values.size))], axis=1) for values in samples]
-    return np.stack(columns, axis=1)

@@ -111,6 +111,18 @@ def mean_of_medians(groups: Sequence[ArrayLike]) -> Estimate:
     return percentiles(value, medians.mean(axis=1), observations)
 
 
+def drawn_medians(groups: Sequence[NDArray[np.float64]], seed: int = _SEED) -> NDArray[np.float64]:
+    """Draw the observations of each group anew: a row of medians per bootstrap sample, a column per group.
+
+    Args:
+        groups: observations of each group, none of them NaN.
+        seed: another one draws independently.
+    """
+    rng = np.random.default_rng(seed)
+    columns = [np.median(values[rng.integers(0, values.size, (RESAMPLES, values.size))], axis=1) for values in groups]
+    return np.stack(columns, axis=1)
+
+
 def percentiles(value: float, draws: NDArray[np.float64], observations: int) -> Estimate:
     """Give a number the interval that its bootstrap samples span.
 
