@@ -45,16 +45,26 @@ class Stream(Protocol):
         """The negotiated protocol."""
 
     def write(self, frame: bytes) -> bool:
-        """Hand over one frame; False if the window is full: `on_writable` is then called when it is not."""
+        """Hand over one frame; False if the window is full: the writer is then told when it is not."""
 
-    def set_callbacks(self, on_writable: Callable[[], None], on_closed: Callable[[], None]) -> None:
-        """Who is told that the window has room again, and that the stream ended from the other side."""
+    def set_writer(self, writer: FrameWriter) -> None:
+        """Who is told of this stream."""
 
     def close(self) -> None:
         """End after what was written."""
 
     def reset(self) -> None:
         """End at once; frames not yet taken are lost."""
+
+
+class FrameWriter(Protocol):
+    """Whoever writes to a stream."""
+
+    def writable(self) -> None:
+        """The window that was full has room again."""
+
+    def ended(self) -> None:
+        """The stream is over, and not by its `close`."""
 
 
 class Inbound(Protocol):

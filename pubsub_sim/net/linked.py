@@ -59,7 +59,7 @@ class LinkedStream(MemoryStream):
         if self.is_open:
             self.unread += 1
             if frame:
-                self.frames_written += 1
+                self.receiver.frames += 1
             self._send(frame)
         return True
 

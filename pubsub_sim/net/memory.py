@@ -13,14 +13,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pubsub_sim.errors import DialError, StreamRefused
 from pubsub_sim.ids import PeerId, short
 from pubsub_sim.net.addresses import Addresses
-from pubsub_sim.ports import FrameReader, Inbound
+from pubsub_sim.ports import FrameReader, FrameWriter, Inbound
 
 WINDOW = 32
 """Frames on their way in one stream."""
-
-
-def _ignore() -> None:
-    """The callback of a stream nobody listens to yet."""
 
 
 class MemoryStream:
@@ -30,38 +26,24 @@ class MemoryStream:
         protocol: the negotiated protocol.
         peer: who writes.
         receiver: the host that reads.
-        frames_written: frames handed over, empty ones not counted.
+        writer: who is told that there is room, and of the end; None as long as nobody has asked.
     """
 
-    __slots__ = (
-        "_on_closed",
-        "_on_writable",
-        "frames_written",
-        "is_open",
-        "peer",
-        "protocol",
-        "reader",
-        "receiver",
-        "unread",
-        "wants_room",
-    )
+    __slots__ = ("is_open", "peer", "protocol", "reader", "receiver", "unread", "wants_room", "writer")
 
     def __init__(self, protocol: str, peer: PeerId, receiver: MemoryHost) -> None:
         self.protocol = protocol
         self.peer = peer
         self.receiver = receiver
         self.reader: FrameReader
+        self.writer: FrameWriter | None = None
         self.is_open = True
         self.unread = 0
         self.wants_room = False
-        self.frames_written = 0
-        self._on_writable: Callable[[], None] = _ignore
-        self._on_closed: Callable[[], None] = _ignore
 
-    def set_callbacks(self, on_writable: Callable[[], None], on_closed: Callable[[], None]) -> None:
+    def set_writer(self, writer: FrameWriter) -> None:
         """See Stream."""
-        self._on_writable = on_writable
-        self._on_closed = on_closed
+        self.writer = writer
 
     def write(self, frame: bytes) -> bool:
         """See Stream."""
@@ -70,9 +52,9 @@ class MemoryStream:
             return False
         if self.is_open:
             self.unread += 1
-            if frame:
-                self.frames_written += 1
             receiver = self.receiver
+            if frame:
+                receiver.frames += 1
             receiver.arrivals.append((self, frame))
             if receiver.is_resting:
                 receiver.wake()
@@ -92,13 +74,15 @@ class MemoryStream:
             self.is_open = False
             self.receiver.drop(self)
             loop = self.receiver.loop
-            loop.call_soon(self._on_closed)
+            if self.writer is not None:
+                loop.call_soon(self.writer.ended)
             loop.call_soon(self.reader.ended, False)
 
     def tell_room(self) -> None:
         """The reader took a frame: a writer that waits for room has some."""
         self.wants_room = False
-        self._on_writable()
+        if self.writer is not None:
+            self.writer.writable()
 
 
 class MemoryHost:
@@ -109,7 +93,7 @@ class MemoryHost:
         arrivals: frames that wait to be read, with their stream, in order of arrival; None is the end of a stream.
         is_resting: whether the next arrival has to wake the host: no drain is scheduled, and none is blocked.
         streams: streams that end here.
-        frames_of_ended: frames the streams carried that have ended here, empty ones not counted.
+        frames: frames written to streams that end here, empty ones not counted.
     """
 
     def __init__(self, network: MemoryNetwork, peer_id: PeerId, ip: str) -> None:
@@ -119,7 +103,7 @@ class MemoryHost:
         self.arrivals: deque[tuple[MemoryStream, bytes | None]] = deque()
         self.is_resting = True
         self.streams: list[MemoryStream] = []
-        self.frames_of_ended = 0
+        self.frames = 0
         self.links: dict[PeerId, MemoryHost] = {}
         self._dialled: set[PeerId] = set()  # those of them we dialled
         self._network = network
@@ -202,18 +186,9 @@ class MemoryHost:
 
     def drop(self, stream: MemoryStream) -> None:
         """A stream was reset: what has not been read of it is lost."""
-        self._retire(stream)
+        self.streams.remove(stream)
         if stream.unread:
             self.arrivals = deque(arrival for arrival in self.arrivals if arrival[0] is not stream)
-
-    def _retire(self, stream: MemoryStream) -> None:
-        self.streams.remove(stream)
-        self.frames_of_ended += stream.frames_written
-
-    @property
-    def frames(self) -> int:
-        """Frames written to streams that end here, empty ones not counted."""
-        return self.frames_of_ended + sum(stream.frames_written for stream in self.streams)
 
     # --- reading -------------------------------------------------------------------------------------------------
 
@@ -233,7 +208,7 @@ class MemoryHost:
             arrival = self.arrivals.popleft()
             stream, frame = arrival
             if frame is None:
-                self._retire(stream)
+                self.streams.remove(stream)
                 stream.reader.ended(True)
             elif stream.reader.frame(frame):
                 stream.unread -= 1

@@ -178,7 +178,8 @@ class Line(asyncio.Protocol):
         stream = self.outgoing
         if stream is not None and stream.wants_room and not self.is_full:
             stream.wants_room = False
-            stream.on_writable()
+            if stream.writer is not None:
+                stream.writer.writable()
 
     # --- reading -------------------------------------------------------------------------------------------------
 

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pubsub_sim.net.tcp_frames import EMPTY_FRAME, Kind, prefix
 
 if TYPE_CHECKING:
     from pubsub_sim.net.tcp_line import Line
-    from pubsub_sim.ports import FrameReader
+    from pubsub_sim.ports import FrameReader, FrameWriter
 
 PENDING = 32
 """Frames a stream takes in one round of the loop, as the window of the memory network."""
-
-
-def _ignore() -> None:
-    """The callback of a stream nobody listens to yet."""
 
 
 class TcpStream:
@@ -27,10 +22,10 @@ class TcpStream:
         number: which of the connection's streams from us to the peer.
         is_open: neither closed nor reset.
         wants_room: whether a frame was refused.
-        on_writable: told when there is room again.
+        writer: who is told that there is room, and of the end; None as long as nobody has asked.
     """
 
-    __slots__ = ("_line", "_on_closed", "is_open", "number", "on_writable", "protocol", "wants_room")
+    __slots__ = ("_line", "is_open", "number", "protocol", "wants_room", "writer")
 
     def __init__(self, line: Line, number: int, protocol: str) -> None:
         self._line = line
@@ -38,13 +33,11 @@ class TcpStream:
         self.protocol = protocol
         self.is_open = True
         self.wants_room = False
-        self.on_writable: Callable[[], None] = _ignore
-        self._on_closed: Callable[[], None] = _ignore
+        self.writer: FrameWriter | None = None
 
-    def set_callbacks(self, on_writable: Callable[[], None], on_closed: Callable[[], None]) -> None:
+    def set_writer(self, writer: FrameWriter) -> None:
         """See Stream."""
-        self.on_writable = on_writable
-        self._on_closed = on_closed
+        self.writer = writer
 
     def write(self, frame: bytes) -> bool:
         """See Stream. Raises FrameTooLarge over LONGEST."""
@@ -82,7 +75,8 @@ class TcpStream:
         """The stream is over, and not by `close`: its owner is told in the next round."""
         if self.is_open:
             self.is_open = False
-            self._line.loop.call_soon(self._on_closed)
+            if self.writer is not None:
+                self._line.loop.call_soon(self.writer.ended)
 
 
 class TcpInbound:

@@ -14,6 +14,8 @@ from pubsub_sim.protocol.operations import PeerCloseStream, PeerError, PeerNewSt
 from pubsub_sim.wire.codec import unpack
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pubsub_sim.ids import PeerId
     from pubsub_sim.node.driver import Driver
     from pubsub_sim.ports import Clock, Host, Inbound, Stream
@@ -29,13 +31,15 @@ class OutboundQueue:
     Args:
         peer: to whom.
         capacity: most frames that wait.
+        on_ended: called with this queue when its stream ended, and not because we closed it.
     """
 
-    __slots__ = ("_capacity", "_is_closed", "_stream", "_urgent", "_waiting", "peer")
+    __slots__ = ("_capacity", "_is_closed", "_on_ended", "_stream", "_urgent", "_waiting", "peer")
 
-    def __init__(self, peer: PeerId, capacity: int) -> None:
+    def __init__(self, peer: PeerId, capacity: int, on_ended: Callable[[OutboundQueue], None]) -> None:
         self.peer = peer
         self._capacity = capacity
+        self._on_ended = on_ended
         self._waiting: deque[bytes] | None = (
             None  # made when something has to wait: most queues are empty nearly always
         )
@@ -77,10 +81,11 @@ class OutboundQueue:
     def attach(self, stream: Stream) -> None:
         """The stream is open: write what waits."""
         self._stream = stream
-        self.flush()
+        stream.set_writer(self)
+        self.writable()
 
-    def flush(self) -> None:
-        """Write what waits, as far as the stream has room."""
+    def writable(self) -> None:
+        """See FrameWriter: write what waits, as far as there is room."""
         waiting, stream = self._waiting, self._stream
         if stream is None:
             return
@@ -94,17 +99,30 @@ class OutboundQueue:
         if self._is_closed:
             stream.close()
 
+    def ended(self) -> None:
+        """See FrameWriter."""
+        self._on_ended(self)
+
 
 class InboundReader:
-    """Turns the frames of one inbound stream into RPCs for the driver. Implements FrameReader."""
+    """Turns the frames of one inbound stream into RPCs for the driver. Implements FrameReader.
+
+    Args:
+        stream: what it reads.
+        driver: is told of the end.
+        offer: the driver's `offer_rpc`; one object for all readers, as a node has as many as it has peers.
+        max_bytes: longest frame taken.
+    """
 
     __slots__ = ("_driver", "_held", "_max_bytes", "_offer", "_peer", "_stream")
 
-    def __init__(self, stream: Inbound, driver: Driver, max_bytes: int) -> None:
+    def __init__(
+        self, stream: Inbound, driver: Driver, offer: Callable[[PeerId, RPC | WireMessage], bool], max_bytes: int
+    ) -> None:
         self._stream = stream
         self._peer = stream.peer
         self._driver = driver
-        self._offer = driver.offer_rpc
+        self._offer = offer
         self._max_bytes = max_bytes
         self._held: RPC | WireMessage | None = None  # decoded, but the driver had no room
 
@@ -158,12 +176,15 @@ class Streams:
         self._params = params
         self._core: Core
         self._driver: Driver
+        self._offer: Callable[[PeerId, RPC | WireMessage], bool]
+        self._on_ended = self._ended  # one object for all queues
         self._openers: set[asyncio.Task[None]] = set()
 
     def start(self, core: Core, driver: Driver) -> None:
         """Serve inbound streams and hear of connections."""
         self._core = core
         self._driver = driver
+        self._offer = driver.offer_rpc
         self._host.serve(core.router.protocols, self._accept)
         self._host.on_connected(self._connected)
         for peer in self._host.connected_peers():
@@ -171,7 +192,7 @@ class Streams:
 
     def open_outbox(self, peer: PeerId, hello: bytes, delay_ms: int) -> OutboundQueue:
         """A new outbound queue holding `hello`; its stream is opened after the delay (port of the core)."""
-        queue = OutboundQueue(peer, self._params.outbound_queue_size)
+        queue = OutboundQueue(peer, self._params.outbound_queue_size, self._on_ended)
         queue.push_urgent(hello)  # nothing may overtake it
         opener = asyncio.get_running_loop().create_task(self._open(queue, delay_ms), name="stream opener")
         self._openers.add(opener)
@@ -199,18 +220,16 @@ class Streams:
         except StreamRefused:
             self._driver.submit(PeerError(peer, queue))
             return
-
-        def died() -> None:
-            self._core.note_dead(peer, queue)
-            self._driver.signal(PeersDead)
-
-        stream.set_callbacks(queue.flush, died)
         queue.attach(stream)  # the hello may arrive before the router knows of the peer, as in the reference
         self._driver.submit(PeerNewStream(peer, stream.protocol, queue))
 
+    def _ended(self, queue: OutboundQueue) -> None:
+        self._core.note_dead(queue.peer, queue)
+        self._driver.signal(PeersDead)
+
     def _accept(self, stream: Inbound) -> InboundReader:
         self._core.accept_inbound(stream.peer, stream)
-        return InboundReader(stream, self._driver, self._params.max_message_bytes)
+        return InboundReader(stream, self._driver, self._offer, self._params.max_message_bytes)
 
     def _connected(self, peer: PeerId) -> None:
         self._core.note_connected(peer)

@@ -39,12 +39,12 @@ class Writer:
         self.stream = stream
         self.rooms = 0
         self.closes = 0
-        stream.set_callbacks(self._has_room, self._is_closed)
+        stream.set_writer(self)
 
-    def _has_room(self) -> None:
+    def writable(self) -> None:
         self.rooms += 1
 
-    def _is_closed(self) -> None:
+    def ended(self) -> None:
         self.closes += 1
 
 

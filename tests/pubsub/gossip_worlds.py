@@ -115,16 +115,20 @@ class FakePeer:
         peer = self._world.peer_ids[number]
         await self._host.connect(peer)
         self._stream = await self._host.open_stream(peer, [self._protocol])
-        self._stream.set_callbacks(self._flush, lambda: None)
+        self._stream.set_writer(self)
 
     def send(self, rpc: RPC) -> None:
         """Say something."""
         self._waiting.append(rpc)
-        self._flush()
+        self.writable()
 
-    def _flush(self) -> None:
+    def writable(self) -> None:
+        """Write what waits."""
         while self._waiting and self._stream.write(self._waiting[0].SerializeToString()):
             del self._waiting[0]
+
+    def ended(self) -> None:
+        """Its stream is over, and nothing follows from that."""
 
     def subscribe(self, topic: str = "foobar") -> None:
         self.send(RPC(subscriptions=[RPC.SubOpts(subscribe=True, topicid=topic)]))

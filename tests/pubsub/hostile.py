@@ -49,7 +49,7 @@ class Attacker(FakePeer):
         while True:
             if self._stream is None:
                 self._stream = await self.host.open_stream(self._ps.peer_id, [self._protocol])
-                self._stream.set_callbacks(self._stirred.set, self._ended)
+                self._stream.set_writer(self)
             self._stirred.clear()
             if self._stream.write(frame):
                 return
@@ -73,7 +73,12 @@ class Attacker(FakePeer):
         """Speak no protocol from now on."""
         self.host._accept.clear()
 
-    def _ended(self) -> None:
+    def writable(self) -> None:
+        """There is room again."""
+        self._stirred.set()
+
+    def ended(self) -> None:
+        """The stream was reset; the next frame opens another."""
         self._stream = None
         self.resets += 1
         self._stirred.set()

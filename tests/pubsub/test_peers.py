@@ -123,7 +123,7 @@ def test_a_peer_blacklisted_while_its_stream_opens_is_not_shown_to_the_router(ve
 
 def test_Q01_the_33rd_frame_does_not_fit() -> None:
     """A queue whose stream is not open holds 32."""
-    queue = OutboundQueue(key_of("peer").peer_id, 32)
+    queue = OutboundQueue(key_of("peer").peer_id, 32, lambda queue: None)
     assert [queue.push(b"frame") for _ in range(33)] == [True] * 32 + [False]
 
 

@@ -173,6 +173,16 @@ class NoDiscovery:
         return ()
 
 
+class _FakeWriter:
+    """Waits for no room, and passes on the end of its stream."""
+
+    def __init__(self, on_ended: Callable[[], None]) -> None:
+        self.ended = on_ended
+
+    def writable(self) -> None:
+        """Nothing waits."""
+
+
 class FakePeer:
     """A host without a node that answers streams by hand.
 
@@ -199,7 +209,7 @@ class FakePeer:
     async def open(self, ps: PubSub, on_closed: Callable[[], None] = lambda: None) -> Stream:
         """A stream to a node."""
         stream = await self.host.open_stream(ps.peer_id, [self._protocol])
-        stream.set_callbacks(lambda: None, on_closed)
+        stream.set_writer(_FakeWriter(on_closed))
         return stream
 
     def resume(self) -> None:
