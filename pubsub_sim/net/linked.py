@@ -109,7 +109,7 @@ class LinkedStream(MemoryStream):
             if self.wants_room:
                 self.tell_room()
             return
-        self.receiver.arrivals.append((self, frame))
+        self.receiver.arrived(self, frame)
 
 
 def _size_on_line(frame: bytes) -> int:

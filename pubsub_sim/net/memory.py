@@ -55,7 +55,8 @@ class MemoryStream:
             receiver = self.receiver
             if frame:
                 receiver.frames += 1
-            receiver.arrivals.append((self, frame))
+            receiver.arrivals.append(self)
+            receiver.contents.append(frame)
             if receiver.is_resting:
                 receiver.wake()
         return True
@@ -64,7 +65,7 @@ class MemoryStream:
         """See Stream."""
         if self.is_open:
             self.is_open = False
-            self.receiver.arrivals.append((self, None))
+            self.receiver.arrived(self, None)
             if self.receiver.is_resting:
                 self.receiver.wake()
 
@@ -90,7 +91,8 @@ class MemoryHost:
 
     Attributes:
         ip: its address, as peers see it.
-        arrivals: frames that wait to be read, with their stream, in order of arrival; None is the end of a stream.
+        arrivals: of each frame that waits to be read, in order of arrival, its stream.
+        contents: these frames; None is the end of a stream. Pairs would be objects, as many as frames are on their way.
         is_resting: whether the next arrival has to wake the host: no drain is scheduled, and none is blocked.
         streams: streams that end here.
         frames: frames written to streams that end here, empty ones not counted.
@@ -100,7 +102,8 @@ class MemoryHost:
         self.peer_id = peer_id
         self.ip = ip
         self.loop = network.loop
-        self.arrivals: deque[tuple[MemoryStream, bytes | None]] = deque()
+        self.arrivals: deque[MemoryStream] = deque()
+        self.contents: deque[bytes | None] = deque()
         self.is_resting = True
         self.streams: list[MemoryStream] = []
         self.frames = 0
@@ -188,7 +191,16 @@ class MemoryHost:
         """A stream was reset: what has not been read of it is lost."""
         self.streams.remove(stream)
         if stream.unread:
-            self.arrivals = deque(arrival for arrival in self.arrivals if arrival[0] is not stream)
+            kept = [pair for pair in zip(self.arrivals, self.contents, strict=True) if pair[0] is not stream]
+            self.arrivals.clear()
+            self.contents.clear()
+            for one, frame in kept:
+                self.arrived(one, frame)
+
+    def arrived(self, stream: MemoryStream, frame: bytes | None) -> None:
+        """A frame waits to be read, or the end of a stream (None)."""
+        self.arrivals.append(stream)
+        self.contents.append(frame)
 
     # --- reading -------------------------------------------------------------------------------------------------
 
@@ -204,9 +216,9 @@ class MemoryHost:
             self._drain()
 
     def _drain(self) -> None:
-        while self.arrivals:
-            arrival = self.arrivals.popleft()
-            stream, frame = arrival
+        arrivals, contents = self.arrivals, self.contents
+        while arrivals:
+            stream, frame = arrivals.popleft(), contents.popleft()
             if frame is None:
                 self.streams.remove(stream)
                 stream.reader.ended(True)
@@ -215,7 +227,8 @@ class MemoryHost:
                 if stream.wants_room and stream.is_open:  # the reader may have reset it
                     stream.tell_room()
             else:
-                self.arrivals.appendleft(arrival)
+                arrivals.appendleft(stream)
+                contents.appendleft(frame)
                 self._is_blocked = True
                 return
         self.is_resting = True
