@@ -85,13 +85,12 @@ def measure(spec: RunSpec) -> dict[str, Any]:
     witness = WITNESSES[spec.kind]() if spec.kind in WITNESSES else None
     try:
         with asyncio.Runner(loop_factory=loop_factory(spec.loop)) as runner:
-            runner.get_loop().set_exception_handler(lambda _, context: faults.append(_fault(context)))
             tasks.attach(runner.get_loop())
             kernel = KernelProbe()
             collector.attach()
             if witness is not None:
                 witness.start()
-            outcome = runner.run(play(spec, phases if witness is None else _watched(phases, witness)))
+            outcome = runner.run(_play(spec, phases if witness is None else _watched(phases, witness), faults))
             collector.detach()
             costs = kernel.read()
         if witness is not None:
@@ -99,6 +98,8 @@ def measure(spec: RunSpec) -> dict[str, Any]:
             costs |= witness.of_run()
         gc.collect()  # a task whose exception nobody fetched tells of it only now
         version = describe_version(spec.version)
+    except asyncio.CancelledError:
+        return _failure(faults[0])
     except Exception as error:
         return _failure(_sentence(error))
     if faults:
@@ -116,6 +117,19 @@ def measure(spec: RunSpec) -> dict[str, Any]:
     seen = {} if witness is None else witness.of_phases()
     rows = [(phase, name, value) for phase, values in seen.items() for name, value in values.items()]
     return {"outcome": "ok", "error": "", "rows": rows + _rows(phases, outcome, costs), "version": version}
+
+
+async def _play(spec: RunSpec, observe: Observe, faults: list[str]) -> Outcome:
+    """Play, but not on after an error that reached nobody: what is waited for may never come then."""
+    task = asyncio.current_task()
+    assert task is not None
+
+    def fault(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        faults.append(_fault(context))
+        task.cancel()
+
+    asyncio.get_running_loop().set_exception_handler(fault)
+    return await play(spec, observe)
 
 
 def _watched(phases: PhaseProbe, witness: Witness) -> Observe:

@@ -161,6 +161,7 @@ class PubSub:
         await self._streams.close()
         await self._validation.close()
         await self._driver.close()
+        self._core.interest.end(None)
         self._host.close()
 
     @property
@@ -400,6 +401,9 @@ class PubSub:
     def _fail(self, error: BaseException) -> None:
         if self.failure is None:
             self.failure = error
+            closed = HostClosed("Subscription.next")
+            closed.__cause__ = error
+            self._core.interest.end(closed)
 
     def _check_alive(self, operation: str) -> None:
         if self._is_closed or self.failure is not None:

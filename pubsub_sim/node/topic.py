@@ -50,16 +50,18 @@ class Subscription:
         self._messages: deque[Message] = deque()
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._is_over = False
+        self._error: Exception | None = None  # why, if it was not cancelled
 
     async def next(self) -> Message:
         """The next message.
 
         Raises:
-            SubscriptionCancelled: it was cancelled and everything buffered has been read.
+            SubscriptionCancelled: it was cancelled, or the node closed, and everything buffered has been read.
+            HostClosed: likewise, but the node ended by an error, which is the cause of this one.
         """
         while not self._messages:
             if self._is_over:
-                raise SubscriptionCancelled(self.topic)
+                raise self._error or SubscriptionCancelled(self.topic)
             waiter = asyncio.get_running_loop().create_future()
             self._waiters.append(waiter)
             try:
@@ -88,9 +90,11 @@ class Subscription:
             self._wake()
         return True
 
-    def end(self) -> None:
+    def end(self, error: Exception | None = None) -> None:
         """No more messages (see interest.Sink)."""
-        self._is_over = True
+        if not self._is_over:
+            self._is_over = True
+            self._error = error
         while self._waiters:
             self._wake()
 
@@ -127,7 +131,8 @@ class PeerEvent:
 class TopicEvents:
     """Peers joining and leaving a topic, coalesced: a join and a leave nobody has read yet cancel out.
 
-    An async iterator; it starts with a join for every peer that is there. `close` stops it.
+    An async iterator; it starts with a join for every peer that is there. `close` stops it, and so does the end of the
+    node; if that was an error, with a HostClosed whose cause it is.
     """
 
     def __init__(self, close: Callable[[TopicEvents], None]) -> None:
@@ -135,6 +140,7 @@ class TopicEvents:
         self._latest: dict[PeerId, bool] = {}
         self._arrived = asyncio.Event()
         self._is_over = False
+        self._error: Exception | None = None  # why, if it was not closed
 
     def note(self, peer: PeerId, joined: bool) -> None:
         """A peer joined or left."""
@@ -145,8 +151,13 @@ class TopicEvents:
 
     def close(self) -> None:
         """Hear of no more events; a second time is harmless."""
+        self.end(None)
+
+    def end(self, error: Exception | None) -> None:
+        """There are no more events (see interest.TopicHandle)."""
         if not self._is_over:
             self._is_over = True
+            self._error = error
             self._arrived.set()
             self._close(self)
 
@@ -156,7 +167,7 @@ class TopicEvents:
     async def __anext__(self) -> PeerEvent:
         while not self._latest:
             if self._is_over:
-                raise StopAsyncIteration
+                raise self._error or StopAsyncIteration
             self._arrived.clear()
             await self._arrived.wait()
         peer = next(iter(self._latest))
@@ -315,6 +326,11 @@ class Topic:
         """A peer withdrew, died or was blacklisted."""
         for watcher in self._watchers:
             watcher.note(peer, False)
+
+    def end_events(self, error: Exception | None) -> None:
+        """The node takes no more turns."""
+        for watcher in tuple(self._watchers):
+            watcher.end(error)
 
     def open_events(self, present: list[PeerId]) -> TopicEvents:
         """A new event handler that starts with who is there; called in a turn of the host."""

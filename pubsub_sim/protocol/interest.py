@@ -24,8 +24,12 @@ class Sink(Protocol):
     def offer(self, message: Message) -> bool:
         """Buffer a message; False if there is no room. Never waits."""
 
-    def end(self) -> None:
-        """No more messages; what is buffered stays readable."""
+    def end(self, error: Exception | None = None) -> None:
+        """No more messages; what is buffered stays readable.
+
+        Args:
+            error: what whoever reads on is told; None: that it was cancelled.
+        """
 
 
 class TopicHandle(Protocol):
@@ -44,6 +48,9 @@ class TopicHandle(Protocol):
 
     def peer_left(self, peer: PeerId) -> None:
         """A peer withdrew, died or was blacklisted."""
+
+    def end_events(self, error: Exception | None) -> None:
+        """There are no more events; what waits stays readable. See `Sink.end` for the error."""
 
 
 class Interest:
@@ -139,6 +146,14 @@ class Interest:
     def has_relay(self, topic: str) -> bool:
         """Whether a topic is relayed."""
         return topic in self._relays
+
+    def end(self, error: Exception | None) -> None:
+        """The host takes no more turns: nobody is to wait for a message or an event of it. See `Sink.end` for the error."""
+        for subscriptions in self.subscriptions.values():
+            for subscription in subscriptions:
+                subscription.end(error)
+        for handle in self.handles.values():
+            handle.end_events(error)
 
     def _give_up(self, topic: str) -> bool:
         if topic in self.subscriptions or topic in self._relays:

@@ -154,3 +154,43 @@ def test_worker_dies_with_its_parent() -> None:
     parent.kill()
     parent.wait()
     assert wait_until(lambda: not is_worker(worker), within_s=5)
+
+
+_FAILING = """
+import itertools, json, sys
+from pubsub_sim.bench.spec import RunSpec
+from pubsub_sim.bench.worker import measure
+from {module} import {owner}
+
+calls, work = itertools.count(), {owner}.{method}
+
+def fails_once(*arguments):
+    if next(calls) == 20:
+        raise ZeroDivisionError("a bug")
+    return work(*arguments)
+
+{owner}.{method} = fails_once
+print(json.dumps(measure(RunSpec(version=sys.argv[1], hosts=3, messages=50, sign="none", warmup=False))))
+"""
+
+
+@pytest.mark.parametrize(
+    ("version", "module", "owner", "method"),
+    [
+        ("baseline", "pubsub_sim.protocol.core", "Core", "publish_message"),  # in a turn
+        ("states", "pubsub_sim.protocol.core", "Core", "publish_message"),
+        ("baseline", "pubsub_sim.net.memory", "MemoryHost", "_drain"),  # in a callback of the loop
+        ("states", "pubsub_sim.net.memory", "MemoryHost", "_drain"),
+        ("floor", "pubsub_sim.scenarios.floor", "FloorHost", "take"),
+    ],
+)
+def test_a_run_ends_at_an_error_and_says_which(version: str, module: str, owner: str, method: str) -> None:
+    """It does not wait, for a message that will not come, until it is stopped at its limit."""
+    script = _FAILING.format(module=module, owner=owner, method=method)
+    done = subprocess.run(
+        [sys.executable, "-c", script, version], capture_output=True, text=True, check=True, timeout=60
+    )
+    said = json.loads(done.stdout)
+    assert said["outcome"] == "failed"
+    assert "ZeroDivisionError: a bug" in said["error"]
+    assert said["rows"] == [[RUN, "failures", 1]]

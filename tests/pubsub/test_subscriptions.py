@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from pubsub_sim import HostOptions, World
-from pubsub_sim.errors import SubscriptionCancelled, TopicNotAllowed
+from pubsub_sim.errors import HostClosed, SubscriptionCancelled, TopicNotAllowed
 from pubsub_sim.protocol.subscription_filter import AllowlistFilter, LimitFilter
+from pubsub_sim.wire.message import Message
 from pubsub_sim.wire.rpc_pb2 import RPC
 from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
 from tests.pubsub.worlds import FakePeer, connect, events_of, meet, play, pub, receive, sub, sub_all, subscriptions
@@ -44,6 +47,57 @@ def test_cancelling_wakes_a_waiting_reader(version: str, transport: str) -> None
             await reader
 
     play(version, script, hosts=3, transport=transport)
+
+
+def test_closing_the_node_ends_what_is_read_of_it(version: str, transport: str) -> None:
+    """Messages that are buffered stay readable; nobody waits for another, nor for an event."""
+
+    async def script(world: World) -> None:
+        node = world.pubsubs[0]
+        topic = await node.join("t")
+        subscription, events = await topic.subscribe(), await topic.events()
+        reader = asyncio.create_task(_read(subscription))
+        watcher = asyncio.create_task(_read(events))
+        held = await topic.subscribe()
+        await topic.publish(b"x")
+        await world.settle()
+        await node.close()
+        async with asyncio.timeout(5):
+            assert [message.data for message in await reader] == [b"x"]
+            assert await watcher == []
+            assert [message.data async for message in held] == [b"x"]
+            with pytest.raises(SubscriptionCancelled, match="t"):
+                await subscription.next()
+
+    play(version, script, hosts=3, transport=transport)
+
+
+def test_an_error_that_ends_a_node_reaches_those_who_read_of_it(version: str) -> None:
+    """Messages that are buffered stay readable; then the error is the cause of what readers get. The world has it, too."""
+
+    def fail(message: Message) -> None:
+        raise ZeroDivisionError("a bug of a router")
+
+    async def script(world: World) -> None:
+        node = world.pubsubs[0]
+        topic = await node.join("t")
+        subscription, events = await topic.subscribe(), await topic.events()
+        reader = asyncio.create_task(_read(subscription))
+        watcher = asyncio.create_task(_read(events))
+        node.router.publish = fail  # type: ignore[method-assign] # a bug
+        await topic.publish(b"x")
+        async with asyncio.timeout(5):
+            for task in (reader, watcher):
+                with pytest.raises(HostClosed) as caught:
+                    await task
+                assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+    with pytest.raises(ZeroDivisionError, match="a bug of a router"):
+        play(version, script, hosts=3)
+
+
+async def _read(source: AsyncIterator[Any]) -> list[Any]:
+    return [one async for one in source]
 
 
 def test_a_slow_reader_loses_messages_alone(version: str, transport: str) -> None:
