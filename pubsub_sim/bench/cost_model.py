@@ -66,10 +66,18 @@ class Costs:
     rpc_ns_between: Mapping[tuple[int, int], float]
 
     @property
+    def departure(self) -> float:
+        """By how much an RPC is dearer or cheaper, at a number of hosts from 20 on, than the fit has it; 0 if it is flat."""
+        return max((abs(value / self.rpc_ns - 1) for value in self._flat()), default=0.0)
+
+    @property
     def unevenness(self) -> float:
         """By how much an RPC is dearer at one number of hosts from 20 on than at another; 0 if the cost is flat."""
-        values = [value for hosts, value in self.rpc_ns_at.items() if hosts >= _FLAT_FROM]
+        values = self._flat()
         return max(values) / min(values) - 1 if values else 0.0
+
+    def _flat(self) -> list[float]:
+        return [value for hosts, value in self.rpc_ns_at.items() if hosts >= _FLAT_FROM]
 
 
 def fitted(cells: Mapping[int, Sequence[Sample]]) -> Costs:

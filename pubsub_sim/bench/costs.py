@@ -178,12 +178,13 @@ def table(fits: Mapping[str, tuple[Costs, list[Costs]]]) -> str:
     for name, value in rows:
         cells = [_in_us(value(costs), interval([value(one) for one in again])) for costs, again in fits.values()]
         lines.append(f"{name:<22}" + "".join(f"{cell:>26}" for cell in cells))
-    uneven = [
-        f"{100 * costs.unevenness:.0f} % [{100 * low:.0f}, {100 * high:.0f}]"
-        for costs, again in fits.values()
-        for low, high in [interval([one.unevenness for one in again])]
+    shares: list[tuple[str, Callable[[Costs], float]]] = [
+        ("from 20 on, c off by", lambda costs: costs.departure),
+        ("  apart by", lambda costs: costs.unevenness),
     ]
-    lines.append(f"{'c uneven from 20 on':<22}" + "".join(f"{cell:>26}" for cell in uneven))
+    for name, value in shares:
+        cells = [_in_percent(value(costs), interval([value(one) for one in again])) for costs, again in fits.values()]
+        lines.append(f"{name:<22}" + "".join(f"{cell:>26}" for cell in cells))
     return "\n".join(lines)
 
 
@@ -200,6 +201,11 @@ def _in_us(value_ns: float, span_ns: tuple[float, float]) -> str:
     return f"{value_ns / 1e3:.2f} [{low / 1e3:.2f}, {high / 1e3:.2f}]"
 
 
+def _in_percent(share: float, span: tuple[float, float]) -> str:
+    low, high = span
+    return f"{100 * share:.0f} % [{100 * low:.0f}, {100 * high:.0f}]"
+
+
 def _json(
     options: CostOptions,
     found: Mapping[str, Sequence[Mapping[int, Sample]]],
@@ -214,7 +220,7 @@ def _json(
     costs = {
         version: {
             name: [getattr(fit, name), *interval([getattr(one, name) for one in again])]
-            for name in ("publish_ns", "delivery_ns", "rpc_ns", "unevenness")
+            for name in ("publish_ns", "delivery_ns", "rpc_ns", "departure", "unevenness")
         }
         for version, (fit, again) in fits.items()
     }

@@ -29,6 +29,7 @@ def test_known_costs_are_found() -> None:
     assert costs.publish_ns == pytest.approx(A_NS, rel=1e-6)
     assert costs.delivery_ns == pytest.approx(B_NS, rel=1e-6)
     assert costs.rpc_ns == pytest.approx(C_NS, rel=1e-6)
+    assert costs.departure == pytest.approx(0, abs=1e-6)
     assert costs.unevenness == pytest.approx(0, abs=1e-6)
     assert list(costs.rpc_ns_between.values()) == pytest.approx([C_NS] * 6)
 
@@ -69,7 +70,10 @@ def test_an_rpc_that_grows_dearer_is_seen() -> None:
         return A_NS + B_NS * hosts + C_NS * (1 + max(0, hosts - 20) / 100) * (hosts - 1) ** 2
 
     costs = fitted({hosts: [sample(hosts, growing)] for hosts in HOSTS})
+    at = costs.rpc_ns_at
+    assert costs.unevenness == pytest.approx(at[100] / at[20] - 1)
     assert costs.unevenness > 0.5
+    assert costs.departure == pytest.approx(max(at[100] / costs.rpc_ns - 1, 1 - at[20] / costs.rpc_ns))
     between = list(costs.rpc_ns_between.values())
     assert between[2:] == sorted(between[2:])
 
