@@ -133,7 +133,7 @@ class Compiled:
         """
         if not bound:
             return self.bare
-        keys = tuple([sharing_key(handlers) for handlers in bound])
+        keys = tuple(map(sharing_key, bound))
         automaton = self.automata.get(keys)
         if automaton is None:
             tables = tuple(self._class_handlers(key, handlers) for key, handlers in zip(keys, bound, strict=True))

@@ -16,7 +16,7 @@ from asyncmachine.errors import AsyncMachineError, HandlerError, MachineDisposed
 from asyncmachine.logs import LogLevel, args_mapper
 from asyncmachine.mutation import EXECUTED, Result
 from asyncmachine.observation import NO_HOOKS
-from asyncmachine.queueing import Queueing
+from asyncmachine.queueing import HELD, SHORT, Queueing
 from asyncmachine.relations import ADD, KINDS, REMOVE, SET
 from asyncmachine.tracing import Hooks, Tracer
 from asyncmachine.transition import BUSY, CLOSING, DISPOSED, LEFTOVERS, RECORDED
@@ -74,9 +74,13 @@ class Machine(Queueing):
         slow_handler_s: float = 0.1,
         tags: Iterable[str] = (),
     ) -> None:
-        automaton = compiled(schema).bare
-        if handlers is not None:
-            automaton = automaton.compiled.automaton((handlers,))
+        if handlers is None:
+            automaton = compiled(schema).bare
+            self._slots = self._bound = ()
+        else:
+            self._slots = (handlers,)
+            self._bound = (_binding_name(handlers, 0),)
+            automaton = compiled(schema).automaton(self._slots)
         self.id = f"m{next(_serial)}" if id is None else id
         self.parent = parent
         self.tags = tuple(tags)
@@ -89,22 +93,18 @@ class Machine(Queueing):
         self._gate = 0
         self._queue_tick = 1
         self._prepended = 0
-        self._bound = () if handlers is None else (_binding_name(handlers, 0),)
-        self._slots = () if handlers is None else (handlers,)
-        self._entry = self._committed = self._plan = self._tx = self._next = None
-        self._queue = self._front = None
-        self._subs = None
-        self._tasks = None
-        self._err = None
+        self._entry = self._committed = self._plan = self._tx = self._next = self._front = None
+        self._subs = self._tasks = self._err = None
+        self._queue = []
         self._on_dispose = self._closed_waits = _EMPTY
         self._hooks = NO_HOOKS
         self._log_level = int(log_level)
         if tracers or log_level:
             self._hooks = Hooks(tuple(tracers))
             self._set_observed()
-        if handlers is not None and log_level:
-            self._log_binding()
-        if parent is not None:
+            if handlers is not None and log_level:
+                self._log_binding()
+        if parent is not None and parent._hooks.submachine_new:
             parent._hooks.fire(parent._hooks.submachine_new, parent, self)
         if self._hooks.machine_init:
             self._hooks.fire(self._hooks.machine_init, self)
@@ -237,21 +237,23 @@ class Machine(Queueing):
         self._numbers(states)
 
         def mutate(args: dict[str, Any] | None = None) -> Result:
-            gate = self._gate
-            if gate == BUSY and args:  # with arguments nothing is a duplicate, and the names are known
-                queue = self._queue
-                if queue is not None and (queue or number != REMOVE):
-                    waiting = len(queue)
-                    if waiting < self.queue_limit:
-                        tick = self._queue_tick + waiting + 1
-                        queue.append((number, states, args, None, tick, 0, None))
-                        return Result(tick)
             if args is None:
                 args = {}
+            gate = self._gate
             if not gate:
                 plan = self._node.tables[number].get(states)
                 if plan is not None and plan.quick is None:
                     return self._idle(plan, number, states, args, None)
+            elif gate == BUSY and args:  # with arguments nothing is a duplicate, and the names are known
+                queue = self._queue
+                if queue or number != REMOVE:
+                    waiting = len(queue)
+                    if waiting < self.queue_limit:
+                        if waiting == SHORT:
+                            queue = self._lengthen()
+                        tick = self._queue_tick + waiting + 1
+                        queue.append((number, states, args, None, tick, 0, None))
+                        return Result(tick)
             return self._submit(number, states, args, None)
 
         return mutate
@@ -271,11 +273,11 @@ class Machine(Queueing):
             MachineDisposedError: The machine is disposed.
         """
         gate = self._gate
-        if gate & (BUSY | DISPOSED | CLOSING):
+        if gate & HELD:
             if gate & BUSY:
                 raise NestedEvalError(self.id, label)
-            raise MachineDisposedError(self.id)
-        if gate & LEFTOVERS:
+            if gate & (DISPOSED | CLOSING):
+                raise MachineDisposedError(self.id)
             self._run_queue(None)
         if self._log_level:
             self._log(LogLevel.OPS, f"[eval] {label}")

@@ -56,7 +56,7 @@ class Questions(ABC):
     _on_dispose: list[Callable[[], Any]]
     _plan: Plan | None
     _prepended: int
-    _queue: deque[Entry] | None
+    _queue: list[Entry] | deque[Entry]
     _queue_tick: int
     _slots: tuple[object, ...]
     _subs: Subscriptions | None
@@ -235,11 +235,11 @@ class Questions(ABC):
     @property
     def queue_len(self) -> int:
         """How many mutations wait in the queue."""
-        return len(self._queue) if self._queue else 0
+        return len(self._queue)
 
     def queued(self) -> tuple[Mutation, ...]:
         """Return the waiting mutations, the next one first."""
-        return tuple([entry[6] or Mutation(entry) for entry in self._queue or ()])
+        return tuple([entry[6] or Mutation(entry) for entry in self._queue])
 
     def will_be(self, *states: str) -> bool:
         """Tell whether a queued add mutation calls all of these states; implied states do not count.
@@ -336,7 +336,7 @@ class Questions(ABC):
     def _is_queued(self, kind: int, states: tuple[str, ...]) -> bool:
         self._numbers(states)
         return any(
-            entry[0] == kind and not entry[5] & IS_CHECK and set(states) <= set(entry[1]) for entry in self._queue or ()
+            entry[0] == kind and not entry[5] & IS_CHECK and set(states) <= set(entry[1]) for entry in self._queue
         )
 
     def _source_of(self, entry: Entry) -> Origin:

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from asyncmachine.mutation import Entry, Origin
 
 _RECORDING = RECORDED | BUSY
+HELD = BUSY | DISPOSED | CLOSING | LEFTOVERS
+SHORT = 64
+"""So many may wait in a list, a tenth of the size of a deque; more wait in a deque, whose first is taken at no cost."""
 _logger = logging.getLogger("asyncmachine")
 
 
@@ -48,17 +51,15 @@ class Queueing(Observation):
     def _submit(self, kind: int, states: tuple[str, ...], args: dict[str, Any], source: Origin | None) -> Result:
         """Run a mutation if the machine is idle, else queue it."""
         gate = self._gate
-        if gate & (DISPOSED | CLOSING):
-            self._numbers(states)
-            return CANCELED
-        if gate & BUSY:
-            return self._enqueue(kind, states, args, source)
-        if gate & LEFTOVERS:
+        if gate & HELD:
+            if gate & (DISPOSED | CLOSING):
+                self._numbers(states)
+                return CANCELED
             result = self._enqueue(kind, states, args, source)
-            if result.queued:
-                assert self._queue is not None
-                return self._run_queue(self._queue[-1])
-            self._run_queue(None)  # refused or a duplicate: what waits goes on nevertheless
+            if not gate & BUSY:
+                mine = self._queue[-1] if result.queued else None
+                outcome = self._run_queue(mine)  # refused or a duplicate: what waits goes on nevertheless
+                return result if mine is None else outcome
             return result
         plan = self._plan_for(kind, states)
         if gate & (OBSERVED | RECORDED):
@@ -153,7 +154,7 @@ class Queueing(Observation):
                 self._end_tx()
             if self._gate & WAITED and self._subs is not None and self._subs.queue:
                 self._match_queue()
-            if self._next is not None or self._queue or self._front:
+            if self._queue or self._next is not None or self._front:
                 self._drain(None)
         except BaseException:
             self._end_tx()
@@ -194,8 +195,6 @@ class Queueing(Observation):
     def _enqueue(self, kind: int, states: tuple[str, ...], args: dict[str, Any], source: Origin | None) -> Result:
         """Append a mutation to the queue, unless it is refused or already there."""
         queue = self._queue
-        if queue is None:
-            queue = self._queue = deque()
         index = self._automaton.compiled.index
         for state in states:
             if state not in index:
@@ -203,6 +202,8 @@ class Queueing(Observation):
         if queue:
             if len(queue) >= self.queue_limit and not self._passes_limit(kind, states):
                 return CANCELED
+            if len(queue) == SHORT:
+                queue = self._lengthen()
             if not args and self._is_duplicate(kind, states):
                 if self._log_level:
                     self._log(
@@ -221,6 +222,10 @@ class Queueing(Observation):
             queue.append((kind, states, args, source, tick, 0, None))
         return Result(tick)
 
+    def _lengthen(self) -> deque[Entry]:
+        queue = self._queue = deque(self._queue)
+        return queue
+
     def _passes_limit(self, kind: int, states: tuple[str, ...]) -> bool:
         """Errors pass a full queue: adding Exception while inactive, removing it while active."""
         return EXCEPTION in states and kind != SET and self.is_err() is (kind == REMOVE)
@@ -234,7 +239,6 @@ class Queueing(Observation):
         if any(schema_states[state].multi for state in states):
             return False
         called = set(states)
-        assert self._queue is not None
         for entry in reversed(self._queue):
             if entry[0] == kind and not entry[2] and set(entry[1]) == called:
                 return True
@@ -330,32 +334,29 @@ class Queueing(Observation):
         """Process everything that waits: first the machine's own mutation, then evals and checks, then the queue."""
         result = EXECUTED
         while True:
-            if self._next is None and not self._front:
-                queue = self._queue
-                if not queue:
-                    return result
-                entry = queue.popleft()
-                self._queue_tick += 1
-            elif self._next is not None:
+            if self._next is not None:
                 entry, self._next = self._next, None
-            else:
-                assert self._front is not None
+            elif self._front:
                 self._entry = None
                 self._front.popleft().run()
                 continue
-            plan = None
-            if self._gate == BUSY and not entry[5]:  # nobody observes and nobody waits
-                plan = self._node.tables[entry[0]].get(entry[1])
-                if plan is not None and plan.quick is not None:
-                    ticks = self._ticks
-                    for state in plan.quick:
-                        ticks[state] += 1
-                    self._node = plan.quick_target
-                    continue  # executed, which is what the result is until another one is known
-            elif not self._gate & (OBSERVED | RECORDED) and not entry[5]:
-                plan = self._node.tables[entry[0]].get(entry[1])
+            else:
+                queue = self._queue
+                if not queue:
+                    return result
+                entry = queue[0]
+                del queue[0]
+                self._queue_tick += 1
+            gate = self._gate
+            plan = None if entry[5] or gate & (OBSERVED | RECORDED) else self._node.tables[entry[0]].get(entry[1])
             if plan is None:
                 outcome = self._perform(entry)
+            elif plan.quick is not None and gate == BUSY:  # nobody waits
+                ticks = self._ticks
+                for state in plan.quick:
+                    ticks[state] += 1
+                self._node = plan.quick_target
+                continue  # executed, which is what the result is until another one is known
             else:
                 outcome = perform(self, plan, entry)
                 if self._tx is not None:
@@ -433,7 +434,8 @@ class Queueing(Observation):
         """Dispose of an idle machine."""
         self._gate = (self._gate | DISPOSED) & ~CLOSING
         hooks = self._hooks
-        hooks.fire(hooks.machine_dispose, self)
+        if hooks.machine_dispose:
+            hooks.fire(hooks.machine_dispose, self)
         subs = self._subs
         self._node = self._automaton.compiled.bare.empty
         if subs is not None:
@@ -443,11 +445,16 @@ class Queueing(Observation):
                     subscription.waiter.resolve(None)
                 else:
                     subscription.waiter.fail(MachineDisposedError(self.id))
+        self._automaton = self._automaton.compiled.bare
+        self._slots = self._bound = ()
+        if self._tasks or self._on_dispose or self._closed_waits:
+            self._end_work()
+
+    def _end_work(self) -> None:
+        """Cancel the tasks of a disposed machine, and tell who wants to know of its end."""
         closed_waits, self._closed_waits = self._closed_waits, []
         for task in tuple(self._tasks or ()):
             task.cancel()
-        self._automaton = self._automaton.compiled.bare
-        self._slots = self._bound = ()
         functions, self._on_dispose = self._on_dispose, []
         for function in functions:
             try:
