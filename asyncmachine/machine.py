@@ -311,7 +311,10 @@ class Machine(Queueing):
             try:
                 outcome.run()
             finally:
-                self._finish()
+                if self._queue or self._front or self._gate != BUSY:
+                    self._finish()
+                else:
+                    self._gate = 0
         return outcome
 
     # handlers and tracers

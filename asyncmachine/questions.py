@@ -13,7 +13,7 @@ from asyncmachine.errors import UnknownStateError
 from asyncmachine.mutation import IS_CHECK, Entry, Mutation, Origin, Result
 from asyncmachine.relations import ADD, REMOVE
 from asyncmachine.schema import EXCEPTION
-from asyncmachine.transition import DISPOSED, OBSERVED, RECORDED, Transition, begin
+from asyncmachine.transition import DISPOSED, TRACED, Transition, begin
 
 if TYPE_CHECKING:
     from collections import deque
@@ -340,5 +340,5 @@ class Questions(ABC):
         )
 
     def _source_of(self, entry: Entry) -> Origin:
-        tx = self._tx if self._gate & (OBSERVED | RECORDED) and self._entry is entry else None
+        tx = self._tx if self._gate & TRACED and self._entry is entry else None
         return (self.id, entry[4], sum(tx.before) if tx is not None else 0)

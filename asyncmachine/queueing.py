@@ -26,6 +26,7 @@ from asyncmachine.transition import (
     LEFTOVERS,
     OBSERVED,
     RECORDED,
+    TRACED,
     WAITED,
     Transition,
     perform,
@@ -62,7 +63,7 @@ class Queueing(Observation):
                 return result if mine is None else outcome
             return result
         plan = self._plan_for(kind, states)
-        if gate & (OBSERVED | RECORDED):
+        if gate & TRACED:
             if gate == RECORDED and plan.quick is not None and plan.target is plan.quick_target:
                 return self._quick_recorded(plan, kind, states, args, source)
             return self._idle_observed(plan, kind, states, args, source)
@@ -348,7 +349,7 @@ class Queueing(Observation):
                 del queue[0]
                 self._queue_tick += 1
             gate = self._gate
-            plan = None if entry[5] or gate & (OBSERVED | RECORDED) else self._node.tables[entry[0]].get(entry[1])
+            plan = None if entry[5] or gate & TRACED else self._node.tables[entry[0]].get(entry[1])
             if plan is None:
                 outcome = self._perform(entry)
             elif plan.quick is not None and gate == BUSY:  # nobody waits
@@ -420,7 +421,7 @@ class Queueing(Observation):
         """The queue is empty: release the machine and tell who waits for that."""
         self._entry = None
         self._gate &= ~BUSY
-        if self._gate & (OBSERVED | RECORDED):
+        if self._gate & TRACED:
             if self._hooks.queue_end:
                 self._hooks.fire(self._hooks.queue_end, self)
             if not self._hooks.tracers:  # the last one may have been detached for its errors
