@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from asyncmachine.automaton import compiled
 from asyncmachine.copying import bind_again, reduced
+from asyncmachine.ending import close
 from asyncmachine.errors import AsyncMachineError, HandlerError, MachineDisposedError, NestedEvalError, SchemaError
+from asyncmachine.handlers import binding_id
 from asyncmachine.logs import LogLevel, args_mapper
 from asyncmachine.mutation import EXECUTED, Result
 from asyncmachine.observation import NO_HOOKS
@@ -74,13 +76,9 @@ class Machine(Queueing):
         slow_handler_s: float = 0.1,
         tags: Iterable[str] = (),
     ) -> None:
-        if handlers is None:
-            automaton = compiled(schema).bare
-            self._slots = self._bound = ()
-        else:
-            self._slots = (handlers,)
-            self._bound = (_binding_name(handlers, 0),)
-            automaton = compiled(schema).automaton(self._slots)
+        self._slots = () if handlers is None else (handlers,)
+        automaton = compiled(schema).automaton(self._slots)
+        self._bound = automaton.ids
         self.id = f"m{next(_serial)}" if id is None else id
         self.parent = parent
         self.tags = tuple(tags)
@@ -334,7 +332,7 @@ class Machine(Queueing):
             HandlerNameError: A CamelCase method ends like a handler and names no state.
             HandlerError: A negotiation handler is a coroutine function, or the id is taken.
         """
-        name = id if id is not None else _binding_name(handlers, len(self._bound))
+        name = id if id is not None else binding_id(handlers, len(self._bound))
         if name in self._bound:
             raise HandlerError(f"a binding {name!r} exists already")
         first = not self._bound
@@ -407,7 +405,7 @@ class Machine(Queueing):
         else:
             if self._gate & LEFTOVERS:
                 self._run_queue(None)
-            self._close()
+            close(self)
 
     def on_dispose(self, fn: Callable[[], Any]) -> None:
         """Call a function when the machine is disposed; at once if it is already."""
@@ -477,7 +475,3 @@ class Machine(Queueing):
         self._slots, self._bound = slots, bound
         self._node = automaton.node(self._node.active)
         self._automaton = automaton
-
-
-def _binding_name(handlers: object, number: int) -> str:
-    return f"{type(handlers).__name__}-{number}"

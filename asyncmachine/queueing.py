@@ -6,19 +6,17 @@ in `transition` and `observed`. It knows nothing of event loops, and nothing of 
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from asyncmachine.errors import MachineDisposedError
+from asyncmachine.ending import close
 from asyncmachine.logs import LogLevel
 from asyncmachine.mutation import CANCELED, EXECUTED, IS_AUTO, IS_CHECK, Mutation, Result
 from asyncmachine.observation import Observation
 from asyncmachine.observed import perform_fully, perform_recorded
 from asyncmachine.relations import ADD, AUTO, KINDS, REMOVE, SET
 from asyncmachine.schema import EXCEPTION
-from asyncmachine.subscriptions import WHEN_ENDS
 from asyncmachine.transition import (
     BUSY,
     CLOSING,
@@ -41,7 +39,6 @@ _RECORDING = RECORDED | BUSY
 HELD = BUSY | DISPOSED | CLOSING | LEFTOVERS
 SHORT = 64
 """So many may wait in a list, a tenth of the size of a deque; more wait in a deque, whose first is taken at no cost."""
-_logger = logging.getLogger("asyncmachine")
 
 
 class Queueing(Observation):
@@ -429,38 +426,4 @@ class Queueing(Observation):
         if self._gate & WAITED and self._subs is not None and self._subs.ends:
             self._match_ends()
         if self._gate & CLOSING and not self._gate & BUSY:
-            self._close()
-
-    def _close(self) -> None:
-        """Dispose of an idle machine."""
-        self._gate = (self._gate | DISPOSED) & ~CLOSING
-        hooks = self._hooks
-        if hooks.machine_dispose:
-            hooks.fire(hooks.machine_dispose, self)
-        subs = self._subs
-        self._node = self._automaton.compiled.bare.empty
-        if subs is not None:
-            subs.expire({*subs.contexts, *subs.spans})
-            for subscription in subs.take_all():
-                if subscription.kind == WHEN_ENDS:
-                    subscription.waiter.resolve(None)
-                else:
-                    subscription.waiter.fail(MachineDisposedError(self.id))
-        self._automaton = self._automaton.compiled.bare
-        self._slots = self._bound = ()
-        if self._tasks or self._on_dispose or self._closed_waits:
-            self._end_work()
-
-    def _end_work(self) -> None:
-        """Cancel the tasks of a disposed machine, and tell who wants to know of its end."""
-        closed_waits, self._closed_waits = self._closed_waits, []
-        for task in tuple(self._tasks or ()):
-            task.cancel()
-        functions, self._on_dispose = self._on_dispose, []
-        for function in functions:
-            try:
-                function()
-            except Exception:
-                _logger.exception("[dispose] %s: on_dispose function failed", self.id)
-        self._closed_waits = [*closed_waits, *self._closed_waits]
-        self._release_closed()
+            close(self)
