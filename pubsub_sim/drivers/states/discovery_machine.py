@@ -39,6 +39,10 @@ class DiscoveryHandlers:
         registering: registrations under way.
     """
 
+    __slots__ = (
+        "_ask", "_finder", "_make_flow", "_post_discover", "_seat", "advertised", "flows", "ongoing", "registering",
+    )  # fmt: skip
+
     def __init__(
         self,
         seat: Seat,
@@ -164,6 +168,8 @@ class DiscoveryMachine:
     Attributes:
         machine: `ps-<n>-disc`.
     """
+
+    __slots__ = ("_calls", "_handlers", "_host", "_posted", "_requests", "_seat", "machine")
 
     def __init__(self, seat: Seat, finder: PeerFinder, ask: Ask, host: Machine) -> None:
         self._seat = seat
