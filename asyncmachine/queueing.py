@@ -158,7 +158,7 @@ class Queueing(Observation):
             self._end_tx()
             self._abandon()
             raise
-        self._entry = None
+        self._entry = self._committed = None
         if self._gate == BUSY:
             self._gate = 0
         else:
@@ -335,7 +335,7 @@ class Queueing(Observation):
             if self._next is not None:
                 entry, self._next = self._next, None
             elif self._front:
-                self._entry = None
+                self._entry = self._committed = None
                 self._front.popleft().run()
                 continue
             else:
@@ -396,7 +396,7 @@ class Queueing(Observation):
             self._abandon()
             raise
         if self._gate == BUSY:
-            self._entry = None
+            self._entry = self._committed = None
             self._gate = 0
         else:
             self._gate &= ~LEFTOVERS
@@ -407,7 +407,7 @@ class Queueing(Observation):
 
         What was interrupted is processed: its tick has come, and who waits for that is told.
         """
-        self._entry = None
+        self._entry = self._committed = None
         self._gate &= ~BUSY
         if self._gate & WAITED and self._subs is not None and self._subs.queue:
             self._match_queue()
@@ -416,7 +416,7 @@ class Queueing(Observation):
 
     def _rest(self) -> None:
         """The queue is empty: release the machine and tell who waits for that."""
-        self._entry = None
+        self._entry = self._committed = None
         self._gate &= ~BUSY
         if self._gate & TRACED:
             if self._hooks.queue_end:
