@@ -78,11 +78,6 @@ class PubsubMachine:
         discovery: the discovery machine, or None.
     """
 
-    __slots__ = (
-        "_core", "_has_refused", "_is_closed", "_is_due", "_messages", "_posted", "_publish", "_rpcs", "_seat",
-        "_signals", "discovery", "machine",
-    )  # fmt: skip
-
     def __init__(self, seat: Seat) -> None:
         self._seat = seat
         self._core = seat.core
