@@ -11,7 +11,7 @@ import marshal
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
-from asyncmachine.handlers import ClassHandlers, HandlerTable, Step, class_handlers, sharing_key
+from asyncmachine.handlers import ClassHandlers, HandlerTable, Step, binding_id, class_handlers, sharing_key
 from asyncmachine.relations import ADD, AUTO, REMOVE, SET, Relations, mask_of
 from asyncmachine.schema import EXCEPTION, Schema, SchemaMeta
 
@@ -133,11 +133,11 @@ class Compiled:
         """
         if not bound:
             return self.bare
-        keys = tuple([sharing_key(handlers) for handlers in bound])
+        keys = tuple(map(sharing_key, bound))
         automaton = self.automata.get(keys)
         if automaton is None:
             tables = tuple(self._class_handlers(key, handlers) for key, handlers in zip(keys, bound, strict=True))
-            automaton = Automaton(self, HandlerTable(len(self.names), tables))
+            automaton = Automaton(self, HandlerTable(len(self.names), tables), bound)
             if len(self.automata) >= TABLE_LIMIT:
                 self.automata.clear()
             self.automata[keys] = automaton
@@ -159,11 +159,16 @@ class Automaton:
     Args:
         compiled: The schema.
         table: Its handlers.
+        bound: Objects that have them, in binding order.
+
+    Attributes:
+        ids: What such objects are called when they are bound without an id.
     """
 
-    __slots__ = ("compiled", "empty", "known", "nodes", "relations", "table")
+    __slots__ = ("compiled", "empty", "ids", "known", "nodes", "relations", "table")
 
-    def __init__(self, compiled: Compiled, table: HandlerTable) -> None:
+    def __init__(self, compiled: Compiled, table: HandlerTable, bound: tuple[object, ...] = ()) -> None:
+        self.ids = tuple([binding_id(handlers, number) for number, handlers in enumerate(bound)])
         self.compiled = compiled
         self.relations = compiled.relations
         self.table = table

@@ -104,6 +104,11 @@ def class_handlers(handlers: object, index: dict[str, int], multi_mask: int) -> 
     return ClassHandlers(tuple(functions))
 
 
+def binding_id(handlers: object, number: int) -> str:
+    """Return the id of an object bound without one, after so many others."""
+    return f"{type(handlers).__name__}-{number}"
+
+
 def sharing_key(handlers: object) -> object:
     """Return what two objects must have in common to share their handler functions: nearly always their class."""
     if isinstance(handlers, type):

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from asyncmachine.automaton import compiled
 from asyncmachine.copying import bind_again, reduced
+from asyncmachine.ending import close
 from asyncmachine.errors import AsyncMachineError, HandlerError, MachineDisposedError, NestedEvalError, SchemaError
+from asyncmachine.handlers import binding_id
 from asyncmachine.logs import LogLevel, args_mapper
 from asyncmachine.mutation import EXECUTED, Result
 from asyncmachine.observation import NO_HOOKS
-from asyncmachine.queueing import Queueing
+from asyncmachine.queueing import HELD, SHORT, Queueing
 from asyncmachine.relations import ADD, KINDS, REMOVE, SET
 from asyncmachine.tracing import Hooks, Tracer
 from asyncmachine.transition import BUSY, CLOSING, DISPOSED, LEFTOVERS, RECORDED
@@ -74,9 +76,9 @@ class Machine(Queueing):
         slow_handler_s: float = 0.1,
         tags: Iterable[str] = (),
     ) -> None:
-        automaton = compiled(schema).bare
-        if handlers is not None:
-            automaton = automaton.compiled.automaton((handlers,))
+        self._slots = () if handlers is None else (handlers,)
+        automaton = compiled(schema).automaton(self._slots)
+        self._bound = automaton.ids
         self.id = f"m{next(_serial)}" if id is None else id
         self.parent = parent
         self.tags = tuple(tags)
@@ -89,22 +91,18 @@ class Machine(Queueing):
         self._gate = 0
         self._queue_tick = 1
         self._prepended = 0
-        self._bound = () if handlers is None else (_binding_name(handlers, 0),)
-        self._slots = () if handlers is None else (handlers,)
-        self._entry = self._committed = self._plan = self._tx = self._next = None
-        self._queue = self._front = None
-        self._subs = None
-        self._tasks = None
-        self._err = None
+        self._entry = self._committed = self._plan = self._tx = self._next = self._front = None
+        self._subs = self._tasks = self._err = None
+        self._queue = []
         self._on_dispose = self._closed_waits = _EMPTY
         self._hooks = NO_HOOKS
         self._log_level = int(log_level)
         if tracers or log_level:
             self._hooks = Hooks(tuple(tracers))
             self._set_observed()
-        if handlers is not None and log_level:
-            self._log_binding()
-        if parent is not None:
+            if handlers is not None and log_level:
+                self._log_binding()
+        if parent is not None and parent._hooks.submachine_new:
             parent._hooks.fire(parent._hooks.submachine_new, parent, self)
         if self._hooks.machine_init:
             self._hooks.fire(self._hooks.machine_init, self)
@@ -237,21 +235,23 @@ class Machine(Queueing):
         self._numbers(states)
 
         def mutate(args: dict[str, Any] | None = None) -> Result:
-            gate = self._gate
-            if gate == BUSY and args:  # with arguments nothing is a duplicate, and the names are known
-                queue = self._queue
-                if queue is not None and (queue or number != REMOVE):
-                    waiting = len(queue)
-                    if waiting < self.queue_limit:
-                        tick = self._queue_tick + waiting + 1
-                        queue.append((number, states, args, None, tick, 0, None))
-                        return Result(tick)
             if args is None:
                 args = {}
+            gate = self._gate
             if not gate:
                 plan = self._node.tables[number].get(states)
                 if plan is not None and plan.quick is None:
                     return self._idle(plan, number, states, args, None)
+            elif gate == BUSY and args:  # with arguments nothing is a duplicate, and the names are known
+                queue = self._queue
+                if queue or number != REMOVE:
+                    waiting = len(queue)
+                    if waiting < self.queue_limit:
+                        if waiting == SHORT:
+                            queue = self._lengthen()
+                        tick = self._queue_tick + waiting + 1
+                        queue.append((number, states, args, None, tick, 0, None))
+                        return Result(tick)
             return self._submit(number, states, args, None)
 
         return mutate
@@ -271,11 +271,11 @@ class Machine(Queueing):
             MachineDisposedError: The machine is disposed.
         """
         gate = self._gate
-        if gate & (BUSY | DISPOSED | CLOSING):
+        if gate & HELD:
             if gate & BUSY:
                 raise NestedEvalError(self.id, label)
-            raise MachineDisposedError(self.id)
-        if gate & LEFTOVERS:
+            if gate & (DISPOSED | CLOSING):
+                raise MachineDisposedError(self.id)
             self._run_queue(None)
         if self._log_level:
             self._log(LogLevel.OPS, f"[eval] {label}")
@@ -309,7 +309,10 @@ class Machine(Queueing):
             try:
                 outcome.run()
             finally:
-                self._finish()
+                if self._queue or self._front or self._gate != BUSY:
+                    self._finish()
+                else:
+                    self._gate = 0
         return outcome
 
     # handlers and tracers
@@ -329,7 +332,7 @@ class Machine(Queueing):
             HandlerNameError: A CamelCase method ends like a handler and names no state.
             HandlerError: A negotiation handler is a coroutine function, or the id is taken.
         """
-        name = id if id is not None else _binding_name(handlers, len(self._bound))
+        name = id if id is not None else binding_id(handlers, len(self._bound))
         if name in self._bound:
             raise HandlerError(f"a binding {name!r} exists already")
         first = not self._bound
@@ -402,7 +405,7 @@ class Machine(Queueing):
         else:
             if self._gate & LEFTOVERS:
                 self._run_queue(None)
-            self._close()
+            close(self)
 
     def on_dispose(self, fn: Callable[[], Any]) -> None:
         """Call a function when the machine is disposed; at once if it is already."""
@@ -472,7 +475,3 @@ class Machine(Queueing):
         self._slots, self._bound = slots, bound
         self._node = automaton.node(self._node.active)
         self._automaton = automaton
-
-
-def _binding_name(handlers: object, number: int) -> str:
-    return f"{type(handlers).__name__}-{number}"

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from asyncmachine.machine import Machine
-    from asyncmachine.queueing import Queueing
     from asyncmachine.transition import Transition
     from asyncmachine.waiting import StateContext, Task
 
@@ -152,13 +151,13 @@ class Event:
 
     __slots__ = ("_entry", "_state", "_tick", "args", "machine", "name")
 
-    def __init__(self, name: str, args: dict[str, Any], machine: Queueing, entry: Entry, state: int, tick: int) -> None:
-        self.name = name
-        self.args = args
-        self.machine: Machine = machine  # type: ignore[assignment]  # Machine is the only subclass
-        self._entry = entry
-        self._state = state
-        self._tick = tick
+    # no constructor: its frame would cost more than all the rest (see `transition.perform`)
+    name: str
+    args: dict[str, Any]
+    machine: Machine
+    _entry: Entry
+    _state: int
+    _tick: int
 
     @property
     def mutation(self) -> Mutation:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from asyncmachine.logs import LogLevel, args_suffix, line
 from asyncmachine.relations import KINDS
 from asyncmachine.tracing import Hooks
-from asyncmachine.transition import OBSERVED, RECORDED
+from asyncmachine.transition import OBSERVED, RECORDED, TRACED
 from asyncmachine.waiting import computing_takes_time
 from asyncmachine.waits import Waits
 
@@ -65,7 +65,7 @@ class Observation(Waits):
     # inside
 
     def _set_observed(self) -> None:
-        gate = self._gate & ~(OBSERVED | RECORDED)
+        gate = self._gate & ~TRACED
         if self._log_level or self._hooks.wants_steps:
             gate |= OBSERVED
         elif self._hooks.tracers:

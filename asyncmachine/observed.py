@@ -9,9 +9,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asyncmachine.logs import LogLevel
-from asyncmachine.mutation import CANCELED, EXECUTED, IS_AUTO, IS_CHECK, NO_AUTO, Event, Result, tx_id
+from asyncmachine.mutation import CANCELED, EXECUTED, IS_AUTO, IS_CHECK, NO_AUTO, Result, tx_id
 from asyncmachine.relations import AUTO, KINDS, mask_of
-from asyncmachine.transition import OBSERVED, RECORDED, WAITED, begin, perform, prepend_auto, recover, run_finals
+from asyncmachine.transition import (
+    OBSERVED,
+    TRACED,
+    WAITED,
+    begin,
+    new_event,
+    perform,
+    prepend_auto,
+    recover,
+    run_finals,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,7 +61,7 @@ def perform_fully(m: Queueing, plan: Plan, entry: Entry) -> Result:
     accepted = plan.accepted
     if not accepted and entry[5] & IS_CHECK:
         accepted = bool(m._automaton.relations.multi_mask & mask_of(plan.called))
-    if not m._gate & (OBSERVED | RECORDED):
+    if not m._gate & TRACED:
         return _course(m, plan, entry) if accepted else CANCELED
     tx = m._tx = begin(m, plan, entry, tuple(m._ticks), "" if accepted else "relations")
     hooks = m._hooks
@@ -127,7 +137,7 @@ def _commit(m: Queueing, plan: Plan, entry: Entry) -> None:
 def _ask(m: Queueing, steps: Iterable[Step], entry: Entry) -> str:
     """Ask handlers in turn; return the name of the first that refuses, or an empty string."""
     for name, function, slot, state in steps:
-        event = Event(name, entry[2], m, entry, state, m._ticks[state])
+        event = new_event(m, name, state, entry)
         answer = m._announced(name, function, slot, event) if m._gate & OBSERVED else function(m._slots[slot], event)
         if answer is not None and not answer:
             return name

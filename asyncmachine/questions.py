@@ -13,7 +13,7 @@ from asyncmachine.errors import UnknownStateError
 from asyncmachine.mutation import IS_CHECK, Entry, Mutation, Origin, Result
 from asyncmachine.relations import ADD, REMOVE
 from asyncmachine.schema import EXCEPTION
-from asyncmachine.transition import DISPOSED, OBSERVED, RECORDED, Transition, begin
+from asyncmachine.transition import DISPOSED, TRACED, Transition, begin
 
 if TYPE_CHECKING:
     from collections import deque
@@ -56,7 +56,7 @@ class Questions(ABC):
     _on_dispose: list[Callable[[], Any]]
     _plan: Plan | None
     _prepended: int
-    _queue: deque[Entry] | None
+    _queue: list[Entry] | deque[Entry]
     _queue_tick: int
     _slots: tuple[object, ...]
     _subs: Subscriptions | None
@@ -235,11 +235,11 @@ class Questions(ABC):
     @property
     def queue_len(self) -> int:
         """How many mutations wait in the queue."""
-        return len(self._queue) if self._queue else 0
+        return len(self._queue)
 
     def queued(self) -> tuple[Mutation, ...]:
         """Return the waiting mutations, the next one first."""
-        return tuple([entry[6] or Mutation(entry) for entry in self._queue or ()])
+        return tuple([entry[6] or Mutation(entry) for entry in self._queue])
 
     def will_be(self, *states: str) -> bool:
         """Tell whether a queued add mutation calls all of these states; implied states do not count.
@@ -336,9 +336,9 @@ class Questions(ABC):
     def _is_queued(self, kind: int, states: tuple[str, ...]) -> bool:
         self._numbers(states)
         return any(
-            entry[0] == kind and not entry[5] & IS_CHECK and set(states) <= set(entry[1]) for entry in self._queue or ()
+            entry[0] == kind and not entry[5] & IS_CHECK and set(states) <= set(entry[1]) for entry in self._queue
         )
 
     def _source_of(self, entry: Entry) -> Origin:
-        tx = self._tx if self._gate & (OBSERVED | RECORDED) and self._entry is entry else None
+        tx = self._tx if self._gate & TRACED and self._entry is entry else None
         return (self.id, entry[4], sum(tx.before) if tx is not None else 0)

@@ -6,19 +6,17 @@ in `transition` and `observed`. It knows nothing of event loops, and nothing of 
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from asyncmachine.errors import MachineDisposedError
+from asyncmachine.ending import close
 from asyncmachine.logs import LogLevel
 from asyncmachine.mutation import CANCELED, EXECUTED, IS_AUTO, IS_CHECK, Mutation, Result
 from asyncmachine.observation import Observation
 from asyncmachine.observed import perform_fully, perform_recorded
 from asyncmachine.relations import ADD, AUTO, KINDS, REMOVE, SET
 from asyncmachine.schema import EXCEPTION
-from asyncmachine.subscriptions import WHEN_ENDS
 from asyncmachine.transition import (
     BUSY,
     CLOSING,
@@ -26,6 +24,7 @@ from asyncmachine.transition import (
     LEFTOVERS,
     OBSERVED,
     RECORDED,
+    TRACED,
     WAITED,
     Transition,
     perform,
@@ -37,7 +36,9 @@ if TYPE_CHECKING:
     from asyncmachine.mutation import Entry, Origin
 
 _RECORDING = RECORDED | BUSY
-_logger = logging.getLogger("asyncmachine")
+HELD = BUSY | DISPOSED | CLOSING | LEFTOVERS
+SHORT = 64
+"""So many may wait in a list, a tenth of the size of a deque; more wait in a deque, whose first is taken at no cost."""
 
 
 class Queueing(Observation):
@@ -48,20 +49,18 @@ class Queueing(Observation):
     def _submit(self, kind: int, states: tuple[str, ...], args: dict[str, Any], source: Origin | None) -> Result:
         """Run a mutation if the machine is idle, else queue it."""
         gate = self._gate
-        if gate & (DISPOSED | CLOSING):
-            self._numbers(states)
-            return CANCELED
-        if gate & BUSY:
-            return self._enqueue(kind, states, args, source)
-        if gate & LEFTOVERS:
+        if gate & HELD:
+            if gate & (DISPOSED | CLOSING):
+                self._numbers(states)
+                return CANCELED
             result = self._enqueue(kind, states, args, source)
-            if result.queued:
-                assert self._queue is not None
-                return self._run_queue(self._queue[-1])
-            self._run_queue(None)  # refused or a duplicate: what waits goes on nevertheless
+            if not gate & BUSY:
+                mine = self._queue[-1] if result.queued else None
+                outcome = self._run_queue(mine)  # refused or a duplicate: what waits goes on nevertheless
+                return result if mine is None else outcome
             return result
         plan = self._plan_for(kind, states)
-        if gate & (OBSERVED | RECORDED):
+        if gate & TRACED:
             if gate == RECORDED and plan.quick is not None and plan.target is plan.quick_target:
                 return self._quick_recorded(plan, kind, states, args, source)
             return self._idle_observed(plan, kind, states, args, source)
@@ -153,13 +152,13 @@ class Queueing(Observation):
                 self._end_tx()
             if self._gate & WAITED and self._subs is not None and self._subs.queue:
                 self._match_queue()
-            if self._next is not None or self._queue or self._front:
+            if self._queue or self._next is not None or self._front:
                 self._drain(None)
         except BaseException:
             self._end_tx()
             self._abandon()
             raise
-        self._entry = None
+        self._entry = self._committed = None
         if self._gate == BUSY:
             self._gate = 0
         else:
@@ -194,8 +193,6 @@ class Queueing(Observation):
     def _enqueue(self, kind: int, states: tuple[str, ...], args: dict[str, Any], source: Origin | None) -> Result:
         """Append a mutation to the queue, unless it is refused or already there."""
         queue = self._queue
-        if queue is None:
-            queue = self._queue = deque()
         index = self._automaton.compiled.index
         for state in states:
             if state not in index:
@@ -203,6 +200,8 @@ class Queueing(Observation):
         if queue:
             if len(queue) >= self.queue_limit and not self._passes_limit(kind, states):
                 return CANCELED
+            if len(queue) == SHORT:
+                queue = self._lengthen()
             if not args and self._is_duplicate(kind, states):
                 if self._log_level:
                     self._log(
@@ -221,6 +220,10 @@ class Queueing(Observation):
             queue.append((kind, states, args, source, tick, 0, None))
         return Result(tick)
 
+    def _lengthen(self) -> deque[Entry]:
+        queue = self._queue = deque(self._queue)
+        return queue
+
     def _passes_limit(self, kind: int, states: tuple[str, ...]) -> bool:
         """Errors pass a full queue: adding Exception while inactive, removing it while active."""
         return EXCEPTION in states and kind != SET and self.is_err() is (kind == REMOVE)
@@ -234,7 +237,6 @@ class Queueing(Observation):
         if any(schema_states[state].multi for state in states):
             return False
         called = set(states)
-        assert self._queue is not None
         for entry in reversed(self._queue):
             if entry[0] == kind and not entry[2] and set(entry[1]) == called:
                 return True
@@ -330,32 +332,29 @@ class Queueing(Observation):
         """Process everything that waits: first the machine's own mutation, then evals and checks, then the queue."""
         result = EXECUTED
         while True:
-            if self._next is None and not self._front:
+            if self._next is not None:
+                entry, self._next = self._next, None
+            elif self._front:
+                self._entry = self._committed = None
+                self._front.popleft().run()
+                continue
+            else:
                 queue = self._queue
                 if not queue:
                     return result
-                entry = queue.popleft()
+                entry = queue[0]
+                del queue[0]
                 self._queue_tick += 1
-            elif self._next is not None:
-                entry, self._next = self._next, None
-            else:
-                assert self._front is not None
-                self._entry = None
-                self._front.popleft().run()
-                continue
-            plan = None
-            if self._gate == BUSY and not entry[5]:  # nobody observes and nobody waits
-                plan = self._node.tables[entry[0]].get(entry[1])
-                if plan is not None and plan.quick is not None:
-                    ticks = self._ticks
-                    for state in plan.quick:
-                        ticks[state] += 1
-                    self._node = plan.quick_target
-                    continue  # executed, which is what the result is until another one is known
-            elif not self._gate & (OBSERVED | RECORDED) and not entry[5]:
-                plan = self._node.tables[entry[0]].get(entry[1])
+            gate = self._gate
+            plan = None if entry[5] or gate & TRACED else self._node.tables[entry[0]].get(entry[1])
             if plan is None:
                 outcome = self._perform(entry)
+            elif plan.quick is not None and gate == BUSY:  # nobody waits
+                ticks = self._ticks
+                for state in plan.quick:
+                    ticks[state] += 1
+                self._node = plan.quick_target
+                continue  # executed, which is what the result is until another one is known
             else:
                 outcome = perform(self, plan, entry)
                 if self._tx is not None:
@@ -397,7 +396,7 @@ class Queueing(Observation):
             self._abandon()
             raise
         if self._gate == BUSY:
-            self._entry = None
+            self._entry = self._committed = None
             self._gate = 0
         else:
             self._gate &= ~LEFTOVERS
@@ -408,7 +407,7 @@ class Queueing(Observation):
 
         What was interrupted is processed: its tick has come, and who waits for that is told.
         """
-        self._entry = None
+        self._entry = self._committed = None
         self._gate &= ~BUSY
         if self._gate & WAITED and self._subs is not None and self._subs.queue:
             self._match_queue()
@@ -417,9 +416,9 @@ class Queueing(Observation):
 
     def _rest(self) -> None:
         """The queue is empty: release the machine and tell who waits for that."""
-        self._entry = None
+        self._entry = self._committed = None
         self._gate &= ~BUSY
-        if self._gate & (OBSERVED | RECORDED):
+        if self._gate & TRACED:
             if self._hooks.queue_end:
                 self._hooks.fire(self._hooks.queue_end, self)
             if not self._hooks.tracers:  # the last one may have been detached for its errors
@@ -427,32 +426,4 @@ class Queueing(Observation):
         if self._gate & WAITED and self._subs is not None and self._subs.ends:
             self._match_ends()
         if self._gate & CLOSING and not self._gate & BUSY:
-            self._close()
-
-    def _close(self) -> None:
-        """Dispose of an idle machine."""
-        self._gate = (self._gate | DISPOSED) & ~CLOSING
-        hooks = self._hooks
-        hooks.fire(hooks.machine_dispose, self)
-        subs = self._subs
-        self._node = self._automaton.compiled.bare.empty
-        if subs is not None:
-            subs.expire({*subs.contexts, *subs.spans})
-            for subscription in subs.take_all():
-                if subscription.kind == WHEN_ENDS:
-                    subscription.waiter.resolve(None)
-                else:
-                    subscription.waiter.fail(MachineDisposedError(self.id))
-        closed_waits, self._closed_waits = self._closed_waits, []
-        for task in tuple(self._tasks or ()):
-            task.cancel()
-        self._automaton = self._automaton.compiled.bare
-        self._slots = self._bound = ()
-        functions, self._on_dispose = self._on_dispose, []
-        for function in functions:
-            try:
-                function()
-            except Exception:
-                _logger.exception("[dispose] %s: on_dispose function failed", self.id)
-        self._closed_waits = [*closed_waits, *self._closed_waits]
-        self._release_closed()
+            close(self)

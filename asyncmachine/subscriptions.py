@@ -112,22 +112,32 @@ class Subscriptions:
 
     def put(self, subscription: Subscription) -> None:
         """Register a wait."""
-        for group in self._groups(subscription, create=True):
-            group[subscription] = None
+        index = self.by_state
         if subscription.kind == WHEN_ARGS:
+            index = self.args
             self.args_mask |= subscription.mask
+        for state in subscription.states:
+            if state in index:
+                index[state][subscription] = None
+            else:
+                index[state] = {subscription: None}
+        if not subscription.states:
+            self._stateless(subscription)[subscription] = None
 
     def drop(self, subscription: Subscription) -> None:
         """Forget a wait; nothing happens if it is not registered."""
-        kind = subscription.kind
-        for group in self._groups(subscription, create=False):
-            group.pop(subscription, None)
-        if kind <= WHEN_TIME:
-            self._tidy(self.by_state, subscription.states)
-        elif kind == WHEN_ARGS:
-            self._tidy(self.args, subscription.states)
-            if not self.args.get(subscription.states[0]):
-                self.args_mask &= ~subscription.mask
+        is_args = subscription.kind == WHEN_ARGS
+        index = self.args if is_args else self.by_state
+        for state in subscription.states:
+            group = index.get(state)
+            if group is not None:
+                group.pop(subscription, None)
+                if not group:
+                    del index[state]
+                    if is_args:
+                        self.args_mask &= ~subscription.mask
+        if not subscription.states:
+            self._stateless(subscription).pop(subscription, None)
 
     def expire(self, touched: Iterable[int]) -> None:
         """End the contexts and tasks of states whose tick has changed."""
@@ -162,12 +172,8 @@ class Subscriptions:
 
     def match_args(self, state: int, args: dict[str, Any]) -> list[Subscription]:
         """Remove and return the waits for `state` being entered with these arguments."""
-        missing = object()
-        met = [
-            subscription
-            for subscription in self.args.get(state, ())
-            if all(args.get(key, missing) == value for key, value in subscription.goals.items())
-        ]
+        given = args.items()
+        met = [subscription for subscription in self.args.get(state, ()) if subscription.goals.items() <= given]
         for subscription in met:
             self.drop(subscription)
         return met
@@ -198,24 +204,9 @@ class Subscriptions:
         self.args_mask = 0
         return list(everything)
 
-    def _groups(self, subscription: Subscription, *, create: bool) -> Iterable[Group]:
-        kind = subscription.kind
-        if kind <= WHEN_TIME or kind == WHEN_ARGS:
-            index = self.args if kind == WHEN_ARGS else self.by_state
-            for state in subscription.states:
-                group = index.get(state)
-                if group is None and create:
-                    group = index[state] = {}
-                if group is not None:
-                    yield group
-        else:
-            yield {WHEN_QUEUE: self.queue, WHEN_QUERY: self.queries, WHEN_ENDS: self.ends}[kind]
-
-    @staticmethod
-    def _tidy(index: dict[int, Group], states: Iterable[int]) -> None:
-        for state in states:
-            if state in index and not index[state]:
-                del index[state]
+    def _stateless(self, subscription: Subscription) -> Group:
+        """The waits of the same kind, for a kind that is about no states."""
+        return {WHEN_QUEUE: self.queue, WHEN_QUERY: self.queries, WHEN_ENDS: self.ends}[subscription.kind]
 
     def _asked(self, subscription: Subscription) -> bool:
         assert subscription.test is not None

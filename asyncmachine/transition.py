@@ -28,6 +28,8 @@ CLOSING: Final = 32
 RECORDED: Final = 64
 """Tracers are bound, but they only want to know how transitions end: no handler or step has to be announced."""
 
+TRACED: Final = OBSERVED | RECORDED
+
 _logger = logging.getLogger("asyncmachine")
 
 
@@ -147,7 +149,14 @@ def perform(m: Queueing, plan: Plan, entry: Entry) -> Result:
     if plan.negotiation:
         try:
             for name, function, slot, state in plan.negotiation:
-                answer = function(slots[slot], Event(name, args, m, entry, state, ticks[state]))
+                event = Event()
+                event.name = name
+                event.args = args
+                event.machine = m  # type: ignore[assignment]  # Machine is the only subclass
+                event._entry = entry
+                event._state = state
+                event._tick = ticks[state]
+                answer = function(slots[slot], event)
                 if answer is not None and not answer:
                     if m._tx is not None:
                         m._tx._refuse(name)
@@ -168,7 +177,14 @@ def perform(m: Queueing, plan: Plan, entry: Entry) -> Result:
         m._committed = entry
         try:
             for name, function, slot, state in plan.finals:
-                function(slots[slot], Event(name, args, m, entry, state, ticks[state]))
+                event = Event()
+                event.name = name
+                event.args = args
+                event.machine = m  # type: ignore[assignment]  # as above
+                event._entry = entry
+                event._state = state
+                event._tick = ticks[state]
+                function(slots[slot], event)
         except BaseException as error:
             fail_final(m, plan, entry, name, state, error)
             return CANCELED
@@ -178,13 +194,25 @@ def perform(m: Queueing, plan: Plan, entry: Entry) -> Result:
             m._match(touched)
     auto = plan.auto
     if auto is not None and auto.accepted and not entry[5]:
-        if not m._gate & (WAITED | OBSERVED | RECORDED | CLOSING) and auto.bare:
+        if not m._gate & (WAITED | TRACED | CLOSING) and auto.bare:
             for state in auto.commit.ticks:
                 ticks[state] += 1
             m._node = auto.commit.target
         else:
             prepend_auto(m, auto)
     return EXECUTED
+
+
+def new_event(m: Queueing, name: str, state: int, entry: Entry) -> Event:
+    """Make what a handler is given."""
+    event = Event()
+    event.name = name
+    event.args = entry[2]
+    event.machine = m  # type: ignore[assignment]  # as above
+    event._entry = entry
+    event._state = state
+    event._tick = m._ticks[state]
+    return event
 
 
 def _finish_stepwise(m: Queueing, plan: Plan, entry: Entry) -> Result:
@@ -223,7 +251,7 @@ def run_finals(m: Queueing, plan: Plan, entry: Entry) -> bool:
 
 def call_final(m: Queueing, name: str, function: Any, slot: int, state: int, entry: Entry) -> None:
     """Call one final handler, announced if somebody observes."""
-    event = Event(name, entry[2], m, entry, state, m._ticks[state])
+    event = new_event(m, name, state, entry)
     if m._gate & OBSERVED:
         m._announced(name, function, slot, event)
     else:

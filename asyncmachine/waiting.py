@@ -28,8 +28,10 @@ _logger = logging.getLogger("asyncmachine")
 class Wait(asyncio.Future[Any]):
     """A future of a machine. Cancelling it unsubscribes at once; it is never shared between waiters."""
 
-    _machine: Questions | None = None
-    _subscription: Subscription | None = None
+    __slots__ = ("_machine", "_subscription")
+
+    _machine: Questions | None
+    _subscription: Subscription | None
 
     def cancel(self, msg: Any = None) -> bool:
         """Stop waiting."""
@@ -58,7 +60,9 @@ def new_wait() -> Wait:
     Raises:
         RuntimeError: No event loop is running.
     """
-    return Wait(loop=asyncio.get_running_loop())
+    wait = Wait(loop=asyncio.get_running_loop())
+    wait._machine = wait._subscription = None
+    return wait
 
 
 def computing_takes_time() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -104,3 +105,29 @@ def test_equal_mappings_are_equal_whatever_they_share() -> None:
     apart = {"A": {"add": ["B"]}, "C": {"add": ["B"]}, "B": {}}
     first, second = Machine(shared), Machine(apart)
     assert first.schema is second.schema
+
+
+@pytest.mark.parametrize("mutate", ["add", "prepare", "queued", "waited"])
+def test_an_idle_machine_keeps_no_arguments(mutate: str) -> None:
+    """What a mutation was given lives no longer than its transition, though the machine does."""
+
+    class Large: ...
+
+    class Keeper:
+        def AState(self, e: Event) -> None:
+            if "again" in e.args:
+                e.add("A", large=e.args["again"])
+
+    m = Machine({"A": {"multi": True}}, handlers=Keeper())
+    large = Large()
+    kept = weakref.ref(large)
+    if mutate == "prepare":
+        m.prepare("add", "A")({"large": large})
+    elif mutate == "queued":
+        m.add("A", again=large)
+    else:
+        if mutate == "waited":
+            m.state_ctx("Exception")
+        m.add("A", large=large)
+    del large
+    assert kept() is None

@@ -73,6 +73,17 @@ def test_stream_of_hooks() -> None:
     ]  # fmt: skip
 
 
+def test_dispose_is_told_once() -> None:
+    """After the removal of `Start`; disposing of the machine again is nothing new."""
+    t = Stream()
+    m = Machine({"Start": {}}, id="m", tracers=(t,))
+    m.add("Start")
+    t.seen.clear()
+    m.dispose()
+    m.dispose()
+    assert t.seen == ["queued [remove] Start 3", "tx True", "start", "finals", "end True", "idle", "dispose"]
+
+
 def test_stream_of_rejected_check_and_eval() -> None:
     """Rejected mutations, dry runs and evals have their shorter streams."""
     t = Stream()

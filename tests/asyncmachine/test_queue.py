@@ -11,6 +11,7 @@ import pytest
 
 from asyncmachine import Event, HandlerError, Machine, NestedEvalError, Result, UnknownStateError
 from asyncmachine.errors import MachineDisposedError
+from asyncmachine.queueing import SHORT
 
 STATES: dict[str, Any] = {state: {} for state in "ABCD"}
 
@@ -116,6 +117,30 @@ def test_queue_limit() -> None:
     assert [r.canceled for r in script.results] == [False, False, True, False]
     assert m.is_err()
     assert m.not_("D")
+
+
+@pytest.mark.parametrize("waiting", [SHORT - 1, SHORT, SHORT + 1, 900])
+@pytest.mark.parametrize("is_prepared", [False, True])
+def test_a_queue_of_any_length_keeps_its_order(waiting: int, is_prepared: bool) -> None:
+    """However many mutations wait, and whichever way they came, they are processed in the order they were made."""
+    taken: list[int] = []
+
+    class Numbered:
+        def AState(self, e: Event) -> None:
+            prepared = e.machine.prepare("add", "B")
+            for number in range(waiting):
+                result = prepared({"number": number}) if is_prepared else e.add("B", number=number)
+                assert result.tick == e.machine.queue_tick + number + 1
+
+        def BState(self, e: Event) -> None:
+            taken.append(e.args["number"])
+            if e.args["number"] < waiting:  # as one is taken another comes
+                e.add("B", number=e.args["number"] + waiting)
+
+    m = Machine(STATES | {"B": {"multi": True}}, handlers=Numbered())
+    m.add("A")
+    assert taken == list(range(2 * waiting))
+    assert m.queue_len == 0
 
 
 def test_queue_questions() -> None:

@@ -5,12 +5,13 @@ Steps that take time are `async` handlers: tasks that end when their state does.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from asyncmachine import Event, Machine, MachineDisposedError, Outcome
 
 if TYPE_CHECKING:
+    from pubsub_sim.drivers.states.discovery_machine import DiscoveryMachine
     from pubsub_sim.node.driver import Seat
 
 
@@ -19,30 +20,28 @@ class BootstrapHandlers:
 
     Args:
         seat: clock, pause and who is told of errors.
-        check: evaluates readiness between two transitions of the host machine.
-        look: posts a look for peers; gives what completes with it, or None if it was dropped.
-        on_bootstrapped: called in the next round of the loop, once the topic has enough peers.
+        discovery: evaluates readiness, looks for peers, and is told once the topic has enough.
+        topic: the topic.
+        call: number of the wait.
+        ready: whether the topic has enough peers.
     """
 
-    __slots__ = ("_check", "_look", "_on_bootstrapped", "_seat")  # one object per wait
+    __slots__ = ("_call", "_discovery", "_ready", "_seat", "_topic")  # one object per wait
 
     def __init__(
-        self,
-        seat: Seat,
-        check: Callable[[], Outcome],
-        look: Callable[[], Awaitable[Any] | None],
-        on_bootstrapped: Callable[[], object],
+        self, seat: Seat, discovery: DiscoveryMachine, topic: str, call: int, ready: Callable[[], bool]
     ) -> None:
         self._seat = seat
-        self._check = check
-        self._look = look
-        self._on_bootstrapped = on_bootstrapped
+        self._discovery = discovery
+        self._topic = topic
+        self._call = call
+        self._ready = ready
 
     def ExceptionState(self, e: Event) -> None:
         self._seat.on_failure(e.args["error"])
 
     def BootstrapCheckingState(self, e: Event) -> None:
-        checked = self._check()
+        checked = self._discovery.check(self._ready)
         if checked.done:  # the host machine was idle, as it nearly always is
             self._checked(e.machine, checked)
         else:
@@ -60,7 +59,7 @@ class BootstrapHandlers:
         machine.add("TopicBootstrapped" if is_ready else "DiscoveringTopic")
 
     async def DiscoveringTopicState(self, e: Event) -> None:
-        discovered = self._look()
+        discovered = self._discovery.look(self._topic)
         if discovered is not None:
             await discovered
         e.machine.add("BootstrapDelay")
@@ -70,4 +69,7 @@ class BootstrapHandlers:
         e.machine.add("BootstrapChecking")
 
     def TopicBootstrappedState(self, e: Event) -> None:
-        self._seat.clock.call_soon(self._on_bootstrapped)
+        self._seat.clock.call_soon(self._bootstrapped)
+
+    def _bootstrapped(self) -> None:
+        self._discovery.bootstrapped(self._topic, self._call)

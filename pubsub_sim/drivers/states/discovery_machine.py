@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from asyncmachine import Event, Machine, MachineDisposedError
+from asyncmachine import Event, Machine, MachineDisposedError, Outcome
 from pubsub_sim.drivers.states.bootstrap_machine import BootstrapHandlers
 from pubsub_sim.drivers.states.schemas import BootstrapStates, DiscoveryStates
 from pubsub_sim.errors import HostClosed
@@ -38,6 +38,10 @@ class DiscoveryHandlers:
         advertised: topic -> the task that registers it again and again.
         registering: registrations under way.
     """
+
+    __slots__ = (
+        "_ask", "_finder", "_make_flow", "_post_discover", "_seat", "advertised", "flows", "ongoing", "registering",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -165,6 +169,8 @@ class DiscoveryMachine:
         machine: `ps-<n>-disc`.
     """
 
+    __slots__ = ("_calls", "_handlers", "_host", "_posted", "_requests", "_seat", "machine")
+
     def __init__(self, seat: Seat, finder: PeerFinder, ask: Ask, host: Machine) -> None:
         self._seat = seat
         self._host = host
@@ -213,8 +219,7 @@ class DiscoveryMachine:
         except MachineDisposedError:
             return False
         except asyncio.CancelledError:
-            if call in self._handlers.flows:
-                self.machine.add("TopicBootstrapped", topic=topic, call=call)  # nobody wants it any more
+            self.bootstrapped(topic, call)  # nobody wants it any more
             raise
         return True
 
@@ -231,21 +236,24 @@ class DiscoveryMachine:
             topic, request = self._posted.popleft()
             self.machine.add("DiscoveringTopic", topic=topic, request=request, source="discover.Discover")
 
+    # --- what a bootstrap's flow machine asks for ----------------------------------------------------------------
+
     def _make_flow(self, topic: str, call: int, ready: Callable[[], bool]) -> Machine:
-        def on_bootstrapped() -> None:
-            if call in self._handlers.flows:  # else it was given up meanwhile
-                self.machine.add("TopicBootstrapped", topic=topic, call=call)
+        machine = self.machine
+        flow_id = f"{machine.id}-bf-{machine.tick('BootstrappingTopic')}-{topic}"
+        handlers = BootstrapHandlers(self._seat, self, topic, call, ready)
+        return Machine(BootstrapStates, id=flow_id, handlers=handlers, parent=machine)
 
-        handlers = BootstrapHandlers(
-            self._seat,
-            check=lambda: self._host.eval_soon(ready, label="bootstrapFlow.BootstrapCheckingState"),
-            look=lambda: self._look(topic),
-            on_bootstrapped=on_bootstrapped,
-        )
-        flow_id = f"{self.machine.id}-bf-{self.machine.tick('BootstrappingTopic')}-{topic}"
-        return Machine(BootstrapStates, id=flow_id, handlers=handlers, parent=self.machine)
+    def check(self, ready: Callable[[], bool]) -> Outcome:
+        """Evaluate readiness between two transitions of the host machine."""
+        return self._host.eval_soon(ready, label="bootstrapFlow.BootstrapCheckingState")
 
-    def _look(self, topic: str) -> Awaitable[Any] | None:
+    def bootstrapped(self, topic: str, call: int) -> None:
+        """Take note that a topic has enough peers for a call; nothing happens if it was given up meanwhile."""
+        if call in self._handlers.flows:
+            self.machine.add("TopicBootstrapped", topic=topic, call=call)
+
+    def look(self, topic: str) -> Awaitable[Any] | None:
         """Post a look for a topic; gives what completes with it, or None if the request queue is full."""
         request = next(self._requests)
         done = self.machine.when_args("TopicDiscovered", topic=topic, request=request)

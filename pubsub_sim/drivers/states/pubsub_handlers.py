@@ -43,6 +43,8 @@ class PubsubHandlers:
         on_failure: told of an error in any handler.
     """
 
+    __slots__ = ("_core", "_discovery", "_on_failure")
+
     def __init__(
         self, core: Core, discovery: DiscoveryMachine | None, on_failure: Callable[[BaseException], None]
     ) -> None:

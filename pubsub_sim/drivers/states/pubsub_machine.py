@@ -197,7 +197,7 @@ class PubsubMachine:
         if core.halfway is not None and core.go_on():
             return room
         handle_rpc = core.handle_rpc
-        for _ in range(min(len(rpcs), room)):
+        while rpcs and room:
             room -= 1
             peer, rpc = rpcs.popleft()
             if handle_rpc(peer, rpc):
@@ -209,14 +209,15 @@ class PubsubMachine:
         if kind is PublishMessage:
             self._messages -= 1
             message = operation.message  # type: ignore[attr-defined] # the line above is the check
-            result = self._publish({"Message": message, "msgID": message.id})
-        elif kind is Eval:
+            self._publish({"Message": message, "msgID": message.id})
+            return
+        if kind is Eval:
             self.machine.eval(_evaluate, operation, label=operation.label)  # type: ignore[attr-defined] # as above
             return
-        elif kind is Heartbeat:
+        if kind is Heartbeat:
             self._beat(operation.action)  # type: ignore[attr-defined] # as above
             return
-        elif kind in _ARGUMENT:
+        if kind in _ARGUMENT:
             result = self.machine.add(kind.__name__, **{_ARGUMENT[kind]: operation})
         else:
             self._signals.discard(kind)
