@@ -11,6 +11,8 @@ import pytest
 import pubsub_sim
 from tests.bench.processes import children, is_worker, wait_until, workers_of
 
+pytestmark = pytest.mark.xdist_group("kernels")
+
 NOTEBOOK = Path(pubsub_sim.__file__).resolve().parents[1] / "notebooks" / "3_sweep.ipynb"
 
 

@@ -57,6 +57,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return root, measured_sources(root)
 
 
+@pytest.mark.xdist_group("copied sources")
 @pytest.mark.parametrize(
     ("name", "is_measured"),
     [

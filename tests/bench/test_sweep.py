@@ -18,6 +18,8 @@ from pubsub_sim.errors import PubsubSimError
 from pubsub_sim.results import RUN, NoRunsError, Row, Store, UnwritableFolderError, wide
 from tests.bench.processes import is_worker, wait_until, workers_of
 
+pytestmark = pytest.mark.xdist_group("sweep")
+
 
 def tiny(folder: Path, **more: Any) -> SweepOptions:
     """Give a sweep of two runs: one version against itself."""

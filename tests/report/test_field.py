@@ -11,6 +11,8 @@ from pubsub_sim.report.show import Prose, Table
 from pubsub_sim.report.sweep import Sweep
 from tests.report.runs import write_sweep
 
+pytestmark = pytest.mark.xdist_group("field")
+
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Sweep:

@@ -25,6 +25,8 @@ from pubsub_sim.report.show import Picture, Prose
 from pubsub_sim.report.sweep import Sweep
 from tests.report.runs import write_sweep
 
+pytestmark = pytest.mark.xdist_group("figures")
+
 REFERENCE = reference_file("published-2024")
 ALL: dict[str, Callable[[Sweep], Picture | Prose]] = {
     "duration-net": lambda sweep: figures.lines(sweep, "duration-net"),

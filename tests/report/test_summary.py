@@ -13,6 +13,8 @@ from pubsub_sim.report.sweep import Sweep
 from pubsub_sim.results import Store
 from tests.report.runs import a_run, failed, write_sweep
 
+pytestmark = pytest.mark.xdist_group("summary")
+
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
