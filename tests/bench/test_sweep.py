@@ -172,7 +172,7 @@ def test_killed_sweep_leaves_whole_files_no_process_and_is_finished_by_the_next(
     workers = workers_of(killed.pid)
     killed.kill()
     killed.wait()
-    assert wait_until(lambda: not any(map(is_worker, workers)), within_s=5)
+    assert wait_until(lambda: not any(map(is_worker, workers)))
     before = stamps(tmp_path)
     assert len(wide(Store(tmp_path).load())) == len(before) < 12
     result = sweep(tiny(tmp_path, messages=2, repeats=6))
@@ -195,7 +195,7 @@ def test_killed_worker_is_a_crashed_run_and_the_sweep_goes_on(tmp_path: Path) ->
     running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     assert wait_until(lambda: workers_of(running.pid))
     os.kill(workers_of(running.pid)[0], signal.SIGKILL)
-    _, log = running.communicate(timeout=60)
+    _, log = running.communicate(timeout=240)
     runs = wide(Store(tmp_path).load())
     assert sorted(runs["outcome"]) == ["crashed", "ok", "ok", "ok"]
     assert "the worker was killed by SIGKILL" in runs.loc[runs["outcome"] == "crashed", "error"].iloc[0]
