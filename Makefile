@@ -26,6 +26,9 @@ HOSTILE := hostile-baseline hostile-states
 # Seeds of each kind of scenario that both versions are compared on, about a third of a second each.
 SEEDS ?= 200
 
+# Tests run in as many processes as there are processors, at most 8; `make check PROCESSES=0` runs them in one.
+PROCESSES ?= logical
+
 # `make bench PEERS=1` also runs other implementations in the field, each in an environment of its own: py-libp2p, and
 # go-libp2p where there is a go command. That takes some minutes more.
 PEERS ?=
@@ -66,7 +69,7 @@ types: $(READY)
 	$(BIN)/mypy
 
 check: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --maxprocesses 8 --dist loadgroup
 
 # Both versions take the same decisions: seeded scenarios, with faults and without, on all cores.
 equivalence: $(READY)

@@ -1,4 +1,8 @@
-"""What all tests share: the versions every contract is held against, and the package as it would be installed."""
+"""What all tests share: the versions every contract is held against, and the package as it would be installed.
+
+`make check` runs tests in several processes. Those of one `xdist_group` stay together: because they read what a fixture made
+once, or, as `kernels`, because Jupyter chooses the ports of a kernel before the kernel has them.
+"""
 
 from __future__ import annotations
 

@@ -240,7 +240,9 @@ def test_standard_library_only() -> None:
                 names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""]
                 assert all(n.split(".")[0] in {*sys.stdlib_module_names, "asyncmachine"} for n in names), path
     code = "import sys, asyncmachine; print(*sorted(m for m in sys.modules if m.startswith('asyncmachine.')))"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True).stdout
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
+    ).stdout
     assert not {"asyncmachine.pipes", "asyncmachine.history", "asyncmachine.schemas", "asyncmachine.testing"} & set(
         loaded.split()
     )

@@ -13,6 +13,8 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.xdist_group("wheel")
+
 PROGRAM = '''\
 """Downloads once connected."""
 

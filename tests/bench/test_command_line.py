@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from pubsub_sim.__main__ import main
+
 
 def command(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -69,12 +71,22 @@ def test_pack_writes_one_file_per_version(tmp_path: Path) -> None:
         (("swep",), "there is no command 'swep': choose one of run, sweep, pack"),
     ],
 )
-def test_bad_input_is_one_sentence_and_status_2(words: tuple[str, ...], sentence: str) -> None:
+def test_bad_input_is_one_sentence_and_status_2(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], sentence: str
+) -> None:
     """Whatever is wrong with the input is told in one sentence on stderr, with exit status 2."""
-    done = command(*words)
+    assert main(words) == 2
+    said, log = capsys.readouterr()
+    assert said == ""
+    assert log.startswith(sentence)
+    assert log.count("\n") == 1
+
+
+def test_process_says_no_more_and_has_that_status() -> None:
+    """The same sentence, and nothing of the interpreter beside it."""
+    done = command("sweep", "--hosts", "0")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(sentence)
-    assert done.stderr.count("\n") == 1
+    assert done.stderr == "hosts: expected a whole number of at least 2, got 0\n"
 
 
 def test_help_explains_every_flag() -> None:

@@ -115,7 +115,7 @@ def test_no_worker_outlives_the_command(tmp_path: Path, sign: signal.Signals) ->
         workers = children(running.pid)
         assert len(workers) >= 2
         os.kill(running.pid, sign)
-        assert running.wait(30) == (-sign if sign == signal.SIGKILL else 130)
+        assert running.wait(120) == (-sign if sign == signal.SIGKILL else 130)
     assert wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
 
 

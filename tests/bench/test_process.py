@@ -36,7 +36,7 @@ def test_killed_worker_is_a_crash_that_names_the_signal(name: str) -> None:
     assert wait_until(lambda: workers_of(os.getpid()))
     (worker,) = workers_of(os.getpid())
     os.kill(worker, getattr(signal, name))
-    thread.join(timeout=30)
+    thread.join(timeout=120)
     assert answers[0].outcome == "crashed"
     assert answers[0].error.startswith(f"the worker was killed by {name}")
 

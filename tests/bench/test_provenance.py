@@ -48,6 +48,16 @@ def test_facts_name_no_person_host_or_folder() -> None:
 ROOT = Path(pubsub_sim.__file__).resolve().parents[1]
 
 
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A copy of both packages, which every test leaves as it was, and its hash."""
+    root = tmp_path_factory.mktemp("sources")
+    for package in ("asyncmachine", "pubsub_sim"):
+        copytree(ROOT / package, root / package, ignore=ignore_patterns("__pycache__"))
+    return root, measured_sources(root)
+
+
+@pytest.mark.xdist_group("copied sources")
 @pytest.mark.parametrize(
     ("name", "is_measured"),
     [
@@ -64,15 +74,21 @@ ROOT = Path(pubsub_sim.__file__).resolve().parents[1]
         ("pubsub_sim/node/notes.txt", False),
     ],
 )
-def test_hash_follows_what_is_measured(tmp_path: Path, name: str, is_measured: bool) -> None:
-    """The hash changes with what a run imports, and with nothing else."""
-    for package in ("asyncmachine", "pubsub_sim"):
-        copytree(ROOT / package, tmp_path / package, ignore=ignore_patterns("__pycache__"))
-    before = measured_sources(tmp_path)
-    path = tmp_path / name
-    path.write_text((path.read_text() if path.exists() else "") + "\n# changed\n")
-    assert (measured_sources(tmp_path) != before) == is_measured
-    assert measured_sources(tmp_path) == measured_sources(tmp_path)
+def test_hash_follows_what_is_measured(sources: tuple[Path, str], name: str, is_measured: bool) -> None:
+    """The hash changes with what a run imports, and with nothing else; the same sources have the same hash."""
+    root, before = sources
+    path = root / name
+    text = path.read_text() if path.exists() else None
+    path.write_text((text or "") + "\n# changed\n")
+    try:
+        after = measured_sources(root)
+        assert (after != before) == is_measured
+        assert measured_sources(root) == after
+    finally:
+        if text is None:
+            path.unlink()
+        else:
+            path.write_text(text)
 
 
 LOADED = """

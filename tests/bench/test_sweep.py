@@ -6,16 +6,19 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
 
 from pubsub_sim.bench.grid import SweepOptions
 from pubsub_sim.bench.plan import plan
-from pubsub_sim.bench.sweep import sweep
+from pubsub_sim.bench.sweep import SweepResult, sweep
 from pubsub_sim.errors import PubsubSimError
 from pubsub_sim.results import RUN, NoRunsError, Row, Store, UnwritableFolderError, wide
 from tests.bench.processes import is_worker, wait_until, workers_of
+
+pytestmark = pytest.mark.xdist_group("sweep")
 
 
 def tiny(folder: Path, **more: Any) -> SweepOptions:
@@ -34,6 +37,21 @@ def tiny(folder: Path, **more: Any) -> SweepOptions:
     )
 
 
+@pytest.fixture(scope="module")
+def two_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny sweep; whoever changes it takes a copy."""
+    folder = tmp_path_factory.mktemp("sweeps") / "two-runs"
+    sweep(tiny(folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def with_timeouts(tmp_path_factory: pytest.TempPathFactory) -> tuple[SweepOptions, SweepResult]:
+    """A sweep of two runs that end and two that do not, and its result; whoever changes its folder takes a copy."""
+    options = tiny(tmp_path_factory.mktemp("sweeps") / "with-timeouts", messages=[1, 1_000_000], limit_s=1.5)
+    return options, sweep(options)
+
+
 def stamps(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.parquet")}
 
@@ -50,27 +68,26 @@ def test_sweep_stores_every_run_of_the_grid(tmp_path: Path) -> None:
     assert sorted(runs["kind"].unique()) == ["control", "timing"]
 
 
-def test_stored_runs_tell_where_they_come_from(tmp_path: Path) -> None:
+def test_stored_runs_tell_where_they_come_from(two_runs: Path) -> None:
     """Each file has the provenance of its run, the worker's pinned environment and the version's description."""
-    sweep(tiny(tmp_path))
-    facts = Store(tmp_path).provenance()
+    facts = Store(two_runs).provenance()
     assert facts["environment"][0]["MALLOC_MMAP_THRESHOLD_"] == "4194304"
     assert len(facts["sources"]) == 1
     assert facts["versions"]["baseline"]["machines"] == []
 
 
-def test_second_sweep_measures_only_what_is_missing(tmp_path: Path) -> None:
+def test_second_sweep_measures_only_what_is_missing(two_runs: Path, tmp_path: Path) -> None:
     """Runs that are stored already are kept untouched; new cells are added."""
-    sweep(tiny(tmp_path))
+    copytree(two_runs, tmp_path, dirs_exist_ok=True)
     before = stamps(tmp_path)
     result = sweep(tiny(tmp_path, repeats=2))
     assert (result.planned, result.measured, result.kept) == (4, 2, 2)
     assert before.items() <= stamps(tmp_path).items()
 
 
-def test_force_measures_everything_again(tmp_path: Path) -> None:
+def test_force_measures_everything_again(two_runs: Path, tmp_path: Path) -> None:
     """With force no stored run is kept."""
-    sweep(tiny(tmp_path))
+    copytree(two_runs, tmp_path, dirs_exist_ok=True)
     before = stamps(tmp_path)
     assert sweep(tiny(tmp_path, force=True)).measured == 2
     after = stamps(tmp_path)
@@ -78,28 +95,29 @@ def test_force_measures_everything_again(tmp_path: Path) -> None:
     assert all(before[name] != after[name] for name in before)
 
 
-def test_failed_runs_are_records_and_do_not_stop_the_sweep(tmp_path: Path) -> None:
+def test_failed_runs_are_records_and_do_not_stop_the_sweep(with_timeouts: tuple[SweepOptions, SweepResult]) -> None:
     """Runs over their limit are stored as timeouts, and the other runs are made all the same."""
-    options = tiny(tmp_path, messages=[1, 1_000_000], limit_s=1.5)
-    result = sweep(options)
+    options, result = with_timeouts
     assert dict(result.outcomes) == {"ok": 2, "timeout": 2}
     assert all("limit of 1.5 s" in sentence for sentence in result.failures.values())
-    runs = wide(Store(tmp_path).load())
+    runs = wide(Store(Path(options.out)).load())
     assert runs["failures"].sum() == 2
 
 
-def test_failed_runs_are_kept_unless_a_retry_is_asked_for(tmp_path: Path) -> None:
+def test_failed_runs_are_kept_unless_a_retry_is_asked_for(
+    with_timeouts: tuple[SweepOptions, SweepResult], tmp_path: Path
+) -> None:
     """A stored failure is data: only retry_failed measures it again, and ok runs stay."""
-    options = tiny(tmp_path, messages=[1, 1_000_000], limit_s=1.5)
-    sweep(options)
+    copytree(with_timeouts[0].out, tmp_path, dirs_exist_ok=True)
+    options = replace(with_timeouts[0], out=str(tmp_path))
     assert sweep(options).measured == 0
     assert sweep(replace(options, retry_failed=True)).measured == 2
 
 
-def test_unequal_work_becomes_a_failure_even_in_stored_runs(tmp_path: Path) -> None:
+def test_unequal_work_becomes_a_failure_even_in_stored_runs(two_runs: Path, tmp_path: Path) -> None:
     """If the stored runs of a pair have different RPC counts, the next sweep marks both as failed in the store."""
     options = tiny(tmp_path)
-    sweep(options)
+    copytree(two_runs, tmp_path, dirs_exist_ok=True)
     store = Store(tmp_path)
     record = store.read(plan(options)[0].runs[0])
     assert record is not None
@@ -111,10 +129,10 @@ def test_unequal_work_becomes_a_failure_even_in_stored_runs(tmp_path: Path) -> N
     assert all("different numbers of RPCs (baseline " in sentence for sentence in result.failures.values())
 
 
-def test_torn_file_is_measured_again(tmp_path: Path) -> None:
+def test_torn_file_is_measured_again(two_runs: Path, tmp_path: Path) -> None:
     """A file that is not whole is replaced by a new measurement."""
     options = tiny(tmp_path)
-    sweep(options)
+    copytree(two_runs, tmp_path, dirs_exist_ok=True)
     path = Store(tmp_path).files()[0]
     path.write_bytes(path.read_bytes()[:100])
     assert sweep(options).measured == 1
@@ -154,7 +172,7 @@ def test_killed_sweep_leaves_whole_files_no_process_and_is_finished_by_the_next(
     workers = workers_of(killed.pid)
     killed.kill()
     killed.wait()
-    assert wait_until(lambda: not any(map(is_worker, workers)), within_s=5)
+    assert wait_until(lambda: not any(map(is_worker, workers)))
     before = stamps(tmp_path)
     assert len(wide(Store(tmp_path).load())) == len(before) < 12
     result = sweep(tiny(tmp_path, messages=2, repeats=6))
@@ -177,7 +195,7 @@ def test_killed_worker_is_a_crashed_run_and_the_sweep_goes_on(tmp_path: Path) ->
     running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     assert wait_until(lambda: workers_of(running.pid))
     os.kill(workers_of(running.pid)[0], signal.SIGKILL)
-    _, log = running.communicate(timeout=60)
+    _, log = running.communicate(timeout=240)
     runs = wide(Store(tmp_path).load())
     assert sorted(runs["outcome"]) == ["crashed", "ok", "ok", "ok"]
     assert "the worker was killed by SIGKILL" in runs.loc[runs["outcome"] == "crashed", "error"].iloc[0]

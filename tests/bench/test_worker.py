@@ -153,7 +153,7 @@ def test_worker_dies_with_its_parent() -> None:
     (worker,) = workers_of(parent.pid)
     parent.kill()
     parent.wait()
-    assert wait_until(lambda: not is_worker(worker), within_s=5)
+    assert wait_until(lambda: not is_worker(worker))
 
 
 _FAILING = """

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import nbformat
 
@@ -19,6 +19,13 @@ with warnings.catch_warnings():
     from traitlets.config import Config
 
 FOLDER = Path(pubsub_sim.__file__).resolve().parents[1] / "notebooks"
+
+
+class Executed(NamedTuple):
+    """With which parameters a notebook was executed, and the outputs of each of its cells of code by the cell's id."""
+
+    parameters: dict[str, Any]
+    outputs: dict[str, list[Any]]
 
 
 def stored(name: str) -> nbformat.NotebookNode:

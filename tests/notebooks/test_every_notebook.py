@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,10 @@ import pytest
 from pubsub_sim.bench.engine import EngineChoice
 from pubsub_sim.bench.grid import SweepOptions
 from pubsub_sim.report.options import ReportOptions
-from pubsub_sim.results import write_engine
 from pubsub_sim.scenarios.one_message import OneMessage
-from tests.notebooks.execution import FOLDER, declared, execute, last_words, stored
-from tests.report.runs import write_sweep
-from tests.results.engine_runs import an_engine
+from tests.notebooks.execution import FOLDER, Executed, declared, execute, last_words, stored
+
+pytestmark = pytest.mark.xdist_group("kernels")
 
 OPTIONS: dict[str, Any] = {
     "1_state_machine": EngineChoice,
@@ -80,15 +80,9 @@ def test_bad_parameter_ends_papermill_with_one_sentence(
     assert last[1].startswith(sentence)
 
 
-@pytest.mark.parametrize(
-    ("name", "parameters"),
-    [("1_state_machine", {}), ("2_one_message", {"hosts": 2, "ready": False}), ("4_findings", {})],
-)
-def test_two_executions_put_out_the_same(tmp_path: Path, name: str, parameters: dict[str, Any]) -> None:
+@pytest.mark.parametrize("name", ["1_state_machine", "2_one_message", "4_findings"])
+def test_two_executions_put_out_the_same(executed: Callable[[str], Executed], tmp_path: Path, name: str) -> None:
     """Of the same data every cell shows the same, figures included: nothing is left to chance, clock or object ids."""
-    if name != "2_one_message":
-        parameters = {"sweep": str(write_sweep(tmp_path / "runs", repeats=2, watched=True))}
-        write_engine(tmp_path / "runs", an_engine())
-    first, second = (execute(name, tmp_path / f"{number}.ipynb", **parameters) for number in (1, 2))
-    assert first == second
+    parameters, first = executed(name)
+    assert execute(name, tmp_path / "again.ipynb", **parameters) == first
     assert sum(map(len, first.values())) > 1

@@ -11,6 +11,8 @@ import pytest
 from tests.notebooks.execution import as_text, execute, stored
 from tests.report.runs import write_sweep
 
+pytestmark = pytest.mark.xdist_group("kernels")
+
 FAILING = [(version, 5, 20, 1) for version in ("baseline", "states")]
 
 
@@ -59,5 +61,5 @@ def test_notebook_reads_to_its_end(tmp_path: Path, shape: dict[str, Any], says: 
 
 def test_reference_can_be_left_out(tmp_path: Path) -> None:
     """An empty reference leaves the comparison out and says so."""
-    folder = write_sweep(tmp_path / "runs", repeats=1)
+    folder = write_sweep(tmp_path / "runs", hosts=(5,), messages=(20,), repeats=1)
     assert "No published figures were asked for." in shown(tmp_path / "out.ipynb", sweep=str(folder), reference="")

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pubsub_sim.results import write_engine
-from tests.notebooks.execution import as_text, execute, stored
-from tests.results.engine_runs import an_engine
+from tests.notebooks.execution import Executed, as_text, execute, stored
+
+pytestmark = pytest.mark.xdist_group("kernels")
 
 
-def told_by(output: Path, **parameters: Any) -> dict[str, str]:
-    """Run the notebook and give what each cell shows, as Markdown or text."""
-    cells = execute("1_state_machine", output, **parameters)
+def told(cells: dict[str, list[Any]]) -> dict[str, str]:
+    """Give what each cell shows, as Markdown or text."""
     return {name: as_text(outputs, "text/markdown") for name, outputs in cells.items()}
 
 
-@pytest.fixture(scope="module")
-def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def told_by(output: Path, **parameters: Any) -> dict[str, str]:
+    """Run the notebook and give what each cell shows."""
+    return told(execute("1_state_machine", output, **parameters))
+
+
+@pytest.fixture
+def shown(executed: Callable[[str], Executed]) -> dict[str, str]:
     """What the notebook shows of a sweep that has the engine's file."""
-    place = tmp_path_factory.mktemp("notebook")
-    write_engine(place / "sweep", an_engine())
-    return told_by(place / "out.ipynb", sweep=str(place / "sweep"))
+    return told(executed("1_state_machine").outputs)
 
 
 def test_notebook_is_short() -> None:
@@ -55,12 +58,12 @@ def test_each_cell_shows_what_its_text_says(shown: dict[str, str], cell: str, sa
 def test_a_sweep_without_the_engine_is_told(tmp_path: Path) -> None:
     """The rest of the notebook runs, and the end says how to measure."""
     (tmp_path / "sweep").mkdir()
-    told = told_by(tmp_path / "out.ipynb", sweep=str(tmp_path / "sweep"))
-    assert "has no benchmark of the engine by itself" in told["cost"]
+    cells = told_by(tmp_path / "out.ipynb", sweep=str(tmp_path / "sweep"))
+    assert "has no benchmark of the engine by itself" in cells["cost"]
 
 
 def test_costs_can_be_measured_on_the_spot(tmp_path: Path) -> None:
     """With rounds the notebook measures, here only two workloads, and shows them with their comparison."""
-    told = told_by(tmp_path / "out.ipynb", rounds=1, only="bare,hand-toggle")
-    assert "Each workload was measured in 1 round" in told["cost"]
-    assert "| a state on and off, no callbacks | hand-written | a flag |" in told["cost-table"]
+    cells = told_by(tmp_path / "out.ipynb", rounds=1, only="bare,hand-toggle")
+    assert "Each workload was measured in 1 round" in cells["cost"]
+    assert "| a state on and off, no callbacks | hand-written | a flag |" in cells["cost-table"]

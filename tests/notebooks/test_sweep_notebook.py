@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shutil import rmtree
-from typing import Any
+from shutil import copytree, rmtree
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
+
+import pytest
 
 from pubsub_sim.results import Store, wide
 from tests.notebooks.execution import FOLDER, as_text, execute
+
+pytestmark = pytest.mark.xdist_group("kernels")
 
 TINY: dict[str, Any] = {
     "versions": "baseline",
@@ -20,9 +24,28 @@ TINY: dict[str, Any] = {
 }
 
 
+def texts(cells: dict[str, list[Any]]) -> str:
+    """Give all that cells show, as text."""
+    return "\n".join(map(as_text, cells.values()))
+
+
 def shown(output: Path, **parameters: Any) -> str:
     """Run the notebook and give all that its cells show, as text."""
-    return "\n".join(map(as_text, execute("3_sweep", output, **TINY | parameters).values()))
+    return texts(execute("3_sweep", output, **TINY | parameters))
+
+
+class Measured(NamedTuple):
+    """The folder of runs that the notebook made, and what its cells put out."""
+
+    runs: Path
+    cells: dict[str, list[Any]]
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
+    """A tiny grid, measured by the notebook; whoever changes the folder takes a copy."""
+    place = tmp_path_factory.mktemp("measured")
+    return Measured(place / "runs", execute("3_sweep", place / "out.ipynb", **TINY, out=str(place / "runs")))
 
 
 def without_times(table: str) -> list[list[str | None]]:
@@ -31,12 +54,10 @@ def without_times(table: str) -> list[list[str | None]]:
     return [[cell.text for cell in row][:-2] for row in body]
 
 
-def test_two_measurements_show_the_same_but_for_times(tmp_path: Path) -> None:
+def test_two_measurements_show_the_same_but_for_times(measured: Measured, tmp_path: Path) -> None:
     """Measured twice, in two folders: the same sentence, the same cells with the same counts, the same failures."""
-    one, two = (
-        execute("3_sweep", tmp_path / f"{number}.ipynb", **TINY, out=str(tmp_path / f"runs {number}"))
-        for number in (1, 2)
-    )
+    one = measured.cells
+    two = execute("3_sweep", tmp_path / "out.ipynb", **TINY, out=str(tmp_path / "runs 2"))
     assert as_text(one["measure"]).splitlines()[-1] == as_text(two["measure"]).splitlines()[-1]
     assert one["failures"] == two["failures"]
     rows = [without_times(as_text(cells["overview"], "text/html")) for cells in (one, two)]
@@ -49,18 +70,18 @@ def test_two_measurements_show_the_same_but_for_times(tmp_path: Path) -> None:
     ]
 
 
-def test_executed_notebook_measures_stores_and_shows(tmp_path: Path) -> None:
+def test_executed_notebook_measures_stores_and_shows(measured: Measured) -> None:
     """Executed with a tiny grid, the notebook stores the runs and shows counts, medians and failures."""
-    text = shown(tmp_path / "out.ipynb", out=str(tmp_path / "runs"))
-    assert len(wide(Store(tmp_path / "runs").load())) == 4
+    text = texts(measured.cells)
+    assert len(wide(Store(measured.runs).load())) == 4
     assert "4 runs (4 ok): 4 measured now, 0 kept" in text
     assert "wall_without_waits_ms" in text
     assert "0 of 4 runs failed" in text
 
 
-def test_second_execution_keeps_the_runs_and_can_only_show(tmp_path: Path) -> None:
+def test_second_execution_keeps_the_runs_and_can_only_show(measured: Measured, tmp_path: Path) -> None:
     """A second execution measures nothing again, and with measure=False it only shows."""
-    shown(tmp_path / "out.ipynb", out=str(tmp_path / "runs"))
+    copytree(measured.runs, tmp_path / "runs")
     assert "0 measured now, 4 kept" in shown(tmp_path / "out.ipynb", out=str(tmp_path / "runs"))
     assert "0 measured now, 4 kept" in shown(tmp_path / "out.ipynb", out=str(tmp_path / "runs"), measure=False)
 

@@ -37,6 +37,7 @@ def test_a_changed_number_makes_the_committed_report_stale(tmp_path: Path, seed:
     assert is_stale(ROOT / "data" / "report", tmp_path)
 
 
+@pytest.mark.xdist_group("kernels")
 def test_the_committed_report_is_what_its_runs_give(tmp_path: Path) -> None:
     """Written again from the published runs, the Markdown report and the summary are the committed bytes, each number."""
     build_report("published", tmp_path / "report")

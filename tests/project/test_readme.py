@@ -18,7 +18,7 @@ SNIPPETS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
 def test_a_python_snippet_runs(snippet: str) -> None:
     """In a fresh interpreter, with warnings as errors."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", snippet], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-W", "error", "-c", snippet], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
     for line in re.findall(r"# (\(.*\))$", snippet, flags=re.MULTILINE):

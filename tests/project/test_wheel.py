@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+pytestmark = pytest.mark.xdist_group("wheel")
+
 LOADED = """
 import json, sys
 before = set(sys.modules)

@@ -16,6 +16,8 @@ from pubsub_sim.report.errors import ForeignFilesError, UnwritableReportError
 from pubsub_sim.report.wording import number
 from tests.report.runs import write_sweep
 
+pytestmark = pytest.mark.xdist_group("kernels")
+
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -12,6 +12,8 @@ from pubsub_sim.report.show import Prose, Several
 from pubsub_sim.report.sweep import Sweep
 from tests.report.runs import write_sweep
 
+pytestmark = pytest.mark.xdist_group("control")
+
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Sweep:

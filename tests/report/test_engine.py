@@ -162,6 +162,7 @@ def test_a_broken_file_ends_the_report_with_one_sentence(tmp_path: Path) -> None
         build_report(str(folder), tmp_path / "out")
 
 
+@pytest.mark.xdist_group("kernels")
 def test_report_holds_the_engine_in_every_form(tmp_path: Path) -> None:
     """Its figure is a file beside bench.md, its tables are in it."""
     folder = write_sweep(tmp_path / "mine", repeats=1)

@@ -11,11 +11,14 @@ from pubsub_sim.report.show import Prose, Table
 from pubsub_sim.report.sweep import Sweep
 from tests.report.runs import write_sweep
 
+pytestmark = pytest.mark.xdist_group("field")
 
-@pytest.fixture
-def sweep(tmp_path: Path) -> Sweep:
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
     """Two versions, a floor of half the cost, and somebody else's implementation of ten times."""
-    return Sweep.load(write_sweep(tmp_path / "mine", field={"floor": 0.5, "another": 10.0}, programs=["another"]))
+    folder = tmp_path_factory.mktemp("sweeps") / "mine"
+    return Sweep.load(write_sweep(folder, field={"floor": 0.5, "another": 10.0}, programs=["another"]))
 
 
 def test_everybody_stands_beside_the_floor(sweep: Sweep) -> None:

@@ -25,6 +25,8 @@ from pubsub_sim.report.show import Picture, Prose
 from pubsub_sim.report.sweep import Sweep
 from tests.report.runs import write_sweep
 
+pytestmark = pytest.mark.xdist_group("figures")
+
 REFERENCE = reference_file("published-2024")
 ALL: dict[str, Callable[[Sweep], Picture | Prose]] = {
     "duration-net": lambda sweep: figures.lines(sweep, "duration-net"),
@@ -47,10 +49,46 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
     return Sweep.load(write_sweep(tmp_path_factory.mktemp("whole")))
 
 
+@pytest.fixture(scope="module")
+def drawn(whole: Sweep) -> dict[str, Picture | Prose]:
+    """Every figure of the whole sweep."""
+    return {name: draw(whole) for name, draw in ALL.items()}
+
+
+@pytest.fixture(scope="module")
+def failed(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
+    """One cell in which nothing ended well."""
+    failing = [(version, 5, 20, 1) for version in ("baseline", "states")]
+    folder = tmp_path_factory.mktemp("failed")
+    return Sweep.load(write_sweep(folder, hosts=(5,), messages=(20,), repeats=1, control=False, failing=failing))
+
+
+@pytest.fixture(scope="module")
+def one_version(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
+    return Sweep.load(write_sweep(tmp_path_factory.mktemp("one-version"), costs={"baseline": 1.0}))
+
+
+@pytest.fixture(scope="module")
+def one_run(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
+    return Sweep.load(write_sweep(tmp_path_factory.mktemp("one-run"), hosts=(5,), messages=(20,), repeats=1))
+
+
+@pytest.fixture(scope="module")
+def five_hosts(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
+    folder = tmp_path_factory.mktemp("five-hosts")
+    return Sweep.load(write_sweep(folder, hosts=(2, 3, 5, 8, 13), messages=(1, 2, 100, 101, 10_000), repeats=1))
+
+
+@pytest.fixture(scope="module")
+def holes(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
+    folder = tmp_path_factory.mktemp("holes")
+    return Sweep.load(write_sweep(folder, without=[("states", 10, 60)], failing=[("baseline", 5, 20, 1)]))
+
+
 @pytest.mark.parametrize("name", ALL)
-def test_figure_is_named_captioned_and_whole(whole: Sweep, name: str) -> None:
+def test_figure_is_named_captioned_and_whole(drawn: dict[str, Picture | Prose], name: str) -> None:
     """Each figure is well-formed SVG of its own name, with a caption and without a date or a font to be found."""
-    shown = ALL[name](whole)
+    shown = drawn[name]
     assert isinstance(shown, Picture)
     assert shown.name == name
     assert shown.caption
@@ -59,49 +97,36 @@ def test_figure_is_named_captioned_and_whole(whole: Sweep, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_figure_is_the_same_every_time(whole: Sweep, name: str) -> None:
+def test_figure_is_the_same_every_time(drawn: dict[str, Picture | Prose], whole: Sweep, name: str) -> None:
     """The same data give the same bytes, whatever style the notebook has set."""
-    first = ALL[name](whole)
     with mpl.rc_context({"font.size": 20, "axes.facecolor": "black", "svg.hashsalt": "other"}):
-        assert ALL[name](whole) == first
+        assert ALL[name](whole) == drawn[name]
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_figure_of_failures_is_a_sentence(tmp_path: Path, name: str) -> None:
+def test_figure_of_failures_is_a_sentence(failed: Sweep, name: str) -> None:
     """Where nothing ended well nothing is drawn, and it is said why."""
-    failing = [(version, 5, 20, 1) for version in ("baseline", "states")]
-    folder = write_sweep(tmp_path, hosts=(5,), messages=(20,), repeats=1, control=False, failing=failing)
-    assert isinstance(ALL[name](Sweep.load(folder)), Prose)
+    assert isinstance(ALL[name](failed), Prose)
 
 
 @pytest.mark.parametrize("name", sorted(set(ALL) - OF_RATIOS))
-@pytest.mark.parametrize(
-    "shape",
-    [
-        {"costs": {"baseline": 1.0}},
-        {"hosts": (5,), "messages": (20,), "repeats": 1},
-        {"hosts": (2, 3, 5, 8, 13), "messages": (1, 2, 100, 101, 10_000), "repeats": 1},
-        {"without": [("states", 10, 60)], "failing": [("baseline", 5, 20, 1)]},
-    ],
-    ids=["one version", "one run", "five hosts", "holes"],
-)
-def test_figure_of_an_odd_sweep_is_drawn(tmp_path: Path, shape: dict[str, object], name: str) -> None:
+@pytest.mark.parametrize("odd", ["one_version", "one_run", "five_hosts", "holes"])
+def test_figure_of_an_odd_sweep_is_drawn(request: pytest.FixtureRequest, odd: str, name: str) -> None:
     """One version, one run, many hosts or holes in the grid: there is a figure, without a warning."""
-    shown = ALL[name](Sweep.load(write_sweep(tmp_path, **shape)))  # type: ignore[arg-type]
-    one_cell = name == "scaling" and shape.get("hosts") == (5,)
+    shown = ALL[name](request.getfixturevalue(odd))
+    one_cell = name == "scaling" and odd == "one_run"
     assert isinstance(shown, Prose if one_cell else Picture)
 
 
 @pytest.mark.parametrize("name", sorted(OF_RATIOS))
-def test_one_version_has_no_figure_of_ratios(tmp_path: Path, name: str) -> None:
+def test_one_version_has_no_figure_of_ratios(one_version: Sweep, name: str) -> None:
     """Ratios need two versions."""
-    assert isinstance(ALL[name](Sweep.load(write_sweep(tmp_path, costs={"baseline": 1.0}))), Prose)
+    assert isinstance(ALL[name](one_version), Prose)
 
 
-def test_holes_in_the_grid_leave_the_figures_of_ratios(tmp_path: Path) -> None:
+def test_holes_in_the_grid_leave_the_figures_of_ratios(holes: Sweep) -> None:
     """What one version did not run is missing in the figure, and nothing else."""
-    sweep = Sweep.load(write_sweep(tmp_path, without=[("states", 10, 60)], failing=[("baseline", 5, 20, 1)]))
-    assert all(isinstance(ALL[name](sweep), Picture) for name in OF_RATIOS)
+    assert all(isinstance(ALL[name](holes), Picture) for name in OF_RATIOS)
 
 
 def test_sweep_without_control_has_no_figure_of_one(tmp_path: Path) -> None:
@@ -138,10 +163,10 @@ def test_nine_charts_are_nine_where_memory_was_traced(tmp_path: Path) -> None:
     assert "did not measure" not in shown.caption
 
 
-def test_nine_charts_say_what_was_not_measured(whole: Sweep) -> None:
+def test_nine_charts_say_what_was_not_measured(drawn: dict[str, Picture | Prose], whole: Sweep) -> None:
     """Five rows are left without traced memory, and neither caption nor table passes over the others."""
     assert len(nine_charts.charts(whole)) == 5
-    shown = nine_charts.medians(whole)
+    shown = drawn["nine-charts"]
     assert isinstance(shown, Picture)
     missing = "Allocated memory, Memory ceiling, Final memory and GCed memory"
     assert shown.caption.endswith(f"This sweep did not measure: {missing}.")
@@ -157,9 +182,9 @@ def test_figure_says_which_hosts_it_leaves_out(tmp_path: Path) -> None:
         assert "Not drawn: 5 hosts." in shown.caption
 
 
-def test_picture_brings_its_name_and_caption_along(whole: Sweep) -> None:
+def test_picture_brings_its_name_and_caption_along(drawn: dict[str, Picture | Prose]) -> None:
     """The exporters find the file name and the caption in the output's metadata."""
-    shown = ALL["scaling"](whole)
+    shown = drawn["scaling"]
     assert isinstance(shown, Picture)
     data, metadata = shown._repr_mimebundle_()
     assert data["image/svg+xml"] == shown.svg

@@ -14,6 +14,8 @@ from pubsub_sim.report.sweep import Sweep
 from pubsub_sim.report.wording import exponent
 from tests.report.runs import write_sweep
 
+pytestmark = pytest.mark.xdist_group("scaling")
+
 CPU = QUANTITIES["cpu"]
 
 

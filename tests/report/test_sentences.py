@@ -12,6 +12,8 @@ from pubsub_sim.report.show import Prose, Table
 from pubsub_sim.report.sweep import Sweep
 from tests.report.runs import write_sweep
 
+pytestmark = pytest.mark.xdist_group("sentences")
+
 REFERENCE = data_folder() / "reference" / "published-2024.csv"
 
 

@@ -13,19 +13,33 @@ from pubsub_sim.report.sweep import Sweep
 from pubsub_sim.results import Store
 from tests.report.runs import a_run, failed, write_sweep
 
+pytestmark = pytest.mark.xdist_group("summary")
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
+    """Two versions, two by two cells, three repeats and a control."""
+    return Sweep.load(write_sweep(tmp_path_factory.mktemp("sweeps") / "mine"))
+
+
+@pytest.fixture(scope="module")
+def text(sweep: Sweep) -> str:
+    """The summary of that sweep."""
+    return summary.text(sweep)
+
 
 @pytest.fixture
-def raw(tmp_path: Path) -> Path:
-    """A folder of sweeps that holds one, named `mine`, and its summary in `out`."""
+def raw(tmp_path: Path, text: str) -> Path:
+    """A folder of sweeps that holds that one, named `mine`, and its summary in `out`."""
     write_sweep(tmp_path / "raw" / "mine")
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / summary.FILE).write_text(summary.text(Sweep.load(tmp_path / "raw" / "mine")))
+    (tmp_path / "out" / summary.FILE).write_text(text)
     return tmp_path / "raw"
 
 
-def test_summary_names_its_sweep_and_gives_units_and_intervals(raw: Path) -> None:
+def test_summary_names_its_sweep_and_gives_units_and_intervals(text: str) -> None:
     """Another program finds the sweep, each number's unit and its interval."""
-    found = json.loads((raw.parent / "out" / summary.FILE).read_text())
+    found = json.loads(text)
     assert found["sweep"] == "mine"
     mean = next(e for e in found["geometric_means"] if e["quantity"] == "cpu" and e["version"] == "states")
     assert mean["value"] == pytest.approx(1.2)
@@ -35,9 +49,9 @@ def test_summary_names_its_sweep_and_gives_units_and_intervals(raw: Path) -> Non
     assert (middle["unit"], middle["value"]) == ("MiB", 35.0)
 
 
-def test_summary_holds_the_control(raw: Path) -> None:
+def test_summary_holds_the_control(text: str) -> None:
     """The ratio of a version to itself is there under its own name."""
-    found = json.loads((raw.parent / "out" / summary.FILE).read_text())
+    found = json.loads(text)
     assert any(entry["version"] == entry["over"] == "baseline" for entry in found["geometric_means"])
     assert found["control"]["version"] == "baseline"
     assert found["control"].keys() == {"version", *found["headline"]}
@@ -91,9 +105,8 @@ def test_summary_without_its_sweep_is_stale(raw: Path, tmp_path: Path) -> None:
     assert summary.is_stale(tmp_path / "elsewhere", raw)
 
 
-def test_summary_holds_what_stands_beside_the_runs(tmp_path: Path) -> None:
+def test_summary_holds_what_stands_beside_the_runs(sweep: Sweep, text: str) -> None:
     """Published ratios and failures of the reference by its name, growth, phases and the times per message."""
-    sweep = Sweep.load(write_sweep(tmp_path))
     found = summary.summarise(sweep, "published-2024")
     assert found["reference"] == "published-2024"
     assert found["published_failures"]["states"] == {"failed": 3, "runs": 300}
@@ -102,4 +115,4 @@ def test_summary_holds_what_stands_beside_the_runs(tmp_path: Path) -> None:
     assert {entry["phase"] for entry in found["phases"]} == {"init", "rand msgs"}
     ratio = next(entry for entry in found["ratios"] if entry["quantity"] == "cpu")
     assert ratio["difference_per_message"]["value"] == pytest.approx(5, rel=0.05)
-    assert summary.summarise(sweep)["published"] == []
+    assert json.loads(text)["published"] == []

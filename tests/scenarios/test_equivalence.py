@@ -23,6 +23,8 @@ from pubsub_sim.wire.message import Message
 from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
 from tests.conftest import VERSIONS
 
+pytestmark = pytest.mark.xdist_group("equivalence")
+
 Factory = Callable[[Seat], Driver]
 PAIR = ("baseline", "states")
 SEEDS = range(1, 6)

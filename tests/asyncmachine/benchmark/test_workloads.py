@@ -127,7 +127,7 @@ machine.bind_tracer(tracer)
 machine.add("A")
 assert machine.is_("A") and tracer.heard == 0, tracer.heard
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
 
 

@@ -10,6 +10,8 @@ import pytest
 from pubsub_sim.report.exporters.packed_pdf import packed
 from pubsub_sim.report.exporters.typesetting import Page, to_pdf, typst_compiler
 
+pytestmark = pytest.mark.xdist_group("packed pdf")
+
 TABLE = re.compile(rb"\d+ 0 obj\n<<(/Type/XRef/Size (\d+).*?)/Length (\d+)>>\nstream\n", re.DOTALL)
 
 

@@ -1,0 +1,16 @@
+"""How a test runs on a loop, and what a machine looks like that nobody waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from asyncmachine import Machine
+
+Main = Callable[[], Coroutine[Any, Any, None]]
+Run = Callable[[Main], None]
+
+
+def is_clean(m: Machine) -> bool:
+    """Nobody waits, and the machine takes its shortest way again."""
+    return m._gate == 0 and (m._subs is None or (m._subs.is_empty and m._subs.args_mask == 0))
