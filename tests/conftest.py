@@ -7,6 +7,7 @@ once, or, as `kernels`, because Jupyter chooses the ports of a kernel before the
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import sys
 import zipfile
@@ -23,6 +24,10 @@ OLDEST_SETUPTOOLS = 77  # of pyproject's [build-system]
 # no deadline: time never decides a test; and what is searched is the same on every machine
 settings.register_profile("project", deadline=None, derandomize=True)
 settings.load_profile("project")
+
+# a shell starts what runs in its background deaf to interrupts, and some tests are about being interrupted
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(params=VERSIONS)
