@@ -4,6 +4,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+LIVES_ON_S = 5.0
+"""What a killed sweep has started is gone within this time: a promise, and not just the end of a test that hangs."""
+
 
 def children(parent: int) -> list[int]:
     """Give the living children of a process."""

@@ -14,7 +14,7 @@ from pubsub_sim.__main__ import main
 from pubsub_sim.bench.engine import EngineBenchmarkError, EngineOptions, measure_engine
 from pubsub_sim.errors import OptionError
 from pubsub_sim.results import BusyFolderError, Store, read_engine, write_engine
-from tests.bench.processes import children, wait_until
+from tests.bench.processes import LIVES_ON_S, children, wait_until
 from tests.results.engine_runs import an_engine
 from tests.results.runs import a_run
 
@@ -103,4 +103,4 @@ def test_a_benchmark_ends_with_the_command_that_was_killed(tmp_path: Path) -> No
             assert wait_until(lambda: children(benchmark))
         finally:
             os.kill(command.pid, signal.SIGKILL)
-    assert wait_until(lambda: not is_benchmark(benchmark))
+    assert wait_until(lambda: not is_benchmark(benchmark), within_s=LIVES_ON_S)

@@ -16,7 +16,7 @@ from pubsub_sim.bench.plan import plan
 from pubsub_sim.bench.sweep import SweepResult, sweep
 from pubsub_sim.errors import PubsubSimError
 from pubsub_sim.results import RUN, NoRunsError, Row, Store, UnwritableFolderError, wide
-from tests.bench.processes import is_worker, wait_until, workers_of
+from tests.bench.processes import LIVES_ON_S, is_worker, wait_until, workers_of
 
 pytestmark = pytest.mark.xdist_group("sweep")
 
@@ -172,7 +172,7 @@ def test_killed_sweep_leaves_whole_files_no_process_and_is_finished_by_the_next(
     workers = workers_of(killed.pid)
     killed.kill()
     killed.wait()
-    assert wait_until(lambda: not any(map(is_worker, workers)))
+    assert wait_until(lambda: not any(map(is_worker, workers)), within_s=LIVES_ON_S)
     before = stamps(tmp_path)
     assert len(wide(Store(tmp_path).load())) == len(before) < 12
     result = sweep(tiny(tmp_path, messages=2, repeats=6))

@@ -11,7 +11,7 @@ from pubsub_sim.bench.plan import specification
 from pubsub_sim.bench.spec import KINDS, RunSpec
 from pubsub_sim.results import METRICS, RUN, Row, RunParameters, RunRecord
 from pubsub_sim.scenarios.simple_discovery import PHASES
-from tests.bench.processes import is_worker, wait_until, workers_of
+from tests.bench.processes import LIVES_ON_S, is_worker, wait_until, workers_of
 
 SPEC = {"version": "baseline", "hosts": 3, "messages": 2}
 MEASURED = {"asyncmachine", "cython_runtime", "google", "nacl", "pubsub_sim", "uvloop"}
@@ -153,7 +153,7 @@ def test_worker_dies_with_its_parent() -> None:
     (worker,) = workers_of(parent.pid)
     parent.kill()
     parent.wait()
-    assert wait_until(lambda: not is_worker(worker))
+    assert wait_until(lambda: not is_worker(worker), within_s=LIVES_ON_S)
 
 
 _FAILING = """
