@@ -401,7 +401,7 @@ class PubSub:
     def _fail(self, error: BaseException) -> None:
         if self.failure is None:
             self.failure = error
-            closed = HostClosed("Subscription.next")
+            closed = HostClosed("reading")
             closed.__cause__ = error
             self._core.interest.end(closed)
 

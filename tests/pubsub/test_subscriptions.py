@@ -10,6 +10,8 @@ import pytest
 
 from pubsub_sim import HostOptions, World
 from pubsub_sim.errors import HostClosed, SubscriptionCancelled, TopicNotAllowed
+from pubsub_sim.node.pubsub import PubSub
+from pubsub_sim.node.topic import Subscription, Topic
 from pubsub_sim.protocol.subscription_filter import AllowlistFilter, LimitFilter
 from pubsub_sim.wire.message import Message
 from pubsub_sim.wire.rpc_pb2 import RPC
@@ -53,18 +55,15 @@ def test_closing_the_node_ends_what_is_read_of_it(version: str, transport: str) 
     """Messages that are buffered stay readable; nobody waits for another, nor for an event."""
 
     async def script(world: World) -> None:
-        node = world.pubsubs[0]
-        topic = await node.join("t")
-        subscription, events = await topic.subscribe(), await topic.events()
-        reader = asyncio.create_task(_read(subscription))
-        watcher = asyncio.create_task(_read(events))
+        node, topic, subscription, readers = await _being_read(world)
         held = await topic.subscribe()
         await topic.publish(b"x")
         await world.settle()
         await node.close()
         async with asyncio.timeout(5):
-            assert [message.data for message in await reader] == [b"x"]
-            assert await watcher == []
+            messages, events = await asyncio.gather(*readers)
+            assert [message.data for message in messages] == [b"x"]
+            assert events == []
             assert [message.data async for message in held] == [b"x"]
             with pytest.raises(SubscriptionCancelled, match="t"):
                 await subscription.next()
@@ -79,21 +78,31 @@ def test_an_error_that_ends_a_node_reaches_those_who_read_of_it(version: str) ->
         raise ZeroDivisionError("a bug of a router")
 
     async def script(world: World) -> None:
-        node = world.pubsubs[0]
-        topic = await node.join("t")
-        subscription, events = await topic.subscribe(), await topic.events()
-        reader = asyncio.create_task(_read(subscription))
-        watcher = asyncio.create_task(_read(events))
+        node, topic, subscription, readers = await _being_read(world)
+        held = await topic.subscribe()
         node.router.publish = fail  # type: ignore[method-assign] # a bug
         await topic.publish(b"x")
         async with asyncio.timeout(5):
-            for task in (reader, watcher):
+            for reader in readers:
                 with pytest.raises(HostClosed) as caught:
-                    await task
+                    await reader
                 assert isinstance(caught.value.__cause__, ZeroDivisionError)
+            assert (await held.next()).data == b"x"
+            with pytest.raises(HostClosed):
+                await held.next()
+            with pytest.raises(HostClosed):
+                await subscription.next()
 
     with pytest.raises(ZeroDivisionError, match="a bug of a router"):
         play(version, script, hosts=3)
+
+
+async def _being_read(world: World) -> tuple[PubSub, Topic, Subscription, list[asyncio.Task[list[Any]]]]:
+    """A node, a topic of it, and tasks that read to its end what the topic's subscription and its event handler give."""
+    node = world.pubsubs[0]
+    topic = await node.join("t")
+    subscription, events = await topic.subscribe(), await topic.events()
+    return node, topic, subscription, [asyncio.create_task(_read(one)) for one in (subscription, events)]
 
 
 async def _read(source: AsyncIterator[Any]) -> list[Any]:
