@@ -3,7 +3,8 @@
 Measured is the processor time of TestSimpleDiscovery's message phase, unsigned and in memory, each run in a fresh process.
 What the cyclic garbage collector takes in it is left out: a full collection looks at every object of the standing world,
 so its share of an RPC grows with the number of hosts, and says nothing about the RPC.
-A round makes one run of each version for each number of hosts, in random order, the versions of a number side by side.
+A round is a relay (`process.run_relay`) of one run of each version for each number of hosts, in random order: what the
+machine is slow for, it is slow for in all of them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 from pubsub_sim.bench.cost_model import Costs, Sample, fitted, interval, resampled
 from pubsub_sim.bench.flags import from_flags
 from pubsub_sim.bench.grid import several
-from pubsub_sim.bench.process import pinned_environment, run_worker
+from pubsub_sim.bench.process import pinned_environment, run_relay
 from pubsub_sim.bench.provenance import of_the_moment, of_the_sweep
 from pubsub_sim.bench.spec import RunSpec
 from pubsub_sim.checks import check_seconds, check_whole
@@ -28,10 +29,13 @@ from pubsub_sim.results.whole_files import put_whole
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from pubsub_sim.bench.process import Answer
+
 PHASE = "rand msgs"
 """Of a run, what is measured."""
 
-_LEAST_MESSAGES, _MOST_MESSAGES = 5, 2000
+_LEAST_MESSAGES, _MOST_MESSAGES = 5, 10_000
+_LEG_S = 0.05  # what a message takes with a hundred hosts
 
 
 class FailedCostRunError(PubsubSimError):
@@ -59,9 +63,9 @@ class CostOptions:
         versions: which control flows.
         hosts: numbers of hosts, at least three.
         rounds: how often each is run.
-        rpcs: RPCs of a run, by which the number of its messages is chosen, between 5 and 2000.
+        rpcs: RPCs of a run, by which the number of its messages is chosen, between 5 and 10,000.
         seed: of the order, and of the runs of the first round; later rounds count up from it.
-        limit_s: a run is stopped after this many seconds.
+        limit_s: a run is stopped after this many seconds of its own.
         out: JSON file for the samples and the fit; "" for none.
 
     Raises:
@@ -71,7 +75,7 @@ class CostOptions:
     versions: tuple[str, ...] = ("baseline", "states")
     hosts: tuple[int, ...] = (5, 10, 20, 40, 60, 80, 100)
     rounds: int = 5
-    rpcs: int = 80_000
+    rpcs: int = 400_000
     seed: int = 1
     limit_s: float = 120.0
     out: str = ""
@@ -114,17 +118,19 @@ def cost_rounds(
     rng = random.Random(f"{options.seed}/order")
     found: dict[str, list[dict[int, Sample]]] = {version: [] for version in options.versions}
     for number in range(options.rounds):
+        specs = [options.spec(version, hosts, number) for hosts in options.hosts for version in options.versions]
+        rng.shuffle(specs)
+        runs = [(spec.to_json(), options.limit_s) for spec in specs]
+        answers = run_relay(runs, environment=pinned_environment("pinned"), leg_s=_LEG_S)
         for rounds in found.values():
             rounds.append({})
-        for hosts in rng.sample(options.hosts, len(options.hosts)):
-            for version in rng.sample(options.versions, len(options.versions)):
-                found[version][number][hosts] = _sample(options.spec(version, hosts, number), options.limit_s)
+        for spec, answer in zip(specs, answers, strict=True):
+            found[spec.version][number][spec.hosts] = _sample(spec, answer)
         follow(number + 1)
     return found
 
 
-def _sample(spec: RunSpec, limit_s: float) -> Sample:
-    answer = run_worker(spec.to_json(), environment=pinned_environment("pinned"), limit_s=limit_s)
+def _sample(spec: RunSpec, answer: Answer) -> Sample:
     if answer.outcome != "ok":
         raise FailedCostRunError(spec, answer.error)
     values = {row.metric: row.value for row in answer.rows if row.phase == PHASE}

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pubsub_sim.bench.plan import limit_of, specification
-from pubsub_sim.bench.process import pinned_environment, run_worker
+from pubsub_sim.bench.process import pinned_environment, run_relay, run_worker
 from pubsub_sim.bench.provenance import of_the_moment, of_the_sweep
+from pubsub_sim.bench.spec import TIMED
 from pubsub_sim.errors import OptionError
 from pubsub_sim.results import RunRecord
 
@@ -55,23 +56,36 @@ def executor(options: SweepOptions) -> Iterator[Executor]:
 
 
 def make_pair(options: SweepOptions, task: Task, facts: Mapping[str, Any]) -> Iterator[RunRecord]:
-    """Make the runs of one pair here, one after the other."""
+    """Make the runs of one pair here: in a relay those that can be, by themselves those of programs and those watched."""
     environment = pinned_environment(options.allocator)
-    for run, order in task:
-        provenance = {**facts, **of_the_moment(), "environment": environment}
-        limit_s = limit_of(options, run)
-        command = options.commands.get(run.version)
-        answer = run_worker(specification(run), environment=environment, limit_s=limit_s, command=command)
-        yield RunRecord(
-            parameters=run,
-            outcome=answer.outcome,
-            error=answer.error,
-            order=order,
-            limit_s=limit_s,
-            rows=answer.rows,
-            provenance=provenance,
-            version=answer.version,
-        )
+    for together in _relays(options, task):
+        moment = of_the_moment()
+        limits_s = [limit_of(options, run) for run, _ in together]
+        if len(together) > 1:
+            specs = [specification(run) for run, _ in together]
+            answers = run_relay(list(zip(specs, limits_s, strict=True)), environment=environment)
+        else:
+            ((run, _),) = together
+            command = options.commands.get(run.version)
+            answers = [run_worker(specification(run), environment=environment, limit_s=limits_s[0], command=command)]
+        for (run, order), limit_s, answer in zip(together, limits_s, answers, strict=True):
+            yield RunRecord(
+                parameters=run,
+                outcome=answer.outcome,
+                error=answer.error,
+                order=order,
+                limit_s=limit_s,
+                rows=answer.rows,
+                provenance={**facts, **moment, "environment": environment},
+                version=answer.version,
+            )
+
+
+def _relays(options: SweepOptions, task: Task) -> list[Task]:
+    """Divide the runs of a pair into those that are made together, in the order of the first of each."""
+    together = [one for one in task if one[0].kind in TIMED and one[0].version not in options.commands]
+    groups = [[one] for one in task if one not in together] + ([together] if together else [])
+    return sorted(groups, key=lambda group: group[0][1])
 
 
 class _Serial:

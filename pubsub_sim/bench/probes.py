@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pubsub_sim.bench.legs import Legs
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Iterator
 
@@ -81,23 +83,31 @@ class PhaseProbe:
         tasks: counts the tasks.
         collector: watches the collector.
         announce: called with a phase's name before its clock starts.
+        legs: in which the run is made, if it shares the machine; it may stand still before a phase, and what it stands
+            still within one does not count.
 
     Attributes:
         costs: phase to its wall_ns, cpu_ns, gc_wall_ns and tasks_created, in the order of the phases.
         tasks_alive: tasks alive at the end of the last phase, without the one that runs the scenario.
     """
 
-    def __init__(self, tasks: TaskProbe, collector: GcProbe, announce: Callable[[str], None]) -> None:
+    def __init__(
+        self, tasks: TaskProbe, collector: GcProbe, announce: Callable[[str], None], legs: Legs | None = None
+    ) -> None:
         self.costs: dict[str, dict[str, int]] = {}
         self.tasks_alive = 0
         self._tasks = tasks
         self._collector = collector
         self._announce = announce
+        self._legs = legs or Legs()
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
         """Time what happens inside; a phase that ends with an exception leaves no numbers."""
+        legs = self._legs
+        legs.pause()
         self._announce(name)
+        paused_ns, paused_cpu_ns = legs.paused_ns, legs.paused_cpu_ns
         created, gc_wall_ns = self._tasks.created, self._collector.wall_ns
         cpu_ns = time.process_time_ns()
         wall_ns = time.perf_counter_ns()
@@ -105,8 +115,8 @@ class PhaseProbe:
         wall_ns = time.perf_counter_ns() - wall_ns
         cpu_ns = time.process_time_ns() - cpu_ns
         self.costs[name] = {
-            "wall_ns": wall_ns,
-            "cpu_ns": cpu_ns,
+            "wall_ns": wall_ns - (legs.paused_ns - paused_ns),
+            "cpu_ns": cpu_ns - (legs.paused_cpu_ns - paused_cpu_ns),
             "gc_wall_ns": self._collector.wall_ns - gc_wall_ns,
             "tasks_created": self._tasks.created - created,
         }

@@ -33,6 +33,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from pubsub_sim.bench.legs import Legs
 from pubsub_sim.bench.probes import GcProbe, KernelProbe, PhaseProbe, TaskProbe
 from pubsub_sim.bench.spec import RunSpec
 from pubsub_sim.bench.witnesses import WITNESSES
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pubsub_sim.bench.witnesses import Witness
-    from pubsub_sim.scenarios.simple_discovery import Observe, Outcome
+    from pubsub_sim.scenarios.simple_discovery import Observe, Outcome, Pause
 
 _PR_SET_PDEATHSIG = 1
 _WARMUP_HOSTS = 3
@@ -66,13 +67,18 @@ def die_with_parent(parent: str) -> None:
         os._exit(1)
 
 
-def measure(spec: RunSpec) -> dict[str, Any]:
+def measure(spec: RunSpec, legs: Legs | None = None) -> dict[str, Any]:
     """Run the scenario once and say what it cost.
+
+    Args:
+        spec: the run.
+        legs: in which it is made; None for a run by itself.
 
     Returns:
         The record: outcome "ok" or "failed", error (one sentence), rows of [phase, metric, value], and version, the
         version's own description.
     """
+    legs = legs or Legs()
     try:
         warmup_wall_ns = _warm_up(spec) if spec.warmup else 0
     except Exception as error:
@@ -81,7 +87,7 @@ def measure(spec: RunSpec) -> dict[str, Any]:
     gc.freeze()
     faults: list[str] = []
     tasks, collector = TaskProbe(), GcProbe()
-    phases = PhaseProbe(tasks, collector, lambda name: print_line(f"phase: {name}"))
+    phases = PhaseProbe(tasks, collector, lambda name: print_line(f"phase: {name}"), legs)
     witness = WITNESSES[spec.kind]() if spec.kind in WITNESSES else None
     try:
         with asyncio.Runner(loop_factory=loop_factory(spec.loop)) as runner:
@@ -90,7 +96,8 @@ def measure(spec: RunSpec) -> dict[str, Any]:
             collector.attach()
             if witness is not None:
                 witness.start()
-            outcome = runner.run(_play(spec, phases if witness is None else _watched(phases, witness), faults))
+            observe = phases if witness is None else _watched(phases, witness)
+            outcome = runner.run(_play(spec, observe, legs.pause, faults))
             collector.detach()
             costs = kernel.read()
         if witness is not None:
@@ -106,6 +113,8 @@ def measure(spec: RunSpec) -> dict[str, Any]:
         return _failure(faults[0])
     costs |= {
         "failures": 0,
+        "legs": legs.taken,
+        "paused_ns": legs.paused_ns,
         "connections": outcome.connections,
         "deliveries": outcome.deliveries,
         "tasks_final": phases.tasks_alive,
@@ -119,7 +128,7 @@ def measure(spec: RunSpec) -> dict[str, Any]:
     return {"outcome": "ok", "error": "", "rows": rows + _rows(phases, outcome, costs), "version": version}
 
 
-async def _play(spec: RunSpec, observe: Observe, faults: list[str]) -> Outcome:
+async def _play(spec: RunSpec, observe: Observe, pause: Pause, faults: list[str]) -> Outcome:
     """Play, but not on after an error that reached nobody: what is waited for may never come then."""
     task = asyncio.current_task()
     assert task is not None
@@ -129,7 +138,7 @@ async def _play(spec: RunSpec, observe: Observe, faults: list[str]) -> Outcome:
         task.cancel()
 
     asyncio.get_running_loop().set_exception_handler(fault)
-    return await play(spec, observe)
+    return await play(spec, observe, pause)
 
 
 def _watched(phases: PhaseProbe, witness: Witness) -> Observe:
@@ -187,17 +196,19 @@ def main(arguments: list[str]) -> int:
     """Read a specification, measure, write the record.
 
     Args:
-        arguments: nothing, or the parent's process id.
+        arguments: nothing; or the parent's process id; or before that the file descriptor of a relay's baton, and how
+            many nanoseconds a leg lasts at least.
 
     Returns:
         The exit status.
     """
     if arguments:
-        die_with_parent(arguments[0])
+        die_with_parent(arguments[-1])
+    legs = Legs(*map(int, arguments[:-1]))
     with os.fdopen(os.dup(1), "w") as answer:
         os.dup2(2, 1)  # whatever the measured code prints must not mix with the record
         try:
-            record = measure(RunSpec.from_json(sys.stdin.buffer.read()))
+            record = measure(RunSpec.from_json(sys.stdin.buffer.read()), legs)
             status = 0 if record["outcome"] == "ok" else 1
         except OptionError as error:
             record = _failure(str(error))

@@ -76,6 +76,16 @@ _TABLE = (
         "involuntary_switches", "1", "run", "none", "Times the kernel took the processor away: a witness of noise."
     ),
     _metric(
+        "legs",
+        "1",
+        "run",
+        "none",
+        "Legs in which the run was made, in turn with the others of its pair; 0 if by itself.",
+    ),
+    _metric(
+        "paused_ns", "ns", "run", "none", "Time in which the run stood still for them, contained in no other time."
+    ),
+    _metric(
         "allocated_bytes",
         "bytes",
         "run",

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from pubsub_sim.checks import check_choice
 from pubsub_sim.errors import OptionError, ScenarioFailure
 from pubsub_sim.scenarios.floor_links import Connections, Queues
-from pubsub_sim.scenarios.simple_discovery import TOPIC, Outcome, PhaseCounts
+from pubsub_sim.scenarios.simple_discovery import TOPIC, Outcome, PhaseCounts, go_on
 from pubsub_sim.wire.codec import encode_subscriptions
 from pubsub_sim.wire.message import outgoing
 from pubsub_sim.wire.rpc_pb2 import RPC
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from pubsub_sim.scenarios.floor_links import Links
-    from pubsub_sim.scenarios.simple_discovery import Observe, SimpleDiscovery
+    from pubsub_sim.scenarios.simple_discovery import Observe, Pause, SimpleDiscovery
     from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
 
 
@@ -99,12 +99,13 @@ class FloorHost:
                 send(frame)
 
 
-async def floor_discovery(options: SimpleDiscovery, phase: Observe) -> Outcome:
+async def floor_discovery(options: SimpleDiscovery, phase: Observe, pause: Pause = go_on) -> Outcome:
     """Play the scenario between bare queues; phases that have nothing to do are there, and short.
 
     Args:
         options: what to play.
         phase: entered with its name around each phase.
+        pause: called after each random message; may stop everything for a while.
 
     Raises:
         ScenarioFailure: a wrong payload or an invalid signature.
@@ -116,12 +117,12 @@ async def floor_discovery(options: SimpleDiscovery, phase: Observe) -> Outcome:
     loop = asyncio.get_running_loop()
     links: Links = (Connections if options.transport == "tcp" else Queues)(loop)
     try:
-        return await _play(options, phase, links)
+        return await _play(options, phase, pause, links)
     finally:
         await links.close()
 
 
-async def _play(options: SimpleDiscovery, phase: Observe, links: Links) -> Outcome:
+async def _play(options: SimpleDiscovery, phase: Observe, pause: Pause, links: Links) -> Outcome:
     rng = random.Random(f"{options.seed}/publishers")
     hosts: list[FloorHost] = []
     counts: list[PhaseCounts] = []
@@ -153,6 +154,7 @@ async def _play(options: SimpleDiscovery, phase: Observe, links: Links) -> Outco
             payload = b"%d the flooooooood %d" % (i, i)
             hosts[rng.randrange(len(hosts))].publish(payload)
             await _expect(hosts, payload, "rand msgs")
+            pause()
         await _settle(hosts)
     connections = sum(host.connections for host in hosts) // 2
     return Outcome(tuple(counts), connections, (options.messages + 1) * options.hosts)

@@ -5,22 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pubsub_sim.scenarios.floor import floor_discovery
-from pubsub_sim.scenarios.simple_discovery import simple_discovery
+from pubsub_sim.scenarios.simple_discovery import go_on, simple_discovery
 from pubsub_sim.scenarios.versions import FLOOR
 
 if TYPE_CHECKING:
-    from pubsub_sim.scenarios.simple_discovery import Observe, Outcome, SimpleDiscovery
+    from pubsub_sim.scenarios.simple_discovery import Observe, Outcome, Pause, SimpleDiscovery
 
 
-async def play(options: SimpleDiscovery, phase: Observe) -> Outcome:
+async def play(options: SimpleDiscovery, phase: Observe, pause: Pause = go_on) -> Outcome:
     """Play the scenario once.
 
     Args:
         options: what to play, and by whom.
         phase: entered with its name around each phase, in the order of PHASES.
+        pause: called after each random message; may stop everything for a while.
 
     Raises:
         ScenarioFailure: a wrong payload, a missing registration or connection, a message too few or too many.
         OptionError: the floor was asked for what it does not have.
     """
-    return await (floor_discovery if options.version == FLOOR else simple_discovery)(options, phase)
+    return await (floor_discovery if options.version == FLOOR else simple_discovery)(options, phase, pause)

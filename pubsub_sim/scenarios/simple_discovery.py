@@ -110,14 +110,20 @@ class Outcome:
 
 
 Observe = Callable[[str], AbstractContextManager[None]]
+Pause = Callable[[], None]
 
 
-async def simple_discovery(options: SimpleDiscovery, phase: Observe) -> Outcome:
+def go_on() -> None:
+    """Pause not at all."""
+
+
+async def simple_discovery(options: SimpleDiscovery, phase: Observe, pause: Pause = go_on) -> Outcome:
     """Play the scenario once.
 
     Args:
         options: what to play.
         phase: entered with its name around each phase, in the order of PHASES.
+        pause: called after each random message; may stop everything for a while.
 
     Raises:
         ScenarioFailure: a wrong payload, a missing registration or connection, a message too few or too many.
@@ -170,7 +176,7 @@ async def simple_discovery(options: SimpleDiscovery, phase: Observe) -> Outcome:
         with counted("verify first message"):
             await _expect(subscriptions, b"first message", "verify first message")
         with counted("rand msgs"):
-            await _flood(topics, subscriptions, rng, options.messages)
+            await _flood(topics, subscriptions, rng, options.messages, pause)
             await world.settle()
         connections = world.network.connections
         _check_end(options, subscriptions, connections)
@@ -207,12 +213,15 @@ async def _meet(world: World) -> None:
             raise ScenarioFailure("barrier", f"host {number} has seen {seen} of {expected} announcements")
 
 
-async def _flood(topics: Sequence[Topic], subscriptions: Sequence[Subscription], rng: random.Random, n: int) -> None:
+async def _flood(
+    topics: Sequence[Topic], subscriptions: Sequence[Subscription], rng: random.Random, n: int, pause: Pause
+) -> None:
     ready = min_topic_size(1)
     for i in range(n):
         payload = b"%d the flooooooood %d" % (i, i)
         await topics[rng.randrange(len(topics))].publish(payload, ready=ready)
         await _expect(subscriptions, payload, "rand msgs")
+        pause()
 
 
 async def _expect(subscriptions: Sequence[Subscription], payload: bytes, phase: str) -> None:

@@ -1,0 +1,46 @@
+"""How does a run let the others of its relay have the machine? It hands the baton on and stands still until it comes back.
+
+The worker's side of `process.run_relay`. What passes in between is in none of the run's times.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+
+class Legs:
+    """The legs of one run.
+
+    Args:
+        baton: file descriptor on which the baton is handed on and comes back, a byte each; -1 for a run by itself,
+            which never stands still.
+        leg_ns: how long a leg lasts at least; it ends at the first pause after that.
+
+    Attributes:
+        taken: legs begun.
+        paused_ns: time on the clock in which the run stood still.
+        paused_cpu_ns: processor time that this took.
+    """
+
+    def __init__(self, baton: int = -1, leg_ns: int = 0) -> None:
+        self.taken = 0
+        self.paused_ns = 0
+        self.paused_cpu_ns = 0
+        self._baton = baton
+        self._leg_ns = leg_ns
+        self._ends_ns = 0  # the first pause comes before the first leg
+
+    def pause(self) -> None:
+        """Stand still here if the leg has been long enough; the event loop does so as well, as nothing is awaited."""
+        if self._baton < 0 or time.perf_counter_ns() < self._ends_ns:
+            return
+        cpu_ns, wall_ns = time.process_time_ns(), time.perf_counter_ns()
+        os.write(self._baton, b".")
+        if not os.read(self._baton, 1):
+            os._exit(1)  # nobody is there to hand it back
+        self.taken += 1
+        now_ns = time.perf_counter_ns()
+        self._ends_ns = now_ns + self._leg_ns
+        self.paused_ns += now_ns - wall_ns
+        self.paused_cpu_ns += time.process_time_ns() - cpu_ns
