@@ -106,6 +106,7 @@ class PubsubLoop:
                 operation.refuse(HostClosed(type(operation).__name__))
         self._inbox.clear()
         self._rpcs.clear()
+        self._has_refused = False
 
     # --- inputs from outside -------------------------------------------------------------------------------------
 
@@ -150,7 +151,7 @@ class PubsubLoop:
     @property
     def is_idle(self) -> bool:
         """See Driver."""
-        return not self._inbox and not self._rpcs
+        return not self._inbox and not self._rpcs and not self._has_refused
 
     def _wake(self) -> None:
         waiter, self._waiter = self._waiter, None
@@ -163,11 +164,11 @@ class PubsubLoop:
         loop = asyncio.get_running_loop()
         try:
             while True:
-                while not self._inbox and not self._rpcs:
+                while self.is_idle:
                     self._waiter = loop.create_future()
                     await self._waiter
                 self._turn()
-                if self._inbox or self._rpcs:
+                if not self.is_idle:
                     await asyncio.sleep(0)  # validation, scheduled by this turn, comes first
         except Exception as error:
             self._refuse_all()
@@ -184,12 +185,12 @@ class PubsubLoop:
                     raise
                 operation.refuse(error)
         rpcs, handle_rpc = self._rpcs, self._core.handle_rpc
+        if self._has_refused and not rpcs:  # only now: an RPC is decoded as it is taken, and handled while it is in the cache
+            self._has_refused = False
+            self._seat.on_room()
         for _ in range(min(len(rpcs), INCOMING_RPCS)):
             peer, rpc = rpcs.popleft()
             handle_rpc(peer, rpc)
-        if self._has_refused:
-            self._has_refused = False
-            self._seat.on_room()
 
     def _publish_message(self, operation: PublishMessage) -> None:
         self._messages -= 1

@@ -114,6 +114,7 @@ class PubsubMachine:
                 operation.refuse(HostClosed(type(operation).__name__))
         self._posted.clear()
         self._rpcs.clear()
+        self._has_refused = False
 
     # --- inputs from outside -------------------------------------------------------------------------------------
 
@@ -163,7 +164,7 @@ class PubsubMachine:
     @property
     def is_idle(self) -> bool:
         """See Driver."""
-        return not self._posted and not self._rpcs
+        return not self._posted and not self._rpcs and not self._has_refused
 
     def _schedule(self) -> None:
         self._is_due = True
@@ -178,17 +179,17 @@ class PubsubMachine:
         while posted:
             self._mutate(posted.popleft())
         rpcs, core = self._rpcs, self._core
+        if self._has_refused and not rpcs:  # only now: an RPC is decoded as it is taken, and handled while it is in the cache
+            self._has_refused = False
+            self._seat.on_room()
         room = INCOMING_RPCS
         try:
             while (rpcs and room) or core.halfway is not None:
                 room = self.machine.eval(self._handle_rpcs, room, label="handleIncomingRPC")
         except Exception as error:
             self._failed(error)
-        if self._has_refused:
-            self._has_refused = False
-            self._seat.on_room()
         self._is_due = False
-        if posted or rpcs:  # validation, scheduled by this turn, comes first
+        if posted or rpcs or self._has_refused:  # validation, scheduled by this turn, comes first
             self._schedule()
 
     def _handle_rpcs(self, room: int) -> int:
