@@ -1,4 +1,4 @@
-"""Who makes the runs? This process one after the other, or the machines of a Dask cluster, one run at a time on each."""
+"""Who makes the runs? This process, pair after pair, or the machines of a Dask cluster, one pair at a time on each."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Task = list[tuple["RunParameters", int]]
 """Runs of one pair with their positions in the sweep: they are made side by side, on one machine."""
 
 RESOURCE = "run"
-"""What a Dask worker must have one of: a worker makes one run at a time."""
+"""What a Dask worker must have one of: a worker makes one pair at a time, of which one run goes on at a time."""
 
 
 class Executor(Protocol):
@@ -38,7 +38,7 @@ class Executor(Protocol):
         """Facts of code and machine that a stored run may come from to stand for a new one."""
 
     def make(self, tasks: Sequence[Task]) -> Iterator[RunRecord]:
-        """Make runs, and give each as soon as it is known; a pair's runs in their order."""
+        """Make runs, and give each as soon as it is known: those of a relay together."""
 
 
 @contextmanager

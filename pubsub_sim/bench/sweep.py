@@ -1,4 +1,4 @@
-"""How is a whole grid measured? One run at a time, each stored as soon as it ends, finished ones never twice."""
+"""How is a whole grid measured? One pair at a time, each run stored as soon as it is known, finished ones never twice."""
 
 from __future__ import annotations
 
