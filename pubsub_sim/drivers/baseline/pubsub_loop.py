@@ -185,7 +185,7 @@ class PubsubLoop:
                     raise
                 operation.refuse(error)
         rpcs, handle_rpc = self._rpcs, self._core.handle_rpc
-        if self._has_refused and not rpcs:  # only now: an RPC is decoded as it is taken, and handled while it is in the cache
+        if self._has_refused and not rpcs:  # only now: RPCs are decoded as they come, and should still be in the cache
             self._has_refused = False
             self._seat.on_room()
         for _ in range(min(len(rpcs), INCOMING_RPCS)):

@@ -179,7 +179,7 @@ class PubsubMachine:
         while posted:
             self._mutate(posted.popleft())
         rpcs, core = self._rpcs, self._core
-        if self._has_refused and not rpcs:  # only now: an RPC is decoded as it is taken, and handled while it is in the cache
+        if self._has_refused and not rpcs:  # only now: RPCs are decoded as they come, and should still be in the cache
             self._has_refused = False
             self._seat.on_room()
         room = INCOMING_RPCS
