@@ -164,11 +164,11 @@ class PubsubLoop:
         loop = asyncio.get_running_loop()
         try:
             while True:
-                while self.is_idle:
+                while not (self._inbox or self._rpcs or self._has_refused):
                     self._waiter = loop.create_future()
                     await self._waiter
                 self._turn()
-                if not self.is_idle:
+                if self._inbox or self._rpcs or self._has_refused:
                     await asyncio.sleep(0)  # validation, scheduled by this turn, comes first
         except Exception as error:
             self._refuse_all()
