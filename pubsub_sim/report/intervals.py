@@ -7,8 +7,19 @@ from pubsub_sim.results.intervals import (
     Estimate,
     drawn_medians,
     mean_of_medians,
+    mean_of_sampled_groups,
     median,
     percentiles,
 )
 
-__all__ = ["LEVEL", "RESAMPLES", "UNKNOWN", "Estimate", "drawn_medians", "mean_of_medians", "median", "percentiles"]
+__all__ = [
+    "LEVEL",
+    "RESAMPLES",
+    "UNKNOWN",
+    "Estimate",
+    "drawn_medians",
+    "mean_of_medians",
+    "mean_of_sampled_groups",
+    "median",
+    "percentiles",
+]

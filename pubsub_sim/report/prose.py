@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from pubsub_sim.report.intervals import LEVEL, RESAMPLES, median
 from pubsub_sim.report.quantities import HEADLINE, QUANTITIES
-from pubsub_sim.report.ratios import control_pairs, over_grid, per_cell, version_pairs
+from pubsub_sim.report.ratios import control_pairs, over_grid, over_sampled_cells, per_cell, version_pairs
 from pubsub_sim.report.show import Prose
 from pubsub_sim.report.tables import control_version
 from pubsub_sim.report.wording import (
-    FIGURES,
     among,
     code,
     count,
@@ -72,8 +71,9 @@ def estimating() -> Prose:
     """Say how the numbers of the report are estimated and written."""
     return Prose(
         f"Medians come with {LEVEL} % bootstrap intervals of {count(RESAMPLES, 'sample')}. Ratios are taken inside pairs; a cell's ratio is "
-        "the median over its pairs, taken of logarithms. The mean over the grid is geometric, and its bootstrap draws cells first "
-        f"and then pairs inside each cell. All bootstraps start from a fixed seed. Estimates are rounded to {FIGURES} figures, "
+        "the median over its pairs, taken of logarithms. The mean over the grid is geometric. Its bootstrap draws pairs inside each "
+        "cell: the interval says how well the mean over these cells is known. A second one draws cells first and then pairs "
+        "inside each: it takes the cells for a sample of possible ones, and holds how much they differ. All bootstraps start from a fixed seed. Estimates are rounded to {FIGURES} figures, "
         "ratios and exponents to hundredths."
     )
 
@@ -158,7 +158,15 @@ def _cost(sweep: Sweep, version: str) -> str:
         text += f"; {code(control_version(sweep))} against itself gives {listing(map(ratio, itself))}"
     else:
         text += "; this sweep has no control, a version against itself, to hold that against"
-    return text + "." + _calls(sweep, version)
+    return text + "." + _as_sample(sweep, version, list(known)) + _calls(sweep, version)
+
+
+def _as_sample(sweep: Sweep, version: str, names: list[str]) -> str:
+    """Say how far the means would be known for cells in general, "" for a single cell."""
+    paired = {name: version_pairs(sweep, version, QUANTITIES[name]) for name in names}
+    found = {name: over_sampled_cells(rows) for name, rows in paired.items() if len(per_cell(rows)) > 1}
+    parts = [f"{ratio_interval(value)} in {_plain(name)}" for name, value in found.items() if value.has_interval]
+    return f" With the cells taken for a sample of possible ones the intervals are {listing(parts)}." if parts else ""
 
 
 def _calls(sweep: Sweep, version: str) -> str:

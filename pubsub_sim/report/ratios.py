@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from pubsub_sim.report.intervals import Estimate, mean_of_medians, median
+from pubsub_sim.report.intervals import Estimate, mean_of_medians, mean_of_sampled_groups, median
 from pubsub_sim.report.sweep import CELL
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from pubsub_sim.report.quantities import Quantity
     from pubsub_sim.report.sweep import Sweep
 
@@ -92,6 +94,23 @@ def over_grid(paired: pd.DataFrame) -> Estimate:
         paired: pairs as `pairs` gives them.
 
     Returns:
-        The mean with an interval from a hierarchical bootstrap: cells first, then pairs inside each cell.
+        The mean with the interval of its measurement: a bootstrap of the pairs inside each cell.
     """
-    return mean_of_medians([rows["log_ratio"].to_numpy() for _, rows in paired.groupby(CELL, sort=True)]).exp()
+    return mean_of_medians(_by_cell(paired)).exp()
+
+
+def over_sampled_cells(paired: pd.DataFrame) -> Estimate:
+    """Estimate the same mean as one over all cells there could be.
+
+    Args:
+        paired: pairs as `pairs` gives them.
+
+    Returns:
+        The mean with an interval from a hierarchical bootstrap: cells first, then pairs inside each cell. Where cells
+        differ, no number of repeats makes it narrow.
+    """
+    return mean_of_sampled_groups(_by_cell(paired)).exp()
+
+
+def _by_cell(paired: pd.DataFrame) -> list[NDArray[np.float64]]:
+    return [rows["log_ratio"].to_numpy() for _, rows in paired.groupby(CELL, sort=True)]

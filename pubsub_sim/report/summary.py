@@ -14,7 +14,7 @@ from pubsub_sim.report.intervals import LEVEL, RESAMPLES, Estimate, median
 from pubsub_sim.report.options import data_folder, reference_file
 from pubsub_sim.report.prose import wait_shares
 from pubsub_sim.report.quantities import HEADLINE, QUANTITIES
-from pubsub_sim.report.ratios import control_pairs, over_grid, per_cell, version_pairs
+from pubsub_sim.report.ratios import control_pairs, over_grid, over_sampled_cells, per_cell, version_pairs
 from pubsub_sim.report.sweep import CELL, Sweep
 from pubsub_sim.report.tables import PHASE_METRICS, control_version, is_spread, phase_median
 from pubsub_sim.report.wording import number_or_none
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 FILE = "summary.json"
 """Name of the summary in the folder of a report."""
 
-_SCHEMA = 3
+_SCHEMA = 4
 
 
 def summarise(sweep: Sweep, reference: str = "") -> dict[str, Any]:
@@ -163,6 +163,7 @@ def _means(sweep: Sweep, quantity: Quantity) -> list[dict[str, Any]]:
     return [
         {"quantity": quantity.name, "version": other, "over": base, "unit": "1", "cells": len(per_cell(paired))}
         | numbers(over_grid(paired))
+        | {"interval_as_sample": numbers(over_sampled_cells(paired))["interval"]}
         for other, base, paired in compared
         if not paired.empty
     ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pubsub_sim.report.intervals import UNKNOWN, median
 from pubsub_sim.report.quantities import QUANTITIES
-from pubsub_sim.report.ratios import control_pairs, over_grid, per_cell, version_pairs
+from pubsub_sim.report.ratios import control_pairs, over_grid, over_sampled_cells, per_cell, version_pairs
 from pubsub_sim.report.show import Prose, Several, Table
 from pubsub_sim.report.wording import NOTHING, code, estimate, ratio, ratio_interval, ratio_of, signed
 
@@ -62,7 +62,7 @@ def watched(sweep: Sweep, *names: str) -> Several:
 
 def grid_ratios(sweep: Sweep) -> Table | Prose:
     """Give each quantity's geometric mean ratio over the grid, and beside it the ratio of a version to itself."""
-    columns = ["quantity", "", "ratio", "95 % interval", "cells", "pairs"]
+    columns = ["quantity", "", "ratio", "95 % interval", "cells as a sample", "cells", "pairs"]
     rows = []
     for quantity in QUANTITIES.values():
         if quantity.over:
@@ -73,8 +73,8 @@ def grid_ratios(sweep: Sweep) -> Table | Prose:
             found = over_grid(paired)
             if found.is_known:
                 amounts = [f"{len(per_cell(paired)):,}", f"{len(paired):,}"]
-                ends = ratio_interval(found) or NOTHING
-                rows.append([quantity.title, label, ratio_of(found.value), ends, *amounts])
+                ends = [ratio_interval(one) or NOTHING for one in (found, over_sampled_cells(paired))]
+                rows.append([quantity.title, label, ratio_of(found.value), *ends, *amounts])
     return Table(columns, rows, words=2) if rows else Prose("There is no pair of runs that ended well, so no ratios.")
 
 

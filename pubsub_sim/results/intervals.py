@@ -81,7 +81,31 @@ def median(values: ArrayLike) -> Estimate:
 
 
 def mean_of_medians(groups: Sequence[ArrayLike]) -> Estimate:
-    """Estimate the mean over groups of the groups' medians; of logarithms of ratios it is a geometric mean.
+    """Estimate the mean over these groups of their medians; of logarithms of ratios it is a geometric mean.
+
+    The bootstrap draws observations inside each group: the interval holds the noise of the observations, and more of them
+    make it narrower. It holds the true mean of these groups 96 to 99 times in 100 (4 to 20 groups of 5 or 15, normal and
+    heavy-tailed noise), as the median of few observations is drawn a little too widely. What other groups would give it
+    does not say: that is `mean_of_sampled_groups`.
+
+    Args:
+        groups: observations of each group; NaN values and empty groups are left out.
+
+    Returns:
+        The mean and its percentile interval; without an interval if no group has a second observation.
+    """
+    known = [group for group in map(_known, groups) if group.size]
+    if not known:
+        return UNKNOWN
+    observations = sum(group.size for group in known)
+    value = float(np.mean([np.median(group) for group in known]))
+    if observations == len(known):
+        return Estimate(value, math.nan, math.nan, observations)
+    return percentiles(value, drawn_medians(known).mean(axis=1), observations)
+
+
+def mean_of_sampled_groups(groups: Sequence[ArrayLike]) -> Estimate:
+    """Estimate the mean over all groups there could be, of which these are taken as a sample; the value is the same.
 
     The bootstrap is hierarchical: groups are drawn first, then observations inside each drawn group, so that the
     interval holds both the differences between groups and the noise of each. Where groups differ about as much as their

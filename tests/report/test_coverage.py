@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pubsub_sim.report.intervals import Estimate, mean_of_medians
+from pubsub_sim.report.intervals import Estimate, mean_of_medians, mean_of_sampled_groups
 from pubsub_sim.report.quantities import Quantity
 from pubsub_sim.report.ratios import over_grid, pairs, per_cell
 
@@ -43,17 +43,32 @@ def synthetic(rng: np.random.Generator, *, between: float, noise: float) -> tupl
         (0.00, 0.05, 0.95, 1.00),  # equal cells, as in a control: the noise counts in both draws, so wide, never narrow
     ],
 )
-def test_interval_of_the_geometric_mean_holds_the_truth(
+def test_interval_over_sampled_cells_holds_the_truth_of_all_cells(
     between: float, noise: float, least: float, most: float
 ) -> None:
-    """Of 150 synthetic sweeps about 95 in 100 have the true mean ratio inside their interval."""
+    """Of 150 synthetic sweeps about 95 in 100 have the mean ratio of all cells there could be inside that interval."""
     rng = np.random.default_rng(0)
     held = 0
     for _ in range(SWEEPS):
         of_cell = rng.normal(math.log(TRUTH), between, (CELLS, 1))
-        found = mean_of_medians(list(of_cell + rng.normal(0.0, noise, (CELLS, REPEATS)))).exp()
+        found = mean_of_sampled_groups(list(of_cell + rng.normal(0.0, noise, (CELLS, REPEATS)))).exp()
         held += found.low <= TRUTH <= found.high
     assert least <= held / SWEEPS <= most
+
+
+@pytest.mark.parametrize("between", [0.0, 0.05, 0.5])
+@pytest.mark.parametrize("repeats", [5, 15])
+def test_interval_over_the_grid_holds_the_truth_of_its_cells(between: float, repeats: int) -> None:
+    """However much cells differ: their own mean is inside nearly always, and the interval does not grow with that."""
+    rng = np.random.default_rng(0)
+    held, widths = 0, []
+    for _ in range(SWEEPS):
+        of_cell = rng.normal(math.log(TRUTH), between, (CELLS, 1))
+        found = mean_of_medians(list(of_cell + rng.normal(0.0, 0.05, (CELLS, repeats))))
+        held += found.low <= of_cell.mean() <= found.high
+        widths.append(found.high - found.low)
+    assert 0.94 <= held / SWEEPS <= 1.0
+    assert np.mean(widths) == pytest.approx({5: 0.036, 15: 0.020}[repeats], rel=0.1)
 
 
 def test_interval_does_not_depend_on_the_order_of_the_runs() -> None:

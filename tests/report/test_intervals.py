@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from pubsub_sim.report.intervals import UNKNOWN, mean_of_medians, median
+from pubsub_sim.report.intervals import UNKNOWN, mean_of_medians, mean_of_sampled_groups, median
 
 
 def test_median_of_few_values_is_the_textbook_one() -> None:
@@ -48,10 +48,27 @@ def test_mean_of_medians_weighs_each_group_once() -> None:
     assert found.observations == 6
 
 
-def test_interval_over_groups_holds_the_difference_between_groups() -> None:
-    """Two groups without any noise still give an interval, from one group to the other."""
+def test_interval_over_groups_holds_the_noise_and_not_the_difference_between_them() -> None:
+    """Two groups without any noise have a mean that is known exactly; groups with noise do not."""
     found = mean_of_medians([[0.0, 0.0], [1.0, 1.0]])
+    assert (found.low, found.value, found.high) == (0.5, 0.5, 0.5)
+    noisy = mean_of_medians([[0.0, 0.2, 0.4], [1.0, 1.2, 1.4]])
+    assert (noisy.low, noisy.high) == (pytest.approx(0.5), pytest.approx(0.9))
+    assert noisy.value == pytest.approx(0.7)
+
+
+def test_groups_of_one_observation_each_tell_no_noise() -> None:
+    """There is a mean and no interval, however many groups there are."""
+    found = mean_of_medians([[1.0], [2.0], [3.0]])
+    assert (found.value, found.has_interval, found.observations) == (2.0, False, 3)
+
+
+def test_interval_over_sampled_groups_holds_the_difference_between_them() -> None:
+    """Two groups without any noise still give an interval, from one group to the other; the mean is the same."""
+    found = mean_of_sampled_groups([[0.0, 0.0], [1.0, 1.0]])
     assert (found.low, found.value, found.high) == (0.0, 0.5, 1.0)
+    assert mean_of_sampled_groups([[], [math.nan]]) is UNKNOWN
+    assert not mean_of_sampled_groups([[2.0]]).has_interval
 
 
 def test_interval_of_one_group_is_that_of_its_observations() -> None:
@@ -70,7 +87,8 @@ def test_same_values_give_the_same_interval() -> None:
     """The bootstrap starts from a fixed seed."""
     values = [1.0, 5.0, 2.0, 8.0, 3.0]
     assert median(values) == median(values)
-    assert mean_of_medians([values, values[:2]]) == mean_of_medians([values, values[:2]])
+    for mean in (mean_of_medians, mean_of_sampled_groups):
+        assert mean([values, values[:2]]) == mean([values, values[:2]])
 
 
 def test_interval_covers_the_true_median_about_as_often_as_it_says() -> None:
