@@ -24,8 +24,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
 
 
 def test_headline_names_both_ratios_their_intervals_and_the_control(whole: Sweep) -> None:
-    """Duration without fixed waits, CPU of the messages, 95 % intervals, and a version against itself; then how far
-    that goes beyond these cells."""
+    """Duration without fixed waits, CPU of the messages, 95 % intervals, a version against itself; then cells as a sample."""
     text = prose.headline(whole).markdown
     assert text.startswith("`states` takes **1.12 times** the duration without fixed waits (95 % interval ")
     assert "**1.20 times** the CPU time of `rand msgs` (95 % interval 1.20\N{EN DASH}1.20) of `baseline`" in text
@@ -34,7 +33,7 @@ def test_headline_names_both_ratios_their_intervals_and_the_control(whole: Sweep
     first, second = text.split(". ")
     assert "as a sample" not in first
     assert second.startswith(
-        "With the cells taken for a sample of possible ones the intervals are 1.12\N{EN DASH}1.12 in the"
+        "With the cells taken for a sample of possible ones the intervals are 1.12\N{EN DASH}1.12 in "
     )
 
 
