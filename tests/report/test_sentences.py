@@ -33,7 +33,7 @@ def test_headline_names_both_ratios_their_intervals_and_the_control(whole: Sweep
     first, second = text.split(". ")
     assert "as a sample" not in first
     assert second.startswith(
-        "With the cells taken for a sample of possible ones the intervals are 1.12\N{EN DASH}1.12 in "
+        "With the cells taken for a sample of possible ones the intervals are 1.08\N{EN DASH}1.16 in "
     )
 
 
