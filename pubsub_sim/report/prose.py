@@ -10,6 +10,7 @@ from pubsub_sim.report.ratios import control_pairs, over_grid, over_sampled_cell
 from pubsub_sim.report.show import Prose
 from pubsub_sim.report.tables import control_version
 from pubsub_sim.report.wording import (
+    FIGURES,
     among,
     code,
     count,
@@ -70,11 +71,12 @@ def control(sweep: Sweep) -> Prose:
 def estimating() -> Prose:
     """Say how the numbers of the report are estimated and written."""
     return Prose(
-        f"Medians come with {LEVEL} % bootstrap intervals of {count(RESAMPLES, 'sample')}. Ratios are taken inside pairs; a cell's ratio is "
-        "the median over its pairs, taken of logarithms. The mean over the grid is geometric. Its bootstrap draws pairs inside each "
-        "cell: the interval says how well the mean over these cells is known. A second one draws cells first and then pairs "
-        "inside each: it takes the cells for a sample of possible ones, and holds how much they differ. All bootstraps start from a fixed seed. Estimates are rounded to {FIGURES} figures, "
-        "ratios and exponents to hundredths."
+        f"Medians come with {LEVEL} % bootstrap intervals of {count(RESAMPLES, 'sample')}. Ratios are taken inside pairs; a "
+        "cell's ratio is the median over its pairs, taken of logarithms. The mean over the grid is geometric. Its bootstrap "
+        "draws pairs inside each cell: the interval says how well the mean over these cells is known. A second one draws "
+        "cells first and then pairs inside each: it takes the cells for a sample of possible ones, and holds how much they "
+        f"differ. All bootstraps start from a fixed seed. Estimates are rounded to {FIGURES} figures, ratios and exponents "
+        "to hundredths."
     )
 
 

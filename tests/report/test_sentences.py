@@ -37,6 +37,14 @@ def test_headline_names_both_ratios_their_intervals_and_the_control(whole: Sweep
     )
 
 
+def test_the_way_of_estimating_is_told_with_its_numbers() -> None:
+    """How sure an interval is, of how many samples, and to how many figures; no placeholder is left standing."""
+    text = prose.estimating().markdown
+    assert "95 % bootstrap intervals of 4,000 samples" in text
+    assert "rounded to 3 figures" in text
+    assert "{" not in text
+
+
 def test_headline_without_a_control_says_so(tmp_path: Path) -> None:
     """A ratio that nothing stands beside is not left to look as if something did."""
     text = prose.headline(Sweep.load(write_sweep(tmp_path, control=False))).markdown
