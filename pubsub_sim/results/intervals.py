@@ -94,14 +94,10 @@ def mean_of_medians(groups: Sequence[ArrayLike]) -> Estimate:
     Returns:
         The mean and its percentile interval; without an interval if no group has a second observation.
     """
-    known = [group for group in map(_known, groups) if group.size]
-    if not known:
-        return UNKNOWN
-    observations = sum(group.size for group in known)
-    value = float(np.mean([np.median(group) for group in known]))
-    if observations == len(known):
-        return Estimate(value, math.nan, math.nan, observations)
-    return percentiles(value, drawn_medians(known).mean(axis=1), observations)
+    known, mean = _mean(groups)
+    if mean.observations == len(known):
+        return mean
+    return percentiles(mean.value, drawn_medians(known).mean(axis=1), mean.observations)
 
 
 def mean_of_sampled_groups(groups: Sequence[ArrayLike]) -> Estimate:
@@ -118,13 +114,9 @@ def mean_of_sampled_groups(groups: Sequence[ArrayLike]) -> Estimate:
     Returns:
         The mean and its percentile interval; without an interval if all groups together have one observation.
     """
-    known = [group for group in map(_known, groups) if group.size]
-    if not known:
-        return UNKNOWN
-    observations = sum(group.size for group in known)
-    value = float(np.mean([np.median(group) for group in known]))
-    if observations == 1:
-        return Estimate(value, math.nan, math.nan, 1)
+    known, mean = _mean(groups)
+    if mean.observations <= 1:
+        return mean
     rng = np.random.default_rng(_SEED)
     drawn = rng.integers(0, len(known), (RESAMPLES, len(known)))
     medians = np.empty(drawn.shape)
@@ -132,7 +124,16 @@ def mean_of_sampled_groups(groups: Sequence[ArrayLike]) -> Estimate:
         at = drawn == number
         draws = rng.integers(0, group.size, (int(at.sum()), group.size))
         medians[at] = np.median(group[draws], axis=1)
-    return percentiles(value, medians.mean(axis=1), observations)
+    return percentiles(mean.value, medians.mean(axis=1), mean.observations)
+
+
+def _mean(groups: Sequence[ArrayLike]) -> tuple[list[NDArray[np.float64]], Estimate]:
+    """The groups of which something is known, and the mean of their medians, without an interval."""
+    known = [group for group in map(_known, groups) if group.size]
+    if not known:
+        return [], UNKNOWN
+    value = float(np.mean([np.median(group) for group in known]))
+    return known, Estimate(value, math.nan, math.nan, sum(group.size for group in known))
 
 
 def drawn_medians(groups: Sequence[NDArray[np.float64]], seed: int = _SEED) -> NDArray[np.float64]:
