@@ -260,6 +260,8 @@ class _Worker:
 
     def _take_baton(self) -> None:
         assert self._baton is not None
+        if self.is_over:  # it ended in the same round, and nothing is listened to any more
+            return
         try:
             said = self._baton.recv(1)
         except ConnectionResetError:  # killed before it saw the baton
