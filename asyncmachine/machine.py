@@ -21,7 +21,7 @@ from asyncmachine.observation import NO_HOOKS
 from asyncmachine.queueing import HELD, SHORT, Queueing
 from asyncmachine.relations import ADD, KINDS, REMOVE, SET
 from asyncmachine.tracing import Hooks, Tracer
-from asyncmachine.transition import BUSY, CLOSING, DISPOSED, LEFTOVERS, RECORDED
+from asyncmachine.transition import BUSY, BUSY_AND_WAITED, CLOSING, DISPOSED, LEFTOVERS, RECORDED, WAITED
 from asyncmachine.waiting import Outcome
 
 if TYPE_CHECKING:
@@ -238,11 +238,11 @@ class Machine(Queueing):
             if args is None:
                 args = {}
             gate = self._gate
-            if not gate:
+            if not gate or gate == WAITED:
                 plan = self._node.tables[number].get(states)
                 if plan is not None and plan.quick is None:
                     return self._idle(plan, number, states, args, None)
-            elif gate == BUSY and args:  # with arguments nothing is a duplicate, and the names are known
+            elif gate | WAITED == BUSY_AND_WAITED and args:  # nothing with arguments is a duplicate
                 queue = self._queue
                 if queue or number != REMOVE:
                     waiting = len(queue)

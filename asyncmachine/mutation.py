@@ -186,21 +186,21 @@ class Event:
     def add(self, *states: str, **args: Any) -> Result:
         """Add states, recording this transition as the source. See `Machine.add`."""
         machine, entry = self.machine, self._entry
-        if machine._gate == 1:  # busy, and nobody observes
+        if machine._gate in (1, 9):  # busy, waited for or not, and nobody observes
             return machine._enqueue(0, states, args, (machine.id, entry[4], 0))
         return machine._submit(0, states, args, machine._source_of(entry))
 
     def remove(self, *states: str, **args: Any) -> Result:
         """Remove states, recording this transition as the source. See `Machine.remove`."""
         machine, entry = self.machine, self._entry
-        if machine._gate == 1:  # busy, and nobody observes
+        if machine._gate in (1, 9):  # busy, waited for or not, and nobody observes
             return machine._enqueue(1, states, args, (machine.id, entry[4], 0))
         return machine._submit(1, states, args, machine._source_of(entry))
 
     def set(self, *states: str, **args: Any) -> Result:
         """Set states, recording this transition as the source. See `Machine.set`."""
         machine, entry = self.machine, self._entry
-        if machine._gate == 1:  # busy, and nobody observes
+        if machine._gate in (1, 9):  # busy, waited for or not, and nobody observes
             return machine._enqueue(2, states, args, (machine.id, entry[4], 0))
         return machine._submit(2, states, args, machine._source_of(entry))
 

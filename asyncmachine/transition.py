@@ -29,6 +29,7 @@ RECORDED: Final = 64
 """Tracers are bound, but they only want to know how transitions end: no handler or step has to be announced."""
 
 TRACED: Final = OBSERVED | RECORDED
+BUSY_AND_WAITED: Final = BUSY | WAITED
 
 _logger = logging.getLogger("asyncmachine")
 

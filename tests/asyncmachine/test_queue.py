@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -197,6 +198,24 @@ def test_prepared_mutation() -> None:
     assert seen[0] is args
     with pytest.raises(ValueError, match="kind"):
         m.prepare("flip", "A")
+
+
+def test_prepared_mutation_of_a_machine_somebody_waits_for() -> None:
+    """It is processed like any other, idle or inside a handler: waits for states and arguments are told."""
+
+    async def main() -> None:
+        asked: list[Result] = []
+        m = Machine(STATES | {"B": {"multi": True}}, handlers=Script(lambda e: asked.append(add_b({"x": 2}))))
+        add_a, add_b = m.prepare("add", "A"), m.prepare("add", "B")
+        waits = [m.when("A"), m.when_args("B", x=2), m.when_args("B", x=3)]
+        assert add_a({"x": 1}) is Result.EXECUTED
+        assert [str(result) for result in asked] == ["queued:3"]
+        assert m.queue_tick == 3
+        assert [wait.done() for wait in waits] == [True, True, False]
+        assert waits[1].result() == {"x": 2}
+        waits[2].cancel()
+
+    asyncio.run(main())
 
 
 def test_prepared_mutation_without_handlers() -> None:

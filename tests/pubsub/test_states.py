@@ -95,6 +95,28 @@ def test_after_work_no_pulse_is_left_and_no_flow_lives(caplog: pytest.LogCapture
     assert caplog.records == []
 
 
+def test_a_topic_with_enough_peers_is_not_waited_for() -> None:
+    """Its bootstrap has begun and ended before the caller would wait, who goes on as soon as with an event loop."""
+
+    async def main() -> None:
+        async with World(3, version="states") as world:
+            topic, *others = [await ps.join("t") for ps in world.pubsubs]
+            for other in others:
+                await other.subscribe()
+            await topic.publish(b"x", ready=min_topic_size(2))
+            discovery = world.pubsubs[0]._driver.discovery.machine  # type: ignore[union-attr] # looking inside
+            before = discovery.tick("TopicBootstrapped")
+            publishing = topic.publish(b"y", ready=min_topic_size(2))
+            assert publishing.send(None) is None  # what a bare round of the loop gives
+            assert discovery.tick("TopicBootstrapped") == before + 2
+            assert discovery.not_("BootstrappingTopic")
+            assert publishing.send(None) is None
+            with pytest.raises(StopIteration):
+                publishing.send(None)
+
+    run(main(), clock="virtual")
+
+
 def test_no_handler_is_slow_on_virtual_time(caplog: pytest.LogCaptureFixture) -> None:
     """Else what is logged would hang on the load of the machine."""
 

@@ -69,7 +69,4 @@ class BootstrapHandlers:
         e.machine.add("BootstrapChecking")
 
     def TopicBootstrappedState(self, e: Event) -> None:
-        self._seat.clock.call_soon(self._bootstrapped)
-
-    def _bootstrapped(self) -> None:
         self._discovery.bootstrapped(self._topic, self._call)

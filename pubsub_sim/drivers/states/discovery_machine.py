@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from asyncmachine import Event, Machine, MachineDisposedError, Outcome
+from asyncmachine import Event, Machine, MachineDisposedError, Outcome, Result
 from pubsub_sim.drivers.states.bootstrap_machine import BootstrapHandlers
 from pubsub_sim.drivers.states.schemas import BootstrapStates, DiscoveryStates
 from pubsub_sim.errors import HostClosed
@@ -169,7 +169,9 @@ class DiscoveryMachine:
         machine: `ps-<n>-disc`.
     """
 
-    __slots__ = ("_calls", "_handlers", "_host", "_posted", "_requests", "_seat", "machine")
+    __slots__ = (
+        "_bootstrapped", "_bootstrapping", "_calls", "_handlers", "_host", "_posted", "_requests", "_seat", "machine",
+    )  # fmt: skip
 
     def __init__(self, seat: Seat, finder: PeerFinder, ask: Ask, host: Machine) -> None:
         self._seat = seat
@@ -179,6 +181,8 @@ class DiscoveryMachine:
         self._calls = itertools.count()
         self._handlers = DiscoveryHandlers(seat, finder, ask, self._post, self._make_flow)
         self.machine = Machine(DiscoveryStates, id=f"{host.id}-disc", handlers=self._handlers, parent=host)
+        self._bootstrapping = self.machine.prepare("add", "BootstrappingTopic")  # the inputs there are many of
+        self._bootstrapped = self.machine.prepare("add", "TopicBootstrapped")
 
     def start(self) -> None:
         """See Discovery."""
@@ -212,10 +216,17 @@ class DiscoveryMachine:
     async def bootstrap(self, topic: str, ready: Callable[[], bool]) -> bool:
         """See Discovery. Each call has a flow of its own, as in the event loop: two may want different things."""
         call = next(self._calls)
-        done = self.machine.when_args("TopicBootstrapped", topic=topic, call=call)
-        self.machine.add("BootstrappingTopic", topic=topic, call=call, ready=ready)
+        result = self._bootstrapping({"topic": topic, "call": call, "ready": ready})
+        if result is Result.CANCELED:
+            return False  # discovery has ended
+        if result is Result.EXECUTED and call not in self._handlers.flows:
+            # there were enough peers at the first look, as there nearly always are: the caller goes on two rounds of
+            # the loop later, as one does that asks an event loop (a round until its turn, another one back)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            return True
         try:
-            await done
+            await self.machine.when_args("TopicBootstrapped", topic=topic, call=call)
         except MachineDisposedError:
             return False
         except asyncio.CancelledError:
@@ -251,7 +262,7 @@ class DiscoveryMachine:
     def bootstrapped(self, topic: str, call: int) -> None:
         """Take note that a topic has enough peers for a call; nothing happens if it was given up meanwhile."""
         if call in self._handlers.flows:
-            self.machine.add("TopicBootstrapped", topic=topic, call=call)
+            self._bootstrapped({"topic": topic, "call": call})
 
     def look(self, topic: str) -> Awaitable[Any] | None:
         """Post a look for a topic; gives what completes with it, or None if the request queue is full."""
