@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import selectors
 import signal
 import socket
 import sys
@@ -87,6 +88,30 @@ def test_killed_run_does_not_stop_the_relay() -> None:
     assert [answer.outcome for answer in answers] == ["crashed", "ok", "crashed"]
     assert answers[2].error == "the worker was killed by SIGKILL in phase 'rand msgs'"
     assert workers_of(os.getpid()) == []
+
+
+_EARLY_SPEAKER = """
+import sys
+from pubsub_sim.bench.legs import Legs
+sys.stdin.read()
+print('{"outcome": "ok", "error": "", "rows": [["run", "failures", 0]], "version": {}}', flush=True)
+Legs(*map(int, sys.argv[1:3])).pause()
+"""
+
+
+class _LastWords(selectors.DefaultSelector):
+    """Looks late, so that all ends of a worker are there at once, and tells of batons last."""
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        time.sleep(0.3)
+        return sorted(super().select(timeout), key=lambda event: isinstance(event[0].fileobj, socket.socket))
+
+
+def test_baton_that_ends_in_the_same_round_as_its_worker_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker is over by then, and its baton not listened to any more."""
+    monkeypatch.setattr("pubsub_sim.bench.process.selectors.DefaultSelector", _LastWords)
+    monkeypatch.setattr("pubsub_sim.bench.process._our_worker", lambda: (sys.executable, "-c", _EARLY_SPEAKER))
+    assert [answer.outcome for answer in run_relay([("{}", 30.0)], environment={}, leg_s=0.0)] == ["ok"]
 
 
 def test_run_that_cannot_begin_leaves_the_others() -> None:
