@@ -18,7 +18,7 @@ from asyncmachine.handlers import binding_id
 from asyncmachine.logs import LogLevel, args_mapper
 from asyncmachine.mutation import EXECUTED, Result
 from asyncmachine.observation import NO_HOOKS
-from asyncmachine.queueing import HELD, SHORT, Queueing
+from asyncmachine.queueing import HELD, SHORT, Queueing, new
 from asyncmachine.relations import ADD, KINDS, REMOVE, SET
 from asyncmachine.tracing import Hooks, Tracer
 from asyncmachine.transition import BUSY, BUSY_AND_WAITED, CLOSING, DISPOSED, LEFTOVERS, RECORDED, WAITED
@@ -249,9 +249,10 @@ class Machine(Queueing):
                     if waiting < self.queue_limit:
                         if waiting == SHORT:
                             queue = self._lengthen()
-                        tick = self._queue_tick + waiting + 1
+                        result: Result = new(Result)
+                        result.tick = tick = self._queue_tick + waiting + 1
                         queue.append((number, states, args, None, tick, 0, None))
-                        return Result(tick)
+                        return result
             return self._submit(number, states, args, None)
 
         return mutate

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 _RECORDING = RECORDED | BUSY
 HELD = BUSY | DISPOSED | CLOSING | LEFTOVERS
+new = object.__new__
+"""Makes a result without the frame of its constructor, which would cost as much as all the rest."""
 SHORT = 64
 """So many may wait in a list, a tenth of the size of a deque; more wait in a deque, whose first is taken at no cost."""
 
@@ -193,10 +195,8 @@ class Queueing(Observation):
     def _enqueue(self, kind: int, states: tuple[str, ...], args: dict[str, Any], source: Origin | None) -> Result:
         """Append a mutation to the queue, unless it is refused or already there."""
         queue = self._queue
-        index = self._automaton.compiled.index
-        for state in states:
-            if state not in index:
-                self._number(state)
+        if states not in self._node.tables[kind]:  # else they were called before from here, and are known
+            self._numbers(states)
         if queue:
             if len(queue) >= self.queue_limit and not self._passes_limit(kind, states):
                 return CANCELED
@@ -213,12 +213,13 @@ class Queueing(Observation):
                 return EXECUTED
         elif self.queue_limit <= 0 and not self._passes_limit(kind, states):
             return CANCELED
-        tick = self._queue_tick + len(queue) + 1
+        result: Result = new(Result)
+        result.tick = tick = self._queue_tick + len(queue) + 1
         if self._gate & OBSERVED:
             queue.append(self._announce(kind, states, args, source, tick, 0))
         else:
             queue.append((kind, states, args, source, tick, 0, None))
-        return Result(tick)
+        return result
 
     def _lengthen(self) -> deque[Entry]:
         queue = self._queue = deque(self._queue)

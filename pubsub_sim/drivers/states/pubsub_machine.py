@@ -69,6 +69,9 @@ _ARGUMENT: dict[type[Operation], str] = {
 }
 """Under which name an operation travels in its mutation's arguments; the state has the operation's name."""
 
+_PEERS_PENDING = PeersPending()
+_PEERS_DEAD = PeersDead()
+
 
 class PubsubMachine:
     """The host machine and its turns. Implements Driver.
@@ -139,7 +142,7 @@ class PubsubMachine:
         """See Driver."""
         if operation not in self._signals:
             self._signals.add(operation)
-            self.submit(operation())
+            self.submit(_PEERS_PENDING if operation is PeersPending else _PEERS_DEAD)
 
     def offer_rpc(self, peer: PeerId, rpc: RPC | WireMessage) -> bool:
         """See Driver."""
@@ -209,8 +212,7 @@ class PubsubMachine:
         kind = type(operation)
         if kind is PublishMessage:
             self._messages -= 1
-            message = operation.message  # type: ignore[attr-defined] # the line above is the check
-            self._publish({"Message": message, "msgID": message.id})
+            self.hand_over(operation.message)  # type: ignore[attr-defined] # the line above is the check
             return
         if kind is Eval:
             self.machine.eval(_evaluate, operation, label=operation.label)  # type: ignore[attr-defined] # as above
