@@ -38,8 +38,12 @@ def number(value: float, *, exact: bool = False, places: int | None = None) -> s
 
 
 def number_or_none(value: float) -> float | None:
-    """Round a number to six figures for other programs; None for NaN."""
-    return None if math.isnan(value) else float(f"{value:.6g}")
+    """Round a number to six figures, and at most nine places, for other programs; None for NaN.
+
+    Behind the ninth place is what processors do not agree on: a sum that should be zero is some 1e-16 on one and another
+    such number on the next, as they add up in different orders.
+    """
+    return None if math.isnan(value) else float(f"{round(value, 9) + 0.0:.6g}")
 
 
 def given(value: float) -> str:

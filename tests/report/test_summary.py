@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pubsub_sim.report import summary
@@ -47,6 +51,33 @@ def test_summary_names_its_sweep_and_gives_units_and_intervals(text: str) -> Non
     assert (mean["unit"], mean["over"], mean["cells"], mean["observations"]) == ("1", "baseline", 4, 12)
     middle = next(e for e in found["medians"] if e["quantity"] == "memory")
     assert (middle["unit"], middle["value"]) == ("MiB", 35.0)
+
+
+_ELSEWHERE = """
+import sys
+from pathlib import Path
+from pubsub_sim.report import summary
+from pubsub_sim.report.sweep import Sweep
+sys.stdout.write(summary.text(Sweep.load(Path(sys.argv[1]))))
+"""
+
+
+def test_summary_is_the_same_on_another_processor(sweep: Sweep, text: str, tmp_path: Path) -> None:
+    """Arithmetic with other instructions, which adds up in another order, gives the same bytes.
+
+    A sum that should be zero is 2e-16 on one processor and -5e-17 on another.
+    """
+    found = np.show_config(mode="dicts")["SIMD Extensions"]["found"]
+    older = {"NPY_DISABLE_CPU_FEATURES": " ".join(found), "OPENBLAS_CORETYPE": "Prescott"}
+    told = subprocess.run(
+        [sys.executable, "-c", _ELSEWHERE, write_sweep(tmp_path / "mine")],
+        env={**os.environ, **older},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=True,
+    )
+    assert told.stdout == text
 
 
 def test_summary_holds_the_control(text: str) -> None:
