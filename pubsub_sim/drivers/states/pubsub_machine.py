@@ -212,7 +212,8 @@ class PubsubMachine:
         kind = type(operation)
         if kind is PublishMessage:
             self._messages -= 1
-            self.hand_over(operation.message)  # type: ignore[attr-defined] # the line above is the check
+            message = operation.message  # type: ignore[attr-defined] # the line above is the check
+            self._publish({"Message": message, "msgID": message.id})
             return
         if kind is Eval:
             self.machine.eval(_evaluate, operation, label=operation.label)  # type: ignore[attr-defined] # as above
