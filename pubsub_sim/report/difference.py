@@ -1,4 +1,7 @@
-"""Where does a version's extra time come from? A part of each message and a part of each host it reaches, beside the engine's own costs."""
+"""Where does a version's extra time come from? A part of each message and a part of each host it reaches.
+
+Both are given in time and in calls of functions, which no clock blurs, beside the engine's own costs.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,11 @@ import numpy as np
 
 from pubsub_sim.report.engine import cost, numbers, workload
 from pubsub_sim.report.intervals import Estimate, drawn_medians, percentiles
-from pubsub_sim.report.quantities import QUANTITIES
+from pubsub_sim.report.quantities import QUANTITIES, Quantity
 from pubsub_sim.report.ratios import version_pairs
 from pubsub_sim.report.show import Prose, Several, Table
 from pubsub_sim.report.sweep import CELL
-from pubsub_sim.report.wording import code, count, estimate, number, number_or_none
+from pubsub_sim.report.wording import NOTHING, code, count, estimate, number, number_or_none
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,14 +24,16 @@ if TYPE_CHECKING:
     from pubsub_sim.report.sweep import Sweep
     from pubsub_sim.results import EngineRecord
 
-QUANTITY = QUANTITIES["cpu"]
-"""Whose differences are taken apart: only messages are sent in that phase."""
+TIME, CALLS = QUANTITIES["cpu"], QUANTITIES["calls"]
+"""What is taken apart: both are of the phase in which only messages are sent."""
 
 ENGINE = ("pulse", "eval", "one-handler", "construct", "wait-cycle")
 """Workloads of the engine's benchmark that a message is made of: on each host a pulse and the eval of an RPC; once per
 message the mutations, the making and the wait of a flow machine."""
 
-_US_PER_MS = 1000
+_SCALES = {"ms": 1000, "calls": 1}
+_UNITS = {"ms": "µs", "calls": "calls"}
+"""Per message everything is less: milliseconds of a run are microseconds of a message."""
 
 
 @dataclass(frozen=True)
@@ -37,63 +42,97 @@ class Parts:
 
     Attributes:
         version: whose difference from the base.
-        per_message: its value at no hosts, in us.
-        per_host: its slope, in us for each host.
-        worst: the greatest distance of a cell from the line, in us per message.
+        quantity: of what; in us if that is a time.
+        per_message: its value at no hosts.
+        per_host: its slope, for each host.
+        worst: the greatest distance of a cell from the line, per message.
         cells: how many there are.
+        mean: the difference per message, a mean over the cells.
+        of_base: the base's own amount per message, a mean over the cells.
     """
 
     version: str
+    quantity: Quantity
     per_message: Estimate
     per_host: Estimate
     worst: float
     cells: int
+    mean: Estimate
+    of_base: float
 
 
-def parts(sweep: Sweep, version: str) -> Parts | None:
+def parts(sweep: Sweep, version: str, quantity: Quantity = TIME) -> Parts | None:
     """Fit the median differences of the cells by least squares, each cell counting alike.
 
     The intervals come from drawing the pairs of each cell anew and fitting again.
 
+    Args:
+        sweep: the runs.
+        version: whose difference from the base.
+        quantity: `TIME` or `CALLS`.
+
     Returns:
-        The line; None if the grid has a single number of hosts.
+        The line; None if the runs that have the quantity are of a single number of hosts, or there are none.
     """
-    paired = version_pairs(sweep, version, QUANTITY)
+    paired = version_pairs(sweep, version, quantity)
     groups = [rows for _, rows in paired.groupby(CELL, sort=True)]
     hosts = np.array([float(rows["hosts"].iloc[0]) for rows in groups])
     if len(set(hosts)) < 2:
         return None
-    samples = [rows["difference"].to_numpy() * _US_PER_MS / rows["messages"].iloc[0] for rows in groups]
+    scale = _SCALES[quantity.unit]
+    samples = [rows["difference"].to_numpy() * scale / rows["messages"].iloc[0] for rows in groups]
     design = np.linalg.pinv(np.stack([np.ones_like(hosts), hosts], axis=1))
     medians = np.array([np.median(values) for values in samples])
     fitted = design @ medians
     worst = float(np.abs(medians - fitted[0] - fitted[1] * hosts).max())
-    drawn = drawn_medians(samples) @ design.T
+    draws = drawn_medians(samples)
     fewest = min(map(len, samples))
-    found = [_estimate(float(fitted[row]), drawn[:, row], fewest, len(paired)) for row in (0, 1)]
-    return Parts(version, found[0], found[1], worst, len(groups))
+    found = [
+        _estimate(float(value), drawn, fewest, len(paired))
+        for value, drawn in zip([*fitted, medians.mean()], [*(draws @ design.T).T, draws.mean(axis=1)], strict=True)
+    ]
+    of_base = _of_base(sweep, quantity) * scale
+    return Parts(version, quantity, found[0], found[1], worst, len(groups), found[2], of_base)
+
+
+def per_call(time: Parts, calls: Parts) -> tuple[Estimate, float]:
+    """Give what a call more takes, and what a call of the base takes on average, in us."""
+    more = [end / calls.mean.value for end in (time.mean.value, time.mean.low, time.mean.high)]
+    return Estimate(more[0], more[1], more[2], time.mean.observations), time.of_base / calls.of_base
 
 
 def show(sweep: Sweep) -> Several | Prose:
     """Take each version's extra time apart, beside what the engine takes by itself."""
     shown: list[Prose | Table] = []
     for version in sweep.others:
-        found = parts(sweep, version)
+        found, calls = parts(sweep, version), parts(sweep, version, CALLS)
         if found is not None:
-            shown += [_told(sweep, found), _table(sweep, found)]
+            shown += [_told(sweep, found), *_counted(sweep, found, calls), _table(sweep, found, calls)]
     return Several(shown) if shown else Prose("The grid has one number of hosts, so there is no line to draw.")
 
 
 def summarise(sweep: Sweep) -> list[dict[str, Any]]:
-    """Give both parts of each version as JSON values."""
+    """Give both parts of each version as JSON values, and what a call takes."""
     entries = []
     for version in sweep.others:
-        found = parts(sweep, version)
-        if found is not None:
-            for part, value in (("message", found.per_message), ("host and message", found.per_host)):
-                place = {"quantity": QUANTITY.name, "version": version, "over": sweep.base, "per": part, "unit": "µs"}
-                entries.append(place | numbers(value) | {"farthest_cell": number_or_none(found.worst)})
+        lines = [line for line in (parts(sweep, version), parts(sweep, version, CALLS)) if line is not None]
+        for line in lines:
+            unit = _UNITS[line.quantity.unit]
+            place = {"quantity": line.quantity.name, "version": version, "over": sweep.base, "unit": unit}
+            for part, value in (("message", line.per_message), ("host and message", line.per_host)):
+                entries.append(place | {"per": part} | numbers(value) | {"farthest_cell": number_or_none(line.worst)})
+        if len(lines) == 2 and lines[1].mean.value > 0:
+            more, base = per_call(*lines)
+            place = {"quantity": TIME.name, "version": version, "over": sweep.base, "unit": _UNITS[TIME.unit]}
+            entries.append(place | {"per": "call"} | numbers(more) | {"base": number_or_none(base)})
     return entries
+
+
+def _of_base(sweep: Sweep, quantity: Quantity) -> float:
+    """Give the base's own amount per message, a mean over the cells of their medians."""
+    runs = sweep.of(sweep.base, kind=quantity.kind)
+    each = runs[CELL].assign(value=quantity.of(runs) / runs["messages"])
+    return float(each.groupby(CELL, sort=True)["value"].median().mean())
 
 
 def _told(sweep: Sweep, found: Parts) -> Prose:
@@ -105,21 +144,41 @@ def _told(sweep: Sweep, found: Parts) -> Prose:
     )
 
 
-def _table(sweep: Sweep, found: Parts) -> Table:
+def _counted(sweep: Sweep, time: Parts, calls: Parts | None) -> list[Prose]:
+    """Say the same in calls, and what one takes; nothing if the sweep has not counted them."""
+    if calls is None:
+        return []
+    said = (
+        f"Counted in calls of functions, which no clock blurs, the line is {estimate(calls.per_message)} more for each "
+        f"message and {estimate(calls.per_host)} more for each host, and no cell is farther than "
+        f"{number(calls.worst, places=1)} from it."
+    )
+    if calls.mean.value > 0:
+        more, base = per_call(time, calls)
+        said += (
+            f" So a call more takes {estimate(more)} µs; all that {code(sweep.base)} takes comes to {number(base)} µs for "
+            "each of its calls."
+        )
+    return [Prose(said)]
+
+
+def _table(sweep: Sweep, found: Parts, calls: Parts | None) -> Table:
+    counts = [NOTHING] * 2 if calls is None else [estimate(calls.per_message), estimate(calls.per_host)]
+    each = f"each message, {code(found.version)} less {code(sweep.base)}"
     rows = [
-        ["measured here", f"each message, {code(found.version)} less {code(sweep.base)}", estimate(found.per_message)],
-        ["measured here", "each host it reaches", estimate(found.per_host)],
+        ["measured here", each, estimate(found.per_message), counts[0]],
+        ["measured here", "each host it reaches", estimate(found.per_host), counts[1]],
     ]
     if sweep.engine is not None:
         rows += [_engine_row(sweep.engine, name) for name in ENGINE if _is_known(sweep.engine, name)]
-    return Table(["", "what", "CPU time, µs"], rows, words=2)
+    return Table(["", "what", "CPU time, µs", "calls"], rows, words=2)
 
 
 def _engine_row(engine: EngineRecord, name: str) -> list[str]:
     entry = workload(engine, name)
     found = cost(engine, name)
     scaled = Estimate(found.value / 1000, found.low / 1000, found.high / 1000, found.observations)
-    return ["the engine by itself", f"{entry.title}, each {entry.per}", estimate(scaled)]
+    return ["the engine by itself", f"{entry.title}, each {entry.per}", estimate(scaled), NOTHING]
 
 
 def _is_known(engine: EngineRecord, name: str) -> bool:

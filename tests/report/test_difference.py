@@ -54,6 +54,47 @@ def test_they_are_told_and_summed_up_alike(apart: Sweep) -> None:
     assert f"{found.per_message.value:.1f} (" in shown._repr_mimebundle_()["text/markdown"]
 
 
+@pytest.fixture
+def counted(apart: Sweep, tmp_path: Path) -> Sweep:
+    """The same sweep, with runs that count calls: 90 more for each message and 5 more for each host, of 100 times hosts."""
+    store = Store(tmp_path)
+    for hosts in (5, 10, 20):
+        for messages in (20, 60):
+            store.write(a_run("baseline", hosts, messages, kind="calls"))
+            store.write(a_run("states", hosts, messages, kind="calls", cost=1 + (90 + 5 * hosts) / (100 * hosts)))
+    return Sweep.load(tmp_path)
+
+
+def test_calls_are_taken_apart_as_times_are(counted: Sweep) -> None:
+    """The line of calls has no noise, and what a call takes is the time over the calls, of the difference and of the base."""
+    time = difference.parts(counted, "states")
+    calls = difference.parts(counted, "states", difference.CALLS)
+    assert time is not None
+    assert calls is not None
+    assert calls.per_message.value == pytest.approx(90, abs=0.2)
+    assert calls.per_host.value == pytest.approx(5, abs=0.02)
+    assert not calls.per_message.has_interval
+    assert calls.worst < 0.2
+    hosts = (5 + 10 + 20) / 3
+    more, base = difference.per_call(time, calls)
+    assert more.value == pytest.approx((PER_MESSAGE_US + PER_HOST_US * hosts) / (90 + 5 * hosts), rel=0.05)
+    assert more.low < more.value < more.high
+    assert base == pytest.approx((25 + 100 + 400) / 3 / (100 * hosts), rel=0.05)
+
+
+def test_calls_are_told_and_summed_up_alike(counted: Sweep) -> None:
+    """The second sentence, the table and the summary hold the same numbers."""
+    shown = difference.show(counted)
+    assert isinstance(shown, Several)
+    text = shown._repr_mimebundle_()["text/markdown"]
+    found = {(entry["quantity"], entry["per"]): entry for entry in difference.summarise(counted)}
+    call = found["cpu", "call"]
+    assert f"the line is {found['calls', 'message']['value']:.1f} more for each message" in text
+    assert f"So a call more takes {call['value']:.2f} (" in text
+    assert f"comes to {call['base']:.3f} µs for each of its calls" in text
+    assert found["calls", "host and message"]["unit"] == "calls"
+
+
 def test_one_number_of_hosts_makes_no_line(tmp_path: Path) -> None:
     """Nothing can be told apart then, and nothing is made up."""
     sweep = Sweep.load(write_sweep(tmp_path, hosts=(5,)))
