@@ -95,8 +95,14 @@ def parts(sweep: Sweep, version: str, quantity: Quantity = TIME) -> Parts | None
     return Parts(version, quantity, found[0], found[1], worst, len(groups), found[2], of_base)
 
 
-def per_call(time: Parts, calls: Parts) -> tuple[Estimate, float]:
-    """Give what a call more takes, and what a call of the base takes on average, in us."""
+def per_call(time: Parts, calls: Parts) -> tuple[Estimate, float] | None:
+    """Give what a call more takes, and what a call of the base takes on average, in us.
+
+    Returns:
+        Both; None if there are no more calls, or not all cells that were timed have been counted.
+    """
+    if calls.mean.value <= 0 or calls.cells != time.cells:
+        return None
     more = [end / calls.mean.value for end in (time.mean.value, time.mean.low, time.mean.high)]
     return Estimate(more[0], more[1], more[2], time.mean.observations), time.of_base / calls.of_base
 
@@ -121,8 +127,9 @@ def summarise(sweep: Sweep) -> list[dict[str, Any]]:
             place = {"quantity": line.quantity.name, "version": version, "over": sweep.base, "unit": unit}
             for part, value in (("message", line.per_message), ("host and message", line.per_host)):
                 entries.append(place | {"per": part} | numbers(value) | {"farthest_cell": number_or_none(line.worst)})
-        if len(lines) == 2 and lines[1].mean.value > 0:
-            more, base = per_call(*lines)
+        each = per_call(*lines) if len(lines) == 2 else None
+        if each is not None:
+            more, base = each
             place = {"quantity": TIME.name, "version": version, "over": sweep.base, "unit": _UNITS[TIME.unit]}
             entries.append(place | {"per": "call"} | numbers(more) | {"base": number_or_none(base)})
     return entries
@@ -153,8 +160,9 @@ def _counted(sweep: Sweep, time: Parts, calls: Parts | None) -> list[Prose]:
         f"message and {estimate(calls.per_host)} more for each host, and no cell is farther than "
         f"{number(calls.worst, places=1)} from it."
     )
-    if calls.mean.value > 0:
-        more, base = per_call(time, calls)
+    each = per_call(time, calls)
+    if each is not None:
+        more, base = each
         said += (
             f" So a call more takes {estimate(more)} µs; all that {code(sweep.base)} takes comes to {number(base)} µs for "
             "each of its calls."

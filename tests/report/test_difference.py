@@ -76,7 +76,9 @@ def test_calls_are_taken_apart_as_times_are(counted: Sweep) -> None:
     assert not calls.per_message.has_interval
     assert calls.worst < 0.2
     hosts = (5 + 10 + 20) / 3
-    more, base = difference.per_call(time, calls)
+    each = difference.per_call(time, calls)
+    assert each is not None
+    more, base = each
     assert more.value == pytest.approx((PER_MESSAGE_US + PER_HOST_US * hosts) / (90 + 5 * hosts), rel=0.05)
     assert more.low < more.value < more.high
     assert base == pytest.approx((25 + 100 + 400) / 3 / (100 * hosts), rel=0.05)
