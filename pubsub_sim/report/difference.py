@@ -1,22 +1,23 @@
 """Where does a version's extra time come from? A part of each message and a part of each host it reaches.
 
-Both are given in time and in calls of functions, which no clock blurs, beside the engine's own costs.
+Both are given in time and in calls of functions, which no clock blurs, beside the engine's own costs. Durations also hold
+what comes before the messages, so that is told as well.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pubsub_sim.report.engine import cost, numbers, workload
-from pubsub_sim.report.intervals import Estimate, drawn_medians, percentiles
+from pubsub_sim.report.intervals import Estimate, drawn_medians, median, percentiles
 from pubsub_sim.report.quantities import QUANTITIES, Quantity
-from pubsub_sim.report.ratios import version_pairs
+from pubsub_sim.report.ratios import PAIR, version_pairs
 from pubsub_sim.report.show import Prose, Several, Table
 from pubsub_sim.report.sweep import CELL
-from pubsub_sim.report.wording import NOTHING, code, count, estimate, number, number_or_none
+from pubsub_sim.report.wording import NOTHING, code, count, estimate, listing, number, number_or_none
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,6 +31,10 @@ TIME, CALLS = QUANTITIES["cpu"], QUANTITIES["calls"]
 ENGINE = ("pulse", "eval", "one-handler", "construct", "wait-cycle")
 """Workloads of the engine's benchmark that a message is made of: on each host a pulse and the eval of an RPC; once per
 message the mutations, the making and the wait of a flow machine."""
+
+WHOLE = QUANTITIES["duration-net"]
+MESSAGES = replace(WHOLE, name="messages", column="rand msgs/wall_ns", minus="rand msgs/fixed_wait_ns")
+"""A run's duration without fixed waits, and what of it are messages: the rest is what comes before them."""
 
 _SCALES = {"ms": 1000, "calls": 1}
 _UNITS = {"ms": "µs", "calls": "calls"}
@@ -114,6 +119,7 @@ def show(sweep: Sweep) -> Several | Prose:
         found, calls = parts(sweep, version), parts(sweep, version, CALLS)
         if found is not None:
             shown += [_told(sweep, found), *_counted(sweep, found, calls), _table(sweep, found, calls)]
+            shown.append(_told_before(sweep, version))
     return Several(shown) if shown else Prose("The grid has one number of hosts, so there is no line to draw.")
 
 
@@ -121,18 +127,35 @@ def summarise(sweep: Sweep) -> list[dict[str, Any]]:
     """Give both parts of each version as JSON values, and what a call takes."""
     entries = []
     for version in sweep.others:
-        lines = [line for line in (parts(sweep, version), parts(sweep, version, CALLS)) if line is not None]
-        for line in lines:
-            unit = _UNITS[line.quantity.unit]
-            place = {"quantity": line.quantity.name, "version": version, "over": sweep.base, "unit": unit}
+        found, calls = parts(sweep, version), parts(sweep, version, CALLS)
+        if found is None:
+            continue
+        about: dict[str, Any] = {"version": version, "over": sweep.base}
+        for line in (found, calls) if calls is not None else (found,):
+            place = {"quantity": line.quantity.name} | about | {"unit": _UNITS[line.quantity.unit]}
             for part, value in (("message", line.per_message), ("host and message", line.per_host)):
                 entries.append(place | {"per": part} | numbers(value) | {"farthest_cell": number_or_none(line.worst)})
-        each = per_call(*lines) if len(lines) == 2 else None
+        each = per_call(found, calls) if calls is not None else None
         if each is not None:
             more, base = each
-            place = {"quantity": TIME.name, "version": version, "over": sweep.base, "unit": _UNITS[TIME.unit]}
-            entries.append(place | {"per": "call"} | numbers(more) | {"base": number_or_none(base)})
+            place = {"quantity": TIME.name} | about | {"unit": _UNITS[TIME.unit], "per": "call"}
+            entries.append(place | numbers(more) | {"base": number_or_none(base)})
+        for hosts, value in before_messages(sweep, version).items():
+            place = {"quantity": "before messages"} | about | {"unit": WHOLE.unit, "per": "run", "hosts": hosts}
+            entries.append(place | numbers(value))
     return entries
+
+
+def before_messages(sweep: Sweep, version: str) -> dict[int, Estimate]:
+    """Give by how much longer a version takes before the phase `rand msgs`, in ms without fixed waits.
+
+    Returns:
+        Number of hosts to the median over the pairs of all cells with so many.
+    """
+    whole, messages = (version_pairs(sweep, version, quantity) for quantity in (WHOLE, MESSAGES))
+    both = whole.merge(messages, on=PAIR, suffixes=("", "_messages"), validate="one_to_one")
+    more = both.assign(more=both["difference"] - both["difference_messages"])
+    return {int(str(hosts)): median(values) for hosts, values in more.groupby("hosts", sort=True)["more"]}
 
 
 def _of_base(sweep: Sweep, quantity: Quantity) -> float:
@@ -148,6 +171,14 @@ def _told(sweep: Sweep, found: Parts) -> Prose:
         f"{estimate(found.per_message)} µs more than {code(sweep.base)} for each message, and "
         f"{estimate(found.per_host)} µs more for each host that it reaches; no cell is farther than "
         f"{number(found.worst, places=1)} µs from it."
+    )
+
+
+def _told_before(sweep: Sweep, version: str) -> Prose:
+    each = [f"{estimate(more)} ms with {hosts} hosts" for hosts, more in before_messages(sweep, version).items()]
+    return Prose(
+        f"Durations also hold what comes before `rand msgs`, while hosts are made and meet. Without fixed waits that takes "
+        f"{code(version)} longer than {code(sweep.base)} by {listing(each)}."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from pubsub_sim.report import difference
 from pubsub_sim.report.show import Prose, Several
 from pubsub_sim.report.sweep import Sweep
-from pubsub_sim.results import Store
+from pubsub_sim.results import RUN, Store
 from tests.report.runs import a_run, write_sweep
 
 PER_MESSAGE_US = 60
@@ -47,7 +48,7 @@ def test_they_are_told_and_summed_up_alike(apart: Sweep) -> None:
     assert found is not None
     shown = difference.show(apart)
     assert isinstance(shown, Several)
-    per_message, per_host = difference.summarise(apart)
+    per_message, per_host = (entry for entry in difference.summarise(apart) if entry["quantity"] == "cpu")
     assert per_message["value"] == pytest.approx(found.per_message.value, rel=1e-5)
     assert per_host["value"] == pytest.approx(found.per_host.value, rel=1e-5)
     assert {entry["per"] for entry in (per_message, per_host)} == {"message", "host and message"}
@@ -95,6 +96,28 @@ def test_calls_are_told_and_summed_up_alike(counted: Sweep) -> None:
     assert f"So a call more takes {call['value']:.2f} (" in text
     assert f"comes to {call['base']:.3f} µs for each of its calls" in text
     assert found["calls", "host and message"]["unit"] == "calls"
+
+
+def test_what_comes_before_the_messages_is_told_by_hosts(tmp_path: Path) -> None:
+    """Only the time outside of the messages counts: 3 ms more here, however much longer the messages take."""
+    store = Store(tmp_path)
+    for hosts in (5, 10):
+        for repeat in range(1, 4):
+            store.write(a_run("baseline", hosts, 20, repeat))
+            run = a_run("states", hosts, 20, repeat, cost=1.5)
+            later = [
+                row._replace(value=row.value + 3_000_000)
+                if row.metric == "wall_ns" and row.phase in {"init", RUN}
+                else row
+                for row in run.rows
+            ]
+            store.write(replace(run, rows=tuple(later)))
+    sweep = Sweep.load(tmp_path)
+    assert {hosts: more.value for hosts, more in difference.before_messages(sweep, "states").items()} == {5: 3, 10: 3}
+    told = difference.show(sweep)._repr_mimebundle_()["text/markdown"]
+    assert "by 3.00 ms with 5 hosts and 3.00 ms with 10 hosts." in told
+    summed = [entry for entry in difference.summarise(sweep) if entry["quantity"] == "before messages"]
+    assert [(entry["hosts"], entry["value"], entry["unit"]) for entry in summed] == [(5, 3.0, "ms"), (10, 3.0, "ms")]
 
 
 def test_one_number_of_hosts_makes_no_line(tmp_path: Path) -> None:
