@@ -113,7 +113,8 @@ def test_what_comes_before_the_messages_is_told_by_hosts(tmp_path: Path) -> None
             ]
             store.write(replace(run, rows=tuple(later)))
     sweep = Sweep.load(tmp_path)
-    assert {hosts: more.value for hosts, more in difference.before_messages(sweep, "states").items()} == {5: 3, 10: 3}
+    found = difference.before_messages(sweep, "states")
+    assert {hosts: more.value for hosts, more in found.items()} == pytest.approx({5: 3, 10: 3})
     told = difference.show(sweep)._repr_mimebundle_()["text/markdown"]
     assert "by 3.00 ms with 5 hosts and 3.00 ms with 10 hosts." in told
     summed = [entry for entry in difference.summarise(sweep) if entry["quantity"] == "before messages"]
