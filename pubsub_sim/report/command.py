@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from pubsub_sim.report.build import build_report, default_out
 from pubsub_sim.report.errors import CommandLineError
-from pubsub_sim.report.options import ReportOptions
+from pubsub_sim.report.options import LOCAL, PUBLISHED, ReportOptions
 from pubsub_sim.report.summary import is_stale
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sweep",
         default=ReportOptions.sweep,
-        help="a folder with runs below data/raw, or an absolute one (default: %(default)s)",
+        help=f"a folder with runs below data/raw, or an absolute one (default: {LOCAL} or, if not measured here, {PUBLISHED})",
     )
     parser.add_argument(
         "--reference",

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+LOCAL, PUBLISHED = "local-default", "published"
+"""The sweep that is measured here if nobody says otherwise, and the one that every clone has."""
+
+
 def data_folder() -> Path:
     """Find the repository's data folder from where this package lies, wherever Python was started."""
     return Path(pubsub_sim.__file__).resolve().parents[1] / "data"
@@ -24,14 +28,15 @@ class ReportOptions:
     """What a report is about.
 
     Attributes:
-        sweep: a folder with runs below data/raw, or an absolute one.
+        sweep: a folder with runs below data/raw, or an absolute one; "" for `LOCAL` or, where that was never measured,
+            `PUBLISHED`. The report names the one it shows.
         reference: published figures shown beside the sweep, a dataset below data/reference; "" for none.
 
     Raises:
         OptionError: a name that does not exist; the sentence lists those that do.
     """
 
-    sweep: str = "local-default"
+    sweep: str = ""
     reference: str = "published-2024"
 
     def __post_init__(self) -> None:
@@ -62,7 +67,8 @@ class ReportOptions:
     @property
     def folder(self) -> Path:
         """The folder of the sweep."""
-        return data_folder() / "raw" / self.sweep if self.sweep.strip() else Path()
+        raw = data_folder() / "raw"
+        return raw / (self.sweep.strip() or (LOCAL if _holds_runs(raw / LOCAL) else PUBLISHED))
 
     @property
     def reference_file(self) -> Path | None:
@@ -87,4 +93,4 @@ def references() -> tuple[str, ...]:
 
 
 def _holds_runs(folder: Path) -> bool:
-    return folder != Path() and folder.is_dir() and any(folder.glob("*.parquet"))
+    return folder.is_dir() and any(folder.glob("*.parquet"))

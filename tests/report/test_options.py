@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pubsub_sim.errors import OptionError
+from pubsub_sim.report import options
 from pubsub_sim.report.errors import MixedConditionsError
 from pubsub_sim.report.options import ReportOptions, references
 from pubsub_sim.report.sweep import Sweep
@@ -21,13 +22,23 @@ def test_absolute_folder_is_taken_as_it_is(tmp_path: Path) -> None:
     assert ReportOptions(sweep=str(folder)).folder == folder
 
 
+def test_no_name_is_the_sweep_measured_here_or_else_the_published_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A notebook opened in a fresh clone shows what was published, and later what was measured there."""
+    monkeypatch.setattr(options, "data_folder", lambda: tmp_path)
+    published = write_sweep(tmp_path / "raw" / "published")
+    assert ReportOptions(reference="").folder == published
+    mine = write_sweep(tmp_path / "raw" / "local-default")
+    assert ReportOptions(reference="").folder == mine
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
         ({"sweeep": "x"}, "sweeep: there is no such parameter, did you mean 'sweep'?"),
         ({"sweep": 3}, "sweep: expected a name, got 3"),
         ({"sweep": "nowhere"}, "sweep: expected a sweep in data/raw (there "),
-        ({"sweep": ""}, "sweep: expected a sweep in data/raw (there "),
     ],
 )
 def test_bad_parameters_are_refused_in_one_sentence(given: dict[str, Any], sentence: str) -> None:
