@@ -21,7 +21,7 @@ def number(value: float, *, exact: bool = False, places: int | None = None) -> s
     """Write a number.
 
     Args:
-        value: any number; NaN gives a dash.
+        value: any number; NaN gives a dash, and what is left of a sum that should be zero gives 0.
         exact: a whole number that is written in full.
         places: digits after the point; by default as many as make three significant figures.
 
@@ -30,6 +30,7 @@ def number(value: float, *, exact: bool = False, places: int | None = None) -> s
     """
     if math.isnan(value):
         return NOTHING
+    value = _settled(value)
     if exact and float(value).is_integer():
         return f"{value:,.0f}"
     if places is None:
@@ -38,12 +39,8 @@ def number(value: float, *, exact: bool = False, places: int | None = None) -> s
 
 
 def number_or_none(value: float) -> float | None:
-    """Round a number to six figures, and at most nine places, for other programs; None for NaN.
-
-    Behind the ninth place is what processors do not agree on: a sum that should be zero is some 1e-16 on one and another
-    such number on the next, as they add up in different orders.
-    """
-    return None if math.isnan(value) else float(f"{round(value, 9) + 0.0:.6g}")
+    """Round a number to six figures, and at most nine places, for other programs; None for NaN."""
+    return None if math.isnan(value) else float(f"{_settled(value):.6g}")
 
 
 def given(value: float) -> str:
@@ -120,8 +117,16 @@ def code(name: str) -> str:
     return f"`{name}`"
 
 
+def _settled(value: float) -> float:
+    """Leave out what stands behind the ninth place, which processors do not agree on.
+
+    A sum that should be zero is some 1e-16 on one and another such number on the next, as they add up in different orders.
+    """
+    return round(value, 9) + 0.0
+
+
 def _places(value: float) -> int:
-    if value == 0 or math.isnan(value):
+    if math.isnan(value) or _settled(value) == 0:
         return 0
     places = FIGURES - 1 - math.floor(math.log10(abs(value)))
     return FIGURES - 1 - math.floor(math.log10(abs(round(value, places))))  # 9.996 becomes 10.0

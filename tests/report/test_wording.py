@@ -19,13 +19,15 @@ from pubsub_sim.report.wording import count, estimate, given, interval, listing,
         (9.996, "10.0"),
         (999.6, "1,000"),
         (0.0, "0"),
+        (1.11e-16, "0"),
+        (-2.2e-16, "0"),
         (1.0, "1.00"),
         (math.nan, "\N{EN DASH}"),
         (-2.5, "\N{MINUS SIGN}2.50"),
     ],
 )
 def test_numbers_have_three_figures(value: float, written: str) -> None:
-    """Three significant figures, whatever the size."""
+    """Three significant figures, whatever the size; what is left of a sum that should be zero is zero."""
     assert number(value) == written
 
 
@@ -42,6 +44,7 @@ def test_what_was_chosen_has_no_trailing_zeros() -> None:
 def test_interval_has_as_many_digits_as_its_estimate() -> None:
     """The ends are written like the number they belong to."""
     assert estimate(Estimate(10.0, 9.756, 10.49, 5)) == "10.0 (9.8\N{EN DASH}10.5)"
+    assert estimate(Estimate(2.2e-16, -1.1e-16, 2.2e-16, 5)) == "0"
     assert ratio(Estimate(1.004, 0.9961, 1.0132, 5)) == "1.00 (1.00\N{EN DASH}1.01)"
 
 
