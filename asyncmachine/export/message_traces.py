@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asyncmachine.export.run_trace import started_ns
-from asyncmachine.export.spans import Link, Span, attributes_of, cut_trace
+from asyncmachine.export.spans import SHORTEST_NS, Link, Span, attributes_of, cut_trace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,13 +70,13 @@ def _spans_of(
     """Make the spans of one flow, the root first."""
     trace_id = ids.trace("flow", flow)
     times = [start_ns + point.time_ns for point in points]
-    root = Span(trace_id, ids.span("flow", flow), "", ROOT, min(times), max(times), service)
+    root = Span(trace_id, ids.span("flow", flow), "", ROOT, min(times), max(times) + SHORTEST_NS, service)
     root.attributes.update(flow=flow, points=len(points))
     spans = [root]
     for point, time_ns in zip(points, times, strict=True):
         host = None if point.span is None else hosts.get(point.span)
         shown = service if host is None else f"{service} {host.name}"
-        span = Span(trace_id, ids.span("flow point", point.id), root.span_id, point.name, time_ns, time_ns, shown)
+        span = Span(trace_id, ids.span("flow point", point.id), root.span_id, point.name, time_ns, time_ns + SHORTEST_NS, shown)
         span.attributes.update(attributes_of(point.attributes))
         if host is not None:
             span.attributes.update(attributes_of({"host": host.name, HOST_ID: host.attributes[HOST_ID]}))

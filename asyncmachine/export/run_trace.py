@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asyncmachine.export.spans import Event, Link, Selection, Span, attributes_of, cover_children, cut_trace
+from asyncmachine.export.spans import (
+    SHORTEST_NS,
+    Event,
+    Link,
+    Selection,
+    Span,
+    attributes_of,
+    cover_children,
+    cut_trace,
+)
 from asyncmachine.schema import EXCEPTION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from asyncmachine.export.spans import Attribute, Ids, Trace
-    from asyncmachine.record import Record
+    from asyncmachine.record import Activation, Record
     from asyncmachine.record.format import (
         HandlerCall,
         Operation,
@@ -20,8 +29,7 @@ if TYPE_CHECKING:
         RecordedSpan,
         RecordedTransition,
     )
-    from asyncmachine.record.reading import Activation
-
+    
 ROOT = "run"
 """Name of the root where the program has no single top span."""
 
@@ -43,6 +51,7 @@ class RunTree:
         self._service = service
         self._wanted = selection.numbers(record)
         self._start_ns = started_ns(record)
+        self._record_end_ns = record.end_ns
         self._trace_id = ids.trace("run")
         self._spans: dict[str, Span] = {}
         self._first: set[str] = set()
@@ -77,7 +86,7 @@ class RunTree:
         tops = [span for span in self._recorded.values() if span.parent not in self._recorded]
         if len(tops) == 1:
             return self._from_recorded(tops[0], None)
-        root = self._add("root", "", None, ROOT, 0, self._record.end_ns)
+        root = self._add("root", "", None, ROOT, 0, self._record_end_ns)
         self._first.add(root.span_id)
         return root
 
@@ -140,11 +149,15 @@ class RunTree:
     # transitions
 
     def _add_transitions(self) -> Mapping[int, Span]:
-        """Add what every machine wanted did; return the spans by number of the transition."""
+        """Add what every machine wanted did; return the spans by number of the transition.
+
+        A transition is linked with its cause: the one it was made in, or of an auto mutation the one before it.
+        """
         operations = self._record.operations()
         handlers = self._record.handlers()
         made: dict[int, Span] = {}
         sources: list[tuple[Span, tuple[int, int]]] = []
+        before_it: dict[int, Span] = {}
         for transition, before, after in self._record.replay():
             operation = operations.get(transition.seq)
             start_ns = transition.time_ns if operation is None else operation.start_ns
@@ -156,6 +169,9 @@ class RunTree:
             self._add_handlers(span, transition, start_ns, handlers.get(transition.seq, ()))
             if transition.source is not None:
                 sources.append((span, tuple(transition.source)))
+            elif transition.change.is_auto and transition.machine in before_it:
+                self._link(span, self._trace_id, before_it[transition.machine].span_id, "auto")
+            before_it[transition.machine] = span
         for span, source in sources:
             if source in self._transitions:
                 self._link(span, self._trace_id, self._transitions[source], "source")
@@ -190,7 +206,7 @@ class RunTree:
             span.attributes["refused_by"] = change.refused_by
             span.attributes["reason"] = reason_text(transition)
         if transition.source is not None:
-            span.attributes["source"] = source_id(self._record, transition)
+            span.attributes["source"] = self._record.tx_id(transition.source)
         span.error = error_text(transition, operation)
         if span.error:
             span.attributes["error"] = span.error
@@ -241,21 +257,21 @@ class RunTree:
         number = f"{number}\0{activation.tick}"
         span = self._add("activation", number, group, state, activation.start_ns, end_ns)
         span.attributes["tick"] = activation.tick
-        if activation.end_ns is None:
+        if activation.end_seq is None:
             span.attributes["open"] = True
         return span
 
     # spans
 
     def _is_wanted(self, start_ns: int, end_ns: int | None) -> bool:
-        return self._selection.covers(start_ns, max(start_ns, self._record.end_ns) if end_ns is None else end_ns)
+        return self._selection.covers(start_ns, max(start_ns, self._record_end_ns) if end_ns is None else end_ns)
 
     def _add(
         self, kind: str, number: object, parent: Span | None, name: str, start_ns: int, end_ns: int | None
     ) -> Span:
         """Add a span; one that has not ended lasts to the end of the record, and says so."""
         attributes: dict[str, Attribute] = {"open": True} if end_ns is None else {}
-        end_ns = max(start_ns, self._record.end_ns if end_ns is None else end_ns)
+        end_ns = max(start_ns + SHORTEST_NS, self._record_end_ns if end_ns is None else end_ns)
         parent_id = "" if parent is None else parent.span_id
         span = Span(
             self._trace_id, self._ids.span(kind, number), parent_id, name, self._start_ns + start_ns,
@@ -307,12 +323,6 @@ def states_diff(machine: RecordedMachine, before: tuple[int, ...], after: tuple[
 def reason_text(transition: RecordedTransition) -> str:
     """Return why relations refused a mutation, such as "Foo requires Bar"; empty if they did not."""
     return "; ".join(f"{state} {why} {', '.join(others)}" for state, why, others in transition.change.reason)
-
-
-def source_id(record: Record, transition: RecordedTransition) -> str:
-    """Return the id of the transition a mutation was made in."""
-    assert transition.source is not None
-    return record.tx_id(transition._replace(machine=transition.source.machine, number=transition.source.number))
 
 
 def error_text(transition: RecordedTransition, operation: Operation | None) -> str:

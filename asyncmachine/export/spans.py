@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MAX_SPANS: Final = 5_000
 """Spans of a trace unless asked otherwise; Jaeger's page is comfortable with as many."""
+SHORTEST_NS: Final = 1
+"""Length of what took no time: Jaeger warns of a span that ends when it began."""
 INT64: Final = 2**63
 
 Attribute = str | bool | int | float
@@ -33,7 +35,7 @@ class Link:
     trace_id: str
     span_id: str
     kind: str
-    """"source", "began", "ended", "follows", "message" or "place"."""
+    """Why: "source", "auto", "began", "ended", "follows", "message" or "place"."""
 
 
 @dataclass(slots=True)
@@ -47,7 +49,7 @@ class Event:
 
 @dataclass(slots=True)
 class Span:
-    """Something that took time, or none.
+    """Something that took time.
 
     Attributes:
         trace_id: 32 hexadecimal digits.
@@ -55,7 +57,7 @@ class Span:
         parent_id: Of the parent; empty for the root of a trace.
         name: What it shows as.
         start_ns: Nanoseconds of Unix time.
-        end_ns: Nanoseconds of Unix time, never before the start.
+        end_ns: Nanoseconds of Unix time, at least `SHORTEST_NS` after the start.
         service: The service it is shown under.
         attributes: Facts, by name.
         events: In order of time.
@@ -213,8 +215,9 @@ def build_spans(
     if max_spans is not None and max_spans < 1:
         raise ValueError(f"max_spans must be at least 1, not {max_spans}")
     selection = Selection(tuple(machines), after_ns, until_ns)
-    resource = attributes_of({f"run.{key}": value for key, value in record.run.items()})
-    name = service or str(record.run.get("service") or "asyncmachine")
+    facts = facts_of(record)
+    resource = attributes_of({f"run.{key}": value for key, value in facts.items()})
+    name = service or str(facts.get("service") or "asyncmachine")
     ids = Ids(str(record.run["id"]))
     tree = RunTree(record, ids, selection, name)
     traces = [tree.trace(max_spans)]
@@ -222,6 +225,12 @@ def build_spans(
         traces += message_traces(record, ids, selection, name, max_spans)
     drop_dangling(traces)
     return Traces(traces, resource)
+
+
+def facts_of(record: Record) -> dict[str, object]:
+    """Return what is known of the run: facts about the record, and those the program gave."""
+    facts = {key: value for key, value in record.run.items() if key != "attributes" and value != ""}
+    return facts | dict(record.run["attributes"])
 
 
 def cut_trace(spans: list[Span], first: frozenset[str], groups: frozenset[str], limit: int | None) -> Trace:
