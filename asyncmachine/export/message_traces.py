@@ -37,7 +37,7 @@ def message_traces(
     hosts = hosts_of(record)
     start_ns = started_ns(record)
     return [
-        cut_trace(_spans_of(flow, points, by_id, hosts, ids, start_ns, service), frozenset(), frozenset(), max_spans)
+        cut_trace(_spans_of(flow, points, by_id, hosts, ids, start_ns, service), max_spans)
         for flow, points in flows.items()
     ]
 
@@ -70,13 +70,13 @@ def _spans_of(
     """Make the spans of one flow, the root first."""
     trace_id = ids.trace("flow", flow)
     times = [start_ns + point.time_ns for point in points]
-    root = Span(trace_id, ids.span("flow", flow), "", ROOT, min(times), max(times) + SHORTEST_NS, service)
+    root = Span("message", trace_id, ids.span("flow", flow), "", ROOT, min(times), max(times) + SHORTEST_NS, service)
     root.attributes.update(flow=flow, points=len(points))
     spans = [root]
     for point, time_ns in zip(points, times, strict=True):
         host = None if point.span is None else hosts.get(point.span)
         shown = service if host is None else f"{service} {host.name}"
-        span = Span(trace_id, ids.span("flow point", point.id), root.span_id, point.name, time_ns, time_ns + SHORTEST_NS, shown)
+        span = Span("point", trace_id, ids.span("flow point", point.id), root.span_id, point.name, time_ns, time_ns + SHORTEST_NS, shown)
         span.attributes.update(attributes_of(point.attributes))
         if host is not None:
             span.attributes.update(attributes_of({"host": host.name, HOST_ID: host.attributes[HOST_ID]}))

@@ -19,7 +19,7 @@ from asyncmachine.schema import EXCEPTION
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from asyncmachine.export.spans import Attribute, Ids, Trace
+    from asyncmachine.export.spans import Attribute, Ids, Kind, Trace
     from asyncmachine.record import Activation, Record
     from asyncmachine.record.format import (
         HandlerCall,
@@ -54,8 +54,6 @@ class RunTree:
         self._record_end_ns = record.end_ns
         self._trace_id = ids.trace("run")
         self._spans: dict[str, Span] = {}
-        self._first: set[str] = set()
-        self._groups: set[str] = set()
         self._machines = {machine.number: machine for machine in record.machines}
         self._recorded = {span.id: span for span in record.spans()}
         self._transitions: dict[tuple[int, int], str] = {}
@@ -78,7 +76,7 @@ class RunTree:
         self._add_activations(by_seq)
         spans = list(self._spans.values())
         cover_children(spans)
-        return cut_trace(spans, frozenset(self._first), frozenset(self._groups), max_spans)
+        return cut_trace(spans, max_spans)
 
     # the program's own
 
@@ -86,9 +84,7 @@ class RunTree:
         tops = [span for span in self._recorded.values() if span.parent not in self._recorded]
         if len(tops) == 1:
             return self._from_recorded(tops[0], None)
-        root = self._add("root", "", None, ROOT, 0, self._record_end_ns)
-        self._first.add(root.span_id)
-        return root
+        return self._add("span", "root", None, ROOT, 0, self._record_end_ns)
 
     def _recorded_span(self, recorded: RecordedSpan) -> Span:
         known = self._spans.get(self._ids.span("span", recorded.id))
@@ -100,7 +96,6 @@ class RunTree:
     def _from_recorded(self, recorded: RecordedSpan, parent: Span | None) -> Span:
         span = self._add("span", recorded.id, parent, recorded.name, recorded.start_ns, recorded.end_ns)
         span.attributes.update(attributes_of(recorded.attributes))
-        self._first.add(span.span_id)
         return span
 
     def _span_of(self, number: int | None) -> Span:
@@ -267,14 +262,14 @@ class RunTree:
         return self._selection.covers(start_ns, max(start_ns, self._record_end_ns) if end_ns is None else end_ns)
 
     def _add(
-        self, kind: str, number: object, parent: Span | None, name: str, start_ns: int, end_ns: int | None
+        self, kind: Kind, number: object, parent: Span | None, name: str, start_ns: int, end_ns: int | None
     ) -> Span:
         """Add a span; one that has not ended lasts to the end of the record, and says so."""
         attributes: dict[str, Attribute] = {"open": True} if end_ns is None else {}
         end_ns = max(start_ns + SHORTEST_NS, self._record_end_ns if end_ns is None else end_ns)
         parent_id = "" if parent is None else parent.span_id
         span = Span(
-            self._trace_id, self._ids.span(kind, number), parent_id, name, self._start_ns + start_ns,
+            kind, self._trace_id, self._ids.span(kind, number), parent_id, name, self._start_ns + start_ns,
             self._start_ns + end_ns, self._service, attributes,
         )  # fmt: skip
         return self._spans.setdefault(span.span_id, span)
@@ -284,9 +279,8 @@ class RunTree:
         span_id = self._ids.span(f"group {kind}", number)
         known = self._spans.get(span_id)
         if known is None:
-            known = Span(self._trace_id, span_id, parent.span_id, name, _NEVER, 0, self._service)
+            known = Span("group", self._trace_id, span_id, parent.span_id, name, _NEVER, 0, self._service)
             self._spans[span_id] = known
-            self._groups.add(span_id)
         return known
 
     @staticmethod

@@ -11,7 +11,7 @@ import json
 import math
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -26,6 +26,11 @@ INT64: Final = 2**63
 
 Attribute = str | bool | int | float
 """What every format can tell apart."""
+Kind = Literal["span", "point", "machine", "group", "activation", "transition", "handler", "message"]
+"""What a span is about: the program's own spans and points, machines and what they did, or the way of a message.
+
+A "group" holds spans of a kind, such as the activations of a state, and lasts as long as they do.
+"""
 
 
 @dataclass(slots=True)
@@ -52,6 +57,7 @@ class Span:
     """Something that took time.
 
     Attributes:
+        kind: What it is about.
         trace_id: 32 hexadecimal digits.
         span_id: 16 hexadecimal digits.
         parent_id: Of the parent; empty for the root of a trace.
@@ -65,6 +71,7 @@ class Span:
         error: Text of the exception it is about; empty means status OK or unset.
     """
 
+    kind: Kind
     trace_id: str
     span_id: str
     parent_id: str
@@ -233,22 +240,19 @@ def facts_of(record: Record) -> dict[str, object]:
     return facts | dict(record.run["attributes"])
 
 
-def cut_trace(spans: list[Span], first: frozenset[str], groups: frozenset[str], limit: int | None) -> Trace:
-    """Make a trace of spans, the root first; leave out what began last if there are too many.
+def cut_trace(spans: list[Span], limit: int | None) -> Trace:
+    """Make a trace of spans, the root first; leave out some if there are more than the limit.
 
-    Args:
-        spans: All spans, the root first.
-        first: Ids of spans that are kept before all others.
-        groups: Ids of spans that are kept only for what is under them.
-        limit: Number of spans to keep.
+    The program's own spans are kept first, then what began first, each with all that is above it. So apart from the program's own
+    spans what is kept is the beginning of the run.
     """
     root = spans[0]
     if limit is None or len(spans) <= limit:
         return Trace(root.trace_id, spans)
     by_id = {span.span_id: span for span in spans}
     kept = {root.span_id}
-    wanted = (span for span in spans if span.span_id not in groups)
-    for span in sorted(wanted, key=lambda span: (span.span_id not in first, span.start_ns)):
+    wanted = (span for span in spans if span.kind != "group")
+    for span in sorted(wanted, key=lambda span: (span.kind != "span", span.start_ns)):
         needed = _missing(span, by_id, kept)
         if len(kept) + len(needed) > limit:
             break
