@@ -111,7 +111,7 @@ class RunTree:
         span.attributes.update(attributes_of(point.attributes))
         if point.flow:
             self._link(span, self._ids.trace("flow", point.flow), self._ids.span("flow point", point.id), "message")
-        elif point.link is not None:
+        if point.link is not None:
             self._link(span, self._trace_id, self._ids.span("point", point.link), "follows")
 
     # machines
