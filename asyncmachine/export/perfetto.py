@@ -8,8 +8,8 @@ told of at its beginning first: so a cause that is only known to have ended afte
 
 from __future__ import annotations
 
+import itertools
 import json
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -101,16 +101,18 @@ def _limited(chunks: Iterable[bytes], path: Path, limit: int) -> Iterator[bytes]
 
 
 class _Process(NamedTuple):
-    number: int
+    place: int
+    """Where it stands among the processes."""
     name: str
 
 
 class _Track(NamedTuple):
     process: _Process
-    number: int
-    name: str
     place: tuple[int, int, int]
     """Where it stands among the tracks of its process: group, then by kind, then by state."""
+    key: tuple[str, str]
+    """Id of a span, and what of it is shown."""
+    name: str
 
 
 class _Home(NamedTuple):
@@ -131,17 +133,17 @@ class _Drawing:
     def __init__(self, start_ns: int, states: Mapping[str, Sequence[str]]) -> None:
         self._start_ns = start_ns
         self._states = states
-        self._numbers = count(1)
         self.processes: dict[str, _Process] = {}
         """By id of the span that gives it its name."""
         self.tracks: dict[tuple[str, str], _Track] = {}
-        """By id of a span, and what of it is shown."""
+        """By their keys."""
         self._order: dict[str, int] = {}
         """Machines by id of their span, as they appear."""
         self._by_id: dict[str, Span] = {}
         self._homes: dict[str, _Home] = {}
         self._placed: dict[str, tuple[_Track, int]] = {}
-        self._events: list[tuple[int, int, dict[str, Any]]] = []
+        self._events: list[tuple[int, int, _Process, _Track | None, dict[str, Any]]] = []
+        """Time, place among all, process, track, and the rest."""
 
     @property
     def events(self) -> int:
@@ -186,12 +188,13 @@ class _Drawing:
             yield span
 
     def _process(self, span: Span, name: str) -> _Process:
-        return self.processes.setdefault(span.span_id, _Process(next(self._numbers), name))
+        return self.processes.setdefault(span.span_id, _Process(len(self.processes), name))
 
     def _track_of(self, span: Span, home: _Home) -> _Track:
         above = self._by_id[span.parent_id]
         if home.machine is None:  # a point: on the track of the span or group it is in
-            return self._track(home.process, above, "points", above.name, (0, 1, 0))
+            name = above.name if above.kind == "group" else f"{above.name} points"
+            return self._track(home.process, above, "points", name, (0, 1, 0))
         machine, name = home.machine, str(home.machine.attributes["id"])
         order = self._order[machine.span_id] + 1
         if span.kind == "activation":
@@ -203,10 +206,8 @@ class _Drawing:
         )
 
     def _track(self, process: _Process, span: Span, kind: str, name: str, place: tuple[int, int, int]) -> _Track:
-        track = self.tracks.get((span.span_id, kind))
-        if track is None:
-            track = self.tracks[span.span_id, kind] = _Track(process, next(self._numbers), name, place)
-        return track
+        key = (span.span_id, kind)
+        return self.tracks.setdefault(key, _Track(process, place, key, name))
 
     # what
 
@@ -250,11 +251,11 @@ class _Drawing:
                 facts["duration_us"] = (span.end_ns - span.start_ns) / 1000
         else:
             event["dur"] = (end_ns - start_ns) / 1000
-        self._add(track.process.number, track.number, start_ns, event)
+        self._add(track.process, track, start_ns, event)
 
     def _draw_arrows(self, spans: Sequence[Span]) -> None:
         """Draw an arrow from every cause, and from every point to the one that followed it."""
-        numbers = count(1)
+        numbers = itertools.count(1)
         for span in spans:
             for link in span.links:
                 cause = self._placed.get(link.span_id)
@@ -265,51 +266,65 @@ class _Drawing:
                 number = next(numbers)
                 for (track, at_ns), phase in ((cause, {"ph": "s"}), (effect, {"ph": "f", "bp": "e"})):
                     event = {"name": name, "cat": name, "id": number, **phase}
-                    self._add(track.process.number, track.number, at_ns, event)
+                    self._add(track.process, track, at_ns, event)
 
     def _draw_queues(self, spans: Sequence[Span]) -> None:
-        """Draw how many mutations waited when each transition began, where it is known and changes."""
+        """Draw how many mutations waited when each transition began, of machines in which any ever did."""
         last: dict[str, object] = {}
+        has_waited = {
+            machine.span_id
+            for span in spans
+            if span.attributes.get("queue") and (machine := self._homes[span.span_id].machine) is not None
+        }
         for span in sorted(spans, key=lambda span: span.start_ns):
             machine = self._homes[span.span_id].machine
             waiting = span.attributes.get("queue")
-            if span.kind != "transition" or machine is None or waiting is None:
+            if span.kind != "transition" or machine is None or machine.span_id not in has_waited:
                 continue
             if last.get(machine.span_id) != waiting:
                 last[machine.span_id] = waiting
                 event = {"ph": "C", "name": f"{machine.attributes['id']} queue", "args": {"waiting": waiting}}
-                self._add(self._homes[span.span_id].process.number, None, span.start_ns, event)
+                self._add(self._homes[span.span_id].process, None, span.start_ns, event)
 
-    def _add(self, process: int, track: int | None, at_ns: int, event: dict[str, Any]) -> None:
-        place = {"pid": process} if track is None else {"pid": process, "tid": track}
-        at_ns -= self._start_ns
-        self._events.append((at_ns, len(self._events), {**place, "ts": at_ns / 1000, **event}))
+    def _add(self, process: _Process, track: _Track | None, at_ns: int, event: dict[str, Any]) -> None:
+        self._events.append((at_ns - self._start_ns, len(self._events), process, track, event))
 
     # the file
 
     def chunks(self, resource: Mapping[str, object]) -> Iterator[bytes]:
-        """Give the text of the file: names first, then events by time."""
-        self._events.sort(key=lambda event: event[:2])
-        yield b'{"displayTimeUnit": "ns", "otherData": ' + _encoded(resource) + b', "traceEvents": [\n'
-        between = b""
-        for event in self._names():
-            yield between + _encoded(event)
-            between = b",\n"
-        for _, _, event in self._events:
+        """Give the text of the file: names first, then events by time.
+
+        Perfetto orders tracks by number, so they are numbered in order.
+        """
+        processes = {process: number for number, process in enumerate(self.processes.values(), 1)}
+        in_order = sorted(self.tracks.values(), key=lambda track: track[:2])
+        tracks = {track: number for number, track in enumerate(in_order, len(processes) + 1)}
+        yield b'{"displayTimeUnit": "ns", "otherData": ' + _encoded(resource) + b', "traceEvents": ['
+        between = b"\n"
+        for event in itertools.chain(_names(processes, tracks), self._numbered(processes, tracks)):
             yield between + _encoded(event)
             between = b",\n"
         yield b"\n]}\n"
 
-    def _names(self) -> Iterator[dict[str, Any]]:
-        for place, process in enumerate(self.processes.values()):
-            yield from _name("process", {"pid": process.number}, process.name, place)
-        for place, track in enumerate(sorted(self.tracks.values(), key=lambda track: track.place)):
-            yield from _name("thread", {"pid": track.process.number, "tid": track.number}, track.name, place)
+    def _numbered(
+        self, processes: Mapping[_Process, int], tracks: Mapping[_Track, int]
+    ) -> Iterator[dict[str, Any]]:
+        self._events.sort(key=lambda event: event[:2])
+        for at_ns, _, process, track, event in self._events:
+            place = {"pid": processes[process]} if track is None else {"pid": processes[process], "tid": tracks[track]}
+            yield {**place, "ts": at_ns / 1000, **event}
 
 
-def _name(what: str, number: dict[str, int], name: str, place: int) -> Iterator[dict[str, Any]]:
-    yield {"ph": "M", "name": f"{what}_name", **number, "args": {"name": name}}
-    yield {"ph": "M", "name": f"{what}_sort_index", **number, "args": {"sort_index": place + 1}}
+def _names(processes: Mapping[_Process, int], tracks: Mapping[_Track, int]) -> Iterator[dict[str, Any]]:
+    for process, number in processes.items():
+        yield from _name("process", {"pid": number}, process.name, number)
+    for track, number in tracks.items():
+        yield from _name("thread", {"pid": processes[track.process], "tid": number}, track.name, number)
+
+
+def _name(what: str, numbers: dict[str, int], name: str, place: int) -> Iterator[dict[str, Any]]:
+    yield {"ph": "M", "name": f"{what}_name", **numbers, "args": {"name": name}}
+    yield {"ph": "M", "name": f"{what}_sort_index", **numbers, "args": {"sort_index": place}}
 
 
 def _category(span: Span) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from asyncmachine import Event, LogLevel, Machine
+from asyncmachine import Event, LogLevel, Machine, pipes
 from asyncmachine.record import Recorder
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ HOST: dict[str, Any] = {
     "Event": {"multi": True, "require": ["Start"]},
     "Idle": {"remove": ["Busy"]},
     "Busy": {"remove": ["Idle"]},
-    "Blocked": {"require": ["Missing"]},
-    "Missing": {},
+    "Blocked": {"require": ["Absent"]},
+    "Absent": {},
     "Vetoed": {},
     "Broken": {},
     "Follow": {"auto": True, "require": ["Busy"]},
@@ -28,7 +28,7 @@ DISC: dict[str, Any] = {"Boot": {}, "Found": {"require": ["Boot"]}}
 
 
 class Host:
-    """Handlers of a host: one starts a submachine, one refuses, one fails."""
+    """Handlers of a host: one starts a submachine and queues mutations, one refuses, one fails."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -37,6 +37,8 @@ class Host:
     def ReadyState(self, event: Event) -> None:
         self.disc = Machine(DISC, id=f"ps-{self.number}-disc", parent=event.machine)
         self.disc.add("Boot")
+        event.add("Idle")
+        event.add("Blocked")
 
     def EventState(self, event: Event) -> None:
         assert self.disc is not None
@@ -51,7 +53,7 @@ class Host:
 
 
 def play(path: Path, level: Level = "full") -> None:
-    """Record two hosts that exchange two messages, under the spans of a test."""
+    """Record two hosts that exchange two messages, under the spans of a test; the second follows the first when it is busy."""
     facts = {"service": "ps", "seed": 7, "hosts": 2}
     with Recorder(path, level, log=True, attributes=facts) as recorder:
         top = recorder.span("psmon")
@@ -76,6 +78,7 @@ def play(path: Path, level: Level = "full") -> None:
                 got = pubsubs[1].point("recv_rpc", flow=message, link=rpc)
                 topics[1].point("deliver_msg", flow=message, link=got, msg_id=message)
                 machines[1].add("Event", msgs=3)
+        pipes.add(machines[0], machines[1], "Busy")
         machines[0].add("Busy")
         machines[0].add("Blocked")
         machines[0].add("Vetoed")
