@@ -12,14 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asyncmachine import Machine
-from asyncmachine.export.spans import Trace, Traces, build_spans
+from asyncmachine.export.spans import Link, Span, Trace, Traces, build_spans, drop_dangling
 from asyncmachine.record import Record, Recorder, UnknownMachineError
 from asyncmachine.record.format import LEVELS
 from tests.asyncmachine.export.scripted import play
 from tests.asyncmachine.export.soundness import check, outline, play_random
 
 if TYPE_CHECKING:
-    from asyncmachine.export.spans import Span
     from asyncmachine.record.format import Level
 
 FIRST_HOST = """\
@@ -404,3 +403,18 @@ def test_a_limit_below_one_is_refused(record: Record) -> None:
     """A trace without its root is none."""
     with pytest.raises(ValueError, match="at least 1, not 0"):
         build_spans(record, max_spans=0)
+
+
+def test_links_that_lead_nowhere_are_dropped() -> None:
+    """Nor does a link lead to the own parent, of which Jaeger would forget that it is the parent, or to the span itself."""
+    trace_id, root_id, span_id = "1" * 32, "1" * 16, "2" * 16
+    root = Span("span", trace_id, root_id, "", "root", 0, 9, "s")
+    span = Span("span", trace_id, span_id, root_id, "span", 0, 9, "s")
+    root.links = [Link(trace_id, span_id, "source")]
+    span.links = [
+        Link(trace_id, root_id, "source"),
+        Link(trace_id, span_id, "source"),
+        Link("2" * 32, root_id, "place"),
+    ]
+    drop_dangling([Trace(trace_id, [root, span])])
+    assert (root.links, span.links) == ([Link(trace_id, span_id, "source")], [])
