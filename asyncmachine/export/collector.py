@@ -10,11 +10,11 @@ from __future__ import annotations
 import http.client
 from contextlib import contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 from urllib.parse import urlsplit
 
 from asyncmachine.export.errors import ExportError, MissingExtraError
-from asyncmachine.export.otlp import SCOPE, batches
+from asyncmachine.export.span_model import batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.util.types import Attributes
 
-    from asyncmachine.export.spans import Span, Traces
+    from asyncmachine.export.span_model import Span, Traces
+
+SCOPE: Final = "asyncmachine"
+"""The instrumentation scope of all spans."""
 
 _PORTS = {"http": 4318, "grpc": 4317}
 

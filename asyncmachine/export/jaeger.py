@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from asyncmachine.export.spans import Attribute, Span, Trace, Traces
+    from asyncmachine.export.span_model import Attribute, Span, Trace, Traces
     from asyncmachine.record import Record
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asyncmachine.export.run_trace import started_ns
-from asyncmachine.export.spans import SHORTEST_NS, Link, Span, attributes_of, cut_trace
+from asyncmachine.export.span_model import SHORTEST_NS, Link, Span, attributes_of, cut_trace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from asyncmachine.export.spans import Ids, Selection, Trace
+    from asyncmachine.export.span_model import Ids, Selection, Trace
     from asyncmachine.record import Record
     from asyncmachine.record.format import Point, RecordedSpan
 

@@ -7,22 +7,19 @@ a reader needs no more than one line in memory. Sending needs the `opentelemetry
 from __future__ import annotations
 
 import json
-from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from asyncmachine.export.collector import SCOPE, open_collector
 from asyncmachine.export.files import write_whole
+from asyncmachine.export.span_model import batches
 from asyncmachine.export.spans import MAX_SPANS, build_spans
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from asyncmachine.export.spans import Attribute, Span, Traces
+    from asyncmachine.export.span_model import Attribute, Span, Traces
     from asyncmachine.record import Record
-
-BATCH: Final = 500
-"""Spans of a line or a request."""
-SCOPE: Final = "asyncmachine"
 
 _INTERNAL: Final = 1
 _ERROR: Final = 2
@@ -95,8 +92,6 @@ def send_otlp(
         UnknownMachineError: One of `machines` is not in the record.
         ValueError: An unknown protocol.
     """
-    from asyncmachine.export.collector import open_collector
-
     with open_collector(endpoint, protocol, headers or {}, timeout_s) as collector:
         traces = build_spans(
             record, machines=machines, after_ns=after_ns, until_ns=until_ns, max_spans=max_spans, messages=messages,
@@ -116,14 +111,6 @@ def otlp_lines(traces: Traces) -> Iterator[bytes]:
             ensure_ascii=False, separators=(",", ":"),
         )  # fmt: skip
         yield line.encode(errors="backslashreplace") + b"\n"
-
-
-def batches(traces: Traces) -> Iterator[tuple[str, Sequence[Span]]]:
-    """Cut all spans into lists of at most `BATCH`, each of one service."""
-    for service, run in groupby(sorted(traces.spans, key=lambda span: span.service), lambda span: span.service):
-        spans = list(run)
-        for start in range(0, len(spans), BATCH):
-            yield service, spans[start : start + BATCH]
 
 
 def _span(span: Span) -> dict[str, Any]:

@@ -17,12 +17,13 @@ from asyncmachine.export.errors import ExportError
 from asyncmachine.export.files import write_whole
 from asyncmachine.export.message_traces import HOST_ID
 from asyncmachine.export.run_trace import started_ns
-from asyncmachine.export.spans import SHORTEST_NS, build_spans
+from asyncmachine.export.span_model import SHORTEST_NS
+from asyncmachine.export.spans import build_spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from asyncmachine.export.spans import Span
+    from asyncmachine.export.span_model import Span
     from asyncmachine.record import Record
 
 MAX_BYTES: Final = 200_000_000

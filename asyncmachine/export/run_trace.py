@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asyncmachine.export.spans import (
+from asyncmachine.export.span_model import (
     SHORTEST_NS,
     Event,
     Link,
@@ -20,7 +20,7 @@ from asyncmachine.schema import EXCEPTION
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from asyncmachine.export.spans import Attribute, Ids, Kind, Trace
+    from asyncmachine.export.span_model import Attribute, Ids, Kind, Trace
     from asyncmachine.record import Activation, Record
     from asyncmachine.record.format import (
         HandlerCall,

@@ -18,7 +18,7 @@ import pytest
 from google.protobuf import json_format
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as service_pb2
 
-from asyncmachine.export import otlp
+from asyncmachine.export import span_model
 from asyncmachine.export.collector import CollectorError, SpansRefusedError
 from asyncmachine.export.errors import MissingExtraError
 from asyncmachine.export.otlp import send_otlp, write_otlp
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from asyncmachine.export.spans import Attribute, Traces
+    from asyncmachine.export.span_model import Attribute, Traces
     from asyncmachine.record import Record
 
 Protocol = Literal["http", "grpc"]
@@ -176,7 +176,7 @@ def from_json(line: str) -> Any:
 
 def test_lines_are_requests(record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each line is a request by the protocol's definition, of a limited size; together they hold every span."""
-    monkeypatch.setattr(otlp, "BATCH", 50)
+    monkeypatch.setattr(span_model, "BATCH", 50)
     traces = write_otlp(record, tmp_path / "run.jsonl")
     requests = [from_json(line) for line in (tmp_path / "run.jsonl").read_text().splitlines()]
     assert max(len(one.resource_spans[0].scope_spans[0].spans) for one in requests) == 50
@@ -194,7 +194,7 @@ def test_a_collector_gets_every_span(
     record: Record, receiver: Receiver, protocol: Protocol, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Over HTTP and gRPC all spans arrive as they were built, with headers, in several requests."""
-    monkeypatch.setattr(otlp, "BATCH", 50)
+    monkeypatch.setattr(span_model, "BATCH", 50)
     traces = send_otlp(record, receiver.endpoint, protocol, headers={"X-Token": "secret"})
     compare(receiver.requests, traces)
     assert traces.count == build_spans(record).count
@@ -237,7 +237,7 @@ def test_refused_spans_are_an_error(record: Record, receiver: Receiver, protocol
 
 def test_a_failing_collector_is_told_once(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
     """A status other than 200 ends it: nothing is tried again, and what was taken before is counted."""
-    monkeypatch.setattr(otlp, "BATCH", 50)
+    monkeypatch.setattr(span_model, "BATCH", 50)
     with http_receiver() as receiver:
         receiver.status = 503
         with pytest.raises(CollectorError, match="it answered 503 Service Unavailable"):

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asyncmachine import Machine
-from asyncmachine.export.spans import Link, Span, Trace, Traces, build_spans, drop_dangling
+from asyncmachine.export.span_model import drop_dangling
+from asyncmachine.export.spans import Link, Span, Trace, Traces, build_spans
 from asyncmachine.record import Record, Recorder, UnknownMachineError
 from asyncmachine.record.format import LEVELS
 from tests.asyncmachine.export.scripted import play
