@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 SCOPE: Final = "asyncmachine"
 """The instrumentation scope of all spans."""
 
+PACKAGE: Final = "opentelemetry-exporter-otlp-proto-grpc"
+"""Brings all that both protocols need: the encoder, the protocol's messages and gRPC."""
+
 _PORTS = {"http": 4318, "grpc": 4317}
 
 
@@ -147,8 +150,7 @@ def open_collector(
         else:
             channel = _HttpChannel(host, port, path, is_secure, headers, timeout_s)
     except ModuleNotFoundError as error:
-        package = f"opentelemetry-exporter-otlp-proto-{protocol}"
-        raise MissingExtraError("sending spans to a collector", package, "otlp") from error
+        raise MissingExtraError("sending spans to a collector", PACKAGE, "otlp") from error
     try:
         yield Collector(endpoint, channel)
     finally:
