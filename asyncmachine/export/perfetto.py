@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 MAX_BYTES: Final = 200_000_000
 """Size up to which Perfetto opens a file in some ten seconds."""
 
+ARROWS: Final = {"source": "cause", "follows": "message"}
+"""Links that are drawn, and what their arrows are called."""
+
 
 class TraceTooLargeError(ExportError):
     """A trace would be larger than a viewer opens.
@@ -153,19 +156,23 @@ class _Drawing:
 
     def draw(self, spans: Sequence[Span]) -> None:
         """Put spans on tracks; each has to come after the one it is under."""
-        on_tracks: dict[_Track, list[Span]] = {}
+        bars: dict[_Track, list[Span]] = {}
+        instants: list[tuple[Span, _Track]] = []
         own: dict[_Process, list[Span]] = {}
         for span in spans:
             self._by_id[span.span_id] = span
             home = self._homes[span.span_id] = self._home(span)
             if span.kind == "span":
                 own.setdefault(home.process, []).append(span)
+            elif span.kind in ("transition", "point"):
+                instants.append((span, self._track_of(span, home)))
             elif span.kind not in ("group", "machine"):
-                on_tracks.setdefault(self._track_of(span, home), []).append(span)
+                bars.setdefault(self._track_of(span, home), []).append(span)
         for process, belonging in own.items():
             self._draw_nested(process, belonging)
-        for track, belonging in on_tracks.items():
-            self._draw_in_line(track, belonging)
+        for track, belonging in bars.items():
+            self._draw_bars(track, belonging)
+        self._draw_instants(instants)
         self._draw_arrows(spans)
         self._draw_queues(spans)
 
@@ -224,17 +231,23 @@ class _Drawing:
             lane[1].append(span.end_ns)
             self._draw(lane[0], span, span.start_ns, span.end_ns)
 
-    def _draw_in_line(self, track: _Track, spans: list[Span]) -> None:
-        """Draw what happens one after the other on one track; what shares a moment is put a nanosecond apart."""
+    def _draw_bars(self, track: _Track, spans: list[Span]) -> None:
+        """Draw what lasts one after the other on one track; what shares a moment is put a nanosecond apart."""
         free_ns = 0
         for span in sorted(spans, key=lambda span: span.start_ns):
             start_ns = max(span.start_ns, free_ns)
-            if span.kind in ("transition", "point"):
-                free_ns = start_ns + SHORTEST_NS
-                self._draw(track, span, start_ns, None)
-            else:
-                free_ns = max(span.end_ns, start_ns + SHORTEST_NS)
-                self._draw(track, span, start_ns, free_ns)
+            free_ns = max(span.end_ns, start_ns + SHORTEST_NS)
+            self._draw(track, span, start_ns, free_ns)
+
+    def _draw_instants(self, instants: list[tuple[Span, _Track]]) -> None:
+        """Draw instants; of those that share a moment, each a nanosecond after the last of its track and after its cause."""
+        free: dict[_Track, int] = {}
+        for span, track in sorted(instants, key=lambda one: one[0].start_ns):
+            causes = [link.span_id for link in span.links if link.kind in ARROWS and link.span_id in self._placed]
+            after = [self._placed[cause][1] + SHORTEST_NS for cause in causes]
+            start_ns = max(span.start_ns, free.get(track, 0), *after)
+            free[track] = start_ns + SHORTEST_NS
+            self._draw(track, span, start_ns, None)
 
     def _draw(self, track: _Track, span: Span, start_ns: int, end_ns: int | None) -> None:
         """Draw a span as a bar, or without an end as an instant."""
@@ -256,9 +269,9 @@ class _Drawing:
             for link in span.links:
                 cause = self._placed.get(link.span_id)
                 effect = self._placed.get(span.span_id)
-                if cause is None or effect is None or link.kind not in ("source", "follows") or cause[1] > effect[1]:
+                if cause is None or effect is None or link.kind not in ARROWS or cause[1] > effect[1]:
                     continue
-                name = "cause" if link.kind == "source" else "message"
+                name = ARROWS[link.kind]
                 number = next(numbers)
                 for (track, at_ns), phase in ((cause, {"ph": "s"}), (effect, {"ph": "f", "bp": "e"})):
                     event = {"name": name, "cat": name, "id": number, **phase}

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncmachine import Machine
+from asyncmachine import Machine, pipes
 from asyncmachine.export.perfetto import TraceTooLargeError, write_perfetto
 from asyncmachine.record import Record, Recorder
 from asyncmachine.record.format import LEVELS
@@ -146,6 +146,25 @@ def test_arrows_tell_causes_and_hops(record: Record, tmp_path: Path) -> None:
     causes = [(one, other) for one, other, name in found if name == "cause"]
     assert ("[add] Busy", "[add] Busy") in causes
     assert ("(refused) [add] Broken", "[add] Exception") in causes
+
+
+def test_what_shares_a_moment_keeps_its_arrows(tmp_path: Path) -> None:
+    """On a virtual clock, where a cause and what follows from it share a moment, it is drawn before it on whatever track."""
+    with Recorder(tmp_path / "run.sqlite", loop_time_ns=lambda: 1_000_000) as recorder:
+        one, other = (recorder.span(f"topic:{name}") for name in ("one", "other"))
+        for _ in range(3):
+            one.point("noise")
+        sent = one.point("sent", flow="m")
+        got = other.point("got", flow="m", link=sent)
+        one.point("answered", flow="m", link=got)
+        first, second = (Machine({"A": {}, "B": {}}, id=name, tracers=[recorder]) for name in ("first", "second"))
+        pipes.add(first, second, "A")
+        first.add("B")
+        first.add("A")
+    with Record.open(tmp_path / "run.sqlite") as record:
+        found = arrows(written(record, tmp_path / "run.json"))
+    expected = [("sent", "got", "message"), ("got", "answered", "message"), ("[add] A", "[add] A", "cause")]
+    assert sorted(found) == sorted(expected)
 
 
 def test_the_queue_is_counted(record: Record, tmp_path: Path) -> None:
