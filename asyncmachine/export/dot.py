@@ -1,0 +1,143 @@
+"""A schema or machine in DOT, Graphviz's language: the interface to whatever draws it.
+
+Relations run from left to right: what others require stands to the left of them. So that it does, an edge of `require` or `after` is
+written from the required state and has `dir=back`. `class` of an edge names its relation. An edge of a whole box is clipped there
+(`ltail`, `lhead`).
+"""
+
+from __future__ import annotations
+
+import html
+import unicodedata
+from typing import TYPE_CHECKING
+
+from asyncmachine.export.looks import ACTIVE, BOX, COLOURS, FONT, LINE, LOOSE, MUTUAL, TEXT, WORDS, columns_of, key
+from asyncmachine.export.looks import printable as _printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from asyncmachine.export.relation_graph import Arrow, DrawnState, RelationGraph
+
+_HEADS = {"require": "vee", "add": "normal", "remove": "tee", "after": "vee"}
+_BACKWARDS = ("require", "after")
+_EM_POINTS = 10
+
+
+def dot(graph: RelationGraph) -> str:
+    """Write a diagram as DOT."""
+    names = _ids(state.name for state in graph.states)
+    lines = [
+        f"digraph {_quoted(graph.name or 'states')} {{",
+        f'  graph [rankdir=LR, compound=true, nodesep=0.16, ranksep=0.55, pad=0.1, fontname="{FONT}", fontsize=8, '
+        f'fontcolor="{TEXT}"]',
+        f'  node [shape=box, style="rounded,filled", height=0.3, margin="0.12,0.05", color="{LINE}", fillcolor=white, '
+        f'fontname="{FONT}", fontsize={_EM_POINTS}, fontcolor="{TEXT}"]',
+        f'  edge [fontname="{FONT}", fontsize=8, arrowsize=0.7]',
+    ]
+    if words := key(graph):
+        lines.append(f"  label={_quoted(words)}\n  labelloc=b")
+    lines += _groups(graph, names)
+    inside = {one for group in graph.groups for one in group} | set(graph.loose)
+    lines += [f"  {_node(state, names)}" for state in graph.states if state.name not in inside]
+    if graph.loose:
+        lines.append(f"  {_table(graph, names)}")
+    clusters = {group: f"cluster_{number}" for number, group in enumerate(graph.groups)}
+    lines += [f"  {_edge(arrow, names, clusters)}" for arrow in graph.arrows]
+    return "\n".join([*lines, "}", ""])
+
+
+def _groups(graph: RelationGraph, names: Mapping[str, str]) -> Iterator[str]:
+    colour = COLOURS["remove"]
+    for number, group in enumerate(graph.groups):
+        yield f"  subgraph cluster_{number} {{"
+        yield f'    label="{BOX}"; labelloc=t; style="rounded,dashed"; color="{colour}"; fontcolor="{colour}"; margin=9'
+        yield from (f"    {_node(graph.state(one), names)}" for one in group)
+        yield "  }"
+
+
+def _node(state: DrawnState, names: Mapping[str, str]) -> str:
+    attributes = [f"label={_label(state.name)}"]
+    if state.is_active:
+        attributes.append(f'fillcolor="{ACTIVE}"')
+    if state.is_auto:
+        attributes.append('style="rounded,filled,dashed"')
+    if state.is_multi:
+        attributes.append("penwidth=2.2")
+    if not state.name.isascii():
+        attributes.append(f"width={_width_points(state.name) / 72 + 0.25:.2f}")
+    return f"{names[state.name]} [{', '.join(attributes)}]"
+
+
+def _table(graph: RelationGraph, names: Mapping[str, str]) -> str:
+    columns = columns_of(graph.loose)
+    rows = []
+    if len(graph.loose) < len(graph.states):
+        rows.append(f'<TR><TD COLSPAN="{columns}" BORDER="0"><FONT POINT-SIZE="8">{LOOSE}</FONT></TD></TR>')
+    for start in range(0, len(graph.loose), columns):
+        cells = (_cell(graph.state(one)) for one in graph.loose[start : start + columns])
+        rows.append(f"<TR>{''.join(cells)}</TR>")
+    table = '<TABLE BORDER="0" CELLBORDER="1" CELLSPACING="5" CELLPADDING="4">'
+    name = LOOSE
+    while _quoted(name) in names.values():
+        name += "'"
+    return f"{_quoted(name)} [shape=plain, style=solid, label=<{table}{''.join(rows)}</TABLE>>]"
+
+
+def _cell(state: DrawnState) -> str:
+    attributes = ""
+    if state.is_active:
+        attributes += f' BGCOLOR="{ACTIVE}"'
+    if state.is_auto:
+        attributes += ' STYLE="dashed"'
+    if state.is_multi:
+        attributes += ' BORDER="2"'
+    if not state.name.isascii():
+        attributes += f' WIDTH="{_width_points(state.name) + 10:.0f}"'
+    return f"<TD{attributes}>{html.escape(_printable(state.name))}</TD>"
+
+
+def _edge(arrow: Arrow, names: Mapping[str, str], clusters: Mapping[tuple[str, ...], str]) -> str:
+    ends = [arrow.sources, arrow.targets]
+    head = _HEADS[arrow.relation]
+    heads = f"arrowhead={head}"
+    if arrow.is_mutual:
+        heads = f"dir=both, arrowhead={head}, arrowtail={head}"
+    elif arrow.relation in _BACKWARDS:
+        ends.reverse()
+        heads = f"dir=back, arrowtail={head}"
+    colour = COLOURS[arrow.relation]
+    word = MUTUAL if arrow.is_mutual else WORDS[arrow.relation]
+    attributes = [f"class={arrow.relation}", heads, f'label="{word}"', f'color="{colour}"', f'fontcolor="{colour}"']
+    if arrow.relation == "after":
+        attributes.append("style=dotted")
+    for end, place in zip(ends, ("ltail", "lhead"), strict=True):
+        if end in clusters:
+            attributes.append(f"{place}={clusters[end]}")
+    tail, tip = (names[end[len(end) // 2]] for end in ends)
+    return f"{tail} -> {tip} [{', '.join(attributes)}]"
+
+
+def _ids(names: Iterable[str]) -> dict[str, str]:
+    """Give each state an identifier of its own: its name, as far as that can be written."""
+    found: dict[str, str] = {}
+    for name in names:
+        written = _printable(name)
+        while _quoted(written) in found.values():
+            written += "'"
+        found[name] = _quoted(written)
+    return found
+
+
+def _quoted(text: str) -> str:
+    return '"' + _printable(text).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _label(name: str) -> str:
+    return _quoted(name.replace("&", "&amp;"))  # labels know entities
+
+
+def _width_points(name: str) -> float:
+    """Estimate the width of a name in scripts whose letters the drawing program may not know."""
+    ems = (1.0 if unicodedata.east_asian_width(sign) in "WF" else 0.66 for sign in name)
+    return sum(ems) * _EM_POINTS
