@@ -2,7 +2,7 @@
 
 Relations run from left to right: what others require stands to the left of them. So that it does, an edge of `require` or `after` is
 written from the required state and has `dir=back`. `class` of an edge names its relation. An edge of a whole box is clipped there
-(`ltail`, `lhead`).
+(`ltail`, `lhead`). States without relations are a table in the graph's label, which stands below whatever else is drawn.
 """
 
 from __future__ import annotations
@@ -29,19 +29,18 @@ def dot(graph: RelationGraph) -> str:
     names = _ids(state.name for state in graph.states)
     lines = [
         f"digraph {_quoted(graph.name or 'states')} {{",
-        f'  graph [rankdir=LR, compound=true, nodesep=0.16, ranksep=0.55, pad=0.1, fontname="{FONT}", fontsize=8, '
-        f'fontcolor="{TEXT}"]',
+        f'  graph [rankdir=LR, compound=true, nodesep=0.16, ranksep=0.55, pad=0.1, labelloc=b, fontname="{FONT}", '
+        f'fontsize={_EM_POINTS}, fontcolor="{TEXT}"]',
         f'  node [shape=box, style="rounded,filled", height=0.3, margin="0.12,0.05", color="{LINE}", fillcolor=white, '
         f'fontname="{FONT}", fontsize={_EM_POINTS}, fontcolor="{TEXT}"]',
         f'  edge [fontname="{FONT}", fontsize=8, arrowsize=0.7]',
     ]
-    if words := key(graph):
-        lines.append(f"  label={_quoted(words)}\n  labelloc=b")
-    lines += _groups(graph, names)
+    if below := _below(graph):
+        lines.append(f"  label=<{below}>")
     inside = {one for group in graph.groups for one in group} | set(graph.loose)
-    lines += [f"  {_node(state, names)}" for state in graph.states if state.name not in inside]
-    if graph.loose:
-        lines.append(f"  {_table(graph, names)}")
+    # what is written last is drawn first: from left to right, Graphviz counts from below
+    lines += _groups(graph, names)
+    lines += [f"  {_node(state, names)}" for state in reversed(graph.states) if state.name not in inside]
     clusters = {group: f"cluster_{number}" for number, group in enumerate(graph.groups)}
     lines += [f"  {_edge(arrow, names, clusters)}" for arrow in graph.arrows]
     return "\n".join([*lines, "}", ""])
@@ -49,10 +48,10 @@ def dot(graph: RelationGraph) -> str:
 
 def _groups(graph: RelationGraph, names: Mapping[str, str]) -> Iterator[str]:
     colour = COLOURS["remove"]
-    for number, group in enumerate(graph.groups):
+    for number, group in reversed(list(enumerate(graph.groups))):
         yield f"  subgraph cluster_{number} {{"
-        yield f'    label="{BOX}"; labelloc=t; style="rounded,dashed"; color="{colour}"; fontcolor="{colour}"; margin=9'
-        yield from (f"    {_node(graph.state(one), names)}" for one in group)
+        yield f'    label="{BOX}"; labelloc=t; fontsize=8; style="rounded,dashed"; color="{colour}"; fontcolor="{colour}"; margin=9'
+        yield from (f"    {_node(graph.state(one), names)}" for one in reversed(group))
         yield "  }"
 
 
@@ -69,19 +68,26 @@ def _node(state: DrawnState, names: Mapping[str, str]) -> str:
     return f"{names[state.name]} [{', '.join(attributes)}]"
 
 
-def _table(graph: RelationGraph, names: Mapping[str, str]) -> str:
-    columns = columns_of(graph.loose)
+def _below(graph: RelationGraph) -> str:
+    """Write what stands below the graph: the table of states without relations, and the key."""
     rows = []
-    if len(graph.loose) < len(graph.states):
-        rows.append(f'<TR><TD COLSPAN="{columns}" BORDER="0"><FONT POINT-SIZE="8">{LOOSE}</FONT></TD></TR>')
+    columns = columns_of(graph.loose) if graph.loose else 1
+    if 0 < len(graph.loose) < len(graph.states):
+        rows.append(_line(LOOSE, columns))
     for start in range(0, len(graph.loose), columns):
-        cells = (_cell(graph.state(one)) for one in graph.loose[start : start + columns])
-        rows.append(f"<TR>{''.join(cells)}</TR>")
-    table = '<TABLE BORDER="0" CELLBORDER="1" CELLSPACING="5" CELLPADDING="4">'
-    name = LOOSE
-    while _quoted(name) in names.values():
-        name += "'"
-    return f"{_quoted(name)} [shape=plain, style=solid, label=<{table}{''.join(rows)}</TABLE>>]"
+        cells = "".join(_cell(graph.state(one)) for one in graph.loose[start : start + columns])
+        rows.append(f"<TR>{cells}</TR>")
+    if words := key(graph):
+        rows.append(_line(words, columns))
+    return (
+        f'<TABLE BORDER="0" CELLBORDER="1" CELLSPACING="5" CELLPADDING="4" COLOR="{LINE}">{"".join(rows)}</TABLE>'
+        if rows
+        else ""
+    )
+
+
+def _line(words: str, columns: int) -> str:
+    return f'<TR><TD COLSPAN="{columns}" BORDER="0" CELLPADDING="1"><FONT POINT-SIZE="8">{words}</FONT></TD></TR>'
 
 
 def _cell(state: DrawnState) -> str:

@@ -43,6 +43,6 @@ def columns_of(names: tuple[str, ...], *, points: float = 520) -> int:
         names: The names, at least one.
         points: Width of the page, at letters of 10 points.
     """
-    width = 18 + 6.4 * max(map(len, names))
+    width = 14 + 6 * max(map(len, names))
     square = next(side for side in range(1, len(names) + 1) if side * side >= len(names))
     return max(1, min(square, int(points / width)))
