@@ -8,11 +8,24 @@ written from the required state and has `dir=back`. `class` of an edge names its
 from __future__ import annotations
 
 import html
-import unicodedata
 from typing import TYPE_CHECKING
 
-from asyncmachine.export.looks import ACTIVE, BOX, COLOURS, FONT, LINE, LOOSE, MUTUAL, TEXT, WORDS, columns_of, key
-from asyncmachine.export.looks import printable as _printable
+from asyncmachine.export.looks import (
+    ACTIVE,
+    BOX,
+    COLOURS,
+    EM_POINTS,
+    FONT,
+    LINE,
+    LOOSE,
+    MUTUAL,
+    TEXT,
+    WORDS,
+    columns_of,
+    key,
+    printable,
+    width_points,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -21,18 +34,17 @@ if TYPE_CHECKING:
 
 _HEADS = {"require": "vee", "add": "normal", "remove": "tee", "after": "vee"}
 _BACKWARDS = ("require", "after")
-_EM_POINTS = 10
 
 
 def dot(graph: RelationGraph) -> str:
     """Write a diagram as DOT."""
     names = _ids(state.name for state in graph.states)
+    letters = f'fontname="{FONT}", fontsize={EM_POINTS}, fontcolor="{TEXT}"'
+    outline = f'shape=box, style="rounded,filled", height=0.3, margin="0.12,0.05", color="{LINE}", fillcolor=white'
     lines = [
         f"digraph {_quoted(graph.name or 'states')} {{",
-        f'  graph [rankdir=LR, compound=true, nodesep=0.16, ranksep=0.55, pad=0.1, labelloc=b, fontname="{FONT}", '
-        f'fontsize={_EM_POINTS}, fontcolor="{TEXT}"]',
-        f'  node [shape=box, style="rounded,filled", height=0.3, margin="0.12,0.05", color="{LINE}", fillcolor=white, '
-        f'fontname="{FONT}", fontsize={_EM_POINTS}, fontcolor="{TEXT}"]',
+        f"  graph [rankdir=LR, compound=true, nodesep=0.16, ranksep=0.55, pad=0.1, labelloc=b, {letters}]",
+        f"  node [{outline}, {letters}]",
         f'  edge [fontname="{FONT}", fontsize=8, arrowsize=0.7]',
     ]
     if below := _below(graph):
@@ -64,7 +76,7 @@ def _node(state: DrawnState, names: Mapping[str, str]) -> str:
     if state.is_multi:
         attributes.append("penwidth=2.2")
     if not state.name.isascii():
-        attributes.append(f"width={_width_points(state.name) / 72 + 0.25:.2f}")
+        attributes.append(f"width={width_points(state.name) / 72 + 0.25:.2f}")
     return f"{names[state.name]} [{', '.join(attributes)}]"
 
 
@@ -99,8 +111,8 @@ def _cell(state: DrawnState) -> str:
     if state.is_multi:
         attributes += ' BORDER="2"'
     if not state.name.isascii():
-        attributes += f' WIDTH="{_width_points(state.name) + 10:.0f}"'
-    return f"<TD{attributes}>{html.escape(_printable(state.name))}</TD>"
+        attributes += f' WIDTH="{width_points(state.name) + 10:.0f}"'
+    return f"<TD{attributes}>{html.escape(printable(state.name))}</TD>"
 
 
 def _edge(arrow: Arrow, names: Mapping[str, str], clusters: Mapping[tuple[str, ...], str]) -> str:
@@ -128,7 +140,7 @@ def _ids(names: Iterable[str]) -> dict[str, str]:
     """Give each state an identifier of its own: its name, as far as that can be written."""
     found: dict[str, str] = {}
     for name in names:
-        written = _printable(name)
+        written = printable(name)
         while _quoted(written) in found.values():
             written += "'"
         found[name] = _quoted(written)
@@ -136,14 +148,8 @@ def _ids(names: Iterable[str]) -> dict[str, str]:
 
 
 def _quoted(text: str) -> str:
-    return '"' + _printable(text).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + printable(text).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _label(name: str) -> str:
     return _quoted(name.replace("&", "&amp;"))  # labels know entities
-
-
-def _width_points(name: str) -> float:
-    """Estimate the width of a name in scripts whose letters the drawing program may not know."""
-    ems = (1.0 if unicodedata.east_asian_width(sign) in "WF" else 0.66 for sign in name)
-    return sum(ems) * _EM_POINTS

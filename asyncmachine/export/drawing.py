@@ -16,7 +16,7 @@ PACKAGE: Final = "graphviz-pure"
 LIMIT_S: Final = 60.0
 """Longest time that drawing may take."""
 
-_FAMILY: Final = f"{FONT},Verdana,sans-serif"
+FAMILY: Final = f"{FONT},Verdana,sans-serif"
 _PROLOG = re.compile(r"^.*?(?=<svg\b)", re.DOTALL)
 _COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
 _TITLE = re.compile(r"(<g\b[^>]*class=\"(?:node|edge|cluster)[^>]*>)\n?<title>.*?</title>", re.DOTALL)
@@ -97,4 +97,4 @@ def svg(dot: str) -> Svg:
 def _tidy(text: str) -> str:
     text = _COMMENT.sub("", _PROLOG.sub("", text, count=1))
     text = _FONT.sub("", _ID.sub("", _TITLE.sub(r"\1", text)))
-    return text.replace("<svg ", f'<svg role="img" font-family="{_FAMILY}" ', 1)
+    return text.replace("<svg ", f'<svg role="img" font-family="{FAMILY}" ', 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ MUTUAL: Final = "exclude each other"
 BOX: Final = "at most one of these"
 LOOSE: Final = "no relations"
 FONT: Final = "DejaVu Sans"
+EM_POINTS: Final = 10
+"""Size of the letters of states."""
 
 
 def key(graph: RelationGraph) -> str:
@@ -46,3 +49,8 @@ def columns_of(names: tuple[str, ...], *, points: float = 520) -> int:
     width = 14 + 6 * max(map(len, names))
     square = next(side for side in range(1, len(names) + 1) if side * side >= len(names))
     return max(1, min(square, int(points / width)))
+
+
+def width_points(text: str) -> float:
+    """Estimate the width of text of `EM_POINTS`, also in scripts whose letters a drawing program may not know."""
+    return sum(1.0 if unicodedata.east_asian_width(sign) in "WF" else 0.64 for sign in text) * EM_POINTS

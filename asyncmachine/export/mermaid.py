@@ -25,7 +25,7 @@ def mermaid(graph: RelationGraph) -> str:
         lines += _box(f"g{number}", BOX, [f"{ids[one]}[{quoted(one)}]" for one in group])
     if graph.loose:
         lines += _box("loose", LOOSE, [f"{ids[one]}[{quoted(one)}]" for one in graph.loose])
-    ends = {(state.name,): ids[state.name] for state in graph.states}
+    ends: dict[tuple[str, ...], str] = {(state.name,): ids[state.name] for state in graph.states}
     ends |= {group: f"g{number}" for number, group in enumerate(graph.groups)}
     lines += [f"  {ends[arrow.sources]} {_link(arrow)} {ends[arrow.targets]}" for arrow in graph.arrows]
     if graph.loose:
