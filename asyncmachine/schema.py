@@ -205,6 +205,11 @@ class SchemaMeta(type):
 
         return diagrams.mimebundle(diagrams.of_schema(cls))
 
+    def _repr_pretty_(cls, printer: Any, cycle: bool) -> None:
+        # IPython asks for the text of a class here, bundle or not; inside a list of classes the name will do
+        is_alone = len(printer.stack) == 1
+        printer.text(cls._repr_mimebundle_()["text/plain"].rstrip() if is_alone else repr(cls))
+
 
 def _clean(name: str, states: Mapping[str, State], schema: str) -> State:
     """Check one state against all names and return it with redundant relations dropped.

@@ -43,8 +43,11 @@ class Svg(str):
 
     __slots__ = ()
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return {"image/svg+xml": str(self), "text/plain": f"a picture, {len(self):,} characters of SVG"}
+    def _repr_svg_(self) -> str:
+        return str(self)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(f"a picture: {len(self):,} characters of SVG")
 
 
 def drawing_program() -> Path:
