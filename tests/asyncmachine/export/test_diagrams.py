@@ -8,6 +8,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from IPython.lib.pretty import pretty
 
 from asyncmachine import Machine, Schema, State
 from asyncmachine.export import drawing
@@ -86,6 +87,13 @@ def test_a_notebook_is_offered_svg_and_text_only(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PATH", str(tmp_path))
     assert set(machine._repr_mimebundle_()) == set(Connection._repr_mimebundle_()) == {"text/plain"}
     assert "(no picture: a picture needs the package" in machine._repr_mimebundle_()["text/plain"]
+
+
+def test_the_text_of_a_class_is_the_diagrams_in_a_notebook_too() -> None:
+    """IPython has texts of its own for classes and strings; inside a list a class is its name, as ever."""
+    assert pretty(Connection) == Connection.diagram("text").rstrip()
+    assert pretty([Connection]) == f"[{Connection!r}]"
+    assert pretty(Connection.diagram()).startswith("a picture: ")
 
 
 @pytest.mark.xdist_group("kernels")

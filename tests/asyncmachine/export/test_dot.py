@@ -192,6 +192,13 @@ def test_any_dot_on_the_path_draws(without_package: Path) -> None:
     )
 
 
+def test_a_package_without_its_program_is_passed_over(without_package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a system for which it has no wheel with one."""
+    monkeypatch.setattr(drawing, "PACKAGE", "packaging")
+    program(without_package, "")
+    assert drawing_program() == without_package / "dot"
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
