@@ -89,8 +89,7 @@ def _below(graph: RelationGraph) -> str:
     for start in range(0, len(graph.loose), columns):
         cells = "".join(_cell(graph.state(one)) for one in graph.loose[start : start + columns])
         rows.append(f"<TR>{cells}</TR>")
-    if words := key(graph):
-        rows.append(_line(words, columns))
+    rows += [_line(words, columns) for words in key(graph)]
     return (
         f'<TABLE BORDER="0" CELLBORDER="1" CELLSPACING="5" CELLPADDING="4" COLOR="{LINE}">{"".join(rows)}</TABLE>'
         if rows

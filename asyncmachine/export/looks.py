@@ -22,16 +22,14 @@ EM_POINTS: Final = 10
 """Size of the letters of states."""
 
 
-def key(graph: RelationGraph) -> str:
-    """Say what outlines and fillings mean, as far as they occur."""
-    parts = []
-    if any(state.is_active for state in graph.states):
-        parts.append("filled: active")
-    if any(state.is_auto for state in graph.states):
-        parts.append("dashed outline: auto")
-    if any(state.is_multi for state in graph.states):
-        parts.append("thick outline: multi")
-    return ", ".join(parts)
+def key(graph: RelationGraph) -> tuple[str, ...]:
+    """Say what fillings and outlines mean, as far as they occur; a line each."""
+    occurs = {
+        "filled: active": any(state.is_active for state in graph.states),
+        "dashed outline: auto, begins by itself": any(state.is_auto for state in graph.states),
+        "thick outline: multi, can begin again while active": any(state.is_multi for state in graph.states),
+    }
+    return tuple(words for words, does in occurs.items() if does)
 
 
 def printable(name: str) -> str:
