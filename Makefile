@@ -47,7 +47,7 @@ export SOURCE_DATE_EPOCH ?= 0
 # Silence hints meant for interactive use.
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
-.PHONY: bench peers no-go report test lint types check equivalence faults simsub costs coverage hostile $(HOSTILE) clean proto lock
+.PHONY: bench peers no-go report pictures test lint types check equivalence faults simsub costs coverage hostile $(HOSTILE) clean proto lock
 
 bench: $(READY) $(if $(PEERS),peers)
 	@mkdir -p $(VENV)/run
@@ -58,6 +58,10 @@ bench: $(READY) $(if $(PEERS),peers)
 
 report: $(READY)
 	$(BIN)/python -m pubsub_sim report --sweep $(REPORTED)
+
+# The machines that README shows, as SVG.
+pictures: $(READY)
+	$(BIN)/python -m pubsub_sim pictures
 
 test: lint types check
 

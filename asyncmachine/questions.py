@@ -302,6 +302,27 @@ class Questions(ABC):
         names = self._automaton.compiled.names
         return "".join([self._inspect_one(names[number], self._ticks[number]) for number in numbers])
 
+    def diagram(self, format: str = "svg") -> str:  # noqa: A002  # the word everybody looks for
+        """Draw the states with their relations, the active ones marked.
+
+        Args:
+            format: "svg" (a string that a notebook shows as the picture), "dot", "mermaid" or "text".
+
+        Raises:
+            ValueError: There is no such format.
+            MissingExtraError: For SVG: neither the extra `diagrams` nor Graphviz is installed.
+            DrawingError: The program that draws fails.
+        """
+        from asyncmachine.export import diagrams
+
+        return diagrams.draw(diagrams.of_machine(self), format)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        """What a notebook shows: the diagram and its text, or the text alone where nothing draws."""
+        from asyncmachine.export import diagrams
+
+        return diagrams.mimebundle(diagrams.of_machine(self))
+
     def _inspect_one(self, name: str, tick: int) -> str:
         state = self.schema.states[name]
         rows = [("Tick", str(tick))]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 EXCEPTION = "Exception"
 RELATIONS = ("require", "add", "remove", "after")
 SUFFIXES = ("Enter", "Exit", "State", "End")
+_ALLOWED = (EXCEPTION, "diagram")  # names of states though `Schema` has them: what draws does not ask the class by name
 _FIELDS = frozenset(("auto", "multi", "tags", *RELATIONS))
 
 
@@ -193,6 +194,22 @@ class SchemaMeta(type):
     def __contains__(cls, name: object) -> bool:
         return name in cls.states
 
+    def diagram(cls, format: str = "svg") -> str:  # noqa: A002  # the word everybody looks for
+        """Draw the states with their relations. See `Machine.diagram` for formats and errors."""
+        from asyncmachine.export import diagrams
+
+        return diagrams.draw(diagrams.of_schema(cls), format)
+
+    def _repr_mimebundle_(cls, **_: Any) -> dict[str, str]:
+        from asyncmachine.export import diagrams
+
+        return diagrams.mimebundle(diagrams.of_schema(cls))
+
+    def _repr_pretty_(cls, printer: Any, cycle: bool) -> None:
+        # IPython asks for the text of a class here, bundle or not; inside a list of classes the name will do
+        is_alone = len(printer.stack) == 1
+        printer.text(cls._repr_mimebundle_()["text/plain"].rstrip() if is_alone else repr(cls))
+
 
 def _clean(name: str, states: Mapping[str, State], schema: str) -> State:
     """Check one state against all names and return it with redundant relations dropped.
@@ -336,6 +353,6 @@ def _renamer(prefix: str, *, remove_dups: bool) -> Callable[[str], str]:
 def _without_clashes(namespace: dict[str, Any], schema: str) -> dict[str, Any]:
     """Refuse state names that would shadow the schema's own methods."""
     for name in namespace:
-        if hasattr(Schema, name) and name != EXCEPTION:
+        if hasattr(Schema, name) and name not in _ALLOWED:
             raise SchemaError("the name is taken by a method of Schema", schema=schema, state=name)
     return namespace

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
-from pubsub_sim.report.show import Prose, Several, Table
+from pubsub_sim.report.show import Picture, Prose, Several, Table
 from pubsub_sim.report.wording import NOTHING, code, count, given, listing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pubsub_sim.report.sweep import Sweep
 
@@ -47,6 +48,7 @@ FACTS = {
 WATCHED_FOR = {"memory": "memory", "calls": "calls", "lag": "turns of the event loop"}
 """Kind of run to what it was watched for."""
 
+_NO_WORD = re.compile(r"[^a-z0-9]+")
 _SPANS = {"utc", "load_average"}
 
 
@@ -69,6 +71,25 @@ def machines_of(sweep: Sweep, version: str) -> Sequence[Mapping[str, Any]]:
     """Give the machines of a version as it described them itself; none for one without machines."""
     machines: Sequence[Mapping[str, Any]] = sweep.described.get(version, {}).get("machines", ())
     return machines
+
+
+def machine_pictures(sweep: Sweep, draw: Callable[[Mapping[str, Any]], str]) -> list[Picture]:
+    """Draw every machine of every version.
+
+    Args:
+        sweep: the runs.
+        draw: draws a machine, as its version describes it, as SVG.
+    """
+    described = [(version, machine) for version in sweep.versions for machine in machines_of(sweep, version)]
+    return [
+        Picture(
+            f"machine-{number}-{_NO_WORD.sub('-', str(machine.get('name', '')).lower()).strip('-')}",
+            f"{code(version)}: {machine.get('name', NOTHING)}, {count(len(machine.get('states', ())), 'state')}, with "
+            f"their relations.",
+            draw(machine),
+        )
+        for number, (version, machine) in enumerate(described, start=1)
+    ]
 
 
 def show_machines(sweep: Sweep) -> Several:

@@ -40,7 +40,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_report_has_every_form(report: Path) -> None:
     """Markdown with its figures, PDF, HTML and the summary; nothing else."""
     figures = {"nine-charts", "more-medians", "ratio", "control", "duration-net", "runs-duration-net", "runs-cpu"}
-    figures |= {"scaling", "phases", "published"}
+    figures |= {"scaling", "phases", "published", "machine-1-pubsub-host"}
     assert contents(report).keys() == {
         "bench.md",
         "bench.pdf",

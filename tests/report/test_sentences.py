@@ -177,6 +177,14 @@ def test_machines_are_those_the_version_described(whole: Sweep) -> None:
     assert origins.versions(whole).rows[0] == ["`baseline`", "the baseline one", "none"]
 
 
+def test_a_picture_of_each_machine_is_drawn_of_what_the_version_described(whole: Sweep) -> None:
+    """Each with a file name of its own and a caption; who draws is given the description as it is."""
+    (picture,) = origins.machine_pictures(whole, lambda machine: f"<svg>{machine['id']}</svg>")
+    assert picture.name == "machine-1-pubsub-host"
+    assert picture.caption == "`states`: pubsub host, 2 states, with their relations."
+    assert picture.svg == "<svg>ps-<n></svg>"
+
+
 def test_provenance_is_shown_without_the_place_of_the_files(whole: Sweep) -> None:
     """Commit, machine and versions are there; a folder of this machine is not."""
     rows = dict(tuple(row) for row in origins.provenance(whole).rows)

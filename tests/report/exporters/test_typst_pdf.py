@@ -97,6 +97,12 @@ def test_a_table_knows_how_narrow_it_can_be(tmp_path: Path) -> None:
     assert f"#fitting({len('1234567') + len('words')}, 2, 2)[" in source
 
 
+def test_what_names_the_next_block_stays_with_it(tmp_path: Path) -> None:
+    """A paragraph that is all strong is no orphan at the end of a page."""
+    source = typst_source("**`states`: host**\n\n| a | b |\n| - | - |\n| 1 | 2 |\n\nwords **strong**\n", tmp_path)
+    assert source.count("#block(sticky: true)[\n#strong[") == 1
+
+
 def test_long_words_may_break(tmp_path: Path) -> None:
     """An address of 200 characters stays on the page, in a sentence and in printed text."""
     assert "x" * 50 not in typst_source("x" * 200, tmp_path)

@@ -157,6 +157,14 @@ local function lone_image(para)
   return {pandoc.RawBlock("typst", "#align(center)["), pandoc.Plain{image}, pandoc.RawBlock("typst", "]")}
 end
 
+-- A paragraph that is all strong names what follows: both stand on one page.
+local function lone_paragraph(para)
+  if #para.content == 1 and para.content[1].t == "Strong" then
+    return {pandoc.RawBlock("typst", "#block(sticky: true)["), para, pandoc.RawBlock("typst", "]")}
+  end
+  return lone_image(para)
+end
+
 -- Jupyter's anchors keep case, labels do not, and a label that is missing stops Typst.
 local function safe_link(labels)
   return function(link)
@@ -199,5 +207,5 @@ function Pandoc(doc)
   doc:walk{Header = function(header) labels[header.identifier] = true end}
   return doc:walk{Image = reachable_image}
     :walk{Str = let_words_break, Code = let_words_break}
-    :walk{Table = tidy_table, CodeBlock = wrap_printed, Link = safe_link(labels), Para = lone_image}
+    :walk{Table = tidy_table, CodeBlock = wrap_printed, Link = safe_link(labels), Para = lone_paragraph}
 end
