@@ -22,10 +22,16 @@ Dialect = Literal["2024", "2026"]
 Lines = list[tuple[int, str]]
 """Log lines: level and text."""
 
-KINDS: Final = ("add", "remove", "set")
+KINDS: Final = ("add", "remove", "set", "eval")
 RELATIONS: Final = ("after", "add", "require", "remove")
 RELATION, HANDLER, ACTIVATE, DEACTIVATE, MISSING, CALLED, CANCEL = 1, 2, 4, 8, 16, 32, 64
-STEP_KINDS: Final = {CALLED: "called", ACTIVATE: "activate", DEACTIVATE: "deactivate", MISSING: "missing", CANCEL: "cancel"}
+STEP_KINDS: Final = {
+    CALLED: "called",
+    ACTIVATE: "activate",
+    DEACTIVATE: "deactivate",
+    MISSING: "missing",
+    CANCEL: "cancel",
+}
 _CODES: Final = {kind: code for code, kind in STEP_KINDS.items()}
 RELATION_TYPE: Final = "github.com/pancsta/asyncmachine-go/pkg/machine.Relation"
 
@@ -70,7 +76,15 @@ RESPONSE: Final = Struct("Response", [("ServiceMethod", STRING), ("Seq", UINT), 
 SEND_SCHEMA: Final = "RPCServer.DbgMsgSchema"
 SEND_TRANSITION: Final = "RPCServer.DbgMsgTx"
 
-_FIELDS = {"auto": "Auto", "multi": "Multi", "require": "Require", "add": "Add", "remove": "Remove", "after": "After", "tags": "Tags"}
+_FIELDS = {
+    "auto": "Auto",
+    "multi": "Multi",
+    "require": "Require",
+    "add": "Add",
+    "remove": "Remove",
+    "after": "After",
+    "tags": "Tags",
+}
 
 
 def transition_id(machine: str, number: int) -> str:
@@ -133,8 +147,8 @@ def transition_message(
     is_check: bool,
     accepted: bool,
     steps: Iterable[Message] = (),
-    log: Lines = (),  # type: ignore[assignment]
-    log_before: Lines = (),  # type: ignore[assignment]
+    log: Sequence[tuple[int, str]] = (),
+    log_before: Sequence[tuple[int, str]] = (),
     args: Mapping[str, str] | None = None,
 ) -> Message:
     """Return what am-dbg is told of a transition that has ended.
@@ -156,23 +170,25 @@ def transition_message(
         log_before: Log lines since the transition before.
         args: Arguments that may be shown.
     """
-    return sent({
-        "MachineID": machine,
-        "ID": tx,
-        "Clocks": list(clocks),
-        "QueueTick": queue_tick,
-        "MutQueueToken": max(-number, 0),
-        "Type": KINDS.index(kind),
-        "CalledStatesIdxs": list(called),
-        "Steps": list(steps),
-        "LogEntries": entries(log),
-        "PreLogEntries": entries(log_before),
-        "Queue": queue,
-        "IsAuto": is_auto,
-        "Accepted": accepted,
-        "IsCheck": is_check,
-        "Args": dict(args or {}),
-    })
+    return sent(
+        {
+            "MachineID": machine,
+            "ID": tx,
+            "Clocks": list(clocks),
+            "QueueTick": queue_tick,
+            "MutQueueToken": max(-number, 0),
+            "Type": KINDS.index(kind),
+            "CalledStatesIdxs": list(called),
+            "Steps": list(steps),
+            "LogEntries": entries(log),
+            "PreLogEntries": entries(log_before),
+            "Queue": queue,
+            "IsAuto": is_auto,
+            "Accepted": accepted,
+            "IsCheck": is_check,
+            "Args": dict(args or {}),
+        }
+    )
 
 
 def queued_message(
@@ -190,25 +206,27 @@ def queued_message(
     args: Mapping[str, str],
 ) -> Message:
     """Return what am-dbg is told of a mutation that was queued; takes the arguments of `transition_message`."""
-    return sent({
-        "MachineID": machine,
-        "ID": tx,
-        "Clocks": list(clocks),
-        "QueueTick": queue_tick,
-        "MutQueueToken": max(-number, 0),
-        "MutQueueTick": max(number, 0),
-        "Type": KINDS.index(kind),
-        "CalledStatesIdxs": list(called),
-        "Queue": queue,
-        "IsAuto": is_auto,
-        "Accepted": True,
-        "IsCheck": is_check,
-        "IsQueued": True,
-        "Args": dict(args),
-    })
+    return sent(
+        {
+            "MachineID": machine,
+            "ID": tx,
+            "Clocks": list(clocks),
+            "QueueTick": queue_tick,
+            "MutQueueToken": max(-number, 0),
+            "MutQueueTick": max(number, 0),
+            "Type": KINDS.index(kind),
+            "CalledStatesIdxs": list(called),
+            "Queue": queue,
+            "IsAuto": is_auto,
+            "Accepted": True,
+            "IsCheck": is_check,
+            "IsQueued": True,
+            "Args": dict(args),
+        }
+    )
 
 
-def entries(lines: Lines) -> list[Message]:
+def entries(lines: Sequence[tuple[int, str]]) -> list[Message]:
     """Return log lines as messages."""
     return [sent({"Level": level, "Text": text}) for level, text in lines]
 
@@ -234,12 +252,16 @@ def step_messages(steps: Iterable[Step], names: Sequence[str]) -> Iterator[Messa
             message = _handler(step.handler, step.state, names)
             if message:
                 yield message
-        else:
+        elif step.kind in _CODES:
             yield {"Type": _CODES[step.kind], "FromStateIdx": -1, "ToState": step.state}
 
 
 def _relation(state: str, other: str, relation: str) -> Message:
-    return sent({"Type": RELATION, "RelType": RELATIONS.index(relation), "FromState": state, "ToState": other})
+    return sent({"Type": RELATION, "RelType": _relation_code(relation), "FromState": state, "ToState": other})
+
+
+def _relation_code(relation: str) -> int:
+    return RELATIONS.index(relation) if relation in RELATIONS else 0
 
 
 def _handler(handler: str, state: str, names: Sequence[str]) -> Message | None:
@@ -262,7 +284,7 @@ def old_step_messages(steps: Iterable[Step]) -> Iterator[Message]:
     """Give the messages of steps in the dialect of 2024."""
     for step in steps:
         if step.kind == "relation":
-            relation = Interface(RELATION_TYPE, INT, RELATIONS.index(step.relation))
+            relation = Interface(RELATION_TYPE, INT, _relation_code(step.relation))
             yield {"Type": RELATION, "FromState": step.state, "ToState": step.other, "Data": relation}
         elif step.kind == "missing":
             yield {"Type": MISSING, "FromState": step.state}
@@ -273,21 +295,27 @@ def old_step_messages(steps: Iterable[Step]) -> Iterator[Message]:
             elif step.handler == step.state + "Exit":
                 yield {"Type": HANDLER, "FromState": step.state, "Data": data}
             else:
-                flags = {"IsFinal": True, "IsEnter": True} if step.handler == step.state + "State" else {"IsFinal": True}
+                flags = (
+                    {"IsFinal": True, "IsEnter": True} if step.handler == step.state + "State" else {"IsFinal": True}
+                )
                 yield {"Type": HANDLER, "FromState": step.state, "Data": data, **flags}
-        else:
+        elif step.kind in _CODES:
             yield {"Type": _CODES[step.kind], "ToState": step.state}
 
 
-def step_of(message: Message, names: Sequence[str]) -> Step:
-    """Return the step a message of either dialect tells of.
+def step_of(message: Message, names: Sequence[str], dialect: Dialect) -> Step:
+    """Return the step a message tells of.
 
     Args:
         message: The message.
         names: All states of the machine.
+        dialect: Its dialect.
     """
     kind = message.get("Type", 0)
-    start, end = _end(message, "From", names), _end(message, "To", names)
+    absent = 0 if dialect == "2026" else -1
+    start, end = [
+        message.get(f"{side}State") or _at(names, message.get(f"{side}StateIdx", absent)) for side in ("From", "To")
+    ]
     data = message.get("Data")
     value = data.value if data is not None else None
     if kind == RELATION:
@@ -295,16 +323,13 @@ def step_of(message: Message, names: Sequence[str]) -> Step:
         relation = RELATIONS[code] if 0 <= code < len(RELATIONS) else ""
         return Step("relation", start, end, relation)
     if kind == HANDLER:
-        return Step("handler", end or start, handler=value if isinstance(value, str) else _handler_name(message, start, end))
+        return Step(
+            "handler", end or start, handler=value if isinstance(value, str) else _handler_name(message, start, end)
+        )
     return Step(STEP_KINDS.get(kind, ""), end or start)
 
 
-def _end(message: Message, side: str, names: Sequence[str]) -> str:
-    """Return the state at one side of a step: by name where one is given, else by number."""
-    name = message.get(f"{side}State", "")
-    if name or f"{side}StateIdx" not in message:
-        return str(name)
-    number = message[f"{side}StateIdx"]
+def _at(names: Sequence[str], number: int) -> str:
     return names[number] if 0 <= number < len(names) else ""
 
 
