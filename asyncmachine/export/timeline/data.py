@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asyncmachine.export.timeline.columns import packed
 from asyncmachine.export.timeline.events import Kind, flow_track, places_in_order, whole_track
-from asyncmachine.export.timeline.lanes import Lane, flat, lanes_of, open_some, pruned
+from asyncmachine.export.timeline.lanes import Lane, flat, flow_lanes, lanes_of, open_some
 from asyncmachine.mutation import tx_id
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from asyncmachine.record.format import Change, RecordedTransition
 
 
+OPEN_LANES, OPEN_LANES_EACH = 34, 23
+"""How many lanes are opened of one track, and of each of several."""
 _COLUMNS = """
     event_time event_kind event_ref event_cause event_place
     tx_event tx_seq tx_machine tx_number tx_change tx_source tx_steps tx_args tx_error tx_queue tx_ns
@@ -77,14 +79,13 @@ def _content(tracks: Sequence[Track], flow: str) -> TimelineData:
     builder.columns["event_place"] = places_in_order(tracks)
     roots: list[Lane] = []
     for track in tracks:
-        lanes = builder.add(track)
-        lanes = pruned(lanes) if flow else lanes
-        if flow:
-            while len(lanes) == 1 and not lanes[0].marks:
-                lanes = lanes[0].below
-        roots += lanes if len(tracks) == 1 else [Lane("track", track.title, below=lanes, is_open=True)]
-    if not flow:
-        open_some(roots)
+        lanes = builder.add(track, is_flow=bool(flow))
+        if len(tracks) == 1:
+            open_some(lanes, OPEN_LANES, one_machine=True)
+            roots = lanes
+        else:
+            open_some(lanes, OPEN_LANES_EACH, one_machine=False)
+            roots.append(Lane("track", track.title, below=lanes, is_open=True))
     builder.add_lanes(roots)
     return TimelineData({**builder.header(), "flow": flow}, builder.columns)
 
@@ -107,11 +108,13 @@ class _Builder:
         own = {"tracks": self._tracks, "lanes": self._lanes, "machines": self._machines, "spans": self._spans}
         return own | {name: numbered.shown for name, numbered in self._numbered.items()}
 
-    def add(self, track: Track) -> list[Lane]:
+    def add(self, track: Track, *, is_flow: bool) -> list[Lane]:
         """Add all of a track but its lanes, which it returns."""
         first = len(self.columns["event_time"])
         numbers = track.numbers(first)
-        lanes = lanes_of(track, numbers, len(self._machines), len(self._spans))
+        lanes = (
+            flow_lanes(track, numbers) if is_flow else lanes_of(track, numbers, len(self._machines), len(self._spans))
+        )
         record = track.record
         dropped = int(str(record.run.get("dropped") or 0))
         self._tracks.append(
@@ -146,16 +149,19 @@ class _Builder:
         logs: dict[int, list[str]] = defaultdict(list)
         for line in record.logs():
             logs[line.seq].append(line.text if line.is_inside else f"before it: {line.text}")
-        transitions = list(record.transitions())
-        events = {(one.machine, one.number): numbers[Kind.TRANSITION, one.seq] for one in transitions}
-        for transition in transitions:
+        events = {(one.machine, one.number): numbers[Kind.TRANSITION, one.seq] for one in track.transitions}
+        changes: dict[int, int] = {}
+        for transition in track.transitions:
+            change = transition.change
+            if change.id not in changes:
+                changes[change.id] = self._change(change)
             event = numbers[Kind.TRANSITION, transition.seq]
             columns["event_ref"][event] = len(columns["tx_event"])
             columns["tx_event"].append(event)
             columns["tx_seq"].append(transition.seq)
             columns["tx_machine"].append(machines.get(transition.machine, -1))
             columns["tx_number"].append(transition.number)
-            columns["tx_change"].append(self._change(transition.change))
+            columns["tx_change"].append(changes[change.id])
             columns["tx_source"].append(self._source(record, transition, events, event))
             self._add_operation(operations.get(transition.seq), transition)
             for call in handlers.get(transition.seq, ()):
@@ -168,7 +174,7 @@ class _Builder:
             columns["log_from"].append(len(columns["log_text"]))
 
     def _change(self, change: Change) -> int:
-        shown = {"label": change.label, "called": list(change.called), "moved": dict(change.moved)}
+        shown: dict[str, Any] = {"label": change.label, "called": list(change.called), "moved": dict(change.moved)}
         shown |= {"auto": change.is_auto, "check": change.is_check, "accepted": change.accepted}
         shown |= {"by": change.refused_by, "reason": [[s, why, list(others)] for s, why, others in change.reason]}
         return self._numbered["changes"].number(repr(shown), shown)

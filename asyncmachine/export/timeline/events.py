@@ -16,7 +16,7 @@ from asyncmachine.record import Record
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from asyncmachine.record.format import Point, RecordedMachine, RecordedSpan
+    from asyncmachine.record.format import Point, RecordedMachine, RecordedSpan, RecordedTransition
 
 STEP = 1000
 """Units of the axis of order in a step."""
@@ -54,6 +54,7 @@ class Track(NamedTuple):
     title: str
     events: list[Event]
     machines: tuple[RecordedMachine, ...]
+    transitions: list[RecordedTransition]
     spans: list[RecordedSpan]
     points: list[Point]
 
@@ -64,8 +65,10 @@ class Track(NamedTuple):
 
 def whole_track(record: Record, title: str) -> Track:
     """Read all events of a record."""
-    machines, spans, points = record.machines, record.spans(), record.points()
-    return Track(record, title, _in_order(record, machines, spans, points), machines, spans, points)
+    transitions, spans, points = list(record.transitions()), record.spans(), record.points()
+    machines = record.machines  # after the transitions, whose machines may have come since the record was opened
+    events = _in_order(record, machines, transitions, spans, points)
+    return Track(record, title, events, machines, transitions, spans, points)
 
 
 def flow_track(record: Record, title: str, flow: str) -> Track:
@@ -79,13 +82,17 @@ def flow_track(record: Record, title: str, flow: str) -> Track:
             kept.add(at)
             at = by_id[at].parent
     spans = [span for span in by_id.values() if span.id in kept]
-    events = [event for event in _in_order(record, (), [], points) if event.kind is Kind.POINT]
+    events = [event for event in _in_order(record, (), (), (), points) if event.kind is Kind.POINT]
     last = events[-1].time_ns if events else 0
-    return Track(record, title, [*events, Event(last, last, Kind.END, 0)], (), spans, points)
+    return Track(record, title, [*events, Event(last, last, Kind.END, 0)], (), [], spans, points)
 
 
 def _in_order(
-    record: Record, machines: Sequence[RecordedMachine], spans: Sequence[RecordedSpan], points: Sequence[Point]
+    record: Record,
+    machines: Sequence[RecordedMachine],
+    transitions: Sequence[RecordedTransition],
+    spans: Sequence[RecordedSpan],
+    points: Sequence[Point],
 ) -> list[Event]:
     """Sort by the record's clock, then by the wall clock, which also moves while a virtual clock stands."""
     with ExitStack() as stack:
@@ -97,8 +104,7 @@ def _in_order(
             for event in _plain(by_wall.machines, by_wall.spans(), by_wall.points())
         }
     found = [Event(e.time_ns, walls[e.kind, e.id], e.kind, e.id) for e in _plain(machines, spans, points)]
-    if machines:
-        found += [Event(t.time_ns, t.wall_ns, Kind.TRANSITION, t.seq) for t in record.transitions()]
+    found += [Event(t.time_ns, t.wall_ns, Kind.TRANSITION, t.seq) for t in transitions]
     found.sort()
     end = max([record.end_ns, *(event.time_ns for event in found[-1:])])
     return [*found, Event(end, end, Kind.END, 0)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,10 +21,11 @@ if TYPE_CHECKING:
     from asyncmachine.export.timeline.shown import Axis
     from asyncmachine.record import Record
 
-STATES = ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7B5EA7", "#8C6D31", "#3D8B8B")
+COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7B5EA7", "#8C6D31", "#3D8B8B")
 """Colours of states by number, and of points by name; as in page.js."""
 BAD, INK, LIFE, SPAN = "#D55E00", "#22303c", "#dbe1e7", "#9db2c6"
-_WIDTH, _ROW, _NAMES = 7.2, 0.155, 2.1  # inches
+_WIDTH, _ROW, _FLOW_ROW, _NAMES = 7.2, 0.155, 0.28, 2.1  # inches
+_MOST_ROWS = 70
 _PIXELS = 900  # steps in which bars are merged
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -90,7 +90,9 @@ def timeline_figure(
     """
     shown = titles_of(records, titles)
     axis = axis or usual_axis(records)
-    caption = f"{' and '.join(shown)}: what was active when. {_about(axis)} Orange triangles: refused mutations and errors."
+    caption = (
+        f"{' and '.join(shown)}: what was active when. {_about(axis)} Orange triangles: refused mutations and errors."
+    )
     return StillPicture(_drawn(timeline_data(records, shown), axis), name, caption)
 
 
@@ -122,20 +124,25 @@ def _drawn(data: TimelineData, axis: Axis) -> Figure:
         raise MissingExtraError("the picture of a timeline", "matplotlib", "timeline") from None
     times, places = data.columns["event_time"], data.columns["event_place"]
     xs = [time / 1e9 for time in times] if axis == "time" else [place / STEP for place in places]
-    seen = list(_in_sight(data))
+    in_sight = list(_in_sight(data))
+    seen = in_sight[:_MOST_ROWS]
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
-        legend = 0.22 if data.header["flow"] else 0.0
-        height = _ROW * len(seen) + 0.35 + legend
+        is_flow, is_cut = bool(data.header["flow"]), len(in_sight) > len(seen)
+        below, row = (0.25, _FLOW_ROW) if is_flow else (0.2 if is_cut else 0.0, _ROW)
+        height = row * len(seen) + 0.35 + below
+
         figure = Figure(figsize=(_WIDTH, height))
         FigureCanvasSVG(figure)
-        box = (_NAMES / _WIDTH, legend / height, 1 - (_NAMES + 0.12) / _WIDTH, _ROW * len(seen) / height)
+        box = (_NAMES / _WIDTH, below / height, 1 - (_NAMES + 0.12) / _WIDTH, row * len(seen) / height)
         axes = figure.add_axes(box)
         _draw_lanes(axes, data, xs, seen)
-        if data.header["flow"]:
+        if is_flow:
             _draw_flow(axes, data, xs, seen)
         _draw_axis(axes, data, xs, axis)
+        if is_cut:
+            axes.set_xlabel(f"{len(in_sight) - len(seen)} more lanes are not shown")
     return figure
 
 
@@ -160,10 +167,11 @@ def _draw_lanes(axes: Axes, data: TimelineData, xs: list[float], seen: list[_See
         _, kind, label, _, state, _ = data.header["lanes"][lane]
         if row % 2:
             axes.axhspan(row, row + 1, color="#f4f6f8", linewidth=0, zorder=0)
-        colour = STATES[state % len(STATES)] if kind == "state" else LIFE if kind == "machine" else SPAN
-        thin = 0.3 if kind == "machine" else 0.18
+        is_life = kind == "machine" or data.columns["mark_from"][lane] < data.columns["mark_from"][lane + 1]
+        colour = COLOURS[state % len(COLOURS)] if kind == "state" else LIFE if is_life else SPAN
+        thin = 0.3 if is_life else 0.18
         stretches = [(begin, end - begin) for begin, end in _bars(data, xs, lane, pixel)]
-        axes.broken_barh(stretches, (row + thin, 1 - 2 * thin), facecolor=colour, edgecolor=colour, linewidth=0.6, zorder=2)
+        _draw_boxes(axes, stretches, row + thin, 1 - 2 * thin, colour)
         _draw_marks(axes, data, xs, lane, row, pixel)
         axes.annotate(
             _short(label, depth), (0, row + 0.5), xycoords=("axes fraction", "data"), xytext=(-_NAMES * 72 + 6 + 7 * depth, 0),
@@ -194,20 +202,49 @@ def _bars(data: TimelineData, xs: list[float], lane: int, pixel: float) -> list[
 
 def _draw_marks(axes: Axes, data: TimelineData, xs: list[float], lane: int, row: int, pixel: float) -> None:
     columns, header = data.columns, data.header
-    marks: dict[str, dict[int, float]] = {}
+    marks: dict[str, list[float]] = {}
     for mark in range(columns["mark_from"][lane], columns["mark_from"][lane + 1]):
         event = columns["mark_event"][mark]
         ref = columns["event_ref"][event]
         if columns["event_kind"][event] == Kind.POINT:
-            colour = STATES[columns["point_name"][ref] % len(STATES)]
+            colour = COLOURS[columns["point_name"][ref] % len(COLOURS)]
         else:
             is_good = header["changes"][columns["tx_change"][ref]]["accepted"] and columns["tx_error"][ref] < 0
             colour = INK if is_good else BAD
-        marks.setdefault(colour, {})[int(xs[event] / pixel)] = xs[event]
+        marks.setdefault(colour, []).append(xs[event])
     for colour, places in marks.items():
-        axes.vlines(list(places.values()), row + 0.15, row + 0.85, color=colour, linewidth=0.8, zorder=3)
+        if header["flow"]:
+            axes.scatter(places, [row + 0.5] * len(places), s=26, color=colour, edgecolors="white", zorder=6)
+            continue
+        _draw_boxes(axes, _runs(places, 2 * pixel), row + 0.15, 0.7, colour)
         if colour == BAD:
-            axes.scatter(list(places.values()), [row + 0.2] * len(places), marker="v", s=9, color=BAD, linewidths=0, zorder=4)
+            thinned = [begin for begin, _ in _runs(places, 8 * pixel)]
+            axes.scatter(thinned, [row + 0.2] * len(thinned), marker="v", s=9, color=BAD, linewidths=0, zorder=4)
+
+
+def _draw_boxes(axes: Axes, stretches: list[tuple[float, float]], bottom: float, height: float, colour: str) -> None:
+    """Draw all boxes of a lane as one path, each with an outline, so that short ones do not vanish."""
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
+
+    corners: list[tuple[float, float]] = []
+    for begin, width in stretches:
+        end, top = begin + width, bottom + height
+        corners += [(begin, bottom), (end, bottom), (end, top), (begin, top), (begin, bottom)]
+    codes = [Path.MOVETO, *[Path.LINETO] * 3, Path.CLOSEPOLY] * len(stretches)
+    if corners:
+        axes.add_patch(PathPatch(Path(corners, codes), facecolor=colour, edgecolor=colour, linewidth=0.7, zorder=2))
+
+
+def _runs(places: list[float], gap: float) -> list[tuple[float, float]]:
+    """Join places closer than a gap into stretches: begin and width."""
+    runs: list[list[float]] = []
+    for place in places:
+        if runs and place - runs[-1][1] < gap:
+            runs[-1][1] = place
+        else:
+            runs.append([place, place])
+    return [(begin, end - begin) for begin, end in runs]
 
 
 def _draw_flow(axes: Axes, data: TimelineData, xs: list[float], seen: list[_Seen]) -> None:
@@ -221,30 +258,38 @@ def _draw_flow(axes: Axes, data: TimelineData, xs: list[float], seen: list[_Seen
         if cause in rows:
             axes.plot([xs[cause], xs[event]], [rows[cause], row], color="#111111", linewidth=0.8, zorder=5)
     for number, text in enumerate(data.header["names"]):
-        axes.plot([], [], color=STATES[number % len(STATES)], linewidth=4, label=text.replace("$", r"\$"))
-    axes.legend(loc="upper left", bbox_to_anchor=(0, 0), ncols=5, frameon=False, fontsize=7, borderaxespad=0.2, handlelength=1)
+        axes.plot([], [], "o", color=COLOURS[number % len(COLOURS)], label=text.replace("_", " ").replace("$", r"\$"))
+    axes.legend(
+        loc="upper left",
+        bbox_to_anchor=(0, 0),
+        ncols=5,
+        frameon=False,
+        fontsize=7,
+        borderaxespad=0.2,
+        handlelength=1,
+        markerscale=0.8,
+    )
 
 
 def _draw_axis(axes: Axes, data: TimelineData, xs: list[float], axis: Axis) -> None:
+    """Label round seconds; on an axis of order, where the time moves on."""
+    from matplotlib.ticker import MaxNLocator
+
     axes.xaxis.tick_top()
     axes.set_yticks([])
     axes.grid(axis="x", color="#dfe4e9", linewidth=0.5, zorder=1)
     axes.tick_params(length=0, colors="#46545f")
     for side in ("right", "left", "bottom", "top"):
         axes.spines[side].set_visible(False)
-    axes.xaxis.set_major_locator(_few_ticks())
-    events = sorted(zip(xs, data.columns["event_time"], strict=True))
-
-    def label(x: float, _: Any) -> str:
-        if axis == "time":
-            return f"{x:g} s"
-        at = bisect_right(events, (x, float("inf"))) - 1
-        return "" if at < 0 or x > events[-1][0] else f"{events[at][1] / 1e9:.3f} s"
-
-    axes.xaxis.set_major_formatter(label)
-
-
-def _few_ticks() -> Any:
-    from matplotlib.ticker import MaxNLocator
-
-    return MaxNLocator(6)
+    if axis == "time":
+        axes.xaxis.set_major_locator(MaxNLocator(6))
+        axes.xaxis.set_major_formatter("{x:g} s")
+        return
+    firsts: dict[int, float] = {}
+    for x, time_ns in zip(xs, data.columns["event_time"], strict=True):
+        firsts[time_ns] = min(x, firsts.get(time_ns, x))
+    ticks: list[tuple[float, int]] = []
+    for time_ns, x in sorted(firsts.items()):
+        if not ticks or x - ticks[-1][0] > (max(xs) - min(xs)) / 8:
+            ticks.append((x, time_ns))
+    axes.set_xticks([x for x, _ in ticks], [f"{time_ns / 1e9:.6g} s" for _, time_ns in ticks])

@@ -17,14 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from asyncmachine.export.timeline.events import Key, Track
-    from asyncmachine.record.format import Point, RecordedMachine, RecordedSpan
+    from asyncmachine.record.format import Point, RecordedSpan
     from asyncmachine.record.reading import Activation
 
 LaneKind = Literal["track", "span", "points", "machine", "machines", "state"]
 MANY = 12
 """Child machines beyond this number get a lane of their own to open."""
-OPEN_LANES = 34
-"""Lanes are opened from the top until there are so many."""
 
 
 class Bar(NamedTuple):
@@ -102,13 +100,11 @@ def _machine_lanes(track: Track, numbers: Mapping[Key, int], first: int) -> dict
     end = numbers[Kind.END, 0]
     lanes: dict[int, Lane] = {}
     for place, machine in enumerate(track.machines):
-        life = Bar(
-            numbers[Kind.MACHINE_BEGIN, machine.number], numbers.get((Kind.MACHINE_END, machine.number), end)
-        )
+        life = Bar(numbers[Kind.MACHINE_BEGIN, machine.number], numbers.get((Kind.MACHINE_END, machine.number), end))
         lanes[machine.number] = Lane("machine", machine.id, first + place, bars=[life])
     if not lanes:
         return lanes
-    for transition in track.record.transitions():
+    for transition in track.transitions:
         if transition.machine in lanes:
             lanes[transition.machine].marks.append(numbers[Kind.TRANSITION, transition.seq])
     states: dict[tuple[int, str], list[Bar]] = {}
@@ -198,29 +194,49 @@ def _packed_bars(bars: list[Bar]) -> list[list[Bar]]:
     return rows
 
 
-def pruned(lanes: list[Lane]) -> list[Lane]:
-    """Keep the lanes with marks and what stands above them, all open; names of points stand in their spans' lanes."""
-    kept = []
-    for lane in lanes:
-        lane.below = pruned(lane.below)
-        lane.is_open = True
-        if lane.kind != "points" and (lane.marks or lane.below):
-            kept.append(lane)
-    return kept
+def flow_lanes(track: Track, numbers: Mapping[Key, int]) -> list[Lane]:
+    """Give the points of one flow a lane for each place they pass: the highest spans in which they differ."""
+    by_id = {span.id: span for span in track.spans}
+    paths: dict[int, tuple[int, ...]] = {}
+    for point in track.points:
+        path: list[int] = []
+        at = point.span
+        while at in by_id:
+            path.insert(0, at)
+            at = by_id[at].parent
+        paths[point.id] = tuple(path)
+    depth = 0
+    while len({path[: depth + 1] for path in paths.values()}) == 1 and all(
+        len(path) > depth + 1 for path in paths.values()
+    ):
+        depth += 1
+    lanes: dict[tuple[int, ...], Lane] = {}
+    for point in track.points:
+        place = paths[point.id][: depth + 1]
+        label = by_id[place[-1]].name if place else "elsewhere"
+        lanes.setdefault(place, Lane("span", label)).marks.append(numbers[Kind.POINT, point.id])
+    for lane in lanes.values():
+        lane.marks.sort()
+    return [lanes[place] for place in sorted(lanes)]
 
 
-def open_some(lanes: list[Lane]) -> None:
-    """Open lanes from the top, level by level, until enough are in sight; of each level spans before machines."""
+def open_some(lanes: list[Lane], most: int, *, one_machine: bool) -> None:
+    """Open lanes from the top, level by level, while no more than some are in sight; of each level machines first.
+
+    Args:
+        lanes: The top ones.
+        most: How many may be in sight.
+        one_machine: Open one machine, however many that are.
+    """
     amount = len(lanes)
     level = lanes
-    opened_machine = False
     while level:
         below: list[Lane] = []
-        for lane in sorted(level, key=lambda lane: lane.kind == "machine"):
-            is_first = lane.kind == "machine" and not opened_machine
-            if lane.below and lane.kind != "machines" and (is_first or amount + len(lane.below) <= OPEN_LANES):
+        for lane in sorted(level, key=lambda lane: lane.kind != "machine"):
+            is_first = one_machine and lane.kind == "machine"
+            if lane.below and lane.kind != "machines" and (is_first or amount + len(lane.below) <= most):
                 lane.is_open = True
-                opened_machine |= lane.kind == "machine"
+                one_machine &= lane.kind != "machine"
                 amount += len(lane.below)
                 below += lane.below
         level = below

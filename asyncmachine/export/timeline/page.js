@@ -1,19 +1,21 @@
 // The page of a timeline: names of lanes, what is drawn by Bokeh, tooltip, details. What it shows is worked out by timeline.js.
 "use strict";
 const page = (() => {
-  const ROW = 18, AXIS = 34, DETAILS = 216, REACH = 5;
-  const STATES = ["#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7B5EA7", "#8C6D31", "#3D8B8B"];
-  const POINTS = ["#0072B2", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#7B5EA7", "#8C6D31", "#3D8B8B"];
-  const BAD = "#D55E00", INK = "#22303c", LIFE = "#dbe1e7", SPAN = "#9db2c6", LINK = "#111111";
+  const LANE = 18, FLOW_LANE = 34, AXIS = 34, DETAILS = 216, REACH = 5;
+  const COLOURS = ["#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7B5EA7", "#8C6D31", "#3D8B8B"];
+  const BAD = "#D55E00", INK = "#22303c", LIFE = "#dbe1e7", SPAN = "#9db2c6", LINK = "#111111", TICKS = 7;
   const el = (id) => document.getElementById(id);
+  let ROW = LANE, instants = [];
   let model, xs, rows = [], plot, drawn, kind, chosen = null, whole, waiting = false, drawing = false;
 
   async function start(item) {
     model = await timeline.decode(el("data").textContent);
+    if (model.flow) ROW = FLOW_LANE;
+    document.documentElement.style.setProperty("--row", `${ROW}px`);
     await Bokeh.embed.embed_item(item);
     const found = (name) => Bokeh.documents[0].get_model_by_name(name);
     plot = found("plot");
-    drawn = Object.fromEntries(["stripes", "bars", "marks", "bad", "links", "chosen"].map((name) => [name, found(name)]));
+    drawn = Object.fromEntries(["stripes", "bars", "marks", "dots", "bad", "links", "chosen", "ticks"].map((name) => [name, found(name)]));
     el("scroll").addEventListener("scroll", redraw);
     el("axis").addEventListener("click", (event) => event.target.value && useAxis(event.target.value));
     el("in").addEventListener("click", () => zoom(0.5));
@@ -26,14 +28,29 @@ const page = (() => {
     document.body.dataset.ready = "yes";
   }
 
-  // Labels of ticks: the time there; one that says the same as its neighbour is left out.
+  // Ticks of the range in sight: round numbers of seconds; in order, where the time moves on.
+  function ticks(start, end) {
+    if (kind === "time") {
+      const rough = (end - start) / TICKS, power = 10 ** Math.floor(Math.log10(rough));
+      const step = [1, 2, 5, 10].find((one) => one * power >= rough) * power;
+      const first = Math.ceil(start / step);
+      return Array.from({ length: Math.max(0, Math.floor(end / step) - first + 1) }, (_, i) => (first + i) * step);
+    }
+    const gap = (end - start) / (TICKS + 2), found = [];
+    for (let i = timeline.after((k) => instants[k], start, 0, instants.length); i < instants.length && instants[i] <= end;) {
+      found.push(instants[i]);
+      i = timeline.after((k) => instants[k], instants[i] + gap, i, instants.length);
+    }
+    return found;
+  }
+
+  // Labels of ticks: the time there.
   function labels(ticks) {
     if (!xs) return ticks.map(() => "");
     const times = ticks.map((x) => kind === "time" ? x * 1e9 : timeline.timeAt(model, xs, x));
-    const step = Math.min(...times.slice(1).map((time, i) => time - times[i]).filter((gap) => gap > 0), 1e9);
+    const step = Math.min(...times.slice(1).map((time, i) => time - times[i]).filter((gap) => gap > 0), times.length > 1 ? 1e9 : 1e6);
     const digits = Math.max(0, Math.min(9, 9 - Math.floor(Math.log10(step) + 1e-9)));
-    const texts = times.map((time) => `${(time / 1e9).toFixed(digits)} s`);
-    return texts.map((text, i) => kind === "order" && text === texts[i - 1] ? "·" : text);
+    return times.map((time) => `${(time / 1e9).toFixed(digits)} s`);
   }
 
   function useAxis(name) {
@@ -43,11 +60,11 @@ const page = (() => {
     xs = timeline.axis(model, kind);
     for (const button of el("axis").querySelectorAll("button")) button.setAttribute("aria-pressed", String(button.value === kind));
     const low = Math.min(...model.tracks.map((one) => xs[one.first])), high = Math.max(...model.tracks.map((one) => xs[one.last]));
+    if (kind === "order") instants = timeline.instants(model, xs);
     const margin = (high - low || 1) * 0.015;
     whole = [low - margin, high + margin];
     plot.x_range.bounds = null;
     plot.x_range.min_interval = kind === "time" ? 1e-8 : 0.5;
-    el("unit").textContent = kind === "time" ? "seconds of the run" : "one step per event, with the time there";
     show(...(before ? same(old, before) : whole));
   }
 
@@ -78,6 +95,7 @@ const page = (() => {
   // Called when the range has changed: not beyond the run, then draw.
   function changed() {
     if (!whole || drawing) return;
+    leave();
     const { start, end } = plot.x_range;
     const width = Math.min(end - start, whole[1] - whole[0]);
     const from = Math.min(Math.max(start, whole[0]), whole[1] - width);
@@ -117,17 +135,22 @@ const page = (() => {
     const shown = rows.slice(Math.floor(top), Math.ceil(top + seen));
     const bars = { left: [], right: [], top: [], bottom: [], color: [] };
     const marks = { x: [], y0: [], y1: [], color: [], width: [] };
-    const bad = { x: [], y: [] };
+    const bad = { x: [], y: [] }, dots = { x: [], y: [], color: [] };
     for (const lane of shown) {
-      const thin = lane.kind === "machine" ? 0.3 : 0.18;
+      const marked = model.columns.mark_from[lane.number + 1] > model.columns.mark_from[lane.number];
+      const thin = marked || lane.kind === "machine" ? 0.3 : 0.18;
       for (const [from, to] of timeline.bars(model, xs, lane.number, start, end, pixel)) {
         bars.left.push(Math.max(from, start - (end - start)));
         bars.right.push(Math.min(to, end + (end - start)));
         bars.top.push(lane.row + thin);
         bars.bottom.push(lane.row + 1 - thin);
-        bars.color.push(lane.kind === "state" ? STATES[lane.state % STATES.length] : lane.kind === "machine" ? LIFE : SPAN);
+        bars.color.push(lane.kind === "state" ? COLOURS[lane.state % COLOURS.length] : lane.kind === "machine" || marked ? LIFE : SPAN);
       }
       for (const [x, last, first, amount, worst] of timeline.marks(model, xs, lane.number, start, end, 1.5 * pixel)) {
+        if (model.flow) {
+          dots.x.push(x), dots.y.push(lane.row + 0.5), dots.color.push(colour(model.columns.mark_event[first]));
+          continue;
+        }
         marks.x.push((x + last) / 2);
         marks.y0.push(lane.row + (amount > 1 ? 0.08 : 0.2));
         marks.y1.push(lane.row + (amount > 1 ? 0.92 : 0.8));
@@ -136,6 +159,10 @@ const page = (() => {
         if (worst >= 0) bad.x.push(xs[model.columns.mark_event[worst]]), bad.y.push(lane.row + 0.2);
       }
     }
+    drawn.ticks.ticks = ticks(start, end);
+    el("unit").textContent = kind === "time" ? "seconds of the run"
+      : `a step per event, ${timeline.moment(timeline.timeAt(model, xs, start))} to ${timeline.moment(timeline.timeAt(model, xs, end))}`;
+    drawn.dots.data = dots;
     drawn.bars.data = bars;
     drawn.marks.data = marks;
     drawn.bad.data = bad;
@@ -146,7 +173,7 @@ const page = (() => {
 
   function colour(event) {
     const c = model.columns;
-    return c.event_kind[event] === timeline.POINT ? POINTS[c.point_name[c.event_ref[event]] % POINTS.length] : INK;
+    return c.event_kind[event] === timeline.POINT ? COLOURS[c.point_name[c.event_ref[event]] % COLOURS.length] : INK;
   }
 
   function stripes(shown, start, end) {
@@ -204,7 +231,7 @@ const page = (() => {
       const sign = document.createElement("span");
       sign.className = "sign";
       sign.textContent = lane.below.length ? lane.open ? "▾" : "▸" : "";
-      if (lane.kind === "state") sign.append(swatch(STATES[lane.state % STATES.length]));
+      if (lane.kind === "state") sign.append(swatch(COLOURS[lane.state % COLOURS.length]));
       if (lane.kind === "points") sign.append(swatch(colour(model.columns.mark_event[model.columns.mark_from[lane.number]])));
       const text = document.createElement("span");
       text.textContent = lane.label;
@@ -227,7 +254,7 @@ const page = (() => {
     if (!model.flow) return;
     el("legend").replaceChildren(...model.names.map((text, number) => {
       const part = document.createElement("span");
-      part.append(swatch(POINTS[number % POINTS.length]), text);
+      part.append(swatch(COLOURS[number % COLOURS.length]), text.replaceAll("_", " "));
       return part;
     }));
   }

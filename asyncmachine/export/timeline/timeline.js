@@ -78,6 +78,18 @@ const timeline = (() => {
     return found ?? Math.min(...model.tracks.map((track) => model.columns.event_time[track.first]));
   }
 
+  // Where the time moves on, on an axis of order: the first event of each instant.
+  function instants(model, xs) {
+    const found = new Map();
+    for (const track of model.tracks) {
+      for (let event = track.first; event <= track.last; event++) {
+        const time = model.columns.event_time[event];
+        if (!(found.get(time) <= xs[event])) found.set(time, xs[event]);
+      }
+    }
+    return Float64Array.from(found.values()).sort();
+  }
+
   // Bars of a lane between x0 and x1, those narrower than a pixel merged with their neighbours: [from, to, first, amount].
   function bars(model, xs, lane, x0, x1, pixel) {
     const { bar_from, bar_begin, bar_end } = model.columns;
@@ -315,7 +327,7 @@ const timeline = (() => {
     return pairs;
   }
 
-  return { decode, link, axis, after, timeAt, bars, marks, visible, laneOf, at, span, moment, name, describe, describeBar,
+  return { decode, link, axis, after, timeAt, instants, bars, marks, visible, laneOf, at, span, moment, name, describe, describeBar,
     isBad, joined, causes, moved, TRANSITION, POINT, END };
 })();
 if (typeof module !== "undefined") module.exports = timeline;
