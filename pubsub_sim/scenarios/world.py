@@ -68,7 +68,7 @@ class World:
             each has one of its own.
         trace: keep `trace`; costs time, so benchmarks leave it out.
         make_driver: makes each host's control flow, instead of the version's own factory.
-        watch: gives what else is told of all a host decides, called with its number at the begin of each of its lives.
+        watch: gives what else is told of all that a host decides, called with its number when one of its lives begins.
 
     Attributes:
         peer_ids: who the hosts are, by number.
