@@ -121,10 +121,10 @@ class Mutation:
         queue_tick: Promised queue tick; 0 for auto mutations, checks and recovered errors.
     """
 
-    __slots__ = ("args", "called", "is_auto", "is_check", "kind", "queue_tick", "source")
+    __slots__ = ("_entry", "args", "called", "is_auto", "is_check", "kind", "queue_tick", "source")
 
     def __init__(self, entry: Entry) -> None:
-        kind, called, args, source, tick, flags, _ = entry
+        kind, called, args, source, tick, flags, _ = self._entry = entry
         self.kind = KINDS[kind]
         self.called = tuple(dict.fromkeys(called))
         self.args = args

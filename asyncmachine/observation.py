@@ -37,8 +37,11 @@ class Observation(Waits):
         """Bind an observer; see `Tracer`. Binding it twice changes nothing."""
         if self._hooks is NO_HOOKS:
             self._hooks = Hooks()
-        self._hooks.bind(tracer)
+        is_new = self._hooks.bind(tracer)
         self._set_observed()
+        bound = getattr(tracer, "machine_bound", None)
+        if is_new and bound is not None:
+            self._hooks.fire((bound,), self)
 
     def unbind_tracer(self, tracer: Tracer) -> None:
         """Unbind an observer; nothing happens if it is not bound."""

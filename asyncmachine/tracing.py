@@ -31,6 +31,9 @@ class Tracer:
     def machine_init(self, machine: Machine) -> None:
         """A machine was constructed with this tracer."""
 
+    def machine_bound(self, machine: Machine) -> None:
+        """The tracer was bound to a machine that exists already."""
+
     def machine_dispose(self, machine: Machine) -> None:
         """A machine is being disposed."""
 
@@ -104,6 +107,7 @@ class Hooks:
     __slots__ = (*HOOKS, "_errors", "tracers")
 
     machine_init: Hook
+    machine_bound: Hook
     machine_dispose: Hook
     submachine_new: Hook
     schema_change: Hook
@@ -134,11 +138,13 @@ class Hooks:
         """Whether a tracer follows transitions step by step."""
         return any(getattr(self, name) for name in STEPS)
 
-    def bind(self, tracer: Tracer) -> None:
-        """Add a tracer; binding it twice changes nothing."""
+    def bind(self, tracer: Tracer) -> bool:
+        """Add a tracer; return whether it is new, as binding it twice changes nothing."""
         if not any(tracer is bound for bound in self.tracers):
             self.tracers = (*self.tracers, tracer)
             self._sort()
+            return True
+        return False
 
     def unbind(self, tracer: Tracer) -> bool:
         """Remove a tracer; return whether it was bound."""

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 ENGINE_OUTER = {
     "pipes",
     "history",
+    "past",
     "queries",
     "schemas",
     "testing",

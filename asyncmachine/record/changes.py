@@ -1,0 +1,114 @@
+"""What transitions did, interned: equal ones share a row of `changes`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from asyncmachine.mutation import IS_AUTO, IS_CHECK
+from asyncmachine.relations import KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from asyncmachine.automaton import Plan
+    from asyncmachine.machine import Machine
+    from asyncmachine.record.writer import RecordWriter
+    from asyncmachine.relations import Note
+    from asyncmachine.transition import Transition
+
+Reason = tuple[tuple[str, str, tuple[str, ...]], ...]
+"""State, "requires" or "removed by", and the other states."""
+Key = Any
+"""A plan, for a mutation that did what was planned; else a tuple of plan, flags, called, refused by, ticks moved, reason."""
+
+_LIMIT = 20_000
+_NOTED = {"reject": "requires", "rel:remove": "removed by"}
+
+
+class Interned:
+    """Numbers of changes by the plans that made them.
+
+    Args:
+        writer: Where new changes go.
+    """
+
+    def __init__(self, writer: RecordWriter) -> None:
+        self._writer = writer
+        self._ids: dict[Key, int] = {}
+        self._reasons: dict[Plan, Reason] = {}
+
+    def key_of(self, tx: Transition) -> Key:
+        """Return what sets apart a transition that was refused, automatic or a dry run."""
+        plan, entry, refused = tx._plan, tx._entry, tx.canceled_by
+        if not refused:
+            return (plan, entry[5], entry[1], "", None, ())
+        moved = tuple([b - a for a, b in zip(tx.before, tx.after, strict=False)]) if tx.before != tx.after else ()
+        return (plan, entry[5], entry[1], refused, moved, () if plan.accepted else self._reason(tx, plan))
+
+    def _reason(self, tx: Transition, plan: Plan) -> Reason:
+        """Return why relations refuse a plan; a plan belongs to one configuration, so its reason is always the same."""
+        reason = self._reasons.get(plan)
+        if reason is None:
+            if len(self._reasons) >= _LIMIT:
+                self._reasons.clear()
+            reason = self._reasons[plan] = reason_of(tx.machine, plan)
+        return reason
+
+    def ids(self, keys: Sequence[Key], machines: Sequence[Machine]) -> list[int]:
+        """Return the numbers of changes, writing those that are new.
+
+        Args:
+            keys: What `key_of` gives, or a plan.
+            machines: The machine of each.
+        """
+        known: list[int | None] = list(map(self._ids.get, keys))
+        if None not in known:
+            return known  # type: ignore[return-value]  # the line above is the check
+        if len(self._ids) >= _LIMIT:
+            self._ids.clear()
+        return [
+            self._intern(key, machine) if number is None else number
+            for number, key, machine in zip(known, keys, machines, strict=True)
+        ]
+
+    def _intern(self, key: Key, machine: Machine) -> int:
+        number = self._ids.get(key)
+        if number is not None:  # met earlier in this batch
+            return number
+        names = machine._automaton.compiled.names
+        if type(key) is tuple:
+            plan, flags, called, refused, moved, reason = key
+            called = tuple(dict.fromkeys(called))
+        else:
+            plan, flags, refused, moved, reason = key, 0, "", None, ()
+            called = tuple([names[state] for state in plan.called])
+        gained: dict[str, int] = {}
+        if moved is not None:
+            gained = {name: ticks for name, ticks in zip(names, moved, strict=False) if ticks}
+        elif not flags & IS_CHECK:
+            for state in sorted(plan.ticks):
+                gained[names[state]] = gained.get(names[state], 0) + 1
+        number = self._ids[key] = self._writer.change_id(
+            KINDS[plan.kind],
+            called,
+            gained,
+            is_auto=bool(flags & IS_AUTO),
+            is_check=bool(flags & IS_CHECK),
+            accepted=not refused,
+            refused_by=refused,
+            reason=reason,
+        )
+        return number
+
+
+def reason_of(machine: Machine, plan: Plan) -> Reason:
+    """Return why relations refuse a plan in a machine's current configuration."""
+    notes: list[Note] = []
+    node = machine._node
+    machine._automaton.relations.resolve(node.active, node.mask, plan.kind, plan.called, notes)
+    names = machine._automaton.compiled.names
+    return tuple([
+        (names[state], _NOTED[what], tuple([names[other] for other in others]))
+        for what, state, others in dict.fromkeys(notes)
+        if what in _NOTED and not (what == "rel:remove" and node.mask >> state & 1)  # that is what the mutation wants
+    ])  # fmt: skip

@@ -1,0 +1,508 @@
+"""Reading a record: its machines, transitions, spans and points, and the clocks of all machines at any moment.
+
+Nothing is locked between two calls, so that whoever writes the record is never held up. What is small (machines, schemas, changes)
+is read when the record is opened and by `refresh`; the rest when it is asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+from urllib.parse import quote
+
+from asyncmachine.mutation import tx_id
+from asyncmachine.record.errors import DamagedRecordError, RecordFileError, UnknownMachineError, UnknownTransitionError
+from asyncmachine.record.format import (
+    Change,
+    HandlerCall,
+    LogLine,
+    Operation,
+    Origin,
+    Point,
+    QueuedMutation,
+    RecordedMachine,
+    RecordedSpan,
+    RecordedTransition,
+    Step,
+    WaitEvent,
+)
+from asyncmachine.record.header import read_header
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from types import TracebackType
+
+Clock = Literal["wall", "loop"]
+Ticks = tuple[int, ...]
+
+_CHUNK = 10_000  # rows read at once
+_SIDES = ("-wal", "-shm")
+
+
+class Activation(NamedTuple):
+    """A stretch in which a state was active."""
+
+    machine: int
+    state: str
+    tick: int
+    start_ns: int
+    end_ns: int | None
+    """None if it had not ended when the record did."""
+    seq: int | None
+    """The transition that began it; None if the state was active from the start."""
+    end_seq: int | None
+
+
+class RecordData:
+    """A record open for reading, and its rows.
+
+    Attributes:
+        path: The file.
+        run: Facts about the run, by name.
+        clock: The clock of all times: "wall", or "loop" for the event loop's own.
+        machines: The recorded machines, by number.
+    """
+
+    def __init__(self, path: Path, clock: Clock | None) -> None:
+        self.path = path
+        self._copy: tempfile.TemporaryDirectory[str] | None = None
+        self._file = self._opened()
+        self._asked_clock = clock
+        self.run: Mapping[str, Any] = {}
+        self.machines: tuple[RecordedMachine, ...] = ()
+        self._all_machines: dict[int, RecordedMachine] = {}
+        self._changes: dict[int, Change] = {}
+        self._seqs: dict[tuple[int, int], int] | None = None
+        try:
+            self.refresh()
+        except BaseException:
+            self.close()
+            raise
+
+    def refresh(self) -> None:
+        """Read what has been written since; a viewer of a run that goes on calls it from time to time.
+
+        Raises:
+            RecordFileError: The file cannot be read any more.
+        """
+        run = dict(self._rows("select key, value from run"))
+        run["attributes"] = json.loads(run["attributes"])
+        self.run = run
+        self.clock: Clock = self._asked_clock or run["clock"]
+        self._time = "time_ns" if self.clock == "wall" else "coalesce(loop_ns, time_ns)"
+        schemas = {number: json.loads(states) for number, states in self._rows("select id, states from schemas")}
+        grown = dict(self._rows("select machine, schema from schema_changes order by seq"))
+        start, end = (self._time_of(f"{name}_ns", f"{name}_loop_ns") for name in ("start", "end"))
+        rows = self._rows(
+            f"select number, id, schema, parent, tags, span, {start}, {end}, start_ticks, end_ticks, first_seq from machines"
+        )
+        self._all_machines = {}
+        for number, name, schema, parent, tags, span, start, end, start_ticks, end_ticks, first in sorted(rows):
+            self._all_machines[number] = RecordedMachine(
+                number,
+                name,
+                schema,
+                parent,
+                tuple(json.loads(tags)),
+                span,
+                start or 0,
+                end,
+                tuple(json.loads(start_ticks or "[]")),
+                None if end_ticks is None else tuple(json.loads(end_ticks)),
+                first,
+                schemas.get(grown.get(number, schema), {}),
+            )
+        self.machines = tuple([machine for number, machine in self._all_machines.items() if number >= 0])
+        for row in self._rows("select * from changes where id > ?", max(self._changes, default=0)):
+            self._changes[row[0]] = _change(row)
+        self._seqs = None
+
+    # machines
+
+    @property
+    def level(self) -> str:
+        """How much was recorded."""
+        return str(self.run["level"])
+
+    def machine(self, which: str | int) -> RecordedMachine:
+        """Return a machine by its id or number; of several with one id the latest.
+
+        Raises:
+            UnknownMachineError: There is none.
+        """
+        found = None
+        if isinstance(which, int):
+            found = self._all_machines.get(which)
+        else:
+            for machine in self._all_machines.values():
+                if machine.id == which:
+                    found = machine
+        if found is None:
+            raise UnknownMachineError(which, [machine.id for machine in self.machines])
+        return found
+
+    # transitions
+
+    @property
+    def first_seq(self) -> int:
+        """Number of the first transition the record holds, 0 if it holds none."""
+        return int(self._rows("select coalesce(min(seq), 0) from transitions")[0][0])
+
+    @property
+    def last_seq(self) -> int:
+        """Number of the last transition the record holds, 0 if it holds none."""
+        return int(self._rows("select coalesce(max(seq), 0) from transitions")[0][0])
+
+    @property
+    def end_ns(self) -> int:
+        """The latest time anything in the record tells of."""
+        end = "loop_ns" if self.clock == "loop" else "ns"
+        tables = [
+            f"select max({self._time}) from {name}" for name in ("transitions", "points", "queued", "logs", "waits")
+        ]
+        tables += [f"select max({time}) from {name}" for name in ("spans", "machines") for time in self._ends()]
+        latest = max((row[0] for row in self._rows(" union all ".join(tables)) if row[0] is not None), default=0)
+        return max(int(latest), int(self.run.get(f"end_{end}") or 0))
+
+    def _ends(self) -> tuple[str, str]:
+        return self._time_of("start_ns", "start_loop_ns"), self._time_of("end_ns", "end_loop_ns")
+
+    def transition(self, seq: int) -> RecordedTransition:
+        """Return a transition by its number.
+
+        Raises:
+            UnknownTransitionError: The record does not hold it.
+        """
+        for found in self.transitions(after=seq - 1, until=seq):
+            return found
+        raise UnknownTransitionError(seq, self.first_seq, self.last_seq)
+
+    def transitions(
+        self, machine: str | int | None = None, *, after: int = 0, until: int | None = None
+    ) -> Iterator[RecordedTransition]:
+        """Give transitions in the order in which they ended.
+
+        Args:
+            machine: Those of one machine only.
+            after: Those numbered higher.
+            until: Up to this number.
+
+        Raises:
+            UnknownMachineError: There is no such machine.
+        """
+        where, arguments = "", []
+        if machine is not None:
+            where, arguments = " and machine = ?", [self.machine(machine).number]
+        last = 2**62 if until is None else until
+        query = (
+            f"select seq, {self._time}, time_ns, machine, number, change, source_machine, source_number from transitions "
+            f"where seq > ? and seq <= ?{where} order by seq limit {_CHUNK}"
+        )
+        changes = self._changes
+        while True:
+            rows = self._rows(query, after, last, *arguments)
+            if any(row[5] not in changes for row in rows):  # written since
+                self.refresh()
+                changes = self._changes
+            for row in rows:
+                seq, at, wall, of, number, change, machine_from, number_from = row
+                source = None if machine_from is None else Origin(machine_from, number_from)
+                yield RecordedTransition(seq, at, wall, of, number, changes[change], source)
+            if len(rows) < _CHUNK:
+                return
+            after = rows[-1][0]
+
+    def replay(
+        self, machine: str | int | None = None, *, after: int = 0, until: int | None = None
+    ) -> Iterator[tuple[RecordedTransition, Ticks, Ticks]]:
+        """Give transitions with all ticks of their machine before and after, in state order.
+
+        Takes the arguments of `transitions`.
+
+        Raises:
+            UnknownMachineError: There is no such machine.
+        """
+        clocks: dict[int, list[int]] = {}
+        places: dict[int, dict[str, int]] = {}
+        begin = max(after, self._dropped)
+        if begin:
+            known = self._ticks_at(begin)
+            clocks = {number: list(ticks) for number, ticks in known.items()}
+        for transition in self.transitions(machine, after=after, until=until):
+            number = transition.machine
+            ticks = clocks.get(number)
+            if ticks is None:
+                ticks = clocks[number] = list(self._all_machines[number].start_ticks)
+            place = places.get(number)
+            if place is None or len(place) != len(ticks):
+                names = self._all_machines[number].state_names
+                place = places[number] = {name: position for position, name in enumerate(names)}
+                ticks += [0] * (len(names) - len(ticks))
+            before = tuple(ticks)
+            moved = transition.change.moved
+            if not moved:
+                yield transition, before, before
+                continue
+            for state, gained in moved.items():
+                ticks[place[state]] += gained
+            yield transition, before, tuple(ticks)
+
+    @property
+    def _dropped(self) -> int:
+        return int(self.run["dropped"])
+
+    def _ticks_at(self, seq: int) -> dict[int, list[int]]:
+        """Return the ticks of all machines after a transition, those that had ended by then included."""
+        clocks: dict[int, list[int]] = {}
+        since: dict[int, int] = {}
+        keyframes = "select machine, max(seq), ticks from keyframes where seq <= ? group by machine"
+        for number, at, ticks in self._rows(keyframes, seq):
+            clocks[number], since[number] = json.loads(ticks), at
+        for machine in self.machines:
+            if machine.first_seq <= seq + 1 and machine.number not in clocks:
+                clocks[machine.number] = list(machine.start_ticks)
+            if machine.number in clocks:
+                clocks[machine.number] += [0] * (len(machine.states) - len(clocks[machine.number]))
+        # what ended before the last keyframe has none there: its own last one counts
+        first = min((since.get(number, 0) for number in clocks), default=0)
+        places: dict[int, dict[str, int]] = {}
+        for transition in self.transitions(after=first, until=seq):
+            number = transition.machine
+            if transition.seq <= since.get(number, 0) or not transition.change.moved:
+                continue
+            place = places.get(number)
+            if place is None:
+                place = places[number] = {n: at for at, n in enumerate(self._all_machines[number].state_names)}
+            ticks = clocks[number]
+            for state, gained in transition.change.moved.items():
+                ticks[place[state]] += gained
+        return clocks
+
+    def clocks(self, at_ns: int | None = None, *, seq: int | None = None) -> dict[str, dict[str, int]]:
+        """Return the ticks of all states of all machines that were alive at a moment, by machine id and state.
+
+        Args:
+            at_ns: The moment on the record's clock; the end of the record if neither is given.
+            seq: Or the transition it comes after.
+
+        Raises:
+            ValueError: Both are given.
+        """
+        if at_ns is not None and seq is not None:
+            raise ValueError(f"at_ns and seq exclude each other: got {at_ns!r} and {seq!r}")
+        if at_ns is not None:
+            # on the loop's clock many transitions share an instant, and times never decrease
+            (row,) = self._rows(f"select coalesce(max(seq), 0) from transitions where {self._time} <= ?", at_ns)
+            seq = int(row[0])
+            alive = [m for m in self.machines if m.start_ns <= at_ns and (m.end_ns is None or m.end_ns > at_ns)]
+        else:
+            seq = self.last_seq if seq is None else seq
+            moment = self._moment_of(seq)
+            alive = [m for m in self.machines if m.first_seq <= seq + 1 and (m.end_ns is None or m.end_ns > moment)]
+        ticks = self._ticks_at(seq)
+        return {m.id: dict(zip(m.state_names, ticks.get(m.number, m.start_ticks), strict=False)) for m in alive}
+
+    def _moment_of(self, seq: int) -> int:
+        rows = self._rows(f"select {self._time} from transitions where seq <= ? order by seq desc limit 1", seq)
+        return int(rows[0][0]) if rows else 0
+
+    def activations(self, machine: str | int | None = None) -> Iterator[Activation]:
+        """Give every stretch in which a state was active, in the order in which they ended, open ones at the end.
+
+        A Multi state that is called again ends one activation and begins the next.
+
+        Raises:
+            UnknownMachineError: There is no such machine.
+        """
+        chosen = self.machines if machine is None else (self.machine(machine),)
+        open_: dict[tuple[int, str], tuple[int, int, int | None]] = {}
+        if self._dropped:
+            begin = self._moment_of(self.first_seq)
+            ticks = self._ticks_at(self._dropped)
+        for one in chosen:
+            known = one.start_ticks if not self._dropped else tuple(ticks.get(one.number, one.start_ticks))
+            at = one.start_ns if not self._dropped else max(one.start_ns, begin)
+            for state, tick in zip(one.state_names, known, strict=False):
+                if tick & 1:
+                    open_[one.number, state] = (tick, at, None)
+        for transition, before, after in self.replay(machine):
+            if not transition.change.moved:
+                continue
+            number, at, seq = transition.machine, transition.time_ns, transition.seq
+            names = self._all_machines[number].state_names
+            for state, old, new in zip(names, before, after, strict=False):
+                if old == new:
+                    continue
+                if old & 1:
+                    tick, start, begun = open_.pop((number, state))
+                    yield Activation(number, state, tick, start, at, begun, seq)
+                if new & 1:
+                    open_[number, state] = (new, at, seq)
+        for (number, state), (tick, start, begun) in open_.items():
+            yield Activation(number, state, tick, start, self._all_machines[number].end_ns, begun, None)
+
+    def tx_id(self, transition: RecordedTransition | Origin) -> str:
+        """Return a transition's id as the library names it, such as "client-17"."""
+        return tx_id(self._all_machines[transition.machine].id, transition.number)
+
+    def seq_of(self, origin: Origin) -> int | None:
+        """Return the number of the transition a mutation was made in; None if the record does not hold it."""
+        if self._seqs is None:
+            rows = self._rows("select machine, number, seq from transitions")
+            self._seqs = {(machine, number): seq for machine, number, seq in rows}
+        return self._seqs.get((origin.machine, origin.number))
+
+    # from level "ops" on
+
+    def operations(self) -> dict[int, Operation]:
+        """Return what is known of transitions beyond what they did, by number; empty at level "changes"."""
+        steps = {number: _steps(text) for number, text in self._rows("select id, steps from steps")}
+        start = "o.start_ns" if self.clock == "wall" else "coalesce(t.loop_ns, o.start_ns)"
+        rows = self._rows(
+            f"select o.seq, {start}, o.queue, o.args, o.error, o.steps, o.foreign_id from operations o "
+            "join transitions t on t.seq = o.seq"
+        )
+        found = {}
+        for seq, at, queue, args, error, taken, foreign in rows:
+            picked = json.loads(args or "{}")
+            found[seq] = Operation(seq, at, queue, picked, error or "", steps.get(taken, ()), foreign or "")
+        return found
+
+    def handlers(self) -> dict[int, list[HandlerCall]]:
+        """Return the handlers that ran, in order, by the number of their transition. Times are wall times."""
+        found: dict[int, list[HandlerCall]] = {}
+        for row in self._rows("select seq, name, binding, start_ns, end_ns from handlers order by id"):
+            found.setdefault(row[0], []).append(HandlerCall(*row))
+        return found
+
+    def queued(self) -> list[QueuedMutation]:
+        """Return the mutations that were accepted into queues, in order."""
+        rows = self._rows(
+            f"select {self._time}, machine, number, seq, kind, called, is_auto, is_check, queue, args, source_machine, "
+            "source_number from queued order by id"
+        )
+        found = []
+        for at, machine, number, seq, kind, called, is_auto, is_check, queue, args, machine_from, number_from in rows:
+            source = None if machine_from is None else Origin(machine_from, number_from)
+            states, picked = tuple(json.loads(called)), json.loads(args or "{}")
+            found.append(
+                QueuedMutation(
+                    at, machine, number, seq, kind, states, bool(is_auto), bool(is_check), queue, picked, source
+                )
+            )
+        return found
+
+    def logs(self) -> list[LogLine]:
+        """Return log lines in the order in which they were written."""
+        rows = self._rows(f"select {self._time}, machine, seq, is_inside, level, text from logs order by id")
+        return [LogLine(at, of, seq, bool(inside), level, text) for at, of, seq, inside, level, text in rows]
+
+    def waits(self) -> list[WaitEvent]:
+        """Return waits, contexts, tasks and pipes that came or went, in order."""
+        return [
+            WaitEvent(*row)
+            for row in self._rows(f"select {self._time}, machine, seq, kind, text from waits order by id")
+        ]
+
+    # besides machines
+
+    def spans(self) -> list[RecordedSpan]:
+        """Return what took time and is no machine's, in the order in which it began."""
+        start, end = self._ends()
+        rows = self._rows(f"select id, parent, name, {start}, {end}, attributes from spans order by id")
+        return [RecordedSpan(id_, up, name, a, b, json.loads(facts)) for id_, up, name, a, b, facts in rows]
+
+    def points(self) -> list[Point]:
+        """Return what happened in an instant and is no machine's, in order."""
+        rows = self._rows(f"select id, {self._time}, span, name, flow, link, attributes from points order by id")
+        return [
+            Point(number, at, span, name, flow or "", link, json.loads(facts))
+            for number, at, span, name, flow, link, facts in rows
+        ]
+
+    # the file
+
+    def _time_of(self, wall: str, loop: str) -> str:
+        return wall if self.clock == "wall" else f"coalesce({loop}, {wall})"
+
+    def _rows(self, query: str, *arguments: Any) -> list[Any]:
+        """Run a query and return all its rows, so that no lock outlives the call.
+
+        Raises:
+            DamagedRecordError: The file is truncated or damaged.
+        """
+        try:
+            return self._file.execute(query, arguments).fetchall()
+        except sqlite3.ProgrammingError:
+            raise
+        except sqlite3.DatabaseError as error:
+            raise DamagedRecordError(self.path, f"is a damaged record: {error}") from error
+
+    def _opened(self) -> sqlite3.Connection:
+        """Open the file for reading only.
+
+        A live or killed record needs the files beside it. Where those cannot be used, as in a folder that cannot be written, a
+        record without them is read as unchanging, and one with them from a copy.
+        """
+        read_header(self.path)
+        file = _connect(self.path, "mode=ro")
+        try:
+            file.execute("select count(*) from run").fetchall()
+        except sqlite3.OperationalError as error:
+            file.close()
+            if "no such table" in str(error):
+                raise DamagedRecordError(self.path, f"is a damaged record: {error}") from error
+        except sqlite3.DatabaseError as error:
+            file.close()
+            raise DamagedRecordError(self.path, f"is a damaged record: {error}") from error
+        else:
+            return file
+        sides = [self.path.with_name(self.path.name + suffix) for suffix in _SIDES]
+        if not any(side.exists() and side.stat().st_size for side in sides[:1]):
+            return _connect(self.path, "immutable=1")
+        self._copy = tempfile.TemporaryDirectory()
+        try:
+            for source in (self.path, sides[0]):
+                shutil.copyfile(source, Path(self._copy.name, source.name))
+        except OSError as error:
+            self._copy.cleanup()
+            raise RecordFileError(self.path, f"cannot be read: {error.strerror or error}") from error
+        return _connect(Path(self._copy.name, self.path.name), "mode=rw")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+        if self._copy is not None:
+            self._copy.cleanup()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _connect(path: Path, options: str) -> sqlite3.Connection:
+    try:
+        return sqlite3.connect(
+            f"file:{quote(str(path))}?{options}", uri=True, isolation_level=None, check_same_thread=False
+        )
+    except sqlite3.Error as error:
+        raise RecordFileError(path, f"cannot be read: {error}") from error
+
+
+def _change(row: tuple[Any, ...]) -> Change:
+    number, kind, called, moved, is_auto, is_check, accepted, refused_by, reason = row
+    reasons = tuple([(state, what, tuple(others)) for state, what, others in json.loads(reason)])
+    states, gained = tuple(json.loads(called)), json.loads(moved)
+    return Change(number, kind, states, gained, bool(is_auto), bool(is_check), bool(accepted), refused_by, reasons)
+
+
+def _steps(text: str) -> tuple[Step, ...]:
+    return tuple([Step(*fields) for fields in json.loads(text)])

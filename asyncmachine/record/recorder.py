@@ -1,0 +1,487 @@
+"""Recording machines while they run.
+
+A recorder is a tracer of any number of machines. On the machine's path it only appends a few values to one flat list: no container
+per transition, which the garbage collector would have to visit, and nothing computed. Once a batch is full, or its oldest row is
+`DELAY_S` old where an event loop runs, the batch is written in one transaction. So a killed program loses its last batch at most.
+
+What a transition did follows from its plan, an object of the engine that equal transitions share. The recorder interns plans: it
+writes what a plan does when it meets it first, and a number from then on. Refusals, auto mutations and dry runs are interned by
+tuples that hold what sets them apart. Arguments are never kept; from level "ops" on, what the machine's `log_args` lets through is.
+
+An error while writing, such as a full disk, ends the recording with one warning. The machines go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import platform
+import sqlite3
+import time
+import weakref
+from itertools import count
+from typing import TYPE_CHECKING, Any, Self
+
+from asyncmachine.record.changes import Interned, Key
+from asyncmachine.record.errors import UnwritableRecordError
+from asyncmachine.record.format import LEVELS
+from asyncmachine.record.spans import Span, Spans
+from asyncmachine.record.watching import Watching
+from asyncmachine.record.writer import RecordWriter, plain_text, to_json
+from asyncmachine.tracing import Tracer
+from asyncmachine.waiting import computing_takes_time
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from types import TracebackType
+
+    from asyncmachine.machine import Machine
+    from asyncmachine.record.format import Level
+    from asyncmachine.transition import Transition
+
+DELAY_S = 0.2
+"""Where an event loop runs on wall time, rows are written when they are this old."""
+KEYFRAME_EVERY = 4096
+"""Transitions between two keyframes."""
+
+_logger = logging.getLogger("asyncmachine")
+
+
+class Recorder(Tracer):
+    """Records the transitions of machines in a file. A context manager; leaving it closes the record.
+
+    Bind it like any tracer: `Machine(S, tracers=[recorder])`, or `recorder.bind(machine)` for a machine that exists. Machines
+    made with a recorded machine as `parent` are recorded too. It needs no event loop, and like machines it belongs to one thread.
+
+    Args:
+        path: The file; an earlier record of that name is replaced.
+        level: "changes": every transition. "ops": also queued mutations, handlers, arguments that `Machine.log_args` lets
+            through, and errors. "full": also the steps of transitions, waits, contexts, tasks and pipes.
+        log: Record log lines, as far as the machines' `log_level` has them written.
+        batch: Transitions written at once.
+        limit: Keep the last transitions only, about that many; None keeps all. What was dropped is counted.
+        loop_time_ns: The event loop's own time, where it differs from wall time, as on a virtual clock.
+        attributes: Facts about the run, such as a seed.
+
+    Attributes:
+        path: The file.
+        failure: The error that ended the recording, or None.
+        lost: Rows that could not be written.
+        dropped: Transitions the limit has dropped.
+
+    Raises:
+        UnwritableRecordError: The file cannot be made, or is something else than a record.
+        ValueError: An unknown level, or a batch or limit below 1.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        level: Level = "changes",
+        *,
+        log: bool = False,
+        batch: int = 1000,
+        limit: int | None = None,
+        loop_time_ns: Callable[[], int] | None = None,
+        attributes: Mapping[str, object] | None = None,
+    ) -> None:
+        if level not in LEVELS:
+            raise ValueError(f"level has to be one of {', '.join(LEVELS)}, not {level!r}")
+        for name, value in (("batch", batch), ("limit", 1 if limit is None else limit)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} has to be a whole number of at least 1, not {value!r}")
+        facts = {"level": level, "log": int(log), "python": platform.python_version(), "batch": batch}
+        facts |= {"clock": "wall" if loop_time_ns is None else "loop", "attributes": to_json(dict(attributes or {}))}
+        self._writer = RecordWriter(path, facts)
+        self.path = self._writer.path
+        self.failure: Exception | None = None
+        self.lost = 0
+        self.dropped = 0
+        self._start_ns = time.perf_counter_ns()
+        self._loop_time_ns = loop_time_ns
+        self._rows: list[Any] = []
+        self._width = 5 if loop_time_ns is None else 6
+        self._batch = batch
+        self._limit = limit
+        self._written = 0
+        self._kept_clocks: dict[int, dict[str, int]] = {}
+        self._is_closed = False
+        self._handle: tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle] | None = None
+        # machines by id(): those in rows are kept alive by them, the others are not kept alive
+        self._numbers: dict[int, int] = {}
+        self._machines: dict[int, weakref.ref[Machine]] = {}
+        self._by_name: dict[str, int] = {}
+        self._next_machine = count()
+        self._next_unrecorded = count(-1, -1)
+        self._schemas: dict[Any, int] = {}
+        self._new_machines: list[tuple[Any, ...]] = []
+        self._new_schemas: list[tuple[int, str, str]] = []
+        self._ended_machines: list[tuple[Any, ...]] = []
+        self._schema_changes: list[tuple[int, int, int]] = []
+        self._interned = Interned(self._writer)
+        self._spans = Spans(self._now, self._loop_now, self._note_row)
+        self._watching = None if level == "changes" else Watching(self, is_full=level == "full")
+        hooks: dict[str, Any] = {"transition_end": self._make_transition_end()}
+        if self._watching is not None:
+            hooks |= self._watching.hooks(hooks["transition_end"])
+        if log:
+            hooks["log"] = self._log
+        for name, hook in hooks.items():  # on the instance, so that a machine pays for those of its level only
+            setattr(self, name, hook)
+        self._logs: list[tuple[Any, ...]] = []
+        self._log_ids = count(1)
+
+    # on the machine's path
+
+    def _make_transition_end(self) -> Callable[[Transition], None]:
+        """Make the hook: a plain function, which is called faster than a method."""
+        rows, clock, note_row, flush = self._rows, time.perf_counter_ns, self._note_row, self.flush
+        extend, key_of = rows.extend, self._interned.key_of
+        loop_time_ns = self._loop_time_ns
+        full = self._batch * self._width
+
+        def transition_end(tx: Transition) -> None:
+            entry = tx._entry
+            key: Key = tx._plan
+            if not rows:
+                note_row()
+            if entry[5] or tx.canceled_by:
+                key = key_of(tx)
+            extend((clock(), tx.machine, key, entry[4], entry[3]))
+            if len(rows) >= full:
+                flush()
+
+        def transition_end_on_loop_time(tx: Transition) -> None:
+            entry = tx._entry
+            key: Key = tx._plan
+            if not rows:
+                note_row()
+            if entry[5] or tx.canceled_by:
+                key = key_of(tx)
+            assert loop_time_ns is not None
+            extend((clock(), tx.machine, key, entry[4], entry[3], loop_time_ns()))
+            if len(rows) >= full:
+                flush()
+
+        hook = transition_end if loop_time_ns is None else transition_end_on_loop_time
+        hook.__self__ = self  # type: ignore[attr-defined]  # so that an error in it is put down to this tracer
+        return hook
+
+    @property
+    def next_seq(self) -> int:
+        """The number the next transition to end will have."""
+        return self._written + len(self._rows) // self._width + 1
+
+    def machine_init(self, machine: Machine) -> None:
+        """Take up a machine that was just constructed."""
+        self._number_of(machine)
+
+    def machine_bound(self, machine: Machine) -> None:
+        """Take up a machine that exists already."""
+        self._number_of(machine)
+
+    def submachine_new(self, parent: Machine, machine: Machine) -> None:
+        """Follow a machine that belongs to a recorded one."""
+        machine.bind_tracer(self)
+
+    def machine_dispose(self, machine: Machine) -> None:
+        """Write down the end of a machine."""
+        number = self._numbers.get(id(machine))
+        if number is not None:
+            self._note_row()
+            self._ended_machines.append((self._now(), self._loop_now(), to_json(machine._ticks), number))
+
+    def schema_change(self, machine: Machine, old: Any) -> None:
+        """Write down a schema that has grown."""
+        number = self._numbers.get(id(machine))
+        if number is not None:
+            self._note_row()
+            self._schema_changes.append((self.next_seq, number, self._schema_of(machine)))
+
+    def _log(self, machine: Machine, level: int, line: str) -> None:
+        number = self._number_of(machine)
+        open_transition = None if self._watching is None else self._watching.open_of(machine)
+        row = (next(self._log_ids), self._now(), self._loop_now(), number, self.next_seq, 0, level, plain_text(line))
+        if open_transition is None:
+            self._note_row()
+            self._logs.append(row)
+        else:
+            open_transition.logs.append(row)
+
+    # spans and points
+
+    def span(self, name: str, parent: Span | int | None = None, **attributes: object) -> Span:
+        """Begin a span: something that takes time and is no machine's. End it with `end`, or use it in a `with` block.
+
+        Args:
+            name: Its name.
+            parent: The span it is a part of.
+            attributes: Facts about it.
+        """
+        return self._spans.begin(name, parent, attributes)
+
+    def point(
+        self,
+        name: str,
+        span: Span | int | None = None,
+        *,
+        flow: str = "",
+        link: int | None = None,
+        **attributes: object,
+    ) -> int:
+        """Write down something that happened in an instant and is no machine's.
+
+        Args:
+            name: Its name.
+            span: The span it is a part of.
+            flow: Points of one flow belong together, such as those of one message.
+            link: The point it followed, as this method returned it.
+            attributes: Facts about it.
+
+        Returns:
+            Its id.
+        """
+        return self._spans.point(name, span, flow, link, attributes)
+
+    def bind(self, machine: Machine, span: Span | int | None = None) -> None:
+        """Record a machine that exists, under a span if one is given. Binding it twice changes nothing."""
+        self._number_of(machine, None if span is None else int(span))
+        machine.bind_tracer(self)
+
+    # machines
+
+    def _number_of(self, machine: Machine, span: int | None = None) -> int:
+        key = id(machine)
+        number = self._numbers.get(key)
+        if number is not None:
+            return number
+        number = self._numbers[key] = next(self._next_machine)
+
+        def forget(_: object) -> None:
+            self._numbers.pop(key, None)
+            self._machines.pop(number, None)
+
+        self._machines[number] = weakref.ref(machine, forget)
+        self._by_name[machine.id] = number
+        self._note_row()
+        parent = None if machine.parent is None else self._numbers.get(id(machine.parent))
+        self._new_machines.append((
+            number, plain_text(machine.id), self._schema_of(machine), parent, to_json(machine.tags), span, self._now(),
+            self._loop_now(), to_json(_settled_ticks(machine)), self.next_seq,
+        ))  # fmt: skip
+        return number
+
+    def _schema_of(self, machine: Machine) -> int:
+        schema = machine.schema
+        number = self._schemas.get(schema)
+        if number is None:
+            number = self._schemas[schema] = len(self._schemas) + 1
+            states = to_json({name: state.to_dict() for name, state in schema.states.items()})
+            self._new_schemas.append((number, plain_text(schema.__name__), states))
+        return number
+
+    def _source_number(self, name: str) -> int:
+        """Return the number of a machine that is named as a source, the latest of that id."""
+        number = self._by_name.get(name)
+        if number is None:
+            number = self._by_name[name] = next(self._next_unrecorded)
+            self._new_machines.append((number, plain_text(name), None, None, "[]", None, None, None, None, 0))
+        return number
+
+    # time
+
+    def _now(self) -> int:
+        return time.perf_counter_ns() - self._start_ns
+
+    def _loop_now(self) -> int | None:
+        return None if self._loop_time_ns is None else self._loop_time_ns()
+
+    def _note_row(self) -> None:
+        """Have what is kept written soon, where an event loop runs on wall time."""
+        if self._handle is not None:
+            loop, handle = self._handle
+            if not loop.is_closed() and not handle.cancelled():
+                return
+        self._handle = None
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        if not self._is_closed and computing_takes_time():  # a timer would be an event of simulated time
+            self._handle = (loop, loop.call_later(DELAY_S, self._flush_late))
+
+    def _flush_late(self) -> None:
+        self._handle = None
+        self.flush()
+
+    # writing
+
+    def flush(self) -> None:
+        """Write what is kept. An error ends the recording."""
+        if self._handle is not None:
+            self._handle[1].cancel()
+            self._handle = None
+        if self._is_closed:
+            self._rows.clear()
+            return
+        taken = self._rows[:]
+        self._rows.clear()
+        try:
+            with self._writer.transaction():
+                self._write_machines(taken)
+                self._write_transitions(taken)
+                self._spans.write(self._writer)
+                if self._watching is not None:
+                    self._watching.write(self._writer)
+                self._write_logs()
+                self._write_ends()
+                self._keep_limits()
+        except sqlite3.Error as error:
+            self._stop(error, len(taken) // self._width)
+
+    def _write_machines(self, taken: Sequence[Any]) -> None:
+        sources = {source[0] for source in taken[4 :: self._width] if source is not None}
+        for name in sorted(sources - self._by_name.keys()):
+            self._source_number(name)
+        self._writer.insert("schemas", ("id", "name", "states"), self._new_schemas)
+        self._new_schemas = []
+        self._writer.insert("machines", _MACHINE, self._new_machines)
+        self._new_machines = []
+
+    def _write_transitions(self, taken: list[Any]) -> None:
+        if not taken:
+            return
+        width, start_ns, first = self._width, self._start_ns, self._written + 1
+        machines = taken[1::width]
+        numbers = list(map(self._numbers.__getitem__, map(id, machines)))
+        columns = [*_TRANSITION]
+        values: list[Iterable[Any]] = [
+            range(first, first + len(machines)),
+            [at - start_ns for at in taken[0::width]],
+            numbers,
+            taken[3::width],
+            self._interned.ids(taken[2::width], machines),
+        ]
+        origins = taken[4::width]
+        if any(origins):
+            by_name = self._by_name
+            columns += _SOURCE
+            values.append([None if origin is None else by_name[origin[0]] for origin in origins])
+            values.append([None if origin is None else origin[1] for origin in origins])
+        if width > 5:
+            columns.append("loop_ns")
+            values.append(taken[5::width])
+        self._writer.insert("transitions", columns, zip(*values, strict=True))
+        before, self._written = self._written, self._written + len(machines)
+        if before // KEYFRAME_EVERY != self._written // KEYFRAME_EVERY:
+            self._write_keyframes()
+
+    def _write_keyframes(self) -> None:
+        living = ((number, reference()) for number, reference in self._machines.items())
+        rows = [
+            (self._written, n, to_json(_settled_ticks(m))) for n, m in living if m is not None and not m.is_disposed
+        ]
+        self._writer.insert("keyframes", ("seq", "machine", "ticks"), rows)
+
+    def _write_logs(self) -> None:
+        if self._logs:
+            self._writer.insert("logs", _LOG, self._logs)
+            self._logs = []
+
+    def note_logs(self, rows: list[tuple[Any, ...]], seq: int) -> None:
+        """Keep the log lines of a transition that has ended as `seq`."""
+        self._logs += [(*row[:4], seq, 1, *row[6:]) for row in rows]
+
+    def _write_ends(self) -> None:
+        if self._schema_changes:
+            self._writer.insert("schema_changes", ("seq", "machine", "schema"), self._schema_changes)
+            self._schema_changes = []
+        if self._ended_machines:
+            self._writer.update("machines", "number", ("end_ns", "end_loop_ns", "end_ticks"), self._ended_machines)
+            self._ended_machines = []
+
+    def _keep_limits(self) -> None:
+        """Drop the oldest transitions beyond the limit; what the machines' clocks were at the cut is kept."""
+        cut = 0 if self._limit is None else self._written - self._limit
+        if cut <= self.dropped:
+            return
+        moved = self._writer.execute(
+            "select t.machine, s.key, sum(s.value) from transitions t join changes c on c.id = t.change, json_each(c.moved) s "
+            "where t.seq <= ? group by t.machine, s.key",
+            cut,
+        )
+        for machine in {row[0] for row in moved} - self._kept_clocks.keys():
+            self._kept_clocks[machine] = self._writer.start_clock(machine)
+        for machine, state, ticks in moved:
+            clock = self._kept_clocks[machine]
+            clock[state] = clock.get(state, 0) + ticks
+        for table in _DROPPED:
+            self._writer.execute(f"delete from {table} where seq <= ?", cut)
+        for machine in {row[0] for row in moved}:
+            self._writer.execute("delete from keyframes where machine = ? and seq <= ?", machine, cut)
+            self._writer.insert(
+                "keyframes", _KEYFRAME, [(cut, machine, to_json([*self._kept_clocks[machine].values()]))]
+            )
+        self.dropped = cut
+        self._writer.set_run(dropped=cut)
+
+    # the end
+
+    def _stop(self, error: Exception, rows: int) -> None:
+        """End the recording after an error, with one warning; the machines go on."""
+        self.failure = error
+        self.lost += rows
+        _logger.warning("[record] %s: recording stopped, %d transitions lost: %s", self.path, self.lost, error)
+        self._detach()
+        self._is_closed = True
+        self._writer.fail(str(error), self.lost)
+
+    def _detach(self) -> None:
+        for reference in list(self._machines.values()):
+            machine = reference()
+            if machine is not None:
+                machine.unbind_tracer(self)
+
+    def close(self) -> None:
+        """Write what is kept and make the record one plain file; the machines are recorded no longer.
+
+        Does not raise: what could not be written is in `failure`.
+        """
+        if self._is_closed:
+            return
+        self.flush()
+        if self.failure is not None:  # the last batch could not be written
+            return
+        self._detach()
+        self._is_closed = True
+        try:
+            self._writer.set_run(end_ns=self._now(), end_loop_ns=self._loop_now())
+            self._writer.close()
+        except (sqlite3.Error, UnwritableRecordError) as error:
+            self.failure = error
+            _logger.warning("[record] %s: %s", self.path, error)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+_MACHINE = (
+    "number", "id", "schema", "parent", "tags", "span", "start_ns", "start_loop_ns", "start_ticks", "first_seq",
+)  # fmt: skip
+_TRANSITION = ("seq", "time_ns", "machine", "number", "change")
+_SOURCE = ("source_machine", "source_number")
+_LOG = ("id", "time_ns", "loop_ns", "machine", "seq", "is_inside", "level", "text")
+_KEYFRAME = ("seq", "machine", "ticks")
+_DROPPED = ("transitions", "operations", "handlers", "queued", "logs", "waits")
+
+
+def _settled_ticks(machine: Machine) -> Sequence[int]:
+    """Return a machine's ticks without those of a transition that has not ended."""
+    tx = machine._tx
+    return machine._ticks if tx is None or tx.completed else tx.before
