@@ -78,6 +78,7 @@ def _forms(record: Record, folder: Path) -> Iterator[tuple[Callable[[Record, Pat
     from asyncmachine.export.jaeger import write_jaeger
     from asyncmachine.export.otlp import write_otlp
     from asyncmachine.export.perfetto import write_perfetto
+
     from pubsub_sim.recording.page import write_page
 
     yield write_jaeger, folder / "jaeger.json"

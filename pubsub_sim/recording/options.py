@@ -69,7 +69,9 @@ class PlayOptions:
                 )
         scenario.check(self)
         if self.transport == "tcp" and self.clock == "virtual":
-            raise OptionError("transport", self.transport, "'memory' on the virtual clock, as sockets live on wall time")
+            raise OptionError(
+                "transport", self.transport, "'memory' on the virtual clock, as sockets live on wall time"
+            )
         check_choice("level", self.level, LEVELS)
         check_bool("log", self.log)
         _check_record(self.record)

@@ -69,7 +69,7 @@ def play_recorded(options: PlayOptions, path: Path, live: Tracer | None = None) 
         attributes=facts | {"service": SERVICE},
     )
     with recorder:
-        scene = WorldRecorder(recorder, level, options.scenario, live)
+        scene = WorldRecorder(recorder, level, options.scenario, live, log=options.log)
         deliveries, outcome, error = 0, "ok", ""
 
         async def main() -> int:

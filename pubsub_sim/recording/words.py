@@ -58,7 +58,9 @@ def record_in_words(record: Record) -> str:
 
 def how_to_open(folders: Sequence[Path]) -> str:
     """How to open what the runs left, a line for each kind of file."""
-    lines = [f"{_from_here(folder)}{':' if place == len(folders) - 1 else ' and'}" for place, folder in enumerate(folders)]
+    lines = [
+        f"{_from_here(folder)}{':' if place == len(folders) - 1 else ' and'}" for place, folder in enumerate(folders)
+    ]
     there = [name for name in OPENED if any((folder / name).exists() for folder in folders)]
     return "\n".join([*lines, *(f"  {name:<15}{OPENED[name]}" for name in there)])
 

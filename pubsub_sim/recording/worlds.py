@@ -10,6 +10,8 @@ from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from asyncmachine import LogLevel, Machine, Tracer
+from asyncmachine.logs import args_mapper
 from pubsub_sim.drivers.versions import can_be_followed, driver_factory, follower, machines_of
 from pubsub_sim.ids import to_base58
 from pubsub_sim.recording.hosts import HostRecorder
@@ -18,13 +20,14 @@ from pubsub_sim.scenarios.world import World
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from asyncmachine import Tracer
     from asyncmachine.record import Recorder
     from asyncmachine.record.format import Level
     from pubsub_sim.node.driver import Driver, Seat
 
 BEFORE = ""
 """The phase before the first and after the last."""
+
+_TOLD = ("source", "topic")  # arguments that the reference logs
 
 
 class WorldRecorder:
@@ -34,7 +37,8 @@ class WorldRecorder:
         recorder: what writes the record.
         level: the recorder's.
         testcase: name of what is played, for the record.
-        live: another tracer that all machines are told to, such as a stream to a debugger; or None.
+        live: another tracer of all machines, such as a stream to a debugger; or None.
+        log: whether the machines write log lines, for the recorder to keep.
 
     Attributes:
         level: how much is recorded.
@@ -42,12 +46,14 @@ class WorldRecorder:
         happened: phase -> name of what happened -> how often, at whatever level.
     """
 
-    def __init__(self, recorder: Recorder, level: Level, testcase: str = "", live: Tracer | None = None) -> None:
+    def __init__(
+        self, recorder: Recorder, level: Level, testcase: str = "", live: Tracer | None = None, *, log: bool = False
+    ) -> None:
         self.level = level
         self.numbers: Mapping[bytes, int] = {}
         self.happened: dict[str, Counter[str]] = {}
         self._recorder = recorder
-        self._live = live
+        self._tracers: tuple[Tracer, ...] = (_SetUp(log=log), *(() if live is None else (live,)))
         self._root = recorder.span("psmon")
         self._testcase = self._root.span("testcase", scenario=testcase)
         self._phase = BEFORE
@@ -124,11 +130,27 @@ class WorldRecorder:
             host.message_id_of = seat.core.message_id_of
             machines = machines_in(driver)
             for machine in machines:
+                for tracer in self._tracers:
+                    machine.bind_tracer(tracer)
                 self._recorder.bind(machine, span=host.span if machine.parent is None else None)
-                if self._live is not None:
-                    machine.bind_tracer(self._live)
             if not machines and follow is not None:
                 follow(driver, host.operation)
             return driver
 
         return make_recorded
+
+
+class _SetUp(Tracer):
+    """Says what may be told of machines, flow machines included: the reference's arguments, and log lines if asked for."""
+
+    def __init__(self, *, log: bool) -> None:
+        self._level = LogLevel.OPS if log else LogLevel.NOTHING
+        self._log_args = args_mapper(_TOLD)
+
+    def machine_bound(self, machine: Machine) -> None:
+        machine.log_args = self._log_args
+        if self._level:
+            machine.log_level = self._level
+
+    def submachine_new(self, parent: Machine, machine: Machine) -> None:
+        machine.bind_tracer(self)
