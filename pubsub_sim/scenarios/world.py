@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -200,7 +200,7 @@ class World:
         if check_whole("number", number, at_least=0, at_most=self._hosts - 1) in self._down:
             raise OptionError("number", number, "the number of a host that is up")
         self.note("crash", number)
-        for watcher in self._watchers[number]:
+        for watcher in self._watchers.get(number, ()):
             watcher.end()
         self.network.remove_host(self.peer_id(number))
         self._down[number] = asyncio.create_task(self.pubsubs[number].close(), name=f"end of host {number}")
@@ -313,7 +313,6 @@ class World:
         params = self._params[number]
         host = self.network.add_host(key.peer_id, None if self._addresses is None else self._addresses[number])
         self._network_hosts[number] = host
-        watchers = self._watchers[number] = tuple(self._watchers_of(number))
         client = None
         if self.rendezvous is not None:
             client = RendezvousClient(self.rendezvous, key.peer_id, limit=self._hosts)
@@ -327,21 +326,18 @@ class World:
             make_driver=self._make_driver,
             rendezvous=client,
             params=params,
-            tracer=_told(key.peer_id, watchers),
+            tracer=self._watched(number) if self._is_traced or self._watch is not None else None,
             number=number,
             initial_seqno=(life << 48) + rng.getrandbits(48),  # above those of former lives
             options=self._options(number) if callable(self._options) else self._options,
         )
 
-    def _watchers_of(self, number: int) -> Iterator[HostWatcher]:
+    def _watched(self, number: int) -> RawTracer:
+        """Whoever is told of this life of a host; one alone is told directly."""
+        watchers: list[HostWatcher] = []
         if self._is_traced:
-            yield HostTrace(self.trace, number, self.clock.now_ns)
+            watchers.append(HostTrace(self.trace, number, self.clock.now_ns))
         if self._watch is not None:
-            yield self._watch(number)
-
-
-def _told(peer_id: PeerId, watchers: Sequence[HostWatcher]) -> RawTracer | None:
-    """One tracer for all; a single one is told directly."""
-    if len(watchers) > 1:
-        return Tracers(peer_id, watchers=watchers)
-    return watchers[0] if watchers else None
+            watchers.append(self._watch(number))
+        self._watchers[number] = tuple(watchers)
+        return watchers[0] if len(watchers) == 1 else Tracers(self.peer_ids[number], watchers=watchers)
