@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from asyncmachine.errors import AsyncMachineError
 from asyncmachine.record import Record
 from pubsub_sim.errors import PubsubSimError
 from pubsub_sim.flags import from_flags
-from pubsub_sim.recording.exports import debugger, export_all, send
+from pubsub_sim.recording.exports import export_all, send
 from pubsub_sim.recording.options import DiscoveryOptions, PlayOptions
 from pubsub_sim.recording.playing import play_recorded
 from pubsub_sim.recording.words import how_to_open, in_words, record_in_words
@@ -50,17 +50,21 @@ def play_command(arguments: Sequence[str]) -> int:
     summary = "Play a scenario once, recorded, and print what happened; costs are not measured."
     options: PlayOptions = from_flags(PlayOptions, "play", summary, arguments)
     with _place_of(options) as path, _as_ours():
-        stream = debugger(options.am_dbg)
-        with stream or nullcontext():
-            played = play_recorded(options, path, None if stream is None else stream.tracer)
-        warnings = [played.unrecorded, "" if stream is None else stream.problem()]
+        is_told = True
+        if options.am_dbg:
+            from asyncmachine.export.amdbg_stream import AmDbgTracer
+
+            with AmDbgTracer(options.am_dbg) as stream:
+                played = play_recorded(options, path, stream)
+            is_told = stream.failure is None and not stream.dropped
+        else:
+            played = play_recorded(options, path)
         with Record.open(path) as record:
             sys.stdout.write(in_words(options, played) + "\n")
             kept = f", kept in {path}" if options.record else ""
             sys.stdout.write(f"{record_in_words(record)}{kept}\n")
-            if options.otlp:
-                warnings.append(send(record, options.otlp))
-    return _status(played, warnings)
+            unsent = send(record, options.otlp) if options.otlp else ""
+    return _status(played, [unsent], is_told=is_told)
 
 
 def discovery_command(arguments: Sequence[str]) -> int:
@@ -86,16 +90,18 @@ def discovery_command(arguments: Sequence[str]) -> int:
     return status
 
 
-def _status(played: Played, warnings: Sequence[str]) -> int:
-    told = [warning for warning in warnings if warning]
-    for warning in told:
-        sys.stderr.write(f"{warning}\n")
+def _status(played: Played, problems: Sequence[str], *, is_told: bool = True) -> int:
+    """The exit status. What ended a record or a stream early has been told by a warning when it happened."""
+    told = [problem for problem in problems if problem]
+    for problem in told:
+        sys.stderr.write(f"{problem}\n")
     if played.outcome == "interrupted":
         sys.stderr.write("interrupted; the record holds what happened until then\n")
         return INTERRUPTED
     if played.outcome != "ok":
         sys.stderr.write(f"the run failed: {played.error}\n")
-    return 1 if told or played.outcome != "ok" else 0
+    is_well = played.outcome == "ok" and played.is_recorded and is_told and not told
+    return 0 if is_well else 1
 
 
 @contextmanager

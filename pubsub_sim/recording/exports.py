@@ -44,9 +44,8 @@ def export_all(options: PlayOptions, folder: Path) -> tuple[Played, list[str]]:
     try:
         hidden.mkdir(parents=True)
         played = play_recorded(replace(options, record=str(hidden / RECORD)), hidden / RECORD)
-        warnings = [played.unrecorded] if played.unrecorded else []
         with Record.open(hidden / RECORD) as record:
-            warnings += export_record(record, hidden)
+            warnings = export_record(record, hidden)
         _put_in_place(hidden, folder)
     except OSError as error:
         raise UnwritableFileError(folder, error.strerror or str(error)) from error
@@ -79,16 +78,22 @@ def _forms(record: Record, folder: Path) -> Iterator[tuple[Callable[[Record, Pat
     from asyncmachine.export.otlp import write_otlp
     from asyncmachine.export.perfetto import write_perfetto
 
-    from pubsub_sim.recording.page import write_page
-
     yield write_jaeger, folder / "jaeger.json"
     yield write_otlp, folder / "otlp.jsonl"
     yield write_perfetto, folder / "perfetto.json"
-    yield write_page, folder / "run.html"
+    yield _write_page, folder / "run.html"
     if record.machines:
-        from asyncmachine.export.amdbg import write_dump
+        from asyncmachine.export.amdbg_dump import write_dump
 
         yield write_dump, folder / "am-dbg.gob.br"
+
+
+def _write_page(record: Record, path: Path) -> None:
+    from asyncmachine.export.timeline import timeline
+
+    facts = record.run["attributes"]
+    title = f"{facts['scenario']}, {facts['version']}, {facts['hosts']} hosts, {facts['messages']} messages"
+    timeline(record, title=title).save(path)
 
 
 def send(record: Record, endpoint: str) -> str:
@@ -96,7 +101,7 @@ def send(record: Record, endpoint: str) -> str:
 
     Args:
         record: what is sent.
-        endpoint: the collector's address.
+        endpoint: the collector's address: http:// or https:// for OTLP over HTTP, grpc:// for OTLP over gRPC.
 
     Returns:
         Why it did not get there, in a sentence; empty if it did.
@@ -104,7 +109,10 @@ def send(record: Record, endpoint: str) -> str:
     from asyncmachine.export.otlp import send_otlp
 
     try:
-        send_otlp(record, endpoint)
+        if endpoint.startswith("grpc://"):
+            send_otlp(record, endpoint.replace("grpc://", "http://", 1), "grpc")
+        else:
+            send_otlp(record, endpoint)
     except AsyncMachineError as error:
         return str(error)
     return ""

@@ -37,14 +37,14 @@ class Played:
         error: what went wrong, in a sentence; empty if nothing did.
         deliveries: messages read from subscriptions, if it is ok.
         happened: phase -> name of what happened -> how often; under "" what was in none.
-        unrecorded: why the record is not whole, in a sentence; empty if it is.
+        is_recorded: whether the record is whole; if not, a warning told why.
     """
 
     outcome: str
     error: str
     deliveries: int
     happened: Mapping[str, Counter[str]]
-    unrecorded: str
+    is_recorded: bool
 
 
 def play_recorded(options: PlayOptions, path: Path, live: Tracer | None = None) -> Played:
@@ -84,8 +84,7 @@ def play_recorded(options: PlayOptions, path: Path, live: Tracer | None = None) 
             outcome, error = "failed", sentence_of(problem)
         scene.close(outcome, error)
         recorder.note_run(outcome=outcome, error=error, deliveries=deliveries)
-    unrecorded = "" if recorder.failure is None else f"{path}: the record is not whole: {recorder.failure}"
-    return Played(outcome, error, deliveries, scene.happened, unrecorded)
+    return Played(outcome, error, deliveries, scene.happened, recorder.failure is None)
 
 
 def sentence_of(error: BaseException) -> str:

@@ -27,7 +27,7 @@ def played(path: Path, **options: Any) -> Played:
 def record_of(path: Path, **options: Any) -> Iterator[Record]:
     """The record of a run that goes well."""
     outcome = played(path, **options)
-    assert (outcome.outcome, outcome.error, outcome.unrecorded) == ("ok", "", "")
+    assert (outcome.outcome, outcome.error, outcome.is_recorded) == ("ok", "", True)
     with Record.open(path) as record:
         yield record
 
