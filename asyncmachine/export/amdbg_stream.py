@@ -132,7 +132,7 @@ class AmDbgTracer(Tracer):
     def transition_end(self, tx: Transition) -> None:
         """Send a transition that has ended."""
         if self._goes_on(tx.machine):
-            self._put(tx.machine, SEND_TRANSITION, TRANSITION, self._telling(tx.machine).ended(tx))
+            self._put(tx.machine, TRANSITION, self._telling(tx.machine).ended(tx))
 
     def log(self, machine: Machine, level: int, line: str) -> None:
         """Note a log line."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 from urllib.parse import urlsplit
 
@@ -16,7 +17,7 @@ from asyncmachine.export.errors import ExportError, MissingExtraError
 from asyncmachine.export.otlp import SCOPE, batches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import ReadableSpan
@@ -204,14 +205,15 @@ class _GrpcChannel:
     """OTLP over gRPC."""
 
     def __init__(self, target: str, is_secure: bool, headers: Mapping[str, str], timeout_s: float) -> None:
-        import grpc
         from opentelemetry.exporter.otlp.proto.common import trace_encoder  # noqa: F401  # encodes what is sent
-        from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 
+        # neither is typed
+        grpc: Any = import_module("grpc")
+        service: Any = import_module("opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc")
         self._channel = (
             grpc.secure_channel(target, grpc.ssl_channel_credentials()) if is_secure else grpc.insecure_channel(target)
         )
-        self._stub = TraceServiceStub(self._channel)
+        self._stub = service.TraceServiceStub(self._channel)
         self._headers = tuple((key.lower(), value) for key, value in headers.items())
         self._timeout_s = timeout_s
         self._error = grpc.RpcError

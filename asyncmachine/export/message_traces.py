@@ -23,9 +23,7 @@ HOST_ID = "host_id"
 """Attribute of the span that stands for a host."""
 
 
-def message_traces(
-    record: Record, ids: Ids, selection: Selection, service: str, max_spans: int | None
-) -> list[Trace]:
+def message_traces(record: Record, ids: Ids, selection: Selection, service: str, max_spans: int | None) -> list[Trace]:
     """Make the traces of all flows that have a point in the time asked for, in order of their first points."""
     flows: dict[str, list[Point]] = {}
     by_id: dict[int, Point] = {}
@@ -76,7 +74,16 @@ def _spans_of(
     for point, time_ns in zip(points, times, strict=True):
         host = None if point.span is None else hosts.get(point.span)
         shown = service if host is None else f"{service} {host.name}"
-        span = Span("point", trace_id, ids.span("flow point", point.id), root.span_id, point.name, time_ns, time_ns + SHORTEST_NS, shown)
+        span = Span(
+            "point",
+            trace_id,
+            ids.span("flow point", point.id),
+            root.span_id,
+            point.name,
+            time_ns,
+            time_ns + SHORTEST_NS,
+            shown,
+        )
         span.attributes.update(attributes_of(point.attributes))
         if host is not None:
             span.attributes.update(attributes_of({"host": host.name, HOST_ID: host.attributes[HOST_ID]}))

@@ -215,18 +215,13 @@ class _Drawing:
         """Draw the program's own spans on as few tracks as they fit into, nested or one after the other."""
         lanes: list[tuple[_Track, list[int]]] = []
         for span in sorted(spans, key=lambda span: (span.start_ns, -span.end_ns)):
-            for track, ends in lanes:
-                while ends and ends[-1] <= span.start_ns:
-                    ends.pop()
-                if not ends or span.end_ns <= ends[-1]:
-                    break
-            else:
-                number = f" {len(lanes) + 1}" if lanes else ""
-                track = self._track(process, span, "spans", f"spans{number}", (0, 0, len(lanes)))
-                ends = []
-                lanes.append((track, ends))
-            ends.append(span.end_ns)
-            self._draw(track, span, span.start_ns, span.end_ns)
+            lane = next((lane for lane in lanes if _has_room(lane[1], span)), None)
+            if lane is None:
+                name = f"spans {len(lanes) + 1}" if lanes else "spans"
+                lane = (self._track(process, span, "spans", name, (0, 0, len(lanes))), [])
+                lanes.append(lane)
+            lane[1].append(span.end_ns)
+            self._draw(lane[0], span, span.start_ns, span.end_ns)
 
     def _draw_in_line(self, track: _Track, spans: list[Span]) -> None:
         """Draw what happens one after the other on one track; what shares a moment is put a nanosecond apart."""
@@ -244,7 +239,7 @@ class _Drawing:
         """Draw a span as a bar, or without an end as an instant."""
         self._placed[span.span_id] = (track, start_ns)
         facts = {key: value for key, value in span.attributes.items() if key != "mach_id"}
-        event = {"ph": "X", "name": span.name, "cat": _category(span), "args": facts}
+        event: dict[str, Any] = {"ph": "X", "name": span.name, "cat": _category(span), "args": facts}
         if end_ns is None:
             event |= {"ph": "i", "s": "t"}
             if span.end_ns - span.start_ns > SHORTEST_NS:
@@ -306,9 +301,7 @@ class _Drawing:
             between = b",\n"
         yield b"\n]}\n"
 
-    def _numbered(
-        self, processes: Mapping[_Process, int], tracks: Mapping[_Track, int]
-    ) -> Iterator[dict[str, Any]]:
+    def _numbered(self, processes: Mapping[_Process, int], tracks: Mapping[_Track, int]) -> Iterator[dict[str, Any]]:
         self._events.sort(key=lambda event: event[:2])
         for at_ns, _, process, track, event in self._events:
             place = {"pid": processes[process]} if track is None else {"pid": processes[process], "tid": tracks[track]}
@@ -325,6 +318,13 @@ def _names(processes: Mapping[_Process, int], tracks: Mapping[_Track, int]) -> I
 def _name(what: str, numbers: dict[str, int], name: str, place: int) -> Iterator[dict[str, Any]]:
     yield {"ph": "M", "name": f"{what}_name", **numbers, "args": {"name": name}}
     yield {"ph": "M", "name": f"{what}_sort_index", **numbers, "args": {"sort_index": place}}
+
+
+def _has_room(ends: list[int], span: Span) -> bool:
+    """Whether a span can be drawn inside the bars that end then, or after them; those that are over are forgotten."""
+    while ends and ends[-1] <= span.start_ns:
+        ends.pop()
+    return not ends or span.end_ns <= ends[-1]
 
 
 def _category(span: Span) -> str:

@@ -14,6 +14,7 @@ from asyncmachine.export.spans import (
     cover_children,
     cut_trace,
 )
+from asyncmachine.record.format import Origin
 from asyncmachine.schema import EXCEPTION
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
         RecordedSpan,
         RecordedTransition,
     )
-    
+
 ROOT = "run"
 """Name of the root where the program has no single top span."""
 
@@ -56,8 +57,8 @@ class RunTree:
         self._spans: dict[str, Span] = {}
         self._machines = {machine.number: machine for machine in record.machines}
         self._recorded = {span.id: span for span in record.spans()}
-        self._transitions: dict[tuple[int, int], str] = {}
-        """Ids of transitions' spans by machine and number."""
+        self._transitions: dict[Origin, str] = {}
+        """Ids of transitions' spans by what sources call them."""
         self._root = self._make_root()
 
     def trace(self, max_spans: int | None) -> Trace:
@@ -151,7 +152,7 @@ class RunTree:
         operations = self._record.operations()
         handlers = self._record.handlers()
         made: dict[int, Span] = {}
-        sources: list[tuple[Span, tuple[int, int]]] = []
+        sources: list[tuple[Span, Origin]] = []
         before_it: dict[int, Span] = {}
         for transition, before, after in self._record.replay():
             operation = operations.get(transition.seq)
@@ -160,10 +161,10 @@ class RunTree:
                 continue
             span = self._transition_span(transition, start_ns, before, after, operation)
             made[transition.seq] = span
-            self._transitions[transition.machine, transition.number] = span.span_id
+            self._transitions[Origin(transition.machine, transition.number)] = span.span_id
             self._add_handlers(span, transition, start_ns, handlers.get(transition.seq, ()))
             if transition.source is not None:
-                sources.append((span, tuple(transition.source)))
+                sources.append((span, transition.source))
             elif transition.change.is_auto and transition.machine in before_it:
                 self._link(span, self._trace_id, before_it[transition.machine].span_id, "auto")
             before_it[transition.machine] = span
@@ -185,16 +186,18 @@ class RunTree:
         group = self._machine_group(machine, "transitions")
         name = shown_label(transition)
         span = self._add("transition", transition.seq, group, name, start_ns, transition.time_ns)
-        span.attributes.update({
-            "tx_id": self._record.tx_id(transition),
-            "seq": transition.seq,
-            "mutation": change.label,
-            "time_before": sum(before),
-            "states_diff": states_diff(machine, before, after),
-            "time_after": sum(after),
-            "accepted": change.accepted,
-            "auto": change.is_auto,
-        })
+        span.attributes.update(
+            {
+                "tx_id": self._record.tx_id(transition),
+                "seq": transition.seq,
+                "mutation": change.label,
+                "time_before": sum(before),
+                "states_diff": states_diff(machine, before, after),
+                "time_after": sum(after),
+                "accepted": change.accepted,
+                "auto": change.is_auto,
+            }
+        )
         if change.is_check:
             span.attributes["check"] = True
         if not change.accepted:

@@ -25,6 +25,7 @@ from asyncmachine.export.amdbg.messages import (
 )
 from asyncmachine.export.amdbg.times import UTC, pack_time
 from asyncmachine.logs import LogLevel
+from asyncmachine.record.format import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
         HandlerCall,
         LogLine,
         Operation,
-        Origin,
         QueuedMutation,
         RecordedMachine,
         RecordedTransition,
@@ -91,15 +91,16 @@ class Telling:
         self.operations = record.operations()
         self.handlers = record.handlers()
         self.rows: dict[int, list[tuple[RecordedTransition, tuple[int, ...], tuple[int, ...]]]] = defaultdict(list)
-        self.sums: dict[Origin | tuple[int, int], int] = {}
-        self.ids: dict[Origin | tuple[int, int], str] = {}
+        self.sums: dict[Origin, int] = {}
+        self.ids: dict[Origin, str] = {}
         for row in record.replay():
             transition, before, _ = row
             self.rows[transition.machine].append(row)
-            self.sums[transition.machine, transition.number] = sum(before)
+            origin = Origin(transition.machine, transition.number)
+            self.sums[origin] = sum(before)
             operation = self.operations.get(transition.seq)
             if operation is not None and operation.foreign_id:
-                self.ids[transition.machine, transition.number] = operation.foreign_id
+                self.ids[origin] = operation.foreign_id
         self.queued: dict[int, list[QueuedMutation]] = defaultdict(list)
         for mutation in record.queued():
             self.queued[mutation.machine].append(mutation)
@@ -124,20 +125,15 @@ class Telling:
                 apply_differences(schema, messages, self.loaded.differences.get(number, {}))
             yield MachineMessages(schema, messages, version)
 
-    def id_of(self, machine: int, number: int) -> str:
+    def id_of(self, origin: Origin) -> str:
         """Return the id of a transition."""
-        known = self.ids.get((machine, number))
-        return known or transition_id(self.record.machine(machine).id, number)
+        return self.ids.get(origin) or transition_id(self.record.machine(origin.machine).id, origin.number)
 
     def cause(self, source: Origin | None) -> Cause | None:
         """Return what is told of the transition a mutation was made in."""
         if source is None:
             return None
-        return Cause(
-            self.record.machine(source.machine).id,
-            self.id_of(*source),
-            self.sums.get((source.machine, source.number), 0),
-        )
+        return Cause(self.record.machine(source.machine).id, self.id_of(source), self.sums.get(source, 0))
 
 
 class _Machine:
@@ -207,7 +203,7 @@ class _Machine:
         return self._finished(message, mutation.time_ns, mutation.called)
 
     def _error_of(self, number: int) -> str:
-        seq = self.telling.record.seq_of((self.machine.number, number))  # type: ignore[arg-type]
+        seq = self.telling.record.seq_of(Origin(self.machine.number, number))
         operation = None if seq is None else self.telling.operations.get(seq)
         return "" if operation is None else operation.error
 
@@ -237,7 +233,7 @@ class _Machine:
         loaded = telling.loaded
         message = transition_message(
             self.machine.id,
-            tx=telling.id_of(transition.machine, transition.number),
+            tx=telling.id_of(Origin(transition.machine, transition.number)),
             clocks=self.clocks,
             number=transition.number,
             queue_tick=self.queue_tick,
