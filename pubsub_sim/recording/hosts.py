@@ -39,6 +39,7 @@ class Scene(Protocol):
 
     level: Level
     numbers: Mapping[bytes, int]
+    topics: dict[bytes, str]
 
     def count(self, name: str) -> None:
         """Count what happened."""
@@ -152,6 +153,8 @@ class HostRecorder(HostWatcher):
     # --- messages ------------------------------------------------------------------------------------------------
 
     def publish_message(self, message: Message) -> None:  # noqa: D102
+        self._scene.topics[message.id] = message.topic
+        _bound(self._scene.topics)
         self._remember(message.id, self._note("publish_msg", topic=message.topic, message_id=message.id))
 
     def validate_message(self, message: Message) -> None:  # noqa: D102
@@ -168,7 +171,8 @@ class HostRecorder(HostWatcher):
         self._note_message("undeliverable_msg", message, self._passed_on.get(message.id))
 
     def duplicate_message(self, message_id: bytes, peer: PeerId) -> None:  # noqa: D102
-        self._note("duplicate_msg", peer, message_id=message_id, link=self._sent(message_id, peer))
+        topic = self._scene.topics.get(message_id, "")
+        self._note("duplicate_msg", peer, topic=topic, message_id=message_id, link=self._sent(message_id, peer))
 
     def reject_message(self, message: WireMessage, peer: PeerId, reason: str) -> None:  # noqa: D102
         message_id = self._id_of(message)

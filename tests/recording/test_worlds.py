@@ -97,6 +97,7 @@ def test_a_message_is_followed_from_host_to_host(version: str, tmp_path: Path) -
                 else:
                     continue
                 assert tree.followed(point) == expected
+            assert {tree.path(point.span)[-1] for point in flow} == {"topic:foobar"}
             names = [point.name for point in flow]
             assert [names.count(name) for name in ("validate_msg", "deliver_msg", "duplicate_msg")] == [3, 3, 2]
 
