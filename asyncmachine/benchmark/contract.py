@@ -95,6 +95,14 @@ CONTRACT = (
         unit="ns",
     ),
     Clause(
+        operation="a record of each transition in a file, per transition",
+        own="recorded",
+        figure=DIFFERENCE,
+        over="bare",
+        at_most=2_000,
+        unit="ns",
+    ),
+    Clause(
         operation="a pair among 200 related states, over 20 of them",
         own="states-200",
         figure=TIME,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asyncmachine.benchmark import machines
 from asyncmachine.benchmark.machines import A, B
 from asyncmachine.benchmark.workload import FEATURE, SUPPORT, Bench, Workload, all_of, counted, ticks_after
+from asyncmachine.record import Record, Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -200,6 +203,21 @@ def recorder() -> Bench:
     return Bench(loop=bench.loop, wrong=all_of(bench.wrong, heard, unlike))
 
 
+def recorded() -> Bench:
+    """Add and remove a state while every transition is written into a record."""
+    folder = tempfile.TemporaryDirectory()
+    recorder = Recorder(Path(folder.name, "run.sqlite"))
+    bench = pair_of(machines.machine(tracer=recorder))
+
+    def unlike(iterations: int) -> str:
+        recorder.close()
+        with folder, Record.open(recorder.path) as record:
+            held = record.last_seq
+        return "" if held == 2 * iterations else f"the record holds {held:,} transitions of {2 * iterations:,}"
+
+    return Bench(loop=bench.loop, wrong=all_of(bench.wrong, unlike))
+
+
 def evaluate() -> Bench:
     """Run a function between transitions."""
     machine, handlers = machines.machine(), machines.Counting()
@@ -290,6 +308,7 @@ WORKLOADS = (
     _workload("pulse", "a Multi state that ends itself, with an argument", pulse, 1, per="pulse"),
     _workload("quiet-tracer", "a tracer with every hook, doing nothing", quiet_tracer, 2),
     _workload("recorder", "a tracer that keeps each transition", recorder, 2),
+    _workload("recorded", "a record of each transition, written to a file", recorded, 2),
     _workload("eval", "eval", evaluate, 1, per="call"),
     _workload("eval-soon", "eval_soon", evaluate_soon, 1, per="call"),
     _workload("construct", "one of 1,000 machines, time", construct, MACHINES, per="machine"),

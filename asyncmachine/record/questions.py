@@ -270,7 +270,7 @@ def refusal_text(change: Change) -> str:
 
 def _told(record: Record, what: str, *, timed: bool) -> Iterator[str]:
     """Give everything of one kind as text, without what differs between equal runs."""
-    ids = {number: machine.id for number, machine in record._all_machines.items()}
+    ids = {number: machine.id for number, machine in record.all_machines.items()}
     if what == "machine":
         for machine in record.machines:
             parent = "" if machine.parent is None else f" of {ids[machine.parent]}"

@@ -65,6 +65,7 @@ class RecordData:
         run: Facts about the run, by name.
         clock: The clock of all times: "wall", or "loop" for the event loop's own.
         machines: The recorded machines, by number.
+        all_machines: Number -> machine; negative numbers are machines known as sources only.
     """
 
     def __init__(self, path: Path, clock: Clock | None) -> None:
@@ -74,7 +75,7 @@ class RecordData:
         self._asked_clock = clock
         self.run: Mapping[str, Any] = {}
         self.machines: tuple[RecordedMachine, ...] = ()
-        self._all_machines: dict[int, RecordedMachine] = {}
+        self.all_machines: dict[int, RecordedMachine] = {}
         self._changes: dict[int, Change] = {}
         self._seqs: dict[tuple[int, int], int] | None = None
         try:
@@ -100,9 +101,9 @@ class RecordData:
         rows = self._rows(
             f"select number, id, schema, parent, tags, span, {start}, {end}, start_ticks, end_ticks, first_seq from machines"
         )
-        self._all_machines = {}
+        self.all_machines = {}
         for number, name, schema, parent, tags, span, start, end, start_ticks, end_ticks, first in sorted(rows):
-            self._all_machines[number] = RecordedMachine(
+            self.all_machines[number] = RecordedMachine(
                 number,
                 name,
                 schema,
@@ -116,7 +117,7 @@ class RecordData:
                 first,
                 schemas.get(grown.get(number, schema), {}),
             )
-        self.machines = tuple([machine for number, machine in self._all_machines.items() if number >= 0])
+        self.machines = tuple([machine for number, machine in self.all_machines.items() if number >= 0])
         for row in self._rows("select * from changes where id > ?", max(self._changes, default=0)):
             self._changes[row[0]] = _change(row)
         self._seqs = None
@@ -136,9 +137,9 @@ class RecordData:
         """
         found = None
         if isinstance(which, int):
-            found = self._all_machines.get(which)
+            found = self.all_machines.get(which)
         else:
-            for machine in self._all_machines.values():
+            for machine in self.all_machines.values():
                 if machine.id == which:
                     found = machine
         if found is None:
@@ -170,6 +171,27 @@ class RecordData:
 
     def _ends(self) -> tuple[str, str]:
         return self._time_of("start_ns", "start_loop_ns"), self._time_of("end_ns", "end_loop_ns")
+
+    def transition_counts(self) -> dict[int, int]:
+        """Return how many transitions the record holds of each machine, by its number."""
+        return dict(self._rows("select machine, count(*) from transitions group by machine"))
+
+    def find(self, text: str) -> int:
+        """Return the number of a transition that is given by its number or its id.
+
+        Raises:
+            UnknownTransitionError: The record does not hold it.
+        """
+        if text.isdecimal():
+            return self.transition(int(text)).seq
+        name, _, number = text.rpartition("-")
+        sign, digits = (-1, number[1:]) if number.startswith("p") else (1, number)
+        if digits.isdecimal():
+            for machine in self.all_machines.values():
+                seq = self.seq_of(Origin(machine.number, sign * int(digits))) if machine.id == name else None
+                if seq is not None:
+                    return seq
+        raise UnknownTransitionError(text, self.first_seq, self.last_seq)
 
     def transition(self, seq: int) -> RecordedTransition:
         """Return a transition by its number.
@@ -236,10 +258,10 @@ class RecordData:
             number = transition.machine
             ticks = clocks.get(number)
             if ticks is None:
-                ticks = clocks[number] = list(self._all_machines[number].start_ticks)
+                ticks = clocks[number] = list(self.all_machines[number].start_ticks)
             place = places.get(number)
             if place is None or len(place) != len(ticks):
-                names = self._all_machines[number].state_names
+                names = self.all_machines[number].state_names
                 place = places[number] = {name: position for position, name in enumerate(names)}
                 ticks += [0] * (len(names) - len(ticks))
             before = tuple(ticks)
@@ -276,7 +298,7 @@ class RecordData:
                 continue
             place = places.get(number)
             if place is None:
-                place = places[number] = {n: at for at, n in enumerate(self._all_machines[number].state_names)}
+                place = places[number] = {n: at for at, n in enumerate(self.all_machines[number].state_names)}
             ticks = clocks[number]
             for state, gained in transition.change.moved.items():
                 ticks[place[state]] += gained
@@ -333,7 +355,7 @@ class RecordData:
             if not transition.change.moved:
                 continue
             number, at, seq = transition.machine, transition.time_ns, transition.seq
-            names = self._all_machines[number].state_names
+            names = self.all_machines[number].state_names
             for state, old, new in zip(names, before, after, strict=False):
                 if old == new:
                     continue
@@ -343,11 +365,11 @@ class RecordData:
                 if new & 1:
                     open_[number, state] = (new, at, seq)
         for (number, state), (tick, start, begun) in open_.items():
-            yield Activation(number, state, tick, start, self._all_machines[number].end_ns, begun, None)
+            yield Activation(number, state, tick, start, self.all_machines[number].end_ns, begun, None)
 
     def tx_id(self, transition: RecordedTransition | Origin) -> str:
         """Return a transition's id as the library names it, such as "client-17"."""
-        return tx_id(self._all_machines[transition.machine].id, transition.number)
+        return tx_id(self.all_machines[transition.machine].id, transition.number)
 
     def seq_of(self, origin: Origin) -> int | None:
         """Return the number of the transition a mutation was made in; None if the record does not hold it."""

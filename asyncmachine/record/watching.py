@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from asyncmachine.waiting import StateContext, Task
 
 _ERROR_LENGTH = 200
+_CALLED_LIMIT = 20_000
 
 
 class Open:
@@ -54,6 +55,7 @@ class Watching:
         self._handlers: list[tuple[Any, ...]] = []
         self._queued: list[tuple[Any, ...]] = []
         self._waits: list[tuple[Any, ...]] = []
+        self._called: dict[tuple[str, ...], str] = {}
         self._ids = {"handlers": count(1), "queued": count(1), "waits": count(1)}
 
     def hooks(self, end: Callable[[Transition], None]) -> dict[str, Callable[..., None]]:
@@ -114,7 +116,7 @@ class Watching:
             steps = self._steps.text(tx, begun.node, begun.plan, ran)
         self._operations.append((
             seq, begun.start_ns, begun.queue, to_json(picked) if picked else None,
-            _error_text(error) if isinstance(error, BaseException) else None, steps,
+            error_text(error) if isinstance(error, BaseException) else None, steps,
         ))  # fmt: skip
         ids = self._ids["handlers"]
         self._handlers += [(next(ids), seq, *handler) for handler in begun.handlers]
@@ -137,9 +139,14 @@ class Watching:
         recorder._note_row()
         picked = machine.log_args(mutation.args) if mutation.args else None
         source = mutation._entry[3]
+        called = self._called.get(mutation.called)
+        if called is None:
+            if len(self._called) >= _CALLED_LIMIT:
+                self._called.clear()
+            called = self._called[mutation.called] = to_json(mutation.called)
         self._queued.append((
             next(self._ids["queued"]), recorder._now(), recorder._loop_now(), recorder._number_of(machine), mutation._entry[4],
-            recorder.next_seq, mutation.kind, to_json(mutation.called), int(mutation.is_auto), int(mutation.is_check),
+            recorder.next_seq, mutation.kind, called, int(mutation.is_auto), int(mutation.is_check),
             len(machine._queue), to_json(picked) if picked else None,
             None if source is None else recorder._source_number(source[0]), None if source is None else source[1],
         ))  # fmt: skip
@@ -184,7 +191,7 @@ def _named(ctx: StateContext) -> str:
     return f"{ctx.state} {ctx.tick}"
 
 
-def _error_text(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """Return an error as a machine's log line tells it: its kind and its words, cut to a line."""
     text = " ".join(f"{type(error).__name__}: {error}".split())
     return plain_text(text if len(text) <= _ERROR_LENGTH else text[: _ERROR_LENGTH - 3] + "...")

@@ -13,7 +13,7 @@ import sqlite3
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from asyncmachine.record.errors import RecordError, UnwritableRecordError
 from asyncmachine.record.format import APPLICATION_ID, TABLES, VERSION
@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 _CHECKPOINT_PAGES = 64
 
 
-def to_json(value: Any) -> str:
-    """Write a value as compact JSON; what JSON does not know is written as text."""
-    return json.dumps(value, separators=(",", ":"), default=str)
+to_json: Final = json.JSONEncoder(separators=(",", ":"), default=str).encode
+"""Writes a value as compact JSON; what JSON does not know is written as text."""
 
 
 def plain_text(text: str) -> str:

@@ -107,6 +107,27 @@ def test_parent_is_told() -> None:
     assert t.seen[-1] == "sub p c"
 
 
+def test_a_tracer_is_told_that_it_was_bound() -> None:
+    """Once, to a machine that exists; a construction tells by `machine_init`, and others hear nothing of it."""
+
+    class Bound(Tracer):
+        def __init__(self) -> None:
+            self.told: list[tuple[str, str]] = []
+
+        def machine_init(self, machine: Machine) -> None:
+            self.told.append(("init", machine.id))
+
+        def machine_bound(self, machine: Machine) -> None:
+            self.told.append(("bound", machine.id))
+
+    first, second = Bound(), Bound()
+    m = Machine({"A": {}}, id="m", tracers=[first])
+    m.bind_tracer(second)
+    m.bind_tracer(second)
+    m.bind_tracer(first)
+    assert (first.told, second.told) == ([("init", "m")], [("bound", "m")])
+
+
 def test_slow_handler_hook() -> None:
     """A slow handler is named to the tracers."""
     t = Stream()

@@ -1,0 +1,165 @@
+"""OTLP: a file of JSON lines, and the same spans sent to a collector.
+
+The file needs the standard library only: ids are hexadecimal, nanoseconds are decimal texts. Each line is a whole request, so that
+a reader needs no more than one line in memory. Sending needs the `opentelemetry` packages; see `collector`.
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from asyncmachine.export.files import write_whole
+from asyncmachine.export.spans import MAX_SPANS, build_spans
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from asyncmachine.export.spans import Attribute, Span, Traces
+    from asyncmachine.record import Record
+
+BATCH: Final = 500
+"""Spans of a line or a request."""
+SCOPE: Final = "asyncmachine"
+
+_INTERNAL: Final = 1
+_ERROR: Final = 2
+
+
+def write_otlp(
+    record: Record,
+    path: Path | str,
+    *,
+    machines: Iterable[str] = (),
+    after_ns: int | None = None,
+    until_ns: int | None = None,
+    max_spans: int | None = MAX_SPANS,
+    messages: bool = True,
+    service: str | None = None,
+) -> Traces:
+    """Write a record as OTLP JSON lines; see `spans.build_spans` for the arguments.
+
+    Returns:
+        What was written; as text, how many spans and how many were left out.
+
+    Raises:
+        UnknownMachineError: One of `machines` is not in the record.
+        UnwritableFileError: The file cannot be written.
+    """
+    traces = build_spans(
+        record, machines=machines, after_ns=after_ns, until_ns=until_ns, max_spans=max_spans, messages=messages,
+        service=service,
+    )  # fmt: skip
+    write_whole(path, otlp_lines(traces))
+    return traces
+
+
+def send_otlp(
+    record: Record,
+    endpoint: str,
+    protocol: Literal["http", "grpc"] = "http",
+    *,
+    headers: Mapping[str, str] | None = None,
+    timeout_s: float = 10.0,
+    machines: Iterable[str] = (),
+    after_ns: int | None = None,
+    until_ns: int | None = None,
+    max_spans: int | None = MAX_SPANS,
+    messages: bool = True,
+    service: str | None = None,
+) -> Traces:
+    """Send a record to a collector; see `spans.build_spans` for the other arguments.
+
+    Args:
+        record: What is sent.
+        endpoint: Such as "http://127.0.0.1:4318" (HTTP) or "http://127.0.0.1:4317" (gRPC); "https" encrypts.
+        protocol: "http" or "grpc".
+        headers: Sent with every request, such as credentials.
+        timeout_s: Seconds a request may take. Nothing is tried twice.
+        machines: See `spans.build_spans`.
+        after_ns: See there.
+        until_ns: See there.
+        max_spans: See there.
+        messages: See there.
+        service: See there.
+
+    Returns:
+        What was sent, all of it taken.
+
+    Raises:
+        CollectorError: Nobody listens there, or the collector failed.
+        SpansRefusedError: The collector took only a part of the spans.
+        MissingExtraError: The packages are not installed.
+        UnknownMachineError: One of `machines` is not in the record.
+        ValueError: An unknown protocol.
+    """
+    from asyncmachine.export.collector import open_collector
+
+    with open_collector(endpoint, protocol, headers or {}, timeout_s) as collector:
+        traces = build_spans(
+            record, machines=machines, after_ns=after_ns, until_ns=until_ns, max_spans=max_spans, messages=messages,
+            service=service,
+        )  # fmt: skip
+        collector.send(traces)
+    return traces
+
+
+def otlp_lines(traces: Traces) -> Iterator[bytes]:
+    """Give the lines of the file."""
+    for service, spans in batches(traces):
+        resource = {"attributes": _attributes({"service.name": service, **traces.resource})}
+        scope = {"scope": {"name": SCOPE}, "spans": [_span(span) for span in spans]}
+        line = json.dumps(
+            {"resourceSpans": [{"resource": resource, "scopeSpans": [scope]}]},
+            ensure_ascii=False, separators=(",", ":"),
+        )  # fmt: skip
+        yield line.encode(errors="backslashreplace") + b"\n"
+
+
+def batches(traces: Traces) -> Iterator[tuple[str, Sequence[Span]]]:
+    """Cut all spans into lists of at most `BATCH`, each of one service."""
+    for service, run in groupby(sorted(traces.spans, key=lambda span: span.service), lambda span: span.service):
+        spans = list(run)
+        for start in range(0, len(spans), BATCH):
+            yield service, spans[start : start + BATCH]
+
+
+def _span(span: Span) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "traceId": span.trace_id,
+        "spanId": span.span_id,
+        "name": span.name,
+        "kind": _INTERNAL,
+        "startTimeUnixNano": str(span.start_ns),
+        "endTimeUnixNano": str(span.end_ns),
+        "attributes": _attributes(span.attributes),
+    }
+    if span.parent_id:
+        told["parentSpanId"] = span.parent_id
+    if span.events:
+        told["events"] = [
+            {"timeUnixNano": str(event.time_ns), "name": event.name, "attributes": _attributes(event.attributes)}
+            for event in span.events
+        ]
+    if span.links:
+        told["links"] = [
+            {"traceId": link.trace_id, "spanId": link.span_id, "attributes": _attributes({"kind": link.kind})}
+            for link in span.links
+        ]
+    if span.error:
+        told["status"] = {"code": _ERROR, "message": span.error}
+    return told
+
+
+def _attributes(attributes: Mapping[str, Attribute]) -> list[dict[str, Any]]:
+    return [{"key": key, "value": _value(value)} for key, value in attributes.items()]
+
+
+def _value(value: Attribute) -> dict[str, Any]:
+    if isinstance(value, bool):
+        return {"boolValue": value}
+    if isinstance(value, int):
+        return {"intValue": str(value)}
+    return {"doubleValue": value} if isinstance(value, float) else {"stringValue": value}
