@@ -142,7 +142,8 @@ class _Builder:
     def _add_transitions(self, track: Track, numbers: dict[Key, int], machines: dict[int, int]) -> None:
         """Fill `tx_*`, and `handler_*` and `log_*` by transition.
 
-        `tx_source` numbers the text that names a source which is not in the record. `tx_ns` is how long it took, or -1.
+        `tx_source` numbers the text that names a source which is not in the record. `tx_ns` is how long it took, or -1;
+        `handler_ns` likewise, and -1 on a loop's own clock, as handlers are timed by the wall clock.
         """
         record, columns = track.record, self.columns
         operations, handlers = record.operations(), record.handlers()
@@ -167,7 +168,7 @@ class _Builder:
             for call in handlers.get(transition.seq, ()):
                 name = f"{call.name} of {call.binding}" if call.binding else call.name
                 columns["handler_name"].append(self._numbered["handlers"].number(name, name))
-                columns["handler_ns"].append(call.end_ns - call.start_ns)
+                columns["handler_ns"].append(call.end_ns - call.start_ns if record.clock == "wall" else -1)
             columns["handler_from"].append(len(columns["handler_name"]))
             for text in logs.get(transition.seq, ()):
                 columns["log_text"].append(self._numbered["texts"].number(text, text))

@@ -249,14 +249,14 @@ def _runs(places: list[float], gap: float) -> list[tuple[float, float]]:
 
 def _draw_flow(axes: Axes, data: TimelineData, xs: list[float], seen: list[_Seen]) -> None:
     columns = data.columns
-    rows = {}
+    middles: dict[int, float] = {}
     for lane, _, row in seen:
         for mark in range(columns["mark_from"][lane], columns["mark_from"][lane + 1]):
-            rows[columns["mark_event"][mark]] = row + 0.5
-    for event, row in rows.items():
+            middles[columns["mark_event"][mark]] = row + 0.5
+    for event, middle in middles.items():
         cause = columns["event_cause"][event]
-        if cause in rows:
-            axes.plot([xs[cause], xs[event]], [rows[cause], row], color="#111111", linewidth=0.8, zorder=5)
+        if cause in middles:
+            axes.plot([xs[cause], xs[event]], [middles[cause], middle], color="#111111", linewidth=0.8, zorder=5)
     for number, text in enumerate(data.header["names"]):
         axes.plot([], [], "o", color=COLOURS[number % len(COLOURS)], label=text.replace("_", " ").replace("$", r"\$"))
     axes.legend(

@@ -74,7 +74,8 @@ class Timeline:
             f'<iframe title="{html.escape(self.title)}" width="100%" height="{page_height(self.data)}" style="border: '
             f'1px solid #d5dce3; display: block; max-width: none" srcdoc="{_quoted(self.html)}"></iframe>'
         )
-        return {"text/html": frame, "text/plain": repr(self)}
+        text = repr(self)
+        return {"text/html": frame, "text/markdown": f"`{text.replace('`', '')}`", "text/plain": text}
 
 
 def _quoted(text: str) -> str:

@@ -277,7 +277,7 @@ const timeline = (() => {
     if (c.tx_steps[tx] >= 0) add("Steps", model.steps[c.tx_steps[tx]].map(step));
     const called = [];
     for (let i = c.handler_from[tx]; i < c.handler_from[tx + 1]; i++)
-      called.push(`${model.handlers[c.handler_name[i]]}, ${span(c.handler_ns[i])}`);
+      called.push(model.handlers[c.handler_name[i]] + (c.handler_ns[i] >= 0 ? `, ${span(c.handler_ns[i])}` : ""));
     add("Handlers", called);
     const logs = [];
     for (let i = c.log_from[tx]; i < c.log_from[tx + 1]; i++) logs.push(model.texts[c.log_text[i]]);
