@@ -152,6 +152,7 @@ class _Builder:
             logs[line.seq].append(line.text if line.is_inside else f"before it: {line.text}")
         events = {(one.machine, one.number): numbers[Kind.TRANSITION, one.seq] for one in track.transitions}
         changes: dict[int, int] = {}
+        before: dict[int, int] = {}
         for transition in track.transitions:
             change = transition.change
             if change.id not in changes:
@@ -163,7 +164,8 @@ class _Builder:
             columns["tx_machine"].append(machines.get(transition.machine, -1))
             columns["tx_number"].append(transition.number)
             columns["tx_change"].append(changes[change.id])
-            columns["tx_source"].append(self._source(record, transition, events, event))
+            columns["tx_source"].append(self._source(record, transition, events, before.get(transition.machine, -1)))
+            before[transition.machine] = event
             self._add_operation(operations.get(transition.seq), transition)
             for call in handlers.get(transition.seq, ()):
                 name = f"{call.name} of {call.binding}" if call.binding else call.name
@@ -181,16 +183,21 @@ class _Builder:
         return self._numbered["changes"].number(repr(shown), shown)
 
     def _source(
-        self, record: Record, transition: RecordedTransition, events: dict[tuple[int, int], int], event: int
+        self, record: Record, transition: RecordedTransition, events: dict[tuple[int, int], int], before: int
     ) -> int:
-        """Note what caused a transition; give the number of its name if that is not in the record, else -1."""
-        if transition.source is None:
+        """Note what caused a transition; give the number of its name if that is not in the record, else -1.
+
+        An automatic mutation is caused by the transition of its machine before it, as `Record.why` has it.
+        """
+        event, source = events[transition.machine, transition.number], transition.source
+        if source is None:
+            self.columns["event_cause"][event] = before if transition.change.is_auto else -1
             return -1
-        cause = events.get((transition.source.machine, transition.source.number), -1)
+        cause = events.get((source.machine, source.number), -1)
         if cause >= 0:
             self.columns["event_cause"][event] = cause
             return -1
-        name = tx_id(record.machine(transition.source.machine).id, transition.source.number)
+        name = tx_id(record.machine(source.machine).id, source.number)
         return self._numbered["texts"].number(name, name)
 
     def _add_operation(self, operation: Any, transition: RecordedTransition) -> None:

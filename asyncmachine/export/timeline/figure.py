@@ -209,7 +209,8 @@ def _draw_marks(axes: Axes, data: TimelineData, xs: list[float], lane: int, row:
         if columns["event_kind"][event] == Kind.POINT:
             colour = COLOURS[columns["point_name"][ref] % len(COLOURS)]
         else:
-            is_good = header["changes"][columns["tx_change"][ref]]["accepted"] and columns["tx_error"][ref] < 0
+            change = header["changes"][columns["tx_change"][ref]]
+            is_good = (change["accepted"] or change["auto"] or change["check"]) and columns["tx_error"][ref] < 0
             colour = INK if is_good else BAD
         marks.setdefault(colour, []).append(xs[event])
     for colour, places in marks.items():

@@ -119,7 +119,7 @@ def _renumbered(item: dict[str, Any]) -> dict[str, Any]:
     def walk(value: Any) -> Any:
         if isinstance(value, dict):
             return {key: name(part) if key in ("id", "root_id") else walk(part) for key, part in value.items()}
-        return [walk(part) for part in value] if isinstance(value, list) else value
+        return [walk(part) for part in value] if isinstance(value, list | tuple) else value
 
     def name(found: Any) -> Any:
         return numbers.setdefault(found, f"m{len(numbers)}") if isinstance(found, str) else walk(found)

@@ -133,11 +133,13 @@ const timeline = (() => {
     return found;
   }
 
-  // Whether an event is a mutation that was refused, or a transition with an error.
+  // Whether an event is a refused mutation that somebody made, or a transition with an error. Automatic mutations and questions
+  // are refused all the time.
   function isBad(model, event) {
     const tx = model.columns.event_ref[event];
     if (model.columns.event_kind[event] !== TRANSITION || tx < 0) return false;
-    return !model.changes[model.columns.tx_change[tx]].accepted || model.columns.tx_error[tx] >= 0;
+    const change = model.changes[model.columns.tx_change[tx]];
+    return model.columns.tx_error[tx] >= 0 || !(change.accepted || change.auto || change.check);
   }
 
   // The lanes in sight: all whose parents are open.
