@@ -41,7 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     "results": set(),
     "bench": {"results", "scenarios"},
     "report": {"results"},
-    "recording": {"net", "node", "drivers", "scenarios"},
+    "recording": {"wire", "net", "node", "drivers", "scenarios"},  # of wire the types that tracers are told
 }
 MAY_IMPORT_ASYNCMACHINE = {"drivers.states", "simulator", "recording"}
 FORBIDDEN_STDLIB = {"wire": OUTSIDE_WORLD, "protocol": OUTSIDE_WORLD}
