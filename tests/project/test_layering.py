@@ -41,8 +41,9 @@ ALLOWED: dict[str, set[str]] = {
     "results": set(),
     "bench": {"results", "scenarios"},
     "report": {"results"},
+    "recording": {"wire", "net", "node", "drivers", "scenarios"},  # of wire the types that tracers are told
 }
-MAY_IMPORT_ASYNCMACHINE = {"drivers.states", "simulator"}
+MAY_IMPORT_ASYNCMACHINE = {"drivers.states", "simulator", "recording"}
 FORBIDDEN_STDLIB = {"wire": OUTSIDE_WORLD, "protocol": OUTSIDE_WORLD}
 
 
@@ -101,6 +102,16 @@ def test_a_pubsub_module_imports_only_the_rooms_it_may(path: Path) -> None:
             assert room in MAY_IMPORT_ASYNCMACHINE, f"{module} ({room}) imports {imported}"
         else:
             assert top not in FORBIDDEN_STDLIB.get(room, set()), f"{module} ({room}) imports {imported}"
+
+
+def test_nothing_but_the_command_line_imports_the_room_of_records() -> None:
+    """What measures cannot load a recorder by importing a neighbour; the command line imports it when it is asked to."""
+    importing = [
+        name_of(path)
+        for path in modules("pubsub_sim")
+        if room_of(name_of(path)) != "recording" and any(room_of(name) == "recording" for name in imports_of(path))
+    ]
+    assert importing == []
 
 
 @pytest.mark.parametrize("path", modules("asyncmachine"), ids=name_of)
