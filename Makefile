@@ -23,6 +23,10 @@ ROUNDS_tiny := 1
 ROUNDS ?= $(or $(ROUNDS_$(GRID)),5)
 PARAMETERS = $(or $(GRID_$(GRID)),$(error GRID: expected default, full, auto or tiny, got '$(GRID)'))
 HOSTILE := hostile-baseline hostile-states
+# The run that `make discovery` plays; `VERSION=states` plays one version only.
+HOSTS ?= 3
+MESSAGES ?= 10
+VERSION ?= states,baseline
 # Seeds of each kind of scenario that both versions are compared on, about a third of a second each.
 SEEDS ?= 200
 
@@ -47,7 +51,7 @@ export SOURCE_DATE_EPOCH ?= 0
 # Silence hints meant for interactive use.
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
-.PHONY: bench peers no-go report pictures test lint types check equivalence faults simsub costs coverage hostile $(HOSTILE) clean proto lock
+.PHONY: bench peers no-go report pictures test lint types check discovery equivalence faults simsub costs coverage hostile $(HOSTILE) clean proto lock
 
 bench: $(READY) $(if $(PEERS),peers)
 	@mkdir -p $(VENV)/run
@@ -99,6 +103,10 @@ faults: $(READY)
 # A gossipsub mesh of 1,000 hosts on the virtual clock, played by both versions, beside the published one.
 simsub: $(READY)
 	$(BIN)/python -m pubsub_sim simsub
+
+# TestSimpleDiscovery once per version, recorded: the record in every form below data/runs, and how to open each.
+discovery: $(READY)
+	$(BIN)/python -m pubsub_sim discovery --versions $(VERSION) --hosts $(HOSTS) --messages $(MESSAGES)
 
 # What a publish, a delivery and an RPC cost in each version, fitted to runs of 5 to 100 hosts.
 costs: $(READY)

@@ -45,6 +45,12 @@ COMMANDS = {
     "costs": Command("fit what a publish, a delivery and an RPC cost", "pubsub_sim.bench.costs", "costs_command"),
     "pictures": Command("draw the machines that README shows", "pubsub_sim.recording.pictures", "pictures_command"),
     "report": Command("write the report of a sweep", "pubsub_sim.report.command", "report_command"),
+    "play": Command("play a scenario once, recorded", "pubsub_sim.recording.commands", "play_command"),
+    "discovery": Command(
+        "play TestSimpleDiscovery once per version and leave its record in every form",
+        "pubsub_sim.recording.commands",
+        "discovery_command",
+    ),
 }
 
 

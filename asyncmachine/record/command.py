@@ -188,9 +188,9 @@ def _export(options: argparse.Namespace) -> Iterator[str]:
         if options.endpoint is not None:
             if options.to != "otlp":
                 raise _UsageError(f"--endpoint goes with --to otlp only, not with --to {options.to}")
-            told = module.send_otlp(record, options.endpoint, options.protocol)
-            yield f"sent to {options.endpoint}" + (f": {told}" if isinstance(told, str) else "")
+            sent = module.send_otlp(record, options.endpoint, options.protocol)
+            yield f"sent to {options.endpoint}: {sent}"
             return
         path = options.out or options.file.with_suffix(chosen.suffix)
-        told = getattr(module, chosen.function)(record, path)
-        yield f"{path}: {path.stat().st_size:,} bytes" + (f", {told}" if isinstance(told, str) else "")
+        written = getattr(module, chosen.function)(record, path)
+        yield f"{path}: {path.stat().st_size:,} bytes" + ("" if written is None else f", {written}")

@@ -120,7 +120,9 @@ class Recorder(Tracer):
         self._ended_machines: list[tuple[Any, ...]] = []
         self._schema_changes: list[tuple[int, int, int]] = []
         self._interned = Interned(self._writer)
-        self._spans = Spans(self._now, self._loop_now, self._note_row)
+        self._spans = Spans(self._now, self._loop_now, self._note_row, self.flush, batch)
+        self._attributes = dict(attributes or {})
+        self._new_attributes: dict[str, object] = {}
         self._watching = None if level == "changes" else Watching(self, is_full=level == "full")
         hooks: dict[str, Any] = {"transition_end": self._make_transition_end()}
         if self._watching is not None:
@@ -244,6 +246,11 @@ class Recorder(Tracer):
         """
         return self._spans.point(name, span, flow, link, attributes)
 
+    def note_run(self, **attributes: object) -> None:
+        """Add facts about the run, such as how it ended."""
+        self._note_row()
+        self._new_attributes |= attributes
+
     def bind(self, machine: Machine, span: Span | int | None = None) -> None:
         """Record a machine that exists, under a span if one is given. Binding it twice changes nothing."""
         self._number_of(machine, None if span is None else int(span))
@@ -324,6 +331,7 @@ class Recorder(Tracer):
             self._handle = None
         if self._is_closed:
             self._rows.clear()
+            self._spans.forget()
             return
         taken = self._rows[:]
         self._rows.clear()
@@ -336,6 +344,7 @@ class Recorder(Tracer):
                     self._watching.write(self._writer)
                 self._write_logs()
                 self._write_ends()
+                self._write_attributes()
                 self._keep_limits()
         except sqlite3.Error as error:
             self._stop(error, len(taken) // self._width)
@@ -400,6 +409,12 @@ class Recorder(Tracer):
         if self._ended_machines:
             self._writer.update("machines", "number", ("end_ns", "end_loop_ns", "end_ticks"), self._ended_machines)
             self._ended_machines = []
+
+    def _write_attributes(self) -> None:
+        if self._new_attributes:
+            self._attributes |= self._new_attributes
+            self._new_attributes = {}
+            self._writer.set_run(attributes=to_json(self._attributes))
 
     def _keep_limits(self) -> None:
         """Drop the oldest transitions beyond the limit; what the machines' clocks were at the cut is kept."""

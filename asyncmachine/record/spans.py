@@ -59,14 +59,23 @@ class Spans:
         now: Wall time since the run began, in nanoseconds.
         loop_now: The loop's own time where it differs, else None.
         note_row: Is called when something waits to be written.
+        flush: Has all that waits written, once it is a batch of points.
+        batch: How many that is.
     """
 
     def __init__(
-        self, now: Callable[[], int], loop_now: Callable[[], int | None], note_row: Callable[[], None]
+        self,
+        now: Callable[[], int],
+        loop_now: Callable[[], int | None],
+        note_row: Callable[[], None],
+        flush: Callable[[], None],
+        batch: int,
     ) -> None:
         self._now = now
         self._loop_now = loop_now
         self._note_row = note_row
+        self._flush = flush
+        self._batch = batch
         self._span_ids = count(1)
         self._point_ids = count(1)
         self._open: dict[int, dict[str, object]] = {}
@@ -102,7 +111,13 @@ class Spans:
             number, self._now(), self._loop_now(), above, plain_text(name), plain_text(flow) if flow else None, link,
             to_json(attributes),
         ))  # fmt: skip
+        if len(self._points) >= self._batch:
+            self._flush()
         return number
+
+    def forget(self) -> None:
+        """Keep nothing that waits; it can not be written any more."""
+        self._begun, self._ended, self._points = [], [], []
 
     def write(self, writer: RecordWriter) -> None:
         """Write what waits."""

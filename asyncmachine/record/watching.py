@@ -116,7 +116,7 @@ class Watching:
             steps = self._steps.text(tx, begun.node, begun.plan, ran)
         self._operations.append((
             seq, begun.start_ns, begun.queue, to_json(picked) if picked else None,
-            _error_text(error) if isinstance(error, BaseException) else None, steps,
+            error_text(error) if isinstance(error, BaseException) else None, steps,
         ))  # fmt: skip
         ids = self._ids["handlers"]
         self._handlers += [(next(ids), seq, *handler) for handler in begun.handlers]
@@ -191,7 +191,7 @@ def _named(ctx: StateContext) -> str:
     return f"{ctx.state} {ctx.tick}"
 
 
-def _error_text(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """Return an error as a machine's log line tells it: its kind and its words, cut to a line."""
     text = " ".join(f"{type(error).__name__}: {error}".split())
     return plain_text(text if len(text) <= _ERROR_LENGTH else text[: _ERROR_LENGTH - 3] + "...")

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pubsub_sim.bench import manifest
-from pubsub_sim.bench.flags import from_flags
 from pubsub_sim.bench.grid import PackOptions, RunOptions, SweepOptions, sweep_folder
 from pubsub_sim.bench.process import Answer, pinned_environment, run_worker
 from pubsub_sim.bench.spec import RunSpec
 from pubsub_sim.bench.sweep import sweep
+from pubsub_sim.flags import from_flags
 from pubsub_sim.results import METRICS, RUN, Store, read_engine, write_engine
 
 if TYPE_CHECKING:

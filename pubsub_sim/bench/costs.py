@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pubsub_sim.bench.cost_model import Costs, Sample, fitted, interval, resampled
-from pubsub_sim.bench.flags import from_flags
-from pubsub_sim.bench.grid import several
 from pubsub_sim.bench.process import pinned_environment, run_relay
 from pubsub_sim.bench.provenance import of_the_moment, of_the_sweep
 from pubsub_sim.bench.spec import RunSpec
 from pubsub_sim.checks import check_seconds, check_whole
 from pubsub_sim.errors import OptionError, PubsubSimError
+from pubsub_sim.flags import from_flags, several
 from pubsub_sim.results.whole_files import put_whole
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pubsub_sim
-from pubsub_sim.bench.flags import from_flags
 from pubsub_sim.bench.grid import sweep_folder
 from pubsub_sim.bench.process import pinned_environment, undisturbed
 from pubsub_sim.bench.provenance import installed, of_the_engine, of_the_moment
 from pubsub_sim.checks import check_bool, check_whole
 from pubsub_sim.errors import OptionError, PubsubSimError
+from pubsub_sim.flags import from_flags
 from pubsub_sim.parameters import reject_unknown
 from pubsub_sim.results import EngineFileError, EngineRecord, Store, load_engine, read_engine, write_engine
 from pubsub_sim.results.engine import ENGINE_SCHEMA

@@ -14,9 +14,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pubsub_sim.bench.flags import from_flags
-from pubsub_sim.bench.grid import several
 from pubsub_sim.checks import check_whole
+from pubsub_sim.flags import from_flags, several
 from pubsub_sim.scenarios.fault_runs import ROUTERS, FaultRun, fault_run
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ import pubsub_sim
 from pubsub_sim.bench.spec import RunSpec
 from pubsub_sim.checks import check_bool, check_choice, check_seconds, check_whole
 from pubsub_sim.errors import OptionError
+from pubsub_sim.flags import several
 from pubsub_sim.parameters import reject_unknown
 from pubsub_sim.scenarios.running import loop_factory
 from pubsub_sim.scenarios.versions import FLOOR, known_versions
@@ -285,18 +286,3 @@ def sweep_folder(option: str, value: object) -> Path:
 def _texts(value: object) -> tuple[str, ...]:
     """Take one text or several; commands hold commas, so those separate nothing."""
     return tuple(map(str, value)) if isinstance(value, (list, tuple)) else (str(value),)
-
-
-def several(option: str, value: object) -> tuple[Any, ...]:
-    """Take one value, several, or a text with commas; whole numbers in such a text become numbers."""
-    if isinstance(value, str):
-        parts = [part.strip() for part in value.split(",")]
-        values: tuple[Any, ...] = tuple(int(part) if part.isascii() and part.isdigit() else part for part in parts)
-    else:
-        values = tuple(value) if isinstance(value, (list, tuple)) else (value,)
-    if not values:
-        raise OptionError(option, value, "at least one value")
-    for number, one in enumerate(values):
-        if one in values[:number]:
-            raise OptionError(option, value, f"each value once ({one!r} is there twice)")
-    return values

@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pubsub_sim
-from pubsub_sim.bench.flags import from_flags
-from pubsub_sim.bench.grid import several
 from pubsub_sim.bench.pooled import begin_work
 from pubsub_sim.bench.probes import GcProbe, KernelProbe, PhaseProbe, TaskProbe
 from pubsub_sim.checks import check_whole
+from pubsub_sim.flags import from_flags, several
 from pubsub_sim.scenarios.running import run
 from pubsub_sim.scenarios.simsub import KINDS, PHASES, Simsub, Spread, simsub
 

@@ -1,13 +1,13 @@
 """Which versions are there? Names and where their factories live; nothing is imported before it is asked for.
 
 A third party adds one by an entry point in the group `pubsub_sim.versions` that names a module with `make_driver`
-and `describe`, and perhaps `follow`, like `pubsub_sim.drivers.baseline`.
+and `describe`, and perhaps `follow` and `machines`, like `pubsub_sim.drivers.baseline` and `pubsub_sim.drivers.states`.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -60,6 +60,25 @@ def follower(version: str) -> Callable[[Driver, Callable[[str], None]], None]:
     if follow is None:
         raise OptionError("version", version, "a version that can be followed: one with a function `follow`")
     return follow
+
+
+def can_be_followed(version: str) -> bool:
+    """Whether `follower` has a function for this version; raises OptionError for an unknown name."""
+    return hasattr(_module(version), "follow")
+
+
+def machines_of(version: str) -> Callable[[Driver], Sequence[Any]]:
+    """The function that gives the state machines of a driver that was just made; those they make later are their children.
+
+    Raises:
+        OptionError: an unknown name.
+    """
+    machines: Callable[[Driver], Sequence[Any]] = getattr(_module(version), "machines", _no_machines)
+    return machines
+
+
+def _no_machines(driver: Driver) -> Sequence[Any]:
+    return ()
 
 
 def describe_version(version: str) -> dict[str, Any]:

@@ -7,7 +7,8 @@ is written down in one order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
@@ -22,9 +23,17 @@ from pubsub_sim.scenarios.world import SIGNING, World
 
 if TYPE_CHECKING:
     from pubsub_sim.node.driver import Driver, Seat
+    from pubsub_sim.scenarios.simple_discovery import MakeWorld, Observe
 
 TOPIC = "news"
+DATA = b"hello"
+PHASES = ("subscribe", "connect", "publish")
 Kind = Literal["call", "control", "rpc", "delivery"]
+Note = Callable[[int, Kind, str], None]
+
+
+def say_nothing(host: int, kind: Kind, text: str) -> None:
+    """Note nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,30 +109,60 @@ class Moment(NamedTuple):
 
 def one_message(options: OneMessage) -> list[Step]:
     """Run it on the virtual clock and give every step from the call of `publish` to the last delivery."""
-    return run(_one_message(options), clock="virtual", seed=options.seed)
-
-
-async def _one_message(options: OneMessage) -> list[Step]:
     log = _Log()
-    async with World(
-        options.hosts, version=options.version, sign=options.sign, make_driver=_followed(options.version, log)
-    ) as world:
-        log.trace = world.trace
-        topics = [await node.join(TOPIC) for node in world.pubsubs]
-        subscriptions = [await topic.subscribe() for topic in topics]
-        await world.settle()
-        await world.connect_all()
-        await world.settle()
-        log.begin()
-        others = options.hosts - 1
-        log.note(0, "call", f"topic.publish(b'hello'{f', ready=min_topic_size({others})' if options.ready else ''})")
-        await topics[0].publish(b"hello", ready=min_topic_size(others) if options.ready else None)
-        log.note(0, "call", "publish returns")
-        for host, subscription in enumerate(subscriptions):
-            message = await subscription.next()
-            log.note(host, "call", f"subscription.next() gives {message.data!r}")
-        await world.settle()
-        return log.merged({node.peer_id: number for number, node in enumerate(world.pubsubs)})
+
+    @contextmanager
+    def phase(name: str) -> Iterator[None]:
+        if name == "publish":
+            log.begin()
+        yield
+
+    def followed(hosts: int, **arguments: Any) -> World:
+        world = World(hosts, **arguments, make_driver=_followed(options.version, log))
+        log.trace, log.peer_ids = world.trace, world.peer_ids
+        return world
+
+    run(publish_one_message(options, phase, followed, log.note), clock="virtual", seed=options.seed)
+    return log.merged()
+
+
+async def publish_one_message(
+    options: OneMessage, phase: Observe, make_world: MakeWorld = World, note: Note = say_nothing
+) -> int:
+    """Play the scenario once, on the loop that is running.
+
+    Args:
+        options: what to play.
+        phase: entered with its name around each phase, in the order of PHASES.
+        make_world: makes the world of what `World` takes; another one may be watched.
+        note: told of the user's calls from `publish` on: at which host, that it is a "call", and which.
+
+    Returns:
+        Messages read from subscriptions.
+
+    Raises:
+        ScenarioFailure: a subscription gave something else.
+    """
+    async with make_world(options.hosts, version=options.version, sign=options.sign, seed=options.seed) as world:
+        with phase("subscribe"):
+            topics = [await node.join(TOPIC) for node in world.pubsubs]
+            subscriptions = [await topic.subscribe() for topic in topics]
+            await world.settle()
+        with phase("connect"):
+            await world.connect_all()
+            await world.settle()
+        with phase("publish"):
+            others = options.hosts - 1
+            note(0, "call", f"topic.publish({DATA!r}{f', ready=min_topic_size({others})' if options.ready else ''})")
+            await topics[0].publish(DATA, ready=min_topic_size(others) if options.ready else None)
+            note(0, "call", "publish returns")
+            for host, subscription in enumerate(subscriptions):
+                message = await subscription.next()
+                if message.data != DATA:
+                    raise ScenarioFailure("publish", f"host {host} expected {DATA!r}, got {message.data!r}")
+                note(host, "call", f"subscription.next() gives {message.data!r}")
+            await world.settle()
+        return len(subscriptions)
 
 
 class _Log:
@@ -131,6 +170,7 @@ class _Log:
 
     def __init__(self) -> None:
         self.trace: list[TraceEvent] = []
+        self.peer_ids: Sequence[bytes] = ()
         self._notes: list[tuple[int, Step]] = []
         self._begin = 0
 
@@ -142,8 +182,9 @@ class _Log:
     def note(self, host: int, kind: Kind, text: str) -> None:
         self._notes.append((len(self.trace), Step(host, kind, text)))
 
-    def merged(self, numbers: Mapping[bytes, int]) -> list[Step]:
-        """All steps in order; `numbers` are the hosts' by peer id."""
+    def merged(self) -> list[Step]:
+        """All steps in order."""
+        numbers = {peer: number for number, peer in enumerate(self.peer_ids)}
         steps = []
         position = self._begin
         for until, note in [*self._notes, (len(self.trace), None)]:

@@ -111,26 +111,31 @@ class Outcome:
 
 Observe = Callable[[str], AbstractContextManager[None]]
 Pause = Callable[[], None]
+MakeWorld = Callable[..., World]
+"""Makes a world of the arguments of `World`."""
 
 
 def go_on() -> None:
     """Pause not at all."""
 
 
-async def simple_discovery(options: SimpleDiscovery, phase: Observe, pause: Pause = go_on) -> Outcome:
+async def simple_discovery(
+    options: SimpleDiscovery, phase: Observe, pause: Pause = go_on, make_world: MakeWorld = World
+) -> Outcome:
     """Play the scenario once.
 
     Args:
         options: what to play.
         phase: entered with its name around each phase, in the order of PHASES.
         pause: called after each random message; may stop everything for a while.
+        make_world: makes the world of what `World` takes; another one may be watched.
 
     Raises:
         ScenarioFailure: a wrong payload, a missing registration or connection, a message too few or too many.
     """
     counts: list[PhaseCounts] = []
     rng = random.Random(f"{options.seed}/publishers")
-    world = World(
+    world = make_world(
         options.hosts,
         version=options.version,
         router=options.router,

@@ -47,14 +47,25 @@ def digest(events: Iterable[TraceEvent]) -> str:
 def rpc_in_words(frame: bytes | str) -> str:
     """The contents of an encoded RPC, in words."""
     assert isinstance(frame, bytes)
-    rpc = decode(frame)
+    return contents_in_words(decode(frame))
+
+
+def contents_in_words(rpc: RPC) -> str:
+    """The contents of an RPC, in words."""
     parts = [f"{'subscribe' if one.subscribe else 'unsubscribe'} {one.topicid}" for one in rpc.subscriptions]
     parts += [f"message {one.data!r}" for one in rpc.publish]
     parts += [f"{field.name} ({len(values)})" for field, values in rpc.control.ListFields()]
     return ", ".join(parts) if parts else "nothing"
 
 
-class HostTrace(RawTracer):
+class HostWatcher(RawTracer):
+    """Watches one life of a host; base of what a world may be given beside its own log."""
+
+    def end(self) -> None:
+        """The host crashed, or its world ends: what it still does is no part of the world."""
+
+
+class HostTrace(HostWatcher):
     """Writes one host's events into the world's log."""
 
     def __init__(self, log: list[TraceEvent], host: int, now_ns: Callable[[], int]) -> None:
@@ -62,8 +73,7 @@ class HostTrace(RawTracer):
         self._host = host
         self._now_ns = now_ns
 
-    def end(self) -> None:
-        """The host is dead: what it still does is no part of the world."""
+    def end(self) -> None:  # noqa: D102
         self._log = []
 
     def _note(self, kind: str, peer: bytes, detail: bytes | str) -> None:

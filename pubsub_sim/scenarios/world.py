@@ -21,10 +21,11 @@ from pubsub_sim.net.rendezvous import RendezvousClient, RendezvousServer
 from pubsub_sim.net.tcp import TcpHost, TcpNetwork
 from pubsub_sim.node.pubsub import PubSub
 from pubsub_sim.protocol.params import HostParams
+from pubsub_sim.protocol.tracing import RawTracer, Tracers
 from pubsub_sim.scenarios.faults import FaultPlayer
 from pubsub_sim.scenarios.routers import ROUTERS, MakeRouter, check_params, router_maker
 from pubsub_sim.scenarios.running import run_seed
-from pubsub_sim.scenarios.trace import HostTrace, TraceEvent
+from pubsub_sim.scenarios.trace import HostTrace, HostWatcher, TraceEvent
 from pubsub_sim.wire.signing import KeyPair, SignPolicy
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class World:
             each has one of its own.
         trace: keep `trace`; costs time, so benchmarks leave it out.
         make_driver: makes each host's control flow, instead of the version's own factory.
+        watch: gives what else is told of all that a host decides, called with its number when one of its lives begins.
 
     Attributes:
         peer_ids: who the hosts are, by number.
@@ -97,6 +99,7 @@ class World:
         addresses: Callable[[int], str] | None = None,
         trace: bool = True,
         make_driver: Callable[[Seat], Driver] | None = None,
+        watch: Callable[[int], HostWatcher] | None = None,
     ) -> None:
         self._hosts = check_whole("hosts", hosts, at_least=1)
         if not callable(router):
@@ -124,6 +127,7 @@ class World:
         self._options = options
         self._addresses = None if addresses is None else [check_ip("addresses", addresses(n)) for n in range(hosts)]
         self._is_traced = trace
+        self._watch = watch
         self.rendezvous = RendezvousServer() if discovery else None
         self.pubsubs: list[PubSub] = []
         self.trace: list[TraceEvent] = []
@@ -131,7 +135,7 @@ class World:
         self.network: MemoryNetwork | TcpNetwork
         self._network_hosts: dict[int, MemoryHost | TcpHost] = {}
         self._lives: list[int] = [0] * hosts
-        self._tracers: dict[int, HostTrace | None] = {}
+        self._watchers: dict[int, tuple[HostWatcher, ...]] = {}  # of the present life of each host
         self._down: dict[int, asyncio.Task[None]] = {}  # hosts that crashed, and their end
         self._waiting_for: list[list[asyncio.Future[PubSub]]] = [[] for _ in range(hosts)]
         self._player: FaultPlayer | None = None
@@ -196,9 +200,8 @@ class World:
         if check_whole("number", number, at_least=0, at_most=self._hosts - 1) in self._down:
             raise OptionError("number", number, "the number of a host that is up")
         self.note("crash", number)
-        tracer = self._tracers[number]
-        if tracer is not None:
-            tracer.end()
+        for watcher in self._watchers.get(number, ()):
+            watcher.end()
         self.network.remove_host(self.peer_id(number))
         self._down[number] = asyncio.create_task(self.pubsubs[number].close(), name=f"end of host {number}")
 
@@ -309,9 +312,7 @@ class World:
         key = self._keys[number]
         params = self._params[number]
         host = self.network.add_host(key.peer_id, None if self._addresses is None else self._addresses[number])
-        tracer = HostTrace(self.trace, number, self.clock.now_ns) if self._is_traced else None
         self._network_hosts[number] = host
-        self._tracers[number] = tracer
         client = None
         if self.rendezvous is not None:
             client = RendezvousClient(self.rendezvous, key.peer_id, limit=self._hosts)
@@ -325,8 +326,18 @@ class World:
             make_driver=self._make_driver,
             rendezvous=client,
             params=params,
-            tracer=tracer,
+            tracer=self._watched(number) if self._is_traced or self._watch is not None else None,
             number=number,
             initial_seqno=(life << 48) + rng.getrandbits(48),  # above those of former lives
             options=self._options(number) if callable(self._options) else self._options,
         )
+
+    def _watched(self, number: int) -> RawTracer:
+        """Whoever is told of this life of a host; one alone is told directly."""
+        watchers: list[HostWatcher] = []
+        if self._is_traced:
+            watchers.append(HostTrace(self.trace, number, self.clock.now_ns))
+        if self._watch is not None:
+            watchers.append(self._watch(number))
+        self._watchers[number] = tuple(watchers)
+        return watchers[0] if len(watchers) == 1 else Tracers(self.peer_ids[number], watchers=watchers)

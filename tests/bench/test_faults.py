@@ -9,7 +9,7 @@ import pytest
 
 from pubsub_sim import OptionError
 from pubsub_sim.bench.faults import FaultSearch, told, within
-from pubsub_sim.bench.flags import from_flags
+from pubsub_sim.flags import from_flags
 from pubsub_sim.scenarios.fault_runs import FaultRun
 
 

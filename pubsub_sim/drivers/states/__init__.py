@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from asyncmachine import Schema
+from asyncmachine import Machine, Schema
 from pubsub_sim.drivers.states.following import follow
 from pubsub_sim.drivers.states.pubsub_machine import PubsubMachine
 from pubsub_sim.drivers.states.schemas import BootstrapStates, DiscoveryStates, PubsubStates
 
-__all__ = ["describe", "follow", "make_driver"]
+__all__ = ["describe", "follow", "machines", "make_driver"]
 
 
 def make_driver(seat: Any) -> PubsubMachine:
     """The factory named in `drivers.versions`."""
     return PubsubMachine(seat)
+
+
+def machines(driver: PubsubMachine) -> list[Machine]:
+    """The machines of a driver that was just made, parents first; bootstrap flows are children of the last."""
+    return [driver.machine] if driver.discovery is None else [driver.machine, driver.discovery.machine]
 
 
 def describe() -> dict[str, Any]:

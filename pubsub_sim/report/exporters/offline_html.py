@@ -15,6 +15,7 @@ from traitlets.config import Config
 
 from pubsub_sim.report.exporters.content import TEMPLATES, report_config
 from pubsub_sim.report.exporters.figures import SVG, as_quoted_text, tidy_svg, with_plain_figures
+from pubsub_sim.report.exporters.frames import put_frames_back, set_frames_aside
 from pubsub_sim.report.exporters.headings import report_title
 from pubsub_sim.report.exporters.maths import MarkedMaths, marked_latex, with_mathml
 from pubsub_sim.report.exporters.needed_rules import with_needed_rules
@@ -23,7 +24,7 @@ from pubsub_sim.report.exporters.self_contained import without_addresses
 
 
 class OfflineHTMLExporter(HTMLExporter):
-    """Exports a report as one HTML file: figures inside, no scripts, nothing loaded from elsewhere.
+    """Exports a report as one HTML file: figures inside, no scripts unless asked for, nothing loaded from elsewhere.
 
     The same outputs give the same bytes: cells are numbered, and the title is the first heading.
     """
@@ -34,6 +35,9 @@ class OfflineHTMLExporter(HTMLExporter):
     exclude_input_prompt = Bool(True, help="Leave out In[ ].").tag(config=True)
     exclude_output_prompt = Bool(True, help="Leave out Out[ ].").tag(config=True)
     exclude_anchor_links = Bool(True, help="Leave out the signs behind headings.").tag(config=True)
+    scripts = Bool(
+        False, help="Let pages in iframes of outputs run their scripts; nothing is loaded from elsewhere all the same."
+    ).tag(config=True)
     embed_images = Bool(True, help="Put local images of Markdown cells into the file.").tag(config=True)
 
     @default("template_name")
@@ -100,8 +104,11 @@ class OfflineHTMLExporter(HTMLExporter):
         notebook.metadata.pop("widgets", None)
         for number, cell in enumerate(notebook.cells, start=1):
             cell["id"] = f"cell-{number}"
+        resources = {**(resources or {}), "scripts": self.scripts}
         html, resources = super().from_notebook_node(notebook, resources, **kw)
+        html, frames = set_frames_aside(html) if self.scripts else (html, [])
         html, warning = with_mathml(html)
         if warning:
             self.log.warning(warning)
-        return with_plain_figures(with_needed_rules(without_addresses(html))), resources
+        html = with_plain_figures(with_needed_rules(without_addresses(html)))
+        return put_frames_back(html, frames), resources

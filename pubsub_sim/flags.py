@@ -1,4 +1,4 @@
-"""How does a dataclass of options become flags of a command? Names, defaults and help come from the class alone."""
+"""Options of a command: a dataclass becomes flags, whose names, defaults and help come from the class alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from pubsub_sim.errors import PubsubSimError
+from pubsub_sim.errors import OptionError, PubsubSimError
 from pubsub_sim.parameters import reject_unknown
 
 if TYPE_CHECKING:
@@ -73,6 +73,21 @@ def from_flags(cls: type[Any], command: str, summary: str, arguments: Sequence[s
         if entry.default is MISSING and not hasattr(given, entry.name):
             raise FlagError(f"--{entry.name} is needed")
     return cls(**vars(given))
+
+
+def several(option: str, value: object) -> tuple[Any, ...]:
+    """Take one value, several, or a text with commas; whole numbers in such a text become numbers."""
+    if isinstance(value, str):
+        parts = [part.strip() for part in value.split(",")]
+        values: tuple[Any, ...] = tuple(int(part) if part.isascii() and part.isdigit() else part for part in parts)
+    else:
+        values = tuple(value) if isinstance(value, (list, tuple)) else (value,)
+    if not values:
+        raise OptionError(option, value, "at least one value")
+    for number, one in enumerate(values):
+        if one in values[:number]:
+            raise OptionError(option, value, f"each value once ({one!r} is there twice)")
+    return values
 
 
 def _number(text: str) -> int | float | str:

@@ -1,0 +1,140 @@
+"""A recorded run in the forms that other programs open, in one folder that is replaced whole; and sent to those that listen.
+
+What cannot be written or sent is told in a sentence each, and everything else is done all the same.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from asyncmachine.errors import AsyncMachineError
+from asyncmachine.export.files import UnwritableFileError
+from asyncmachine.record import Record
+from pubsub_sim.recording.playing import play_recorded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from pubsub_sim.recording.options import PlayOptions
+    from pubsub_sim.recording.playing import Played
+
+RECORD = "run.sqlite"
+
+
+def play_and_export(runs: Mapping[str, PlayOptions], folder: Path) -> dict[str, tuple[Played, list[str]]]:
+    """Play runs, then leave the record of each in every form; the files of earlier runs are replaced when all are there.
+
+    A run that is interrupted is the last one.
+
+    Args:
+        runs: what is played, by the name of its folder.
+        folder: where the folders are left; other ones in it stay as they are.
+
+    Returns:
+        For each run that was played what became of it, and a sentence for each file that could not be written.
+
+    Raises:
+        asyncmachine.record.RecordError: no record can be made there.
+        UnwritableFileError: a folder cannot be made or replaced.
+    """
+    hidden = folder / f".{os.getpid()}.tmp"
+    played: dict[str, Played] = {}
+    try:
+        for name, options in runs.items():
+            (hidden / name).mkdir(parents=True)
+            played[name] = play_recorded(options, hidden / name / RECORD)
+            if played[name].outcome == "interrupted":
+                break
+        # when all are played, as a page shows another version's run beside its own
+        problems = dict(zip(played, _each([hidden / name for name in played]), strict=True))
+        for name in played:
+            _put_in_place(hidden / name, folder / name)
+    except OSError as error:
+        raise UnwritableFileError(folder, error.strerror or str(error)) from error
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+    return {name: (became, problems[name]) for name, became in played.items()}
+
+
+def _each(folders: Sequence[Path]) -> list[list[str]]:
+    """Export the record of each folder, each in a process of its own if there are several: pages take seconds."""
+    if len(folders) == 1:
+        return [_export_folder(folders[0])]
+    with ProcessPoolExecutor(len(folders), mp_context=multiprocessing.get_context("spawn")) as pool:
+        return list(pool.map(_export_folder, folders))
+
+
+def _export_folder(folder: Path) -> list[str]:
+    with Record.open(folder / RECORD) as record:
+        return export_record(record, folder)
+
+
+def export_record(record: Record, folder: Path) -> list[str]:
+    """Write a record in every form but its own.
+
+    Args:
+        record: what is written.
+        folder: where to; it has to be there.
+
+    Returns:
+        A sentence for each form that could not be written.
+    """
+    warnings = []
+    for write, path in _forms(record, folder):
+        try:
+            write(record, path)
+        except AsyncMachineError as error:
+            warnings.append(f"{path.name}: {error}")
+    return warnings
+
+
+def _forms(record: Record, folder: Path) -> Iterator[tuple[Callable[[Record, Path], object], Path]]:
+    from asyncmachine.export.jaeger import write_jaeger
+    from asyncmachine.export.otlp import write_otlp
+    from asyncmachine.export.perfetto import write_perfetto
+    from pubsub_sim.recording.page import write_page
+
+    yield write_jaeger, folder / "jaeger.json"
+    yield write_otlp, folder / "otlp.jsonl"
+    yield write_perfetto, folder / "perfetto.json"
+    yield write_page, folder / "run.html"
+    if record.machines:
+        from asyncmachine.export.amdbg_dump import write_dump
+
+        yield write_dump, folder / "am-dbg.gob.br"
+
+
+def send(record: Record, endpoint: str) -> str:
+    """Send a record to an OpenTelemetry collector.
+
+    Args:
+        record: what is sent.
+        endpoint: the collector's address: http:// or https:// for OTLP over HTTP, grpc:// for OTLP over gRPC.
+
+    Returns:
+        Why it did not get there, in a sentence; empty if it did.
+    """
+    from asyncmachine.export.otlp import send_otlp
+
+    try:
+        if endpoint.startswith("grpc://"):
+            send_otlp(record, endpoint.replace("grpc://", "http://", 1), "grpc")
+        else:
+            send_otlp(record, endpoint)
+    except AsyncMachineError as error:
+        return str(error)
+    return ""
+
+
+def _put_in_place(made: Path, folder: Path) -> None:
+    """Replace a folder by another one."""
+    former = made.with_name(f"{made.name}.old")
+    with suppress(FileNotFoundError):
+        folder.rename(former)
+    made.rename(folder)

@@ -1,0 +1,70 @@
+"""A recorded run as one HTML page: the notebook about the inside of a run, executed on the record and exported."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pubsub_sim
+from asyncmachine.export.errors import ExportError
+from asyncmachine.export.files import write_whole
+
+if TYPE_CHECKING:
+    from asyncmachine.record import Record
+
+NOTEBOOK = "5_inside_a_run"
+
+
+class PageError(ExportError):
+    """The notebook did not run to its end.
+
+    Attributes:
+        reason: what ended it.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"notebook {NOTEBOOK} did not run to its end: {reason}")
+
+
+def write_page(record: Record, path: Path, beside: Path | None = None) -> int:
+    """Write a page that shows a run, whole or not at all. It is self-contained: a browser loads nothing for it.
+
+    Args:
+        record: the run.
+        path: the file.
+        beside: record of another version, shown under it; by default the one in a folder beside, named as that version,
+            if it is of the same run.
+
+    Returns:
+        Bytes written.
+
+    Raises:
+        PageError: the notebook failed.
+        UnwritableFileError: the file cannot be written.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecations inside papermill and its dependencies
+        import nbformat
+        import papermill  # type: ignore[import-untyped]
+        from nbconvert.exporters import get_exporter
+        from papermill.exceptions import PapermillExecutionError  # type: ignore[import-untyped]
+        from traitlets.config import Config
+
+    source = Path(pubsub_sim.__file__).resolve().parents[1] / "notebooks" / f"{NOTEBOOK}.ipynb"
+    parameters = {"record": str(record.path.absolute()), "beside": "" if beside is None else str(beside.absolute())}
+    quiet = Config(KernelManager={"transport_encryption": "auto"})  # or the kernel prints a warning about TCP
+    with tempfile.TemporaryDirectory() as place:
+        executed = Path(place, "run.ipynb")
+        try:
+            papermill.execute_notebook(
+                source, executed, parameters=parameters, cwd=place, progress_bar=False, config=quiet
+            )
+        except PapermillExecutionError as error:
+            raise PageError(f"{error.ename}: {error.evalue}") from error
+        notebook = nbformat.read(executed, 4)  # type: ignore[no-untyped-call]
+    exporter = get_exporter("offline-html")(scripts=True)  # type: ignore[no-untyped-call]
+    html, _ = exporter.from_notebook_node(notebook)
+    return write_whole(path, [html.encode()])

@@ -1,0 +1,158 @@
+"""A recorder bound to a world: the spans psmon > testcase > phases and host:<n> > pubsub > topic > topic:<T>, and what happens in them.
+
+A version with state machines has its machines recorded under their host's span; of one without, what its loop takes is
+recorded as points, where the version can be followed. A recorder watches and decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from asyncmachine import LogLevel, Machine, Tracer
+from asyncmachine.logs import args_mapper
+from pubsub_sim.drivers.versions import can_be_followed, driver_factory, follower, machines_of
+from pubsub_sim.ids import to_base58
+from pubsub_sim.recording.hosts import HostRecorder
+from pubsub_sim.scenarios.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from asyncmachine.record import Recorder
+    from asyncmachine.record.format import Level
+    from pubsub_sim.node.driver import Driver, Seat
+
+BEFORE = ""
+"""The phase before the first and after the last."""
+
+_TOLD = ("source", "topic")  # arguments that the reference logs
+
+
+class WorldRecorder:
+    """Records worlds, one after the other, into one record.
+
+    Args:
+        recorder: what writes the record.
+        level: the recorder's.
+        testcase: name of what is played, for the record.
+        live: another tracer of all machines, such as a stream to a debugger; or None.
+        log: whether the machines write log lines, for the recorder to keep.
+
+    Attributes:
+        level: how much is recorded.
+        numbers: the hosts' numbers by peer id.
+        topics: the topics of the messages published last, by message id.
+        happened: phase -> name of what happened -> how often, at whatever level.
+    """
+
+    def __init__(
+        self, recorder: Recorder, level: Level, testcase: str = "", live: Tracer | None = None, *, log: bool = False
+    ) -> None:
+        self.level = level
+        self.numbers: Mapping[bytes, int] = {}
+        self.topics: dict[bytes, str] = {}
+        self.happened: dict[str, Counter[str]] = {}
+        self._recorder = recorder
+        self._tracers: tuple[Tracer, ...] = (_SetUp(log=log), *(() if live is None else (live,)))
+        self._root = recorder.span("psmon")
+        self._testcase = self._root.span("testcase", scenario=testcase)
+        self._phase = BEFORE
+        self._hosts: dict[int, HostRecorder] = {}
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """A span under the test case; an error that passes is told in it."""
+        self._phase = name
+        self.happened.setdefault(name, Counter())
+        span = self._testcase.span(name)
+        try:
+            yield
+        except BaseException as error:
+            span.end(error=f"{type(error).__name__}: {error}")
+            raise
+        else:
+            span.end()
+        finally:
+            self._phase = BEFORE
+
+    def make_world(self, hosts: int, **arguments: Any) -> World:
+        """Make a world as `World` does, and record it.
+
+        Args:
+            hosts: how many.
+            arguments: of `World`, all but `watch`.
+        """
+        version = arguments.get("version", "baseline")
+        make = arguments.pop("make_driver", None) or driver_factory(version)
+        world = World(hosts, **arguments, make_driver=self._recorded(version, make), watch=self._watch)
+        self.numbers = {peer: number for number, peer in enumerate(world.peer_ids)}
+        return world
+
+    def close(self, outcome: str, error: str = "") -> None:
+        """End all spans.
+
+        Args:
+            outcome: "ok", "failed" or "interrupted".
+            error: the sentence of what went wrong.
+        """
+        for host in self._hosts.values():
+            host.end()
+        ending = {"outcome": outcome} | ({"error": error} if error else {})
+        self._testcase.end(**ending)
+        self._root.end(**ending)
+
+    def count(self, name: str) -> None:
+        """Count what happened in the present phase."""
+        self.happened.setdefault(self._phase, Counter())[name] += 1
+
+    def passed_on(self, number: int, message_id: bytes) -> int | None:
+        """The point at which a host passed a message on; None if unknown."""
+        host = self._hosts.get(number)
+        return None if host is None else host.passed_on(message_id)
+
+    def _watch(self, number: int) -> HostRecorder:
+        """Begin a life of a host."""
+        former = self._hosts.get(number)
+        if former is not None:
+            former.end()
+        peer_id = next(peer for peer, host in self.numbers.items() if host == number)
+        span = self._root.span(f"host:{number}", host=number, host_id=to_base58(peer_id))
+        self._hosts[number] = HostRecorder(self, span)
+        return self._hosts[number]
+
+    def _recorded(self, version: str, make: Callable[[Seat], Driver]) -> Callable[[Seat], Driver]:
+        machines_in = machines_of(version)
+        follow = follower(version) if self.level != "changes" and can_be_followed(version) else None
+
+        def make_recorded(seat: Seat) -> Driver:
+            driver = make(seat)
+            host = self._hosts[seat.number]
+            host.message_id_of = seat.core.message_id_of
+            machines = machines_in(driver)
+            for machine in machines:
+                for tracer in self._tracers:
+                    machine.bind_tracer(tracer)
+                self._recorder.bind(machine, span=host.span if machine.parent is None else None)
+            if not machines and follow is not None:
+                follow(driver, host.operation)
+            return driver
+
+        return make_recorded
+
+
+class _SetUp(Tracer):
+    """Says what may be told of machines, flow machines included: the reference's arguments, and log lines if asked for."""
+
+    def __init__(self, *, log: bool) -> None:
+        self._level = LogLevel.OPS if log else LogLevel.NOTHING
+        self._log_args = args_mapper(_TOLD)
+
+    def machine_bound(self, machine: Machine) -> None:
+        machine.log_args = self._log_args
+        if self._level:
+            machine.log_level = self._level
+
+    def submachine_new(self, parent: Machine, machine: Machine) -> None:
+        machine.bind_tracer(self)
