@@ -186,9 +186,7 @@ class AmDbgTracer(Tracer):
         return followed.telling
 
     def _forget(self, key: int) -> None:
-        followed = self._followed.pop(key, None)
-        if followed is not None:
-            self._outbox.put(followed.number)
+        self._outbox.put(self._followed.pop(key).number)
 
     def _goes_on(self, machine: Machine) -> bool:
         """Tell whether the stream goes on; let go of the machine if it does not."""
@@ -199,6 +197,8 @@ class AmDbgTracer(Tracer):
         return False
 
     def _put(self, machine: Machine, kind: Struct, message: Message) -> None:
+        if self._is_closed:
+            return
         # a schema always fits, since am-dbg shows nothing of a machine without it
         if kind is not SCHEMA and self._outbox.qsize() >= self._limit:
             self._dropped += 1
@@ -219,10 +219,9 @@ class AmDbgTracer(Tracer):
         if self._is_closed:
             return
         self._is_closed = True
-        for followed in list(self._followed.values()):
-            machine = followed.reference()
-            if machine is not None:
-                machine.unbind_tracer(self)
+        machines = [followed.reference() for followed in list(self._followed.values())]
+        for machine in [machine for machine in machines if machine is not None]:
+            machine.unbind_tracer(self)
         if self._thread is None:
             return
         self._outbox.put(None)

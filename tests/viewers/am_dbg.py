@@ -31,7 +31,7 @@ def binary() -> Path:
     """Return the program, built if there is none yet; skip the test where it cannot be had."""
     named = os.environ.get("AM_DBG")
     if named:
-        return Path(named)
+        return Path(named).resolve()
     built = CACHE / "am-dbg"
     if built.exists():
         return built
@@ -69,7 +69,7 @@ class AmDbg:
         command = [str(binary()), "-l", self.address, "-d", str(folder), *outputs, "--ui-ssh", *options]
         self._out = folder / "stdout"
         with self._out.open("wb") as out:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+            self._process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
         self._session = ""
         self._calls = 0
 

@@ -49,7 +49,7 @@ class MachineTelling:
         self._last_tx = ""
         self._since_tx = 0
         self._slots = {name: slot for slot, name in enumerate(machine._bound)}
-        self._open: list[_Open] = []
+        self._open: _Open | None = None
         self._before: Lines = []
 
     def schema(self, machine: Machine) -> Message:
@@ -62,13 +62,13 @@ class MachineTelling:
 
     def begin(self, tx: Transition) -> None:
         """A transition begins."""
-        self._open.append(_Open(tx))
+        self._open = _Open(tx)
 
     def handler(self, tx: Transition, binding: str, name: str) -> None:
         """A handler is about to be called."""
-        if self._open and self._open[-1].tx is tx:
+        if self._open is not None:
             slot = self._slots.setdefault(binding, len(self._slots))
-            self._open[-1].handlers.append((slot, name))
+            self._open.handlers.append((slot, name))
 
     def line(self, machine: Machine, level: int, text: str) -> None:
         """The machine wrote a log line."""
@@ -81,7 +81,7 @@ class MachineTelling:
             self._before.append((LogLevel.OPS, line))
 
     def _note(self, level: int, text: str) -> None:
-        (self._open[-1].lines if self._open else self._before).append((level, text))
+        (self._before if self._open is None else self._open.lines).append((level, text))
 
     # messages
 
@@ -96,7 +96,7 @@ class MachineTelling:
                 picked,
                 is_auto=mutation.is_auto,
                 is_prepended=number < 0,
-                waiting=waiting + 1 if self._open else 0,
+                waiting=0 if self._open is None else waiting + 1,
             )
             for level, text in lines:
                 self._note(level, text)
@@ -106,7 +106,7 @@ class MachineTelling:
         message = queued_message(
             self.id,
             tx=f"{self._last_tx}-{self._since_tx}",
-            clocks=self._open[-1].tx.before if self._open else machine._ticks,
+            clocks=machine._ticks if self._open is None else self._open.tx.before,
             number=number,
             queue_tick=number - waiting - 1 if number > 0 else machine.queue_tick,
             queue=waiting + 1,
@@ -122,7 +122,7 @@ class MachineTelling:
     def ended(self, tx: Transition) -> Message:
         """Return what is told of a transition that has ended."""
         machine, entry = tx.machine, tx._entry
-        begun = self._close(tx)
+        begun, self._open = self._open or _Open(tx), None  # it may have begun before the tracer was bound
         number, flags = entry[4], entry[5]
         picked = machine.log_args(entry[2]) if entry[2] else {}
         handlers = tuple([name for _, name in begun.handlers])
@@ -162,14 +162,6 @@ class MachineTelling:
             log_before=before,
             args=picked,
         )
-
-    def _close(self, tx: Transition) -> _Open:
-        """Return what was kept of a transition; nothing if it began before the tracer was bound."""
-        while self._open:
-            begun = self._open.pop()
-            if begun.tx is tx:
-                return begun
-        return _Open(tx)
 
 
 class _Open:

@@ -47,21 +47,27 @@ def written_again(path: Path, folder: Path) -> Any:
     return messages_of(folder / "again.gob.br")
 
 
-def test_a_simulation_of_2024_goes_there_and_back(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def simulation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The record of the simulation."""
+    path = tmp_path_factory.mktemp("simulation") / "run.sqlite"
+    assert read_dump(SIMULATION, path) == 7605
+    return path
+
+
+def test_a_simulation_of_2024_goes_there_and_back(simulation: Path, tmp_path: Path) -> None:
     """A dump of 107 machines loads into a small record and comes out with equal values."""
-    assert read_dump(SIMULATION, tmp_path / "run.sqlite") == 7605
-    assert (tmp_path / "run.sqlite").stat().st_size <= 1_500_000
-    with Record.open(tmp_path / "run.sqlite") as record:
+    assert simulation.stat().st_size <= 1_500_000
+    with Record.open(simulation) as record:
         assert (len(record.machines), record.last_seq) == (107, 7605)
         write_dump(record, tmp_path / "again.gob.br")
     assert messages_of(tmp_path / "again.gob.br") == messages_of(SIMULATION)
 
 
-def test_the_clocks_of_a_loaded_dump_are_those_it_holds(tmp_path: Path) -> None:
+def test_the_clocks_of_a_loaded_dump_are_those_it_holds(simulation: Path) -> None:
     """Replayed to its end, a loaded record has the clocks of each machine's last message."""
-    read_dump(SIMULATION, tmp_path / "run.sqlite")
     last = {one["MsgStruct"]["ID"]: one["MsgTxs"][-1]["Clocks"] for one in messages_of(SIMULATION)}
-    with Record.open(tmp_path / "run.sqlite") as record:
+    with Record.open(simulation) as record:
         clocks = record.clocks()
     assert {machine: list(ticks.values()) for machine, ticks in clocks.items()} == last
 
@@ -141,6 +147,37 @@ def test_a_record_of_changes_is_told_without_a_queue(tmp_path: Path) -> None:
         assert (second["IsAuto"], second["MutQueueToken"], second["QueueTick"]) == (True, 1, 2)
     assert ids[0] == ids[1]
     assert all(len(id_) == 16 and int(id_, 16) for id_ in ids[0])
+
+
+def test_reasons_and_sources_are_found_where_a_dump_has_them(tmp_path: Path) -> None:
+    """Who removed a called state, what was missing already, who refused without a log, and sources outside the dump."""
+    schema = {"ID": "m", "StatesIndex": ["A", "B", "C"], "States": {"A": {"Remove": ["B"]}, "C": {"Require": ["A"]}}}
+    message = {"MachineID": "m", "QueueTick": 2, "Clocks": [1, 0, 0], "CalledStatesIdxs": [1]}
+    removed = [
+        {"Type": 1, "RelType": 3, "FromState": "A", "ToState": "B"},
+        {"Type": 64, "FromStateIdx": -1, "ToState": "B"},
+    ]
+    missing = {"Type": 16, "FromStateIdx": 2, "ToStateIdx": -1}
+    handler = {"Type": 2, "IsEnter": True, "FromStateIdx": -1, "ToStateIdx": 1}
+    messages = [
+        {
+            **message,
+            "Accepted": True,
+            "CalledStatesIdxs": [0],
+            "Steps": [{"Type": 4, "FromStateIdx": -1, "ToState": "A"}],
+        },
+        {**message, "Steps": [*removed, missing], "LogEntries": [{"Text": "[source] elsewhere/0123456789abcdef/1"}]},
+        {**message, "Steps": [handler]},
+        {**message, "LogEntries": [{"Text": "[cancel] (B) by recover"}]},
+    ]
+    dump = [{"MsgStruct": schema, "MsgTxs": messages}]
+    assert written_again(dump_of(tmp_path, dump), tmp_path) == dump
+    with Record.open(tmp_path / "record.sqlite") as record:
+        changes = [transition.change for transition in record.transitions()]
+        assert not any(transition.source for transition in record.transitions())
+    assert [change.refused_by for change in changes] == ["", "relations", "BEnter", "error"]
+    assert changes[0].moved == {"A": 1}
+    assert changes[1].reason == (("B", "removed by", ("A",)),)
 
 
 # what cannot be read
@@ -226,15 +263,15 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         read_dump(dump_of(tmp_path, golden()), record)
 
 
-def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
-    """When there is no room for the record, that is one sentence, and nothing half-written is left."""
-    dump = dump_of(tmp_path, golden())
+@pytest.mark.parametrize("limit", [50_000, 400_000])
+def test_a_full_disk_leaves_nothing(limit: int, tmp_path: Path) -> None:
+    """When there is no room for the record, be it at its beginning or later, that is one sentence, and nothing is left."""
     record = tmp_path / "out" / "run.sqlite"
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limits[1]))
     try:
         with pytest.raises(UnwritableRecordError, match=f"^{record} cannot be "):
-            read_dump(dump, record)
+            read_dump(SIMULATION, record)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert list(record.parent.iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import threading
@@ -15,6 +16,7 @@ from asyncmachine.export.amdbg.from_record import messages_of
 from asyncmachine.export.amdbg_stream import AmDbgError, AmDbgTracer
 from asyncmachine.export.gob import decode
 from asyncmachine.logs import LogLevel
+from asyncmachine.pipes import bind
 from asyncmachine.record import Record, Recorder
 from tests.asyncmachine.export.debuggers import Debugger
 from tests.asyncmachine.export.recorded_program import play
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from asyncmachine import Event
+    from asyncmachine.tracing import Tracer
 
 DATA = Path(__file__).parents[2] / "data/am-dbg"
 Messages = list[dict[str, Any]]
@@ -156,7 +159,7 @@ def steps_of(message: dict[str, Any], kind: str) -> list[str]:
     return [step for step in map(step_text, message.get("Steps", ())) if step.startswith(kind)]
 
 
-@pytest.mark.parametrize("log_level", [LogLevel.NOTHING, LogLevel.OPS])
+@pytest.mark.parametrize("log_level", [LogLevel.NOTHING, LogLevel.OPS, LogLevel.EVERYTHING])
 def test_the_stream_and_a_dump_tell_the_same(log_level: LogLevel, debugger: Debugger, tmp_path: Path) -> None:
     """What is streamed is what a record of the same run gives, but for the times; with the machines' own log lines or without."""
     with (
@@ -208,18 +211,25 @@ def test_handlers_checks_and_errors_are_told_alike(debugger: Debugger, tmp_path:
         "E": {"remove": ["A"]},
         "F": {"after": ["E"]},
     }
-    with Recorder(tmp_path / "run.sqlite", level="full") as recorder, AmDbgTracer(debugger.address) as tracer:
-        machine = Machine(schema, id="m", handlers=Busy(), tracers=[recorder, tracer])
+
+    async def main(*tracers: Tracer) -> None:
+        machine = Machine(schema, id="m", handlers=Busy(), tracers=tracers)
         other = Machine({"A": {}}, id="o", parent=machine)
-        machine.bind_tracer(tracer)
         context = machine.state_ctx("A")
         for states in (["A"], ["A", "B"], ["B"], ["C"], ["E", "F"], ["A"], ["E"]):
             machine.add(*states)
             machine.remove("A")
         machine.set("B")
         machine.can_remove("B")
-        other.add("A")
+        wait = machine.when_not("B")
+        bind(machine, other, "B", "A")
+        machine.fork(asyncio.sleep(0))
+        machine.set("E")
+        await wait
         assert context is not None
+
+    with Recorder(tmp_path / "run.sqlite", level="full") as recorder, AmDbgTracer(debugger.address) as tracer:
+        asyncio.run(main(recorder, tracer))
     with Record.open(tmp_path / "run.sqlite") as record:
         told = {one.schema["ID"]: one.transitions for one in messages_of(record)}
         refused = [t for t in record.transitions() if t.change.refused_by == "error"]
@@ -261,6 +271,48 @@ def test_a_schema_that_grows_is_sent_again(debugger: Debugger) -> None:
     assert debugger.messages()["m"][-1]["CalledStatesIdxs"] == [2]
 
 
+class BindsLate:
+    def __init__(self, tracer: AmDbgTracer) -> None:
+        self.tracer = tracer
+
+    def AEnter(self, event: Event) -> None:
+        event.machine.bind_tracer(self.tracer)
+
+    def AState(self, event: Event) -> None: ...
+
+
+def test_a_tracer_may_be_bound_in_the_middle_of_a_transition(debugger: Debugger) -> None:
+    """What is known of the transition is sent when it ends; log lines below OPS do not replace ours."""
+    with AmDbgTracer(debugger.address) as tracer:
+        machine = Machine(Toggle, id="m", handlers=BindsLate(tracer), log_level=LogLevel.CHANGES)
+        machine.add("A")
+        machine.remove("A")
+    first, _, last = debugger.messages()["m"]
+    assert (first["Clocks"], last["Clocks"]) == ([0, 1], [0, 2])
+    assert [line["Text"] for line in last["LogEntries"]] == ["[remove] A", "[state] -A"]
+
+
+class Waits:
+    def __init__(self, tracer: AmDbgTracer) -> None:
+        self.tracer = tracer
+
+    def AState(self, event: Event) -> None:
+        while self.tracer.failure is None:
+            pass
+
+
+def test_an_end_in_the_middle_of_a_transition_does_no_harm() -> None:
+    """When the stream ends while a handler runs, the transition ends as if nobody had looked."""
+    with AmDbgTracer(unused_address()) as tracer:
+        machine = Machine(Toggle, id="m", handlers=Waits(tracer), tracers=[tracer])
+        assert machine.add("A").executed
+        assert machine.remove("A").executed
+    assert (machine.tick("A"), tracer.sent) == (2, 0)
+    later = Machine(Toggle, id="later", tracers=[tracer])
+    later.add("A")
+    assert later.tick("A") == 1
+
+
 def test_a_disposed_machine_lets_go_of_its_connection(debugger: Debugger) -> None:
     """What a machine did is still sent when it is disposed, and so is what one did that is merely forgotten."""
     with AmDbgTracer(debugger.address) as tracer:
@@ -283,7 +335,7 @@ def test_what_does_not_fit_is_dropped_and_counted(debugger: Debugger, caplog: py
         tracer.close()
     assert machine.tick("A") == 100
     assert (tracer.sent + tracer.dropped, tracer.failure) == (201, None)
-    assert 180 <= tracer.dropped <= 190
+    assert tracer.dropped in (190, 191)  # the queue held ten, the schema perhaps among them
     assert len(debugger.messages()["m"]) == tracer.sent - 1
     assert [record.getMessage() for record in caplog.records] == [
         f"[am-dbg] {debugger.address}: {tracer.dropped} messages did not fit into the queue"
@@ -300,6 +352,7 @@ def test_nobody_listens(caplog: pytest.LogCaptureFixture) -> None:
         ticks = machine.tick("A")
         machine.toggle("A")
         machine.toggle("A")
+        Machine(Toggle, id="later", tracers=[tracer]).add("A")
     assert machine.tick("A") == ticks + 2
     assert isinstance(tracer.failure, AmDbgError)
     assert (tracer.failure.address, tracer.failure.reason) == (address, "Connection refused")

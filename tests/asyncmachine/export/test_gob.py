@@ -29,6 +29,7 @@ from asyncmachine.export.gob import (
     decode,
     encode,
 )
+from asyncmachine.export.gob.encoding import write_int, write_uint
 from tests.asyncmachine.export.gob_values import TYPED_VALUES
 
 GOLDEN = Path(__file__).parents[2] / "data/am-dbg"
@@ -183,3 +184,45 @@ def test_what_does_not_fit_is_refused(kind: Type, value: Any, reason: str) -> No
     assert caught.value.offset is None
     point = Struct("Point", [("X", INT)])
     assert decode(encoder.encode(point, {"X": 3}))[0].value == {"X": 3}
+
+
+def framed(*parts: bytes | int) -> bytes:
+    """Return a message: bytes as they are, and signed numbers."""
+    body, whole = bytearray(), bytearray()
+    for part in parts:
+        if isinstance(part, int):
+            write_int(body, part)
+        else:
+            body += part
+    write_uint(whole, len(body))
+    return bytes(whole + body)
+
+
+# kinds of types, as they are defined: the field of the definition, and its fields up to the first number
+ARRAY, SLICE, MAP, END = b"\x01\x02", b"\x02\x02", b"\x04\x02", b"\x00\x00"
+CHAIN = b"".join(framed(-at, SLICE, at + 1, END) for at in range(65, 138))
+
+
+@pytest.mark.parametrize(
+    ("stream", "reason"),
+    [
+        (framed(-65, SLICE, 2, END) * 2, "type 65 is defined twice"),
+        (framed(-65, b"\x00"), "type 65 is defined as 0 kinds of type"),
+        (CHAIN + framed(65, b"\x00\x00"), "types nested more than 64 deep"),
+        (framed(-65, ARRAY, 2, b"\x01", 3, END) + framed(65, b"\x00\x01\x02"), "an array of 3 elements with 1"),
+        (framed(-65, MAP, 8, b"\x01", 2, END) + framed(65, b"\x00\x00"), "keys of a map that are no plain values"),
+        (framed(8, b"\x00\x03int", 2, b"\x05\x00\x02"), "a value of 5 bytes in an interface has another length"),
+        (framed(3, b"\x00"), "the message ends too early"),
+    ],
+)
+def test_types_are_not_trusted(stream: bytes, reason: str) -> None:
+    """Definitions that contradict themselves, each other or their values are refused."""
+    with pytest.raises(GobError, match=reason):
+        decode(stream)
+
+
+def test_an_interface_may_define_its_type_on_the_spot() -> None:
+    """Go defines types that are nested in interfaces inside the message: `65 is a list of int`, then `[1]`."""
+    inside = framed(-65, SLICE, 2, END)[1:]
+    stream = framed(8, b"\x00\x01L", inside, framed(65, b"\x03\x00\x01", 1))
+    assert decode(stream)[0].value.value == [1]
