@@ -14,9 +14,10 @@ from asyncmachine.export.amdbg.from_record import MachineMessages, messages_of
 from asyncmachine.export.amdbg.loading import load
 from asyncmachine.export.amdbg.messages import DUMP, KINDS
 from asyncmachine.export.errors import ExportError, MissingExtraError
-from asyncmachine.export.files import UnwritableFileError, write_whole
+from asyncmachine.export.files import write_whole
 from asyncmachine.export.gob import Array, Basic, GobError, Map, Opaque, Slice, Struct, Type, decode, encode
-from asyncmachine.record.header import read_header
+from asyncmachine.record.errors import UnwritableRecordError
+from asyncmachine.record.header import BESIDE, read_header
 from asyncmachine.record.writer import RecordWriter
 
 if TYPE_CHECKING:
@@ -82,8 +83,7 @@ def read_dump(path: Path | str, record_path: Path | str) -> int:
     Raises:
         DumpError: There is no such file, or it is no dump, or holds something unknown.
         MissingExtraError: The package `brotli` is not installed.
-        RecordError: Something else than a record is at `record_path`.
-        UnwritableFileError: The record cannot be written.
+        RecordError: Something else than a record is at `record_path`, or the record cannot be written.
     """
     path, record_path = Path(path), Path(record_path)
     if record_path.exists():
@@ -91,18 +91,24 @@ def read_dump(path: Path | str, record_path: Path | str) -> int:
     data = _read(path)
     dump = messages_in(data, path)
     hidden = record_path.with_name(f".{record_path.name}.{os.getpid()}.tmp")
-    writer = RecordWriter(hidden, {"id": f"am-dbg-{hashlib.blake2b(data, digest_size=8).hexdigest()}"})
     try:
-        load(dump, writer)
-        writer.close()
-        hidden.replace(record_path)
+        writer = RecordWriter(hidden, {"id": f"am-dbg-{hashlib.blake2b(data, digest_size=8).hexdigest()}"})
+        try:
+            load(dump, writer)
+            writer.close()
+            hidden.replace(record_path)
+        finally:
+            writer.abandon()
     except UnsupportedValueError as error:
         raise DumpError(path, "it holds a value of an unknown type") from error
+    except UnwritableRecordError as error:
+        raise UnwritableRecordError(record_path, error.problem) from error
     except (OSError, sqlite3.Error) as error:
-        raise UnwritableFileError(record_path, str(error)) from error
+        raise UnwritableRecordError(record_path, f"cannot be written: {error}") from error
     finally:
-        with contextlib.suppress(OSError):
-            writer.abandon()
+        for suffix in ("", *BESIDE):
+            with contextlib.suppress(OSError):
+                hidden.with_name(hidden.name + suffix).unlink(missing_ok=True)
     return sum(len(machine.transitions) for machine in dump)
 
 

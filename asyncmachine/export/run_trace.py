@@ -54,7 +54,8 @@ class RunTree:
         self._start_ns = started_ns(record)
         self._record_end_ns = record.end_ns
         self._trace_id = ids.trace("run")
-        self._spans: dict[str, Span] = {}
+        self._spans: dict[tuple[str, object], Span] = {}
+        """By what they are about: a kind, and which of it."""
         self._machines = {machine.number: machine for machine in record.machines}
         self._recorded = {span.id: span for span in record.spans()}
         self._transitions: dict[Origin, str] = {}
@@ -88,7 +89,7 @@ class RunTree:
         return self._add("span", "root", None, ROOT, 0, self._record_end_ns)
 
     def _recorded_span(self, recorded: RecordedSpan) -> Span:
-        known = self._spans.get(self._ids.span("span", recorded.id))
+        known = self._spans.get(("span", recorded.id))
         if known is not None:
             return known
         above = self._recorded.get(recorded.parent) if recorded.parent is not None else None
@@ -107,7 +108,7 @@ class RunTree:
         """Put a point under its span; under one that is not one of many, in a group of points of that name."""
         parent = self._span_of(point.span)
         if ":" not in parent.name:
-            parent = self._group("points", f"{point.span}\0{point.name}", parent, point.name)
+            parent = self._group("points", (point.span, point.name), parent, point.name)
         span = self._add("point", point.id, parent, point.name, point.time_ns, point.time_ns)
         span.attributes.update(attributes_of(point.attributes))
         if point.flow:
@@ -121,7 +122,7 @@ class RunTree:
         return number in self._machines and (self._wanted is None or number in self._wanted)
 
     def _machine_span(self, machine: RecordedMachine) -> Span:
-        known = self._spans.get(self._ids.span("machine", machine.number))
+        known = self._spans.get(("machine", machine.number))
         if known is not None:
             return known
         parent = None if machine.parent is None else self._machines.get(machine.parent)
@@ -192,7 +193,7 @@ class RunTree:
                 "seq": transition.seq,
                 "mutation": change.label,
                 "time_before": sum(before),
-                "states_diff": states_diff(machine, before, after),
+                "states_diff": states_diff(machine, before, after) if change.moved else "",
                 "time_after": sum(after),
                 "accepted": change.accepted,
                 "auto": change.is_auto,
@@ -219,7 +220,7 @@ class RunTree:
     ) -> None:
         for number, call in enumerate(calls):
             start, end = handler_times(call, transition, start_ns)
-            span = self._add("handler", f"{call.seq}\0{number}", above, call.name, start, end)
+            span = self._add("handler", (call.seq, number), above, call.name, start, end)
             span.attributes.update(name=call.name, emitter=call.binding)
 
     def _add_logs(self, made: Mapping[int, Span]) -> None:
@@ -249,10 +250,9 @@ class RunTree:
 
     def _activation_span(self, activation: Activation) -> Span:
         machine, state = self._machines[activation.machine], activation.state
-        number = f"{machine.number}\0{state}"
-        group = self._group("state", number, self._machine_group(machine, "states"), state)
+        group = self._group("state", (machine.number, state), self._machine_group(machine, "states"), state)
         end_ns = machine.end_ns if activation.end_ns is None else activation.end_ns
-        number = f"{number}\0{activation.tick}"
+        number = (machine.number, state, activation.tick)
         span = self._add("activation", number, group, state, activation.start_ns, end_ns)
         span.attributes["tick"] = activation.tick
         if activation.end_seq is None:
@@ -275,15 +275,16 @@ class RunTree:
             kind, self._trace_id, self._ids.span(kind, number), parent_id, name, self._start_ns + start_ns,
             self._start_ns + end_ns, self._service, attributes,
         )  # fmt: skip
-        return self._spans.setdefault(span.span_id, span)
+        self._spans[kind, number] = span
+        return span
 
     def _group(self, kind: str, number: object, parent: Span, name: str) -> Span:
         """Return a span that only holds others; its time is theirs."""
-        span_id = self._ids.span(f"group {kind}", number)
-        known = self._spans.get(span_id)
+        known = self._spans.get((kind, number))
         if known is None:
+            span_id = self._ids.span(f"group {kind}", number)
             known = Span("group", self._trace_id, span_id, parent.span_id, name, _NEVER, 0, self._service)
-            self._spans[span_id] = known
+            self._spans[kind, number] = known
         return known
 
     @staticmethod

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass, field
-from hashlib import sha256
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
@@ -122,11 +122,6 @@ class Traces:
         """Number of spans left out."""
         return sum(trace.cut for trace in self.traces)
 
-    @property
-    def services(self) -> list[str]:
-        """Services in order of first use."""
-        return list(dict.fromkeys(span.service for span in self.spans))
-
     def __str__(self) -> str:
         told = f"{_counted(self.count, 'span')} in {_counted(len(self.traces), 'trace')}"
         return f"{told}; {_counted(self.cut, 'span')} left out" if self.cut else told
@@ -177,14 +172,11 @@ class Ids:
 
     def trace(self, kind: str, number: object = "") -> str:
         """Return the id of a trace: 32 digits."""
-        return self._digest("trace", kind, number)[:32]
+        return blake2b(f"{self._run}\0trace\0{kind}\0{number}".encode(), digest_size=16).hexdigest()
 
     def span(self, kind: str, number: object = "") -> str:
         """Return the id of a span: 16 digits."""
-        return self._digest("span", kind, number)[:16]
-
-    def _digest(self, *parts: object) -> str:
-        return sha256("\0".join(map(str, (self._run, *parts))).encode()).hexdigest()
+        return blake2b(f"{self._run}\0span\0{kind}\0{number}".encode(), digest_size=8).hexdigest()
 
 
 def build_spans(
@@ -237,7 +229,7 @@ def build_spans(
 def facts_of(record: Record) -> dict[str, object]:
     """Return what is known of the run: facts about the record, and those the program gave."""
     facts = {key: value for key, value in record.run.items() if key != "attributes" and value != ""}
-    return facts | dict(record.run["attributes"])
+    return dict(record.run["attributes"]) | facts
 
 
 def cut_trace(spans: list[Span], limit: int | None) -> Trace:
@@ -251,11 +243,10 @@ def cut_trace(spans: list[Span], limit: int | None) -> Trace:
         return Trace(root.trace_id, spans)
     by_id = {span.span_id: span for span in spans}
     kept = {root.span_id}
-    wanted = (span for span in spans if span.kind != "group")
-    for span in sorted(wanted, key=lambda span: (span.kind != "span", span.start_ns)):
-        needed = _missing(span, by_id, kept)
-        if len(kept) + len(needed) > limit:
-            break
+    wanted = [span for span in spans if span.kind != "group"]
+    wanted.sort(key=lambda span: (span.kind != "span", span.start_ns))
+    in_order = iter(wanted)
+    while len(kept) + len(needed := _missing(next(in_order), by_id, kept)) <= limit:  # all of them are too many
         kept.update(needed)
     cut = len(spans) - len(kept)
     root.attributes["cut_spans"] = cut
@@ -272,23 +263,19 @@ def _missing(span: Span, by_id: Mapping[str, Span], kept: set[str]) -> list[str]
 
 
 def cover_children(spans: list[Span]) -> None:
-    """Widen every span over what is under it, from the leaves up."""
+    """Widen every span over what is under it; each has to come after the one it is under.
+
+    What is no group and was widened tells in `recorded_us` how long it was.
+    """
     by_id = {span.span_id: span for span in spans}
-    depths: dict[str, int] = {"": 0}
-    for span in spans:
-        above = []
-        while span.span_id not in depths:
-            above.append(span.span_id)
-            if span.parent_id in depths:
-                break
-            span = by_id[span.parent_id]
-        for name in reversed(above):
-            depths[name] = depths[by_id[name].parent_id] + 1
-    for span in sorted(spans, key=lambda span: depths[span.span_id], reverse=True):
+    for span in reversed(spans):  # so those under it have been widened, and have widened it
         if span.parent_id:
             parent = by_id[span.parent_id]
-            parent.start_ns = min(parent.start_ns, span.start_ns)
-            parent.end_ns = max(parent.end_ns, span.end_ns)
+            start_ns, end_ns = min(parent.start_ns, span.start_ns), max(parent.end_ns, span.end_ns)
+            recorded_ns = parent.end_ns - parent.start_ns
+            if parent.kind != "group" and end_ns - start_ns > recorded_ns + SHORTEST_NS:
+                parent.attributes.setdefault("recorded_us", recorded_ns / 1000)
+            parent.start_ns, parent.end_ns = start_ns, end_ns
 
 
 def drop_dangling(traces: list[Trace]) -> None:

@@ -12,7 +12,7 @@ from asyncmachine.errors import AsyncMachineError
 from asyncmachine.record import Record
 from pubsub_sim.errors import PubsubSimError
 from pubsub_sim.flags import from_flags
-from pubsub_sim.recording.exports import export_all, send
+from pubsub_sim.recording.exports import play_and_export, send
 from pubsub_sim.recording.options import DiscoveryOptions, PlayOptions
 from pubsub_sim.recording.playing import play_recorded
 from pubsub_sim.recording.words import how_to_open, in_words, record_in_words
@@ -78,15 +78,14 @@ def discovery_command(arguments: Sequence[str]) -> int:
     """
     summary = "Play TestSimpleDiscovery once for each version and leave its record in every form."
     options: DiscoveryOptions = from_flags(DiscoveryOptions, "discovery", summary, arguments)
+    runs = {version: options.run_of(version) for version in options.versions}
+    with _as_ours():
+        left = play_and_export(runs, options.folder)
     status = 0
-    for version in options.versions:
-        with _as_ours():
-            played, warnings = export_all(options.run_of(version), options.folder / version)
-        sys.stdout.write(in_words(options.run_of(version), played) + "\n\n")
-        status = max(status, _status(played, warnings))
-        if status == INTERRUPTED:
-            return status
-    sys.stdout.write(how_to_open([options.folder / version for version in options.versions]) + "\n")
+    for version, (played, problems) in left.items():
+        sys.stdout.write(in_words(runs[version], played) + "\n\n")
+        status = max(status, _status(played, problems))
+    sys.stdout.write(how_to_open([options.folder / version for version in left]) + "\n")
     return status
 
 

@@ -5,10 +5,11 @@ What cannot be written or sent is told in a sentence each, and everything else i
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from asyncmachine.errors import AsyncMachineError
@@ -17,7 +18,7 @@ from asyncmachine.record import Record
 from pubsub_sim.recording.playing import play_recorded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pubsub_sim.recording.options import PlayOptions
@@ -26,32 +27,52 @@ if TYPE_CHECKING:
 RECORD = "run.sqlite"
 
 
-def export_all(options: PlayOptions, folder: Path) -> tuple[Played, list[str]]:
-    """Play a run and leave its record in every form; the files of an earlier run are replaced when all are there.
+def play_and_export(runs: Mapping[str, PlayOptions], folder: Path) -> dict[str, tuple[Played, list[str]]]:
+    """Play runs, then leave the record of each in every form; the files of earlier runs are replaced when all are there.
+
+    A run that is interrupted is the last one.
 
     Args:
-        options: what is played.
-        folder: where the files are left.
+        runs: what is played, by the name of its folder.
+        folder: where the folders are left; other ones in it stay as they are.
 
     Returns:
-        What became of the run, and a sentence for each file that could not be written.
+        For each run that was played what became of it, and a sentence for each file that could not be written.
 
     Raises:
         asyncmachine.record.RecordError: no record can be made there.
-        UnwritableFileError: the folder cannot be made or replaced.
+        UnwritableFileError: a folder cannot be made or replaced.
     """
-    hidden = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    hidden = folder / f".{os.getpid()}.tmp"
+    played: dict[str, Played] = {}
     try:
-        hidden.mkdir(parents=True)
-        played = play_recorded(replace(options, record=str(hidden / RECORD)), hidden / RECORD)
-        with Record.open(hidden / RECORD) as record:
-            warnings = export_record(record, hidden)
-        _put_in_place(hidden, folder)
+        for name, options in runs.items():
+            (hidden / name).mkdir(parents=True)
+            played[name] = play_recorded(options, hidden / name / RECORD)
+            if played[name].outcome == "interrupted":
+                break
+        # when all are played, as a page shows another version's run beside its own
+        problems = dict(zip(played, _each([hidden / name for name in played]), strict=True))
+        for name in played:
+            _put_in_place(hidden / name, folder / name)
     except OSError as error:
         raise UnwritableFileError(folder, error.strerror or str(error)) from error
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
-    return played, warnings
+    return {name: (became, problems[name]) for name, became in played.items()}
+
+
+def _each(folders: Sequence[Path]) -> list[list[str]]:
+    """Export the record of each folder, each in a process of its own if there are several: pages take seconds."""
+    if len(folders) == 1:
+        return [_export_folder(folders[0])]
+    with ProcessPoolExecutor(len(folders), mp_context=multiprocessing.get_context("spawn")) as pool:
+        return list(pool.map(_export_folder, folders))
+
+
+def _export_folder(folder: Path) -> list[str]:
+    with Record.open(folder / RECORD) as record:
+        return export_record(record, folder)
 
 
 def export_record(record: Record, folder: Path) -> list[str]:
@@ -77,23 +98,16 @@ def _forms(record: Record, folder: Path) -> Iterator[tuple[Callable[[Record, Pat
     from asyncmachine.export.jaeger import write_jaeger
     from asyncmachine.export.otlp import write_otlp
     from asyncmachine.export.perfetto import write_perfetto
+    from pubsub_sim.recording.page import write_page
 
     yield write_jaeger, folder / "jaeger.json"
     yield write_otlp, folder / "otlp.jsonl"
     yield write_perfetto, folder / "perfetto.json"
-    yield _write_page, folder / "run.html"
+    yield write_page, folder / "run.html"
     if record.machines:
         from asyncmachine.export.amdbg_dump import write_dump
 
         yield write_dump, folder / "am-dbg.gob.br"
-
-
-def _write_page(record: Record, path: Path) -> None:
-    from asyncmachine.export.timeline import timeline
-
-    facts = record.run["attributes"]
-    title = f"{facts['scenario']}, {facts['version']}, {facts['hosts']} hosts, {facts['messages']} messages"
-    timeline(record, title=title).save(path)
 
 
 def send(record: Record, endpoint: str) -> str:
@@ -118,10 +132,9 @@ def send(record: Record, endpoint: str) -> str:
     return ""
 
 
-def _put_in_place(hidden: Path, folder: Path) -> None:
+def _put_in_place(made: Path, folder: Path) -> None:
     """Replace a folder by another one."""
-    former = folder.with_name(f".{folder.name}.{os.getpid()}.old.tmp")
+    former = made.with_name(f"{made.name}.old")
     with suppress(FileNotFoundError):
         folder.rename(former)
-    hidden.rename(folder)
-    shutil.rmtree(former, ignore_errors=True)
+    made.rename(folder)

@@ -63,9 +63,9 @@ def _apply(message: Message, difference: dict[str, Any]) -> None:
 def _plain(value: Any) -> Any:
     """Return a value as JSON knows it; all but scalars are marked with what they were."""
     if isinstance(value, Interface):
-        if value.type not in _BASICS.values() or isinstance(value.value, bytes | complex):
+        if value.type not in _BASICS.values() or isinstance(value.value, complex):
             raise UnsupportedValueError
-        return ["interface", value.name, repr(value.type), value.value]
+        return ["interface", value.name, repr(value.type), _plain(value.value)]
     if isinstance(value, bytes):
         return ["bytes", value.hex()]
     if isinstance(value, list):
@@ -84,5 +84,5 @@ def _restored(value: Any) -> Any:
     if kind == "bytes":
         return bytes.fromhex(rest[0])
     if kind == "interface":
-        return Interface(rest[0], _BASICS[rest[1]], rest[2])
+        return Interface(rest[0], _BASICS[rest[1]], _restored(rest[2]))
     return [_restored(item) for item in rest]

@@ -12,7 +12,14 @@ from collections import defaultdict, deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asyncmachine.export.amdbg.differences import apply_differences
-from asyncmachine.export.amdbg.lines import Cause, own_line, queued_lines, transition_lines, wait_line
+from asyncmachine.export.amdbg.lines import (
+    Cause,
+    begin_with_the_call,
+    own_line,
+    queued_lines,
+    transition_lines,
+    wait_line,
+)
 from asyncmachine.export.amdbg.messages import (
     Lines,
     Message,
@@ -161,8 +168,8 @@ class _Machine:
         rows = self.telling.rows.get(self.machine.number, ())
         for transition, before, after in rows:
             self.clocks = before
-            self._take_waits(transition.seq)
             yield from self._queued_until(transition)
+            self._take_waits(transition.seq)
             self.clocks = after
             yield self._transition(transition)
         yield from self._queued_until(None)
@@ -174,6 +181,7 @@ class _Machine:
         running = transition is not None and transition.number in self.pending
         while self.queued and (transition is None or self.queued[0].seq <= transition.seq):
             mutation = self.queued.popleft()
+            self._take_waits(mutation.seq, mutation.time_ns)
             self._tell_queued(mutation, transition, running=running)
             yield self._queued_message(mutation, transition)
             self.pending.add(mutation.number)
@@ -256,7 +264,7 @@ class _Machine:
     def _lines(self, transition: RecordedTransition, operation: Operation | None) -> tuple[Lines, Lines]:
         """Return the log lines inside a transition and before it."""
         if self.telling.has_own_lines:
-            return self._own_lines(transition.seq)
+            return self._own_lines(transition)
         handlers = self._slotted(self.telling.handlers.get(transition.seq, ()))
         lines = transition_lines(
             transition.change,
@@ -271,20 +279,23 @@ class _Machine:
         self.inside, self.before = [], []
         return inside, before
 
-    def _own_lines(self, seq: int) -> tuple[Lines, Lines]:
+    def _own_lines(self, transition: RecordedTransition) -> tuple[Lines, Lines]:
         inside: Lines = []
         before: Lines = []
-        while self.logs and self.logs[0].seq <= seq:
+        while self.logs and self.logs[0].seq <= transition.seq:
             line = self.logs.popleft()
             text = own_line(self.machine.id, line.text, ids=self.telling.loaded is None)
             (inside if line.is_inside else before).append((line.level, text))
+        if self.telling.loaded is None:
+            before, inside = begin_with_the_call(transition.change.kind, before, inside)
         return inside, before
 
     def _slotted(self, handlers: list[HandlerCall] | tuple[()]) -> list[tuple[int, str]]:
         return [(self.slots.setdefault(handler.binding, len(self.slots)), handler.name) for handler in handlers]
 
-    def _take_waits(self, seq: int) -> None:
-        while self.waits and self.waits[0].seq <= seq:
+    def _take_waits(self, seq: int, until_ns: int | None = None) -> None:
+        """Note the log lines of waits until a transition, or until a moment before it."""
+        while self.waits and self.waits[0].seq <= seq and (until_ns is None or self.waits[0].time_ns < until_ns):
             wait = self.waits.popleft()
             if text := wait_line(wait.kind, wait.text):
                 self.before.append((LogLevel.OPS, text))

@@ -153,3 +153,18 @@ def own_line(machine: str, text: str, *, ids: bool) -> str:
         return text
     number = int(found["number"]) * (-1 if found["own"] else 1)
     return f"[source] {found['machine']}/{transition_id(found['machine'], number)}/{found['time']}"
+
+
+def begin_with_the_call(kind: str, before: Lines, inside: Lines) -> tuple[Lines, Lines]:
+    """Divide a transition's own lines as the Go library does, where its first one, such as "[add] Foo", is already inside.
+
+    Args:
+        kind: "add", "remove" or "set".
+        before: The lines from before the transition began.
+        inside: The lines since.
+    """
+    starts = (f"[{kind}] ", f"[{kind}:auto] ")
+    for place in reversed(range(len(before))):
+        if before[place][1].startswith(starts):
+            return before[:place], before[place:] + inside
+    return before, inside

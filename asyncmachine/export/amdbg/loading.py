@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import re
+from bisect import bisect
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -62,6 +63,7 @@ class _Machine:
         self.clocks = list(self.start_ticks)
         self.numbers: dict[int, int] = {}
         self.seqs: dict[int, int] = {}
+        self.executed = [place for place, message in enumerate(self.messages) if not message.get("IsQueued")]
         self._highest = self._lowest = 0
 
     def _start_ticks(self) -> list[int]:
@@ -79,11 +81,13 @@ class _Machine:
         return clocks
 
     def steps(self, message: Message) -> tuple[Step, ...]:
-        return tuple([step_of(step, self.names, self.dialect) for step in message.get("Steps", ())])
+        """Return the steps that can be told; the others are among the differences."""
+        steps = [step_of(step, self.names, self.dialect) for step in message.get("Steps", ())]
+        return tuple([step for step in steps if step.kind and step.state])
 
     def called(self, message: Message) -> list[str]:
         if "CalledStates" in message:
-            return [plain_text(name) for name in message["CalledStates"]]
+            return list(message["CalledStates"])
         return [self.names[at] for at in message.get("CalledStatesIdxs", ()) if 0 <= at < len(self.names)]
 
     def give_number(self, place: int, seq: int) -> None:
@@ -95,6 +99,11 @@ class _Machine:
             number = self._lowest - 1 if is_prepended else self._highest + 1
         self._lowest, self._highest = min(self._lowest, number), max(self._highest, number)
         self.numbers[place], self.seqs[place] = number, seq
+
+    def following(self, place: int) -> int:
+        """Return the number of the next transition after a message; 0 if there is none."""
+        later = bisect(self.executed, place)
+        return self.seqs[self.executed[later]] if later < len(self.executed) else 0
 
     def moved(self, message: Message) -> dict[str, int]:
         """Return the ticks gained since the message before, and remember the clocks."""
@@ -206,12 +215,11 @@ class _Loading:
         self.rows["machines"].append((machine.number, machine.id, schema, parent, tags, start_ns, ticks, first_seq))
 
     def _queued(self, machine: _Machine, message: Message, item: _Item) -> None:
-        following = [seq for place, seq in machine.seqs.items() if place > item.place]
-        number = min(message.get("MutQueueTick", 0), _FAR) or -min(message.get("MutQueueToken", 0), _FAR)
+        number = _near(message.get("MutQueueTick", 0)) or -_near(message.get("MutQueueToken", 0))
         self.rows["queued"].append((
-            item.at_ns, machine.number, number, following[0] if following else len(self.items) + 1, _kind(message),
+            item.at_ns, machine.number, number, machine.following(item.place) or len(self.items) + 1, _kind(message),
             to_json(machine.called(message)), bool(message.get("IsAuto")), bool(message.get("IsCheck")),
-            message.get("Queue", 0) - 1, _args(message), None, None,
+            _near(message.get("Queue", 0)) - 1, _args(message), None, None,
         ))  # fmt: skip
 
     def _transition(self, machine: _Machine, message: Message, item: _Item) -> None:
@@ -233,7 +241,7 @@ class _Loading:
         number = machine.numbers[item.place]
         self.rows["transitions"].append((seq, item.at_ns, machine.number, number, change, *source))
         self.rows["operations"].append((
-            seq, item.at_ns, message.get("Queue", 0), _args(message), message.get("Args", {}).get("err") or None,
+            seq, item.at_ns, _near(message.get("Queue", 0)), _args(message), _error(message),
             self.writer.steps_id(to_json([step_to_list(step) for step in steps])), plain_text(message.get("ID", "")),
         ))  # fmt: skip
         for field, is_inside in (("PreLogEntries", 0), ("LogEntries", 1)):
@@ -258,6 +266,15 @@ _NEW_FIELDS = {"QueueTick", "CalledStatesIdxs", "MutQueueTick", "MutQueueToken",
 def _time_of(message: Message) -> tuple[int, int] | None:
     found = unpack_time(message.get("Time", b""))
     return found if found is not None and -_FAR < found[0] < _FAR else None
+
+
+def _near(number: int) -> int:
+    """Return a number as it fits into a record."""
+    return min(max(number, -_FAR), _FAR)
+
+
+def _error(message: Message) -> str | None:
+    return plain_text(message.get("Args", {}).get("err", "")) or None
 
 
 def _kind(message: Message) -> str:

@@ -228,7 +228,7 @@ def queued_message(
 
 def entries(lines: Sequence[tuple[int, str]]) -> list[Message]:
     """Return log lines as messages."""
-    return [sent({"Level": level, "Text": text}) for level, text in lines]
+    return [sent({"Level": int(level), "Text": text}) for level, text in lines]
 
 
 # steps

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from asyncmachine.export.amdbg.lines import Cause, own_line, queued_lines, transition_lines, wait_line
+from asyncmachine.export.amdbg.lines import (
+    Cause,
+    begin_with_the_call,
+    own_line,
+    queued_lines,
+    transition_lines,
+    wait_line,
+)
 from asyncmachine.export.amdbg.messages import (
     Lines,
     Message,
@@ -121,8 +128,10 @@ class MachineTelling:
         handlers = tuple([name for _, name in begun.handlers])
         steps = list(steps_of(tx, begun.node, begun.plan, handlers))
         change = _change(tx, begun.plan)
-        lines = begun.lines
-        if machine.log_level < LogLevel.OPS:
+        before, self._before = self._before, []
+        if machine.log_level >= LogLevel.OPS:
+            before, lines = begin_with_the_call(change.kind, before, begun.lines)
+        else:
             after = dict(zip(self.index, tx.after, strict=True))
             origin, error = entry[3], entry[2].get("error")
             lines = transition_lines(
@@ -135,7 +144,6 @@ class MachineTelling:
                 error=error_text(error) if isinstance(error, BaseException) else "",
             )
             lines += begun.lines
-        before, self._before = self._before, []
         self._last_tx, self._since_tx = transition_id(self.id, number), 0
         return transition_message(
             self.id,

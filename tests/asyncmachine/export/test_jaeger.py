@@ -50,7 +50,7 @@ def test_holds_every_span(record: Record, tmp_path: Path) -> None:
             assert {"key": "run.seed", "type": "int64", "value": 7} in process["tags"]
             assert len(shown["logs"]) == len(span.events)
     kinds = {(tag["type"], type(tag["value"])) for told in data for span in told["spans"] for tag in span["tags"]}
-    assert kinds == {("string", str), ("int64", int), ("bool", bool)}
+    assert kinds == {("string", str), ("int64", int), ("bool", bool), ("float64", float)}
 
 
 def test_parents_and_links_are_references(record: Record, tmp_path: Path) -> None:

@@ -190,8 +190,11 @@ def test_lines_need_the_standard_library_only(record: Record, tmp_path: Path, mo
     assert str(write_otlp(record, tmp_path / "run.jsonl")).endswith("spans in 3 traces")
 
 
-def test_a_collector_gets_every_span(record: Record, receiver: Receiver, protocol: Protocol) -> None:
-    """Over HTTP and gRPC all spans arrive as they were built, with headers, and a number is told."""
+def test_a_collector_gets_every_span(
+    record: Record, receiver: Receiver, protocol: Protocol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over HTTP and gRPC all spans arrive as they were built, with headers, in several requests."""
+    monkeypatch.setattr(otlp, "BATCH", 50)
     traces = send_otlp(record, receiver.endpoint, protocol, headers={"X-Token": "secret"})
     compare(receiver.requests, traces)
     assert traces.count == build_spans(record).count

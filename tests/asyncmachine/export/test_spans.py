@@ -12,14 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asyncmachine import Machine
-from asyncmachine.export.spans import Trace, Traces, build_spans
+from asyncmachine.export.spans import Link, Span, Trace, Traces, build_spans, drop_dangling
 from asyncmachine.record import Record, Recorder, UnknownMachineError
 from asyncmachine.record.format import LEVELS
 from tests.asyncmachine.export.scripted import play
 from tests.asyncmachine.export.soundness import check, outline, play_random
 
 if TYPE_CHECKING:
-    from asyncmachine.export.spans import Span
     from asyncmachine.record.format import Level
 
 FIRST_HOST = """\
@@ -330,6 +329,51 @@ def test_a_part_by_time(record: Record) -> None:
     assert {span.span_id for span in inside} <= {span.span_id for span in shown}
 
 
+def test_a_part_by_time_after_the_messages(record: Record) -> None:
+    """What had ended before is not there: neither phases nor points nor message traces."""
+    last = max(point.time_ns for point in record.points())
+    traces = build_spans(record, after_ns=last + 1)
+    check(traces)
+    assert {span.name for span in traces.spans if span.kind == "span"} >= {"psmon", "testcase", "host:1"}
+    assert not named(traces, "init")
+    assert not [span for span in traces.spans if span.kind in ("point", "message")]
+
+
+def test_a_span_that_ended_before_what_is_under_it(tmp_path: Path) -> None:
+    """It is widened over it, and tells how long it was."""
+    with Recorder(tmp_path / "run.sqlite") as recorder:
+        top = recorder.span("top")
+        inner = top.span("inner")
+        top.end()
+        inner.end()
+    with Record.open(tmp_path / "run.sqlite") as record:
+        recorded = record.spans()[0]
+        traces = build_spans(record)
+    check(traces)
+    assert recorded.end_ns is not None
+    assert only(traces, "top").attributes == {"recorded_us": (recorded.end_ns - recorded.start_ns) / 1000}
+    assert only(traces, "inner").attributes == {}
+
+
+def test_facts_that_are_no_texts_or_numbers(tmp_path: Path) -> None:
+    """Every format can tell them: as JSON, or as text where a number is too large or none."""
+    with Recorder(tmp_path / "run.sqlite") as recorder:
+        facts = {"list": [1, "ä"], "large": 2**63, "float": 1.5, "none": None, "not": False, "id": "mine"}
+        recorder.span("top", **facts, endless=float("inf")).end()
+    with Record.open(tmp_path / "run.sqlite") as record:
+        attributes = build_spans(record).traces[0].root.attributes
+    expected = {"list": '[1, "ä"]', "large": str(2**63), "float": 1.5, "not": False, "id": "mine", "endless": "inf"}
+    assert attributes == expected
+
+
+def test_a_program_does_not_rename_its_run(tmp_path: Path) -> None:
+    """A fact of the program with the name of one of the record's does not hide it."""
+    with Recorder(tmp_path / "run.sqlite", attributes={"id": "mine"}):
+        pass
+    with Record.open(tmp_path / "run.sqlite") as record:
+        assert build_spans(record).resource["run.id"] == record.run["id"] != "mine"
+
+
 def test_on_a_virtual_clock(tmp_path: Path) -> None:
     """Times are the loop's own, and handlers, which are timed on wall time, stay within their transitions."""
     now = [0]
@@ -359,3 +403,18 @@ def test_a_limit_below_one_is_refused(record: Record) -> None:
     """A trace without its root is none."""
     with pytest.raises(ValueError, match="at least 1, not 0"):
         build_spans(record, max_spans=0)
+
+
+def test_links_that_lead_nowhere_are_dropped() -> None:
+    """Nor does a link lead to the own parent, of which Jaeger would forget that it is the parent, or to the span itself."""
+    trace_id, root_id, span_id = "1" * 32, "1" * 16, "2" * 16
+    root = Span("span", trace_id, root_id, "", "root", 0, 9, "s")
+    span = Span("span", trace_id, span_id, root_id, "span", 0, 9, "s")
+    root.links = [Link(trace_id, span_id, "source")]
+    span.links = [
+        Link(trace_id, root_id, "source"),
+        Link(trace_id, span_id, "source"),
+        Link("2" * 32, root_id, "place"),
+    ]
+    drop_dangling([Trace(trace_id, [root, span])])
+    assert (root.links, span.links) == ([Link(trace_id, span_id, "source")], [])
