@@ -22,7 +22,9 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Execut
     def once(name: str) -> Executed:
         place = tmp_path_factory.mktemp(name)
         parameters: dict[str, Any] = {"hosts": 2, "ready": False}
-        if name != "2_one_message":
+        if name == "5_inside_a_run":
+            parameters = {"hosts": 2, "messages": 2}
+        elif name != "2_one_message":
             parameters = {"sweep": str(place / "runs")}
             if name == "4_findings":
                 write_sweep(place / "runs", repeats=2, watched=True)

@@ -11,6 +11,7 @@ import pytest
 
 from pubsub_sim.bench.engine import EngineChoice
 from pubsub_sim.bench.grid import SweepOptions
+from pubsub_sim.recording.inside import InsideOptions
 from pubsub_sim.report.options import ReportOptions
 from pubsub_sim.scenarios.one_message import OneMessage
 from tests.notebooks.execution import FOLDER, Executed, declared, execute, last_words, stored
@@ -22,6 +23,7 @@ OPTIONS: dict[str, Any] = {
     "2_one_message": OneMessage,
     "3_sweep": SweepOptions,
     "4_findings": ReportOptions,
+    "5_inside_a_run": InsideOptions,
 }
 
 
@@ -69,6 +71,9 @@ def test_notebook_is_stored_stripped(name: str) -> None:
         ("4_findings", "sweeps", "x", "sweeps: there is no such parameter, did you mean 'sweep'?"),
         ("4_findings", "sweep", "there-is-none", "sweep: expected a sweep in data/raw (there "),
         ("4_findings", "sweep", "5", "sweep: expected a name, got 5"),
+        ("5_inside_a_run", "recrd", "x", "recrd: there is no such parameter, did you mean 'record'?"),
+        ("5_inside_a_run", "record", "there-is-none", "record: expected a record; "),
+        ("5_inside_a_run", "beside", "stats", "beside: expected one of "),
     ],
 )
 def test_bad_parameter_ends_papermill_with_one_sentence(
@@ -80,7 +85,7 @@ def test_bad_parameter_ends_papermill_with_one_sentence(
     assert last[1].startswith(sentence)
 
 
-@pytest.mark.parametrize("name", ["1_state_machine", "2_one_message", "4_findings"])
+@pytest.mark.parametrize("name", ["1_state_machine", "2_one_message", "4_findings", "5_inside_a_run"])
 def test_two_executions_put_out_the_same(executed: Callable[[str], Executed], tmp_path: Path, name: str) -> None:
     """Of the same data every cell shows the same, figures included: nothing is left to chance, clock or object ids."""
     parameters, first = executed(name)

@@ -43,6 +43,12 @@ def test_the_wheel_holds_both_packages_and_their_types(installed: Path) -> None:
     assert (installed / "pubsub_sim" / "py.typed").is_file()
 
 
+def test_the_wheel_holds_what_pages_are_made_of(installed: Path) -> None:
+    """A timeline is written from an installed library as from a clone."""
+    names = {path.name for path in (installed / "asyncmachine" / "export" / "timeline").iterdir()}
+    assert {"page.css", "page.html", "page.js", "timeline.js"} <= names
+
+
 @pytest.mark.parametrize("options", [("-I", "-S"), ("-I", "-S", "-W", "error")])
 def test_the_library_imports_the_standard_library_only(installed: Path, options: tuple[str, ...]) -> None:
     """In an interpreter that sees nothing else, the import works, without a warning."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-_PAGE = re.compile(r'(<iframe\b[^<>]*?\bsrcdoc=")([^"]*)(")')
-_PLACE = re.compile(r"(?<=srcdoc=\")page-in-a-frame-(\d+)(?=\")")
+_PAGE = re.compile(r"""(<iframe\b[^<>]*?\bsrcdoc=)("[^"]*"|'[^']*')""")
+_PLACE = re.compile(r'(?<=srcdoc=)"page-in-a-frame-(\d+)"')
 
 
 def set_frames_aside(html: str) -> tuple[str, list[str]]:
@@ -15,13 +15,13 @@ def set_frames_aside(html: str) -> tuple[str, list[str]]:
         html: a whole page.
 
     Returns:
-        The page with a sign in place of each, and the pages, quoted as they were.
+        The page with a sign in place of each, and the pages, within their quotes.
     """
     pages: list[str] = []
 
     def sign(found: re.Match[str]) -> str:
         pages.append(found[2])
-        return f"{found[1]}page-in-a-frame-{len(pages) - 1}{found[3]}"
+        return f'{found[1]}"page-in-a-frame-{len(pages) - 1}"'
 
     return _PAGE.sub(sign, html), pages
 

@@ -31,7 +31,9 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Page, dict[str, A
     script.write_text(resources.files("asyncmachine.export.timeline").joinpath("timeline.js").read_text())
     checks = Path(__file__).with_name("timeline_checks.js")
     assert NODE is not None
-    done = subprocess.run([NODE, str(checks), str(script), str(folder / "data")], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [NODE, str(checks), str(script), str(folder / "data")], capture_output=True, text=True, check=False
+    )
     assert done.stderr == ""
     return opened(shown.html), json.loads(done.stdout)
 
@@ -70,7 +72,9 @@ def test_only_bars_in_sight_are_drawn_and_all_of_them(checked: tuple[Page, dict[
     for lane, drawn in enumerate(said["lanes"]):
         first = page.columns["bar_from"][lane]
         reaching = [
-            first + place for place, (begin, end, _) in enumerate(page.bars(lane)) if xs[begin] <= high and xs[end] >= low
+            first + place
+            for place, (begin, end, _) in enumerate(page.bars(lane))
+            if xs[begin] <= high and xs[end] >= low
         ]
         assert drawn["seen"] == reaching
 
@@ -90,7 +94,10 @@ def test_details_say_what_a_transition_did_and_why(checked: tuple[Page, dict[str
     assert pressed["Steps"][0] == "called Pressed"
     assert any(line.startswith("PressedState of ") for line in pressed["Handlers"])
     effects = [page.columns["event_ref"][line["event"]] for line in pressed["Caused"]]
-    assert [page.header["changes"][page.columns["tx_change"][one]]["label"] for one in effects] == ["[add] Warm", "[add] On"]
+    assert [page.header["changes"][page.columns["tx_change"][one]]["label"] for one in effects] == [
+        "[add] Warm",
+        "[add] On",
+    ]
     refusals = [parts for parts in by_title.values() if parts["What it did"][0] == "refused by BrightEnter"]
     assert refusals
     on = [parts for title, parts in by_title.items() if title.endswith("[add] On") and title.startswith("lamp-")]

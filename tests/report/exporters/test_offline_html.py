@@ -119,3 +119,36 @@ def test_styles_of_an_output_do_not_restyle_the_report() -> None:
     page = without_addresses("<body><style>td {color: red}</style><style>#T_1 td {color: blue}</style></body>")
     assert "red" not in page
     assert "blue" in page
+
+
+def with_frame(scripts: bool) -> tuple[str, str]:
+    """Export a notebook with a page in an iframe; give the page around it and the one inside."""
+    inside = '<p class="a">if (1 &lt; 2 && "x") {}</p>  \n<script src="https://nowhere.example/a.js"></script>'
+    quoted = inside.replace("&", "&amp;").replace('"', "&quot;")
+    output = v4.new_output("display_data", data={"text/html": f'<iframe height="5" srcdoc="{quoted}"></iframe>'})
+    notebook = v4.new_notebook(
+        cells=[v4.new_code_cell("", outputs=[output]), v4.new_markdown_cell("page-in-a-frame-7")]
+    )
+    body, _ = OfflineHTMLExporter(scripts=scripts).from_notebook_node(notebook)
+    frame = BeautifulSoup(body, features="html.parser").find("iframe")
+    assert frame is not None
+    assert "page-in-a-frame-7" in body
+    return body, str(frame["srcdoc"])
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_pages_in_frames_run_their_scripts_only_if_asked_for(scripts: bool) -> None:
+    """The page around says so to the browser, has no script itself, and allows no address in either case."""
+    body, _ = with_frame(scripts)
+    soup = BeautifulSoup(body, features="html.parser")
+    policy: Any = soup.find("meta", attrs={"http-equiv": "Content-Security-Policy"})
+    assert policy["content"].startswith("default-src 'none'")
+    assert ("script-src 'unsafe-inline' 'unsafe-eval'" in policy["content"]) is scripts
+    assert "http" not in policy["content"]
+    assert soup.find_all("script") == []
+
+
+def test_pages_in_frames_are_left_as_they_are() -> None:
+    """Blanks at line ends may matter to a script."""
+    _, inside = with_frame(scripts=True)
+    assert '"x") {}</p>  \n<script' in inside
