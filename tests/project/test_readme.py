@@ -15,10 +15,15 @@ SNIPPETS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=[f"snippet {i}" for i in range(len(SNIPPETS))])
-def test_a_python_snippet_runs(snippet: str) -> None:
-    """In a fresh interpreter, with warnings as errors."""
+def test_a_python_snippet_runs(snippet: str, tmp_path: Path) -> None:
+    """In a fresh interpreter and an empty folder, with warnings as errors."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", snippet], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-W", "error", "-c", snippet],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
     for line in re.findall(r"# (\(.*\))$", snippet, flags=re.MULTILINE):
