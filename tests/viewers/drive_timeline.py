@@ -85,6 +85,18 @@ def settle(page: Any) -> None:
     page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
+def watch(page: Any, seen: dict[str, Any]) -> None:
+    """Note requests that leave the disk, errors of scripts, and dialogs."""
+
+    def dismiss(dialog: Any) -> None:
+        seen["dialogs"] += 1
+        dialog.dismiss()
+
+    page.on("request", lambda one: one.url.startswith("file:") or seen["requests"].append(one.url))
+    page.on("pageerror", lambda error: seen["errors"].append(str(error)))
+    page.on("dialog", dismiss)
+
+
 def main(chromium: str, folder: Path) -> None:
     """Open both pages and print what is seen."""
     machine = "</script><script>alert(1)</script><b>&\"'"
@@ -94,9 +106,7 @@ def main(chromium: str, folder: Path) -> None:
         context = browser.new_context(viewport={"width": 1000, "height": 900}, offline=True)
         for name in ("page", "framed"):
             page = context.new_page()
-            page.on("request", lambda one: one.url.startswith("file:") or seen["requests"].append(one.url))
-            page.on("pageerror", lambda error: seen["errors"].append(str(error)))
-            page.on("dialog", lambda dialog: (seen.update(dialogs=seen["dialogs"] + 1), dialog.dismiss()))
+            watch(page, seen)
             page.goto((folder / f"{name}.html").as_uri())
             frame = page.frames[-1]
             frame.wait_for_selector("body[data-ready]")
