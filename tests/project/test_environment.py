@@ -13,7 +13,13 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
-PIP_ONLY = {"brotli", "graphviz-pure", "pypandoc-binary", "typst", "xstate-statemachine"}  # not on conda-forge, or by another name
+PIP_ONLY = {
+    "brotli",
+    "graphviz-pure",
+    "pypandoc-binary",
+    "typst",
+    "xstate-statemachine",
+}  # not on conda-forge, or by another name
 
 
 def project() -> dict[str, Any]:

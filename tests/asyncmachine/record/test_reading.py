@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -168,18 +169,20 @@ def test_a_second_process_follows_a_record(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions of folders are POSIX's")
-def test_a_record_opens_where_nothing_can_be_written(tmp_path: Path) -> None:
+def test_a_record_opens_where_nothing_can_be_written() -> None:
     """Closed or left by a killed program, in a folder without write permission, by another user."""
-    folder = tmp_path / "locked"
-    folder.mkdir()
+    with tempfile.TemporaryDirectory() as place:  # pytest's own folders let no other user in
+        open_in_a_locked_folder(Path(place))
+
+
+def open_in_a_locked_folder(folder: Path) -> None:
+    """Make both records, lock the folder, and have another process open them."""
     make(folder / "closed.sqlite")
     recorder = Recorder(folder / "live.sqlite", batch=1)
     Machine(STATES, tracers=[recorder]).add("A")
     for suffix in ("", "-wal"):
         shutil.copyfile(folder / f"live.sqlite{suffix}", folder / f"killed.sqlite{suffix}")
     recorder.close()
-    for parent in (tmp_path, *list(tmp_path.parents)[:2]):
-        parent.chmod(0o755)
     for path in folder.iterdir():
         path.chmod(0o444)
     folder.chmod(0o555)
