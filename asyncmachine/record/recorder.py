@@ -18,13 +18,14 @@ import logging
 import platform
 import sqlite3
 import time
-import weakref
 from itertools import count
 from typing import TYPE_CHECKING, Any, Self
 
 from asyncmachine.record.changes import Interned, Key
 from asyncmachine.record.errors import UnwritableRecordError
 from asyncmachine.record.format import LEVELS
+from asyncmachine.record.limit import Limit
+from asyncmachine.record.machines import Machines
 from asyncmachine.record.spans import Span, Spans
 from asyncmachine.record.watching import Watching
 from asyncmachine.record.writer import RecordWriter, plain_text, to_json
@@ -33,7 +34,7 @@ from asyncmachine.waiting import computing_takes_time
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
 
     from asyncmachine.machine import Machine
@@ -68,7 +69,6 @@ class Recorder(Tracer):
         path: The file.
         failure: The error that ended the recording, or None.
         lost: Rows that could not be written.
-        dropped: Transitions the limit has dropped.
 
     Raises:
         UnwritableRecordError: The file cannot be made, or is something else than a record.
@@ -97,28 +97,16 @@ class Recorder(Tracer):
         self.path = self._writer.path
         self.failure: Exception | None = None
         self.lost = 0
-        self.dropped = 0
         self._start_ns = time.perf_counter_ns()
         self._loop_time_ns = loop_time_ns
         self._rows: list[Any] = []
         self._width = 5 if loop_time_ns is None else 6
         self._batch = batch
-        self._limit = limit
+        self._limit = None if limit is None else Limit(limit)
         self._written = 0
-        self._kept_clocks: dict[int, dict[str, int]] = {}
         self._is_closed = False
         self._handle: tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle] | None = None
-        # machines by id(): those in rows are kept alive by them, the others are not kept alive
-        self._numbers: dict[int, int] = {}
-        self._machines: dict[int, weakref.ref[Machine]] = {}
-        self._by_name: dict[str, int] = {}
-        self._next_machine = count()
-        self._next_unrecorded = count(-1, -1)
-        self._schemas: dict[Any, int] = {}
-        self._new_machines: list[tuple[Any, ...]] = []
-        self._new_schemas: list[tuple[int, str, str]] = []
-        self._ended_machines: list[tuple[Any, ...]] = []
-        self._schema_changes: list[tuple[int, int, int]] = []
+        self._machines = Machines(self._now, self._loop_now, lambda: self.next_seq, self._note_row)
         self._interned = Interned(self._writer)
         self._spans = Spans(self._now, self._loop_now, self._note_row, self.flush, batch)
         self._attributes = dict(attributes or {})
@@ -171,17 +159,22 @@ class Recorder(Tracer):
         return hook
 
     @property
+    def dropped(self) -> int:
+        """How many transitions the limit has dropped."""
+        return 0 if self._limit is None else self._limit.dropped
+
+    @property
     def next_seq(self) -> int:
         """The number the next transition to end will have."""
         return self._written + len(self._rows) // self._width + 1
 
     def machine_init(self, machine: Machine) -> None:
         """Take up a machine that was just constructed."""
-        self._number_of(machine)
+        self._machines.number_of(machine)
 
     def machine_bound(self, machine: Machine) -> None:
         """Take up a machine that exists already."""
-        self._number_of(machine)
+        self._machines.number_of(machine)
 
     def submachine_new(self, parent: Machine, machine: Machine) -> None:
         """Follow a machine that belongs to a recorded one."""
@@ -189,20 +182,14 @@ class Recorder(Tracer):
 
     def machine_dispose(self, machine: Machine) -> None:
         """Write down the end of a machine."""
-        number = self._numbers.get(id(machine))
-        if number is not None:
-            self._note_row()
-            self._ended_machines.append((self._now(), self._loop_now(), to_json(machine._ticks), number))
+        self._machines.end(machine)
 
     def schema_change(self, machine: Machine, old: Any) -> None:
         """Write down a schema that has grown."""
-        number = self._numbers.get(id(machine))
-        if number is not None:
-            self._note_row()
-            self._schema_changes.append((self.next_seq, number, self._schema_of(machine)))
+        self._machines.grow(machine)
 
     def _log(self, machine: Machine, level: int, line: str) -> None:
-        number = self._number_of(machine)
+        number = self._machines.number_of(machine)
         open_transition = None if self._watching is None else self._watching.open_of(machine)
         row = (next(self._log_ids), self._now(), self._loop_now(), number, self.next_seq, 0, level, plain_text(line))
         if open_transition is None:
@@ -253,48 +240,8 @@ class Recorder(Tracer):
 
     def bind(self, machine: Machine, span: Span | int | None = None) -> None:
         """Record a machine that exists, under a span if one is given. Binding it twice changes nothing."""
-        self._number_of(machine, None if span is None else int(span))
+        self._machines.number_of(machine, None if span is None else int(span))
         machine.bind_tracer(self)
-
-    # machines
-
-    def _number_of(self, machine: Machine, span: int | None = None) -> int:
-        key = id(machine)
-        number = self._numbers.get(key)
-        if number is not None:
-            return number
-        number = self._numbers[key] = next(self._next_machine)
-
-        def forget(_: object) -> None:
-            self._numbers.pop(key, None)
-            self._machines.pop(number, None)
-
-        self._machines[number] = weakref.ref(machine, forget)
-        self._by_name[machine.id] = number
-        self._note_row()
-        parent = None if machine.parent is None else self._numbers.get(id(machine.parent))
-        self._new_machines.append((
-            number, plain_text(machine.id), self._schema_of(machine), parent, to_json(machine.tags), span, self._now(),
-            self._loop_now(), to_json(_settled_ticks(machine)), self.next_seq,
-        ))  # fmt: skip
-        return number
-
-    def _schema_of(self, machine: Machine) -> int:
-        schema = machine.schema
-        number = self._schemas.get(schema)
-        if number is None:
-            number = self._schemas[schema] = len(self._schemas) + 1
-            states = to_json({name: state.to_dict() for name, state in schema.states.items()})
-            self._new_schemas.append((number, plain_text(schema.__name__), states))
-        return number
-
-    def _source_number(self, name: str) -> int:
-        """Return the number of a machine that is named as a source, the latest of that id."""
-        number = self._by_name.get(name)
-        if number is None:
-            number = self._by_name[name] = next(self._next_unrecorded)
-            self._new_machines.append((number, plain_text(name), None, None, "[]", None, None, None, None, 0))
-        return number
 
     # time
 
@@ -337,33 +284,25 @@ class Recorder(Tracer):
         self._rows.clear()
         try:
             with self._writer.transaction():
-                self._write_machines(taken)
+                self._machines.write_new(self._writer, {one[0] for one in taken[4 :: self._width] if one is not None})
                 self._write_transitions(taken)
                 self._spans.write(self._writer)
                 if self._watching is not None:
                     self._watching.write(self._writer)
                 self._write_logs()
-                self._write_ends()
+                self._machines.write_ends(self._writer)
                 self._write_attributes()
-                self._keep_limits()
+                if self._limit is not None:
+                    self._limit.drop_oldest(self._writer, self._written)
         except sqlite3.Error as error:
             self._stop(error, len(taken) // self._width)
-
-    def _write_machines(self, taken: Sequence[Any]) -> None:
-        sources = {source[0] for source in taken[4 :: self._width] if source is not None}
-        for name in sorted(sources - self._by_name.keys()):
-            self._source_number(name)
-        self._writer.insert("schemas", ("id", "name", "states"), self._new_schemas)
-        self._new_schemas = []
-        self._writer.insert("machines", _MACHINE, self._new_machines)
-        self._new_machines = []
 
     def _write_transitions(self, taken: list[Any]) -> None:
         if not taken:
             return
         width, start_ns, first = self._width, self._start_ns, self._written + 1
         machines = taken[1::width]
-        numbers = list(map(self._numbers.__getitem__, map(id, machines)))
+        numbers = list(map(self._machines.numbers.__getitem__, map(id, machines)))
         columns = [*_TRANSITION]
         values: list[Iterable[Any]] = [
             range(first, first + len(machines)),
@@ -374,7 +313,7 @@ class Recorder(Tracer):
         ]
         origins = taken[4::width]
         if any(origins):
-            by_name = self._by_name
+            by_name = self._machines.by_name
             columns += _SOURCE
             values.append([None if origin is None else by_name[origin[0]] for origin in origins])
             values.append([None if origin is None else origin[1] for origin in origins])
@@ -384,14 +323,7 @@ class Recorder(Tracer):
         self._writer.insert("transitions", columns, zip(*values, strict=True))
         before, self._written = self._written, self._written + len(machines)
         if before // KEYFRAME_EVERY != self._written // KEYFRAME_EVERY:
-            self._write_keyframes()
-
-    def _write_keyframes(self) -> None:
-        living = ((number, reference()) for number, reference in self._machines.items())
-        rows = [
-            (self._written, n, to_json(_settled_ticks(m))) for n, m in living if m is not None and not m.is_disposed
-        ]
-        self._writer.insert("keyframes", ("seq", "machine", "ticks"), rows)
+            self._machines.write_keyframe(self._writer, self._written)
 
     def _write_logs(self) -> None:
         if self._logs:
@@ -402,44 +334,11 @@ class Recorder(Tracer):
         """Keep the log lines of a transition that has ended as `seq`."""
         self._logs += [(*row[:4], seq, 1, *row[6:]) for row in rows]
 
-    def _write_ends(self) -> None:
-        if self._schema_changes:
-            self._writer.insert("schema_changes", ("seq", "machine", "schema"), self._schema_changes)
-            self._schema_changes = []
-        if self._ended_machines:
-            self._writer.update("machines", "number", ("end_ns", "end_loop_ns", "end_ticks"), self._ended_machines)
-            self._ended_machines = []
-
     def _write_attributes(self) -> None:
         if self._new_attributes:
             self._attributes |= self._new_attributes
             self._new_attributes = {}
             self._writer.set_run(attributes=to_json(self._attributes))
-
-    def _keep_limits(self) -> None:
-        """Drop the oldest transitions beyond the limit; what the machines' clocks were at the cut is kept."""
-        cut = 0 if self._limit is None else self._written - self._limit
-        if cut <= self.dropped:
-            return
-        moved = self._writer.execute(
-            "select t.machine, s.key, sum(s.value) from transitions t join changes c on c.id = t.change, json_each(c.moved) s "
-            "where t.seq <= ? group by t.machine, s.key",
-            cut,
-        )
-        for machine in {row[0] for row in moved} - self._kept_clocks.keys():
-            self._kept_clocks[machine] = self._writer.start_clock(machine)
-        for machine, state, ticks in moved:
-            clock = self._kept_clocks[machine]
-            clock[state] = clock.get(state, 0) + ticks
-        for table in _DROPPED:
-            self._writer.execute(f"delete from {table} where seq <= ?", cut)
-        for machine in {row[0] for row in moved}:
-            self._writer.execute("delete from keyframes where machine = ? and seq <= ?", machine, cut)
-            self._writer.insert(
-                "keyframes", _KEYFRAME, [(cut, machine, to_json([*self._kept_clocks[machine].values()]))]
-            )
-        self.dropped = cut
-        self._writer.set_run(dropped=cut)
 
     # the end
 
@@ -453,10 +352,8 @@ class Recorder(Tracer):
         self._writer.fail(str(error), self.lost)
 
     def _detach(self) -> None:
-        for reference in list(self._machines.values()):
-            machine = reference()
-            if machine is not None:
-                machine.unbind_tracer(self)
+        for _, machine in self._machines.living():
+            machine.unbind_tracer(self)
 
     def close(self) -> None:
         """Write what is kept and make the record one plain file; the machines are recorded no longer.
@@ -486,17 +383,6 @@ class Recorder(Tracer):
         self.close()
 
 
-_MACHINE = (
-    "number", "id", "schema", "parent", "tags", "span", "start_ns", "start_loop_ns", "start_ticks", "first_seq",
-)  # fmt: skip
 _TRANSITION = ("seq", "time_ns", "machine", "number", "change")
 _SOURCE = ("source_machine", "source_number")
 _LOG = ("id", "time_ns", "loop_ns", "machine", "seq", "is_inside", "level", "text")
-_KEYFRAME = ("seq", "machine", "ticks")
-_DROPPED = ("transitions", "operations", "handlers", "queued", "logs", "waits")
-
-
-def _settled_ticks(machine: Machine) -> Sequence[int]:
-    """Return a machine's ticks without those of a transition that has not ended."""
-    tx = machine._tx
-    return machine._ticks if tx is None or tx.completed else tx.before

@@ -145,17 +145,17 @@ class Watching:
                 self._called.clear()
             called = self._called[mutation.called] = to_json(mutation.called)
         self._queued.append((
-            next(self._ids["queued"]), recorder._now(), recorder._loop_now(), recorder._number_of(machine), mutation._entry[4],
+            next(self._ids["queued"]), recorder._now(), recorder._loop_now(), recorder._machines.number_of(machine), mutation._entry[4],
             recorder.next_seq, mutation.kind, called, int(mutation.is_auto), int(mutation.is_check),
             len(machine._queue), to_json(picked) if picked else None,
-            None if source is None else recorder._source_number(source[0]), None if source is None else source[1],
+            None if source is None else recorder._machines.source_number(source[0]), None if source is None else source[1],
         ))  # fmt: skip
 
     def _wait(self, machine: Machine, kind: str, text: str) -> None:
         recorder = self._recorder
         recorder._note_row()
         self._waits.append((
-            next(self._ids["waits"]), recorder._now(), recorder._loop_now(), recorder._number_of(machine), recorder.next_seq,
+            next(self._ids["waits"]), recorder._now(), recorder._loop_now(), recorder._machines.number_of(machine), recorder.next_seq,
             kind, plain_text(text),
         ))  # fmt: skip
 
