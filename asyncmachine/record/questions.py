@@ -227,7 +227,7 @@ class Record(RecordData):
             if table == "transitions"
             else f"select * from {table}"
         )
-        return pd.read_sql_query(query, self._file)
+        return pd.read_sql_query(query, self._file.connection)
 
     def to_parquet(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write every table that holds something as a Parquet file of its name, and return the files.

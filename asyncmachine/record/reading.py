@@ -7,15 +7,11 @@ is read when the record is opened and by `refresh`; the rest when it is asked fo
 from __future__ import annotations
 
 import json
-import shutil
-import sqlite3
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
-from urllib.parse import quote
 
 from asyncmachine.mutation import tx_id
-from asyncmachine.record.errors import DamagedRecordError, RecordFileError, UnknownMachineError, UnknownTransitionError
+from asyncmachine.record.errors import UnknownMachineError, UnknownTransitionError
+from asyncmachine.record.file import RecordFile
 from asyncmachine.record.format import (
     Change,
     HandlerCall,
@@ -30,17 +26,16 @@ from asyncmachine.record.format import (
     Step,
     WaitEvent,
 )
-from asyncmachine.record.header import read_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
     from types import TracebackType
 
 Clock = Literal["wall", "loop"]
 Ticks = tuple[int, ...]
 
 _CHUNK = 10_000  # rows read at once
-_SIDES = ("-wal", "-shm")
 
 
 class Activation(NamedTuple):
@@ -70,8 +65,7 @@ class RecordData:
 
     def __init__(self, path: Path, clock: Clock | None) -> None:
         self.path = path
-        self._copy: tempfile.TemporaryDirectory[str] | None = None
-        self._file = self._opened()
+        self._file = RecordFile(path)
         self._asked_clock = clock
         self.run: Mapping[str, Any] = {}
         self.machines: tuple[RecordedMachine, ...] = ()
@@ -452,54 +446,11 @@ class RecordData:
         return wall if self.clock == "wall" else f"coalesce({loop}, {wall})"
 
     def _rows(self, query: str, *arguments: Any) -> list[Any]:
-        """Run a query and return all its rows, so that no lock outlives the call.
-
-        Raises:
-            DamagedRecordError: The file is truncated or damaged.
-        """
-        try:
-            return self._file.execute(query, arguments).fetchall()
-        except sqlite3.ProgrammingError:
-            raise
-        except sqlite3.DatabaseError as error:
-            raise DamagedRecordError(self.path, f"is a damaged record: {error}") from error
-
-    def _opened(self) -> sqlite3.Connection:
-        """Open the file for reading only.
-
-        A live or killed record needs the files beside it. Where those cannot be used, as in a folder that cannot be written, a
-        record without them is read as unchanging, and one with them from a copy.
-        """
-        read_header(self.path)
-        file = _connect(self.path, "mode=ro")
-        try:
-            file.execute("select count(*) from run").fetchall()
-        except sqlite3.OperationalError as error:
-            file.close()
-            if "no such table" in str(error):
-                raise DamagedRecordError(self.path, f"is a damaged record: {error}") from error
-        except sqlite3.DatabaseError as error:
-            file.close()
-            raise DamagedRecordError(self.path, f"is a damaged record: {error}") from error
-        else:
-            return file
-        sides = [self.path.with_name(self.path.name + suffix) for suffix in _SIDES]
-        if not any(side.exists() and side.stat().st_size for side in sides[:1]):
-            return _connect(self.path, "immutable=1")
-        self._copy = tempfile.TemporaryDirectory()
-        try:
-            for source in (self.path, sides[0]):
-                shutil.copyfile(source, Path(self._copy.name, source.name))
-        except OSError as error:
-            self._copy.cleanup()
-            raise RecordFileError(self.path, f"cannot be read: {error.strerror or error}") from error
-        return _connect(Path(self._copy.name, self.path.name), "mode=rw")
+        return self._file.rows(query, *arguments)
 
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
-        if self._copy is not None:
-            self._copy.cleanup()
 
     def __enter__(self) -> Self:
         return self
@@ -508,15 +459,6 @@ class RecordData:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _connect(path: Path, options: str) -> sqlite3.Connection:
-    try:
-        return sqlite3.connect(
-            f"file:{quote(str(path))}?{options}", uri=True, isolation_level=None, check_same_thread=False
-        )
-    except sqlite3.Error as error:
-        raise RecordFileError(path, f"cannot be read: {error}") from error
 
 
 def _change(row: tuple[Any, ...]) -> Change:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pubsub_sim.recording.playing import Played
 
 INTERRUPTED = 130
+AM_DBG_PATIENCE_S = 120.0
+"""How long am-dbg has to take in what is left at the end of a run; it takes about 1,500 messages a second."""
 
 
 class UnplayableError(PubsubSimError):
@@ -56,6 +58,7 @@ def play_command(arguments: Sequence[str]) -> int:
 
             with AmDbgTracer(options.am_dbg) as stream:
                 played = play_recorded(options, path, stream)
+                stream.close(timeout_s=AM_DBG_PATIENCE_S)
             is_told = stream.failure is None and not stream.dropped
         else:
             played = play_recorded(options, path)
