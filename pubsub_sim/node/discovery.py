@@ -1,4 +1,4 @@
-"""How does a node look for peers once, dial whom it found, and register once? The steps both versions arrange in time."""
+"""The steps of discovery that both versions arrange in time: look for peers once and dial them, register again and again."""
 
 from __future__ import annotations
 
@@ -60,6 +60,10 @@ class PeerFinder:
             _log.debug("advertising %s failed: %s", topic, error)
             return self._params.advertise_retry_s
 
+    def advertisement(self, topic: str) -> Advertisement:
+        """A topic to be registered for, again and again; whoever asks for it runs it in a task."""
+        return Advertisement(topic, self, self._clock)
+
     @property
     def is_idle(self) -> bool:
         """Whether no dial is under way."""
@@ -78,3 +82,39 @@ class PeerFinder:
                 await self._host.connect(peer)
         except (TimeoutError, DialError) as error:
             _log.debug("dial failed: %s", error)
+
+
+class Advertisement:
+    """Registers for a topic, and again whenever it is due.
+
+    Args:
+        topic: its name.
+        finder: registers.
+        clock: the world's time.
+
+    Attributes:
+        is_registering: whether a registration is due or under way.
+        task: what runs it; set by whoever starts it.
+    """
+
+    __slots__ = ("_clock", "_finder", "_topic", "is_registering", "task")
+
+    def __init__(self, topic: str, finder: PeerFinder, clock: Clock) -> None:
+        self._topic = topic
+        self._finder = finder
+        self._clock = clock
+        self.is_registering = True
+        self.task: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Register until cancelled."""
+        while True:
+            interval_s = await self._finder.advertise(self._topic)
+            self.is_registering = False
+            await self._clock.sleep(interval_s)
+            self.is_registering = True
+
+    def cancel(self) -> None:
+        """Register no more."""
+        if self.task is not None:
+            self.task.cancel()

@@ -1,6 +1,6 @@
-"""Is this message acceptable? Policies, validators and their verdicts (go-libp2p-pubsub `validation.go`).
+"""Policies, validators and their verdicts (go-libp2p-pubsub `validation.go`).
 
-Decides; whoever owns the workers runs the asynchronous validators and brings their verdicts back.
+Pure rules: when a message is checked, and where its validators run, is `node.validation_queue`'s affair.
 """
 
 from __future__ import annotations
@@ -150,10 +150,12 @@ class Validators:
             raise ValidatorExists(validator.topic)
         self._by_topic[validator.topic] = (*self._defaults, validator)
 
-    def remove(self, topic: str) -> None:
-        """Forget; raises NoValidator."""
-        if self._by_topic.pop(topic, None) is None:
+    def remove(self, topic: str, only: Validator | None = None) -> None:
+        """Forget the validator of a topic; nothing happens if it is not the one named by `only`. Raises NoValidator."""
+        if topic not in self._by_topic:
             raise NoValidator(topic)
+        if only is None or self._by_topic[topic][-1] is only:
+            del self._by_topic[topic]
 
     def of(self, topic: str) -> Sequence[Validator]:
         """All validators of a topic, in order."""
