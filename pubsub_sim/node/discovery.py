@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Any
 
 from pubsub_sim.errors import DialError
 from pubsub_sim.protocol.discovery import DialPolicy, namespace_of
+from pubsub_sim.protocol.operations import Eval
 
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
+    from pubsub_sim.node.driver import HostContext
     from pubsub_sim.ports import Clock, Host, Rendezvous, Rng
     from pubsub_sim.protocol.params import HostParams
+
+Ask = Callable[[Eval[Any]], Awaitable[Any]]
+"""Evaluates a function in a turn of the host, and gives what it gives."""
+
+Fail = Callable[[BaseException], None]
+"""Ends the host because of an error."""
 
 _log = logging.getLogger("pubsub_sim.discovery")
 
@@ -82,6 +91,24 @@ class PeerFinder:
                 await self._host.connect(peer)
         except (TimeoutError, DialError) as error:
             _log.debug("dial failed: %s", error)
+
+
+async def polls(ask: Ask, context: HostContext) -> AsyncIterator[list[str]]:
+    """The poll timer of discovery: gives, whenever it is due, the joined topics that lack peers.
+
+    Args:
+        ask: evaluates a function in a turn of the host.
+        context: the host, its clock and its options.
+
+    Raises:
+        HostClosed: the host has ended.
+    """
+    params, clock = context.params, context.clock
+    await clock.sleep(params.discovery_initial_delay_s)
+    yield await ask(Eval(context.core.topics_lacking_peers, "discovery poll"))
+    while params.discovery_poll_s:
+        await clock.sleep(params.discovery_poll_s)
+        yield await ask(Eval(context.core.topics_lacking_peers, "discovery poll"))
 
 
 class Advertisement:

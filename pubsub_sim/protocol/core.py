@@ -126,6 +126,7 @@ class Core:
         self._announced = Announced(params.max_message_bytes)
         self.topics = self._announced.topics
         self.validators = Validators(options.default_validators)
+        self._validators_of = self.validators.by_topic.get  # asked for every message
         self.interest = Interest()
         self._wanted = self.interest.wanted  # asked for every message
         self._subscriptions = self.interest.subscriptions
@@ -431,7 +432,7 @@ class Core:
             return None
         if self.tracer is not None:
             self.tracer.validate_message(message)
-        return self.validators.of(message.topic)
+        return self._validators_of(message.topic, self.validators.defaults)
 
     def reject_own(self, message: Message, reason: Reason) -> MessageRejected:
         """Any time: a message of our own is refused; gives the error for its publisher."""

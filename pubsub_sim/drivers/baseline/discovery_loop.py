@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from pubsub_sim.drivers.baseline.bootstrap_loop import bootstrap_loop
 from pubsub_sim.errors import HostClosed
+from pubsub_sim.node.discovery import Advertisement, Ask, Fail, PeerFinder, polls
 from pubsub_sim.protocol.operations import Eval
 from pubsub_sim.protocol.params import DISCOVERY_REQUESTS
 
 if TYPE_CHECKING:
-    from pubsub_sim.node.discovery import Advertisement, PeerFinder
     from pubsub_sim.node.driver import HostContext
 
 Done = asyncio.Future[None]
@@ -29,14 +29,11 @@ class DiscoveryLoop:
         fail: ends the host; told of an error in any task of discovery.
     """
 
-    def __init__(
-        self,
-        context: HostContext,
-        finder: PeerFinder,
-        ask: Callable[[Eval[Any]], Awaitable[Any]],
-        fail: Callable[[BaseException], None],
-    ) -> None:
-        self._context, self._finder, self._ask, self._fail = context, finder, ask, fail
+    def __init__(self, context: HostContext, finder: PeerFinder, ask: Ask, fail: Fail) -> None:
+        self._context = context
+        self._finder = finder
+        self._ask = ask
+        self._fail = fail
         self._requests: deque[tuple[str, Done | None]] = deque()
         self._ongoing: dict[str, Done | None] = {}
         self._advertised: dict[str, Advertisement] = {}
@@ -125,16 +122,11 @@ class DiscoveryLoop:
         _finish(self._ongoing.pop(topic))
 
     async def _poll(self) -> None:
-        params = self._context.params
-        await self._context.clock.sleep(params.discovery_initial_delay_s)
-        while True:
-            for topic in await self._ask(Eval(self._context.core.topics_lacking_peers, "discovery poll")):
+        async for topics in polls(self._ask, self._context):
+            for topic in topics:
                 self._request(topic, None)
-            if not params.discovery_poll_s:
-                return
-            await self._context.clock.sleep(params.discovery_poll_s)
 
-    def _spawn(self, flow: Any, name: str) -> asyncio.Task[None]:
+    def _spawn(self, flow: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(flow, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)

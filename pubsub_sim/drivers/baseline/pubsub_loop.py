@@ -68,7 +68,8 @@ class PubsubLoop(Inbox):
 
     def _turn(self) -> None:
         handlers = self.handlers
-        self._serve(handlers)
+        if self._operations or self._has_refused:
+            self._serve(handlers)
         rpcs, handle_rpc = self._rpcs, self._core.handle_rpc
         for _ in range(min(len(rpcs), INCOMING_RPCS)):
             peer, rpc = rpcs.popleft()

@@ -6,22 +6,19 @@ import asyncio
 import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from asyncmachine import Event, Machine, MachineDisposedError, Outcome, Result
 from pubsub_sim.drivers.states.bootstrap_machine import BootstrapHandlers
 from pubsub_sim.drivers.states.schemas import BootstrapStates, DiscoveryStates
 from pubsub_sim.errors import HostClosed
+from pubsub_sim.node.discovery import Advertisement, Ask, Fail, PeerFinder, polls
 from pubsub_sim.node.inbox import TURN_ERRORS
-from pubsub_sim.protocol.operations import Eval
 from pubsub_sim.protocol.params import DISCOVERY_REQUESTS
 
 if TYPE_CHECKING:
-    from pubsub_sim.node.discovery import Advertisement, PeerFinder
     from pubsub_sim.node.driver import HostContext
-
-Ask = Callable[[Eval[Any]], Awaitable[Any]]
-Fail = Callable[[BaseException], None]
 
 
 class DiscoveryHandlers:
@@ -67,17 +64,9 @@ class DiscoveryHandlers:
     # --- the poll timer ------------------------------------------------------------------------------------------
 
     async def PoolTimerState(self, e: Event) -> None:
-        params = self._context.params
-        await self._context.clock.sleep(params.discovery_initial_delay_s)
-        while True:
-            try:
-                topics = await self._ask(Eval(self._context.core.topics_lacking_peers, "discovery poll"))
-            except HostClosed:
-                return
-            e.machine.add("RefreshingDiscoveries", topics=topics)
-            if not params.discovery_poll_s:
-                return
-            await self._context.clock.sleep(params.discovery_poll_s)
+        with suppress(HostClosed):
+            async for topics in polls(self._ask, self._context):
+                e.machine.add("RefreshingDiscoveries", topics=topics)
 
     def RefreshingDiscoveriesState(self, e: Event) -> None:
         e.remove("RefreshingDiscoveries")

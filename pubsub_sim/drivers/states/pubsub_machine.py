@@ -95,7 +95,8 @@ class PubsubMachine(Inbox):
         if self._is_closed:
             return
         try:
-            self._serve(self._mutations)
+            if self._operations or self._has_refused:
+                self._serve(self._mutations)
             room = INCOMING_RPCS
             while (self._rpcs and room) or self._pending is not None:
                 room = self.machine.eval(self._handle_rpcs, room, label="handleIncomingRPC")
