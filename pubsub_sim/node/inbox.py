@@ -50,6 +50,7 @@ class Inbox:
         context: what the driver was given.
 
     Attributes:
+        has_message_room: whether another message may be submitted.
         _operations: operations that wait, signals and messages included, in order.
         _rpcs: RPCs that wait, in order.
         _has_refused: whether an RPC was refused since there was room last.
@@ -64,6 +65,7 @@ class Inbox:
         self._rpcs: deque[tuple[PeerId, RPC | WireMessage]] = deque()
         self._signals: set[type[Operation]] = set()  # signals among the operations
         self._messages = 0  # messages among the operations
+        self.has_message_room = True
         self._has_refused = False
         self._is_asleep = False
         self._is_closed = False
@@ -76,6 +78,8 @@ class Inbox:
             return
         if type(operation) is PublishMessage:
             self._messages += 1
+            if self._messages >= PENDING_MESSAGES:
+                self.has_message_room = False
         self._operations.append(operation)
         if self._is_asleep:
             self._is_asleep = False
@@ -112,10 +116,6 @@ class Inbox:
         return True
 
     @property
-    def has_message_room(self) -> bool:
-        return self._messages < PENDING_MESSAGES
-
-    @property
     def is_idle(self) -> bool:
         return not self._operations and not self._rpcs and not self._has_refused
 
@@ -134,7 +134,7 @@ class Inbox:
         """First part of a turn: all operations that wait, in order, then room for RPCs.
 
         Args:
-            handlers: what to do with an operation, by its type.
+            handlers: what to do with an operation, by its type. That of PublishMessage is given the message itself.
 
         Raises:
             whatever an operation raises that belongs to no asker; the turn is over then, and `_fail` must follow.
@@ -144,8 +144,7 @@ class Inbox:
             operation = operations.popleft()
             kind = type(operation)
             if kind is PublishMessage:
-                self._messages -= 1
-                handlers[kind](operation)
+                handlers[kind](operation.message)  # type: ignore[attr-defined] # the line above is the check
                 continue
             if signals:
                 signals.discard(kind)
@@ -156,6 +155,8 @@ class Inbox:
                     handlers[kind](operation)
                 except TURN_ERRORS as error:
                     _blame(operation, error)
+        self._messages = 0
+        self.has_message_room = True
         # not earlier: RPCs are decoded as they are taken in, and are handled while they are in the processor's cache
         if self._has_refused and not self._rpcs:
             self._has_refused = False
@@ -176,6 +177,7 @@ class Inbox:
         self._rpcs.clear()
         self._signals.clear()
         self._messages = 0
+        self.has_message_room = True
         self._has_refused = False
         for request in waiting:
             request.refuse(self._closed(request))

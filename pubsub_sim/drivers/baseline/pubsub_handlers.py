@@ -15,7 +15,10 @@ Handlers = dict[type[Any], Callable[[Any], None]]
 
 
 def handlers_of(core: Core, discovery: Discovery | None) -> Handlers:
-    """The table of one host. A `Pending` is in it, too: its message is published in the middle of a turn.
+    """The table of one host.
+
+    `PublishMessage` and `Pending`, whose message is published in the middle of a turn, are given the message; all others
+    are given the operation.
 
     Args:
         core: the host's decisions.
@@ -74,8 +77,8 @@ def handlers_of(core: Core, discovery: Discovery | None) -> Handlers:
         request.answer(None)
 
     return {
-        op.PublishMessage: lambda operation: core.publish_message(operation.message),
-        Pending: lambda pending: core.publish_message(pending.message),
+        op.PublishMessage: core.publish_message,
+        Pending: core.publish_message,
         op.PeersPending: lambda _: core.take_pending_peers(),
         op.PeersDead: lambda _: core.take_dead_peers(),
         op.PeerNewStream: lambda opened: core.add_stream(opened.peer, opened.protocol, opened.outbox),

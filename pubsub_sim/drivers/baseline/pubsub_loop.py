@@ -75,5 +75,5 @@ class PubsubLoop(Inbox):
             peer, rpc = rpcs.popleft()
             pending = handle_rpc(peer, rpc)
             while pending is not None:
-                handlers[Pending](pending)
+                handlers[Pending](pending.message)
                 pending = pending.resume()

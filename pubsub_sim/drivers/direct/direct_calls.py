@@ -88,11 +88,6 @@ class DirectCalls(Inbox):
             self._fail(error)
         return True
 
-    @property
-    def has_message_room(self) -> bool:
-        """There is no queue to be full."""
-        return True
-
     def _end(self) -> None:
         if self.discovery is not None:
             self.discovery.end()

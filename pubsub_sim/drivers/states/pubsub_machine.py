@@ -25,6 +25,7 @@ from pubsub_sim.protocol.params import INCOMING_RPCS
 if TYPE_CHECKING:
     from pubsub_sim.node.driver import HostContext
     from pubsub_sim.protocol.core import Pending
+    from pubsub_sim.wire.message import Message
 
 _ARGUMENT: dict[type[op.Operation], str] = {
     op.PeerNewStream: "network.Stream",
@@ -125,8 +126,7 @@ class PubsubMachine(Inbox):
 
     # --- what an operation is ------------------------------------------------------------------------------------
 
-    def _publish_message(self, operation: op.PublishMessage) -> None:
-        message = operation.message
+    def _publish_message(self, message: Message) -> None:
         self._publish({"Message": message, "msgID": message.id})
         if self._error is not None:
             self._raise_error()
