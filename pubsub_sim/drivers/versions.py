@@ -1,4 +1,4 @@
-"""Which versions are there? Names and where their factories live; nothing is imported before it is asked for.
+"""The versions: names and where their factories live; nothing is imported before it is asked for.
 
 A third party adds one by an entry point in the group `pubsub_sim.versions` that names a module with `make_driver`
 and `describe`, and perhaps `follow` and `machines`, like `pubsub_sim.drivers.baseline` and `pubsub_sim.drivers.states`.

@@ -255,7 +255,6 @@ class PubSub:
     # --- what topic handles ask for (see topic.TopicUser) --------------------------------------------------------
 
     async def subscribe(self, topic: str, buffer: int | None) -> Subscription:
-        """See Topic.subscribe."""
         subscription = Subscription(
             topic, self._params.subscription_buffer if buffer is None else buffer, self._cancel_subscription
         )
@@ -265,7 +264,6 @@ class PubSub:
         return subscription
 
     async def relay(self, topic: str) -> Callable[[], Awaitable[None]]:
-        """See Topic.relay."""
         if self._discovery is not None:
             self._discovery.discover(topic)
         await self._driver.ask(AddRelay(topic))
@@ -289,7 +287,6 @@ class PubSub:
         key: KeyPair | None,
         author: PeerId | None,
     ) -> bytes:
-        """See Topic.publish."""
         if not isinstance(data, bytes):
             raise OptionError("data", data, "bytes")
         self._check_alive("publish")
@@ -332,7 +329,6 @@ class PubSub:
         )
 
     async def watch(self, topic: Topic) -> TopicEvents:
-        """See Topic.events."""
         opened: list[TopicEvents] = []
 
         def open_events() -> TopicEvents:
@@ -347,7 +343,6 @@ class PubSub:
             raise
 
     async def set_score_params(self, topic: str, params: TopicScoreParams) -> None:
-        """See Topic.set_score_params."""
         if not isinstance(params, TopicScoreParams):
             raise OptionError("params", params, "TopicScoreParams")
         await self._ask_gossipsub("set_score_params", lambda router: router.set_score_params(topic, params))
@@ -361,7 +356,6 @@ class PubSub:
         await self._driver.ask(Eval(apply, operation))
 
     async def close_topic(self, topic: Topic) -> None:
-        """See Topic.close."""
         await self._driver.ask(RemoveTopic(topic))
 
     async def _cancel_subscription(self, subscription: Subscription) -> None:
@@ -381,8 +375,6 @@ class PubSub:
     # --- what the core asks for (see core.Ports) -----------------------------------------------------------------
 
     def retry_announcement(self, peer: PeerId, topic: str, subscribe: bool, delay_ms: int) -> None:
-        """See Ports."""
-
         def retry() -> None:
             self._retries.discard(timer)
             self._driver.submit(

@@ -186,7 +186,7 @@ class DiscoveryMachine:
         self.machine.add("StopAdvertisingTopic", topic=topic)
 
     async def bootstrap(self, topic: str, ready: Callable[[], bool]) -> bool:
-        """See Discovery. Each call has a flow of its own, as in the event loop: two may want different things.
+        """Wait in a flow of this call's own, as in the event loop: two calls may want different things.
 
         A topic that has enough peers is found out before this awaits anything: the flow's first check is a function
         between two transitions, and not an input that waits for a turn. An event loop answers two rounds later.
