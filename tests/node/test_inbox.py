@@ -223,6 +223,28 @@ async def _cancelled_after(rounds: int, call: Any) -> bool:
     return True
 
 
+@pytest.mark.parametrize("version", TURNS)
+def test_a_request_whose_asker_has_gone_is_not_taken(version: str) -> None:
+    """It waits for its turn and is withdrawn."""
+    ran: list[int] = []
+
+    async def main() -> None:
+        driver = driver_of(version, Tables(), [])
+        driver.start()
+        await asyncio.sleep(0)
+        asked = asyncio.create_task(driver.ask(op.Eval(lambda: ran.append(1), "test")))
+        await asyncio.sleep(0)
+        assert not driver.is_idle
+        asked.cancel()
+        assert await _ask(driver) == "answered"
+        assert asked.cancelled()
+        assert driver.is_idle
+        await driver.close()
+
+    run(main(), clock="virtual")
+    assert ran == []
+
+
 @pytest.mark.parametrize("version", WAYS)
 def test_a_cancelled_call_leaves_nothing(version: str) -> None:
     """Join, subscribe, relay, event handler, validator: cancelled at whatever moment, all can be had afterwards, and given up."""
