@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from asyncmachine import Event, Machine, MachineDisposedError, Outcome, Result
+from asyncmachine import Event, Machine, MachineDisposedError, Outcome
 from pubsub_sim.drivers.states.bootstrap_machine import BootstrapHandlers
 from pubsub_sim.drivers.states.schemas import BootstrapStates, DiscoveryStates
 from pubsub_sim.errors import HostClosed
@@ -146,11 +146,12 @@ class DiscoveryMachine:
 
     __slots__ = (
         "_bootstrapped", "_bootstrapping", "_calls", "_context", "_errors", "_handlers", "_host", "_posted", "_requests",
-        "fail", "machine",
+        "_waiting", "fail", "machine",
     )  # fmt: skip
 
     def __init__(self, context: HostContext, finder: PeerFinder, ask: Ask, fail: Fail, host: Machine) -> None:
         self._context, self._host, self.fail = context, host, fail
+        self._waiting: set[int] = set()  # bootstraps somebody waits for
         self._errors: dict[int, BaseException] = {}  # call -> what its readiness function raised
         self._posted: deque[tuple[str, int]] = deque()
         self._requests = itertools.count()
@@ -172,7 +173,7 @@ class DiscoveryMachine:
     @property
     def is_idle(self) -> bool:
         handlers = self._handlers
-        if self._posted or handlers.ongoing or handlers.flows:
+        if self._posted or self._waiting or handlers.ongoing or handlers.flows:
             return False
         return not any(one.is_registering for one in handlers.advertised.values())
 
@@ -188,25 +189,29 @@ class DiscoveryMachine:
     async def bootstrap(self, topic: str, ready: Callable[[], bool]) -> bool:
         """Wait in a flow of this call's own, as in the event loop: two calls may want different things.
 
-        A topic that has enough peers is found out before this awaits anything: the flow's first check is a function
-        between two transitions, and not an input that waits for a turn. An event loop answers two rounds later.
+        The flow is begun in a turn, like every input from outside: handlers mutate inline, callers post.
         """
         call = next(self._calls)
-        result = self._bootstrapping({"topic": topic, "call": call, "ready": ready})
-        if result is Result.CANCELED:
-            return False  # discovery has ended
-        if result is not Result.EXECUTED or call in self._handlers.flows:
-            try:
-                await self.machine.when_args("TopicBootstrapped", topic=topic, call=call)
-            except MachineDisposedError:
-                return False
-            except asyncio.CancelledError:
-                self.bootstrapped(topic, call)  # nobody wants it any more
-                raise
+        self._waiting.add(call)
+        done = self.machine.when_args("TopicBootstrapped", topic=topic, call=call)
+        self._context.clock.call_soon(lambda: self._begin(topic, call, ready))
+        try:
+            await done
+        except MachineDisposedError:
+            return False
+        except asyncio.CancelledError:
+            self.bootstrapped(topic, call)  # nobody wants it any more
+            raise
+        finally:
+            self._waiting.discard(call)
         error = self._errors.pop(call, None)
         if error is not None:
             raise error
         return True
+
+    def _begin(self, topic: str, call: int, ready: Callable[[], bool]) -> None:
+        if call in self._waiting:
+            self._bootstrapping({"topic": topic, "call": call, "ready": ready})
 
     def _post(self, topic: str, request: int | None = None) -> bool:
         if len(self._posted) >= DISCOVERY_REQUESTS:
