@@ -1,4 +1,4 @@
-"""Which versions are there? Names and where their factories live; nothing is imported before it is asked for.
+"""The versions: names and where their factories live; nothing is imported before it is asked for.
 
 A third party adds one by an entry point in the group `pubsub_sim.versions` that names a module with `make_driver`
 and `describe`, and perhaps `follow` and `machines`, like `pubsub_sim.drivers.baseline` and `pubsub_sim.drivers.states`.
@@ -16,7 +16,7 @@ from pubsub_sim.checks import check_choice
 from pubsub_sim.errors import OptionError
 
 if TYPE_CHECKING:
-    from pubsub_sim.node.driver import Driver, Seat
+    from pubsub_sim.node.driver import Driver, HostContext
 
 VERSIONS: dict[str, str] = {
     "baseline": "pubsub_sim.drivers.baseline",
@@ -44,9 +44,9 @@ def check_version(version: object) -> None:
         check_choice("version", version, known_versions())
 
 
-def driver_factory(version: str) -> Callable[[Seat], Driver]:
+def driver_factory(version: str) -> Callable[[HostContext], Driver]:
     """The function that makes one host's driver; raises OptionError for an unknown name."""
-    factory: Callable[[Seat], Driver] = _module(version).make_driver
+    factory: Callable[[HostContext], Driver] = _module(version).make_driver
     return factory
 
 

@@ -1,4 +1,4 @@
-"""How does a router's wish to be connected to a peer come true? A bounded number of dials in the background.
+"""Background dials requested by the router, bounded in number.
 
 Source: the connectors of go-libp2p-pubsub's gossipsub (`connector`, `pxConnect`, `directConnect`).
 """

@@ -1,8 +1,12 @@
-"""What must a way of taking turns offer? The seam between a node and the two versions.
+"""The seam between a node and its versions: what a driver is given, and what it must offer.
 
 A driver owns the control flow of one host: it takes inputs from outside in one scheduled turn, in the order they came,
 runs the core's method for each, and answers. In a turn it handles at most `INCOMING_RPCS` RPCs, so that what they ask
 for (validation, above all) runs before the next. It makes no decision about peers, topics or messages.
+
+`node.inbox.Inbox` has the inputs and their rules; a driver that inherits from it adds how a turn is scheduled and what it
+does. For an RPC a turn calls `core.handle_rpc`; if that gives a `Pending`, the turn has `pending.message` published by
+`core.publish_message` and then calls `pending.resume()`, until nothing is pending, before it looks at another RPC.
 """
 
 from __future__ import annotations
@@ -18,7 +22,6 @@ if TYPE_CHECKING:
     from pubsub_sim.protocol.core import Core
     from pubsub_sim.protocol.operations import Operation, PeersDead, PeersPending, Request
     from pubsub_sim.protocol.params import HostParams
-    from pubsub_sim.wire.message import Message
     from pubsub_sim.wire.rpc_pb2 import RPC
     from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
 
@@ -26,7 +29,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seat:
+class HostContext:
     """What a driver is given.
 
     Attributes:
@@ -36,7 +39,7 @@ class Seat:
         finder: looks for peers and dials them; None without a discovery service.
         number: which host of its world this is, from 0.
         on_room: to be called when an RPC was refused and there is room again.
-        on_failure: to be called when a turn ended in an error that belongs to nobody's request.
+        on_failure: to be called when an error that belongs to nobody's request has ended the turns of this host.
     """
 
     core: Core
@@ -46,6 +49,10 @@ class Seat:
     number: int
     on_room: Callable[[], None]
     on_failure: Callable[[BaseException], None]
+
+
+Seat = HostContext
+"""The name this class had before; versions of third parties may import it."""
 
 
 class Driver(Protocol):
@@ -62,22 +69,25 @@ class Driver(Protocol):
         """End all turns and all tasks; pending requests are refused with HostClosed."""
 
     def submit(self, operation: Operation) -> None:
-        """Take an input in the next turn; nobody waits for it."""
+        """Take an input in the next turn; nobody waits for it. Without effect on a host that has ended."""
 
     def ask(self, request: Request[T]) -> Awaitable[T]:
-        """Take an input in the next turn and give its answer; yields to the loop at least once. Raises HostClosed."""
+        """Take an input in the next turn and give its answer; yields to the loop at least once.
+
+        If the asking task is cancelled, the request has no effect that lasts, unless it gives something up.
+
+        Raises:
+            HostClosed: the host has ended, or ends before the answer.
+            whatever the request raises.
+        """
 
     def signal(self, operation: type[PeersPending | PeersDead]) -> None:
         """Take a coalescing input in the next turn."""
 
     def offer_rpc(self, peer: PeerId, rpc: RPC | WireMessage) -> bool:
-        """Take an RPC in a coming turn; False if `INCOMING_RPCS` wait already (`on_room` tells when to try again)."""
+        """Take an RPC in a coming turn; False if `INCOMING_RPCS` wait already (`on_room` tells when to try again).
 
-    def hand_over(self, message: Message) -> bool | None:
-        """From within a turn: publish an accepted message, before anything else is looked at.
-
-        True: it is published when the call into the core that is under way has returned, and the driver calls
-        `core.go_on` after that if `core.halfway` says so; anything else: it is published.
+        A host that has ended takes RPCs and drops them.
         """
 
     @property

@@ -1,10 +1,11 @@
-"""What is one pubsub node to its user? The facade: joins topics, publishes, lists peers, registers validators.
+"""The facade of one pubsub node: joins topics, publishes, lists peers, registers validators.
 
 Puts core, streams, validation and driver together; every answer comes from the driver.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -13,10 +14,10 @@ from pubsub_sim.errors import HostClosed, MessageTooLarge, OnlyGossipsub, Option
 from pubsub_sim.ids import PeerId
 from pubsub_sim.node.dialling import Dialler
 from pubsub_sim.node.discovery import PeerFinder
-from pubsub_sim.node.driver import Driver, Seat
+from pubsub_sim.node.driver import Driver, HostContext
 from pubsub_sim.node.streams import OutboundQueue, Streams
 from pubsub_sim.node.topic import Readiness, Subscription, Topic, TopicEvents
-from pubsub_sim.node.validation import ValidationQueue
+from pubsub_sim.node.validation_queue import ValidationQueue
 from pubsub_sim.protocol.core import Core
 from pubsub_sim.protocol.gossipsub import GossipSub
 from pubsub_sim.protocol.operations import (
@@ -86,7 +87,7 @@ class PubSub:
         key: KeyPair,
         router: Router,
         policy: SignPolicy,
-        make_driver: Callable[[Seat], Driver],
+        make_driver: Callable[[HostContext], Driver],
         rendezvous: Rendezvous | None,
         params: HostParams,
         tracer: RawTracer | None,
@@ -123,7 +124,7 @@ class PubSub:
             self.peer_id, tracer, (*router.judges, *(() if options is None else options.tracers))
         )
         self._driver = make_driver(
-            Seat(
+            HostContext(
                 core=self._core,
                 clock=clock,
                 params=params,
@@ -173,7 +174,7 @@ class PubSub:
             and self._streams.is_idle
             and self._dialler.is_idle
             and (self._finder is None or self._finder.is_idle)
-            and (self._discovery is None or self._discovery.is_idle)
+            and (self._discovery is None or self.failure is not None or self._discovery.is_idle)
         )
 
     # --- the user's calls ----------------------------------------------------------------------------------------
@@ -254,7 +255,6 @@ class PubSub:
     # --- what topic handles ask for (see topic.TopicUser) --------------------------------------------------------
 
     async def subscribe(self, topic: str, buffer: int | None) -> Subscription:
-        """See Topic.subscribe."""
         subscription = Subscription(
             topic, self._params.subscription_buffer if buffer is None else buffer, self._cancel_subscription
         )
@@ -264,7 +264,6 @@ class PubSub:
         return subscription
 
     async def relay(self, topic: str) -> Callable[[], Awaitable[None]]:
-        """See Topic.relay."""
         if self._discovery is not None:
             self._discovery.discover(topic)
         await self._driver.ask(AddRelay(topic))
@@ -288,7 +287,6 @@ class PubSub:
         key: KeyPair | None,
         author: PeerId | None,
     ) -> bytes:
-        """See Topic.publish."""
         if not isinstance(data, bytes):
             raise OptionError("data", data, "bytes")
         self._check_alive("publish")
@@ -331,13 +329,20 @@ class PubSub:
         )
 
     async def watch(self, topic: Topic) -> TopicEvents:
-        """See Topic.events."""
-        return await self._driver.ask(
-            Eval(lambda: topic.open_events(self._core.peers_announcing(topic.name)), "Topic.EventHandler")
-        )
+        opened: list[TopicEvents] = []
+
+        def open_events() -> TopicEvents:
+            opened.append(topic.open_events(self._core.peers_announcing(topic.name)))
+            return opened[0]
+
+        try:
+            return await self._driver.ask(Eval(open_events, "Topic.EventHandler"))
+        except asyncio.CancelledError:
+            for events in opened:
+                events.close()
+            raise
 
     async def set_score_params(self, topic: str, params: TopicScoreParams) -> None:
-        """See Topic.set_score_params."""
         if not isinstance(params, TopicScoreParams):
             raise OptionError("params", params, "TopicScoreParams")
         await self._ask_gossipsub("set_score_params", lambda router: router.set_score_params(topic, params))
@@ -351,7 +356,6 @@ class PubSub:
         await self._driver.ask(Eval(apply, operation))
 
     async def close_topic(self, topic: Topic) -> None:
-        """See Topic.close."""
         await self._driver.ask(RemoveTopic(topic))
 
     async def _cancel_subscription(self, subscription: Subscription) -> None:
@@ -371,8 +375,6 @@ class PubSub:
     # --- what the core asks for (see core.Ports) -----------------------------------------------------------------
 
     def retry_announcement(self, peer: PeerId, topic: str, subscribe: bool, delay_ms: int) -> None:
-        """See Ports."""
-
         def retry() -> None:
             self._retries.discard(timer)
             self._driver.submit(
@@ -401,6 +403,7 @@ class PubSub:
     def _fail(self, error: BaseException) -> None:
         if self.failure is None:
             self.failure = error
+            self._validation.end()
             closed = HostClosed("reading")
             closed.__cause__ = error
             self._core.interest.end(closed)
@@ -442,7 +445,3 @@ class _CorePorts:
         self.retry_announcement: Callable[[PeerId, str, bool, int], None] = node.retry_announcement
         self.enqueue_validation: Callable[[Message], bool] = node._validation.enqueue
         self.now_ns: Callable[[], int] = node._clock.now_ns
-
-    def hand_over(self, message: Message) -> bool | None:
-        """See Ports."""
-        return self._node._driver.hand_over(message)

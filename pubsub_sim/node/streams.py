@@ -1,4 +1,4 @@
-"""How do RPCs leave for one peer and come in from one? The outbound queue, its stream opener and the inbound reader.
+"""The outbound queue of RPCs to one peer, its stream opener, and the reader of RPCs from one.
 
 Writers and readers are callbacks, not tasks: a task per stream was a third of all CPU time in a trial.
 """
@@ -48,7 +48,6 @@ class OutboundQueue:
         self._is_closed = False
 
     def push(self, frame: bytes) -> bool:
-        """See Outbox."""
         waiting = self._waiting
         if waiting is None:
             if self._stream is not None and self._stream.write(frame):
@@ -60,7 +59,7 @@ class OutboundQueue:
         return True
 
     def push_urgent(self, frame: bytes) -> bool:
-        """See Outbox; urgent frames keep their order among themselves."""
+        """Queue ahead of what is not urgent; urgent frames keep their order among themselves."""
         waiting = self._waiting
         if waiting is None:
             if self._stream is not None and self._stream.write(frame):
@@ -73,7 +72,6 @@ class OutboundQueue:
         return True
 
     def close(self) -> None:
-        """See Outbox."""
         self._is_closed = True
         if self._stream is not None and self._waiting is None:
             self._stream.close()
@@ -85,7 +83,7 @@ class OutboundQueue:
         self.writable()
 
     def writable(self) -> None:
-        """See FrameWriter: write what waits, as far as there is room."""
+        """Write what waits, as far as there is room."""
         waiting, stream = self._waiting, self._stream
         if stream is None:
             return
@@ -100,7 +98,6 @@ class OutboundQueue:
             stream.close()
 
     def ended(self) -> None:
-        """See FrameWriter."""
         self._on_ended(self)
 
 
@@ -128,11 +125,10 @@ class InboundReader:
 
     @property
     def limit_bytes(self) -> int:
-        """See FrameReader."""
         return self._max_bytes
 
     def frame(self, frame: bytes) -> bool:
-        """See FrameReader. A frame that is too large or no RPC resets the stream; an empty one is skipped."""
+        """Take a frame: one that is too large or no RPC resets the stream, an empty one is skipped."""
         rpc = self._held
         if rpc is None:
             if not frame:
@@ -156,7 +152,6 @@ class InboundReader:
         return True
 
     def ended(self, clean: bool) -> None:
-        """See FrameReader."""
         self._driver.submit(PeerCloseStream(self._peer, self._stream))
 
 

@@ -1,4 +1,4 @@
-"""What does a user hold? Topics, subscriptions and topic events of one node (go-libp2p-pubsub's `Topic`, `Subscription`)."""
+"""What a user holds: topics, subscriptions and topic events of one node (go-libp2p-pubsub's `Topic`, `Subscription`)."""
 
 from __future__ import annotations
 

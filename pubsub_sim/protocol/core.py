@@ -1,8 +1,13 @@
-"""What does a pubsub host decide? One synchronous method per operation, on tables only the core changes.
+"""The decisions of a pubsub host: one synchronous method per operation, on tables that only the core changes.
 
 The core is given the operation and the time, changes its tables and acts on the world through `Ports`. It does not
 know who calls it: both versions do, each in its own way, and that is the only thing they do differently. Methods
 marked "any time" may be called outside a turn of the host.
+
+A message goes through the core in three calls. `handle_rpc` looks at its envelope and puts it on the validation queue.
+`check` verifies its signature, remembers its id and gives the validators it has to pass. `publish_message` delivers it
+and passes it on. A message without signature and validators skips the queue: `handle_rpc` stops at it and gives a
+`Pending`, so that its caller publishes it in whatever way it publishes messages, before the rest of the RPC is read.
 
 Source of every rule: go-libp2p-pubsub (May 2024), `pubsub.go`.
 """
@@ -12,7 +17,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from pubsub_sim.errors import TooManySubscriptions
+from pubsub_sim.errors import MessageRejected, TooManySubscriptions
 from pubsub_sim.ids import PeerId, short
 from pubsub_sim.protocol.announced import Announced
 from pubsub_sim.protocol.backoff import DeadPeerBackoff
@@ -20,7 +25,7 @@ from pubsub_sim.protocol.blacklist import MapBlacklist
 from pubsub_sim.protocol.interest import Interest
 from pubsub_sim.protocol.router import Acceptance
 from pubsub_sim.protocol.seen import seen_cache
-from pubsub_sim.protocol.validation import Reason, Validators, policy_check
+from pubsub_sim.protocol.validation import Reason, Validators, policy_check, refused_by_signature
 from pubsub_sim.wire.codec import encode_subscriptions, is_text
 from pubsub_sim.wire.message import Message
 from pubsub_sim.wire.rpc_pb2 import RPC
@@ -37,9 +42,35 @@ if TYPE_CHECKING:
     from pubsub_sim.protocol.params import HostParams
     from pubsub_sim.protocol.router import Router
     from pubsub_sim.protocol.tracing import RawTracer
+    from pubsub_sim.protocol.validation import Validator
     from pubsub_sim.wire.signing import SignPolicy
 
 _log = logging.getLogger("pubsub_sim.core")
+
+
+class Pending:
+    """An RPC that has been read up to a message which has to be published before the rest is read.
+
+    Attributes:
+        message: the message; it is accepted and needs no validation.
+    """
+
+    __slots__ = ("_core", "_peer", "_rest", "_rpc", "message")
+
+    def __init__(
+        self, message: Message, core: Core, peer: PeerId, rpc: RPC | None, rest: Iterator[WireMessage | Message] | None
+    ) -> None:
+        self.message = message
+        self._core = core
+        self._peer = peer
+        self._rpc = rpc
+        self._rest = rest
+
+    def resume(self) -> Pending | None:
+        """Read on, once the message has been published; gives what is pending next, as `Core.handle_rpc` does."""
+        if self._rpc is None or self._rest is None:
+            return None
+        return self._core._read(self._peer, self._rpc, self._rest)
 
 
 class Core:
@@ -68,7 +99,6 @@ class Core:
         filter: which topics may be joined; None for all.
         tracer: raw tracer hooks, or None.
         rng: seeded chance, for the router.
-        halfway: the RPC that waits for a message of its own to be published, and what is left of it; or None.
         has_seen: whether a message id is remembered.
         now_ns, is_outbound, addresses, dial: the ports of these names, for the router.
     """
@@ -96,6 +126,7 @@ class Core:
         self._announced = Announced(params.max_message_bytes)
         self.topics = self._announced.topics
         self.validators = Validators(options.default_validators)
+        self._validators_of = self.validators.by_topic.get  # asked for every message
         self.interest = Interest()
         self._wanted = self.interest.wanted  # asked for every message
         self._subscriptions = self.interest.subscriptions
@@ -106,14 +137,13 @@ class Core:
         self._topic_ids: dict[str, MessageId] = {}
         self._has_own_ids = options.message_id is not None  # whether any message has another id than usual
         self._blacklist: Blacklist = MapBlacklist() if options.blacklist is None else options.blacklist
-        self._may_be_blacklisted = options.blacklist is not None  # somebody, so that it is worth asking
+        self._may_be_blacklisted = options.blacklist is not None  # whether anybody is, as far as we know
         self._seen = seen_cache(options.seen_strategy, int(params.seen_ttl_s * 1e9), ports.now_ns)
         self._pending: dict[PeerId, None] = {}
         self._dead: dict[PeerId, Outbox] = {}
         self._inbound: dict[PeerId, Inbound] = {}
         self._backoff = DeadPeerBackoff(rng)
         self._ports = ports
-        self.halfway: tuple[PeerId, RPC, Iterator[WireMessage | Message]] | None = None
         self._rng = self.rng = rng
         self._seqno = initial_seqno
         self.has_seen: Callable[[bytes], bool] = self._seen.has
@@ -317,20 +347,21 @@ class Core:
             (self.tracer.send_rpc if is_sent else self.tracer.drop_rpc)(peer, frame)
         return is_sent
 
-    def handle_rpc(self, peer: PeerId, rpc: RPC | WireMessage) -> bool | None:
+    def handle_rpc(self, peer: PeerId, rpc: RPC | WireMessage) -> Pending | None:
         """One RPC of a peer: its subscriptions, then its messages, then its control part.
 
         An RPC that is nothing but a message may come as that message.
 
         Returns:
-            True if a message was handed over that is to be published before anything else is handled.
+            None once all of it is read. Otherwise the message to be published now, by `publish_message`, and the rest of
+            the RPC, to be read by `Pending.resume` after that and before any other RPC.
         """
         if type(rpc) is WireMessage:
             if self.tracer is None and not self._reads_whole_rpcs:
                 if self.router.accept_from(peer) is Acceptance.ALL:
                     message = self._examine(peer, rpc)
-                    if message is not None:
-                        return self._push(message)
+                    if message is not None and self._push(message):
+                        return Pending(message, self, peer, None, None)
                 return None
             rpc = RPC(publish=(rpc,))
         if self._inspect_rpc is not None and not self._inspect_rpc(peer, rpc):
@@ -341,32 +372,19 @@ class Core:
             return None
         acceptance = self.router.accept_from(peer)
         if acceptance is Acceptance.ALL:
-            return self._take(peer, rpc, iter(self._previewed(peer, rpc) if self._previews else rpc.publish))
+            return self._read(peer, rpc, iter(self._previewed(peer, rpc) if self._previews else rpc.publish))
         if acceptance is Acceptance.CONTROL and self.tracer is not None:
             self.tracer.throttle_peer(peer)
         if acceptance is not Acceptance.NONE:
-            return self._take(peer, rpc, iter(()))
+            return self._read(peer, rpc, iter(()))
         return None
 
-    def go_on(self) -> bool | None:
-        """The rest of an RPC that stopped (`halfway`) for a message to be published before what follows it.
-
-        Returns:
-            As `handle_rpc` does.
-        """
-        assert self.halfway is not None
-        peer, rpc, rest = self.halfway
-        self.halfway = None
-        return self._take(peer, rpc, rest)
-
-    def _take(self, peer: PeerId, rpc: RPC, messages: Iterator[WireMessage | Message]) -> bool | None:
+    def _read(self, peer: PeerId, rpc: RPC, messages: Iterator[WireMessage | Message]) -> Pending | None:
         """An RPC's messages, then its control part."""
         for one in messages:
             message = one if isinstance(one, Message) else self._examine(peer, one)
             if message is not None and self._push(message):
-                if len(rpc.publish) > 1 or rpc.HasField("control"):
-                    self.halfway = (peer, rpc, messages)
-                return True
+                return Pending(message, self, peer, rpc, messages)
         if rpc.HasField("control") and self._is_heard(peer):
             self.router.handle_control(peer, rpc, self._ports.now_ns())
         return None
@@ -381,6 +399,45 @@ class Core:
                 tracer.undeliverable_message(message)
         if not message.is_local:
             self.router.publish(message)
+
+    def check(self, message: Message) -> Sequence[Validator] | None:
+        """Any time: verify the signature of a peer's message and remember its id.
+
+        Returns:
+            The validators it has to pass, in order; None if it is refused or known, which has been traced.
+        """
+        refusal = refused_by_signature(message.wire)
+        if refusal is not None:
+            self.reject(message.wire, message.received_from, refusal)
+            return None
+        return self._take_up(message)
+
+    def check_own(self, message: Message) -> Sequence[Validator] | None:
+        """Any time: like `check`, for a message of our own, which the signature policy must allow.
+
+        Raises:
+            MessageRejected: policy or signature refuse it.
+        """
+        if self.tracer is not None:
+            self.tracer.publish_message(message)
+        refusal = self.refused_by_policy(message.wire) or refused_by_signature(message.wire)
+        if refusal is not None:
+            raise self.reject_own(message, refusal)
+        return self._take_up(message)
+
+    def _take_up(self, message: Message) -> Sequence[Validator] | None:
+        """Remember a message's id, unless it is known; see `check`."""
+        if not self.mark_seen(message.id):
+            self.duplicate(message.id, message.received_from)
+            return None
+        if self.tracer is not None:
+            self.tracer.validate_message(message)
+        return self._validators_of(message.topic, self.validators.defaults)
+
+    def reject_own(self, message: Message, reason: Reason) -> MessageRejected:
+        """Any time: a message of our own is refused; gives the error for its publisher."""
+        self.reject(message.wire, self.peer_id, reason)
+        return MessageRejected(reason, message.topic)
 
     def reject(self, wire: WireMessage, peer: PeerId, reason: Reason) -> None:
         """Any time: a message from `peer` is refused."""
@@ -443,13 +500,13 @@ class Core:
             return None
         return Message(wire, peer, source=PeerId(source), seqno=seqno, topic=topic, id=message_id)
 
-    def _push(self, message: Message) -> bool | None:
-        """Have a message validated; one that needs no validation is handed over: True if it is published later."""
+    def _push(self, message: Message) -> bool:
+        """Have a message validated; True for a new one that needs no validation: it is to be published now."""
         if message.wire.signature or self.validators.of(message.topic):
             if not self._ports.enqueue_validation(message):
                 self.reject(message.wire, message.received_from, Reason.QUEUE_FULL)
         elif self.mark_seen(message.id):
-            return self._ports.hand_over(message)
+            return True
         else:
             self.duplicate(message.id, message.received_from)
-        return None
+        return False

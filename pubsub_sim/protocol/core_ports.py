@@ -1,4 +1,4 @@
-"""How does the core act on the world? What it asks of whoever runs it."""
+"""How the core acts on the world: what it asks of whoever runs it."""
 
 from __future__ import annotations
 
@@ -34,9 +34,6 @@ class Ports(Protocol):
 
     def enqueue_validation(self, message: Message) -> bool:
         """Put a message on the validation queue; False if it is full."""
-
-    def hand_over(self, message: Message) -> bool | None:
-        """Have `publish_message` called. True: right after the call into the core that is under way; else it was."""
 
     def now_ns(self) -> int:
         """Monotonic time; read only where a rule needs it."""

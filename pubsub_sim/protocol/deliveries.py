@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING
 
-from pubsub_sim.protocol.kept_ids import kept_id
+from pubsub_sim.protocol.seen import cache_key
 
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
@@ -68,7 +68,7 @@ class Deliveries:
             topic: its topic, or "" if only the id is known.
             now_ns: the time.
         """
-        message_id = kept_id(message_id)
+        message_id = cache_key(message_id)
         record = self._records.get(message_id)
         if record is None:
             record = self._records[message_id] = Delivery(topic, now_ns + self._ttl_ns)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pubsub_sim.protocol.gossip_peers import Feature
-from pubsub_sim.protocol.kept_ids import kept_id
 from pubsub_sim.protocol.mcache import MessageCache
+from pubsub_sim.protocol.seen import cache_key
 from pubsub_sim.wire.rpc_pb2 import RPC, ControlIDontWant, ControlIHave, ControlIWant, ControlMessage
 
 if TYPE_CHECKING:
@@ -127,12 +127,12 @@ class Gossip:
         ids = [message_id for idontwant in idontwants for message_id in idontwant.message_ids]
         unwanted = self._unwanted.setdefault(peer, {})
         for message_id in ids[: self._params.max_idontwant_length]:
-            unwanted[kept_id(message_id)] = self._params.idontwant_ttl_ticks
+            unwanted[cache_key(message_id)] = self._params.idontwant_ttl_ticks
 
     def is_unwanted(self, peer: PeerId, message_id: bytes) -> bool:
         """Whether a peer has lately said that it does not want a message."""
         unwanted = self._unwanted.get(peer)
-        return unwanted is not None and kept_id(message_id) in unwanted
+        return unwanted is not None and cache_key(message_id) in unwanted
 
     def wanted_by(self, peers: Iterable[PeerId], message_id: bytes) -> Iterable[PeerId]:
         """Those of some peers that have not refused a message."""

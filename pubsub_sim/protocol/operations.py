@@ -1,12 +1,13 @@
-"""What can be asked of a pubsub host? One class per input of the reference's event loop.
+"""The inputs of a pubsub host: one class per input of the reference's event loop.
 
-The class names are the names of the states that stand for these inputs in the state-machine version. An operation with
-a `reply` is answered once, by the driver that runs it. Knows nothing of who runs it or when.
+The class names are the names of the states that stand for these inputs in the state-machine version. A `Request` is an
+operation somebody waits for: it is answered or refused once, by whoever runs it, and `undo` takes back what it did if the
+answer finds nobody. Operations know nothing of who runs them or when.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,9 @@ class Reply(Protocol[T_contra]):
 
     def done(self) -> bool:
         """Whether nobody waits any more."""
+
+    def cancelled(self) -> bool:
+        """Whether whoever waited has gone."""
 
     def set_result(self, result: T_contra, /) -> None:
         """The answer."""
@@ -56,14 +60,23 @@ class Request(Operation, Generic[T]):
     """An input somebody waits for.
 
     Attributes:
-        reply: set by the driver before the operation is submitted.
+        reply: where the answer goes; set before the request is submitted.
+        is_answered: whether it has been run; set, like `reply`, before it is submitted.
+        is_release: whether it gives up what its asker owns. Then it is run even if the asker has gone.
     """
 
-    __slots__ = ("reply",)
+    __slots__ = ("is_answered", "reply")
+    is_release: ClassVar[bool] = False
     reply: Reply[T]
+    is_answered: bool
+
+    def undo(self) -> Request[Any] | None:
+        """What takes back the effect of this request; None if it has none that needs an owner."""
+        return None
 
     def answer(self, result: T) -> None:
         """Give the answer, unless the asker has gone."""
+        self.is_answered = True
         if not self.reply.done():
             self.reply.set_result(result)
 
@@ -143,6 +156,9 @@ class AddTopic(Request["TopicHandle"]):
     def __init__(self, topic: TopicHandle) -> None:
         self.topic = topic
 
+    def undo(self) -> RemoveTopic:
+        return RemoveTopic(self.topic)
+
 
 class RemoveTopic(Request[None]):
     """Forget a topic handle; refused with TopicInUse."""
@@ -151,6 +167,9 @@ class RemoveTopic(Request[None]):
 
     def __init__(self, topic: TopicHandle) -> None:
         self.topic = topic
+
+    def undo(self) -> AddTopic:
+        return AddTopic(self.topic)
 
 
 class AddSubscription(Request["Sink"]):
@@ -161,11 +180,15 @@ class AddSubscription(Request["Sink"]):
     def __init__(self, subscription: Sink) -> None:
         self.subscription = subscription
 
+    def undo(self) -> RemoveSubscription:
+        return RemoveSubscription(self.subscription)
+
 
 class RemoveSubscription(Request[None]):
     """Stop delivering to a subscription."""
 
     __slots__ = ("subscription",)
+    is_release = True
 
     def __init__(self, subscription: Sink) -> None:
         self.subscription = subscription
@@ -179,11 +202,15 @@ class AddRelay(Request[None]):
     def __init__(self, topic: str) -> None:
         self.topic = topic
 
+    def undo(self) -> RemoveRelay:
+        return RemoveRelay(self.topic)
+
 
 class RemoveRelay(Request[None]):
     """Undo one AddRelay."""
 
     __slots__ = ("topic",)
+    is_release = True
 
     def __init__(self, topic: str) -> None:
         self.topic = topic
@@ -215,14 +242,23 @@ class AddValidator(Request[None]):
     def __init__(self, validator: Validator) -> None:
         self.validator = validator
 
+    def undo(self) -> RemoveValidator:
+        return RemoveValidator(self.validator.topic, self.validator)
+
 
 class RemoveValidator(Request[None]):
-    """Forget a topic's validator; refused with NoValidator."""
+    """Forget a topic's validator; refused with NoValidator.
 
-    __slots__ = ("topic",)
+    Attributes:
+        topic: its topic.
+        only: leave any other validator than this in place; None for whichever is there.
+    """
 
-    def __init__(self, topic: str) -> None:
+    __slots__ = ("only", "topic")
+
+    def __init__(self, topic: str, only: Validator | None = None) -> None:
         self.topic = topic
+        self.only = only
 
 
 class BlacklistPeer(Request[None]):
@@ -245,19 +281,26 @@ class Eval(Request[T]):
     __slots__ = ("function", "label")
 
     def __init__(self, function: Callable[[], T], label: str) -> None:
-        self.reply = _Nobody()
+        self.reply = NOBODY
         self.function = function
         self.label = label
 
 
 class _Nobody:
-    """The reply nobody waits for."""
+    """See NOBODY."""
 
     def done(self) -> bool:
         return True
+
+    def cancelled(self) -> bool:
+        return False
 
     def set_result(self, result: object, /) -> None:
         """Never called."""
 
     def set_exception(self, exception: BaseException, /) -> None:
         """Never called."""
+
+
+NOBODY: Reply[Any] = _Nobody()
+"""The reply of a request that is submitted and not asked."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from pubsub_sim.protocol.kept_ids import kept_id
+from pubsub_sim.protocol.seen import cache_key
 from pubsub_sim.protocol.tracing import RawTracer
 from pubsub_sim.protocol.validation import Reason
 from pubsub_sim.wire.message import author_and_seqno
@@ -60,7 +60,7 @@ class Promises(RawTracer):
         """A peer was asked for messages it announced; an older promise of the chosen one stands."""
         if not message_ids:
             return
-        chosen = kept_id(message_ids[self._rng.randint(0, len(message_ids) - 1)])
+        chosen = cache_key(message_ids[self._rng.randint(0, len(message_ids) - 1)])
         promised = self._by_message.setdefault(chosen, {})
         if peer not in promised:
             promised[peer] = self._now_ns() + self._followup_ns
@@ -106,7 +106,7 @@ class Promises(RawTracer):
             self._forget(message_id, peer)
 
     def _fulfil(self, message_id: bytes) -> None:
-        message_id = kept_id(message_id)
+        message_id = cache_key(message_id)
         for peer in list(self._by_message.get(message_id, ())):
             self._forget(message_id, peer)
 

@@ -1,16 +1,27 @@
-"""Has this message been here before? The two time caches of go-libp2p-pubsub (`timecache`).
+"""Which messages were here before: the two time caches of go-libp2p-pubsub (`timecache`), and the keys of such tables.
 
 `has` and `add` do not look at expiry: an id vanishes only when `sweep` finds it expired, so it is remembered for the
-TTL and up to one sweep period longer. The strategies differ in what starts the TTL: the first sight, or the last. Of
-long ids, a digest is remembered (see `kept_ids`).
+TTL and up to one sweep period longer. The strategies differ in what starts the TTL: the first sight, or the last.
+
+The author of a message chooses how long its id is, up to the size of an RPC. Honest ids are short: an Ed25519 peer id and
+a sequence number are 46 bytes. Tables that hold ids of messages that are gone (seen, refused, promised) would hold as many
+bytes as were received in their whole time, in the reference too. Ours hold 64 bytes of an id at most (`cache_key`); what is
+sent, cached or shown keeps its id as it is.
 """
 
 from __future__ import annotations
 
 import enum
+import hashlib
 from collections.abc import Callable
 
-from pubsub_sim.protocol.kept_ids import WHOLE_BYTES, kept_id
+WHOLE_BYTES = 63
+"""Longest id that is its own key: shorter than a digest, so that no id can pass for the digest of another."""
+
+
+def cache_key(message_id: bytes) -> bytes:
+    """The id itself, or the SHA-512 of a long one (for IDONTWANT as the reference's `computeChecksum`, SHA-256 over 32)."""
+    return message_id if len(message_id) <= WHOLE_BYTES else hashlib.sha512(message_id).digest()
 
 
 class SeenStrategy(enum.Enum):
@@ -36,11 +47,11 @@ class SeenCache:
     def has(self, message_id: bytes) -> bool:
         """Whether an id is remembered."""
         # asked for every copy of every message: no call for a short id
-        return (message_id if len(message_id) <= WHOLE_BYTES else kept_id(message_id)) in self._expiry_ns
+        return (message_id if len(message_id) <= WHOLE_BYTES else cache_key(message_id)) in self._expiry_ns
 
     def add(self, message_id: bytes, now_ns: int) -> bool:
         """Remember an id; False if it was already there (its expiry stays as it was)."""
-        message_id = kept_id(message_id)
+        message_id = cache_key(message_id)
         if message_id in self._expiry_ns:
             return False
         self._expiry_ns[message_id] = now_ns + self._ttl_ns
@@ -71,7 +82,7 @@ class LastSeenCache:
 
     def has(self, message_id: bytes) -> bool:
         """Whether an id is remembered; if it is, its TTL starts again."""
-        message_id = kept_id(message_id)
+        message_id = cache_key(message_id)
         if message_id not in self._expiry_ns:
             return False
         self._move(message_id, self._now_ns())
@@ -79,7 +90,7 @@ class LastSeenCache:
 
     def add(self, message_id: bytes, now_ns: int) -> bool:
         """Remember an id from now on; False if it was already there."""
-        message_id = kept_id(message_id)
+        message_id = cache_key(message_id)
         is_fresh = message_id not in self._expiry_ns
         self._move(message_id, now_ns)
         return is_fresh

@@ -1,6 +1,6 @@
-"""Is this message acceptable? Policies, validators and their verdicts (go-libp2p-pubsub `validation.go`).
+"""Policies, validators and their verdicts (go-libp2p-pubsub `validation.go`).
 
-Decides; whoever owns the workers runs the asynchronous validators and brings their verdicts back.
+Pure rules: when a message is checked, and where its validators run, is `node.validation_queue`'s affair.
 """
 
 from __future__ import annotations
@@ -138,26 +138,32 @@ class Validators:
 
     Args:
         defaults: judge all topics, before a topic's own; copied, so that hosts share no throttle.
+
+    Attributes:
+        defaults: the validators of a topic that has none of its own.
+        by_topic: topic -> the defaults and its own; changed by `add` and `remove` only.
     """
 
     def __init__(self, defaults: Iterable[Validator] = ()) -> None:
-        self._defaults = tuple(replace(validator, running=0) for validator in defaults)
-        self._by_topic: dict[str, tuple[Validator, ...]] = {}  # the defaults, and the topic's own
+        self.defaults = tuple(replace(validator, running=0) for validator in defaults)
+        self.by_topic: dict[str, tuple[Validator, ...]] = {}
 
     def add(self, validator: Validator) -> None:
         """Register; raises ValidatorExists."""
-        if validator.topic in self._by_topic:
+        if validator.topic in self.by_topic:
             raise ValidatorExists(validator.topic)
-        self._by_topic[validator.topic] = (*self._defaults, validator)
+        self.by_topic[validator.topic] = (*self.defaults, validator)
 
-    def remove(self, topic: str) -> None:
-        """Forget; raises NoValidator."""
-        if self._by_topic.pop(topic, None) is None:
+    def remove(self, topic: str, only: Validator | None = None) -> None:
+        """Forget the validator of a topic; nothing happens if it is not the one named by `only`. Raises NoValidator."""
+        if topic not in self.by_topic:
             raise NoValidator(topic)
+        if only is None or self.by_topic[topic][-1] is only:
+            del self.by_topic[topic]
 
     def of(self, topic: str) -> Sequence[Validator]:
         """All validators of a topic, in order."""
-        return self._by_topic.get(topic, self._defaults)
+        return self.by_topic.get(topic, self.defaults)
 
 
 def policy_check(policy: SignPolicy, *, has_author: bool) -> Callable[[WireMessage], Reason | None]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from asyncmachine.record import Recorder
     from asyncmachine.record.format import Level
-    from pubsub_sim.node.driver import Driver, Seat
+    from pubsub_sim.node.driver import Driver, HostContext
 
 BEFORE = ""
 """The phase before the first and after the last."""
@@ -122,14 +122,14 @@ class WorldRecorder:
         self._hosts[number] = HostRecorder(self, span)
         return self._hosts[number]
 
-    def _recorded(self, version: str, make: Callable[[Seat], Driver]) -> Callable[[Seat], Driver]:
+    def _recorded(self, version: str, make: Callable[[HostContext], Driver]) -> Callable[[HostContext], Driver]:
         machines_in = machines_of(version)
         follow = follower(version) if self.level != "changes" and can_be_followed(version) else None
 
-        def make_recorded(seat: Seat) -> Driver:
-            driver = make(seat)
-            host = self._hosts[seat.number]
-            host.message_id_of = seat.core.message_id_of
+        def make_recorded(context: HostContext) -> Driver:
+            driver = make(context)
+            host = self._hosts[context.number]
+            host.message_id_of = context.core.message_id_of
             machines = machines_in(driver)
             for machine in machines:
                 for tracer in self._tracers:

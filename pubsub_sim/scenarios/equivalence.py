@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pubsub_sim.ids import PeerId
-    from pubsub_sim.node.driver import Driver, Seat
+    from pubsub_sim.node.driver import Driver, HostContext
     from pubsub_sim.wire.message import Message
 
 _S = 1_000_000_000
@@ -65,7 +65,7 @@ class Played:
         return digest(self.trace)
 
 
-def play(case: Case, version: str, make_driver: Callable[[Seat], Driver] | None = None) -> Played:
+def play(case: Case, version: str, make_driver: Callable[[HostContext], Driver] | None = None) -> Played:
     """Play a case in one version, on the virtual clock.
 
     Args:
@@ -125,7 +125,7 @@ def _unequal_traces(versions: tuple[str, str], one: Played, other: Played) -> li
 # --- playing ---------------------------------------------------------------------------------------------------------
 
 
-async def _play(case: Case, plan: Plan, version: str, make_driver: Callable[[Seat], Driver] | None) -> Played:
+async def _play(case: Case, plan: Plan, version: str, make_driver: Callable[[HostContext], Driver] | None) -> Played:
     async with World(
         plan.hosts,
         version=version,

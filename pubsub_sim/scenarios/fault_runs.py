@@ -36,7 +36,7 @@ from pubsub_sim.wire.codec import decode
 
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
-    from pubsub_sim.node.driver import Driver, Seat
+    from pubsub_sim.node.driver import Driver, HostContext
     from pubsub_sim.node.pubsub import PubSub
     from pubsub_sim.node.topic import Subscription, Topic
 
@@ -81,7 +81,7 @@ class FaultRun:
         return f"{self.version}, {self.router}, seed {self.seed}"
 
 
-def fault_run(options: FaultRun, make_driver: Callable[[Seat], Driver] | None = None) -> list[str]:
+def fault_run(options: FaultRun, make_driver: Callable[[HostContext], Driver] | None = None) -> list[str]:
     """Play one run and judge it.
 
     Args:
@@ -103,7 +103,9 @@ def fault_run(options: FaultRun, make_driver: Callable[[Seat], Driver] | None = 
     return [*broken, *unhandled]
 
 
-async def _play(options: FaultRun, make_driver: Callable[[Seat], Driver] | None, unhandled: list[str]) -> Evidence:
+async def _play(
+    options: FaultRun, make_driver: Callable[[HostContext], Driver] | None, unhandled: list[str]
+) -> Evidence:
     def tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         unhandled.append(f"nobody took up {context.get('exception')!r}: {context['message']}")
 

@@ -22,7 +22,7 @@ from pubsub_sim.scenarios.trace import TraceEvent, rpc_in_words
 from pubsub_sim.scenarios.world import SIGNING, World
 
 if TYPE_CHECKING:
-    from pubsub_sim.node.driver import Driver, Seat
+    from pubsub_sim.node.driver import Driver, HostContext
     from pubsub_sim.scenarios.simple_discovery import MakeWorld, Observe
 
 TOPIC = "news"
@@ -194,12 +194,12 @@ class _Log:
         return steps
 
 
-def _followed(version: str, log: _Log) -> Callable[[Seat], Driver]:
+def _followed(version: str, log: _Log) -> Callable[[HostContext], Driver]:
     make, follow = driver_factory(version), follower(version)
 
-    def make_followed(seat: Seat) -> Driver:
-        driver = make(seat)
-        follow(driver, lambda text: log.note(seat.number, "control", text))
+    def make_followed(context: HostContext) -> Driver:
+        driver = make(context)
+        follow(driver, lambda text: log.note(context.number, "control", text))
         return driver
 
     return make_followed

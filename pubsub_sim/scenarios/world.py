@@ -30,7 +30,7 @@ from pubsub_sim.wire.signing import KeyPair, SignPolicy
 
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
-    from pubsub_sim.node.driver import Driver, Seat
+    from pubsub_sim.node.driver import Driver, HostContext
     from pubsub_sim.protocol.options import HostOptions
 
 TRANSPORTS = ("memory", "tcp")
@@ -98,7 +98,7 @@ class World:
         options: HostOptions | Callable[[int], HostOptions] | None = None,
         addresses: Callable[[int], str] | None = None,
         trace: bool = True,
-        make_driver: Callable[[Seat], Driver] | None = None,
+        make_driver: Callable[[HostContext], Driver] | None = None,
         watch: Callable[[int], HostWatcher] | None = None,
     ) -> None:
         self._hosts = check_whole("hosts", hosts, at_least=1)

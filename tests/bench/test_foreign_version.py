@@ -10,7 +10,7 @@ import pytest
 
 from pubsub_sim.results import Store, wide
 
-EXAMPLE = Path(__file__).parent / "examples" / "own_version.py"
+EXAMPLES = Path(__file__).parent / "examples"
 PLAIN = "from pubsub_sim.drivers.baseline import describe, make_driver\n"
 PRINTS = "print('a line on stdout')\n" + PLAIN
 FAILS = """
@@ -60,10 +60,12 @@ def sweep(folder: Path, source: str, *more: str) -> subprocess.CompletedProcess[
     )
 
 
-@pytest.mark.parametrize("transport", ["memory", "tcp"])
-def test_example_of_a_version_does_the_work_of_ours(tmp_path: Path, transport: str) -> None:
-    """About thirty lines are another control flow over the same node, measured in pairs with ours."""
-    source = EXAMPLE.read_text()
+@pytest.mark.parametrize(
+    ("example", "transport"), [("own_version", "memory"), ("own_version", "tcp"), ("older_version", "memory")]
+)
+def test_example_of_a_version_does_the_work_of_ours(tmp_path: Path, example: str, transport: str) -> None:
+    """About thirty lines are another control flow over the same node, measured in pairs with ours; older ones, too."""
+    source = (EXAMPLES / f"{example}.py").read_text()
     assert len([line for line in source.splitlines() if line]) <= 36
     done = sweep(tmp_path, source, "--hosts=5", "--messages=10", f"--transport={transport}")
     assert (done.returncode, done.stderr) == (0, "")

@@ -15,9 +15,8 @@ from pubsub_sim.ids import PeerId
 from pubsub_sim.protocol.deliveries import Deliveries
 from pubsub_sim.protocol.gossip_params import GossipsubParams
 from pubsub_sim.protocol.gossipsub import GossipSub
-from pubsub_sim.protocol.kept_ids import kept_id
 from pubsub_sim.protocol.promises import Promises
-from pubsub_sim.protocol.seen import LastSeenCache, SeenCache
+from pubsub_sim.protocol.seen import LastSeenCache, SeenCache, cache_key
 from pubsub_sim.wire.rpc_pb2 import RPC
 from tests.protocol.bench import Bench
 
@@ -31,8 +30,8 @@ ids = st.binary(max_size=100) | st.binary(min_size=62, max_size=65)
 @example(one=LONG, other=hashlib.sha512(LONG).digest())
 def test_different_ids_are_kept_differently_and_shortly(one: bytes, other: bytes) -> None:
     """Not even an id that looks like the digest of another is taken for it."""
-    assert (kept_id(one) == kept_id(other)) == (one == other)
-    assert len(kept_id(one)) <= 64
+    assert (cache_key(one) == cache_key(other)) == (one == other)
+    assert len(cache_key(one)) <= 64
 
 
 @pytest.mark.parametrize("make", [SeenCache, lambda ttl_ns: LastSeenCache(ttl_ns, lambda: 0)], ids=["first", "last"])

@@ -141,9 +141,9 @@ def delivers_before_validating(make: Factory) -> Factory:
         core, push, publish = seat.core, seat.core._push, seat.core.publish_message
         published: set[bytes] = set()
 
-        def push_first(message: Message) -> None:
-            core._ports.hand_over(message)
-            push(message)
+        def push_first(message: Message) -> bool:
+            core.publish_message(message)
+            return push(message)
 
         def publish_once(message: Message) -> None:
             if message.id not in published:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pubsub_sim.drivers.baseline.following import follow
 from pubsub_sim.drivers.baseline.pubsub_loop import PubsubLoop
 
+if TYPE_CHECKING:
+    from pubsub_sim.node.driver import HostContext
+
 __all__ = ["describe", "follow", "make_driver"]
 
 
-def make_driver(seat: Any) -> PubsubLoop:
+def make_driver(context: HostContext) -> PubsubLoop:
     """The factory named in `drivers.versions`."""
-    return PubsubLoop(seat)
+    return PubsubLoop(context)
 
 
 def describe() -> dict[str, Any]:

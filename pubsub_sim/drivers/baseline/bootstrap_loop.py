@@ -1,4 +1,4 @@
-"""How does the classic version wait until a topic has enough peers? Check, look, pause, check again."""
+"""How the classic version waits until a topic has enough peers: check, look, pause, check again."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pubsub_sim.node.driver import Seat
+    from pubsub_sim.node.driver import HostContext
 
 
-async def bootstrap_loop(check: Callable[[], Awaitable[bool]], look: Callable[[], Awaitable[None]], seat: Seat) -> bool:
+async def bootstrap_loop(
+    check: Callable[[], Awaitable[bool]], look: Callable[[], Awaitable[None]], context: HostContext
+) -> bool:
     """Run until `check` says yes.
 
     Args:
         check: evaluates readiness in a turn of the host.
         look: one discovery request, until it is done.
-        seat: clock and pause.
+        context: clock and pause.
     """
     while not await check():
         await look()
-        await seat.clock.wait(seat.params.bootstrap_delay_s)
+        await context.clock.wait(context.params.bootstrap_delay_s)
     return True

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pubsub_sim.drivers.direct.direct_calls import DirectCalls
 
+if TYPE_CHECKING:
+    from pubsub_sim.node.driver import HostContext
 
-def make_driver(seat: Any) -> DirectCalls:
+
+def make_driver(context: HostContext) -> DirectCalls:
     """The factory named in `drivers.versions`."""
-    return DirectCalls(seat)
+    return DirectCalls(context)
 
 
 def describe() -> dict[str, Any]:

@@ -1,6 +1,7 @@
-"""What if nobody took turns? Every input is a call of the core's method, made by whoever has the input.
+"""A host without turns: every input is a call of the core's method, made by whoever has the input.
 
-Not a contestant: a host that is called from everywhere has no order of its own and pushes back on nobody.
+Not a contestant: a host that is called from everywhere has no order of its own and pushes back on nobody. It has the
+baseline's table of handlers and its discovery, and no owner task.
 """
 
 from __future__ import annotations
@@ -8,12 +9,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
-from pubsub_sim.drivers.baseline.pubsub_loop import PubsubLoop
+from pubsub_sim.drivers.baseline.discovery_loop import DiscoveryLoop
+from pubsub_sim.drivers.baseline.pubsub_handlers import handlers_of
+from pubsub_sim.node.inbox import TURN_ERRORS, Inbox
 from pubsub_sim.protocol.operations import PublishMessage
 
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
-    from pubsub_sim.node.driver import Seat
+    from pubsub_sim.node.driver import HostContext
     from pubsub_sim.protocol.operations import Operation, Request
     from pubsub_sim.wire.rpc_pb2 import RPC
     from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
@@ -21,59 +24,70 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class DirectCalls(PubsubLoop):
-    """The baseline's handlers without its loop. Implements Driver."""
+class DirectCalls(Inbox):
+    """Calls instead of turns. Implements Driver; in its inbox waits only what comes up during another input.
 
-    def __init__(self, seat: Seat) -> None:
-        super().__init__(seat)
+    Attributes:
+        discovery: the baseline's discovery loop, or None.
+    """
+
+    def __init__(self, context: HostContext) -> None:
+        super().__init__(context)
         self._is_calling = False
+        self.discovery: DiscoveryLoop | None = None
+        if context.finder is not None:
+            self.discovery = DiscoveryLoop(context, context.finder, self.ask, self._fail)
+        self._handlers = handlers_of(self._core, self.discovery)
 
     def start(self) -> None:
-        """See Driver; there is nothing to start."""
+        """There is nothing to start."""
 
     async def close(self) -> None:
-        """See Driver."""
         self._refuse_all()
 
     def submit(self, operation: Operation) -> None:
-        """See Driver; an input that comes up during another one follows it."""
+        """Take an input at once; one that comes up during another follows it."""
         if self._is_closed:
             return
         if self._is_calling:
-            self._inbox.append(operation)
+            super().submit(operation)
             return
         self._is_calling = True
         try:
             if type(operation) is PublishMessage:
                 self._core.publish_message(operation.message)
             else:
-                self._inbox.append(operation)
-            if self._inbox:
-                self._turn()
-        except Exception as error:
-            self._refuse_all()
-            self._seat.on_failure(error)
+                self._operations.append(operation)
+            if self._operations:
+                self._serve(self._handlers)
+        except TURN_ERRORS as error:
+            self._fail(error)
         finally:
             self._is_calling = False
 
     async def ask(self, request: Request[T]) -> T:
-        """See Driver; the input is taken at once, and the answer comes a round of the loop later."""
+        """Take an input at once; the answer comes a round of the loop later."""
         answer = await super().ask(request)
-        await asyncio.sleep(0)
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            self._undo(request)
+            raise
         return answer
 
     def offer_rpc(self, peer: PeerId, rpc: RPC | WireMessage) -> bool:
-        """See Driver; never refuses."""
+        """Handle an RPC at once; never refuses."""
         if self._is_closed:
             return True
         try:
-            self._core.handle_rpc(peer, rpc)
-        except Exception as error:
-            self._refuse_all()
-            self._seat.on_failure(error)
+            pending = self._core.handle_rpc(peer, rpc)
+            while pending is not None:
+                self._core.publish_message(pending.message)
+                pending = pending.resume()
+        except TURN_ERRORS as error:
+            self._fail(error)
         return True
 
-    @property
-    def has_message_room(self) -> bool:
-        """See Driver; there is no queue to be full."""
-        return True
+    def _end(self) -> None:
+        if self.discovery is not None:
+            self.discovery.end()

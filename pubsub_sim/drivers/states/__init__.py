@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from asyncmachine import Machine, Schema
 from pubsub_sim.drivers.states.following import follow
 from pubsub_sim.drivers.states.pubsub_machine import PubsubMachine
 from pubsub_sim.drivers.states.schemas import BootstrapStates, DiscoveryStates, PubsubStates
 
+if TYPE_CHECKING:
+    from pubsub_sim.node.driver import HostContext
+
 __all__ = ["describe", "follow", "machines", "make_driver"]
 
 
-def make_driver(seat: Any) -> PubsubMachine:
+def make_driver(context: HostContext) -> PubsubMachine:
     """The factory named in `drivers.versions`."""
-    return PubsubMachine(seat)
+    return PubsubMachine(context)
 
 
 def machines(driver: PubsubMachine) -> list[Machine]:

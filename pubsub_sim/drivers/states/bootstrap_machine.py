@@ -1,4 +1,4 @@
-"""How does the state-machine version wait until a topic has enough peers? `BootstrapStates`, one machine per wait.
+"""How the state-machine version waits until a topic has enough peers: `BootstrapStates`, one machine per wait.
 
 Steps that take time are `async` handlers: tasks that end when their state does.
 """
@@ -12,33 +12,33 @@ from asyncmachine import Event, Machine, MachineDisposedError, Outcome
 
 if TYPE_CHECKING:
     from pubsub_sim.drivers.states.discovery_machine import DiscoveryMachine
-    from pubsub_sim.node.driver import Seat
+    from pubsub_sim.node.driver import HostContext
 
 
 class BootstrapHandlers:
     """The five states' handlers.
 
     Args:
-        seat: clock, pause and who is told of errors.
-        discovery: evaluates readiness, looks for peers, and is told once the topic has enough.
+        context: clock and pause.
+        discovery: evaluates readiness, looks for peers, and is told how the wait ended.
         topic: the topic.
         call: number of the wait.
         ready: whether the topic has enough peers.
     """
 
-    __slots__ = ("_call", "_discovery", "_ready", "_seat", "_topic")  # one object per wait
+    __slots__ = ("_call", "_context", "_discovery", "_ready", "_topic")  # one object per wait
 
     def __init__(
-        self, seat: Seat, discovery: DiscoveryMachine, topic: str, call: int, ready: Callable[[], bool]
+        self, context: HostContext, discovery: DiscoveryMachine, topic: str, call: int, ready: Callable[[], bool]
     ) -> None:
-        self._seat = seat
+        self._context = context
         self._discovery = discovery
         self._topic = topic
         self._call = call
         self._ready = ready
 
     def ExceptionState(self, e: Event) -> None:
-        self._seat.on_failure(e.args["error"])
+        self._discovery.fail(e.args["error"])
 
     def BootstrapCheckingState(self, e: Event) -> None:
         checked = self._discovery.check(self._ready)
@@ -56,7 +56,10 @@ class BootstrapHandlers:
             is_ready = checked.result()
         except MachineDisposedError:
             return  # the host has ended, and so will this flow
-        machine.add("TopicBootstrapped" if is_ready else "DiscoveringTopic")
+        if isinstance(is_ready, BaseException):
+            self._discovery.bootstrapped(self._topic, self._call, is_ready)
+        else:
+            machine.add("TopicBootstrapped" if is_ready else "DiscoveringTopic")
 
     async def DiscoveringTopicState(self, e: Event) -> None:
         discovered = self._discovery.look(self._topic)
@@ -65,7 +68,7 @@ class BootstrapHandlers:
         e.machine.add("BootstrapDelay")
 
     async def BootstrapDelayState(self, e: Event) -> None:
-        await self._seat.clock.wait(self._seat.params.bootstrap_delay_s)
+        await self._context.clock.wait(self._context.params.bootstrap_delay_s)
         e.machine.add("BootstrapChecking")
 
     def TopicBootstrappedState(self, e: Event) -> None:

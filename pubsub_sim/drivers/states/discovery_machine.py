@@ -1,4 +1,4 @@
-"""How does the state-machine version look for peers? `DiscoveryStates`, and a flow machine per bootstrap."""
+"""Discovery of the state-machine version: `DiscoveryStates`, and a flow machine per bootstrap."""
 
 from __future__ import annotations
 
@@ -6,78 +6,67 @@ import asyncio
 import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from asyncmachine import Event, Machine, MachineDisposedError, Outcome, Result
+from asyncmachine import Event, Machine, MachineDisposedError, Outcome
 from pubsub_sim.drivers.states.bootstrap_machine import BootstrapHandlers
 from pubsub_sim.drivers.states.schemas import BootstrapStates, DiscoveryStates
 from pubsub_sim.errors import HostClosed
-from pubsub_sim.protocol.operations import Eval
+from pubsub_sim.node.discovery import Advertisement, Ask, Fail, PeerFinder, polls
+from pubsub_sim.node.inbox import TURN_ERRORS
 from pubsub_sim.protocol.params import DISCOVERY_REQUESTS
 
 if TYPE_CHECKING:
-    from pubsub_sim.node.discovery import PeerFinder
-    from pubsub_sim.node.driver import Seat
-
-Ask = Callable[[Eval[Any]], Awaitable[Any]]
+    from pubsub_sim.node.driver import HostContext
 
 
 class DiscoveryHandlers:
     """The ten states' handlers.
 
     Args:
-        seat: clock and options.
+        context: clock and options.
         finder: looks for peers, dials, registers.
         ask: evaluates a function in a turn of the host.
+        fail: ends the host; told of an error in any handler or task.
         discover: posts a look for a topic.
         make_flow: makes the flow machine of one bootstrap.
 
     Attributes:
         ongoing: topics being looked for.
         flows: number of the call -> bootstrap under way.
-        advertised: topic -> the task that registers it again and again.
-        registering: registrations under way.
+        advertised: topic -> what registers it again and again.
     """
 
     __slots__ = (
-        "_ask", "_finder", "_make_flow", "_post_discover", "_seat", "advertised", "flows", "ongoing", "registering",
+        "_ask", "_context", "_fail", "_finder", "_make_flow", "_post_discover", "advertised", "flows", "ongoing",
     )  # fmt: skip
 
     def __init__(
         self,
-        seat: Seat,
+        context: HostContext,
         finder: PeerFinder,
         ask: Ask,
+        fail: Fail,
         discover: Callable[[str], bool],
         make_flow: Callable[[str, int, Callable[[], bool]], Machine],
     ) -> None:
-        self._seat = seat
-        self._finder = finder
-        self._ask = ask
+        self._context, self._finder, self._ask, self._fail = context, finder, ask, fail
         self._post_discover = discover
         self._make_flow = make_flow
         self.ongoing: set[str] = set()
         self.flows: dict[int, Machine] = {}
-        self.advertised: dict[str, asyncio.Task[Any]] = {}
-        self.registering = 0
+        self.advertised: dict[str, Advertisement] = {}
 
     def ExceptionState(self, e: Event) -> None:
-        self._seat.on_failure(e.args["error"])
+        self._fail(e.args["error"])
 
     # --- the poll timer ------------------------------------------------------------------------------------------
 
     async def PoolTimerState(self, e: Event) -> None:
-        params = self._seat.params
-        await self._seat.clock.sleep(params.discovery_initial_delay_s)
-        while True:
-            try:
-                topics = await self._ask(Eval(self._seat.core.topics_lacking_peers, "discovery poll"))
-            except HostClosed:
-                return
-            e.machine.add("RefreshingDiscoveries", topics=topics)
-            if not params.discovery_poll_s:
-                return
-            await self._seat.clock.sleep(params.discovery_poll_s)
+        with suppress(HostClosed):
+            async for topics in polls(self._ask, self._context):
+                e.machine.add("RefreshingDiscoveries", topics=topics)
 
     def RefreshingDiscoveriesState(self, e: Event) -> None:
         e.remove("RefreshingDiscoveries")
@@ -127,42 +116,28 @@ class DiscoveryHandlers:
     def AdvertisingTopicState(self, e: Event) -> None:
         topic = e.args["topic"]
         if topic not in self.advertised:
-            self.registering += 1
-            task = e.machine.fork(self._advertise(topic))
-            if task is not None:
-                self.advertised[topic] = task
+            self.advertised[topic] = one = self._finder.advertisement(topic)
+            one.task = e.machine.fork(one.run())
 
     def AdvertisingTopicExit(self, e: Event) -> bool:
         return not self.advertised
 
     def StopAdvertisingTopicState(self, e: Event) -> None:
-        task = self.advertised.pop(e.args["topic"], None)
-        if task is not None:
-            task.cancel()
+        one = self.advertised.pop(e.args["topic"], None)
+        if one is not None:
+            one.cancel()
         e.remove("AdvertisingTopic")  # vetoed while other topics are advertised
         e.remove("StopAdvertisingTopic")
-
-    async def _advertise(self, topic: str) -> None:
-        is_registering = True
-        try:
-            while True:
-                interval_s = await self._finder.advertise(topic)
-                is_registering = False
-                self.registering -= 1
-                await self._seat.clock.sleep(interval_s)
-                is_registering = True
-                self.registering += 1
-        finally:
-            self.registering -= is_registering
 
 
 class DiscoveryMachine:
     """The discovery machine of one host and what is posted to it. Implements Discovery.
 
     Args:
-        seat: what the host's driver was given.
+        context: what the host's driver was given.
         finder: looks for peers, dials, registers.
         ask: evaluates a function in a turn of the host.
+        fail: ends the host; told of an error in any handler or task.
         host: the host machine.
 
     Attributes:
@@ -170,26 +145,26 @@ class DiscoveryMachine:
     """
 
     __slots__ = (
-        "_bootstrapped", "_bootstrapping", "_calls", "_handlers", "_host", "_posted", "_requests", "_seat", "machine",
+        "_bootstrapped", "_bootstrapping", "_calls", "_context", "_errors", "_handlers", "_host", "_posted", "_requests",
+        "_waiting", "fail", "machine",
     )  # fmt: skip
 
-    def __init__(self, seat: Seat, finder: PeerFinder, ask: Ask, host: Machine) -> None:
-        self._seat = seat
-        self._host = host
+    def __init__(self, context: HostContext, finder: PeerFinder, ask: Ask, fail: Fail, host: Machine) -> None:
+        self._context, self._host, self.fail = context, host, fail
+        self._waiting: set[int] = set()  # bootstraps somebody waits for
+        self._errors: dict[int, BaseException] = {}  # call -> what its readiness function raised
         self._posted: deque[tuple[str, int]] = deque()
         self._requests = itertools.count()
         self._calls = itertools.count()
-        self._handlers = DiscoveryHandlers(seat, finder, ask, self._post, self._make_flow)
+        self._handlers = DiscoveryHandlers(context, finder, ask, fail, self._post, self._make_flow)
         self.machine = Machine(DiscoveryStates, id=f"{host.id}-disc", handlers=self._handlers, parent=host)
         self._bootstrapping = self.machine.prepare("add", "BootstrappingTopic")  # the inputs there are many of
         self._bootstrapped = self.machine.prepare("add", "TopicBootstrapped")
 
     def start(self) -> None:
-        """See Discovery."""
         self.machine.add("Start")
 
     async def close(self) -> None:
-        """See Discovery."""
         for flow in self._handlers.flows.values():
             flow.dispose()
         self.machine.dispose()
@@ -197,49 +172,53 @@ class DiscoveryMachine:
 
     @property
     def is_idle(self) -> bool:
-        """See Discovery."""
         handlers = self._handlers
-        return not self._posted and not handlers.ongoing and not handlers.registering and not handlers.flows
+        if self._posted or self._waiting or handlers.ongoing or handlers.flows:
+            return False
+        return not any(one.is_registering for one in handlers.advertised.values())
 
     def discover(self, topic: str) -> None:
-        """See Discovery."""
         self._post(topic)
 
     def advertise(self, topic: str) -> None:
-        """See Discovery."""
         self.machine.add("AdvertisingTopic", topic=topic)
 
     def stop_advertise(self, topic: str) -> None:
-        """See Discovery."""
         self.machine.add("StopAdvertisingTopic", topic=topic)
 
     async def bootstrap(self, topic: str, ready: Callable[[], bool]) -> bool:
-        """See Discovery. Each call has a flow of its own, as in the event loop: two may want different things."""
+        """Wait in a flow of this call's own, as in the event loop: two calls may want different things.
+
+        The flow is begun in a turn, like every input from outside: handlers mutate inline, callers post.
+        """
         call = next(self._calls)
-        result = self._bootstrapping({"topic": topic, "call": call, "ready": ready})
-        if result is Result.CANCELED:
-            return False  # discovery has ended
-        if result is Result.EXECUTED and call not in self._handlers.flows:
-            # there were enough peers at the first look, as there nearly always are: the caller goes on two rounds of
-            # the loop later, as one does that asks an event loop (a round until its turn, another one back)
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
-            return True
+        self._waiting.add(call)
+        done = self.machine.when_args("TopicBootstrapped", topic=topic, call=call)
+        self._context.clock.call_soon(lambda: self._begin(topic, call, ready))
         try:
-            await self.machine.when_args("TopicBootstrapped", topic=topic, call=call)
+            await done
         except MachineDisposedError:
             return False
         except asyncio.CancelledError:
             self.bootstrapped(topic, call)  # nobody wants it any more
             raise
+        finally:
+            self._waiting.discard(call)
+        error = self._errors.pop(call, None)
+        if error is not None:
+            raise error
         return True
+
+    def _begin(self, topic: str, call: int, ready: Callable[[], bool]) -> None:
+        if call in self._waiting:
+            self._bootstrapping({"topic": topic, "call": call, "ready": ready})
 
     def _post(self, topic: str, request: int | None = None) -> bool:
         if len(self._posted) >= DISCOVERY_REQUESTS:
             return False
         self._posted.append((topic, next(self._requests) if request is None else request))
         if len(self._posted) == 1:
-            self._seat.clock.call_soon(self._turn)
+            self._context.clock.call_soon(self._turn)
         return True
 
     def _turn(self) -> None:
@@ -252,16 +231,24 @@ class DiscoveryMachine:
     def _make_flow(self, topic: str, call: int, ready: Callable[[], bool]) -> Machine:
         machine = self.machine
         flow_id = f"{machine.id}-bf-{machine.tick('BootstrappingTopic')}-{topic}"
-        handlers = BootstrapHandlers(self._seat, self, topic, call, ready)
+        handlers = BootstrapHandlers(self._context, self, topic, call, ready)
         return Machine(BootstrapStates, id=flow_id, handlers=handlers, parent=machine)
 
     def check(self, ready: Callable[[], bool]) -> Outcome:
-        """Evaluate readiness between two transitions of the host machine."""
-        return self._host.eval_soon(ready, label="bootstrapFlow.BootstrapCheckingState")
+        """Evaluate readiness between two transitions of the host machine; gives the error if it raises one."""
+        return self._host.eval_soon(_answer_or_error, ready, label="bootstrapFlow.BootstrapCheckingState")
 
-    def bootstrapped(self, topic: str, call: int) -> None:
-        """Take note that a topic has enough peers for a call; nothing happens if it was given up meanwhile."""
+    def bootstrapped(self, topic: str, call: int, error: BaseException | None = None) -> None:
+        """Take note that a wait is over; nothing happens if it was given up meanwhile.
+
+        Args:
+            topic: the topic.
+            call: number of the wait.
+            error: what its readiness function raised, for whoever waits; None: the topic has enough peers.
+        """
         if call in self._handlers.flows:
+            if error is not None:
+                self._errors[call] = error
             self._bootstrapped({"topic": topic, "call": call})
 
     def look(self, topic: str) -> Awaitable[Any] | None:
@@ -272,3 +259,10 @@ class DiscoveryMachine:
             return done
         done.cancel()
         return None
+
+
+def _answer_or_error(ready: Callable[[], bool]) -> bool | BaseException:
+    try:
+        return ready()
+    except TURN_ERRORS as error:
+        return error

@@ -1,4 +1,4 @@
-"""What do the machines of a host do, step by step? Tells each mutation before it acts; for exhibits, never measured."""
+"""Tells each mutation of a host's machines before it acts; for exhibits, never measured."""
 
 from __future__ import annotations
 

@@ -1,79 +1,52 @@
-"""How does a state machine take a host's inputs? Each is a mutation of `PubsubStates`; the machine's queue is the loop.
+"""The turns of a state machine: each input is a mutation of `PubsubStates`; the machine's queue is the loop.
 
-Inputs from outside are posted and mutated in one scheduled turn, in the order they came, followed by up to
+Inputs from outside wait in the inbox and are mutated in one scheduled turn, in the order they came, followed by up to
 `INCOMING_RPCS` RPCs, each a function run between transitions. Nearly every state is a pulse: the first thing its
 handler does is to remove it.
+
+An error in a handler makes the machine add Exception, whose handler keeps the error; the turn raises it again where the
+mutation was made, and so finds out whose it is.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from asyncmachine import Machine, Result
 from pubsub_sim.drivers.states.discovery_machine import DiscoveryMachine
 from pubsub_sim.drivers.states.pubsub_handlers import PubsubHandlers
 from pubsub_sim.drivers.states.schemas import PubsubStates
-from pubsub_sim.errors import HostClosed, OperationRefused
-from pubsub_sim.protocol.operations import (
-    AddRelay,
-    AddSubscription,
-    AddTopic,
-    AddValidator,
-    BlacklistPeer,
-    Eval,
-    GetPeers,
-    GetTopics,
-    Heartbeat,
-    Operation,
-    PeerCloseStream,
-    PeerError,
-    PeerNewStream,
-    PeersDead,
-    PeersPending,
-    PublishMessage,
-    RemoveRelay,
-    RemoveSubscription,
-    RemoveTopic,
-    RemoveValidator,
-    Request,
-)
-from pubsub_sim.protocol.params import INCOMING_RPCS, PENDING_MESSAGES
-from pubsub_sim.wire.message import Message
+from pubsub_sim.errors import OperationRefused
+from pubsub_sim.node.inbox import TURN_ERRORS, Inbox
+from pubsub_sim.protocol import operations as op
+from pubsub_sim.protocol.params import INCOMING_RPCS
 
 if TYPE_CHECKING:
-    from pubsub_sim.ids import PeerId
-    from pubsub_sim.node.driver import Seat
-    from pubsub_sim.wire.rpc_pb2 import RPC
-    from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
+    from pubsub_sim.node.driver import HostContext
+    from pubsub_sim.protocol.core import Pending
+    from pubsub_sim.wire.message import Message
 
-T = TypeVar("T")
-
-_ARGUMENT: dict[type[Operation], str] = {
-    PeerNewStream: "network.Stream",
-    PeerCloseStream: "pid",
-    PeerError: "pid",
-    GetTopics: "topicReq",
-    AddTopic: "addTopicReq",
-    RemoveTopic: "rmTopicReq",
-    RemoveSubscription: "Subscription",
-    AddSubscription: "addSubReq",
-    AddRelay: "addRelayReq",
-    RemoveRelay: "topic",
-    GetPeers: "listPeerReq",
-    AddValidator: "addValReq",
-    RemoveValidator: "rmValReq",
-    BlacklistPeer: "pid",
+_ARGUMENT: dict[type[op.Operation], str] = {
+    op.PeerNewStream: "network.Stream",
+    op.PeerCloseStream: "pid",
+    op.PeerError: "pid",
+    op.GetTopics: "topicReq",
+    op.AddTopic: "addTopicReq",
+    op.RemoveTopic: "rmTopicReq",
+    op.RemoveSubscription: "Subscription",
+    op.AddSubscription: "addSubReq",
+    op.AddRelay: "addRelayReq",
+    op.RemoveRelay: "topic",
+    op.GetPeers: "listPeerReq",
+    op.AddValidator: "addValReq",
+    op.RemoveValidator: "rmValReq",
+    op.BlacklistPeer: "pid",
 }
 """Under which name an operation travels in its mutation's arguments; the state has the operation's name."""
 
-_PEERS_PENDING = PeersPending()
-_PEERS_DEAD = PeersDead()
 
-
-class PubsubMachine:
+class PubsubMachine(Inbox):
     """The host machine and its turns. Implements Driver.
 
     Attributes:
@@ -81,174 +54,113 @@ class PubsubMachine:
         discovery: the discovery machine, or None.
     """
 
-    def __init__(self, seat: Seat) -> None:
-        self._seat = seat
-        self._core = seat.core
-        self._posted: deque[Operation] = deque()
-        self._rpcs: deque[tuple[PeerId, RPC | WireMessage]] = deque()
-        self._signals: set[type[Operation]] = set()  # signals that are posted
-        self._messages = 0  # PublishMessage operations posted
-        self._has_refused = False
-        self._is_due = False  # whether a turn is scheduled
-        self._is_closed = False
-        self.machine = Machine(PubsubStates, id=f"ps-{seat.number}")
-        self.discovery = None
-        if seat.finder is not None:
-            self.discovery = DiscoveryMachine(seat, seat.finder, self.ask, self.machine)
-        self.machine.bind(PubsubHandlers(seat.core, self.discovery, self._failed))
+    def __init__(self, context: HostContext) -> None:
+        super().__init__(context)
+        self._is_asleep = True
+        self._error: BaseException | None = None  # what a handler has raised
+        self._pending: Pending | None = None  # an RPC whose message is being published
+        self.machine = Machine(PubsubStates, id=f"ps-{context.number}")
+        self.discovery: DiscoveryMachine | None = None
+        if context.finder is not None:
+            self.discovery = DiscoveryMachine(context, context.finder, self.ask, self._fail, self.machine)
+        self.machine.bind(PubsubHandlers(self._core, self.discovery, self._note_error))
         self._publish = self.machine.prepare("add", "PublishMessage")  # the one input there are many of
+        self._mutations: dict[type[Any], Callable[[Any], None]] = {
+            op.PublishMessage: self._publish_message,
+            op.Eval: self._evaluate,
+            op.Heartbeat: self._beat,
+            op.PeersPending: self._signal,
+            op.PeersDead: self._signal,
+            **dict.fromkeys(_ARGUMENT, self._mutate),
+        }
 
     def start(self) -> None:
-        """See Driver."""
+        """There is no task to start."""
 
     async def close(self) -> None:
-        """See Driver."""
-        self._is_closed = True
+        self._refuse_all()
         if self.discovery is not None:
             await self.discovery.close()
         self.machine.dispose()
         await self.machine.disposed()
-        self._refuse_all()
 
-    def _refuse_all(self) -> None:
-        self._is_closed = True
-        for operation in self._posted:
-            if isinstance(operation, Request):
-                operation.refuse(HostClosed(type(operation).__name__))
-        self._posted.clear()
-        self._rpcs.clear()
-        self._has_refused = False
+    def _wake(self) -> None:
+        self._context.clock.call_soon(self._turn)
 
-    # --- inputs from outside -------------------------------------------------------------------------------------
-
-    def submit(self, operation: Operation) -> None:
-        """See Driver."""
-        if type(operation) is PublishMessage:
-            self._messages += 1
-        self._posted.append(operation)
-        if not self._is_due:
-            self._schedule()
-
-    async def ask(self, request: Request[T]) -> T:
-        """See Driver."""
-        if self._is_closed:
-            raise HostClosed(type(request).__name__)
-        reply: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        request.reply = reply
-        self.submit(request)
-        return await reply
-
-    def signal(self, operation: type[PeersPending | PeersDead]) -> None:
-        """See Driver."""
-        if operation not in self._signals:
-            self._signals.add(operation)
-            self.submit(_PEERS_PENDING if operation is PeersPending else _PEERS_DEAD)
-
-    def offer_rpc(self, peer: PeerId, rpc: RPC | WireMessage) -> bool:
-        """See Driver."""
-        if len(self._rpcs) >= INCOMING_RPCS:
-            self._has_refused = True
-            return False
-        self._rpcs.append((peer, rpc))
-        if not self._is_due:
-            self._schedule()
-        return True
-
-    def hand_over(self, message: Message) -> bool:
-        """See Driver."""
-        self._publish({"Message": message, "msgID": message.id})
-        return True
-
-    @property
-    def has_message_room(self) -> bool:
-        """See Driver."""
-        return self._messages < PENDING_MESSAGES
-
-    @property
-    def is_idle(self) -> bool:
-        """See Driver."""
-        return not self._posted and not self._rpcs and not self._has_refused
-
-    def _schedule(self) -> None:
-        self._is_due = True
-        self._seat.clock.call_soon(self._turn)
-
-    # --- turns ---------------------------------------------------------------------------------------------------
+    def _end(self) -> None:
+        self._context.clock.call_soon(
+            self.machine.dispose
+        )  # not here: a handler may have failed; the others end with it
 
     def _turn(self) -> None:
         if self._is_closed:
             return
-        posted = self._posted
-        while posted:
-            self._mutate(posted.popleft())
-        rpcs, core = self._rpcs, self._core
-        if self._has_refused and not rpcs:  # only now: RPCs are decoded as they come, and should still be in the cache
-            self._has_refused = False
-            self._seat.on_room()
-        room = INCOMING_RPCS
         try:
-            while (rpcs and room) or core.halfway is not None:
+            if self._operations or self._has_refused:
+                self._serve(self._mutations)
+            room = INCOMING_RPCS
+            while (self._rpcs and room) or self._pending is not None:
                 room = self.machine.eval(self._handle_rpcs, room, label="handleIncomingRPC")
-        except Exception as error:
-            self._failed(error)
-        self._is_due = False
-        if posted or rpcs or self._has_refused:  # validation, scheduled by this turn, comes first
-            self._schedule()
+                if self._error is not None:
+                    self._raise_error()
+        except TURN_ERRORS as error:
+            self._fail(error)
+        else:
+            if self._operations or self._rpcs or self._has_refused:  # validation, scheduled by this turn, comes first
+                self._wake()
+            else:
+                self._is_asleep = True
 
     def _handle_rpcs(self, room: int) -> int:
         """Between transitions: handle RPCs until one asks for a mutation, which comes before what follows it."""
-        rpcs, core = self._rpcs, self._core
-        if core.halfway is not None and core.go_on():
-            return room
-        handle_rpc = core.handle_rpc
-        while rpcs and room:
+        rpcs, handle_rpc = self._rpcs, self._core.handle_rpc
+        pending = None if self._pending is None else self._pending.resume()
+        while pending is None and rpcs and room:
             room -= 1
             peer, rpc = rpcs.popleft()
-            if handle_rpc(peer, rpc):
-                break
+            pending = handle_rpc(peer, rpc)
+        self._pending = pending
+        if pending is not None:
+            self._publish({"Message": pending.message, "msgID": pending.message.id})
         return room
 
-    def _mutate(self, operation: Operation) -> None:
+    # --- what an operation is ------------------------------------------------------------------------------------
+
+    def _publish_message(self, message: Message) -> None:
+        self._publish({"Message": message, "msgID": message.id})
+        if self._error is not None:
+            self._raise_error()
+
+    def _evaluate(self, request: op.Eval[Any]) -> None:
+        request.answer(self.machine.eval(request.function, label=request.label))
+
+    def _beat(self, operation: op.Heartbeat) -> None:
+        """A timer of the router: a function between transitions, like an RPC, as the original has it."""
+        self.machine.eval(operation.action, label="heartbeatTimer")
+
+    def _signal(self, operation: op.Operation) -> None:
+        self.machine.add(type(operation).__name__)
+        if self._error is not None:
+            self._raise_error()
+
+    def _mutate(self, operation: op.Operation) -> None:
         kind = type(operation)
-        if kind is PublishMessage:
-            self._messages -= 1
-            message = operation.message  # type: ignore[attr-defined] # the line above is the check
-            self._publish({"Message": message, "msgID": message.id})
-            return
-        if kind is Eval:
-            self.machine.eval(_evaluate, operation, label=operation.label)  # type: ignore[attr-defined] # as above
-            return
-        if kind is Heartbeat:
-            self._beat(operation.action)  # type: ignore[attr-defined] # as above
-            return
-        if kind in _ARGUMENT:
-            result = self.machine.add(kind.__name__, **{_ARGUMENT[kind]: operation})
-        else:
-            self._signals.discard(kind)
-            result = self.machine.add(kind.__name__)
-        if result is Result.CANCELED and isinstance(operation, Request):
+        result = self.machine.add(kind.__name__, **{_ARGUMENT[kind]: operation})
+        if self._error is not None:
+            self._raise_error()
+        if result is Result.CANCELED and isinstance(operation, op.Request):
             self._refuse(operation)
 
-    def _beat(self, action: Callable[[], None]) -> None:
-        """A timer of the router: a function between transitions, like an RPC, as the original has it."""
-        try:
-            self.machine.eval(action, label="heartbeatTimer")
-        except Exception as error:
-            self._failed(error)
-
-    def _refuse(self, request: Request[Any]) -> None:
-        if isinstance(request, RemoveSubscription | RemoveRelay):
+    def _refuse(self, request: op.Request[Any]) -> None:
+        if isinstance(request, op.RemoveSubscription | op.RemoveRelay):
             request.answer(None)  # there was nothing to remove
         else:
             request.refuse(OperationRefused(type(request).__name__, "the mutation was cancelled"))
 
-    def _failed(self, error: BaseException) -> None:
-        self._refuse_all()
-        self._seat.on_failure(error)
+    def _note_error(self, error: BaseException) -> None:
+        self._error = self._error or error
 
-
-def _evaluate(operation: Eval[Any]) -> None:
-    try:
-        operation.answer(operation.function())
-    except Exception as error:  # whoever asked is told
-        operation.refuse(error)
+    def _raise_error(self) -> None:
+        error, self._error = self._error, None
+        if error is not None:
+            raise error

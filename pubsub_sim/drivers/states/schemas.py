@@ -1,4 +1,4 @@
-"""Which states do the three machines have? 20 for the host, 10 for discovery, 5 for one bootstrap.
+"""The states of the three machines: 20 for the host, 10 for discovery, 5 for one bootstrap.
 
 Order and relations are those of the asyncmachine branch of go-libp2p-pubsub; `Exception` comes first by itself.
 """

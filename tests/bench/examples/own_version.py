@@ -1,46 +1,35 @@
-"""A control flow of one's own over the same node: the baseline's inbox, but a turn is a callback and no task sleeps."""
+"""A control flow of one's own over the same node: the baseline's turn, but as a callback; no task sleeps."""
 
 import asyncio
 from typing import Any
 
 from pubsub_sim.drivers.baseline.pubsub_loop import PubsubLoop
+from pubsub_sim.node.driver import HostContext
+from pubsub_sim.node.inbox import TURN_ERRORS
 
 
 class Callbacks(PubsubLoop):
-    is_due = False
-
     def start(self) -> None:
-        self.schedule()
+        self._rest()
 
-    async def close(self) -> None:
-        self._refuse_all()
+    def _wake(self) -> None:
+        asyncio.get_running_loop().call_soon(self._take_turn)
 
-    def submit(self, operation: Any) -> None:
-        super().submit(operation)
-        self.schedule()
-
-    def offer_rpc(self, peer: Any, rpc: Any) -> bool:
-        is_taken = super().offer_rpc(peer, rpc)
-        self.schedule()
-        return is_taken
-
-    def schedule(self) -> None:
-        if not self.is_due and not self.is_idle and not self._is_closed:
-            self.is_due = True
-            asyncio.get_running_loop().call_soon(self.take_turn)
-
-    def take_turn(self) -> None:
-        self.is_due = False
+    def _take_turn(self) -> None:
         try:
             self._turn()
-        except Exception as error:
-            self._refuse_all()
-            self._seat.on_failure(error)
-        self.schedule()
+        except TURN_ERRORS as error:
+            self._fail(error)
+        self._rest()
+
+    def _rest(self) -> None:
+        self._is_asleep = self.is_idle
+        if not self._is_asleep:
+            self._wake()
 
 
-def make_driver(seat: Any) -> Callbacks:
-    return Callbacks(seat)
+def make_driver(context: HostContext) -> Callbacks:
+    return Callbacks(context)
 
 
 def describe() -> dict[str, Any]:

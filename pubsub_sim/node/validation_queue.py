@@ -1,9 +1,9 @@
-"""When are messages checked? The validation queue and its workers, between a host's turns.
+"""The validation queue and its workers: when messages are checked, between a host's turns.
 
 Messages from peers wait on a bounded queue and are checked in a call of their own, scheduled after the turn that put
 them there. Inline validators run in that call, or in a worker's task if they are coroutine functions; all others in one
-task per message, several at once in one each. Local messages are checked in their publisher's task. Verdicts are
-`protocol.validation`'s and the core's.
+task per message, several at once in one each. Local messages are checked in their publisher's task. What to check is the
+core's affair: `check` gives the validators of a message, and an accepted one goes to the driver as a PublishMessage.
 
 Source: go-libp2p-pubsub (May 2024), `validation.go`.
 """
@@ -17,16 +17,9 @@ from collections import deque
 from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pubsub_sim.errors import HostClosed, MessageRejected
+from pubsub_sim.errors import HostClosed
 from pubsub_sim.protocol.operations import PublishMessage
-from pubsub_sim.protocol.validation import (
-    Conclusion,
-    Reason,
-    Validator,
-    Verdict,
-    refused_by_signature,
-    verdict_of,
-)
+from pubsub_sim.protocol.validation import Conclusion, Reason, Validator, Verdict, verdict_of
 
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
@@ -68,7 +61,7 @@ class ValidationQueue:
 
     def enqueue(self, message: Message) -> bool:
         """Take a message from a peer; False if the queue is full (port of the core)."""
-        if len(self._front) >= self._capacity:
+        if len(self._front) >= self._capacity or self._is_closed:
             return False
         self._front.append(message)
         if not self._is_scheduled and self._busy < self._workers:
@@ -84,10 +77,14 @@ class ValidationQueue:
         """Whether nothing waits or is being checked."""
         return not self._front and not self._tasks
 
-    async def close(self) -> None:
-        """End all checks."""
+    def end(self) -> None:
+        """Begin no more checks; whoever waits to publish is told that the host is closed."""
         self._is_closed = True
         self._front.clear()
+
+    async def close(self) -> None:
+        """End all checks."""
+        self.end()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -104,42 +101,25 @@ class ValidationQueue:
             whatever the validator raises.
         """
         core = self._core
-        if core.tracer is not None:
-            core.tracer.publish_message(message)
-        refusal = core.refused_by_policy(message.wire) or refused_by_signature(message.wire)
-        if refusal is not None:
-            raise self._refusal(message, refusal)
-        if not self._mark_fresh(message):
+        validators = core.check_own(message)
+        if validators is None:
             return
         conclusion = Conclusion()
-        for validator in core.validators.of(message.topic):
+        for validator in validators:
             conclusion.add(await _answer(validator, core.peer_id, message))
             if conclusion.is_rejected:
                 break
         if conclusion.refusal is not None:
-            raise self._refusal(message, conclusion.refusal)
+            raise core.reject_own(message, conclusion.refusal)
         await self._message_room()
         self._driver.submit(PublishMessage(message))
 
     async def _message_room(self) -> None:
         """Wait while the driver holds as many messages as it may; its next turn takes them all."""
-        while not self._driver.has_message_room and not self._is_closed:  # noqa: ASYNC110 - a turn away, a round of the loop
+        while not self._driver.has_message_room and not self._is_closed:  # noqa: ASYNC110 - the next turn makes room
             await asyncio.sleep(0)
         if self._is_closed:
             raise HostClosed("publish")
-
-    def _refusal(self, message: Message, reason: Reason) -> MessageRejected:
-        self._core.reject(message.wire, self._core.peer_id, reason)
-        return MessageRejected(reason, message.topic)
-
-    def _mark_fresh(self, message: Message) -> bool:
-        core = self._core
-        if not core.mark_seen(message.id):
-            core.duplicate(message.id, message.received_from)
-            return False
-        if core.tracer is not None:
-            core.tracer.validate_message(message)
-        return True
 
     def _check(self) -> None:
         front, driver = self._front, self._driver
@@ -150,13 +130,9 @@ class ValidationQueue:
             self._schedule()
 
     def _check_one(self, message: Message) -> None:
-        core = self._core
-        refusal = refused_by_signature(message.wire)
-        if refusal is not None:
-            return core.reject(message.wire, message.received_from, refusal)
-        if not self._mark_fresh(message):
+        validators = self._core.check(message)
+        if validators is None:
             return None
-        validators = core.validators.of(message.topic)
         if not validators:
             return self._driver.submit(PublishMessage(message))
         inline = [validator for validator in validators if validator.inline]

@@ -1,0 +1,100 @@
+"""What the event loop does with each operation: one function per type, looked up in a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pubsub_sim.protocol import operations as op
+from pubsub_sim.protocol.core import Core, Pending
+
+if TYPE_CHECKING:
+    from pubsub_sim.node.driver import Discovery
+
+Handlers = dict[type[Any], Callable[[Any], None]]
+
+
+def handlers_of(core: Core, discovery: Discovery | None) -> Handlers:
+    """The table of one host.
+
+    `PublishMessage` and `Pending`, whose message is published in the middle of a turn, are given the message; all others
+    are given the operation.
+
+    Args:
+        core: the host's decisions.
+        discovery: told which topics to advertise; or None.
+    """
+
+    def remove_topic(request: op.RemoveTopic) -> None:
+        core.interest.remove_topic(request.topic)
+        request.answer(None)
+
+    def add_subscription(request: op.AddSubscription) -> None:
+        subscription = request.subscription
+        if not core.interest.is_wanted(subscription.topic):
+            start_topic(subscription.topic)
+        core.interest.record_subscription(subscription)
+        request.answer(subscription)
+
+    def remove_subscription(request: op.RemoveSubscription) -> None:
+        if core.interest.end_subscription(request.subscription):
+            stop_topic(request.subscription.topic)
+        request.answer(None)
+
+    def add_relay(request: op.AddRelay) -> None:
+        if not core.interest.is_wanted(request.topic):
+            start_topic(request.topic)
+        core.interest.record_relay(request.topic)
+        request.answer(None)
+
+    def remove_relay(request: op.RemoveRelay) -> None:
+        if core.interest.end_relay(request.topic):
+            stop_topic(request.topic)
+        request.answer(None)
+
+    def start_topic(topic: str) -> None:
+        if discovery is not None:
+            discovery.advertise(topic)
+        core.announce(topic, subscribe=True)
+        core.join(topic)
+
+    def stop_topic(topic: str) -> None:
+        if discovery is not None:
+            discovery.stop_advertise(topic)
+        core.announce(topic, subscribe=False)
+        core.leave(topic)
+
+    def add_validator(request: op.AddValidator) -> None:
+        core.validators.add(request.validator)
+        request.answer(None)
+
+    def remove_validator(request: op.RemoveValidator) -> None:
+        core.validators.remove(request.topic, request.only)
+        request.answer(None)
+
+    def blacklist_peer(request: op.BlacklistPeer) -> None:
+        core.blacklist_peer(request.peer)
+        request.answer(None)
+
+    return {
+        op.PublishMessage: core.publish_message,
+        Pending: core.publish_message,
+        op.PeersPending: lambda _: core.take_pending_peers(),
+        op.PeersDead: lambda _: core.take_dead_peers(),
+        op.PeerNewStream: lambda opened: core.add_stream(opened.peer, opened.protocol, opened.outbox),
+        op.PeerError: lambda failed: core.forget_peer(failed.peer, failed.outbox),
+        op.PeerCloseStream: lambda closed: core.close_inbound(closed.peer, closed.stream),
+        op.Heartbeat: lambda operation: operation.action(),
+        op.GetTopics: lambda request: request.answer(core.interest.list_topics()),
+        op.AddTopic: lambda request: request.answer(core.interest.add_topic(request.topic)),
+        op.RemoveTopic: remove_topic,
+        op.AddSubscription: add_subscription,
+        op.RemoveSubscription: remove_subscription,
+        op.AddRelay: add_relay,
+        op.RemoveRelay: remove_relay,
+        op.GetPeers: lambda request: request.answer(core.list_peers(request.topic)),
+        op.AddValidator: add_validator,
+        op.RemoveValidator: remove_validator,
+        op.BlacklistPeer: blacklist_peer,
+        op.Eval: lambda request: request.answer(request.function()),
+    }
