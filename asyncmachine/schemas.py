@@ -15,7 +15,7 @@ from asyncmachine.schema import Schema, State
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from asyncmachine.mutation import Event
+    from asyncmachine.machine import Event
 
 _logger = logging.getLogger("asyncmachine")
 

@@ -17,8 +17,7 @@ from asyncmachine.tracing import Tracer
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Mapping, Sequence
 
-    from asyncmachine.machine import Machine
-    from asyncmachine.transition import Transition
+    from asyncmachine.machine import Machine, Transition
 
 T = TypeVar("T")
 

@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from asyncmachine.machine import Machine
-    from asyncmachine.mutation import Event
+    from asyncmachine.machine import Event, Machine, Transition
     from asyncmachine.schema import State
-    from asyncmachine.transition import Transition
 
 SIZE: Final = 20
 """States of a measured machine, `Exception` included, unless a workload says otherwise."""

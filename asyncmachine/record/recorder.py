@@ -22,6 +22,7 @@ import weakref
 from itertools import count
 from typing import TYPE_CHECKING, Any, Self
 
+from asyncmachine._asyncio import computing_takes_time
 from asyncmachine.record.changes import Interned, Key
 from asyncmachine.record.errors import UnwritableRecordError
 from asyncmachine.record.format import LEVELS
@@ -29,16 +30,14 @@ from asyncmachine.record.spans import Span, Spans
 from asyncmachine.record.watching import Watching
 from asyncmachine.record.writer import RecordWriter, plain_text, to_json
 from asyncmachine.tracing import Tracer
-from asyncmachine.waiting import computing_takes_time
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import TracebackType
 
-    from asyncmachine.machine import Machine
+    from asyncmachine.machine import Machine, Transition
     from asyncmachine.record.format import Level
-    from asyncmachine.transition import Transition
 
 DELAY_S = 0.2
 """Where an event loop runs on wall time, rows are written when they are this old."""
@@ -142,7 +141,7 @@ class Recorder(Tracer):
         full = self._batch * self._width
 
         def transition_end(tx: Transition) -> None:
-            entry = tx._entry
+            entry = tx._queued
             key: Key = tx._plan
             if not rows:
                 note_row()
@@ -153,7 +152,7 @@ class Recorder(Tracer):
                 flush()
 
         def transition_end_on_loop_time(tx: Transition) -> None:
-            entry = tx._entry
+            entry = tx._queued
             key: Key = tx._plan
             if not rows:
                 note_row()

@@ -45,7 +45,7 @@ SIGNATURES: dict[object, str] = {
     Schema.merge: "other",
     Schema.prefix: "prefix, *, remove_dups=False, allow=None, skip=()",
     Machine: "schema, *, id=None, handlers=None, parent=None, tracers=(), log_level=<LogLevel.NOTHING: 0>, "
-    "queue_limit=1000, slow_handler_s=0.1, tags=()",
+    "queue_limit=1000, slow_handler_s=None, tags=()",
     Machine.add: f"self, {POSITIONAL}",
     Machine.remove: f"self, {POSITIONAL}",
     Machine.set: f"self, {POSITIONAL}",
