@@ -331,7 +331,7 @@ def subscribe(machine: Runtime, wait: Wait, subscription: Subscription) -> Wait:
     wait._machine = machine
     wait._subscription = subscription
     if machine._flags & TRACED:
-        machine._tell_subscription("new", subscription)
+        machine._observers.subscription(machine, machine._plans, "new", subscription)
     return wait
 
 

@@ -10,6 +10,7 @@ import logging
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
+from asyncmachine._waiters import WHEN_ARGS, WHEN_QUEUE
 from asyncmachine.logs import LogLevel, args_suffix, line
 from asyncmachine.mutation import ARGS, CALLED, FLAGS, IS_AUTO, KIND, SOURCE, Mutation, tx_id
 from asyncmachine.relations import KINDS
@@ -17,6 +18,7 @@ from asyncmachine.relations import KINDS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from asyncmachine._waiters import Subscription
     from asyncmachine.mutation import QueuedMutation
     from asyncmachine.plans import Configuration, Plan, PlanCache
     from asyncmachine.relations import Note
@@ -35,6 +37,7 @@ STEPS: Final = (
 )  # fmt: skip
 """Hooks called in the course of a transition: a machine whose tracers have none of them announces nothing but its end."""
 
+_WAITS: Final = ("when", "whenNot", "whenTime", "whenQueue", "whenQuery", "whenArgs", "whenQueueEnds")
 Hook = tuple["Callable[..., None]", ...]
 _logger = logging.getLogger("asyncmachine")
 
@@ -169,6 +172,17 @@ class Observers:
             if self.slow_handler_s is not None and seconds > self.slow_handler_s and self._computing_takes_time():
                 _logger.warning("[handler:slow] %s: %s took %.3f s", event.machine.id, name, seconds)
                 self.fire(self.handler_slow, tx, name, seconds)
+
+    def subscription(self, machine: Any, plans: PlanCache, what: str, subscription: Subscription) -> None:
+        """Tell that somebody began to wait ("new"), or need wait no longer ("match")."""
+        detail = _names(plans, subscription.states)
+        if subscription.kind == WHEN_ARGS:
+            detail += f" ({' '.join(sorted(subscription.goals))})"
+        elif subscription.kind == WHEN_QUEUE:
+            detail = str(subscription.tick)
+        text = f"[{_WAITS[subscription.kind]}:{what}] {detail}".rstrip()
+        self.fire(self.subscription_new if what == "new" else self.subscription_match, machine, text)
+        self.write(machine, LogLevel.OPS, text)
 
     # the log
 

@@ -87,7 +87,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from asyncmachine._observers import Observers
-from asyncmachine._waiters import WHEN_ARGS, WHEN_ENDS, WHEN_QUEUE, Subscription, Waiters
+from asyncmachine._waiters import WHEN_ENDS, Subscription, Waiters
 from asyncmachine.errors import AsyncMachineError, MachineDisposedError, UnknownStateError
 from asyncmachine.logs import LogLevel
 from asyncmachine.mutation import (
@@ -101,10 +101,8 @@ from asyncmachine.mutation import (
     KIND,
     NO_AUTO,
     NUMBER,
-    VIEW,
-    Mutation,
     Result,
-    tx_id,
+    TransitionRecord,
 )
 from asyncmachine.relations import ADD, AUTO, REMOVE, SET
 from asyncmachine.schema import EXCEPTION
@@ -142,7 +140,6 @@ _NO_OBSERVERS: Final = Observers()
 """Shared by all machines that nobody observes."""
 _NOBODY: Final = Waiters()
 """Shared by all machines nobody has ever waited for; never changed."""
-_WAITS: Final = ("when", "whenNot", "whenTime", "whenQueue", "whenQuery", "whenArgs", "whenQueueEnds")
 _logger = logging.getLogger("asyncmachine")
 _new = object.__new__
 
@@ -171,86 +168,6 @@ class HandlerCall:
     _queued: QueuedMutation
     _state: int
     _tick: int
-
-
-class TransitionRecord:
-    """The processing of one mutation; `machine.Transition` is what users see of it.
-
-    No constructor, as above: tracers that record ends get one for every mutation.
-    """
-
-    __slots__ = ("_after", "_plan", "_queued", "before", "canceled_by", "completed", "machine")
-
-    machine: Any
-    before: tuple[int, ...]
-    canceled_by: str
-    completed: bool
-    _plan: Plan
-    _queued: QueuedMutation
-    _after: tuple[int, ...] | None
-
-    @property
-    def accepted(self) -> bool:
-        """Nobody has refused it so far."""
-        return not self.canceled_by
-
-    @property
-    def id(self) -> str:
-        """Machine id and sequence, equal in equal runs."""
-        return tx_id(self.machine.id, self._queued[NUMBER])
-
-    @property
-    def mutation(self) -> Mutation:
-        """What was asked."""
-        mutation = self._queued[VIEW]
-        if mutation is None:
-            mutation = Mutation(self._queued)
-            self._queued = (*self._queued[:VIEW], mutation)
-        return mutation
-
-    @property
-    def after(self) -> tuple[int, ...]:
-        """Ticks after, in state order; as predicted while handlers may still refuse."""
-        if self._after is not None:
-            return self._after
-        ticks = list(self.before)
-        if not self.canceled_by:
-            for state in self._plan.ticks:
-                ticks[state] += 1
-        after = tuple(ticks)
-        if self.completed:
-            self._after = after
-        return after
-
-    @property
-    def target(self) -> tuple[str, ...]:
-        """The states that are to be active, in order."""
-        return self._names(self._plan.target.active)
-
-    @property
-    def enters(self) -> tuple[str, ...]:
-        """The states entered, in order; a Multi state called again is entered again."""
-        return self._names(self._plan.enters)
-
-    @property
-    def exits(self) -> tuple[str, ...]:
-        """The states exited, in order."""
-        return self._names(self._plan.exits)
-
-    def _names(self, states: tuple[int, ...]) -> tuple[str, ...]:
-        names = self.machine.state_names
-        return tuple([names[state] for state in states])
-
-    def _complete(self, ticks: list[int]) -> None:
-        if self.canceled_by or self._queued[FLAGS] & IS_CHECK:  # else what was predicted has come true
-            self._after = tuple(ticks)
-        self.completed = True
-
-    def __str__(self) -> str:
-        return f"tx#{self.id}\n{self.mutation}"
-
-    def __repr__(self) -> str:
-        return f"Transition({self.id} {self.mutation})"
 
 
 class _VetoError(Exception):
@@ -314,9 +231,8 @@ class Runtime:
         self.queue_limit = queue_limit
         self._flags = self._prepends = 0
         self._queue_tick = 1
-        self._current = self._committed = self._plan = self._tx = self._prepended = self._queue = self._urgent = (
-            self._err
-        ) = None
+        self._current = self._committed = self._plan = self._tx = None
+        self._prepended = self._queue = self._urgent = self._err = None
         self._on_dispose = ()
         self._observers = _NO_OBSERVERS
         self._waiters = _NOBODY
@@ -430,14 +346,8 @@ class Runtime:
             self._configuration = plan.target
             self._tell_waiters(touched)
             return True
-        tx = self._transition_class()
-        tx.machine = self
-        tx._plan = plan
-        tx._queued = (kind, called, args, source, number, 0, None)
-        tx.before = tuple(ticks)
-        tx.canceled_by = ""
+        tx = self._transition_class(self, plan, (kind, called, args, source, number, 0, None), tuple(ticks))
         tx.completed = True
-        tx._after = None
         for state in touched:
             ticks[state] += 1
         self._configuration = plan.target
@@ -659,7 +569,7 @@ class Runtime:
         """Take a mutation through its course, telling observers."""
         observers = self._observers
         accepted = plan.is_check_accepted if queued[FLAGS] & IS_CHECK else plan.accepted
-        tx = self._tx = self._begin(plan, queued, tuple(self._ticks), "" if accepted else "relations")
+        tx = self._tx = self._transition_class(self, plan, queued, tuple(self._ticks), "" if accepted else "relations")
         self._current = queued
         self._plan = plan
         if self._flags & OBSERVED:
@@ -672,7 +582,7 @@ class Runtime:
             tx.canceled_by = "error"
             raise
         finally:
-            tx._complete(self._ticks)
+            tx.complete(self._ticks)
             observers.fire(observers.transition_end, tx)
             self._tx = None
 
@@ -719,7 +629,7 @@ class Runtime:
                 return EXECUTED
             self._plan = plan
             if self._tx is not None:
-                self._tx._plan = plan
+                self._tx.replan(plan)
         touched = plan.ticks
         for state in touched:
             ticks[state] += 1
@@ -772,17 +682,6 @@ class Runtime:
                 self._prepend_auto(auto)
         return EXECUTED
 
-    def _begin(self, plan: Plan, queued: QueuedMutation, before: tuple[int, ...], canceled_by: str) -> TransitionRecord:
-        tx = self._transition_class()
-        tx.machine = self
-        tx._plan = plan
-        tx._queued = queued
-        tx.before = before
-        tx.canceled_by = canceled_by
-        tx.completed = False
-        tx._after = None
-        return tx
-
     def _catch_up(self) -> TransitionRecord | None:
         """Return the running transition, made now if nobody observes it; None at rest."""
         queued, plan = self._current, self._plan
@@ -791,12 +690,12 @@ class Runtime:
             if self._committed is queued:
                 for state in plan.ticks:
                     before[state] -= 1
-            self._tx = self._begin(plan, queued, tuple(before), "" if plan.accepted else "relations")
+            self._tx = self._transition_class(self, plan, queued, tuple(before), "" if plan.accepted else "relations")
         return self._tx
 
     def _end_transition(self) -> None:
         if self._tx is not None:
-            self._tx._complete(self._ticks)
+            self._tx.complete(self._ticks)
             self._tx = None
 
     def _refuse(self, plan: Plan, handler: str) -> Result:
@@ -996,19 +895,7 @@ class Runtime:
     def _deliver(self, subscription: Subscription, value: Any) -> None:
         subscription.waiter.resolve(value)
         if self._flags & TRACED:
-            self._tell_subscription("match", subscription)
-
-    def _tell_subscription(self, what: str, subscription: Subscription) -> None:
-        names = self._plans.compiled.names
-        detail = " ".join([names[state] for state in subscription.states])
-        if subscription.kind == WHEN_ARGS:
-            detail += f" ({' '.join(sorted(subscription.goals))})"
-        elif subscription.kind == WHEN_QUEUE:
-            detail = str(subscription.tick)
-        text = f"[{_WAITS[subscription.kind]}:{what}] {detail}".rstrip()
-        observers = self._observers
-        observers.fire(observers.subscription_new if what == "new" else observers.subscription_match, self, text)
-        observers.write(self, LogLevel.OPS, text)
+            self._observers.subscription(self, self._plans, "match", subscription)
 
     # the end
 

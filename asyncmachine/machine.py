@@ -10,16 +10,34 @@ import itertools
 import sys
 from typing import TYPE_CHECKING, Any, cast
 
-from asyncmachine import _asyncio
-from asyncmachine._asyncio import EvalFuture, QueuedCheck
+from asyncmachine._asyncio import (
+    EvalFuture,
+    QueuedCheck,
+    computing_takes_time,
+    context_at,
+    context_of,
+    finish_disposal,
+    is_cancellation,
+    slow_callback_s,
+    spawn_at,
+    spawn_free,
+    start_handler,
+    wait_for_args,
+    wait_for_disposal,
+    wait_for_query,
+    wait_for_queue,
+    wait_for_rest,
+    wait_for_states,
+    wait_for_ticks,
+)
 from asyncmachine._observers import Observers
-from asyncmachine._runtime import BUSY, DISPOSED, ENDING, INTERRUPTED, HandlerCall, Runtime, TransitionRecord
+from asyncmachine._runtime import BUSY, DISPOSED, ENDING, INTERRUPTED, HandlerCall, Runtime
 from asyncmachine._waiters import WHEN, WHEN_NOT
 from asyncmachine.clock import next_active
 from asyncmachine.errors import AsyncMachineError, HandlerError, MachineDisposedError, NestedEvalError, SchemaError
 from asyncmachine.handlers import binding_id
 from asyncmachine.logs import LogLevel, args_mapper
-from asyncmachine.mutation import CALLED, CANCELED, FLAGS, IS_CHECK, KIND, VIEW, Mutation, Result
+from asyncmachine.mutation import CALLED, CANCELED, FLAGS, IS_CHECK, KIND, VIEW, Mutation, Result, TransitionRecord
 from asyncmachine.plans import compile_schema
 from asyncmachine.relations import ADD, KINDS, REMOVE, SET
 from asyncmachine.schema import EXCEPTION, Schema
@@ -93,7 +111,7 @@ class Event(HandlerCall):
 
         None for `AnyEnter` and `AnyState`. Expired already if the state's tick has changed since.
         """
-        return None if self._state < 0 else _asyncio.context_at(self.machine, self._state, self._tick)
+        return None if self._state < 0 else context_at(self.machine, self._state, self._tick)
 
     def add(self, *states: str, **args: Any) -> Result:
         """Add states, recording this transition as the source. See `Machine.add`."""
@@ -120,13 +138,13 @@ class Event(HandlerCall):
         Raises:
             RuntimeError: No event loop is running.
         """
-        return _asyncio.spawn_at(self.machine, coro, self._state, self._tick)
+        return spawn_at(self.machine, coro, self._state, self._tick)
 
     def source(self) -> Origin:
         """Return what mutations caused by this one are told to come from."""
         return self.machine._source_of(self._queued)
 
-    start_task = _asyncio.start_handler
+    start_task = start_handler
     """Starts the coroutine of an async handler; called by the handler's step."""
 
     def __repr__(self) -> str:
@@ -188,7 +206,7 @@ class Machine(Runtime):
         self.tags = tuple(tags)
         self.log_args = _DEFAULT_ARGS
         if slow_handler_s is None:
-            slow_handler_s = _asyncio.slow_callback_s()
+            slow_handler_s = slow_callback_s()
         if tracers or log_level or slow_handler_s is not None:
             self._set_observers(_observers(tuple(tracers), log_level, slow_handler_s))
             if handlers is not None:
@@ -541,7 +559,7 @@ class Machine(Runtime):
             UnknownStateError: A name is not in the schema.
             RuntimeError: No event loop is running.
         """
-        return _asyncio.wait_for_states(self, WHEN, self._numbers(states))
+        return wait_for_states(self, WHEN, self._numbers(states))
 
     def when_not(self, *states: str) -> Future[None]:
         """Wait until all of these states are inactive at the same moment.
@@ -550,7 +568,7 @@ class Machine(Runtime):
             UnknownStateError: A name is not in the schema.
             RuntimeError: No event loop is running.
         """
-        return _asyncio.wait_for_states(self, WHEN_NOT, self._numbers(states))
+        return wait_for_states(self, WHEN_NOT, self._numbers(states))
 
     def when_time(self, times: Mapping[str, int]) -> Future[None]:
         """Wait until every state's tick has reached its number; each one stays reached.
@@ -562,7 +580,7 @@ class Machine(Runtime):
             UnknownStateError: A name is not in the schema.
             RuntimeError: No event loop is running.
         """
-        return _asyncio.wait_for_ticks(self, {self._number(state): tick for state, tick in times.items()})
+        return wait_for_ticks(self, {self._number(state): tick for state, tick in times.items()})
 
     def when_ticks(self, state: str, n: int) -> Future[None]:
         """Wait until the state's tick has grown by `n`; at once if `n` is not positive.
@@ -572,7 +590,7 @@ class Machine(Runtime):
             RuntimeError: No event loop is running.
         """
         number = self._number(state)
-        return _asyncio.wait_for_ticks(self, {number: self._ticks[number] + n})
+        return wait_for_ticks(self, {number: self._ticks[number] + n})
 
     def when_next_active(self, state: str) -> Future[None]:
         """Wait for the next activation of the state, not counting the current one; a Multi re-entry counts.
@@ -582,7 +600,7 @@ class Machine(Runtime):
             RuntimeError: No event loop is running.
         """
         number = self._number(state)
-        return _asyncio.wait_for_ticks(self, {number: next_active(self._ticks[number])})
+        return wait_for_ticks(self, {number: next_active(self._ticks[number])})
 
     def when_args(self, state: str, **args: Any) -> Future[dict[str, Any]]:
         """Wait for an activation of the state with arguments that include the given ones.
@@ -598,7 +616,7 @@ class Machine(Runtime):
             UnknownStateError: The name is not in the schema.
             RuntimeError: No event loop is running.
         """
-        return _asyncio.wait_for_args(self, self._number(state), args)
+        return wait_for_args(self, self._number(state), args)
 
     def when_query(self, fn: Callable[[dict[str, int]], object]) -> Future[None]:
         """Wait until `fn(clock)` is true; asked at once and after every committed transition.
@@ -609,7 +627,7 @@ class Machine(Runtime):
         Raises:
             RuntimeError: No event loop is running.
         """
-        return _asyncio.wait_for_query(self, lambda: bool(fn(self.clock())))
+        return wait_for_query(self, lambda: bool(fn(self.clock())))
 
     def when_queue(self, result: Result) -> Future[None]:
         """Wait until a queued mutation has been processed, whatever its outcome; at once unless queued.
@@ -617,7 +635,7 @@ class Machine(Runtime):
         Raises:
             RuntimeError: No event loop is running.
         """
-        return _asyncio.wait_for_queue(self, result.tick)
+        return wait_for_queue(self, result.tick)
 
     def when_queue_ends(self) -> Future[None]:
         """Wait until the queue has been drained; at once when the machine is idle.
@@ -625,7 +643,7 @@ class Machine(Runtime):
         Raises:
             RuntimeError: No event loop is running.
         """
-        return _asyncio.wait_for_rest(self)
+        return wait_for_rest(self)
 
     def when_err(self) -> Future[None]:
         """Wait until `Exception` is active.
@@ -641,14 +659,14 @@ class Machine(Runtime):
         Raises:
             RuntimeError: No event loop is running.
         """
-        return _asyncio.wait_for_disposal(self)
+        return wait_for_disposal(self)
 
     async def disposed(self) -> None:
         """Wait until the machine is disposed and all its background tasks have ended.
 
         A task of the machine itself may call it; it does not wait for itself.
         """
-        await _asyncio.finish_disposal(self)
+        await finish_disposal(self)
 
     def state_ctx(self, state: str) -> StateContext:
         """Return the context of the state's current tick, shared until the tick changes.
@@ -659,7 +677,7 @@ class Machine(Runtime):
         Raises:
             UnknownStateError: The name is not in the schema.
         """
-        return _asyncio.context_of(self, self._number(state))
+        return context_of(self, self._number(state))
 
     def fork(self, coro: Coroutine[Any, Any, Any], state: str | None = None) -> Task[Any] | None:
         """Run a coroutine in the background; its error becomes the Exception state.
@@ -682,7 +700,7 @@ class Machine(Runtime):
                 coro.close()
                 raise
             return ctx.fork(coro)
-        return _asyncio.spawn_free(self, coro)
+        return spawn_free(self, coro)
 
     # handlers and tracers
 
@@ -886,7 +904,7 @@ class Machine(Runtime):
     ) -> Result:
         if not isinstance(exc, BaseException):
             raise TypeError(f"an error has to be an exception, not {exc!r}")
-        if _asyncio.is_cancellation(exc):
+        if is_cancellation(exc):
             self._numbers(states)
             return CANCELED
         return self._submit_error(exc, states, args, source)
@@ -918,7 +936,7 @@ class Machine(Runtime):
 
 
 def _observers(tracers: tuple[object, ...], log_level: int, slow_handler_s: float | None) -> Observers:
-    return Observers(tracers, log_level, slow_handler_s, _asyncio.computing_takes_time)
+    return Observers(tracers, log_level, slow_handler_s, computing_takes_time)
 
 
 def _restore_copy(

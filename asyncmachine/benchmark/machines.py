@@ -36,10 +36,10 @@ def machine(
     """
     from asyncmachine import Machine
 
-    made: Any = Machine(schema(special, size=size), id="measured", handlers=handlers)
+    made = Machine(schema(special, size=size), id="measured", handlers=handlers)
     if tracer is not None:
         made.bind_tracer(tracer)
-    return made  # type: ignore[no-any-return]  # a tracer is any object with hooks
+    return made
 
 
 def schema(special: Mapping[str, Any] | None = None, *, size: int = SIZE) -> dict[str, State | Mapping[str, Any]]:
