@@ -253,6 +253,8 @@ class Runtime:
         """
         flags = self._flags
         if flags & NOT_IDLE:
+            if flags & NOT_IDLE == BUSY:
+                return self._enqueue(kind, called, args, source)
             return self._submit_later(kind, called, args, source)
         plan = self._configuration.tables[kind].get(called)
         if plan is None:
@@ -295,14 +297,11 @@ class Runtime:
         return self._submit(kind, called, args, self._source_of(cause))
 
     def _submit_later(self, kind: int, called: tuple[str, ...], args: dict[str, Any], source: Origin | None) -> Result:
-        """Queue a mutation of a machine that is not at rest; drain the queue after an interruption."""
-        flags = self._flags
-        if flags & ENDING:
+        """Cancel a mutation of a machine that ends; after an interruption queue it and drain the queue."""
+        if self._flags & ENDING:
             self._numbers(called)
             return CANCELED
         result = self._enqueue(kind, called, args, source)
-        if flags & BUSY:
-            return result
         if not result.queued:  # refused or a duplicate: what waits goes on nevertheless
             self._run_queue(None)
             return result
@@ -509,7 +508,11 @@ class Runtime:
         except BaseException:
             self._abandon()
             raise
-        self._rest()
+        if self._flags == BUSY:
+            self._current = self._committed = None
+            self._flags = 0
+        else:
+            self._rest()
 
     def _rest(self) -> None:
         """The queue is empty: release the machine and tell who waits for that."""

@@ -1,4 +1,4 @@
-"""Which methods of a bound object are handlers, and are they valid?
+"""The handlers of bound objects: found by name, checked, and put into tables.
 
 Reads handler names, checks them against the schema and builds one table per combination of handler classes. Knows
 nothing of transitions or loops; a coroutine function becomes a step that hands its coroutine to the machine.

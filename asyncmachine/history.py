@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from asyncmachine.machine import Machine, Transition
     from asyncmachine.mutation import Origin
 
+__all__ = ["Axis", "Fact", "History", "Past", "Query", "Record", "Span", "UntrackedStateError"]
+
 T = TypeVar("T")
 
 Range = tuple[float | None, float | None]

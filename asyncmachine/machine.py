@@ -31,7 +31,7 @@ from asyncmachine._asyncio import (
     wait_for_ticks,
 )
 from asyncmachine._observers import Observers
-from asyncmachine._runtime import BUSY, DISPOSED, ENDING, INTERRUPTED, HandlerCall, Runtime
+from asyncmachine._runtime import BUSY, DISPOSED, ENDING, INTERRUPTED, NOT_IDLE, OBSERVED, HandlerCall, Runtime
 from asyncmachine._waiters import WHEN, WHEN_NOT
 from asyncmachine.clock import next_active
 from asyncmachine.errors import AsyncMachineError, HandlerError, MachineDisposedError, NestedEvalError, SchemaError
@@ -313,13 +313,15 @@ class Machine(Runtime):
             NestedEvalError: Called inside a handler or eval of the same machine; use `eval_soon` there.
             MachineDisposedError: The machine is disposed.
         """
-        if self._flags & BUSY:
-            raise NestedEvalError(self.id, label)
-        if self._flags & ENDING:
-            raise MachineDisposedError(self.id)
-        if self._flags & INTERRUPTED:
+        flags = self._flags
+        if flags & NOT_IDLE:
+            if flags & BUSY:
+                raise NestedEvalError(self.id, label)
+            if flags & ENDING:
+                raise MachineDisposedError(self.id)
             self._run_queue(None)
-        self._log(LogLevel.OPS, f"[eval] {label}")
+        if flags & OBSERVED:
+            self._log(LogLevel.OPS, f"[eval] {label}")
         return self._run(fn, args)
 
     def eval_soon(self, fn: Callable[..., Any], *args: Any, label: str = "") -> EvalFuture:

@@ -1,4 +1,4 @@
-"""Which states exist, and how do they relate?
+"""States, their relations, and the schemas made of them.
 
 Declares `State` and `Schema` and checks a definition completely, once, when it is made. Knows nothing of machines,
 handlers or resolution.

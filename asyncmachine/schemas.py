@@ -1,4 +1,4 @@
-"""Which states do most machines have in common?
+"""Schemas that most machines have a use for.
 
 Schemas to inherit from or to merge: a start and an end, a connection, a pool of connections, an orderly disposal. Names
 and relations are those of asyncmachine-go 0.19 (`pkg/states`). Nothing in the engine knows of them.

@@ -1,4 +1,4 @@
-"""What does each feature of the engine cost that needs no event loop? One small workload per feature."""
+"""Workloads without an event loop: one small one per feature of the engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which machines are measured? Schemas of a given size, handlers and tracers that do as little as possible.
+"""The machines that are measured: schemas of a given size, handlers and tracers that do as little as possible.
 
 Imports the engine inside functions, so that a process can decide first how it is loaded.
 """

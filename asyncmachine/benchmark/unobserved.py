@@ -29,6 +29,8 @@ class UnobservedMachine(Machine):
     def _submit(self, kind: int, called: tuple[str, ...], args: dict[str, Any], source: Origin | None) -> Result:
         flags = self._flags
         if flags & NOT_IDLE:
+            if flags & NOT_IDLE == BUSY:
+                return self._enqueue(kind, called, args, source)
             return self._submit_later(kind, called, args, source)
         plan = self._configuration.tables[kind].get(called)
         if plan is None:

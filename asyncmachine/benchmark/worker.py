@@ -1,4 +1,4 @@
-"""What does one workload take in a fresh process? One JSON specification on stdin, one JSON sample on stdout."""
+"""The process that measures one workload: one JSON specification on stdin, one JSON sample on stdout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is one workload? Its words, a function that prepares it, and a check that the work was really done.
+"""A workload: its words, a function that prepares it, and a check that the work was really done.
 
 Knows neither clocks nor processes.
 """
