@@ -84,7 +84,8 @@ def slow_callback_s() -> float | None:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         return None
-    return getattr(loop, "slow_callback_duration", None) if loop.get_debug() else None
+    limit_s: float = getattr(loop, "slow_callback_duration", math.inf) if loop.get_debug() else math.inf
+    return None if limit_s == math.inf else limit_s
 
 
 def is_cancellation(error: BaseException) -> bool:
