@@ -562,8 +562,8 @@ class Runtime:
         queued = self._announce((kind, called, args, None, -self._prepends, IS_CHECK, None))
         plan = self._plan_for(kind, called)
         result = self._observe(plan, queued) if self._flags & TRACED else self._course(plan, queued)
-        if self._tx is not None:
-            self._end_transition()
+        self._end_transition()
+        self._current = None
         return result
 
     # a transition
@@ -832,21 +832,20 @@ class Runtime:
 
     def _watch(self) -> Waiters:
         """Return the index of waits, for somebody who is about to be put into it."""
+        self._flags |= WAITED
+        return self._own_waiters()
+
+    def _own_waiters(self) -> Waiters:
         if self._waiters is _NOBODY:
             self._waiters = Waiters()
-        self._flags |= WAITED
         return self._waiters
 
     def _keep_task(self, task: Any, state: int) -> None:
         """Take note of a task that has to end before the machine is gone."""
-        if self._waiters is _NOBODY:
-            self._waiters = Waiters()
-        self._waiters.tasks[task] = state
+        self._own_waiters().tasks[task] = state
 
     def _wait_for_disposal(self, waiter: Any) -> None:
-        if self._waiters is _NOBODY:
-            self._waiters = Waiters()
-        self._waiters.disposal.append(waiter)
+        self._own_waiters().disposal.append(waiter)
 
     def _unwatch(self) -> None:
         """Take note that somebody has left the index of waits."""
