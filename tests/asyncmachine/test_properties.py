@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from asyncmachine import LogLevel, Machine, Schema, Tracer, Transition
+from asyncmachine._runtime import LEGAL
 from asyncmachine.clock import next_active
 from asyncmachine.relations import KINDS
 from tests.asyncmachine import plain_resolver
@@ -54,6 +55,7 @@ class Twin:
             result = answer_of(step(m))
         except Interruption as error:
             result = f"interrupted by {error}"
+        assert m._flags in LEGAL
         seen = {
             "result": result,
             "active": m.active_states(),
