@@ -3,6 +3,7 @@
 The engine is synchronous and loop-free; only waiting and background work touch asyncio. Standard library only.
 """
 
+from asyncmachine._asyncio import EvalFuture, StateContext
 from asyncmachine.errors import (
     AsyncMachineError,
     HandlerError,
@@ -13,15 +14,17 @@ from asyncmachine.errors import (
     UnknownStateError,
 )
 from asyncmachine.logs import LogLevel
-from asyncmachine.machine import Machine
-from asyncmachine.mutation import Event, Mutation, Result
+from asyncmachine.machine import Event, Machine, Transition
+from asyncmachine.mutation import Mutation, Result
 from asyncmachine.schema import Schema, State
 from asyncmachine.tracing import Tracer
-from asyncmachine.transition import Transition
-from asyncmachine.waiting import Outcome, StateContext
+
+Outcome = EvalFuture
+"""The former name of `EvalFuture`."""
 
 __all__ = [
     "AsyncMachineError",
+    "EvalFuture",
     "Event",
     "HandlerError",
     "HandlerNameError",

@@ -1,4 +1,4 @@
-"""What does a tick mean?
+"""Tick arithmetic: what a tick means.
 
 A state's tick counts its activations and deactivations: odd is active, even is inactive. Pure arithmetic on integers
 and sequences of them; knows nothing of machines.

@@ -1,4 +1,4 @@
-"""How does this library differ from asyncmachine-go 0.19, its reference, and on purpose?
+"""The deliberate differences from asyncmachine-go 0.19, the reference.
 
 Each entry: what the reference does, and after the arrow what happens here. Q numbers are those of the reference's
 known quirks. Everything else is meant to be equal: results, ticks, active order, queue ticks and every handler call
@@ -85,7 +85,7 @@ Handlers
 Q-24  a handler that cannot work fails when it is called
       -> HandlerError when it is bound
       a handler that exceeds its time is abandoned and its state taken back; a deadline drops the queue
-      -> Python cannot interrupt a function: a handler slower than `slow_handler_s` is reported and the transition
+      -> Python cannot interrupt a function: a handler slower than `slow_handler_s`, if that is given, is reported and the transition
       stands. Long work belongs in `async def` handlers and forks, which end with their state
       negotiation handlers answer with a bool
       -> None is yes, anything else is judged by its truth

@@ -1,4 +1,4 @@
-"""What can go wrong, and which facts does each failure carry?
+"""The errors of the library, each with its facts.
 
 Every error derives from `AsyncMachineError`, keeps its facts as attributes and composes its own message. This module
 knows nothing of machines, schemas or event loops.

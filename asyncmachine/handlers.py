@@ -1,4 +1,4 @@
-"""Which methods of a bound object are handlers, and are they valid?
+"""The handlers of bound objects: found by name, checked, and put into tables.
 
 Reads handler names, checks them against the schema and builds one table per combination of handler classes. Knows
 nothing of transitions or loops; a coroutine function becomes a step that hands its coroutine to the machine.
@@ -12,12 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asyncmachine.errors import HandlerError, HandlerNameError, close_matches
 from asyncmachine.schema import SUFFIXES
-from asyncmachine.waiting import start_handler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-
-    from asyncmachine.mutation import Event
 
 ANY = -1
 
@@ -26,7 +23,7 @@ class Step(NamedTuple):
     """One handler to call: its name, the function, the position of its object, and the state it speaks for."""
 
     name: str
-    function: Callable[[Any, Event], Any]
+    function: Callable[[Any, Any], Any]
     slot: int
     state: int
 
@@ -85,7 +82,7 @@ def _candidates(name: str, index: dict[str, int]) -> Iterable[str]:
 class ClassHandlers(NamedTuple):
     """The handlers of one class of objects: each name, its role and its function of (object, event)."""
 
-    functions: tuple[tuple[str, Role, Callable[[Any, Event], Any]], ...]
+    functions: tuple[tuple[str, Role, Callable[[Any, Any], Any]], ...]
 
 
 def class_handlers(handlers: object, index: dict[str, int], multi_mask: int) -> ClassHandlers:
@@ -127,20 +124,20 @@ def _own_functions(own: Mapping[str, Any]) -> Iterable[tuple[str, bool]]:
     return sorted((n, inspect.iscoroutinefunction(v)) for n, v in own.items() if n[:1].isupper() and callable(v))
 
 
-def _function(handlers: object, name: str) -> Callable[[Any, Event], Any]:
+def _function(handlers: object, name: str) -> Callable[[Any, Any], Any]:
     static = inspect.getattr_static(handlers, name)
     if isinstance(static, FunctionType) and name not in getattr(handlers, "__dict__", {}):
         return static
 
-    def call(owner: Any, event: Event) -> Any:
+    def call(owner: Any, event: Any) -> Any:
         return getattr(owner, name)(event)
 
     return call
 
 
-def _task_starter(function: Callable[[Any, Event], Any], state: int, name: str) -> Callable[[Any, Event], Any]:
-    def start(owner: Any, event: Event) -> None:
-        start_handler(function(owner, event), event.machine, state, name)
+def _task_starter(function: Callable[[Any, Any], Any], state: int, name: str) -> Callable[[Any, Any], Any]:
+    def start(owner: Any, event: Any) -> None:
+        event.start_task(function(owner, event), state, name)
 
     return start
 
@@ -169,7 +166,7 @@ class HandlerTable:
             for name, role, function in handlers.functions:
                 self._put(name, role, function, slot)
 
-    def _put(self, name: str, role: Role, function: Callable[[Any, Event], Any], slot: int) -> None:
+    def _put(self, name: str, role: Role, function: Callable[[Any, Any], Any], slot: int) -> None:
         suffix, first, second = role
         if not suffix:
             step = Step(name, function, slot, second)

@@ -1,4 +1,4 @@
-"""Which log lines are written, and how do they look?
+"""Log levels, and the form of log lines.
 
 Levels, the line prefix and the allow-list of arguments. Texts follow asyncmachine-go 0.19. Knows nothing of the engine.
 """

@@ -1,43 +1,157 @@
-"""What can be done with a machine?
+"""`Machine`, the public face of the runtime, and what its handlers and tracers are given: `Event` and `Transition`.
 
-The public facade: making, mutating, evaluating, binding, ending. The queue is in `queueing`, waits are in `waits`,
-questions in `questions`. It knows nothing of event loops.
+Everything here is one call of the runtime (`_runtime`), of what waits (`_asyncio`), or a question about data. The three classes refer to
+each other, so they share a module. What happens in a machine, and in which order, is told in `_runtime`.
 """
 
 from __future__ import annotations
 
 import itertools
-import logging
+import sys
 from typing import TYPE_CHECKING, Any, cast
 
-from asyncmachine.automaton import compiled
-from asyncmachine.copying import bind_again, reduced
-from asyncmachine.ending import close
+from asyncmachine._asyncio import (
+    EvalFuture,
+    QueuedCheck,
+    computing_takes_time,
+    context_at,
+    context_of,
+    finish_disposal,
+    is_cancellation,
+    slow_callback_s,
+    spawn_at,
+    spawn_free,
+    start_handler,
+    wait_for_args,
+    wait_for_disposal,
+    wait_for_query,
+    wait_for_queue,
+    wait_for_rest,
+    wait_for_states,
+    wait_for_ticks,
+)
+from asyncmachine._observers import Observers
+from asyncmachine._runtime import BUSY, DISPOSED, ENDING, INTERRUPTED, NOT_IDLE, OBSERVED, HandlerCall, Runtime
+from asyncmachine._waiters import WHEN, WHEN_NOT
+from asyncmachine.clock import next_active
 from asyncmachine.errors import AsyncMachineError, HandlerError, MachineDisposedError, NestedEvalError, SchemaError
 from asyncmachine.handlers import binding_id
 from asyncmachine.logs import LogLevel, args_mapper
-from asyncmachine.mutation import EXECUTED, Result
-from asyncmachine.observation import NO_HOOKS
-from asyncmachine.queueing import HELD, SHORT, Queueing, new
+from asyncmachine.mutation import CALLED, CANCELED, FLAGS, IS_CHECK, KIND, VIEW, Mutation, Result, TransitionRecord
+from asyncmachine.plans import compile_schema
 from asyncmachine.relations import ADD, KINDS, REMOVE, SET
-from asyncmachine.tracing import Hooks, Tracer
-from asyncmachine.transition import BUSY, BUSY_AND_WAITED, CLOSING, DISPOSED, LEFTOVERS, RECORDED, WAITED
-from asyncmachine.waiting import Outcome
+from asyncmachine.schema import EXCEPTION, Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
 
-    from asyncmachine.copying import Bindings
-    from asyncmachine.schema import Schema, State
+    from asyncmachine._asyncio import Future, StateContext, Task
+    from asyncmachine.mutation import Origin
+    from asyncmachine.schema import SchemaMeta, State
 
-_logger = logging.getLogger("asyncmachine")
+START = "Start"
+STAYS_BEHIND = "stays_behind"
+"""An object with handlers that has this attribute, and true, belongs to its machine only: a copy of the machine goes without."""
+
+Bindings = tuple[tuple[str, object], ...]
+"""Ids and handler objects, in binding order."""
+Portable = tuple[str, dict[str, dict[str, Any]]]
+"""A schema that no module holds: its name, and its states as plain data."""
+
 _serial = itertools.count(1)  # numbers machines without an id, so that equal programs name them equally
 _DEFAULT_ARGS = args_mapper()
-_EMPTY: list[Any] = []  # never changed: registering replaces the list
-START = "Start"
 
 
-class Machine(Queueing):
+class Transition(TransitionRecord):
+    """The processing of one mutation. Read-only, and readable after its end.
+
+    Attributes:
+        machine: The machine.
+        before: Ticks before, in state order.
+        completed: It is over.
+        canceled_by: The handler that refused it, or "relations", "error"; empty if nobody did.
+    """
+
+    __slots__ = ()
+
+    machine: Machine
+
+
+class Event(HandlerCall):
+    """What a handler is given: which handler, which mutation, which machine.
+
+    Attributes:
+        name: Name of the handler, such as "FooState".
+        args: The mutation's arguments; one dict shared by all handlers of the transition.
+        machine: The machine.
+    """
+
+    __slots__ = ()
+
+    machine: Machine
+
+    @property
+    def mutation(self) -> Mutation:
+        """The mutation being processed."""
+        return self._queued[VIEW] or Mutation(self._queued)
+
+    @property
+    def transition(self) -> Transition | None:
+        """The running transition; None once it is over."""
+        return self.machine.transition if self.machine._current is self._queued else None
+
+    @property
+    def is_check(self) -> bool:
+        """The handler runs for a dry run."""
+        return bool(self._queued[FLAGS] & IS_CHECK)
+
+    @property
+    def ctx(self) -> StateContext | None:
+        """The context of the handler's state as of this event: X's for X's handlers, Y's for a pair XY.
+
+        None for `AnyEnter` and `AnyState`. Expired already if the state's tick has changed since.
+        """
+        return None if self._state < 0 else context_at(self.machine, self._state, self._tick)
+
+    def add(self, *states: str, **args: Any) -> Result:
+        """Add states, recording this transition as the source. See `Machine.add`."""
+        return self.machine._submit_from(self._queued, ADD, states, args)
+
+    def remove(self, *states: str, **args: Any) -> Result:
+        """Remove states, recording this transition as the source. See `Machine.remove`."""
+        return self.machine._submit_from(self._queued, REMOVE, states, args)
+
+    def set(self, *states: str, **args: Any) -> Result:
+        """Set states, recording this transition as the source. See `Machine.set`."""
+        return self.machine._submit_from(self._queued, SET, states, args)
+
+    def add_err(self, exc: BaseException, *states: str, **args: Any) -> Result:
+        """Add an error, recording this transition as the source. See `Machine.add_err`."""
+        return self.machine._add_err(exc, states, args, self.source())
+
+    def fork(self, coro: Coroutine[Any, Any, Any]) -> Task[Any] | None:
+        """Run a coroutine in the background for as long as this activation of the handler's state lasts.
+
+        For a Multi state, whose activations are events and not spans, and for `AnyState`, it is bound to the
+        machine's life. Returns None, and closes the coroutine, when the activation is already over.
+
+        Raises:
+            RuntimeError: No event loop is running.
+        """
+        return spawn_at(self.machine, coro, self._state, self._tick)
+
+    def source(self) -> Origin:
+        """Return what mutations caused by this one are told to come from."""
+        return self.machine._source_of(self._queued)
+
+    start_task = start_handler
+    """Starts the coroutine of an async handler; called by the handler's step."""
+
+    def __repr__(self) -> str:
+        return f"Event({self.name} of {self.machine.id})"
+
+
+class Machine(Runtime):
     """A set of states with clocks, relations and handlers, changed by mutations only.
 
     Args:
@@ -48,9 +162,10 @@ class Machine(Queueing):
         tracers: Observers, told of the construction too.
         log_level: How much is written to the logger "asyncmachine".
         queue_limit: Mutations that may wait; further ones are canceled. Errors always pass.
-        slow_handler_s: Handlers that run longer are reported. They are never interrupted and nothing is taken back:
-            a synchronous Python function cannot be preempted (asyncmachine-go 0.19 times out instead). None is slow on
-            an event loop with an infinite `slow_callback_duration`, as one on simulated time has.
+        slow_handler_s: Handlers that run longer are reported. They are never interrupted and nothing is taken back: a synchronous
+            Python function cannot be preempted (asyncmachine-go 0.19 times out instead). None looks for none, unless the machine is
+            made on an event loop in debug mode: then it is the loop's own `slow_callback_duration`. Looking takes two readings of the
+            clock and an observed transition, so it is opt-in.
         tags: Free text.
 
     A mutation of an idle machine runs at once, drains whatever it queued, and returns its result; inside a handler it
@@ -61,7 +176,15 @@ class Machine(Queueing):
         HandlerError: The handlers cannot be bound.
     """
 
-    __slots__ = ()
+    __slots__ = ("log_args", "parent", "tags")
+
+    log_args: Callable[[Mapping[str, Any]], dict[str, str]]
+    """Picks and cuts the arguments that may be logged or recorded; can be replaced."""
+    parent: Machine | None
+    tags: tuple[str, ...]
+
+    _event_class = Event
+    _transition_class = Transition
 
     def __init__(
         self,
@@ -70,42 +193,27 @@ class Machine(Queueing):
         id: str | None = None,  # noqa: A002  # the reference's word, and what logs and traces call it
         handlers: object | None = None,
         parent: Machine | None = None,
-        tracers: Iterable[Tracer] = (),
+        tracers: Iterable[object] = (),
         log_level: int = LogLevel.NOTHING,
         queue_limit: int = 1000,
-        slow_handler_s: float = 0.1,
+        slow_handler_s: float | None = None,
         tags: Iterable[str] = (),
     ) -> None:
-        self._slots = () if handlers is None else (handlers,)
-        automaton = compiled(schema).automaton(self._slots)
-        self._bound = automaton.ids
-        self.id = f"m{next(_serial)}" if id is None else id
+        bound = () if handlers is None else (handlers,)
+        plans = compile_schema(schema).plan_cache(bound)
+        super().__init__(f"m{next(_serial)}" if id is None else id, plans, bound, queue_limit)
         self.parent = parent
         self.tags = tuple(tags)
-        self.queue_limit = queue_limit
-        self.slow_handler_s = slow_handler_s
         self.log_args = _DEFAULT_ARGS
-        self._automaton = automaton
-        self._node = automaton.empty
-        self._ticks = [0] * len(automaton.compiled.names)
-        self._gate = 0
-        self._queue_tick = 1
-        self._prepended = 0
-        self._entry = self._committed = self._plan = self._tx = self._next = self._front = None
-        self._subs = self._tasks = self._err = None
-        self._queue = []
-        self._on_dispose = self._closed_waits = _EMPTY
-        self._hooks = NO_HOOKS
-        self._log_level = int(log_level)
-        if tracers or log_level:
-            self._hooks = Hooks(tuple(tracers))
-            self._set_observed()
-            if handlers is not None and log_level:
+        if slow_handler_s is None:
+            slow_handler_s = slow_callback_s()
+        if tracers or log_level or slow_handler_s is not None:
+            self._set_observers(_observers(tuple(tracers), log_level, slow_handler_s))
+            if handlers is not None:
                 self._log_binding()
-        if parent is not None and parent._hooks.submachine_new:
-            parent._hooks.fire(parent._hooks.submachine_new, parent, self)
-        if self._hooks.machine_init:
-            self._hooks.fire(self._hooks.machine_init, self)
+        if parent is not None:
+            parent._observers.fire(parent._observers.submachine_new, parent, self)
+        self._observers.fire(self._observers.machine_init, self)
 
     # mutations
 
@@ -122,68 +230,20 @@ class Machine(Queueing):
         Raises:
             UnknownStateError: A name is not in the schema.
         """
-        if not self._gate:
-            plan = self._node.adds.get(states)
-            if plan is not None:
-                quick = plan.quick
-                if quick is not None:
-                    ticks = self._ticks
-                    for state in quick:
-                        ticks[state] += 1
-                    self._node = plan.quick_target
-                    self._queue_tick += 1
-                    return EXECUTED
-                return self._idle(plan, ADD, states, args, None)
-        elif self._gate == RECORDED:
-            plan = self._node.adds.get(states)
-            if plan is not None and plan.quick is not None and plan.target is plan.quick_target:
-                return self._quick_recorded(plan, ADD, states, args, None)
         return self._submit(ADD, states, args, None)
 
     def remove(self, *states: str, **args: Any) -> Result:
         """Deactivate states, and those that require them. See `add` for arguments and results."""
-        if not self._gate:
-            plan = self._node.removes.get(states)
-            if plan is not None:
-                quick = plan.quick
-                if quick is not None:
-                    ticks = self._ticks
-                    for state in quick:
-                        ticks[state] += 1
-                    self._node = plan.quick_target
-                    self._queue_tick += 1
-                    return EXECUTED
-                return self._idle(plan, REMOVE, states, args, None)
-        elif self._gate == RECORDED:
-            plan = self._node.removes.get(states)
-            if plan is not None and plan.quick is not None and plan.target is plan.quick_target:
-                return self._quick_recorded(plan, REMOVE, states, args, None)
         return self._submit(REMOVE, states, args, None)
 
     def set(self, *states: str, **args: Any) -> Result:
         """Make exactly these states active, with what they imply. See `add` for arguments and results."""
-        if not self._gate:
-            plan = self._node.sets.get(states)
-            if plan is not None:
-                quick = plan.quick
-                if quick is not None:
-                    ticks = self._ticks
-                    for state in quick:
-                        ticks[state] += 1
-                    self._node = plan.quick_target
-                    self._queue_tick += 1
-                    return EXECUTED
-                return self._idle(plan, SET, states, args, None)
-        elif self._gate == RECORDED:
-            plan = self._node.sets.get(states)
-            if plan is not None and plan.quick is not None and plan.target is plan.quick_target:
-                return self._quick_recorded(plan, SET, states, args, None)
         return self._submit(SET, states, args, None)
 
     def toggle(self, *states: str, **args: Any) -> Result:
         """Remove the states if all of them are active now, else add them. See `add` for arguments and results."""
         self._numbers(states)
-        active = self._node.names
+        active = self._configuration.names
         if all(state in active for state in states):
             return self.remove(*states, **args)
         return self.add(*states, **args)
@@ -235,29 +295,11 @@ class Machine(Queueing):
         self._numbers(states)
 
         def mutate(args: dict[str, Any] | None = None) -> Result:
-            if args is None:
-                args = {}
-            gate = self._gate
-            if not gate or gate == WAITED:
-                plan = self._node.tables[number].get(states)
-                if plan is not None and plan.quick is None:
-                    return self._idle(plan, number, states, args, None)
-            elif gate | WAITED == BUSY_AND_WAITED and args:  # nothing with arguments is a duplicate
-                queue = self._queue
-                if queue or number != REMOVE:
-                    waiting = len(queue)
-                    if waiting < self.queue_limit:
-                        if waiting == SHORT:
-                            queue = self._lengthen()
-                        result: Result = new(Result)
-                        result.tick = tick = self._queue_tick + waiting + 1
-                        queue.append((number, states, args, None, tick, 0, None))
-                        return result
-            return self._submit(number, states, args, None)
+            return self._submit(number, states, {} if args is None else args, None)
 
         return mutate
 
-    # eval
+    # evals
 
     def eval(self, fn: Callable[..., Any], *args: Any, label: str = "") -> Any:
         """Run `fn(*args)` between transitions and return its value; mutations it makes follow it.
@@ -271,50 +313,417 @@ class Machine(Queueing):
             NestedEvalError: Called inside a handler or eval of the same machine; use `eval_soon` there.
             MachineDisposedError: The machine is disposed.
         """
-        gate = self._gate
-        if gate & HELD:
-            if gate & BUSY:
+        flags = self._flags
+        if flags & NOT_IDLE:
+            if flags & BUSY:
                 raise NestedEvalError(self.id, label)
-            if gate & (DISPOSED | CLOSING):
+            if flags & ENDING:
                 raise MachineDisposedError(self.id)
             self._run_queue(None)
-        if self._log_level:
+        if flags & OBSERVED:
             self._log(LogLevel.OPS, f"[eval] {label}")
-        self._gate |= BUSY
-        try:
-            value = fn(*args)
-        except BaseException:
-            self._finish()
-            raise
-        if self._queue or self._front or self._gate != BUSY:
-            self._finish()
-        else:
-            self._gate = 0
-        return value
+        return self._run(fn, args)
 
-    def eval_soon(self, fn: Callable[..., Any], *args: Any, label: str = "") -> Outcome:
+    def eval_soon(self, fn: Callable[..., Any], *args: Any, label: str = "") -> EvalFuture:
         """Run `fn(*args)` as soon as no transition is running, before everything queued.
 
         Returns:
             An awaitable of the value, already known if the machine is idle. What `fn` raises reaches whoever awaits
             it. If the awaiting task is cancelled first, `fn` is not run.
         """
-        outcome = Outcome(fn, args, label)
-        gate = self._gate
-        if gate & DISPOSED:
-            outcome.fail(MachineDisposedError(self.id))
-        elif gate & BUSY:
-            self._push(outcome)
+        future = EvalFuture(fn, args, label)
+        if self._flags & DISPOSED:
+            future.fail(MachineDisposedError(self.id))
+        elif self._flags & BUSY:
+            self._push(future)
         else:
-            self._gate |= BUSY
+            self._run(future.run, ())
+        return future
+
+    # states
+
+    @property
+    def schema(self) -> SchemaMeta:
+        """The machine's schema class."""
+        return self._plans.compiled.schema
+
+    def is_active(self, *states: str) -> bool:
+        """Tell whether all of these states are active. True for none; False after dispose.
+
+        Raises:
+            UnknownStateError: A name is not in the schema.
+        """
+        active = self._configuration.names
+        for state in states:
+            if state not in active:
+                self._numbers(states)
+                return False
+        return not self._flags & DISPOSED
+
+    is_ = is_active  # the name of asyncmachine-go
+
+    def is_inactive(self, *states: str) -> bool:
+        """Tell whether none of these states is active. True for none; False after dispose.
+
+        Raises:
+            UnknownStateError: A name is not in the schema.
+        """
+        self._numbers(states)
+        active = self._configuration.names
+        return not self._flags & DISPOSED and not any(state in active for state in states)
+
+    not_ = is_inactive  # the name of asyncmachine-go
+
+    def any_active(self, *states: str) -> bool:
+        """Tell whether at least one of these states is active.
+
+        Raises:
+            UnknownStateError: A name is not in the schema.
+        """
+        self._numbers(states)
+        active = self._configuration.names
+        return any(state in active for state in states)
+
+    any_ = any_active  # the name of asyncmachine-go
+
+    def has(self, *states: str) -> bool:
+        """Tell whether all of these names are states of the schema. False after dispose."""
+        index = self._plans.compiled.index
+        return not self._flags & DISPOSED and all(state in index for state in states)
+
+    def active_states(self) -> tuple[str, ...]:
+        """Return the active states in target order, the order of their handlers."""
+        names = self._plans.compiled.names
+        return tuple([names[state] for state in self._configuration.active])
+
+    def switch(self, *groups: str | Iterable[str]) -> str:
+        """Return the first active state, scanning the groups in order; an empty string if none is active.
+
+        Raises:
+            UnknownStateError: A name is not in the schema.
+        """
+        for group in groups:
+            names = (group,) if isinstance(group, str) else tuple(group)
+            self._numbers(names)
+            for name in names:
+                if name in self._configuration.names:
+                    return name
+        return ""
+
+    @property
+    def err(self) -> BaseException | None:
+        """The last error ever added; not cleared when `Exception` is removed."""
+        return self._err
+
+    def is_err(self) -> bool:
+        """Tell whether `Exception` is active."""
+        return EXCEPTION in self._configuration.names
+
+    @property
+    def is_disposed(self) -> bool:
+        """The machine is at the end of its life."""
+        return bool(self._flags & DISPOSED)
+
+    # clocks
+
+    def tick(self, state: str) -> int:
+        """Return a state's tick: odd is active. 0 after dispose.
+
+        Raises:
+            UnknownStateError: The name is not in the schema.
+        """
+        number = self._number(state)
+        return 0 if self._flags & DISPOSED else self._ticks[number]
+
+    def time(self, *states: str) -> tuple[int, ...]:
+        """Return the ticks of these states, of all without names. Empty after dispose.
+
+        Raises:
+            UnknownStateError: A name is not in the schema.
+        """
+        numbers = self._numbers(states)
+        if self._flags & DISPOSED:
+            return ()
+        return tuple([self._ticks[number] for number in numbers]) if states else tuple(self._ticks)
+
+    def clock(self, *states: str) -> dict[str, int]:
+        """Return the ticks of these states by name, of all without names. Empty after dispose.
+
+        Raises:
+            UnknownStateError: A name is not in the schema.
+        """
+        return dict(zip(states or self._plans.compiled.names, self.time(*states), strict=False))
+
+    def is_clock(self, clock: Mapping[str, int]) -> bool:
+        """Tell whether all given ticks equal the current ones. False after dispose.
+
+        Raises:
+            UnknownStateError: A name is not in the schema.
+        """
+        return not self._flags & DISPOSED and all(self.tick(state) == tick for state, tick in clock.items())
+
+    def was_clock(self, clock: Mapping[str, int]) -> bool:
+        """Tell whether every current tick has reached the given one. False after dispose.
+
+        Raises:
+            UnknownStateError: A name is not in the schema.
+        """
+        return not self._flags & DISPOSED and all(self.tick(state) >= tick for state, tick in clock.items())
+
+    # queue
+
+    @property
+    def queue_tick(self) -> int:
+        """How many mutations have been taken from the queue, plus one; prepended ones do not count."""
+        return self._queue_tick
+
+    @property
+    def queue_len(self) -> int:
+        """How many mutations wait in the queue."""
+        return len(self._queue or ())
+
+    def queued(self) -> tuple[Mutation, ...]:
+        """Return the waiting mutations, the next one first."""
+        return tuple([queued[VIEW] or Mutation(queued) for queued in self._queue or ()])
+
+    def will_be(self, *states: str) -> bool:
+        """Tell whether a queued add mutation calls all of these states; implied states do not count.
+
+        Raises:
+            UnknownStateError: A name is not in the schema.
+        """
+        return self._is_queued(ADD, states)
+
+    def will_be_removed(self, *states: str) -> bool:
+        """Tell whether a queued remove mutation calls all of these states.
+
+        Raises:
+            UnknownStateError: A name is not in the schema.
+        """
+        return self._is_queued(REMOVE, states)
+
+    @property
+    def transition(self) -> Transition | None:
+        """The running transition, None when the machine is idle."""
+        return cast("Transition | None", self._catch_up())
+
+    # texts
+
+    def __str__(self) -> str:
+        """Return the active states with their ticks, in state order: `(A:1 B:3)`."""
+        if self._flags & DISPOSED:
+            return ""
+        return f"({self._clock_text(1)})"
+
+    def string_all(self) -> str:
+        """Return active, then inactive states with their ticks: `(A:1) [B:0]`. Empty after dispose."""
+        if self._flags & DISPOSED:
+            return ""
+        return f"({self._clock_text(1)}) [{self._clock_text(0)}]"
+
+    def inspect(self, *states: str) -> str:
+        """Return a table of the given states, of all without names: activity, tick, flags and relations.
+
+        Raises:
+            UnknownStateError: A name is not in the schema.
+        """
+        numbers = self._numbers(states) if states else range(len(self._ticks))
+        if self._flags & DISPOSED:
+            return ""
+        names = self._plans.compiled.names
+        return "".join([self._inspect_one(names[number], self._ticks[number]) for number in numbers])
+
+    def diagram(self, format: str = "svg") -> str:  # noqa: A002  # the word everybody looks for
+        """Draw the states with their relations, the active ones marked.
+
+        Args:
+            format: "svg" (a string that a notebook shows as the picture), "dot", "mermaid" or "text".
+
+        Raises:
+            ValueError: There is no such format.
+            MissingExtraError: For SVG: neither the extra `diagrams` nor Graphviz is installed.
+            DrawingError: The program that draws fails.
+        """
+        from asyncmachine.export import diagrams
+
+        return diagrams.draw(diagrams.of_machine(self), format)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        """What a notebook shows: the diagram and its text, or the text alone where nothing draws."""
+        from asyncmachine.export import diagrams
+
+        return diagrams.mimebundle(diagrams.of_machine(self))
+
+    def _inspect_one(self, name: str, tick: int) -> str:
+        state = self.schema.states[name]
+        rows = [("Tick", str(tick))]
+        rows += [(label, "true") for label, flag in (("Auto", state.auto), ("Multi", state.multi)) if flag]
+        relations = (("Add", state.add), ("Require", state.require), ("Remove", state.remove), ("After", state.after))
+        rows += [(label, " ".join(others)) for label, others in relations if others]
+        return f"{tick & 1} {name}\n" + "".join([f"    |{label:<8} {value}\n" for label, value in rows])
+
+    def _clock_text(self, parity: int) -> str:
+        pairs = zip(self._plans.compiled.names, self._ticks, strict=True)
+        return " ".join([f"{name}:{tick}" for name, tick in pairs if tick & 1 == parity])
+
+    def __repr__(self) -> str:
+        return f"<Machine {self.id} {self}>"
+
+    # waiting
+
+    def when(self, *states: str) -> Future[None]:
+        """Wait until all of these states are active at the same moment.
+
+        Every wait is an `asyncio.Future` of its own; cancelling it unsubscribes at once. One that is already true is already done. Waits
+        are told after each committed transition, before the next one. On dispose pending ones raise `MachineDisposedError` (in
+        asyncmachine-go 0.19 they resolve), except `when_disposed`.
+
+        Raises:
+            UnknownStateError: A name is not in the schema.
+            RuntimeError: No event loop is running.
+        """
+        return wait_for_states(self, WHEN, self._numbers(states))
+
+    def when_not(self, *states: str) -> Future[None]:
+        """Wait until all of these states are inactive at the same moment.
+
+        Raises:
+            UnknownStateError: A name is not in the schema.
+            RuntimeError: No event loop is running.
+        """
+        return wait_for_states(self, WHEN_NOT, self._numbers(states))
+
+    def when_time(self, times: Mapping[str, int]) -> Future[None]:
+        """Wait until every state's tick has reached its number; each one stays reached.
+
+        Args:
+            times: State name to tick.
+
+        Raises:
+            UnknownStateError: A name is not in the schema.
+            RuntimeError: No event loop is running.
+        """
+        return wait_for_ticks(self, {self._number(state): tick for state, tick in times.items()})
+
+    def when_ticks(self, state: str, n: int) -> Future[None]:
+        """Wait until the state's tick has grown by `n`; at once if `n` is not positive.
+
+        Raises:
+            UnknownStateError: The name is not in the schema.
+            RuntimeError: No event loop is running.
+        """
+        number = self._number(state)
+        return wait_for_ticks(self, {number: self._ticks[number] + n})
+
+    def when_next_active(self, state: str) -> Future[None]:
+        """Wait for the next activation of the state, not counting the current one; a Multi re-entry counts.
+
+        Raises:
+            UnknownStateError: The name is not in the schema.
+            RuntimeError: No event loop is running.
+        """
+        number = self._number(state)
+        return wait_for_ticks(self, {number: next_active(self._ticks[number])})
+
+    def when_args(self, state: str, **args: Any) -> Future[dict[str, Any]]:
+        """Wait for an activation of the state with arguments that include the given ones.
+
+        Args:
+            state: The state; it has to be entered, being active already does not count.
+            args: Names and equal values; without any, each activation matches.
+
+        Returns:
+            A future of the mutation's arguments, resolved right after the state's State handlers.
+
+        Raises:
+            UnknownStateError: The name is not in the schema.
+            RuntimeError: No event loop is running.
+        """
+        return wait_for_args(self, self._number(state), args)
+
+    def when_query(self, fn: Callable[[dict[str, int]], object]) -> Future[None]:
+        """Wait until `fn(clock)` is true; asked at once and after every committed transition.
+
+        Args:
+            fn: A pure function of the machine's clock. If it raises, so does the wait.
+
+        Raises:
+            RuntimeError: No event loop is running.
+        """
+        return wait_for_query(self, lambda: bool(fn(self.clock())))
+
+    def when_queue(self, result: Result) -> Future[None]:
+        """Wait until a queued mutation has been processed, whatever its outcome; at once unless queued.
+
+        Raises:
+            RuntimeError: No event loop is running.
+        """
+        return wait_for_queue(self, result.tick)
+
+    def when_queue_ends(self) -> Future[None]:
+        """Wait until the queue has been drained; at once when the machine is idle.
+
+        Raises:
+            RuntimeError: No event loop is running.
+        """
+        return wait_for_rest(self)
+
+    def when_err(self) -> Future[None]:
+        """Wait until `Exception` is active.
+
+        Raises:
+            RuntimeError: No event loop is running.
+        """
+        return self.when(EXCEPTION)
+
+    def when_disposed(self) -> Future[None]:
+        """Wait until the machine is disposed and its tasks have ended.
+
+        Raises:
+            RuntimeError: No event loop is running.
+        """
+        return wait_for_disposal(self)
+
+    async def disposed(self) -> None:
+        """Wait until the machine is disposed and all its background tasks have ended.
+
+        A task of the machine itself may call it; it does not wait for itself.
+        """
+        await finish_disposal(self)
+
+    def state_ctx(self, state: str) -> StateContext:
+        """Return the context of the state's current tick, shared until the tick changes.
+
+        It expires on activation, deactivation or re-entry, at commit and before final handlers; also when final
+        handlers fail and the state is taken back, and on dispose.
+
+        Raises:
+            UnknownStateError: The name is not in the schema.
+        """
+        return context_of(self, self._number(state))
+
+    def fork(self, coro: Coroutine[Any, Any, Any], state: str | None = None) -> Task[Any] | None:
+        """Run a coroutine in the background; its error becomes the Exception state.
+
+        Args:
+            coro: The coroutine.
+            state: If given, the task is cancelled when this activation of the state ends.
+
+        Returns:
+            The task; None, with the coroutine closed, after dispose.
+
+        Raises:
+            UnknownStateError: The name is not in the schema.
+            RuntimeError: No event loop is running.
+        """
+        if state is not None:
             try:
-                outcome.run()
-            finally:
-                if self._queue or self._front or self._gate != BUSY:
-                    self._finish()
-                else:
-                    self._gate = 0
-        return outcome
+                ctx = self.state_ctx(state)
+            except KeyError:
+                coro.close()
+                raise
+            return ctx.fork(coro)
+        return spawn_free(self, coro)
 
     # handlers and tracers
 
@@ -333,15 +742,14 @@ class Machine(Queueing):
             HandlerNameError: A CamelCase method ends like a handler and names no state.
             HandlerError: A negotiation handler is a coroutine function, or the id is taken.
         """
-        name = id if id is not None else binding_id(handlers, len(self._bound))
-        if name in self._bound:
+        name = id if id is not None else binding_id(handlers, len(self._bindings))
+        if name in self._bindings:
             raise HandlerError(f"a binding {name!r} exists already")
-        first = not self._bound
-        self._rebind((*self._slots, handlers), (*self._bound, name))
-        if self._log_level:
-            self._log_binding()
+        first = not self._bindings
+        self._rebind((*self._handlers, handlers), (*self._bindings, name))
+        self._log_binding()
         if first and self._err is not None and self.is_err():
-            self._add_err(self._err, (), {}, None)
+            self._submit_error(self._err, (), {}, None)
         return name
 
     def unbind(self, id: str) -> None:  # noqa: A002  # as in the constructor
@@ -350,12 +758,51 @@ class Machine(Queueing):
         Raises:
             HandlerError: There is no such binding.
         """
-        if id not in self._bound:
+        if id not in self._bindings:
             raise HandlerError(f"no binding {id!r}")
-        at = self._bound.index(id)
-        self._rebind(self._slots[:at] + self._slots[at + 1 :], self._bound[:at] + self._bound[at + 1 :])
-        if self._log_level:
-            self._log(LogLevel.OPS, f"[handlers] detach {id}")
+        at = self._bindings.index(id)
+        self._rebind(self._handlers[:at] + self._handlers[at + 1 :], self._bindings[:at] + self._bindings[at + 1 :])
+        self._log(LogLevel.OPS, f"[handlers] detach {id}")
+
+    def bind_tracer(self, tracer: object) -> None:
+        """Bind an observer: a `Tracer`, or any object with some of its methods. Binding it twice changes nothing."""
+        observers = self._own_observers()
+        is_new = observers.bind(tracer)
+        self._set_observers(observers)
+        if is_new and hasattr(tracer, "machine_bound"):
+            observers.fire((tracer.machine_bound,), self)
+
+    def unbind_tracer(self, tracer: object) -> None:
+        """Unbind an observer; nothing happens if it is not bound."""
+        if self._is_observed:
+            self._observers.unbind(tracer)
+            self._set_observers(self._observers)
+
+    @property
+    def log_level(self) -> LogLevel:
+        """How much is written to the logger; can be changed at any time."""
+        return LogLevel(self._observers.log_level)
+
+    @log_level.setter
+    def log_level(self, level: int) -> None:
+        observers = self._own_observers()
+        observers.log_level = int(level)
+        self._set_observers(observers)
+
+    @property
+    def slow_handler_s(self) -> float | None:
+        """How long a handler may run before it is reported; None looks for none. Can be changed at any time."""
+        return self._observers.slow_handler_s
+
+    @slow_handler_s.setter
+    def slow_handler_s(self, limit_s: float | None) -> None:
+        observers = self._own_observers()
+        observers.slow_handler_s = limit_s
+        self._set_observers(observers)
+
+    def log(self, text: str) -> None:
+        """Write a line of the user's own, at level EXTERNAL."""
+        self._log(LogLevel.EXTERNAL, "[exter] " + text.replace("\n", " "))
 
     def set_schema(self, schema: type[Schema] | Mapping[str, State | Mapping[str, Any]]) -> None:
         """Grow the schema at run time: ticks and active states are kept, new states start inactive.
@@ -370,22 +817,18 @@ class Machine(Queueing):
             HandlerNameError: A bound object does not fit the new schema.
         """
         old = self.schema
-        if self._gate & BUSY:
+        if self._flags & BUSY:
             raise SchemaError("the schema cannot change during a transition", schema=old.__name__)
-        new = compiled(schema).schema
+        new = compile_schema(schema).schema
         missing = [name for name in old.names if name not in new.states]
         if missing or len(new.names) <= len(old.names):
             problem = f"lacks {', '.join(missing)}" if missing else f"has to have more than {len(old.names)} states"
             raise SchemaError(problem, schema=new.__name__)
         order = [*old.names, *(name for name in new.names if name not in old.states)]
         if tuple(order) != new.names:
-            new = compiled({name: new.states[name] for name in order}).schema
-        automaton = compiled(cast("type[Schema]", new)).automaton(self._slots)
-        self._ticks += [0] * (len(order) - len(self._ticks))
-        self._node = automaton.node(self._node.active)
-        self._automaton = automaton
-        if self._hooks.schema_change:
-            self._hooks.fire(self._hooks.schema_change, self, old)
+            new = compile_schema({name: new.states[name] for name in order}).schema
+        self._migrate(compile_schema(cast("type[Schema]", new)))
+        self._observers.fire(self._observers.schema_change, self, old)
 
     # end of life
 
@@ -395,25 +838,16 @@ class Machine(Queueing):
         Inside a handler it takes effect when the queue has been drained. Afterwards mutations are canceled and
         questions neutral. `await disposed()` waits for the tasks to end. Calling it again does nothing.
         """
-        if self._gate & (DISPOSED | CLOSING):
-            return
-        if START in self._node.names:
+        if not self._flags & ENDING and START in self._configuration.names:
             self.remove(START)
-        if self._gate & (DISPOSED | CLOSING):
-            return
-        if self._gate & BUSY:
-            self._gate |= CLOSING
-        else:
-            if self._gate & LEFTOVERS:
-                self._run_queue(None)
-            close(self)
+        self._dispose()
 
     def on_dispose(self, fn: Callable[[], Any]) -> None:
         """Call a function when the machine is disposed; at once if it is already."""
-        if self._gate & DISPOSED:
+        if self._flags & DISPOSED:
             fn()
         else:
-            self._on_dispose = [*self._on_dispose, fn]
+            self._call_at_disposal(fn)
 
     # state as data
 
@@ -421,7 +855,7 @@ class Machine(Queueing):
         """Return the machine's state as plain data, for `restore`."""
         return {
             "id": self.id,
-            "states": list(self._automaton.compiled.names),
+            "states": list(self._plans.compiled.names),
             "time": list(self._ticks),
             "active": list(self.active_states()),
             "queue_tick": self._queue_tick,
@@ -448,31 +882,99 @@ class Machine(Queueing):
         if "id" in data:
             options.setdefault("id", data["id"])
         machine = cls(schema, **options)
-        times = dict(zip(data["states"], data["time"], strict=True))
-        ticks = machine._ticks
-        for name, tick in times.items():
-            ticks[machine._number(name)] = int(tick)
-        odd = [name for name in machine.state_names if ticks[machine._number(name)] & 1]
+        ticks = {machine._number(n): int(t) for n, t in zip(data["states"], data["time"], strict=True)}
+        odd = [name for name in machine.state_names if ticks.get(machine._number(name), 0) & 1]
         active = list(data.get("active", odd))
         if sorted(active) != sorted(odd):
             raise ValueError(f"active states {active} do not agree with the ticks, which say {odd}")
-        machine._node = machine._automaton.node(machine._numbers(active))
-        machine._queue_tick = int(data.get("queue_tick", 1))
+        machine._restore(ticks, machine._numbers(active), int(data.get("queue_tick", 1)))
         return machine
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return reduced(self)
+        """Return what `copy` and `pickle` make an equal machine of.
+
+        Its schema, ticks, active states, options and bound handlers; what belongs to a running program stays behind: waits, contexts,
+        tasks, tracers, pipes, the parent, functions of `on_dispose`, the last error. Handlers are restored last, since they may refer
+        to the machine.
+
+        Raises:
+            MachineDisposedError: The machine is disposed.
+            AsyncMachineError: A transition is running, or mutations wait in the queue.
+        """
+        if self._flags & DISPOSED:
+            raise MachineDisposedError(self.id)
+        if self._flags & (BUSY | INTERRUPTED):
+            raise AsyncMachineError(f"machine {self.id!r} is at work: it can be copied between mutations only")
+        options = {
+            "log_level": int(self.log_level),
+            "queue_limit": self.queue_limit,
+            "slow_handler_s": self.slow_handler_s,
+            "tags": self.tags,
+        }
+        bound = zip(self._bindings, self._handlers, strict=True)
+        bindings: Bindings = tuple([binding for binding in bound if not getattr(binding[1], STAYS_BEHIND, False)])
+        schema = _portable(cast("type[Schema]", self.schema))
+        return (_restore_copy, (type(self), schema, self.export(), options), bindings)
 
     def __setstate__(self, bindings: Bindings) -> None:
-        bind_again(self, bindings)
+        for name, handlers in bindings:
+            self.bind(handlers, id=name)
+
+    # pieces of the above
+
+    def _add_err(
+        self, exc: BaseException, states: tuple[str, ...], args: dict[str, Any], source: Origin | None
+    ) -> Result:
+        if not isinstance(exc, BaseException):
+            raise TypeError(f"an error has to be an exception, not {exc!r}")
+        if is_cancellation(exc):
+            self._numbers(states)
+            return CANCELED
+        return self._submit_error(exc, states, args, source)
+
+    def _check(self, kind: int, states: tuple[str, ...], args: dict[str, Any]) -> Result:
+        self._numbers(states)
+        if self._flags & ENDING:
+            return CANCELED
+        if self._flags & BUSY:
+            future = EvalFuture(self._try, (kind, states, args), "check")
+            self._push(future)
+            return QueuedCheck(future)
+        result: Result = self._run(self._try, (kind, states, args))
+        return result
+
+    def _is_queued(self, kind: int, states: tuple[str, ...]) -> bool:
+        self._numbers(states)
+        wanted = set(states)
+        return any(
+            queued[KIND] == kind and not queued[FLAGS] & IS_CHECK and wanted <= set(queued[CALLED])
+            for queued in self._queue or ()
+        )
+
+    def _own_observers(self) -> Observers:
+        return self._observers if self._is_observed else _observers((), LogLevel.NOTHING, None)
 
     def _log_binding(self) -> None:
-        self._log(LogLevel.OPS, f"[handlers] bind {len(self._bound) - 1}:{self._bound[-1]}")
+        self._log(LogLevel.OPS, f"[handlers] bind {len(self._bindings) - 1}:{self._bindings[-1]}")
 
-    def _rebind(self, slots: tuple[object, ...], bound: tuple[str, ...]) -> None:
-        if self._gate & BUSY:
-            raise AsyncMachineError("handlers cannot be bound or unbound inside a handler")
-        automaton = self._automaton.compiled.automaton(slots)
-        self._slots, self._bound = slots, bound
-        self._node = automaton.node(self._node.active)
-        self._automaton = automaton
+
+def _observers(tracers: tuple[object, ...], log_level: int, slow_handler_s: float | None) -> Observers:
+    return Observers(tracers, log_level, slow_handler_s, computing_takes_time)
+
+
+def _restore_copy(
+    kind: type[Machine], schema: type[Schema] | Portable, data: Mapping[str, Any], options: Mapping[str, Any]
+) -> Machine:
+    """Make a machine of what `Machine.__reduce__` returned, without its handlers."""
+    if isinstance(schema, tuple):
+        name, states = schema
+        return kind.restore(Schema.of(states, name=name), data, **options)
+    return kind.restore(schema, data, **options)
+
+
+def _portable(schema: type[Schema]) -> type[Schema] | Portable:
+    """Return the class if it can be found by its name, else plain data."""
+    found: Any = sys.modules.get(schema.__module__)
+    for part in schema.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return schema if found is schema else (schema.__name__, schema.to_dict())

@@ -1,7 +1,7 @@
-"""What was asked, what came of it, and what does a handler see of it?
+"""Mutations as they are queued, and what is seen of them: `Mutation`, `Result`, transitions.
 
-`Mutation`, `Result` and `Event` are views for users; the engine itself passes plain tuples (`Entry`) and makes these
-only when somebody looks. Knows nothing of queues, relations or loops.
+The engine passes plain tuples; a `Mutation` is made of one only when somebody looks. Knows nothing of queues, relations or
+event loops.
 """
 
 from __future__ import annotations
@@ -11,11 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from asyncmachine.relations import KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
-    from asyncmachine.machine import Machine
-    from asyncmachine.transition import Transition
-    from asyncmachine.waiting import StateContext, Task
+    from asyncmachine.plans import Plan
 
 IS_AUTO, IS_CHECK, NO_AUTO = 1, 2, 4
 
@@ -32,11 +28,24 @@ class Source(NamedTuple):
 Origin = tuple[str, int, int]
 """A source before anybody looks: machine id, sequence number of the transition, sum of ticks before it."""
 
-Entry = tuple[int, tuple[str, ...], dict[str, Any], "Origin | None", int, int, "Mutation | None"]
-"""One mutation inside the engine: kind, called, args, origin, sequence number, flags, the object for observers.
+QueuedMutation = tuple[int, tuple[str, ...], dict[str, Any], Origin | None, int, int, "Mutation | None"]
+"""One mutation inside the engine. Its fields are named below.
 
-The sequence number is the promised queue tick, negative for mutations the machine prepends.
+A plain tuple, since every mutation with a handler makes one: a NamedTuple takes six times as long to make.
 """
+KIND: Final = 0
+"""ADD, REMOVE, SET or AUTO."""
+CALLED: Final = 1
+"""The names as they were given."""
+ARGS: Final = 2
+SOURCE: Final = 3
+"""The `Origin`, or None."""
+NUMBER: Final = 4
+"""The promised queue tick; negative for mutations the machine prepends."""
+FLAGS: Final = 5
+"""IS_AUTO, IS_CHECK, NO_AUTO, or 0."""
+VIEW: Final = 6
+"""The `Mutation` that observers have seen, or None."""
 
 
 def tx_id(machine_id: str, number: int) -> str:
@@ -121,10 +130,10 @@ class Mutation:
         queue_tick: Promised queue tick; 0 for auto mutations, checks and recovered errors.
     """
 
-    __slots__ = ("_entry", "args", "called", "is_auto", "is_check", "kind", "queue_tick", "source")
+    __slots__ = ("_queued", "args", "called", "is_auto", "is_check", "kind", "queue_tick", "source")
 
-    def __init__(self, entry: Entry) -> None:
-        kind, called, args, source, tick, flags, _ = self._entry = entry
+    def __init__(self, queued: QueuedMutation) -> None:
+        kind, called, args, source, tick, flags, _ = self._queued = queued
         self.kind = KINDS[kind]
         self.called = tuple(dict.fromkeys(called))
         self.args = args
@@ -140,87 +149,94 @@ class Mutation:
         return f"Mutation({self})"
 
 
-class Event:
-    """What a handler is given: which handler, which mutation, which machine.
+class TransitionRecord:
+    """The processing of one mutation, as the runtime keeps it; `machine.Transition` is what users see of it.
 
-    Attributes:
-        name: Name of the handler, such as "FooState".
-        args: The mutation's arguments; one dict shared by all handlers of the transition.
+    Args:
         machine: The machine.
+        plan: What the mutation does if nobody refuses.
+        queued: The mutation.
+        before: Ticks before, in state order.
+        canceled_by: Who has refused it already.
     """
 
-    __slots__ = ("_entry", "_state", "_tick", "args", "machine", "name")
+    __slots__ = ("_after", "_plan", "_queued", "before", "canceled_by", "completed", "machine")
 
-    # no constructor: its frame would cost more than all the rest (see `transition.perform`)
-    name: str
-    args: dict[str, Any]
-    machine: Machine
-    _entry: Entry
-    _state: int
-    _tick: int
+    def __init__(
+        self, machine: Any, plan: Plan, queued: QueuedMutation, before: tuple[int, ...], canceled_by: str = ""
+    ) -> None:
+        self.machine = machine
+        self.before = before
+        self.canceled_by = canceled_by
+        self.completed = False
+        self._plan = plan
+        self._queued = queued
+        self._after: tuple[int, ...] | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Nobody has refused it so far."""
+        return not self.canceled_by
+
+    @property
+    def id(self) -> str:
+        """Machine id and sequence, equal in equal runs."""
+        return tx_id(self.machine.id, self._queued[NUMBER])
 
     @property
     def mutation(self) -> Mutation:
-        """The mutation being processed."""
-        entry = self._entry
-        return entry[6] or Mutation(entry)
+        """What was asked."""
+        mutation = self._queued[VIEW]
+        if mutation is None:
+            mutation = Mutation(self._queued)
+            self._queued = (*self._queued[:VIEW], mutation)
+        return mutation
 
     @property
-    def transition(self) -> Transition | None:
-        """The running transition; None once it is over."""
-        return self.machine.transition if self.machine._entry is self._entry else None
+    def after(self) -> tuple[int, ...]:
+        """Ticks after, in state order; as predicted while handlers may still refuse."""
+        if self._after is not None:
+            return self._after
+        ticks = list(self.before)
+        if not self.canceled_by:
+            for state in self._plan.ticks:
+                ticks[state] += 1
+        after = tuple(ticks)
+        if self.completed:
+            self._after = after
+        return after
 
     @property
-    def is_check(self) -> bool:
-        """The handler runs for a dry run."""
-        return bool(self._entry[5] & IS_CHECK)
+    def target(self) -> tuple[str, ...]:
+        """The states that are to be active, in order."""
+        return self._names(self._plan.target.active)
 
     @property
-    def ctx(self) -> StateContext | None:
-        """The context of the handler's state as of this event: X's for X's handlers, Y's for a pair XY.
+    def enters(self) -> tuple[str, ...]:
+        """The states entered, in order; a Multi state called again is entered again."""
+        return self._names(self._plan.enters)
 
-        None for `AnyEnter` and `AnyState`. Expired already if the state's tick has changed since.
-        """
-        return None if self._state < 0 else self.machine._context_at(self._state, self._tick)
+    @property
+    def exits(self) -> tuple[str, ...]:
+        """The states exited, in order."""
+        return self._names(self._plan.exits)
 
-    def add(self, *states: str, **args: Any) -> Result:
-        """Add states, recording this transition as the source. See `Machine.add`."""
-        machine, entry = self.machine, self._entry
-        if machine._gate in (1, 9):  # busy, waited for or not, and nobody observes
-            return machine._enqueue(0, states, args, (machine.id, entry[4], 0))
-        return machine._submit(0, states, args, machine._source_of(entry))
+    def _names(self, states: tuple[int, ...]) -> tuple[str, ...]:
+        names = self.machine.state_names
+        return tuple([names[state] for state in states])
 
-    def remove(self, *states: str, **args: Any) -> Result:
-        """Remove states, recording this transition as the source. See `Machine.remove`."""
-        machine, entry = self.machine, self._entry
-        if machine._gate in (1, 9):  # busy, waited for or not, and nobody observes
-            return machine._enqueue(1, states, args, (machine.id, entry[4], 0))
-        return machine._submit(1, states, args, machine._source_of(entry))
+    def replan(self, plan: Plan) -> None:
+        """Take note of what is really committed, where handlers have refused a part."""
+        self._plan = plan
 
-    def set(self, *states: str, **args: Any) -> Result:
-        """Set states, recording this transition as the source. See `Machine.set`."""
-        machine, entry = self.machine, self._entry
-        if machine._gate in (1, 9):  # busy, waited for or not, and nobody observes
-            return machine._enqueue(2, states, args, (machine.id, entry[4], 0))
-        return machine._submit(2, states, args, machine._source_of(entry))
+    def complete(self, ticks: list[int]) -> None:
+        """End it, with the machine's ticks as they are now."""
+        if self.canceled_by or self._queued[FLAGS] & IS_CHECK:  # else what was predicted has come true
+            self._after = tuple(ticks)
+        self.completed = True
 
-    def add_err(self, exc: BaseException, *states: str, **args: Any) -> Result:
-        """Add an error, recording this transition as the source. See `Machine.add_err`."""
-        return self.machine._add_err(exc, states, args, self._source())
-
-    def fork(self, coro: Coroutine[Any, Any, Any]) -> Task[Any] | None:
-        """Run a coroutine in the background for as long as this activation of the handler's state lasts.
-
-        For a Multi state, whose activations are events and not spans, and for `AnyState`, it is bound to the
-        machine's life. Returns None, and closes the coroutine, when the activation is already over.
-
-        Raises:
-            RuntimeError: No event loop is running.
-        """
-        return self.machine._fork_at(coro, self._state, self._tick)
-
-    def _source(self) -> Origin:
-        return self.machine._source_of(self._entry)
+    def __str__(self) -> str:
+        return f"tx#{self.id}\n{self.mutation}"
 
     def __repr__(self) -> str:
-        return f"Event({self.name} of {self.machine.id})"
+        return f"Transition({self.id} {self.mutation})"

@@ -1,4 +1,4 @@
-"""How does a state of one machine follow a state of another?
+"""Pipes: a state of one machine follows a state of another.
 
 A pipe is a final handler of the source that mutates the target. The source is never held up or vetoed by the target:
 an ordinary pipe acts right after the source's transition, in order, with a copy of the arguments. A flat one acts
@@ -11,18 +11,18 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from asyncmachine._runtime import BUSY
+from asyncmachine._waiters import WHEN_ENDS, Subscription
 from asyncmachine.errors import MachineDisposedError
 from asyncmachine.logs import LogLevel
 from asyncmachine.relations import ADD, KINDS, REMOVE, SET
 from asyncmachine.schema import EXCEPTION
-from asyncmachine.subscriptions import WHEN_ENDS, Subscription, Subscriptions
-from asyncmachine.transition import BUSY, WAITED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from asyncmachine.machine import Machine
-    from asyncmachine.mutation import Event, Origin
+    from asyncmachine.machine import Event, Machine
+    from asyncmachine.mutation import Origin
 
 ANY = "Any"
 """What tracers are told as the state of a pipe from the whole machine."""
@@ -43,7 +43,7 @@ class _Flow:
         target = self.target
         if target is None:
             return
-        source = event._source()
+        source = event.source()
         if not self.flat:
             event.machine.eval_soon(self._pass_on, self.states, dict(event.args), source, label="pipe")
         elif not (target.is_(*self.states) if self.kind == ADD else target.not_(*self.states)):
@@ -61,7 +61,7 @@ class _Mirror(_Flow):
 
     def __call__(self, event: Event) -> None:
         event.machine.eval_soon(
-            self._pass_on, event.machine.active_states(), dict(event.args), event._source(), label="pipe"
+            self._pass_on, event.machine.active_states(), dict(event.args), event.source(), label="pipe"
         )
 
     def _pass_on(self, states: tuple[str, ...], args: dict[str, Any], source: Origin) -> None:
@@ -72,7 +72,7 @@ class _Mirror(_Flow):
 class _Outlet:
     """The object bound to the source: its attributes are the handlers."""
 
-    stays_behind = True  # a copy of the source leads nobody
+    stays_behind = True  # a copy of the source is the source of no pipe
 
     def __init__(self, flows: dict[str, _Flow]) -> None:
         self.__dict__.update(flows)
@@ -112,22 +112,20 @@ class Pipe:
         for flow in self._flows:
             flow.target = None
         assert target is not None  # as long as the pipe is bound
-        _forget(target, self._target_end)
-        if target.log_level:
-            target._log(LogLevel.OPS, f"[pipe:gc] {source.id if source is not None else ''}".rstrip())
+        target._forget_at_disposal(self._target_end)
+        target._log(LogLevel.OPS, f"[pipe:gc] {source.id if source is not None else ''}".rstrip())
         if source is None or source.is_disposed:
             return
-        _forget(source, self.unbind)
-        if source.log_level:
-            source._log(LogLevel.OPS, f"[pipe:gc] {target.id}")
-        if source._gate & BUSY:
-            _at_rest(source, self._leave)
+        source._forget_at_disposal(self.unbind)
+        source._log(LogLevel.OPS, f"[pipe:gc] {target.id}")
+        if source._flags & BUSY:
+            source._watch().put(Subscription(WHEN_ENDS, _AtRest(self._leave)))
         else:
             self._leave()
 
     def _leave(self) -> None:
         source = self._source()
-        if source is not None and self.id in source._bound:
+        if source is not None and self.id in source._bindings:
             source.unbind(self.id)
 
     def __repr__(self) -> str:
@@ -363,7 +361,7 @@ def _paired(states: Iterable[str], target_states: Iterable[str] | None) -> tuple
 def _free_id(source: Machine, name: str) -> str:
     """Number an id that is taken: machines may share a name, and a state may be piped to several of one target."""
     count, free = 1, name
-    while free in source._bound:
+    while free in source._bindings:
         count += 1
         free = f"{name}-{count}"
     return free
@@ -371,14 +369,12 @@ def _free_id(source: Machine, name: str) -> str:
 
 def _tell(source: Machine, target: Machine, state: str, kind: str, target_state: str) -> None:
     """Tell the tracers of both machines, each once, and both logs."""
-    told = source._hooks.pipe_add
-    source._hooks.fire(told, source, state, target, target_state)
-    others = tuple([hook for hook in target._hooks.pipe_add if hook not in told])
-    target._hooks.fire(others, source, state, target, target_state)
-    if source.log_level:
-        source._log(LogLevel.OPS, f"[pipe-out:{kind}] {state} to {target.id}")
-    if target.log_level:
-        target._log(LogLevel.OPS, f"[pipe-in:{kind}] {target_state} from {source.id}")
+    told = source._observers.pipe_add
+    source._observers.fire(told, source, state, target, target_state)
+    others = tuple([hook for hook in target._observers.pipe_add if hook not in told])
+    target._observers.fire(others, source, state, target, target_state)
+    source._log(LogLevel.OPS, f"[pipe-out:{kind}] {state} to {target.id}")
+    target._log(LogLevel.OPS, f"[pipe-in:{kind}] {target_state} from {source.id}")
 
 
 def _end_with(target: Machine, pipe: Pipe) -> Callable[[], None]:
@@ -387,7 +383,7 @@ def _end_with(target: Machine, pipe: Pipe) -> Callable[[], None]:
 
     def gone(_: object) -> None:
         if (still := machine()) is not None:
-            _forget(still, end)
+            still._forget_at_disposal(end)
 
     alive = weakref.ref(pipe, gone)
 
@@ -397,11 +393,6 @@ def _end_with(target: Machine, pipe: Pipe) -> Callable[[], None]:
 
     target.on_dispose(end)
     return end
-
-
-def _forget(machine: Machine, function: Callable[[], Any]) -> None:
-    """Take back a registration of `on_dispose`."""
-    machine._on_dispose = [kept for kept in machine._on_dispose if kept != function]
 
 
 class _AtRest:
@@ -419,10 +410,3 @@ class _AtRest:
     def fail(self, error: BaseException) -> None:  # pragma: no cover - a Waiter has it; nothing calls it
         """Never called: waits for the end of the queue do not fail."""
         raise AssertionError("a wait for the end of the queue cannot fail") from error
-
-
-def _at_rest(machine: Machine, function: Callable[[], None]) -> None:
-    if machine._subs is None:
-        machine._subs = Subscriptions()
-    machine._subs.put(Subscription(WHEN_ENDS, _AtRest(function)))
-    machine._gate |= WAITED

@@ -1,6 +1,6 @@
-"""Given the active states and a mutation, which states should be active afterwards, and in which order?
+"""The resolution of relations: from active states and a mutation to the states active afterwards, in order.
 
-A pure function on state numbers. It knows nothing of machines, clocks, handlers or memory; `automaton` remembers its
+A pure function on state numbers. It knows nothing of machines, clocks, handlers or memory; `plans` remembers its
 answers. The algorithm is that of asyncmachine-go 0.19 (resolver); deliberate differences are named where they occur.
 """
 

@@ -1,4 +1,4 @@
-"""Which states exist, and how do they relate?
+"""States, their relations, and the schemas made of them.
 
 Declares `State` and `Schema` and checks a definition completely, once, when it is made. Knows nothing of machines,
 handlers or resolution.
@@ -183,10 +183,14 @@ class SchemaMeta(type):
         return cls
 
     def __setattr__(cls, key: str, value: object) -> None:
-        # the compiled automaton is cached on the class; states themselves never change after definition
+        # states never change after definition; other attributes are the user's own
         if key in cls.__dict__.get("names", ()) or key in ("names", "states"):
             raise AttributeError(f"schema {cls.__name__} is immutable: cannot set {key!r}")
         type.__setattr__(cls, key, value)
+
+    def keep_compiled(cls, compiled: object) -> None:
+        """Keep what is derived from the schema, for as long as the schema lives; see `plans.compile_schema`."""
+        type.__setattr__(cls, "_compiled", compiled)
 
     def __len__(cls) -> int:
         return len(cls.names)

@@ -1,4 +1,4 @@
-"""Which states do most machines have in common?
+"""Schemas that most machines have a use for.
 
 Schemas to inherit from or to merge: a start and an end, a connection, a pool of connections, an orderly disposal. Names
 and relations are those of asyncmachine-go 0.19 (`pkg/states`). Nothing in the engine knows of them.
@@ -15,7 +15,7 @@ from asyncmachine.schema import Schema, State
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from asyncmachine.mutation import Event
+    from asyncmachine.machine import Event
 
 _logger = logging.getLogger("asyncmachine")
 

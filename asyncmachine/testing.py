@@ -1,4 +1,4 @@
-"""Is a machine in the condition a test expects?
+"""Assertions for tests of machines.
 
 Assertions that show the whole machine when they fail, waits with a deadline, and a record of handler calls. They raise
 plain `AssertionError`s, so any test runner will do. For tests only: nothing in the engine knows of them.
@@ -17,8 +17,7 @@ from asyncmachine.tracing import Tracer
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Mapping, Sequence
 
-    from asyncmachine.machine import Machine
-    from asyncmachine.transition import Transition
+    from asyncmachine.machine import Machine, Transition
 
 T = TypeVar("T")
 

@@ -1,24 +1,15 @@
-"""Who looks on, and how is a faulty onlooker kept from doing harm?
-
-`Tracer` is the base class of observers; `Hooks` keeps, per hook, only those that really implement it. Knows nothing
-of what happens inside the engine.
-"""
+"""`Tracer`, the base class of observers, with every hook there is."""
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
+from asyncmachine._observers import HOOKS
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from asyncmachine.machine import Machine
+    from asyncmachine._asyncio import StateContext, Task
+    from asyncmachine.machine import Machine, Transition
     from asyncmachine.mutation import Mutation
-    from asyncmachine.transition import Transition
-    from asyncmachine.waiting import StateContext, Task
-
-ERROR_LIMIT = 10
-_logger = logging.getLogger("asyncmachine")
 
 
 class Tracer:
@@ -92,90 +83,5 @@ class Tracer:
         """A log line was written."""
 
 
-HOOKS = tuple(name for name in vars(Tracer) if not name.startswith("_"))
-STEPS = (
-    "mutation_queued", "transition_init", "transition_start", "handler_start", "handler_end", "handler_slow",
-    "transition_finals",
-)  # fmt: skip
-"""Hooks called in the course of a transition: a machine whose tracers have none of them takes a shorter way."""
-Hook = tuple["Callable[..., None]", ...]
-
-
-class Hooks:
-    """The bound tracers of one machine, sorted by hook."""
-
-    __slots__ = (*HOOKS, "_errors", "tracers")
-
-    machine_init: Hook
-    machine_bound: Hook
-    machine_dispose: Hook
-    submachine_new: Hook
-    schema_change: Hook
-    mutation_queued: Hook
-    transition_init: Hook
-    transition_start: Hook
-    handler_start: Hook
-    handler_end: Hook
-    handler_slow: Hook
-    transition_finals: Hook
-    transition_end: Hook
-    queue_end: Hook
-    state_ctx_new: Hook
-    state_ctx_end: Hook
-    subscription_new: Hook
-    subscription_match: Hook
-    pipe_add: Hook
-    task_fork: Hook
-    log: Hook
-
-    def __init__(self, tracers: tuple[Tracer, ...] = ()) -> None:
-        self.tracers = tracers
-        self._errors: dict[int, int] = {}
-        self._sort()
-
-    @property
-    def wants_steps(self) -> bool:
-        """Whether a tracer follows transitions step by step."""
-        return any(getattr(self, name) for name in STEPS)
-
-    def bind(self, tracer: Tracer) -> bool:
-        """Add a tracer; return whether it is new, as binding it twice changes nothing."""
-        if not any(tracer is bound for bound in self.tracers):
-            self.tracers = (*self.tracers, tracer)
-            self._sort()
-            return True
-        return False
-
-    def unbind(self, tracer: Tracer) -> bool:
-        """Remove a tracer; return whether it was bound."""
-        kept = tuple(bound for bound in self.tracers if bound is not tracer)
-        found = len(kept) != len(self.tracers)
-        self.tracers = kept
-        self._sort()
-        return found
-
-    def fire(self, hook: Hook, *args: Any) -> None:
-        """Call one hook of every tracer that has it, keeping their errors away from the machine."""
-        for method in hook:
-            try:
-                method(*args)
-            except Exception:
-                self._blame(method)
-
-    def _blame(self, method: Callable[..., None]) -> None:
-        tracer: Any = getattr(method, "__self__", method)
-        errors = self._errors[id(tracer)] = self._errors.get(id(tracer), 0) + 1
-        if errors == 1:
-            _logger.exception("[tracers] %r raised", tracer)
-        if errors >= ERROR_LIMIT:
-            _logger.error("[tracers] %r detached after %d errors", tracer, errors)
-            self.unbind(tracer)
-
-    def _sort(self) -> None:
-        for name in HOOKS:
-            methods = []
-            for tracer in self.tracers:
-                method = getattr(tracer, name, None)
-                if method is not None and getattr(method, "__func__", None) is not getattr(Tracer, name):
-                    methods.append(method)
-            setattr(self, name, tuple(methods))
+for _name in HOOKS:
+    vars(Tracer)[_name].is_no_op = True  # so that no machine calls them

@@ -1,4 +1,4 @@
-"""What do waiting and background work cost, on an event loop? Ours, and asyncio's own means beside them."""
+"""Workloads on an event loop: waiting and background work, ours and asyncio's own means."""
 
 from __future__ import annotations
 

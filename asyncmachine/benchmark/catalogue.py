@@ -1,4 +1,4 @@
-"""Which workloads are there?"""
+"""All workloads."""
 
 from __future__ import annotations
 

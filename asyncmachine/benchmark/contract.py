@@ -1,4 +1,8 @@
-"""What has the engine promised to cost? The bars, each a figure over samples of one run; data, not a test."""
+"""The cost contract: what the engine has promised to cost, each bar a figure over samples of one run. Data, not a test.
+
+"Hooks with no tracer bound" is measured against a fixed copy of the hot path from which the questions to observers are left out
+(`unobserved`), in the same round; the bar is the run's own noise.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What do the samples of a run say? Medians with the least and the greatest, ratios inside rounds, and the contract."""
+"""Figures of a run: medians with the least and the greatest, ratios inside rounds, and the contract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which machines are measured? Schemas of a given size, handlers and tracers that do as little as possible.
+"""The machines that are measured: schemas of a given size, handlers and tracers that do as little as possible.
 
 Imports the engine inside functions, so that a process can decide first how it is loaded.
 """
@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from asyncmachine.machine import Machine
-    from asyncmachine.mutation import Event
+    from asyncmachine.machine import Event, Machine, Transition
     from asyncmachine.schema import State
-    from asyncmachine.transition import Transition
 
 SIZE: Final = 20
 """States of a measured machine, `Exception` included, unless a workload says otherwise."""
@@ -38,10 +36,10 @@ def machine(
     """
     from asyncmachine import Machine
 
-    made: Any = Machine(schema(special, size=size), id="measured", handlers=handlers)
+    made = Machine(schema(special, size=size), id="measured", handlers=handlers)
     if tracer is not None:
         made.bind_tracer(tracer)
-    return made  # type: ignore[no-any-return]  # a tracer is any object with hooks
+    return made
 
 
 def schema(special: Mapping[str, Any] | None = None, *, size: int = SIZE) -> dict[str, State | Mapping[str, Any]]:

@@ -1,4 +1,4 @@
-"""What do other libraries take for the same tasks? Each with its default options, and a class written by hand.
+"""Workloads of other libraries for the same tasks: each with its default options, and a class written by hand.
 
 Libraries are imported by name inside functions; a task says which module it needs. After one event the state has to be
 the other one and the callbacks have to have run once, as with ours.

@@ -1,4 +1,4 @@
-"""How are all workloads measured in one run? In rounds: each a fresh process per workload, in random order."""
+"""A run, measured in rounds: each workload in a fresh process, in random order."""
 
 from __future__ import annotations
 

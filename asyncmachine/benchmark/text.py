@@ -1,4 +1,4 @@
-"""How is a run shown in a terminal? Three tables of words and numbers."""
+"""A run as text for a terminal: three tables of words and numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long does a workload take in this process? Processor time of batches whose size was found beforehand.
+"""Timing in one process: processor time of batches whose size was found beforehand.
 
 The garbage collector is left as users have it.
 """

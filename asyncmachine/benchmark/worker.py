@@ -1,4 +1,4 @@
-"""What does one workload take in a fresh process? One JSON specification on stdin, one JSON sample on stdout."""
+"""The process that measures one workload: one JSON specification on stdin, one JSON sample on stdout."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import sys
 from typing import Any
 
-from asyncmachine.benchmark import hookless
 from asyncmachine.benchmark.catalogue import WORKLOADS
 from asyncmachine.benchmark.timing import Effort, WrongWorkError, sample
 
@@ -30,8 +29,6 @@ def measure(name: str, effort: Effort) -> dict[str, Any]:
     if workload.needs and importlib.util.find_spec(workload.needs) is None:
         return _sample("absent", f"{workload.who} is not installed")
     try:
-        if workload.without_hooks:
-            hookless.load()
         amount, count = sample(workload, effort)
     except WrongWorkError as error:
         return _sample("failed", error.what)

@@ -1,4 +1,4 @@
-"""What is one workload? Its words, a function that prepares it, and a check that the work was really done.
+"""A workload: its words, a function that prepares it, and a check that the work was really done.
 
 Knows neither clocks nor processes.
 """
@@ -56,7 +56,6 @@ class Workload:
         who: Whose work it is: `OURS`, `HAND_WRITTEN`, "asyncio" or a library's name.
         needs: Module that has to be importable, "" for none.
         task: Which task of the side-by-side table it does, "" for none; the same words for all who do it.
-        without_hooks: Whether the engine is loaded with its hooks deleted.
     """
 
     name: str
@@ -69,7 +68,6 @@ class Workload:
     who: str = OURS
     needs: str = ""
     task: str = ""
-    without_hooks: bool = False
 
     @property
     def is_async(self) -> bool:

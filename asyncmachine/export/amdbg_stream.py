@@ -25,10 +25,9 @@ from asyncmachine.tracing import Tracer
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from asyncmachine.machine import Machine
+    from asyncmachine._asyncio import StateContext
+    from asyncmachine.machine import Machine, Transition
     from asyncmachine.mutation import Mutation
-    from asyncmachine.transition import Transition
-    from asyncmachine.waiting import StateContext
 
 DEFAULT_ADDRESS = "127.0.0.1:6831"
 _ANSWER_S = 5.0

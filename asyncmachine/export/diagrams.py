@@ -14,13 +14,13 @@ from asyncmachine.export.relation_graph import RelationGraph
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from asyncmachine.questions import Questions
+    from asyncmachine.machine import Machine
     from asyncmachine.schema import SchemaMeta
 
 Format = Literal["svg", "dot", "mermaid", "text"]
 
 
-def of_machine(machine: Questions) -> RelationGraph:
+def of_machine(machine: Machine) -> RelationGraph:
     """Give the diagram of a machine: its schema with the active states marked."""
     states = {name: state.to_dict() for name, state in machine.schema.states.items()}
     return RelationGraph.of(states, name=machine.id, active=machine.active_states())

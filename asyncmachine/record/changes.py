@@ -10,11 +10,10 @@ from asyncmachine.relations import KINDS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from asyncmachine.automaton import Plan
-    from asyncmachine.machine import Machine
+    from asyncmachine.machine import Machine, Transition
+    from asyncmachine.plans import Plan
     from asyncmachine.record.writer import RecordWriter
     from asyncmachine.relations import Note
-    from asyncmachine.transition import Transition
 
 Reason = tuple[tuple[str, str, tuple[str, ...]], ...]
 """State, "requires" or "removed by", and the other states."""
@@ -39,7 +38,7 @@ class Interned:
 
     def key_of(self, tx: Transition) -> Key:
         """Return what sets apart a transition that was refused, automatic or a dry run."""
-        plan, entry, refused = tx._plan, tx._entry, tx.canceled_by
+        plan, entry, refused = tx._plan, tx._queued, tx.canceled_by
         if not refused:
             return (plan, entry[5], entry[1], "", None, ())
         moved = tuple([b - a for a, b in zip(tx.before, tx.after, strict=False)]) if tx.before != tx.after else ()
@@ -75,7 +74,7 @@ class Interned:
         number = self._ids.get(key)
         if number is not None:  # met earlier in this batch
             return number
-        names = machine._automaton.compiled.names
+        names = machine._plans.compiled.names
         if type(key) is tuple:
             plan, flags, called, refused, moved, reason = key
             called = tuple(dict.fromkeys(called))
@@ -104,9 +103,9 @@ class Interned:
 def reason_of(machine: Machine, plan: Plan) -> Reason:
     """Return why relations refuse a plan in a machine's current configuration."""
     notes: list[Note] = []
-    node = machine._node
-    machine._automaton.relations.resolve(node.active, node.mask, plan.kind, plan.called, notes)
-    names = machine._automaton.compiled.names
+    node = machine._configuration
+    machine._plans.relations.resolve(node.active, node.mask, plan.kind, plan.called, notes)
+    names = machine._plans.compiled.names
     return tuple([
         (names[state], _NOTED[what], tuple([names[other] for other in others]))
         for what, state, others in dict.fromkeys(notes)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asyncmachine.errors import UnknownStateError
+from asyncmachine.history import Past
 from asyncmachine.mutation import IS_AUTO, tx_id
-from asyncmachine.past import Past
 from asyncmachine.record.reading import RecordData
 from asyncmachine.relations import KINDS
 

@@ -21,6 +21,7 @@ import time
 from itertools import count
 from typing import TYPE_CHECKING, Any, Self
 
+from asyncmachine._asyncio import computing_takes_time
 from asyncmachine.record.changes import Interned, Key
 from asyncmachine.record.errors import UnwritableRecordError
 from asyncmachine.record.format import LEVELS
@@ -30,16 +31,14 @@ from asyncmachine.record.spans import Span, Spans
 from asyncmachine.record.watching import Watching
 from asyncmachine.record.writer import RecordWriter, plain_text, to_json
 from asyncmachine.tracing import Tracer
-from asyncmachine.waiting import computing_takes_time
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
 
-    from asyncmachine.machine import Machine
+    from asyncmachine.machine import Machine, Transition
     from asyncmachine.record.format import Level
-    from asyncmachine.transition import Transition
 
 DELAY_S = 0.2
 """Where an event loop runs on wall time, rows are written when they are this old."""
@@ -132,7 +131,7 @@ class Recorder(Tracer):
         full = self._batch * self._width
 
         def transition_end(tx: Transition) -> None:
-            entry = tx._entry
+            entry = tx._queued
             key: Key = tx._plan
             if not rows:
                 note_row()
@@ -143,7 +142,7 @@ class Recorder(Tracer):
                 flush()
 
         def transition_end_on_loop_time(tx: Transition) -> None:
-            entry = tx._entry
+            entry = tx._queued
             key: Key = tx._plan
             if not rows:
                 note_row()

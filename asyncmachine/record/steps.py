@@ -11,9 +11,9 @@ from asyncmachine.relations import ADD, AUTO, SET
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from asyncmachine.automaton import Node, Plan
+    from asyncmachine.machine import Transition
+    from asyncmachine.plans import Configuration, Plan
     from asyncmachine.relations import Note, Relations
-    from asyncmachine.transition import Transition
 
 Key = tuple[Any, ...]
 _LIMIT = 20_000
@@ -25,7 +25,7 @@ class Steps:
     def __init__(self) -> None:
         self._texts: dict[Key, str] = {}
 
-    def text(self, tx: Transition, node: Node, plan: Plan, handlers: tuple[str, ...]) -> str:
+    def text(self, tx: Transition, node: Configuration, plan: Plan, handlers: tuple[str, ...]) -> str:
         """Return a transition's steps.
 
         Args:
@@ -51,7 +51,7 @@ def step_to_list(step: Step) -> list[str]:
     return fields
 
 
-def steps_of(tx: Transition, node: Node, plan: Plan, handlers: tuple[str, ...]) -> Iterator[Step]:
+def steps_of(tx: Transition, node: Configuration, plan: Plan, handlers: tuple[str, ...]) -> Iterator[Step]:
     """Tell the steps of a transition.
 
     Args:
@@ -61,8 +61,8 @@ def steps_of(tx: Transition, node: Node, plan: Plan, handlers: tuple[str, ...]) 
         handlers: The handlers that ran, in order.
     """
     machine = tx.machine
-    names = machine._automaton.compiled.names
-    relations = machine._automaton.relations
+    names = machine._plans.compiled.names
+    relations = machine._plans.relations
     for state in plan.called:
         yield Step("called", names[state])
     notes: list[Note] = []
@@ -89,7 +89,7 @@ def steps_of(tx: Transition, node: Node, plan: Plan, handlers: tuple[str, ...]) 
             yield Step("cancel", names[state])
 
 
-def _adders(relations: Relations, node: Node, plan: Plan, state: int) -> list[int]:
+def _adders(relations: Relations, node: Configuration, plan: Plan, state: int) -> list[int]:
     """Return the states that bring another one along: called ones, or entered with them."""
     if plan.kind not in (ADD, SET, AUTO):
         return []

@@ -11,13 +11,12 @@ from asyncmachine.record.writer import plain_text, to_json
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from asyncmachine.automaton import Node, Plan
-    from asyncmachine.machine import Machine
+    from asyncmachine._asyncio import StateContext, Task
+    from asyncmachine.machine import Machine, Transition
     from asyncmachine.mutation import Mutation
+    from asyncmachine.plans import Configuration, Plan
     from asyncmachine.record.recorder import Recorder
     from asyncmachine.record.writer import RecordWriter
-    from asyncmachine.transition import Transition
-    from asyncmachine.waiting import StateContext, Task
 
 _ERROR_LENGTH = 200
 _CALLED_LIMIT = 20_000
@@ -31,8 +30,8 @@ class Open:
     def __init__(self, tx: Transition, start_ns: int) -> None:
         self.tx = tx
         self.start_ns = start_ns
-        self.queue = len(tx.machine._queue)
-        self.node: Node = tx.machine._node
+        self.queue = tx.machine.queue_len
+        self.node: Configuration = tx.machine._configuration
         self.plan: Plan = tx._plan
         self.handlers: list[list[Any]] = []
         self.logs: list[tuple[Any, ...]] = []
@@ -105,11 +104,11 @@ class Watching:
             return
         recorder, machine = self._recorder, tx.machine
         seq = recorder.next_seq
-        args = tx._entry[2]
+        args = tx._queued[2]
         picked = machine.log_args(args) if args else None
         error = args.get("error") if args else None
         if error is None and tx.canceled_by == "error":
-            error = machine._err
+            error = machine.err
         steps = None
         if self._is_full:
             ran = tuple([handler[0] for handler in begun.handlers])
@@ -138,16 +137,16 @@ class Watching:
         recorder = self._recorder
         recorder._note_row()
         picked = machine.log_args(mutation.args) if mutation.args else None
-        source = mutation._entry[3]
+        source = mutation._queued[3]
         called = self._called.get(mutation.called)
         if called is None:
             if len(self._called) >= _CALLED_LIMIT:
                 self._called.clear()
             called = self._called[mutation.called] = to_json(mutation.called)
         self._queued.append((
-            next(self._ids["queued"]), recorder._now(), recorder._loop_now(), recorder._machines.number_of(machine), mutation._entry[4],
+            next(self._ids["queued"]), recorder._now(), recorder._loop_now(), recorder._machines.number_of(machine), mutation._queued[4],
             recorder.next_seq, mutation.kind, called, int(mutation.is_auto), int(mutation.is_check),
-            len(machine._queue), to_json(picked) if picked else None,
+            machine.queue_len, to_json(picked) if picked else None,
             None if source is None else recorder._machines.source_number(source[0]), None if source is None else source[1],
         ))  # fmt: skip
 

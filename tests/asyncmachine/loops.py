@@ -13,4 +13,4 @@ Run = Callable[[Main], None]
 
 def is_clean(m: Machine) -> bool:
     """Nobody waits, and the machine takes its shortest way again."""
-    return m._gate == 0 and (m._subs is None or (m._subs.is_empty and m._subs.args_mask == 0))
+    return m._flags == 0 and m._waiters.is_empty and m._waiters.args_mask == 0

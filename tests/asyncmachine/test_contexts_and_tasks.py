@@ -99,7 +99,7 @@ def test_async_handler_is_cancelled_by_any_route(route: Callable[[Machine], obje
         m.dispose()
         await m.disposed()
         assert h.log == ["started", "stopped"]
-        assert not m._tasks
+        assert not m._waiters.tasks
 
     run(main)
 
@@ -138,7 +138,7 @@ def test_async_handler_error_becomes_exception() -> None:
         await m.when_err()
         assert str(m.err) == "late"
         assert m.is_("A")
-        assert m._gate == 0
+        assert m._flags == 0
 
     run(main)
 
@@ -158,7 +158,7 @@ def test_async_handler_of_multi_lives_on() -> None:
         m.add("M", n=1)
         m.add("M", n=2)
         m.remove("M")
-        await asyncio.wait(tuple(m._tasks or ()))
+        await asyncio.wait(tuple(m._waiters.tasks))
         assert done == [1, 2]
 
     run(main)

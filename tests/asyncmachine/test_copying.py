@@ -77,8 +77,8 @@ def test_machine(copied: Callable[[Any], Any], schema: Any) -> None:
     before = m.string_all()
     twin.add("Open")
     assert m.string_all() == before
-    assert twin._slots[0].calls == ["OpenState m"] * 2
-    assert (twin._slots[0] is m._slots[0]) is (copied is copy.copy)
+    assert twin._handlers[0].calls == ["OpenState m"] * 2
+    assert (twin._handlers[0] is m._handlers[0]) is (copied is copy.copy)
 
 
 @pytest.mark.parametrize("copied", [by_pickle, copy.deepcopy])
@@ -88,9 +88,9 @@ def test_handlers_that_know_their_machine(copied: Callable[[Any], Any]) -> None:
     handlers.machine = Machine(Door, handlers=handlers)
     twin = copied(handlers)
     assert twin.machine is not handlers.machine
-    assert twin.machine._slots == (twin,)
+    assert twin.machine._handlers == (twin,)
     machine = copied(handlers.machine)
-    assert machine._slots[0].machine is machine
+    assert machine._handlers[0].machine is machine
 
 
 @WAYS

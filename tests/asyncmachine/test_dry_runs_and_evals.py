@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from asyncmachine import Event, Machine, NestedEvalError, Result
+from asyncmachine import Event, Machine, NestedEvalError, Result, Transition
 from asyncmachine.errors import MachineDisposedError
 from tests.asyncmachine.scripted import STATES, Refuse, Script, run
 
@@ -124,3 +124,18 @@ def test_eval_after_dispose() -> None:
             await m.eval_soon(int)
 
     asyncio.run(main())
+
+
+def test_the_transition_of_a_dry_run_ends_with_it() -> None:
+    """A handler that asks for it is given it, completed afterwards and without effect; the machine keeps none."""
+    seen: list[Transition] = []
+
+    class Handlers:
+        def AEnter(self, e: Event) -> None:
+            assert e.transition is not None
+            seen.append(e.transition)
+
+    m = Machine({"A": {}}, handlers=Handlers())
+    assert m.can_add("A") is Result.EXECUTED
+    (tx,) = seen
+    assert (tx.completed, tx.before == tx.after, m.transition) == (True, True, None)

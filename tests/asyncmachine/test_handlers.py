@@ -269,3 +269,38 @@ def test_no_handler_is_slow_where_the_event_loop_calls_nothing_slow(
     asyncio.run(main())
     assert ("[handler:slow]" in caplog.text) == is_reported
     assert told == ["AState"] * (is_reported and is_traced)
+
+
+@pytest.mark.parametrize(("debug", "limit_s", "found"), [(True, 0.0, 0.0), (False, 0.0, None), (True, math.inf, None)])
+def test_slow_handlers_are_looked_for_in_debug_mode(
+    caplog: pytest.LogCaptureFixture, debug: bool, limit_s: float, found: float | None
+) -> None:
+    """Without a limit of its own a machine takes that of the loop it is made on, as asyncio ties its own to debug mode."""
+
+    class Handlers:
+        def AState(self, e: Event) -> None: ...
+
+    async def main() -> Machine:
+        asyncio.get_running_loop().slow_callback_duration = limit_s
+        return Machine({"A": {}}, handlers=Handlers())
+
+    m = asyncio.run(main(), debug=debug)
+    assert m.slow_handler_s == found
+    m.add("A")
+    assert ("[handler:slow]" in caplog.text) == (found is not None)
+
+
+def test_looking_for_slow_handlers_can_be_turned_on_and_off(caplog: pytest.LogCaptureFixture) -> None:
+    """It is off by default: then no clock is read."""
+
+    class Handlers:
+        def AState(self, e: Event) -> None: ...
+
+    m = Machine({"A": {}}, handlers=Handlers())
+    assert (m.slow_handler_s, m._flags) == (None, 0)
+    m.slow_handler_s = 0.0
+    m.add("A")
+    assert caplog.text.count("[handler:slow]") == 1
+    m.slow_handler_s = None
+    m.add("A")
+    assert (caplog.text.count("[handler:slow]"), m._flags) == (1, 0)

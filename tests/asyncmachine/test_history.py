@@ -299,7 +299,7 @@ def test_close_and_export() -> None:
     data = history.export()
     assert (data["id"], data["tracked"], len(data["records"])) == ("m", ["A"], 1)
     assert data["records"][0]["called"] == ("A",)
-    assert m._gate == 0
+    assert m._flags == 0
 
 
 def test_neither_keeps_the_other_alive() -> None:

@@ -83,7 +83,7 @@ def test_anything_goes_on_with_an_interrupted_queue(go_on: Any) -> None:
     m = interrupted()
     go_on(m)
     assert m.is_("B")
-    assert (m.queue_len, m._gate) == (0, 0)
+    assert (m.queue_len, m._flags) == (0, 0)
 
 
 def test_who_waits_for_an_interrupted_mutation_is_told() -> None:

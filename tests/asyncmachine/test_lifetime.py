@@ -48,7 +48,7 @@ def nothing(m: Machine) -> Kept:
 
 
 def handlers_that_know_the_machine(m: Machine) -> Kept:
-    handlers = m._slots[0]
+    handlers = m._handlers[0]
     assert isinstance(handlers, Handlers)
     handlers.machine = m
     return [handlers]
@@ -200,14 +200,13 @@ def test_a_finished_wait_leaves_nothing_on_the_machine() -> None:
 
     async def main() -> None:
         m = Machine(STATES)
-        before = m._gate
+        before = m._flags
         done, cancelled = m.when("C"), m.when("C")
         cancelled.cancel()
         m.add("C")
         await done
-        assert m._gate == before
-        assert m._subs is not None
-        assert m._subs.is_empty
+        assert m._flags == before
+        assert m._waiters.is_empty
 
     asyncio.run(main())
 
@@ -225,10 +224,10 @@ def test_many_activations_keep_no_tasks() -> None:
         for _ in range(3):
             await asyncio.sleep(0)
         # those of the Multi state are bound to the machine's life
-        assert len(m._tasks or ()) == 20
+        assert len(m._waiters.tasks) == 20
         m.dispose()
         await m.disposed()
-        assert not m._tasks
+        assert not m._waiters.tasks
 
     asyncio.run(main())
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from asyncmachine import Event, Machine, Schema
-from asyncmachine.automaton import Node, Plan
+from asyncmachine.plans import Configuration, Plan
 
 STATES: dict[str, Any] = {f"S{n}": {} for n in range(12)}
 
@@ -24,10 +24,10 @@ def test_machines_of_one_schema_share_what_is_known() -> None:
     first, second, other = Machine(schema, handlers=Handlers()), Machine(schema, handlers=Handlers()), Machine(schema)
     for m in (first, second, other):
         m.add("S1")
-    assert first._automaton is second._automaton
-    assert first._node is second._node
-    assert other._node is not first._node
-    assert Machine(schema)._node is Machine(schema)._node
+    assert first._plans is second._plans
+    assert first._configuration is second._configuration
+    assert other._configuration is not first._configuration
+    assert Machine(schema)._configuration is Machine(schema)._configuration
 
 
 def test_handlers_of_one_class_are_found_once() -> None:
@@ -39,49 +39,49 @@ def test_handlers_of_one_class_are_found_once() -> None:
 
     alone, together = Machine(schema, handlers=Handlers()), Machine(schema, handlers=Other())
     together.bind(Handlers())
-    assert alone._automaton.table.state[2] != ()
-    assert len(alone._automaton.compiled.classes) == 2
+    assert alone._plans.table.state[2] != ()
+    assert len(alone._plans.compiled.classes) == 2
 
 
 def test_a_plan_is_made_once() -> None:
     """The same call in the same configuration finds its plan, also with names repeated or out of order."""
     m = Machine({"A": {}, "B": {"auto": True}, "C": {}})
     for called in (("A",), ("A", "C"), ("A", "A")):
-        plan = m._automaton.plan(m._node, 0, called)
-        known = m._automaton.known
+        plan = m._plans.plan(m._configuration, 0, called)
+        known = m._plans.known
         m._plan_for(0, called)
-        assert m._node.adds[called] is plan
-        assert m._automaton.known == known
-    plan = m._automaton.plan(m._node, 0, ("A",))
-    assert m._automaton.plan(m._node, 0, ("A",)) is plan
-    assert m._node.adds["A", "A"] is m._node.adds["A",]
-    auto = m._automaton.auto_plan(m._node, (2,))
-    assert m._automaton.auto_plan(m._node, (2,)) is auto
+        assert m._configuration.adds[called] is plan
+        assert m._plans.known == known
+    plan = m._plans.plan(m._configuration, 0, ("A",))
+    assert m._plans.plan(m._configuration, 0, ("A",)) is plan
+    assert m._configuration.adds["A", "A"] is m._configuration.adds["A",]
+    auto = m._plans.auto_plan(m._configuration, (2,))
+    assert m._plans.auto_plan(m._configuration, (2,)) is auto
 
 
 def test_forgotten_plans_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     """At the limit nodes and plans are really let go: forgotten nodes keep no others alive."""
-    monkeypatch.setattr("asyncmachine.automaton.PLAN_LIMIT", 50)
+    monkeypatch.setattr("asyncmachine.plans.PLAN_LIMIT", 50)
     m = Machine(Schema.of({**STATES, "S0": {"auto": True, "require": ["S1"]}}))
     gc.collect()
-    before = sum(isinstance(o, Node | Plan) for o in gc.get_objects())
+    before = sum(isinstance(o, Configuration | Plan) for o in gc.get_objects())
     m.set("S1")
-    resting = m._node  # as another machine may, that stays where it is
+    resting = m._configuration  # as another machine may, that stays where it is
     for number in range(600):
         bits = (number * 2654435761) >> 7
         wanted = [f"S{n}" for n in range(1, 12) if bits >> n & 1]
         m.set(*wanted, *wanted)  # known under the given and under the proper names
         m.add("S1")
-        assert len(m._automaton.nodes) <= 110
+        assert len(m._plans.configurations) <= 110
     gc.collect()
     assert resting.active
-    after = sum(isinstance(o, Node | Plan) for o in gc.get_objects())
+    after = sum(isinstance(o, Configuration | Plan) for o in gc.get_objects())
     assert after - before < 300
 
 
 def test_combinations_of_handlers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many handler classes a schema meets, a few are remembered, and all work."""
-    monkeypatch.setattr("asyncmachine.automaton.TABLE_LIMIT", 3)
+    monkeypatch.setattr("asyncmachine.plans.TABLE_LIMIT", 3)
     schema = Schema.of(STATES)
     seen: list[int] = []
 
@@ -91,11 +91,11 @@ def test_combinations_of_handlers_are_bounded(monkeypatch: pytest.MonkeyPatch) -
     for number in range(10):
         m = Machine(schema, handlers=type("H", (), {"S1State": handler(number)})())
         m.add("S1")
-        compiled = m._automaton.compiled
-        assert len(compiled.automata) <= 3
+        compiled = m._plans.compiled
+        assert len(compiled.plan_caches) <= 3
         assert len(compiled.classes) <= 3
     assert seen == list(range(10))
-    assert len(compiled.automata) > 0
+    assert len(compiled.plan_caches) > 0
 
 
 def test_equal_mappings_are_equal_whatever_they_share() -> None:

@@ -153,7 +153,7 @@ def test_faulty_tracer(caplog: pytest.LogCaptureFixture) -> None:
     results = {m.toggle("A") for _ in range(20)}
     assert (results, t.calls, m.is_err()) == ({Result.EXECUTED}, 10, False)
     assert len([r for r in caplog.records if "raised" in r.message]) == 1
-    assert m._gate == 0
+    assert m._flags == 0
 
 
 def test_unbinding_restores_the_quick_path() -> None:
@@ -166,7 +166,7 @@ def test_unbinding_restores_the_quick_path() -> None:
     m.unbind_tracer(t)
     seen = len(t.seen)
     m.remove("A")
-    assert (len(t.seen), m._gate) == (seen, 0)
+    assert (len(t.seen), m._flags) == (seen, 0)
 
 
 def test_equal_runs_have_equal_ids() -> None:

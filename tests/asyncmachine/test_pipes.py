@@ -310,7 +310,7 @@ def test_unbind() -> None:
     assert not pipe.is_bound
     src.add("A")
     assert dst.active_states() == ()
-    assert (src._slots, src._on_dispose, dst._on_dispose) == ((), [], [])
+    assert (src._handlers, src._on_dispose, dst._on_dispose) == ((), (), ())
 
 
 def test_unbind_inside_a_handler_of_the_source() -> None:
@@ -327,8 +327,8 @@ def test_unbind_inside_a_handler_of_the_source() -> None:
     src.add("A")
     assert src.is_("B")
     assert dst.active_states() == ()
-    assert len(src._slots) == 1
-    assert src._gate == 0
+    assert len(src._handlers) == 1
+    assert src._flags == 0
 
 
 def test_unbind_while_something_is_on_its_way() -> None:
@@ -346,7 +346,7 @@ def test_unbind_while_something_is_on_its_way() -> None:
         wait = src.when("B")
         src.add("A")
         assert dst.active_states() == ()
-        assert len(src._slots) == 1
+        assert len(src._handlers) == 1
         src.add("B")
         await wait
 
@@ -376,7 +376,7 @@ def test_binding_inside_a_handler_of_the_source_is_refused() -> None:
     src.bind(Source())
     src.add("A")
     assert isinstance(src.err, AsyncMachineError)
-    assert dst._on_dispose == []
+    assert dst._on_dispose == ()
 
 
 def test_a_pipe_to_itself_and_a_circle() -> None:
@@ -398,7 +398,7 @@ def test_disposed_ends() -> None:
     pipe = pipes.bind(src, dst, "A")
     dst.dispose()
     assert not pipe.is_bound
-    assert src._slots == ()
+    assert src._handlers == ()
     assert src.add("A").executed
     for ends in ((src, dst), (dst, src)):
         with pytest.raises(MachineDisposedError, match="dst"):
@@ -407,7 +407,7 @@ def test_disposed_ends() -> None:
     pipe = pipes.bind(src, dst, "A")
     src.dispose()
     assert not pipe.is_bound
-    assert dst._on_dispose == []
+    assert dst._on_dispose == ()
 
 
 def test_the_end_of_the_target_inside_the_source() -> None:
@@ -423,7 +423,7 @@ def test_the_end_of_the_target_inside_the_source() -> None:
     src.add("A")
     assert dst.is_disposed
     assert not pipe.is_bound
-    assert (src._slots, src._gate) == ((), 0)
+    assert (src._handlers, src._flags) == ((), 0)
 
 
 def test_start_ends_before_the_pipe_does() -> None:
@@ -449,7 +449,7 @@ def test_no_machine_is_kept_alive(ended: str) -> None:
             dst.dispose()
             gone = weakref.ref(dst)
             del dst
-            assert src._slots == ()
+            assert src._handlers == ()
         else:
             if ended == "source":
                 src.dispose()
@@ -458,7 +458,7 @@ def test_no_machine_is_kept_alive(ended: str) -> None:
         assert gone() is None
         del pipe
         if ended != "target":
-            assert dst._on_dispose == []
+            assert dst._on_dispose == ()
     finally:
         gc.enable()
 
@@ -482,7 +482,7 @@ def test_many_short_lived_sources_leave_no_trace() -> None:
         pipes.bind(src, dst, "A", "X")
         src.add("A")
         src.dispose()
-    assert dst._on_dispose == []
+    assert dst._on_dispose == ()
 
 
 def test_machines_with_the_same_pipes_share_their_plans() -> None:
@@ -491,4 +491,4 @@ def test_machines_with_the_same_pipes_share_their_plans() -> None:
     sources = [Machine(SOURCE) for _ in range(3)]
     for src in sources:
         pipes.bind(src, dst, "A", "X")
-    assert len({id(src._automaton) for src in sources}) == 1
+    assert len({id(src._plans) for src in sources}) == 1

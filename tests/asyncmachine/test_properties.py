@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from asyncmachine import LogLevel, Machine, Schema, Tracer, Transition
+from asyncmachine._runtime import LEGAL
 from asyncmachine.clock import next_active
 from asyncmachine.relations import KINDS
 from tests.asyncmachine import plain_resolver
@@ -54,6 +55,7 @@ class Twin:
             result = answer_of(step(m))
         except Interruption as error:
             result = f"interrupted by {error}"
+        assert m._flags in LEGAL
         seen = {
             "result": result,
             "active": m.active_states(),
@@ -108,7 +110,7 @@ class ProgramRun(RuleBasedStateMachine):
     def check_memory(self) -> None:
         """What the automaton remembers is what the resolver says, and the resolver says what its rules say."""
         m = self.twins[2].machine
-        names, node, automaton = m.state_names, m._node, m._automaton
+        names, node, automaton = m.state_names, m._configuration, m._plans
         for kind in (0, 1, 2):
             for called in [*node.tables[kind], (names[-1],)]:
                 plan = automaton.plan(node, kind, called)
@@ -212,7 +214,7 @@ class ProgramRun(RuleBasedStateMachine):
 @pytest.mark.parametrize("limit", [20_000, 4])
 def test_random_programs(limit: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """Parity, order, relations, queue, waits and memory hold, however many plans are remembered."""
-    monkeypatch.setattr("asyncmachine.automaton.PLAN_LIMIT", limit)
+    monkeypatch.setattr("asyncmachine.plans.PLAN_LIMIT", limit)
     caplog.set_level(logging.CRITICAL, logger="asyncmachine")
     run_state_machine_as_test(
         ProgramRun,

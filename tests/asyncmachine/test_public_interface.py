@@ -35,6 +35,7 @@ from asyncmachine import (
     schemas,
     testing,
 )
+from asyncmachine._observers import HOOKS
 
 POSITIONAL = "*states, **args"
 
@@ -45,7 +46,7 @@ SIGNATURES: dict[object, str] = {
     Schema.merge: "other",
     Schema.prefix: "prefix, *, remove_dups=False, allow=None, skip=()",
     Machine: "schema, *, id=None, handlers=None, parent=None, tracers=(), log_level=<LogLevel.NOTHING: 0>, "
-    "queue_limit=1000, slow_handler_s=0.1, tags=()",
+    "queue_limit=1000, slow_handler_s=None, tags=()",
     Machine.add: f"self, {POSITIONAL}",
     Machine.remove: f"self, {POSITIONAL}",
     Machine.set: f"self, {POSITIONAL}",
@@ -246,3 +247,17 @@ def test_standard_library_only() -> None:
     assert not {"asyncmachine.pipes", "asyncmachine.history", "asyncmachine.schemas", "asyncmachine.testing"} & set(
         loaded.split()
     )
+
+
+def test_renamed_things_keep_their_former_names() -> None:
+    """A former name is the new thing itself."""
+    assert (Machine.is_, Machine.not_, Machine.any_) == (Machine.is_active, Machine.is_inactive, Machine.any_active)
+    assert asyncmachine.Outcome is asyncmachine.EvalFuture
+    assert {"Axis", "History", "Query", "Record", "Span", "UntrackedStateError"} <= set(history.__all__)
+
+
+def test_every_hook_is_a_method_of_the_base_class() -> None:
+    """And every method of it is a hook that costs nothing until it is overridden."""
+    hooks = {name for name in vars(Tracer) if not name.startswith("_")}
+    assert hooks == set(HOOKS)
+    assert all(getattr(Tracer, name).is_no_op for name in HOOKS)

@@ -154,11 +154,11 @@ def test_clock_of_multi() -> None:
 
 def test_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that wanders through many configurations forgets plans instead of leaking, and stays right."""
-    monkeypatch.setattr("asyncmachine.automaton.PLAN_LIMIT", 50)
+    monkeypatch.setattr("asyncmachine.plans.PLAN_LIMIT", 50)
     m = Machine({f"S{n}": {} for n in range(12)})
     for number in range(2000):
         bits = (number * 2654435761) >> 7
         wanted = {f"S{n}" for n in range(12) if bits >> n & 1}
         m.set(*sorted(wanted))
         assert set(m.active_states()) == wanted
-        assert m._automaton.known <= 51
+        assert m._plans.known <= 51

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from asyncmachine import Event, LogLevel, Machine, Result, Tracer
-from asyncmachine.subscriptions import WHEN, Subscription, Subscriptions
+from asyncmachine._waiters import WHEN, Subscription, Waiters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -244,7 +244,7 @@ def test_waits_for_ticks_of_the_queue() -> None:
         m.add("A")
         m.add("A")
         assert wait.done()
-        assert m._gate == 0
+        assert m._flags == 0
 
     run(main)
 
@@ -397,7 +397,7 @@ def test_cancelling_a_finished_handler_task() -> None:
         (task,) = t.tasks
         await task
         assert not task.cancel()
-        assert not m._tasks
+        assert not m._waiters.tasks
 
     run(main)
 
@@ -410,7 +410,7 @@ def test_forgetting_what_is_not_known() -> None:
 
         def fail(self, error: BaseException) -> None: ...
 
-    subs = Subscriptions()
+    subs = Waiters()
     subscription = Subscription(WHEN, Nobody(), (1, 2), 6)
     subs.put(subscription)
     subs.drop(subscription)

@@ -317,9 +317,8 @@ def test_dispose_forgets_all_waits(run: Run) -> None:
         m.dispose()
         for wait in waits:
             assert isinstance(wait.exception(), MachineDisposedError)
-        assert m._subs is not None
-        assert m._subs.is_empty
-        assert m._subs.args_mask == 0
+        assert m._waiters.is_empty
+        assert m._waiters.args_mask == 0
         with pytest.raises(MachineDisposedError):
             await m.when_query(lambda clock: True)
         assert m.state_ctx("A").expired

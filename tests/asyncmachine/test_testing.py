@@ -108,7 +108,7 @@ def test_waits_with_a_deadline() -> None:
             await testing.inactive_within(m, "A", "C", deadline_s=2)
         with pytest.raises(AssertionError, match="within 2 s: the end"):
             await testing.within(m, m.when_disposed(), deadline_s=2, what="the end")
-        assert m._gate == 0
+        assert m._flags == 0
 
     run(main(), clock="virtual")
 

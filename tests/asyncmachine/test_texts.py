@@ -144,7 +144,7 @@ def test_level_can_change_at_any_time(caplog: pytest.LogCaptureFixture) -> None:
     assert m.log_level is LogLevel.CHANGES
     m.log_level = LogLevel.NOTHING
     m.remove("A")
-    assert (caplog.messages, m._gate) == (["[machi] [state] +A"], 0)
+    assert (caplog.messages, m._flags) == (["[machi] [state] +A"], 0)
 
 
 @pytest.mark.parametrize(("length", "text"), [(20, "abcdefgh"), (7, "abcd..."), (4, "abcd")])

@@ -244,19 +244,18 @@ def test_cancelled_wait_leaves_nothing(make: Callable[[Machine], asyncio.Future[
     async def main() -> None:
         m = Machine(STATES)
         make(m).cancel()
-        assert m._gate == 0
+        assert m._flags == 0
 
         async def waiter() -> None:
             await make(m)
 
         task = asyncio.create_task(waiter())
         await asyncio.sleep(0)
-        assert m._gate != 0
+        assert m._flags != 0
         task.cancel()
         await asyncio.wait([task])
-        assert m._gate == 0
-        assert m._subs is not None
-        assert m._subs.is_empty
+        assert m._flags == 0
+        assert m._waiters.is_empty
 
     run(main)
 
@@ -270,7 +269,7 @@ def test_a_thousand_waiters() -> None:
         assert len({id(wait) for wait in waits}) == 1000
         m.add("A")
         assert all(wait.done() for wait in waits)
-        assert m._gate == 0
+        assert m._flags == 0
 
     run(main)
 
@@ -296,4 +295,4 @@ def test_waits_need_a_loop() -> None:
     m = Machine(STATES)
     with pytest.raises(RuntimeError):
         m.when("A")
-    assert m._gate == 0
+    assert m._flags == 0

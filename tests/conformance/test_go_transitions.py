@@ -33,7 +33,7 @@ def replay(machine: dict[str, Any]) -> tuple[int, list[str]]:
         tracer = FirstTransition()
         m = Machine.restore(schema, {"states": states, "time": before}, tracers=(tracer,))
         if auto:  # accepted in part, which no mutation of a user is
-            plan = m._automaton.auto_plan(m._node, m._numbers(called)).commit
+            plan = m._plans.auto_plan(m._configuration, m._numbers(called)).commit
             got = [tick + plan.ticks.count(number) for number, tick in enumerate(m.time())]
         else:
             getattr(m, kind)(*called)

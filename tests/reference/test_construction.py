@@ -37,7 +37,7 @@ def test_a_machine_with_a_parent() -> None:
     parent = Machine({"A": {}}, slow_handler_s=0.01)
     m = Machine(SCHEMA, id="foo", parent=parent, log_level=LogLevel.CHANGES)
     assert m.parent is parent
-    assert m.slow_handler_s > parent.slow_handler_s
+    assert (m.slow_handler_s, parent.slow_handler_s) == (None, 0.01)
     assert (m.log_level, parent.log_level) == (LogLevel.CHANGES, LogLevel.NOTHING)
     with pytest.raises(SchemaError, match="'B'"):
         Machine({"A": {"require": ["B"]}})

@@ -185,12 +185,11 @@ def test_waits_can_be_given_up() -> None:
             m.when_args("B", foo="bar"),
             m.when("C"),
         ]
-        assert m._subs is not None
-        assert not m._subs.is_empty
+        assert not m._waiters.is_empty
         for wait in waits:
             wait.cancel()
         assert all(wait.cancelled() for wait in waits)
-        assert m._subs.is_empty
+        assert m._waiters.is_empty
         m.add("D")
         assert m.when_time({"A": 1}).done(), "passed already"
 

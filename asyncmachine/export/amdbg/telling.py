@@ -30,10 +30,9 @@ from asyncmachine.record.watching import error_text
 from asyncmachine.relations import KINDS
 
 if TYPE_CHECKING:
-    from asyncmachine.automaton import Node, Plan
-    from asyncmachine.machine import Machine
+    from asyncmachine.machine import Machine, Transition
     from asyncmachine.mutation import Mutation
-    from asyncmachine.transition import Transition
+    from asyncmachine.plans import Configuration, Plan
 
 
 class MachineTelling:
@@ -45,16 +44,16 @@ class MachineTelling:
 
     def __init__(self, machine: Machine) -> None:
         self.id = machine.id
-        self.index = machine._automaton.compiled.index
+        self.index = machine._plans.compiled.index
         self._last_tx = ""
         self._since_tx = 0
-        self._slots = {name: slot for slot, name in enumerate(machine._bound)}
+        self._slots = {name: slot for slot, name in enumerate(machine._bindings)}
         self._open: _Open | None = None
         self._before: Lines = []
 
     def schema(self, machine: Machine) -> Message:
         """Return what introduces the machine."""
-        self.index = machine._automaton.compiled.index
+        self.index = machine._plans.compiled.index
         states = {name: state.to_dict() for name, state in machine.schema.states.items()}
         return schema_message(machine.id, states, "" if machine.parent is None else machine.parent.id, machine.tags)
 
@@ -87,7 +86,7 @@ class MachineTelling:
 
     def queued(self, machine: Machine, mutation: Mutation) -> Message:
         """Return what is told of a mutation that was queued."""
-        number, waiting = mutation._entry[4], len(machine._queue)
+        number, waiting = mutation._queued[4], machine.queue_len
         picked = machine.log_args(mutation.args) if mutation.args else {}
         if machine.log_level < LogLevel.OPS:
             lines = queued_lines(
@@ -121,7 +120,7 @@ class MachineTelling:
 
     def ended(self, tx: Transition) -> Message:
         """Return what is told of a transition that has ended."""
-        machine, entry = tx.machine, tx._entry
+        machine, entry = tx.machine, tx._queued
         begun, self._open = self._open or _Open(tx), None  # it may have begun before the tracer was bound
         number, flags = entry[4], entry[5]
         picked = machine.log_args(entry[2]) if entry[2] else {}
@@ -151,7 +150,7 @@ class MachineTelling:
             clocks=tx.after,
             number=number,
             queue_tick=machine.queue_tick,
-            queue=len(machine._queue) + (machine._next is not None),
+            queue=machine.queue_len + (machine._prepended is not None),
             kind=change.kind,
             called=[self.index[state] for state in change.called],
             is_auto=bool(flags & IS_AUTO),
@@ -171,7 +170,7 @@ class _Open:
 
     def __init__(self, tx: Transition) -> None:
         self.tx = tx
-        self.node: Node = tx.machine._node
+        self.node: Configuration = tx.machine._configuration
         self.plan: Plan = tx._plan
         self.handlers: list[tuple[int, str]] = []
         self.lines: Lines = []
@@ -179,10 +178,10 @@ class _Open:
 
 def _change(tx: Transition, plan: Plan) -> Change:
     """Return what a transition did."""
-    names = tx.machine._automaton.compiled.names
-    called, flags = tx.mutation.called, tx._entry[5]
+    names = tx.machine._plans.compiled.names
+    called, flags = tx.mutation.called, tx._queued[5]
     moved = {name: new - old for name, old, new in zip(names, tx.before, tx.after, strict=True) if new != old}
     reason = reason_of(tx.machine, plan) if tx.canceled_by == "relations" and not plan.accepted else ()
     return Change(
-        0, KINDS[tx._entry[0]], called, moved, bool(flags & IS_AUTO), bool(flags & IS_CHECK), tx.accepted, tx.canceled_by, reason
+        0, KINDS[tx._queued[0]], called, moved, bool(flags & IS_AUTO), bool(flags & IS_CHECK), tx.accepted, tx.canceled_by, reason
     )  # fmt: skip

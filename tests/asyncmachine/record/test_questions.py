@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from asyncmachine import Event, Machine, UnknownStateError, pipes
 from asyncmachine.export.files import UnwritableFileError
-from asyncmachine.history import History
-from asyncmachine.queries import Query
+from asyncmachine.history import History, Query
 from asyncmachine.record import Record, Recorder, UnknownMachineError, UnknownTransitionError
 
 STATES: dict[str, Any] = {"A": {}, "B": {"require": ["A"]}, "C": {"auto": True, "require": ["B"]}, "M": {"multi": True}}

@@ -450,7 +450,7 @@ def test_a_full_disk_ends_the_recording_and_nothing_else(
     assert "recording stopped" in caplog.text
     assert isinstance(recorder.failure, sqlite3.Error)
     assert recorder.lost > 0
-    assert not machine._hooks.tracers
+    assert not machine._observers.tracers
     with Record.open(path) as record:
         assert record.last_seq >= 100
         assert record.run["failure"]
@@ -499,7 +499,7 @@ def test_machines_go_on_after_the_recorder_has_closed(tmp_path: Path) -> None:
         machine.add("A")
     recorder.close()
     machine.add("B")
-    assert machine._gate == 0
+    assert machine._flags == 0
     with Record.open(tmp_path / "run.sqlite") as record:
         assert record.last_seq == 1
         assert json.loads(record._rows("select states from schemas")[0][0])["B"] == {"require": ["A"]}

@@ -1,7 +1,6 @@
-"""How does a coroutine wait for a machine, and how does background work end with its state?
+"""Futures, state contexts and tasks of a machine: the only engine module that imports asyncio.
 
-Futures, state contexts and tasks: the only engine module that touches asyncio. It knows a machine by its
-subscriptions and ticks, nothing of how transitions come about.
+Waits and contexts register with the runtime's index (`_waiters`) and are told by it. How transitions come about is not known here.
 """
 
 from __future__ import annotations
@@ -11,14 +10,18 @@ import logging
 import math
 from typing import TYPE_CHECKING, Any, Self
 
-from asyncmachine.mutation import Result
+from asyncmachine._runtime import BUSY, DISPOSED, TRACED
+from asyncmachine._waiters import WHEN, WHEN_ARGS, WHEN_ENDS, WHEN_QUERY, WHEN_QUEUE, WHEN_TIME, Subscription
+from asyncmachine.errors import MachineDisposedError
+from asyncmachine.logs import LogLevel
+from asyncmachine.mutation import CANCELED, Result
+from asyncmachine.relations import mask_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator
+    from collections.abc import Callable, Coroutine, Generator, Mapping
     from types import TracebackType
 
-    from asyncmachine.questions import Questions
-    from asyncmachine.subscriptions import Subscription
+    from asyncmachine._runtime import HandlerCall, Runtime
 
 Future = asyncio.Future
 Task = asyncio.Task
@@ -30,13 +33,14 @@ class Wait(asyncio.Future[Any]):
 
     __slots__ = ("_machine", "_subscription")
 
-    _machine: Questions | None
+    _machine: Runtime | None
     _subscription: Subscription | None
 
     def cancel(self, msg: Any = None) -> bool:
         """Stop waiting."""
         if self._machine is not None and self._subscription is not None:
-            self._machine._unsubscribe(self._subscription)
+            self._machine._waiters.drop(self._subscription)
+            self._machine._unwatch()
             self._subscription = self._machine = None
         return super().cancel(msg)
 
@@ -74,6 +78,16 @@ def computing_takes_time() -> bool:
     return getattr(loop, "slow_callback_duration", 0.0) != math.inf
 
 
+def slow_callback_s() -> float | None:
+    """Return how long a callback may take where asyncio looks for slow ones: on a running loop in debug mode, else None."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+    limit_s: float = getattr(loop, "slow_callback_duration", math.inf) if loop.get_debug() else math.inf
+    return None if limit_s == math.inf else limit_s
+
+
 def is_cancellation(error: BaseException) -> bool:
     """Tell whether an error is asyncio's way of cancelling a task."""
     return isinstance(error, asyncio.CancelledError)
@@ -94,7 +108,7 @@ class _Unseen:
             _logger.error("%s failed and nobody awaited it", self.what, exc_info=self.error)
 
 
-class Outcome:
+class EvalFuture:
     """An awaitable answer of the machine, filled in when its turn comes.
 
     It needs an event loop only if it is awaited before it is known.
@@ -157,16 +171,16 @@ class Outcome:
 
 
 class QueuedCheck(Result):
-    """The result of `can_add` or `can_remove` inside a handler: queued, and awaitable for the real outcome."""
+    """The result of `can_add` or `can_remove` inside a handler: queued, and awaitable for the real one."""
 
-    __slots__ = ("_outcome",)
+    __slots__ = ("_answer",)
 
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, answer: EvalFuture) -> None:
         super().__init__(0)
-        self._outcome = outcome
+        self._answer = answer
 
     def __await__(self) -> Generator[Any, None, Result]:
-        result: Result = yield from self._outcome.__await__()
+        result: Result = yield from self._answer.__await__()
         return result
 
     def __eq__(self, other: object) -> bool:
@@ -190,7 +204,7 @@ class StateContext:
 
     __slots__ = ("_machine", "_number", "_scopes", "_waiters", "expired", "state", "tick")
 
-    def __init__(self, machine: Questions, number: int, tick: int) -> None:
+    def __init__(self, machine: Runtime, number: int, tick: int) -> None:
         self._machine = machine
         self._number = number
         self.state = machine.state_names[number]
@@ -210,7 +224,7 @@ class StateContext:
         if self.expired:
             coro.close()
             return None
-        return self._machine._spawn(coro, self._number)
+        return spawn(self._machine, coro, self._number)
 
     async def wait_expired(self) -> None:
         """Wait until the context has expired."""
@@ -236,7 +250,9 @@ class StateContext:
                 waiter.set_result(None)
         for scope in self._scopes or ():
             scope.end()
-        self._machine._context_ended(self)
+        machine = self._machine
+        machine._observers.fire(machine._observers.state_ctx_end, machine, self)
+        machine._log(LogLevel.OPS, f"[ctx:match] {self.state}")
         del self._machine  # whoever keeps an expired context does not keep the machine
 
     async def __aenter__(self) -> Self:
@@ -304,6 +320,218 @@ def new_task(coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     return loop.create_task(coro)
 
 
+# waiting
+
+
+def subscribe(machine: Runtime, wait: Wait, subscription: Subscription) -> Wait:
+    """Have a wait told, or fail it if the machine is disposed."""
+    if machine._flags & DISPOSED:
+        wait.fail(MachineDisposedError(machine.id))
+        return wait
+    machine._watch().put(subscription)
+    wait._machine = machine
+    wait._subscription = subscription
+    if machine._flags & TRACED:
+        machine._observers.subscription(machine, machine._plans, "new", subscription)
+    return wait
+
+
+def wait_for_states(machine: Runtime, kind: int, states: tuple[int, ...]) -> Wait:
+    """Wait until all of these states are active (WHEN) or inactive (WHEN_NOT)."""
+    wait = new_wait()
+    mask = mask_of(states)
+    active = machine._configuration.mask
+    if not machine._flags & DISPOSED and (active & mask == mask if kind == WHEN else not active & mask):
+        wait.set_result(None)
+        return wait
+    return subscribe(machine, wait, Subscription(kind, wait, states, mask))
+
+
+def wait_for_ticks(machine: Runtime, goals: dict[int, int]) -> Wait:
+    """Wait until every state's tick has reached its number."""
+    wait = new_wait()
+    ticks = machine._ticks
+    left = {state: tick for state, tick in goals.items() if ticks[state] < tick}
+    if not left and not machine._flags & DISPOSED:
+        wait.set_result(None)
+        return wait
+    subscription = Subscription(WHEN_TIME, wait, tuple(left))
+    subscription.goals = left
+    return subscribe(machine, wait, subscription)
+
+
+def wait_for_args(machine: Runtime, state: int, args: Mapping[str, Any]) -> Wait:
+    """Wait until the state is entered with these arguments."""
+    wait = new_wait()
+    subscription = Subscription(WHEN_ARGS, wait, (state,), 1 << state)
+    subscription.goals = dict(args)
+    return subscribe(machine, wait, subscription)
+
+
+def wait_for_query(machine: Runtime, test: Callable[[], bool]) -> Wait:
+    """Wait until the function is true; it is called at once."""
+    wait = new_wait()
+    if not machine._flags & DISPOSED and test():
+        wait.set_result(None)
+        return wait
+    subscription = Subscription(WHEN_QUERY, wait)
+    subscription.test = test
+    return subscribe(machine, wait, subscription)
+
+
+def wait_for_queue(machine: Runtime, tick: int) -> Wait:
+    """Wait until the mutation of this queue tick has been processed."""
+    wait = new_wait()
+    if tick < machine._queue_tick or (tick == machine._queue_tick and not machine._flags & BUSY):
+        wait.set_result(None)
+        return wait
+    subscription = Subscription(WHEN_QUEUE, wait)
+    subscription.tick = tick
+    return subscribe(machine, wait, subscription)
+
+
+def wait_for_rest(machine: Runtime) -> Wait:
+    """Wait until the queue has been drained."""
+    wait = new_wait()
+    if not machine._flags & (BUSY | DISPOSED):
+        wait.set_result(None)
+        return wait
+    return subscribe(machine, wait, Subscription(WHEN_ENDS, wait))
+
+
+def wait_for_disposal(machine: Runtime) -> Wait:
+    """Wait until the machine is disposed and its tasks have ended."""
+    wait = new_wait()
+    if machine._flags & DISPOSED and not machine._waiters.tasks:
+        wait.set_result(None)
+    else:
+        machine._wait_for_disposal(wait)
+    return wait
+
+
+async def finish_disposal(machine: Runtime) -> None:
+    """Wait until the machine is disposed and its tasks have ended, the calling one excepted."""
+    if not machine._flags & DISPOSED:
+        wait = new_wait()
+        machine._call_at_disposal(lambda: wait.resolve(None))
+        await wait
+    current = asyncio.current_task()
+    while True:
+        pending: list[Any] = [task for task in machine._waiters.tasks if task is not current]
+        if not pending:
+            return
+        await asyncio.wait(pending)
+        await asyncio.sleep(0)  # let their callbacks take note
+
+
+# contexts
+
+
+def context_of(machine: Runtime, state: int) -> StateContext:
+    """Return the context of a state's current tick, shared until the tick changes."""
+    ctx = machine._waiters.contexts.get(state)
+    if ctx is None:
+        ctx = StateContext(machine, state, machine._ticks[state])
+        if machine._flags & DISPOSED:
+            ctx.expired = True
+            return ctx
+        machine._watch().contexts[state] = ctx
+        machine._observers.fire(machine._observers.state_ctx_new, machine, ctx)
+        machine._log(LogLevel.OPS, f"[ctx:new] {ctx.state}")
+    assert isinstance(ctx, StateContext)
+    return ctx
+
+
+def context_at(machine: Runtime, state: int, tick: int) -> StateContext:
+    """Return the context of a tick of a state, expired if it has passed."""
+    if machine._ticks[state] == tick:
+        return context_of(machine, state)
+    ctx = StateContext(machine, state, tick)
+    ctx.expired = True
+    return ctx
+
+
+# tasks
+
+
+def spawn(machine: Runtime, coro: Coroutine[Any, Any, Any], state: int) -> asyncio.Task[Any]:
+    """Start a task bound to the state's current tick, or to the machine's life if `state` is -1."""
+    tick = machine._ticks[state] if state >= 0 else 0
+    task = new_task(coro)
+
+    def end(task: asyncio.Task[Any]) -> None:
+        forget_task(machine, task, machine._waiters.tasks.get(task, -1))
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            task_failed(machine, error)
+
+    task.add_done_callback(end)
+    # an eager task has run its first step by now, and may have ended the span itself
+    if machine._flags & DISPOSED or (state >= 0 and machine._ticks[state] != tick):
+        machine._keep_task(task, -1)
+        task.cancel()
+    else:
+        machine._keep_task(task, state)
+        if state >= 0:
+            put_in_span(machine, task, state)
+    tell_fork(machine, task, state)
+    return task
+
+
+def spawn_at(machine: Runtime, coro: Coroutine[Any, Any, Any], state: int, tick: int) -> asyncio.Task[Any] | None:
+    """Start a task bound to a tick of a state; None, with the coroutine closed, if that has passed."""
+    if state < 0 or machine._plans.relations.multi_mask >> state & 1:
+        return spawn_free(machine, coro)
+    if machine._ticks[state] != tick or machine._flags & DISPOSED:
+        coro.close()
+        return None
+    return spawn(machine, coro, state)
+
+
+def spawn_free(machine: Runtime, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any] | None:
+    """Start a task bound to the machine's life; None, with the coroutine closed, after that."""
+    if machine._flags & DISPOSED:
+        coro.close()
+        return None
+    return spawn(machine, coro, -1)
+
+
+def put_in_span(machine: Runtime, task: asyncio.Task[Any], state: int) -> None:
+    """Bind a task to the current tick of a state."""
+    spans = machine._watch().spans
+    if state in spans:
+        spans[state].append(task)
+    else:
+        spans[state] = [task]
+
+
+def forget_task(machine: Runtime, task: asyncio.Task[Any], state: int) -> None:
+    """Take note that a task has ended."""
+    waiters = machine._waiters
+    waiters.tasks.pop(task, None)
+    span = waiters.spans.get(state)
+    if span is not None and task in span:
+        span.remove(task)
+        if not span:
+            del waiters.spans[state]
+            machine._unwatch()
+    if machine._flags & DISPOSED:
+        machine._release()
+
+
+def task_failed(machine: Runtime, error: Exception) -> None:
+    """Turn the error of a task into the Exception state."""
+    if machine._submit_error(error, (), {}, None) is CANCELED:
+        _logger.error("[error] %s: error in a background task", machine.id, exc_info=error)
+
+
+def tell_fork(machine: Runtime, task: asyncio.Task[Any], state: int) -> None:
+    """Tell tracers of a task."""
+    observers = machine._observers
+    if observers.task_fork:
+        observers.fire(observers.task_fork, machine, task, machine.state_names[state] if state >= 0 else None)
+
+
 class _HandlerTask(asyncio.Task[None]):
     """The task of an async handler.
 
@@ -314,7 +542,7 @@ class _HandlerTask(asyncio.Task[None]):
     __slots__ = ("machine", "start", "state")
 
     start: list[Any]  # the handler's coroutine and this task; empty as soon as it has begun
-    machine: Questions
+    machine: Runtime
     state: int
 
     def cancel(self, msg: Any = None) -> bool:
@@ -323,47 +551,46 @@ class _HandlerTask(asyncio.Task[None]):
         if start:
             start[0].close()
             start.clear()
-            self.machine._forget_task(self, self.state)
+            forget_task(self.machine, self, self.state)
         elif not self.done():
-            if self.machine._tasks is None:
-                self.machine._tasks = {}
-            self.machine._tasks[self] = -1
+            self.machine._keep_task(self, -1)
         return super().cancel(msg)
 
 
-async def _run(start: list[Any], machine: Questions, state: int) -> None:
+async def _run(start: list[Any], machine: Runtime, state: int) -> None:
     coro, own = start
     start.clear()  # it has begun, so that cancelling reaches it
     try:
         await coro
     except Exception as error:
-        machine._task_failed(error)
+        task_failed(machine, error)
     finally:
-        machine._forget_task(own, state)
+        forget_task(machine, own, state)
         del own  # a cancellation's traceback holds this frame, and the task holds the cancellation
 
 
-def start_handler(coro: Coroutine[Any, Any, Any], machine: Questions, state: int, name: str) -> None:
+def start_handler(event: HandlerCall, coro: Coroutine[Any, Any, Any], state: int, name: str) -> None:
     """Start the coroutine of an async handler; its error becomes the Exception state.
 
     All in one function and without a callback: this is the hot path of async handlers.
 
     Args:
+        event: What the handler was given.
         coro: The coroutine.
-        machine: Its machine.
         state: The state to whose current tick it is bound, -1 for the machine's life.
         name: Name of the handler, and of the task.
 
     Raises:
         RuntimeError: No event loop is running; the coroutine is closed.
     """
+    machine: Runtime = event.machine
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         coro.close()
         raise
     if loop.get_task_factory() is not None:  # it must not be bypassed
-        machine._spawn(coro, state)
+        spawn(machine, coro, state)
         return
     start: list[Any] = [coro]
     task = _HandlerTask(_run(start, machine, state), loop=loop, name=name)
@@ -372,21 +599,8 @@ def start_handler(coro: Coroutine[Any, Any, Any], machine: Questions, state: int
     task.state = state
     start.append(task)
     if state < 0:
-        if machine._tasks is None:
-            machine._tasks = {}
-        machine._tasks[task] = -1
+        machine._keep_task(task, -1)
     else:
-        machine._put_in_span(task, state)
-    if machine._hooks.task_fork:
-        machine._hooks.fire(machine._hooks.task_fork, machine, task, machine.state_names[state] if state >= 0 else None)
-
-
-async def finish_tasks(machine: Questions) -> None:
-    """Wait until every background task of a disposed machine has ended, the calling one excepted."""
-    current = asyncio.current_task()
-    while True:
-        pending = [task for task in machine._tasks or () if task is not current]
-        if not pending:
-            return
-        await asyncio.wait(pending)
-        await asyncio.sleep(0)  # let their callbacks take note
+        put_in_span(machine, task, state)
+    if machine._observers.task_fork:
+        tell_fork(machine, task, state)

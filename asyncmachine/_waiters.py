@@ -1,7 +1,7 @@
-"""Who waits for what, and which of them does a transition satisfy?
+"""The index of a machine's waits, contexts and tasks by what can satisfy or end them.
 
-Pure matching over ticks and masks. A subscription calls back whoever made it; this module knows neither futures nor
-the machine, and never runs user code but the functions given to `when_query`.
+Pure matching over ticks and masks. A subscription calls back whoever made it. This module knows neither futures nor machines, and
+runs no user code but the functions given to `when_query`.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ class Subscription:
 Group = dict[Subscription, None]
 
 
-class Subscriptions:
-    """All waits and contexts of one machine, indexed by what can satisfy them.
+class Waiters:
+    """All waits, contexts and tasks of one machine.
 
     Attributes:
         by_state: Waits for states and ticks, by state number.
@@ -89,9 +89,11 @@ class Subscriptions:
         args_mask: States with a wait for arguments.
         contexts: The current context per state number.
         spans: Tasks bound to the current tick, per state number.
+        tasks: Tasks that have to end before the machine is gone, with their state number; -1 is none.
+        disposal: Who waits for the end of the machine and of its tasks.
     """
 
-    __slots__ = ("args", "args_mask", "by_state", "contexts", "ends", "queries", "queue", "spans")
+    __slots__ = ("args", "args_mask", "by_state", "contexts", "disposal", "ends", "queries", "queue", "spans", "tasks")
 
     def __init__(self) -> None:
         self.by_state: dict[int, Group] = {}
@@ -102,10 +104,12 @@ class Subscriptions:
         self.ends: Group = {}
         self.contexts: dict[int, Context] = {}
         self.spans: dict[int, list[Task]] = {}
+        self.tasks: dict[Task, int] = {}
+        self.disposal: list[Waiter] = []
 
     @property
     def is_empty(self) -> bool:
-        """Nobody waits for anything."""
+        """No transition concerns anybody."""
         return not (
             self.by_state or self.contexts or self.spans or self.args or self.queue or self.queries or self.ends
         )

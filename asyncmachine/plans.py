@@ -1,14 +1,14 @@
-"""What does a mutation do in a given configuration, decided once for all machines of a schema?
+"""What mutations do in the configurations of a schema, decided once and shared by all its machines.
 
-A `Node` is an ordered set of active states; a `Plan` is everything that follows from calling certain states there:
-the next node, the ticks to increment, the handlers to call. Both are shared and immutable but for their caches, which
-are bounded. Knows nothing of a single machine, its arguments or who waits for it.
+A `Configuration` is an ordered set of active states. A `Plan` is everything that follows from calling certain states there: the
+next configuration, the ticks to increment, the handlers to call. Both are shared and immutable but for their caches, which are
+bounded. Knows nothing of a single machine, its arguments or who waits for it.
 """
 
 from __future__ import annotations
 
 import marshal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
 from asyncmachine.handlers import ClassHandlers, HandlerTable, Step, binding_id, class_handlers, sharing_key
@@ -17,14 +17,15 @@ from asyncmachine.schema import EXCEPTION, Schema, SchemaMeta
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
 
     from asyncmachine.schema import State
 
 PLAN_LIMIT: Final = 20_000
-"""Plans kept per automaton; when it is reached, everything remembered is dropped and learnt again."""
+"""Plans kept per cache; when it is reached, everything remembered is dropped and learnt again."""
 TABLE_LIMIT: Final = 64
 """Combinations of handler classes kept per schema."""
+TELL_ARGS: Final = -1
+"""Slot of a step that is no handler: who waits for the arguments of its state is told."""
 
 HEALTH = ("Heartbeat", "Healthcheck")
 
@@ -34,25 +35,40 @@ class Plan:
 
     Attributes:
         accepted: Relations allow it.
-        target: The next node.
+        is_check_accepted: They allow a dry run of it.
+        target: The next configuration.
         enters: States entered, in order; called active Multi states included.
         exits: States exited, in order.
         ticks: State numbers to increment, one by one; a re-entered Multi state occurs twice.
         negotiation: Handlers to ask, in order.
         finals: Handlers to run after the commit, in order.
-        quick: If nothing but arithmetic happens, all ticks of it, the auto transition's included; else None.
-        quick_target: The node after that.
+        fast_ticks: If nothing but arithmetic happens, all ticks of it, the auto transition's included; else None.
+        fast_target: The configuration after that.
         auto: Plan of the auto transition that follows, or None.
         commit: For an auto plan, the plan that is committed when nobody vetoes; else the plan itself.
     """
 
     __slots__ = (
-        "accepted", "auto", "called", "calls_exception", "commit", "enter_mask", "enters", "exits", "finals", "kind",
-        "negotiation", "quick", "quick_target", "target", "ticks",
+        "accepted",
+        "auto",
+        "called",
+        "calls_exception",
+        "commit",
+        "enter_mask",
+        "enters",
+        "exits",
+        "fast_target",
+        "fast_ticks",
+        "finals",
+        "is_check_accepted",
+        "kind",
+        "negotiation",
+        "target",
+        "ticks",
     )  # fmt: skip
 
     def __init__(
-        self, kind: int, called: tuple[int, ...], target: Node, enters: tuple[int, ...], exits: tuple[int, ...]
+        self, kind: int, called: tuple[int, ...], target: Configuration, enters: tuple[int, ...], exits: tuple[int, ...]
     ) -> None:
         self.kind = kind
         self.called = called
@@ -60,23 +76,23 @@ class Plan:
         self.enters = enters
         self.exits = exits
         self.enter_mask = mask_of(enters) if enters else 0
-        self.accepted = True
+        self.accepted = self.is_check_accepted = True
         self.calls_exception = False
         self.ticks: tuple[int, ...] = ()
         self.negotiation: tuple[Step, ...] = ()
         self.finals: tuple[Step, ...] = ()
-        self.quick: tuple[int, ...] | None = None
-        self.quick_target = target
+        self.fast_ticks: tuple[int, ...] | None = None
+        self.fast_target = target
         self.auto: Plan | None = None
         self.commit = self
 
     @property
-    def bare(self) -> bool:
+    def is_bare(self) -> bool:
         """No handler takes part in it."""
         return not self.negotiation and not self.commit.finals
 
 
-class Node:
+class Configuration:
     """One configuration: the ordered active states, and the plans known from here.
 
     Attributes:
@@ -85,9 +101,10 @@ class Node:
         names: The same as a set of names.
         adds: Plans of add mutations by called names; `removes` and `sets` likewise.
         autos: Plans of auto mutations by called state numbers.
+        auto: The plan of the auto mutation that is due here, None if no Auto state is a candidate or it is not known.
     """
 
-    __slots__ = ("active", "adds", "auto", "autos", "mask", "names", "removes", "sets", "tables")
+    __slots__ = ("active", "adds", "auto", "autos", "is_auto_known", "mask", "names", "removes", "sets", "tables")
 
     def __init__(self, active: tuple[int, ...], names: frozenset[str]) -> None:
         self.active = active
@@ -98,21 +115,23 @@ class Node:
         self.sets: dict[tuple[str, ...], Plan] = {}
         self.tables = (self.adds, self.removes, self.sets)
         self.autos: dict[tuple[int, ...], Plan] = {}
-        self.auto: Plan | bool | None = False  # False: not computed yet
+        self.auto: Plan | None = None
+        self.is_auto_known = False
 
     def forget(self) -> None:
-        """Drop all plans, so that this node keeps no other node alive."""
+        """Drop all plans, so that this configuration keeps no other configuration alive."""
         self.adds.clear()
         self.removes.clear()
         self.sets.clear()
         self.autos.clear()
-        self.auto = False
+        self.auto = None
+        self.is_auto_known = False
 
 
-class Compiled:
-    """A schema with its relations as numbers and one automaton per combination of handler classes."""
+class CompiledSchema:
+    """A schema with its relations as numbers and one cache of plans per combination of handler classes."""
 
-    __slots__ = ("automata", "bare", "classes", "exception", "health", "index", "names", "relations", "schema")
+    __slots__ = ("bare", "classes", "exception", "health", "index", "names", "plan_caches", "relations", "schema")
 
     def __init__(self, schema: SchemaMeta) -> None:
         self.schema = schema
@@ -121,12 +140,12 @@ class Compiled:
         self.exception = self.index[EXCEPTION]
         self.health = tuple(self.index[name] for name in HEALTH if name in self.index)
         self.relations = Relations(schema)
-        self.automata: dict[tuple[object, ...], Automaton] = {}
+        self.plan_caches: dict[tuple[object, ...], PlanCache] = {}
         self.classes: dict[object, ClassHandlers] = {}
-        self.bare = Automaton(self, HandlerTable(len(self.names), ()))
+        self.bare = PlanCache(self, HandlerTable(len(self.names), ()))
 
-    def automaton(self, bound: tuple[object, ...]) -> Automaton:
-        """Return the automaton for these handler objects, shared by all machines with objects of the same classes.
+    def plan_cache(self, bound: tuple[object, ...]) -> PlanCache:
+        """Return the plans for these handler objects, shared by all machines with objects of the same classes.
 
         Raises:
             HandlerError: One of the objects cannot be bound.
@@ -134,14 +153,14 @@ class Compiled:
         if not bound:
             return self.bare
         keys = tuple(map(sharing_key, bound))
-        automaton = self.automata.get(keys)
-        if automaton is None:
+        cache = self.plan_caches.get(keys)
+        if cache is None:
             tables = tuple(self._class_handlers(key, handlers) for key, handlers in zip(keys, bound, strict=True))
-            automaton = Automaton(self, HandlerTable(len(self.names), tables), bound)
-            if len(self.automata) >= TABLE_LIMIT:
-                self.automata.clear()
-            self.automata[keys] = automaton
-        return automaton
+            cache = PlanCache(self, HandlerTable(len(self.names), tables), bound)
+            if len(self.plan_caches) >= TABLE_LIMIT:
+                self.plan_caches.clear()
+            self.plan_caches[keys] = cache
+        return cache
 
     def _class_handlers(self, key: object, handlers: object) -> ClassHandlers:
         found = self.classes.get(key)
@@ -153,8 +172,8 @@ class Compiled:
         return found
 
 
-class Automaton:
-    """Nodes and plans of one schema with one set of handlers.
+class PlanCache:
+    """Configurations and plans of one schema with one set of handlers.
 
     Args:
         compiled: The schema.
@@ -165,26 +184,28 @@ class Automaton:
         ids: What such objects are called when they are bound without an id.
     """
 
-    __slots__ = ("compiled", "empty", "ids", "known", "nodes", "relations", "table")
+    __slots__ = ("compiled", "configurations", "empty", "ids", "known", "relations", "table")
 
-    def __init__(self, compiled: Compiled, table: HandlerTable, bound: tuple[object, ...] = ()) -> None:
+    def __init__(self, compiled: CompiledSchema, table: HandlerTable, bound: tuple[object, ...] = ()) -> None:
         self.ids = tuple([binding_id(handlers, number) for number, handlers in enumerate(bound)])
         self.compiled = compiled
         self.relations = compiled.relations
         self.table = table
-        self.nodes: dict[tuple[int, ...], Node] = {}
+        self.configurations: dict[tuple[int, ...], Configuration] = {}
         self.known = 0
-        self.empty = self.node(())
+        self.empty = self.configuration(())
 
-    def node(self, active: tuple[int, ...]) -> Node:
-        """Return the node of these active states, in this order."""
-        node = self.nodes.get(active)
-        if node is None:
+    def configuration(self, active: tuple[int, ...]) -> Configuration:
+        """Return the configuration of these active states, in this order."""
+        configuration = self.configurations.get(active)
+        if configuration is None:
             names = self.compiled.names
-            node = self.nodes[active] = Node(active, frozenset([names[state] for state in active]))
-        return node
+            configuration = self.configurations[active] = Configuration(
+                active, frozenset([names[state] for state in active])
+            )
+        return configuration
 
-    def plan(self, node: Node, kind: int, called: tuple[str, ...]) -> Plan:
+    def plan(self, configuration: Configuration, kind: int, called: tuple[str, ...]) -> Plan:
         """Return the plan of a mutation by names, making and remembering it.
 
         Raises:
@@ -194,57 +215,59 @@ class Automaton:
         numbers = tuple(dict.fromkeys([index[name] for name in called]))
         names = self.compiled.names
         canonical = tuple([names[number] for number in numbers])
-        plans = node.tables[kind]
+        plans = configuration.tables[kind]
         plan = plans.get(canonical)
         if plan is None:
-            plan = self._make(node, kind, numbers)
-            self._admit(node)
+            plan = self._make(configuration, kind, numbers)
+            self._admit(configuration)
             plans[canonical] = plan
         if canonical != called:
-            self._admit(node)
+            self._admit(configuration)
             plans[called] = plan
         return plan
 
-    def auto(self, node: Node) -> Plan | None:
-        """Return the plan of the auto mutation due in this node, None if no Auto state is a candidate."""
-        if node.auto is False:
-            candidates, _ = self.relations.blocked_autos(node.mask)
-            node.auto = self.auto_plan(node, candidates) if candidates else None
-        return node.auto  # type: ignore[return-value]  # True never occurs: bool stands for "not computed"
+    def auto(self, configuration: Configuration) -> Plan | None:
+        """Return the plan of the auto mutation due in this configuration, None if no Auto state is a candidate."""
+        if not configuration.is_auto_known:
+            candidates, _ = self.relations.blocked_autos(configuration.mask)
+            configuration.auto = self.auto_plan(configuration, candidates) if candidates else None
+            configuration.is_auto_known = True
+        return configuration.auto
 
-    def auto_plan(self, node: Node, called: tuple[int, ...]) -> Plan:
+    def auto_plan(self, configuration: Configuration, called: tuple[int, ...]) -> Plan:
         """Return the plan of an auto mutation calling these states."""
-        plan = node.autos.get(called)
+        plan = configuration.autos.get(called)
         if plan is None:
-            plan = self._make(node, AUTO, called)
-            self._admit(node)
-            node.autos[called] = plan
+            plan = self._make(configuration, AUTO, called)
+            self._admit(configuration)
+            configuration.autos[called] = plan
         return plan
 
-    def _admit(self, node: Node) -> None:
-        """Count one more plan; at the limit forget everything, links between nodes included."""
+    def _admit(self, configuration: Configuration) -> None:
+        """Count one more plan; at the limit forget everything, links between configurations included."""
         self.known += 1
         if self.known > PLAN_LIMIT:
-            for old in self.nodes.values():
+            for old in self.configurations.values():
                 old.forget()
-            node.forget()
+            configuration.forget()
             self.empty.forget()
-            self.nodes = {(): self.empty}
+            self.configurations = {(): self.empty}
             self.known = 1
 
-    def _make(self, node: Node, kind: int, called: tuple[int, ...]) -> Plan:
+    def _make(self, configuration: Configuration, kind: int, called: tuple[int, ...]) -> Plan:
         relations = self.relations
-        active_mask = node.mask
-        target_node = self.node(relations.resolve(node.active, active_mask, kind, called))
-        target, target_mask = target_node.active, target_node.mask
+        active_mask = configuration.mask
+        target_configuration = self.configuration(relations.resolve(configuration.active, active_mask, kind, called))
+        target, target_mask = target_configuration.active, target_configuration.mask
         reentered = relations.multi_mask & mask_of(called) if kind in (ADD, SET) else 0
         entered = target_mask & ~active_mask | reentered & target_mask
         enters = tuple([s for s in target if entered >> s & 1]) if entered else ()
         exits: tuple[int, ...] = ()
         if active_mask & ~target_mask:
-            exits = tuple(relations.sort([s for s in node.active if not target_mask >> s & 1]))
-        plan = Plan(kind, called, target_node, enters, exits)
+            exits = tuple(relations.sort([s for s in configuration.active if not target_mask >> s & 1]))
+        plan = Plan(kind, called, target_configuration, enters, exits)
         plan.accepted = self._is_accepted(kind, called, target_mask)
+        plan.is_check_accepted = plan.accepted or bool(relations.multi_mask & mask_of(called))
         plan.calls_exception = kind in (ADD, SET) and self.compiled.exception in called
         plan.ticks = exits + enters
         if entered & active_mask:
@@ -252,9 +275,9 @@ class Automaton:
         if kind == AUTO and plan.accepted:
             remaining = tuple([s for s in called if target_mask >> s & 1])
             if remaining != called:
-                plan.commit = self.auto_plan(node, remaining)
+                plan.commit = self.auto_plan(configuration, remaining)
         if not self.table.empty:
-            plan.negotiation = self.negotiation(node, plan, target)
+            plan.negotiation = self.negotiation(configuration, plan, target)
             plan.finals = self._finals(plan)
         if kind != AUTO and plan.accepted:
             self._add_auto(plan)
@@ -274,12 +297,12 @@ class Automaton:
         if plan.negotiation or plan.finals:
             return
         if auto is None or not auto.accepted:
-            plan.quick = plan.ticks
-        elif auto.bare:
-            plan.quick = plan.ticks + auto.commit.ticks
-            plan.quick_target = auto.commit.target
+            plan.fast_ticks = plan.ticks
+        elif auto.is_bare:
+            plan.fast_ticks = plan.ticks + auto.commit.ticks
+            plan.fast_target = auto.commit.target
 
-    def negotiation(self, node: Node, plan: Plan, target: tuple[int, ...]) -> tuple[Step, ...]:
+    def negotiation(self, configuration: Configuration, plan: Plan, target: tuple[int, ...]) -> tuple[Step, ...]:
         """Return the negotiation handlers in the order they are asked."""
         table = self.table
         steps: list[Step] = []
@@ -287,24 +310,36 @@ class Automaton:
             steps += table.exit[state]
         for state in plan.enters:
             steps += table.enter[state]
-        steps += self.selfs(node, plan.kind, target)
-        steps += self.pairs(node, target)
+        steps += self.selfs(configuration, plan.kind, target)
+        steps += self.pairs(configuration, target)
         steps += table.any_enter
         return tuple(steps)
 
-    def selfs(self, node: Node, kind: int, target: tuple[int, ...]) -> list[Step]:
+    def selfs(self, configuration: Configuration, kind: int, target: tuple[int, ...]) -> list[Step]:
         """Return the self handlers (XX) of kept states; remove mutations have none."""
         selfs = self.table.selfs
         if not selfs or kind == REMOVE:
             return []
-        return [step for state in target if node.mask >> state & 1 for step in selfs.get(state, ())]
+        return [step for state in target if configuration.mask >> state & 1 for step in selfs.get(state, ())]
 
-    def pairs(self, node: Node, target: tuple[int, ...]) -> list[Step]:
+    def pairs(self, configuration: Configuration, target: tuple[int, ...]) -> list[Step]:
         """Return the pair handlers (XY) from states active before to target states."""
         pairs = self.table.pairs
         if not pairs:
             return []
-        return [step for x in node.active for y in target for step in pairs.get((x, y), ())]
+        return [step for x in configuration.active for y in target for step in pairs.get((x, y), ())]
+
+    def finals_with_args(self, plan: Plan) -> list[Step]:
+        """Return the final handlers with a step of slot `TELL_ARGS` after those of each entered state."""
+        table = self.table
+        steps: list[Step] = []
+        for state in plan.exits:
+            steps += table.end[state]
+        for state in plan.enters:
+            steps += table.state[state]
+            steps.append(Step("", _tell_args, TELL_ARGS, state))
+        steps += table.any_state
+        return steps
 
     def _finals(self, plan: Plan) -> tuple[Step, ...]:
         table = self.table
@@ -317,10 +352,14 @@ class Automaton:
         return tuple(steps)
 
 
+def _tell_args(owner: Any, event: Any) -> None:  # pragma: no cover - the runtime knows such a step by its slot
+    """Stand for a handler in a step that is none."""
+
+
 _INTERNED: WeakValueDictionary[Any, SchemaMeta] = WeakValueDictionary()
 
 
-def compiled(schema: type[Schema] | Mapping[str, State | Mapping[str, Any]]) -> Compiled:
+def compile_schema(schema: type[Schema] | Mapping[str, State | Mapping[str, Any]]) -> CompiledSchema:
     """Return the compiled form of a schema, made on first use and shared from then on.
 
     Equal plain mappings share one compiled schema.
@@ -329,10 +368,10 @@ def compiled(schema: type[Schema] | Mapping[str, State | Mapping[str, Any]]) -> 
         SchemaError: A mapping contradicts itself.
     """
     declared = schema if isinstance(schema, SchemaMeta) else _interned(schema)
-    found: Compiled | None = declared.__dict__.get("_compiled")
+    found: CompiledSchema | None = declared.__dict__.get("_compiled")
     if found is None:
-        found = Compiled(declared)
-        type.__setattr__(declared, "_compiled", found)
+        found = CompiledSchema(declared)
+        declared.keep_compiled(found)
     return found
 
 

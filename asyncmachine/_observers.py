@@ -1,0 +1,282 @@
+"""The observers of one machine: its tracers, its log, and the clock that finds slow handlers.
+
+Keeps, per hook, only the tracers that really implement it, and keeps their errors away from the machine. Decides nothing. A machine is
+handed on to tracers as it is; of its own this module reads its `id` and `log_args`.
+"""
+
+from __future__ import annotations
+
+import logging
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final
+
+from asyncmachine._waiters import WHEN_ARGS, WHEN_QUEUE
+from asyncmachine.logs import LogLevel, args_suffix, line
+from asyncmachine.mutation import ARGS, CALLED, FLAGS, IS_AUTO, KIND, SOURCE, Mutation, tx_id
+from asyncmachine.relations import KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from asyncmachine._waiters import Subscription
+    from asyncmachine.mutation import QueuedMutation
+    from asyncmachine.plans import Configuration, Plan, PlanCache
+    from asyncmachine.relations import Note
+
+ERROR_LIMIT: Final = 10
+"""A tracer that has raised so often is detached."""
+HOOKS: Final = (
+    "machine_init", "machine_bound", "machine_dispose", "submachine_new", "schema_change", "mutation_queued",
+    "transition_init", "transition_start", "handler_start", "handler_end", "handler_slow", "transition_finals",
+    "transition_end", "queue_end", "state_ctx_new", "state_ctx_end", "subscription_new", "subscription_match", "pipe_add",
+    "task_fork", "log",
+)  # fmt: skip
+STEPS: Final = (
+    "mutation_queued", "transition_init", "transition_start", "handler_start", "handler_end", "handler_slow",
+    "transition_finals",
+)  # fmt: skip
+"""Hooks called in the course of a transition: a machine whose tracers have none of them announces nothing but its end."""
+
+_WAITS: Final = ("when", "whenNot", "whenTime", "whenQueue", "whenQuery", "whenArgs", "whenQueueEnds")
+Hook = tuple["Callable[..., None]", ...]
+_logger = logging.getLogger("asyncmachine")
+
+
+class Observers:
+    """Who observes a machine.
+
+    Args:
+        tracers: In binding order.
+        log_level: How much is written to the logger.
+        slow_handler_s: A handler that runs longer is reported; None measures nothing.
+        computing_takes_time: Whether a handler can be slow here: not on simulated time.
+
+    Attributes:
+        tracers: In binding order.
+        log_level: How much is written to the logger.
+        slow_handler_s: A handler that runs longer is reported; None measures nothing.
+    """
+
+    __slots__ = (*HOOKS, "_computing_takes_time", "_errors", "log_level", "slow_handler_s", "tracers")
+
+    machine_init: Hook
+    machine_bound: Hook
+    machine_dispose: Hook
+    submachine_new: Hook
+    schema_change: Hook
+    mutation_queued: Hook
+    transition_init: Hook
+    transition_start: Hook
+    handler_start: Hook
+    handler_end: Hook
+    handler_slow: Hook
+    transition_finals: Hook
+    transition_end: Hook
+    queue_end: Hook
+    state_ctx_new: Hook
+    state_ctx_end: Hook
+    subscription_new: Hook
+    subscription_match: Hook
+    pipe_add: Hook
+    task_fork: Hook
+    log: Hook
+
+    def __init__(
+        self,
+        tracers: tuple[object, ...] = (),
+        log_level: int = 0,
+        slow_handler_s: float | None = None,
+        computing_takes_time: Callable[[], bool] = bool,
+    ) -> None:
+        self.tracers = tracers
+        self.log_level = int(log_level)
+        self.slow_handler_s = slow_handler_s
+        self._computing_takes_time = computing_takes_time
+        self._errors: dict[int, int] = {}
+        self._sort()
+
+    @property
+    def wants_steps(self) -> bool:
+        """Whether anything but the end of a transition is told to somebody."""
+        return bool(self.log_level) or self.slow_handler_s is not None or any(getattr(self, name) for name in STEPS)
+
+    def bind(self, tracer: object) -> bool:
+        """Add a tracer; return whether it is new, as binding it twice changes nothing."""
+        if any(tracer is bound for bound in self.tracers):
+            return False
+        self.tracers = (*self.tracers, tracer)
+        self._sort()
+        return True
+
+    def unbind(self, tracer: object) -> None:
+        """Remove a tracer; nothing happens if it is not bound."""
+        self.tracers = tuple(bound for bound in self.tracers if bound is not tracer)
+        self._sort()
+
+    def fire(self, hook: Hook, *args: Any) -> None:
+        """Call one hook of every tracer that has it, keeping their errors away from the machine."""
+        for method in hook:
+            try:
+                method(*args)
+            except Exception:
+                self.blame(method)
+
+    def blame(self, method: Callable[..., None]) -> None:
+        """Count an error of a tracer: log its first, detach it at the last one allowed. To be called while handling it."""
+        tracer: Any = getattr(method, "__self__", method)
+        errors = self._errors[id(tracer)] = self._errors.get(id(tracer), 0) + 1
+        if errors == 1:
+            _logger.exception("[tracers] %r raised", tracer)
+        if errors >= ERROR_LIMIT:
+            _logger.error("[tracers] %r detached after %d errors", tracer, errors)
+            self.unbind(tracer)
+
+    def _sort(self) -> None:
+        for name in HOOKS:
+            methods = []
+            for tracer in self.tracers:
+                method = getattr(tracer, name, None)
+                if method is not None and not getattr(getattr(method, "__func__", None), "is_no_op", False):
+                    methods.append(method)
+            setattr(self, name, tuple(methods))
+
+    # the course of a transition
+
+    def queued(self, machine: Any, queued: QueuedMutation) -> QueuedMutation:
+        """Tell that a mutation was queued; return it with the view tracers have seen."""
+        kind, called, args, source, number, flags, _ = queued
+        if self.log_level >= LogLevel.OPS:
+            verb = "prepend" if number < 0 else "queue"
+            names = " ".join(dict.fromkeys(called))
+            self.write(machine, LogLevel.OPS, f"[{verb}:{KINDS[kind]}] {names}{self.args_text(machine, args)}")
+        if not self.mutation_queued:
+            return queued
+        mutation = Mutation(queued)
+        self.fire(self.mutation_queued, machine, mutation)
+        return (kind, called, args, source, number, flags, mutation)
+
+    def call_handler(
+        self, tx: Any, binding: str, slot: int, function: Callable[[Any, Any], Any], owner: object, event: Any
+    ) -> Any:
+        """Call a handler, telling its begin and end, and report it if it is slow."""
+        name = event.name
+        if self.log_level >= LogLevel.OPS:
+            self.write(event.machine, LogLevel.OPS, f"[handler:{slot}] {name}")
+        self.fire(self.handler_start, tx, binding, name)
+        started = perf_counter()
+        try:
+            return function(owner, event)
+        finally:
+            seconds = perf_counter() - started
+            self.fire(self.handler_end, tx, binding, name)
+            if self.slow_handler_s is not None and seconds > self.slow_handler_s and self._computing_takes_time():
+                _logger.warning("[handler:slow] %s: %s took %.3f s", event.machine.id, name, seconds)
+                self.fire(self.handler_slow, tx, name, seconds)
+
+    def subscription(self, machine: Any, plans: PlanCache, what: str, subscription: Subscription) -> None:
+        """Tell that somebody began to wait ("new"), or need wait no longer ("match")."""
+        detail = _names(plans, subscription.states)
+        if subscription.kind == WHEN_ARGS:
+            detail += f" ({' '.join(sorted(subscription.goals))})"
+        elif subscription.kind == WHEN_QUEUE:
+            detail = str(subscription.tick)
+        text = f"[{_WAITS[subscription.kind]}:{what}] {detail}".rstrip()
+        self.fire(self.subscription_new if what == "new" else self.subscription_match, machine, text)
+        self.write(machine, LogLevel.OPS, text)
+
+    # the log
+
+    def write(self, machine: Any, level: int, text: str) -> None:
+        """Write a line, if the level says so, and tell it to the tracers."""
+        if level <= self.log_level:
+            written = line(machine.id, text)
+            _logger.log(logging.INFO if level <= LogLevel.CHANGES else logging.DEBUG, "%s", written)
+            self.fire(self.log, machine, level, written)
+
+    def args_text(self, machine: Any, args: Mapping[str, Any]) -> str:
+        """Return the arguments that may be logged, as the end of a line."""
+        return args_suffix(machine.log_args(args)) if args else ""
+
+    def log_start(
+        self, machine: Any, plans: PlanCache, configuration: Configuration, plan: Plan, queued: QueuedMutation
+    ) -> None:
+        """Log what was called, and what relations made of it."""
+        if self.log_level < LogLevel.OPS:
+            return
+        automatic = bool(queued[FLAGS] & IS_AUTO)
+        level = LogLevel.DECISIONS if automatic else LogLevel.OPS
+        kind = KINDS[queued[KIND]] + (":auto" if automatic else "")
+        self.write(machine, level, f"[{kind}] {_names(plans, plan.called)}{self.args_text(machine, queued[ARGS])}")
+        source = queued[SOURCE]
+        if source is not None:
+            self.write(machine, LogLevel.OPS, f"[source] {source[0]}/{tx_id(source[0], source[1])}/{source[2]}")
+        notes: list[Note] = []
+        plans.relations.resolve(configuration.active, configuration.mask, plan.kind, plan.called, notes)
+        for note in dict.fromkeys(notes):
+            was_active = bool(configuration.mask >> note[1] & 1)
+            self._log_note(machine, plans, note, was_active=was_active, automatic=automatic)
+        if not plan.accepted:
+            missing = [s for s in plan.called if not plan.target.mask >> s & 1]
+            self.write(machine, LogLevel.OPS, f"[cancel:reject] {_names(plans, missing)}")
+
+    def _log_note(self, machine: Any, plans: PlanCache, note: Note, *, was_active: bool, automatic: bool) -> None:
+        what, state, because = note
+        name = _names(plans, (state,))
+        if what == "rel:remove":
+            level = LogLevel.OPS if was_active else LogLevel.DECISIONS
+            self.write(machine, level, f"[rel:remove] {name} by {_names(plans, because)}")
+        elif what == "reject":
+            missing = " ".join(f"-{_names(plans, (other,))}" for other in because)
+            if automatic:
+                self.write(machine, LogLevel.DECISIONS, f"[reject:auto] {name}({missing})")
+            else:
+                self.write(machine, LogLevel.OPS, f"[reject] {name}({missing})")
+        else:
+            self.write(machine, LogLevel.OPS, f"[implied] {name}")
+
+    def log_veto(self, machine: Any, plans: PlanCache, plan: Plan, handler: str) -> None:
+        """Log that a handler refused."""
+        if self.log_level >= LogLevel.OPS:
+            half = handler[: len(handler) // 2]
+            kind = "cancel:self" if half + half == handler and half in plans.compiled.index else "cancel"
+            self.write(machine, LogLevel.OPS, f"[{kind}] ({_names(plans, plan.target.active)}) by {handler}")
+
+    def log_commit(self, machine: Any, plans: PlanCache, plan: Plan, queued: QueuedMutation) -> None:
+        """Log what has changed."""
+        if self.log_level < LogLevel.CHANGES:
+            return
+        parts = [f"+{_names(plans, (state,))}" for state in plan.enters]
+        parts += [f"-{_names(plans, (state,))}" for state in plan.exits]
+        if self.log_level >= LogLevel.EVERYTHING:
+            parts += [_names(plans, (state,)) for state in plan.target.active if not plan.enter_mask >> state & 1]
+        if parts:
+            label = "[auto_]" if queued[FLAGS] & IS_AUTO else "[state]"
+            text = f"{label} {' '.join(parts)}{self.args_text(machine, queued[ARGS])}"
+            self.write(machine, LogLevel.CHANGES, text)
+
+    def log_auto(self, machine: Any, plans: PlanCache, configuration: Configuration, auto: Plan) -> None:
+        """Log which auto mutation follows, and which Auto states are kept from it."""
+        if self.log_level >= LogLevel.OPS:
+            self.write(machine, LogLevel.OPS, f"[auto] {_names(plans, auto.called)}")
+        if self.log_level >= LogLevel.EVERYTHING:
+            relations = plans.relations
+            for state in relations.blocked_autos(configuration.mask)[1]:
+                removers = [s for s in configuration.active if relations.removed_by[state] >> s & 1]
+                text = f"[auto:rel:remove] {_names(plans, (state,))} by {_names(plans, removers)}"
+                self.write(machine, LogLevel.EVERYTHING, text)
+
+    def log_recovery(self, machine: Any, plans: PlanCache, plan: Plan) -> None:
+        """Log that a handler's error is about to become the Exception state."""
+        if self.log_level >= LogLevel.OPS:
+            self.write(machine, LogLevel.OPS, "[recover] handling panic...")
+            self.write(machine, LogLevel.OPS, f"[cancel] ({_names(plans, plan.target.active)}) by recover")
+
+    def log_duplicate(self, machine: Any, queued: QueuedMutation) -> None:
+        """Log that a mutation was left out, as the same one is queued already."""
+        text = f"[queue:skipped] Duplicate detected for [{KINDS[queued[KIND]]}] {' '.join(queued[CALLED])}"
+        self.write(machine, LogLevel.OPS, text)
+
+
+def _names(plans: PlanCache, states: Iterable[int]) -> str:
+    names = plans.compiled.names
+    return " ".join([names[state] for state in states])

@@ -1,0 +1,1025 @@
+"""The runtime of one machine: ticks, configuration, flags, queue, and the course of a transition.
+
+Theory of operation
+===================
+
+A machine is at rest or busy. `submit` carries out a mutation of a machine at rest before it returns, with everything that follows from
+it. Whatever is asked of a busy machine, by its own handlers or by tracers, waits for its turn. There are no threads and no locks: a
+machine belongs to one thread, and only what runs inside a transition can meet a busy machine.
+
+Flags
+-----
+
+`_flags` is one integer. Its zero means at rest, unobserved, and nobody waits: then a mutation without handlers is arithmetic only.
+
+    BUSY         a transition, eval, dry run or drain is under way
+    DISPOSING    `dispose` was called inside a handler; it takes effect when the queue has been drained
+    INTERRUPTED  an interruption has left work in the queue; the next call on the machine drains it
+    DISPOSED     the end; nothing else happens any more
+    OBSERVED     every step of a transition is announced: to tracers with hooks for steps, to the log, to the clock for slow handlers
+    RECORDED     tracers are bound that hear of ends only: of transitions, of the queue, of contexts
+    WAITED       somebody may be concerned by a commit: waits, contexts, tasks bound to a state
+
+The first four say where the machine is in its life (`PHASES`), the others who looks on (`AUDIENCES`) and whether somebody waits. All
+combinations of these three are legal, but that nobody waits for a disposed machine. `LEGAL` has all 33, and a test goes through them. They
+are plain integers: one `&` on an `IntFlag` takes as long as a whole mutation without handlers (CPython 3.11).
+
+    from                 by                                        to
+    rest                 submit, eval, eval_soon, check            BUSY
+    BUSY                 the queue is empty                        rest
+    BUSY                 dispose in a handler                      BUSY|DISPOSING
+    BUSY                 interrupted, work is left                 INTERRUPTED
+    BUSY                 interrupted, no work is left              rest
+    INTERRUPTED          any of submit, eval, eval_soon, check     BUSY
+    BUSY|DISPOSING       the queue is empty                        DISPOSING, while tracers hear of that; then DISPOSED
+    BUSY|DISPOSING       interrupted                               DISPOSED
+    rest, INTERRUPTED    dispose                                   DISPOSED
+
+Order of service
+----------------
+
+`_drain` serves, one at a time and before each step in this order:
+
+    1. `_prepended`: the mutation the machine has made itself. There is at most one: the auto mutation that follows from a transition, or
+       the Exception mutation that follows from a failed handler, never both.
+    2. `_urgent`: evals and dry runs, in the order they were asked for.
+    3. `_queue`: mutations of handlers, tracers and tasks, in the order they were made. Only these advance the queue tick.
+
+An auto mutation without handlers is merged into its cause's plan (`Plan.fast_ticks`), or committed with it, unless somebody looks on or
+waits, who could tell the difference.
+
+A transition
+------------
+
+`_course` is the only one, for all kinds of mutations, observed or not:
+
+    1. relations decide (`Plan.accepted`), or nothing happens
+    2. negotiation handlers are asked; the first refusal or error ends it. Auto mutations drop refused Auto states instead
+    3. a dry run ends here
+    4. the commit: ticks grow, the configuration changes. Contexts and tasks of the states concerned end
+    5. final handlers run; waits for arguments are told after the handlers of their state
+    6. other waits are told
+    7. the auto mutation that is due is prepended
+
+A negotiation handler that raises cancels the mutation. A final handler that raises has the states taken back that are entered and whose
+State handler has not completed: one more tick each. Either error is the next mutation, Exception, before everything queued.
+
+`_observe` lays hooks around the course, for observed and recorded machines alike. `_commit_fast` is its short form for plans without
+handlers while somebody waits or ends are recorded: through the course, a recorded pair of them takes 1.4 times as long.
+
+Interruptions
+-------------
+
+Errors of handlers are no interruptions. What leaves a machine is what a handler must not swallow: `CancelledError`,
+`KeyboardInterrupt`, `SystemExit` and the like. Then
+
+    - ticks and configuration are those of a transition that was committed, or never begun. States whose State handler has not completed
+      are taken back, as after an error, and waits are told
+    - the interrupted mutation counts as processed: its queue tick has come
+    - what was queued stays queued, in order (INTERRUPTED)
+    - a disposal that was asked for takes place.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
+
+from asyncmachine._observers import Observers
+from asyncmachine._waiters import WHEN_ENDS, Subscription, Waiters
+from asyncmachine.errors import AsyncMachineError, MachineDisposedError, UnknownStateError
+from asyncmachine.logs import LogLevel
+from asyncmachine.mutation import (
+    ARGS,
+    CALLED,
+    CANCELED,
+    EXECUTED,
+    FLAGS,
+    IS_AUTO,
+    IS_CHECK,
+    KIND,
+    NO_AUTO,
+    NUMBER,
+    Result,
+    TransitionRecord,
+)
+from asyncmachine.relations import ADD, AUTO, REMOVE, SET
+from asyncmachine.schema import EXCEPTION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from asyncmachine.handlers import Step
+    from asyncmachine.mutation import Origin, QueuedMutation
+    from asyncmachine.plans import CompiledSchema, Configuration, Plan, PlanCache
+
+BUSY: Final = 1
+DISPOSED: Final = 2
+OBSERVED: Final = 4
+WAITED: Final = 8
+INTERRUPTED: Final = 16
+DISPOSING: Final = 32
+RECORDED: Final = 64
+
+NOT_IDLE: Final = BUSY | DISPOSED | DISPOSING | INTERRUPTED
+ENDING: Final = DISPOSED | DISPOSING
+TRACED: Final = OBSERVED | RECORDED
+
+PHASES: Final = (0, BUSY, BUSY | DISPOSING, DISPOSING, INTERRUPTED, DISPOSED)
+AUDIENCES: Final = (0, OBSERVED, RECORDED)
+LEGAL: Final = frozenset(
+    phase | audience | waited
+    for phase in PHASES
+    for audience in AUDIENCES
+    for waited in ((0,) if phase == DISPOSED else (0, WAITED))
+)
+"""Every combination of flags a machine can have."""
+
+_NO_OBSERVERS: Final = Observers()
+"""Shared by all machines that nobody observes."""
+_NOBODY: Final = Waiters()
+"""Shared by all machines nobody has ever waited for; never changed."""
+_logger = logging.getLogger("asyncmachine")
+_new = object.__new__
+
+
+class Job(Protocol):
+    """An eval or a dry run that waits for its turn."""
+
+    def run(self) -> None:
+        """Take the turn."""
+
+    def fail(self, error: BaseException) -> None:
+        """Hear that there will be none."""
+
+
+class HandlerCall:
+    """What a handler is given; `machine.Event` is what users see of it.
+
+    No constructor: its frame makes a pair of mutations with two handlers 19 % slower.
+    """
+
+    __slots__ = ("_queued", "_state", "_tick", "args", "machine", "name")
+
+    name: str
+    args: dict[str, Any]
+    machine: Any
+    _queued: QueuedMutation
+    _state: int
+    _tick: int
+
+
+class _VetoError(Exception):
+    """A handler refused; never leaves this module."""
+
+    def __init__(self, handler: str) -> None:
+        self.handler = handler
+
+
+class Runtime:
+    """Everything a machine does. `machine.Machine` is its only subclass, and adds the public names.
+
+    A machine is a runtime, and not an object beside one: handlers are given the machine, so two objects would refer to each other, and
+    every machine that is dropped would wait for the garbage collector.
+    """
+
+    __slots__ = (
+        "__weakref__", "_bindings", "_committed", "_configuration", "_current", "_err", "_flags", "_handlers", "_observers", "_on_dispose",
+        "_plan", "_plans", "_prepended", "_prepends", "_queue", "_queue_tick", "_ticks", "_tx", "_urgent", "_waiters", "id", "queue_limit",
+    )  # fmt: skip
+
+    id: str
+    queue_limit: int
+    _bindings: tuple[str, ...]
+    """Ids of the bound objects."""
+    _committed: QueuedMutation | None
+    """The mutation being processed, once its ticks have advanced."""
+    _configuration: Configuration
+    _current: QueuedMutation | None
+    """The mutation being processed."""
+    _err: BaseException | None
+    _flags: int
+    _handlers: tuple[object, ...]
+    """The bound objects."""
+    _observers: Observers
+    _on_dispose: tuple[Callable[[], Any], ...]
+    _plan: Plan | None
+    """The plan of the mutation being processed, or of the last one."""
+    _plans: PlanCache
+    _prepended: QueuedMutation | None
+    _prepends: int
+    """How many mutations were prepended so far."""
+    _queue: deque[QueuedMutation] | None
+    """Made when it is needed first: an empty deque takes 0.6 KiB."""
+    _queue_tick: int
+    _ticks: list[int]
+    _tx: TransitionRecord | None
+    _urgent: deque[Job] | None
+    _waiters: Waiters
+
+    _event_class: ClassVar[type[HandlerCall]] = HandlerCall
+    _transition_class: ClassVar[type[TransitionRecord]] = TransitionRecord
+
+    def __init__(self, id: str, plans: PlanCache, handlers: tuple[object, ...], queue_limit: int) -> None:  # noqa: A002
+        self._handlers = handlers
+        self._bindings = plans.ids
+        self._plans = plans
+        self._configuration = plans.empty
+        self._ticks = [0] * len(plans.compiled.names)
+        self.id = id
+        self.queue_limit = queue_limit
+        self._flags = self._prepends = 0
+        self._queue_tick = 1
+        self._current = self._committed = self._plan = self._tx = None
+        self._prepended = self._queue = self._urgent = self._err = None
+        self._on_dispose = ()
+        self._observers = _NO_OBSERVERS
+        self._waiters = _NOBODY
+
+    # submitting
+
+    def _submit(self, kind: int, called: tuple[str, ...], args: dict[str, Any], source: Origin | None) -> Result:
+        """Carry out a mutation and what follows from it, if the machine is at rest; else queue it.
+
+        Args:
+            kind: ADD, REMOVE or SET.
+            called: Names of states.
+            args: What handlers are given.
+            source: The transition it was made in, if that is known.
+
+        Raises:
+            UnknownStateError: A name is not in the schema.
+        """
+        flags = self._flags
+        if flags & NOT_IDLE:
+            if flags & NOT_IDLE == BUSY:
+                return self._enqueue(kind, called, args, source)
+            return self._submit_later(kind, called, args, source)
+        plan = self._configuration.tables[kind].get(called)
+        if plan is None:
+            plan = self._plan_for(kind, called)
+        if plan.fast_ticks is not None:
+            if not flags:
+                ticks = self._ticks
+                for state in plan.fast_ticks:
+                    ticks[state] += 1
+                self._configuration = plan.fast_target
+                self._queue_tick += 1
+                return EXECUTED
+            if not flags & OBSERVED and self._commit_fast(plan, kind, called, args, source):
+                return EXECUTED
+        self._flags = flags | BUSY
+        number = self._queue_tick = self._queue_tick + 1
+        queued: QueuedMutation = (kind, called, args, source, number, 0, None)
+        try:
+            result = self._observe(plan, self._announce(queued)) if flags & TRACED else self._course(plan, queued)
+            if self._tx is not None:  # a handler has asked for it
+                self._end_transition()
+            if self._flags & WAITED and self._waiters.queue:
+                self._match_queue()
+            if self._queue or self._prepended is not None or self._urgent:
+                self._drain(None)
+        except BaseException:
+            self._abandon()
+            raise
+        self._current = self._committed = None
+        if self._flags == BUSY:
+            self._flags = 0
+        else:
+            self._rest()
+        return result
+
+    def _submit_from(self, cause: QueuedMutation, kind: int, called: tuple[str, ...], args: dict[str, Any]) -> Result:
+        """Submit a mutation that was made in the course of another one."""
+        if self._flags & (NOT_IDLE | TRACED) == BUSY:
+            return self._enqueue(kind, called, args, (self.id, cause[NUMBER], 0))
+        return self._submit(kind, called, args, self._source_of(cause))
+
+    def _submit_later(self, kind: int, called: tuple[str, ...], args: dict[str, Any], source: Origin | None) -> Result:
+        """Cancel a mutation of a machine that ends; after an interruption queue it and drain the queue."""
+        if self._flags & ENDING:
+            self._numbers(called)
+            return CANCELED
+        result = self._enqueue(kind, called, args, source)
+        if not result.queued:  # refused or a duplicate: what waits goes on nevertheless
+            self._run_queue(None)
+            return result
+        assert self._queue is not None
+        return self._run_queue(self._queue[-1])
+
+    def _submit_error(
+        self, error: BaseException, called: tuple[str, ...], args: dict[str, Any], source: Origin | None
+    ) -> Result:
+        """Add Exception and the error states given. A full queue does not refuse errors."""
+        self._numbers(called)
+        if self._flags & ENDING:
+            return CANCELED
+        self._err = error
+        args["error"] = error
+        called = tuple(dict.fromkeys((EXCEPTION, *called)))
+        self._log(LogLevel.CHANGES, f"[error:add] {' '.join(called)} ({error})")
+        queue = self._queue
+        if self._flags & BUSY and queue and len(queue) >= self.queue_limit:
+            number = self._queue_tick + len(queue) + 1
+            queue.append(self._announce((ADD, called, args, source, number, 0, None)))
+            return Result(number)
+        return self._submit(ADD, called, args, source)
+
+    def _commit_fast(
+        self, plan: Plan, kind: int, called: tuple[str, ...], args: dict[str, Any], source: Origin | None
+    ) -> bool:
+        """Carry out a plan without handlers while somebody waits or ends are recorded; False if more has to be done."""
+        if plan.target is not plan.fast_target:
+            return False
+        flags = self._flags
+        waiters = self._waiters
+        if flags & WAITED and (waiters.queries or waiters.args_mask & plan.enter_mask):
+            return False
+        ticks = self._ticks
+        touched = plan.ticks
+        number = self._queue_tick = self._queue_tick + 1
+        if not flags & RECORDED:
+            for state in touched:
+                ticks[state] += 1
+            self._configuration = plan.target
+            self._tell_waiters(touched)
+            return True
+        tx = self._transition_class(self, plan, (kind, called, args, source, number, 0, None), tuple(ticks))
+        tx.completed = True
+        for state in touched:
+            ticks[state] += 1
+        self._configuration = plan.target
+        self._flags = busy = flags | BUSY
+        if flags & WAITED:
+            self._tell_waiters(touched)
+            busy = self._flags
+        observers = self._observers
+        for end in observers.transition_end:
+            try:
+                end(tx)
+            except Exception:
+                observers.blame(end)
+        if self._queue or self._urgent:
+            self._finish()
+        elif observers.queue_end or self._flags != busy or busy & WAITED or not observers.tracers:
+            self._rest()
+        else:
+            self._flags = RECORDED
+        return True
+
+    def _plan_for(self, kind: int, called: tuple[str, ...]) -> Plan:
+        """Return the plan of a mutation that may be new here."""
+        configuration = self._configuration
+        plan = configuration.tables[kind].get(called)
+        if plan is None:
+            self._numbers(called)  # raises for unknown names, with what is close to them
+            plan = self._plans.plan(configuration, kind, called)
+        return plan
+
+    # the queue
+
+    def _enqueue(self, kind: int, called: tuple[str, ...], args: dict[str, Any], source: Origin | None) -> Result:
+        """Append a mutation to the queue, unless it is refused or already there."""
+        if called not in self._configuration.tables[kind]:  # else they were called before from here, and are known
+            self._numbers(called)
+        queue = self._queue
+        if queue is None:
+            queue = self._queue = deque()
+        waiting = len(queue)
+        if waiting >= self.queue_limit and not self._passes_limit(kind, called):
+            return CANCELED
+        if not waiting:
+            # nothing can make the states active before its turn, but an eval
+            if (
+                kind == REMOVE
+                and self._current is not None
+                and not self._urgent
+                and self._configuration.names.isdisjoint(called)
+            ):
+                return EXECUTED
+        elif not args and self._is_duplicate(queue, kind, called):
+            if self._flags & OBSERVED:
+                self._observers.log_duplicate(self, (kind, called, args, source, 0, 0, None))
+            return EXECUTED
+        result: Result = _new(Result)  # without the frame of its constructor: every mutation of a handler makes one
+        result.tick = number = self._queue_tick + waiting + 1
+        queued: QueuedMutation = (kind, called, args, source, number, 0, None)
+        queue.append(self._announce(queued) if self._flags & OBSERVED else queued)
+        return result
+
+    def _passes_limit(self, kind: int, called: tuple[str, ...]) -> bool:
+        """Errors pass a full queue: adding Exception while inactive, removing it while active."""
+        return EXCEPTION in called and kind != SET and (EXCEPTION in self._configuration.names) is (kind == REMOVE)
+
+    def _is_duplicate(self, queue: deque[QueuedMutation], kind: int, called: tuple[str, ...]) -> bool:
+        """Tell whether the queue holds the same mutation, with nothing behind it that touches its states.
+
+        asyncmachine-go 0.19 drops a duplicate wherever the first one is, even behind a counter-mutation.
+        """
+        states = self._plans.compiled.schema.states
+        if any(states[state].multi for state in called):
+            return False
+        wanted = set(called)
+        for queued in reversed(queue):
+            if queued[KIND] == kind and not queued[ARGS] and set(queued[CALLED]) == wanted:
+                return True
+            if kind == SET or queued[KIND] == SET or not wanted.isdisjoint(queued[CALLED]):
+                return False
+        return False
+
+    def _prepend(
+        self, kind: int, called: tuple[str, ...], args: dict[str, Any], source: Origin | None, flags: int
+    ) -> None:
+        """Make a mutation of the machine's own the next one."""
+        self._prepends += 1
+        self._prepended = self._announce((kind, called, args, source, -self._prepends, flags, None))
+
+    def _prepend_auto(self, auto: Plan) -> None:
+        if not self._flags & DISPOSING:
+            names = self._plans.compiled.names
+            self._prepend(AUTO, tuple([names[state] for state in auto.called]), {}, None, IS_AUTO)
+
+    def _announce(self, queued: QueuedMutation) -> QueuedMutation:
+        return self._observers.queued(self, queued) if self._flags & OBSERVED else queued
+
+    def _push(self, job: Job) -> None:
+        """Queue an eval or a dry run."""
+        if self._urgent is None:
+            self._urgent = deque()
+        self._urgent.append(job)
+
+    def _run_queue(self, mine: QueuedMutation | None) -> Result:
+        """Drain what an interruption has left, and return the result of one of the mutations."""
+        self._flags = (self._flags | BUSY) & ~INTERRUPTED
+        try:
+            result = self._drain(mine)
+        except BaseException:
+            self._abandon()
+            raise
+        self._rest()
+        return result
+
+    def _drain(self, mine: QueuedMutation | None) -> Result:
+        """Serve everything that waits, in the order of the page above, and return the result of `mine`."""
+        result = EXECUTED
+        while True:
+            if self._prepended is not None:
+                queued, self._prepended = self._prepended, None
+            elif self._urgent:
+                self._current = self._committed = None
+                self._urgent.popleft().run()
+                continue
+            elif self._queue:
+                queued = self._queue.popleft()
+                self._queue_tick += 1
+            else:
+                return result
+            flags = self._flags
+            special = queued[FLAGS]
+            plan = None if special else self._configuration.tables[queued[KIND]].get(queued[CALLED])
+            if plan is None:
+                plan = self._plan_of(queued)
+            elif plan.fast_ticks is not None and flags == BUSY:
+                ticks = self._ticks
+                for state in plan.fast_ticks:
+                    ticks[state] += 1
+                self._configuration = plan.fast_target
+                continue  # executed, as the result is until another one is known
+            outcome = self._observe(plan, queued) if flags & TRACED else self._course(plan, queued)
+            if self._tx is not None:
+                self._end_transition()
+            if queued is mine:
+                result = outcome
+            if self._flags & WAITED and self._waiters.queue:
+                self._match_queue()
+
+    def _plan_of(self, queued: QueuedMutation) -> Plan:
+        if queued[KIND] == AUTO:
+            index = self._plans.compiled.index
+            return self._plans.auto_plan(self._configuration, tuple([index[state] for state in queued[CALLED]]))
+        return self._plan_for(queued[KIND], queued[CALLED])
+
+    def _finish(self) -> None:
+        """Drain what an eval or a dry run has left, and come to rest."""
+        try:
+            if self._queue or self._urgent or self._prepended is not None:
+                self._drain(None)
+        except BaseException:
+            self._abandon()
+            raise
+        if self._flags == BUSY:
+            self._current = self._committed = None
+            self._flags = 0
+        else:
+            self._rest()
+
+    def _rest(self) -> None:
+        """The queue is empty: release the machine and tell who waits for that."""
+        self._current = self._committed = None
+        self._flags &= ~BUSY
+        if self._flags & TRACED:
+            observers = self._observers
+            observers.fire(observers.queue_end, self)
+            if not observers.tracers:  # the last one may have been detached for its errors
+                self._set_audience()
+        if self._flags & WAITED and self._waiters.ends:
+            self._match_ends()
+        if self._flags & NOT_IDLE == DISPOSING:
+            self._close()
+
+    def _abandon(self) -> None:
+        """Leave a machine that was interrupted in order; see the page above."""
+        self._end_transition()
+        self._current = self._committed = None
+        self._flags &= ~BUSY
+        if self._flags & WAITED and self._waiters.queue:
+            self._match_queue()
+        if self._flags & DISPOSING:
+            self._close()
+        elif self._queue or self._urgent or self._prepended is not None:
+            self._flags |= INTERRUPTED
+
+    # evals and dry runs
+
+    def _run(self, job: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        """Call a function while the machine is busy, then drain what it has queued. The machine is not busy or disposed."""
+        self._flags = (self._flags | BUSY) & ~INTERRUPTED
+        try:
+            value = job(*args)
+        except BaseException:
+            self._finish()
+            raise
+        if self._queue or self._urgent or self._prepended is not None or self._flags != BUSY:
+            self._finish()
+        else:
+            self._flags = 0
+        return value
+
+    def _try(self, kind: int, called: tuple[str, ...], args: dict[str, Any]) -> Result:
+        """Take a dry run of a mutation through its course."""
+        self._prepends += 1
+        queued = self._announce((kind, called, args, None, -self._prepends, IS_CHECK, None))
+        plan = self._plan_for(kind, called)
+        result = self._observe(plan, queued) if self._flags & TRACED else self._course(plan, queued)
+        self._end_transition()
+        self._current = None
+        return result
+
+    # a transition
+
+    def _observe(self, plan: Plan, queued: QueuedMutation) -> Result:
+        """Take a mutation through its course, telling observers."""
+        observers = self._observers
+        accepted = plan.is_check_accepted if queued[FLAGS] & IS_CHECK else plan.accepted
+        tx = self._tx = self._transition_class(self, plan, queued, tuple(self._ticks), "" if accepted else "relations")
+        self._current = queued
+        self._plan = plan
+        if self._flags & OBSERVED:
+            observers.log_start(self, self._plans, self._configuration, plan, queued)
+            observers.fire(observers.transition_init, tx)
+            observers.fire(observers.transition_start, tx)
+        try:
+            return self._course(plan, queued)
+        except BaseException:
+            tx.canceled_by = "error"
+            raise
+        finally:
+            tx.complete(self._ticks)
+            observers.fire(observers.transition_end, tx)
+            self._tx = None
+
+    def _course(self, plan: Plan, queued: QueuedMutation) -> Result:
+        """Negotiate, commit and finalise; see the page above.
+
+        This is the hot path, hence its length: everything that is usually absent is skipped by one test.
+        """
+        self._current = queued
+        self._plan = plan
+        special = queued[FLAGS]
+        if not plan.accepted and not (special & IS_CHECK and plan.is_check_accepted):
+            return CANCELED
+        args = queued[ARGS]
+        ticks = self._ticks
+        handlers = self._handlers
+        new_event = self._event_class
+        observed = self._flags & OBSERVED
+        if plan.negotiation:
+            try:
+                if special & IS_AUTO:
+                    plan = self._negotiate_auto(plan, queued)
+                else:
+                    for name, function, slot, state in plan.negotiation:
+                        event = new_event()
+                        event.name = name
+                        event.args = args
+                        event.machine = self
+                        event._queued = queued
+                        event._state = state
+                        event._tick = ticks[state]
+                        answer = self._announced(function, slot, event) if observed else function(handlers[slot], event)
+                        if answer is not None and not answer:
+                            return self._refuse(plan, name)
+            except _VetoError as veto:
+                return self._refuse(plan, veto.handler)
+            except Exception as error:
+                self._recover(plan, queued, error)
+                return CANCELED
+        elif special & IS_AUTO:
+            plan = plan.commit
+        if special:
+            if special & IS_CHECK:
+                return EXECUTED
+            self._plan = plan
+            if self._tx is not None:
+                self._tx.replan(plan)
+        touched = plan.ticks
+        for state in touched:
+            ticks[state] += 1
+        self._configuration = plan.target
+        steps: Iterable[Step] = plan.finals
+        if observed:
+            self._observers.log_commit(self, self._plans, plan, queued)
+        if self._flags & WAITED:
+            waiters = self._waiters
+            if waiters.contexts or waiters.spans:
+                waiters.expire(touched)
+            if waiters.args_mask & plan.enter_mask:
+                steps = self._plans.finals_with_args(plan)
+        if observed:
+            self._observers.fire(self._observers.transition_finals, self._tx)
+        if steps:
+            self._committed = queued
+            try:
+                for name, function, slot, state in steps:
+                    if slot < 0:  # TELL_ARGS
+                        self._match_args(state, args)
+                        continue
+                    event = new_event()
+                    event.name = name
+                    event.args = args
+                    event.machine = self
+                    event._queued = queued
+                    event._state = state
+                    event._tick = ticks[state]
+                    if observed:
+                        self._announced(function, slot, event)
+                    else:
+                        function(handlers[slot], event)
+            except BaseException as error:
+                if steps is not plan.finals:
+                    self._match_args_of_failed(name, state, args)
+                self._fail(plan, queued, name, state, error)
+                return CANCELED
+        if self._flags & WAITED and (self._waiters.by_state or self._waiters.queries):
+            self._match(touched)
+        auto = plan.auto
+        if auto is not None and not special and (auto.accepted or observed):
+            if auto.is_bare and not self._flags & (WAITED | TRACED | DISPOSING):
+                for state in auto.commit.ticks:
+                    ticks[state] += 1
+                self._configuration = auto.commit.target
+            else:
+                if observed:
+                    self._observers.log_auto(self, self._plans, self._configuration, auto)
+                self._prepend_auto(auto)
+        return EXECUTED
+
+    def _catch_up(self) -> TransitionRecord | None:
+        """Return the running transition, made now if nobody observes it; None at rest."""
+        queued, plan = self._current, self._plan
+        if self._tx is None and queued is not None and plan is not None:
+            before = list(self._ticks)
+            if self._committed is queued:
+                for state in plan.ticks:
+                    before[state] -= 1
+            self._tx = self._transition_class(self, plan, queued, tuple(before), "" if plan.accepted else "relations")
+        return self._tx
+
+    def _end_transition(self) -> None:
+        if self._tx is not None:
+            self._tx.complete(self._ticks)
+            self._tx = None
+
+    def _refuse(self, plan: Plan, handler: str) -> Result:
+        if self._tx is not None:
+            self._tx.canceled_by = handler
+            self._observers.log_veto(self, self._plans, plan, handler)
+        return CANCELED
+
+    def _announced(self, function: Callable[[Any, Any], Any], slot: int, event: HandlerCall) -> Any:
+        """Call a handler that is observed."""
+        binding, owner = self._bindings[slot], self._handlers[slot]
+        return self._observers.call_handler(self._tx, binding, slot, function, owner, event)
+
+    def _ask(self, steps: Iterable[Step], queued: QueuedMutation) -> str:
+        """Ask handlers in turn; return the name of the first that refuses, or an empty string."""
+        for name, function, slot, state in steps:
+            event = self._event_class()
+            event.name = name
+            event.args = queued[ARGS]
+            event.machine = self
+            event._queued = queued
+            event._state = state
+            event._tick = self._ticks[state]
+            observed = self._flags & OBSERVED
+            answer = self._announced(function, slot, event) if observed else function(self._handlers[slot], event)
+            if answer is not None and not answer:
+                return name
+        return ""
+
+    def _demand(self, steps: Iterable[Step], queued: QueuedMutation) -> None:
+        refused = self._ask(steps, queued)
+        if refused:
+            raise _VetoError(refused)
+
+    def _negotiate_auto(self, plan: Plan, queued: QueuedMutation) -> Plan:
+        """Negotiate an auto mutation, dropping only the Auto states that are refused; return the plan to commit.
+
+        asyncmachine-go 0.19 crashes when an Auto state's Exit refuses; here the state stays, and the called autos that
+        would end it are dropped.
+        """
+        plans = self._plans
+        table = plans.table
+        configuration = self._configuration
+        is_auto = plans.relations.auto_mask
+        target = list(plan.target.active)
+        staying = 0
+        for state in plan.exits:
+            refused = self._ask(table.exit[state], queued)
+            if refused:
+                enders = [c for c in plan.called if not plans.auto_plan(configuration, (c,)).target.mask >> state & 1]
+                if not is_auto >> state & 1 or not enders:
+                    raise _VetoError(refused)
+                staying |= 1 << state
+                target = [s for s in target if s not in enders]
+        for state in plan.enters:
+            refused = self._ask(table.enter[state], queued) if state in target else ""
+            if refused:
+                if not is_auto >> state & 1:
+                    raise _VetoError(refused)
+                target.remove(state)
+        if not target and not staying:
+            raise _VetoError("relations")
+        self._demand(plans.selfs(configuration, AUTO, tuple(target)), queued)
+        pairs = table.pairs
+        asked = [(y, pairs[x, y]) for x in configuration.active for y in target if (x, y) in pairs] if pairs else []
+        for state, steps in asked:
+            refused = self._ask(steps, queued)
+            if refused:
+                if not is_auto >> state & 1:
+                    raise _VetoError(refused)
+                target = [s for s in target if s != state]
+        if not target and not staying:
+            raise _VetoError("relations")
+        self._demand(table.any_enter, queued)
+        called = tuple([s for s in plan.called if s in target])
+        commit = plans.auto_plan(configuration, called).commit if called != plan.called else plan
+        if staying & ~commit.target.mask:
+            raise _VetoError("relations")
+        return commit
+
+    # errors
+
+    def _recover(self, plan: Plan, queued: QueuedMutation, error: Exception) -> None:
+        """Turn a handler's error into the next mutation: Exception, before everything queued.
+
+        No second Exception is made out of an Exception transition; the error is logged. An auto transition that failed is
+        not retried by the Exception transition it causes (asyncmachine-go 0.19 loops there).
+        """
+        if self._tx is not None:
+            self._tx.canceled_by = "error"
+        self._observers.log_recovery(self, self._plans, plan)
+        if plan.calls_exception:
+            _logger.error("[error] %s: error in an Exception transition", self.id, exc_info=error)
+            return
+        self._err = error
+        flags = NO_AUTO if queued[FLAGS] & IS_AUTO else 0
+        self._prepend(ADD, (EXCEPTION,), {"error": error}, self._source_of(queued), flags)
+
+    def _fail(self, plan: Plan, queued: QueuedMutation, name: str, state: int, error: BaseException) -> None:
+        """Take back what a failing final handler left unfinished, tell the waits, and recover.
+
+        Every entered state whose State handler has not completed is taken back once; a failing AnyState takes nothing
+        back. asyncmachine-go 0.19 takes nothing back after a failing End, takes back twice, and tells nobody.
+        """
+        taken = self._take_back(plan, name, state)
+        if self._flags & WAITED:
+            self._match(plan.ticks + taken)
+        if not isinstance(error, Exception):
+            if self._tx is not None:
+                self._tx.canceled_by = "error"
+            raise error
+        self._recover(plan, queued, error)
+
+    def _take_back(self, plan: Plan, name: str, state: int) -> tuple[int, ...]:
+        if state < 0:
+            return ()
+        compiled = self._plans.compiled
+        enters = plan.enters
+        unfinished = enters if name == compiled.names[state] + "End" else enters[enters.index(state) :]
+        if plan.calls_exception:
+            unfinished = tuple([s for s in unfinished if s != compiled.exception])
+        for taken in unfinished:
+            self._ticks[taken] += 1
+        if unfinished:
+            active = tuple([s for s in self._configuration.active if s not in unfinished])
+            self._configuration = self._plans.configuration(active)
+            self._waiters.expire(unfinished)
+        return unfinished
+
+    # waits
+
+    def _watch(self) -> Waiters:
+        """Return the index of waits, for somebody who is about to be put into it."""
+        self._flags |= WAITED
+        return self._own_waiters()
+
+    def _own_waiters(self) -> Waiters:
+        if self._waiters is _NOBODY:
+            self._waiters = Waiters()
+        return self._waiters
+
+    def _keep_task(self, task: Any, state: int) -> None:
+        """Take note of a task that has to end before the machine is gone."""
+        self._own_waiters().tasks[task] = state
+
+    def _wait_for_disposal(self, waiter: Any) -> None:
+        self._own_waiters().disposal.append(waiter)
+
+    def _unwatch(self) -> None:
+        """Take note that somebody has left the index of waits."""
+        if self._waiters.is_empty:
+            self._flags &= ~WAITED
+
+    def _tell_waiters(self, touched: tuple[int, ...]) -> None:
+        """Tell who is concerned by a commit without handlers."""
+        waiters = self._waiters
+        contexts, spans, by_state = waiters.contexts, waiters.spans, waiters.by_state
+        for state in touched:
+            if state in contexts or state in spans:
+                waiters.expire(touched)
+            if state in by_state:
+                self._match(touched)
+        if waiters.queue:
+            self._match_queue()
+        if not by_state and waiters.is_empty:
+            self._flags &= ~WAITED
+
+    def _match(self, touched: Iterable[int]) -> None:
+        """Tell the waits a committed transition satisfies."""
+        waiters = self._waiters
+        for subscription in waiters.match(touched, self._configuration.mask, self._ticks):
+            self._deliver(subscription, None)
+        if waiters.is_empty:
+            self._flags &= ~WAITED
+
+    def _match_args(self, state: int, args: dict[str, Any]) -> None:
+        if self._waiters.args_mask >> state & 1:
+            for subscription in self._waiters.match_args(state, args):
+                self._deliver(subscription, args)
+            self._unwatch()
+
+    def _match_args_of_failed(self, name: str, state: int, args: dict[str, Any]) -> None:
+        """Tell the waits for the arguments of an entered state whose State handler has failed."""
+        if state >= 0 and name != self._plans.compiled.names[state] + "End":
+            self._match_args(state, args)
+
+    def _match_queue(self) -> None:
+        for subscription in self._waiters.match_queue(self._queue_tick):
+            self._deliver(subscription, None)
+
+    def _match_ends(self) -> None:
+        for subscription in self._waiters.take_ends():
+            self._deliver(subscription, None)
+        self._unwatch()
+
+    def _deliver(self, subscription: Subscription, value: Any) -> None:
+        subscription.waiter.resolve(value)
+        if self._flags & TRACED:
+            self._observers.subscription(self, self._plans, "match", subscription)
+
+    # the end
+
+    def _dispose(self) -> None:
+        """Close the machine, or have it closed once the queue has been drained."""
+        if self._flags & ENDING:
+            return
+        if self._flags & BUSY:
+            self._flags |= DISPOSING
+            return
+        if self._flags & INTERRUPTED:
+            self._run_queue(None)
+        self._close()
+
+    def _close(self) -> None:
+        self._flags = self._flags & TRACED | DISPOSED
+        observers = self._observers
+        observers.fire(observers.machine_dispose, self)
+        waiters = self._waiters
+        bare = self._plans.compiled.bare
+        self._configuration = bare.empty
+        waiters.expire({*waiters.contexts, *waiters.spans})
+        for subscription in waiters.take_all():
+            if subscription.kind == WHEN_ENDS:
+                subscription.waiter.resolve(None)
+            else:
+                subscription.waiter.fail(MachineDisposedError(self.id))
+        for job in self._urgent or ():
+            job.fail(MachineDisposedError(self.id))
+        self._queue = self._urgent = self._prepended = None
+        self._plans = bare
+        self._handlers = self._bindings = ()
+        for task in tuple(waiters.tasks):
+            task.cancel()
+        functions, self._on_dispose = self._on_dispose, ()
+        for function in functions:
+            try:
+                function()
+            except Exception:
+                _logger.exception("[dispose] %s: on_dispose function failed", self.id)
+        self._release()
+
+    def _release(self) -> None:
+        """Tell who waits for the end of a disposed machine, once its last task has ended."""
+        waiters = self._waiters
+        if not waiters.tasks and waiters.disposal:
+            told = waiters.disposal[:]
+            waiters.disposal.clear()
+            for waiter in told:
+                waiter.resolve(None)
+
+    def _call_at_disposal(self, function: Callable[[], Any]) -> None:
+        self._on_dispose = (*self._on_dispose, function)
+
+    def _forget_at_disposal(self, function: Callable[[], Any]) -> None:
+        self._on_dispose = tuple([kept for kept in self._on_dispose if kept != function])
+
+    # binding and restoring
+
+    def _rebind(self, handlers: tuple[object, ...], bindings: tuple[str, ...]) -> None:
+        if self._flags & BUSY:
+            raise AsyncMachineError("handlers cannot be bound or unbound inside a handler")
+        plans = self._plans.compiled.plan_cache(handlers)
+        self._handlers, self._bindings = handlers, bindings
+        self._configuration = plans.configuration(self._configuration.active)
+        self._plans = plans
+
+    def _migrate(self, compiled: CompiledSchema) -> None:
+        """Go over to a schema that begins with the states of the present one."""
+        plans = compiled.plan_cache(self._handlers)
+        self._ticks += [0] * (len(compiled.names) - len(self._ticks))
+        self._configuration = plans.configuration(self._configuration.active)
+        self._plans = plans
+
+    def _restore(self, ticks: Mapping[int, int], active: tuple[int, ...], queue_tick: int) -> None:
+        for state, tick in ticks.items():
+            self._ticks[state] = tick
+        self._configuration = self._plans.configuration(active)
+        self._queue_tick = queue_tick
+
+    def _set_observers(self, observers: Observers) -> None:
+        self._observers = observers
+        self._set_audience()
+
+    def _set_audience(self) -> None:
+        """Set the flags that say who looks on."""
+        flags = self._flags & ~TRACED
+        if self._observers.wants_steps:
+            flags |= OBSERVED
+        elif self._observers.tracers:
+            flags |= RECORDED
+        self._flags = flags
+
+    @property
+    def _is_observed(self) -> bool:
+        """Observers of its own were ever given to it."""
+        return self._observers is not _NO_OBSERVERS
+
+    def _log(self, level: int, text: str) -> None:
+        self._observers.write(self, level, text)
+
+    # names
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """All state names, in definition order."""
+        return self._plans.compiled.names
+
+    def _number(self, state: str) -> int:
+        index = self._plans.compiled.index
+        try:
+            return index[state]
+        except (KeyError, TypeError):
+            raise UnknownStateError(state, self.id, index) from None
+
+    def _numbers(self, states: Iterable[str]) -> tuple[int, ...]:
+        index = self._plans.compiled.index
+        try:
+            return tuple([index[state] for state in states])
+        except (KeyError, TypeError):
+            return tuple([self._number(state) for state in states])
+
+    def _source_of(self, queued: QueuedMutation) -> Origin:
+        tx = self._tx if self._flags & TRACED and self._current is queued else None
+        return (self.id, queued[NUMBER], sum(tx.before) if tx is not None else 0)
