@@ -35,7 +35,12 @@ ALLOWED: dict[str, set[str]] = {
     "drivers": {"node"},  # drivers/versions.py: names, and the types of the seam
     "drivers.baseline": {"protocol", "node", "wire"},
     "drivers.states": {"protocol", "node", "wire"},
-    "drivers.direct": {"protocol", "node", "wire", "drivers.baseline"},  # its handlers and its discovery, without its loop
+    "drivers.direct": {
+        "protocol",
+        "node",
+        "wire",
+        "drivers.baseline",
+    },  # its handlers and its discovery, without its loop
     "scenarios": {"wire", "protocol", "net", "node", "drivers"},
     "simulator": {"protocol", "net", "node", "drivers", "scenarios"},
     "results": set(),
