@@ -101,8 +101,10 @@ from asyncmachine.mutation import (
     KIND,
     NO_AUTO,
     NUMBER,
+    VIEW,
+    Mutation,
     Result,
-    TransitionRecord,
+    tx_id,
 )
 from asyncmachine.relations import ADD, AUTO, REMOVE, SET
 from asyncmachine.schema import EXCEPTION
@@ -168,6 +170,99 @@ class HandlerCall:
     _queued: QueuedMutation
     _state: int
     _tick: int
+
+
+class TransitionRecord:
+    """The processing of one mutation, as the runtime keeps it; `machine.Transition` is what users see of it.
+
+    Args:
+        machine: The machine.
+        plan: What the mutation does if nobody refuses.
+        queued: The mutation.
+        before: Ticks before, in state order.
+        canceled_by: Who has refused it already.
+    """
+
+    __slots__ = ("_after", "_plan", "_queued", "before", "canceled_by", "completed", "machine")
+
+    def __init__(
+        self, machine: Any, plan: Plan, queued: QueuedMutation, before: tuple[int, ...], canceled_by: str = ""
+    ) -> None:
+        self.machine = machine
+        self.before = before
+        self.canceled_by = canceled_by
+        self.completed = False
+        self._plan = plan
+        self._queued = queued
+        self._after: tuple[int, ...] | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Nobody has refused it so far."""
+        return not self.canceled_by
+
+    @property
+    def id(self) -> str:
+        """Machine id and sequence, equal in equal runs."""
+        return tx_id(self.machine.id, self._queued[NUMBER])
+
+    @property
+    def mutation(self) -> Mutation:
+        """What was asked."""
+        mutation = self._queued[VIEW]
+        if mutation is None:
+            mutation = Mutation(self._queued)
+            self._queued = (*self._queued[:VIEW], mutation)
+        return mutation
+
+    @property
+    def after(self) -> tuple[int, ...]:
+        """Ticks after, in state order; as predicted while handlers may still refuse."""
+        if self._after is not None:
+            return self._after
+        ticks = list(self.before)
+        if not self.canceled_by:
+            for state in self._plan.ticks:
+                ticks[state] += 1
+        after = tuple(ticks)
+        if self.completed:
+            self._after = after
+        return after
+
+    @property
+    def target(self) -> tuple[str, ...]:
+        """The states that are to be active, in order."""
+        return self._names(self._plan.target.active)
+
+    @property
+    def enters(self) -> tuple[str, ...]:
+        """The states entered, in order; a Multi state called again is entered again."""
+        return self._names(self._plan.enters)
+
+    @property
+    def exits(self) -> tuple[str, ...]:
+        """The states exited, in order."""
+        return self._names(self._plan.exits)
+
+    def _names(self, states: tuple[int, ...]) -> tuple[str, ...]:
+        names = self.machine.state_names
+        return tuple([names[state] for state in states])
+
+    def replan(self, plan: Plan) -> None:
+        """Take note of what is really committed, where handlers have refused a part."""
+        self._plan = plan
+
+    def complete(self, ticks: list[int]) -> None:
+        """End it, with the machine's ticks as they are now."""
+        if self.canceled_by or self._queued[FLAGS] & IS_CHECK:  # else what was predicted has come true
+            self._after = tuple(ticks)
+        self.completed = True
+
+    def __str__(self) -> str:
+        return f"tx#{self.id}\n{self.mutation}"
+
+    def __repr__(self) -> str:
+        return f"Transition({self.id} {self.mutation})"
 
 
 class _VetoError(Exception):
@@ -345,8 +440,14 @@ class Runtime:
             self._configuration = plan.target
             self._tell_waiters(touched)
             return True
-        tx = self._transition_class(self, plan, (kind, called, args, source, number, 0, None), tuple(ticks))
+        tx: TransitionRecord = _new(self._transition_class)  # without the frame of its constructor, as above
+        tx.machine = self
+        tx.before = tuple(ticks)
+        tx.canceled_by = ""
         tx.completed = True
+        tx._plan = plan
+        tx._queued = (kind, called, args, source, number, 0, None)
+        tx._after = None
         for state in touched:
             ticks[state] += 1
         self._configuration = plan.target

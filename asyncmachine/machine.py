@@ -31,13 +31,23 @@ from asyncmachine._asyncio import (
     wait_for_ticks,
 )
 from asyncmachine._observers import Observers
-from asyncmachine._runtime import BUSY, DISPOSED, ENDING, INTERRUPTED, NOT_IDLE, OBSERVED, HandlerCall, Runtime
+from asyncmachine._runtime import (
+    BUSY,
+    DISPOSED,
+    ENDING,
+    INTERRUPTED,
+    NOT_IDLE,
+    OBSERVED,
+    HandlerCall,
+    Runtime,
+    TransitionRecord,
+)
 from asyncmachine._waiters import WHEN, WHEN_NOT
 from asyncmachine.clock import next_active
 from asyncmachine.errors import AsyncMachineError, HandlerError, MachineDisposedError, NestedEvalError, SchemaError
 from asyncmachine.handlers import binding_id
 from asyncmachine.logs import LogLevel, args_mapper
-from asyncmachine.mutation import CALLED, CANCELED, FLAGS, IS_CHECK, KIND, VIEW, Mutation, Result, TransitionRecord
+from asyncmachine.mutation import CALLED, CANCELED, FLAGS, IS_CHECK, KIND, VIEW, Mutation, Result
 from asyncmachine.plans import compile_schema
 from asyncmachine.relations import ADD, KINDS, REMOVE, SET
 from asyncmachine.schema import EXCEPTION, Schema
