@@ -35,7 +35,7 @@ class Handlers:
 
     def WorkState(self, event: Event) -> None:
         # what pipes do: a mutation of another machine that names its source
-        self.child._submit(ADD, ("Ping",), {"n": 7, "secret": "x"}, event._source())
+        self.child._submit(ADD, ("Ping",), {"n": 7, "secret": "x"}, event.source())
         event.add("Done")
 
     def ExceptionState(self, event: Event) -> None:
