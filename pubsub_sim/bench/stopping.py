@@ -80,12 +80,14 @@ def half_width(records: Sequence[RunRecord], versions: Sequence[str]) -> float:
     """
     widths = []
     for measure in (_net_duration, _cpu):
-        values = {(r.parameters.version, r.parameters.repeat): measure(r) for r in records if r.outcome == "ok"}
+        ok = [record for record in records if record.outcome == "ok"]
+        values = {(record.parameters.version, record.parameters.repeat): measure(record) for record in ok}
+        pairs = {(record.parameters.version, record.parameters.repeat): record.pair for record in ok}
         for version in versions[1:]:
             logs = [
                 math.log(value / values[versions[0], repeat])
                 for (name, repeat), value in sorted(values.items())  # a resumed sweep must decide the same
-                if name == version and (versions[0], repeat) in values
+                if name == version and pairs.get((versions[0], repeat)) == pairs[name, repeat]
             ]
             found = median(logs)
             if not found.is_known:

@@ -35,7 +35,7 @@ def benchmarks_of(parent: int) -> list[int]:
 
 
 def few(folder: Path, *, rounds: int = 1, only: str = FEW, force: bool = False) -> EngineOptions:
-    return EngineOptions(out=str(folder), rounds=rounds, only=only, batch_s=0.001, force=force)
+    return EngineOptions(out=str(folder), rounds=rounds, only=only, batch_s=0.001, force=force, share=True)
 
 
 def test_what_was_measured_is_stored_with_where_it_ran(tmp_path: Path) -> None:
@@ -95,7 +95,16 @@ def test_pack_takes_the_engine_along(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_a_benchmark_ends_with_the_command_that_was_killed(tmp_path: Path) -> None:
     """No process of a killed command goes on measuring."""
-    words = ["-m", "pubsub_sim", "engine", f"--out={tmp_path}", "--rounds=1000", f"--only={FEW}", "--batch-s=0.001"]
+    words = [
+        "-m",
+        "pubsub_sim",
+        "engine",
+        f"--out={tmp_path}",
+        "--rounds=1000",
+        f"--only={FEW}",
+        "--batch-s=0.001",
+        "--share",
+    ]
     with subprocess.Popen([sys.executable, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as command:
         try:
             assert wait_until(lambda: benchmarks_of(command.pid))

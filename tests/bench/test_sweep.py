@@ -32,6 +32,7 @@ def tiny(folder: Path, **more: Any) -> SweepOptions:
             "control": True,
             "out": str(folder),
             "progress": "none",
+            "share": True,
         }
         | more
     )
@@ -130,12 +131,16 @@ def test_unequal_work_becomes_a_failure_even_in_stored_runs(two_runs: Path, tmp_
 
 
 def test_torn_file_is_measured_again(two_runs: Path, tmp_path: Path) -> None:
-    """A file that is not whole is replaced by a new measurement."""
+    """A file that is not whole is named and moved aside, and its pair is measured again."""
     options = tiny(tmp_path)
     copytree(two_runs, tmp_path, dirs_exist_ok=True)
     path = Store(tmp_path).files()[0]
-    path.write_bytes(path.read_bytes()[:100])
-    assert sweep(options).measured == 1
+    torn = path.read_bytes()[:100]
+    path.write_bytes(torn)
+    result = sweep(options)
+    assert (result.measured, result.again, dict(result.aside)) == (2, 1, {path.name: f"{path.name}.corrupt"})
+    assert f"moved aside: {path.name} is now {path.name}.corrupt" in result.sentence()
+    assert path.with_name(f"{path.name}.corrupt").read_bytes() == torn
     assert len(wide(Store(tmp_path).load())) == 2
 
 
@@ -165,6 +170,7 @@ def test_killed_sweep_leaves_whole_files_no_process_and_is_finished_by_the_next(
         "pubsub_sim",
         "sweep",
         "--control",
+        "--share",
         *(f"--{name}={value}" for name, value in flags.items()),
     ]
     killed = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -190,6 +196,7 @@ def test_killed_worker_is_a_crashed_run_and_the_sweep_goes_on(tmp_path: Path) ->
         "pubsub_sim",
         "sweep",
         "--control",
+        "--share",
         *(f"--{name}={value}" for name, value in flags.items()),
     ]
     running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
