@@ -36,7 +36,7 @@ from pubsub_sim.results.parquet import (
     with_footer,
     write_whole,
 )
-from pubsub_sim.results.record import PAIR, PARAMETERS, Row, RunParameters, RunRecord
+from pubsub_sim.results.record import NAME, PAIR, PARAMETERS, Row, RunParameters, RunRecord, is_name
 from pubsub_sim.results.whole_files import put_together
 
 if TYPE_CHECKING:
@@ -299,6 +299,9 @@ class Store:
         frame = self.load()
         footers = [read_footer(path) for path in self.files()]
         apart = _apart(self.pairs())
+        for name in frame["version"].unique():
+            if not is_name(name):
+                raise WrongSchemaError(self.folder, f"version: expected {NAME}, got {name!r}")
         written = []
         for name, rows in frame.groupby("version", sort=True):
             own = [footer for footer in footers if footer["parameters"].get("version") == name]
@@ -311,7 +314,7 @@ class Store:
                 "parameters": {"version": name},
             }
             table = pa.Table.from_pandas(rows, schema=SCHEMA, preserve_index=False, nthreads=1)
-            path = target / f"packed-{name}.parquet"
+            path = target / f"packed-{name!s}.parquet"
             write_whole(with_footer(table, json.loads(json.dumps(footer))), path)
             written.append(path)
         return written

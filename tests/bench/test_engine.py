@@ -59,9 +59,12 @@ def test_a_stored_record_is_kept_until_something_changes(tmp_path: Path) -> None
 
 
 def test_a_file_that_cannot_be_read_is_measured_again(tmp_path: Path) -> None:
-    """It counts as not there."""
+    """It counts as not there: it is named and moved aside."""
     write_engine(tmp_path, an_engine()).write_text("{")
-    assert measure_engine(few(tmp_path))[0] is True
+    told: list[str] = []
+    assert measure_engine(few(tmp_path), told.append)[0] is True
+    assert told == ["engine.json is now engine.json.corrupt: it is no whole JSON"]
+    assert (tmp_path / "engine.json.corrupt").read_text() == "{"
     assert read_engine(tmp_path) is not None
 
 

@@ -109,6 +109,20 @@ def test_what_a_version_prints_does_not_mix_with_the_record(tmp_path: Path) -> N
     assert "a line on stdout" in done.stderr
 
 
+def test_version_whose_name_is_a_path_is_refused(tmp_path: Path) -> None:
+    """An entry point can have any name; one that would lead out of the sweep's folder is refused before any run."""
+    given = environment(tmp_path, PLAIN)
+    facts = tmp_path / "mine-1.0.dist-info" / "entry_points.txt"
+    facts.write_text("[pubsub_sim.versions]\n../up = mine\n")
+    words = ["--versions=baseline,../up", "--hosts=3", "--messages=2", "--share", f"--out={tmp_path / 'deep' / 'runs'}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pubsub_sim", "sweep", *words], capture_output=True, text=True, check=False, env=given
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("versions: expected a name of at most 64 letters")
+    assert not (tmp_path / "deep").exists()
+
+
 @pytest.mark.parametrize(
     ("source", "sentence"),
     [

@@ -210,7 +210,8 @@ def test_interrupted_sweep_says_what_is_stored(tmp_path: Path) -> None:
         assert wait_until(lambda: len(content(tmp_path)) >= 2)
         running.send_signal(signal.SIGINT)
         said, log = running.communicate(timeout=120)
-    stored = len(content(tmp_path))
+    repeats = [name.split("-")[3] for name in content(tmp_path)]
+    stored = sum(repeats.count(repeat) == 2 for repeat in repeats)
     assert (running.returncode, said) == (130, "")
     assert log == f"interrupted; {stored} of 16 runs are stored in {tmp_path}; the same sweep goes on with the others\n"
     result = sweep(tiny(tmp_path, versions="baseline", control=True, messages=2, repeats=8))
