@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pubsub_sim.bench import manifest
@@ -72,12 +70,14 @@ def pack_command(arguments: Sequence[str]) -> int:
     """
     options: PackOptions = from_flags(PackOptions, "pack", "Pack a sweep into one file per version.", arguments)
     source, target = sweep_folder("out", options.out), sweep_folder("target", options.target)
+    manifest.check_place(target)
     engine = read_engine(source)
     written = Store(source).pack(target)
     if engine is not None:
         written.append(write_engine(target, engine))
-    if (source / manifest.FILE).exists():
-        written.append(Path(shutil.copyfile(source / manifest.FILE, target / manifest.FILE)))
+    copied = manifest.copy(source, target)
+    if copied is not None:
+        written.append(copied)
     for path in written:
         sys.stdout.write(f"{path.name}: {path.stat().st_size:,} bytes\n")
     return 0

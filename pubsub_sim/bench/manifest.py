@@ -104,6 +104,30 @@ class Manifest:
         put_whole(self.text().encode(), self._path)
 
 
+def check_place(folder: Path) -> None:
+    """Refuse a folder in which a manifest would replace something else.
+
+    Raises:
+        ForeignManifestError: it holds a file of that name that is no manifest.
+    """
+    _times(folder / FILE)
+
+
+def copy(source: Path, target: Path) -> Path | None:
+    """Copy the manifest of one folder into another; None if there is none.
+
+    Raises:
+        ForeignManifestError: one of them is no manifest.
+        UnwritableFolderError: the target cannot be written.
+    """
+    if not (source / FILE).exists():
+        return None
+    check_place(source)
+    check_place(target)
+    put_whole((source / FILE).read_bytes(), target / FILE)
+    return target / FILE
+
+
 def _times(path: Path) -> dict[str, str | None]:
     """Give when the runs of an earlier manifest were made, by their files."""
     if not path.exists():

@@ -253,7 +253,11 @@ class Store:
         for path in self.files():
             footer = read_footer(path)
             if footer["provenance"].get(PACKED):
-                found |= {record.parameters: record.pair for record in _records(path)}
+                apart = footer["provenance"].get(APART, {})
+                rows = read_whole(path).select(list(PARAMETERS)).group_by(list(PARAMETERS)).aggregate([])
+                for values in rows.to_pylist():
+                    run = _parameters(path, values)
+                    found[run] = str(apart.get(run.file_name(), ""))
             else:
                 found[_parameters(path, footer["parameters"])] = str(footer["provenance"].get(PAIR, ""))
         return found

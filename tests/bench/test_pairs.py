@@ -170,6 +170,15 @@ def test_packed_runs_are_kept(mine: Path, tmp_path: Path) -> None:
     assert ratios(tmp_path / "packed") == [1, 2, 3]
 
 
+def test_packing_replaces_no_file_of_others(mine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A target that holds something else by the manifest's name is refused before anything is written."""
+    (tmp_path / "packed").mkdir()
+    (tmp_path / "packed" / "manifest.json").write_text("{}")
+    assert main(["pack", f"--out={mine}", f"--target={tmp_path / 'packed'}"]) == 2
+    assert "is no manifest of a sweep and would be replaced" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "packed").iterdir()] == ["manifest.json"]
+
+
 @pytest.mark.parametrize("more", [{"versions": "baseline,states,direct"}, {"force": True}])
 def test_packed_runs_are_not_measured_again(mine: Path, tmp_path: Path, more: dict[str, Any]) -> None:
     """What would need that is refused in one sentence before anything is measured."""
