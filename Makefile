@@ -56,7 +56,7 @@ export PYDEVD_DISABLE_FILE_VALIDATION = 1
 bench: $(READY) $(if $(PEERS),peers)
 	@mkdir -p $(VENV)/run
 	$(BIN)/papermill notebooks/3_sweep.ipynb $(VENV)/run/3_sweep.ipynb --log-output --no-progress-bar \
-		-y "$(PARAMETERS)" $(if $(PEERS),-y '$(PEERS_PARAMETERS)') -p out $(SWEEP) -p progress lines
+		-y "$(PARAMETERS)" $(if $(PEERS),-y '$(PEERS_PARAMETERS)') -r out $(SWEEP) -p progress lines
 	$(BIN)/python -m pubsub_sim engine --out $(SWEEP) --rounds $(ROUNDS)
 	$(MAKE) report SWEEP=$(SWEEP)
 

@@ -76,8 +76,8 @@ def main(arguments: Sequence[str]) -> int:
     except PubsubSimError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; what was measured is stored\n")
+    except KeyboardInterrupt as interrupt:  # a sweep says what it has stored
+        sys.stderr.write(f"{str(interrupt) or 'interrupted'}\n")
         return 130
 
 

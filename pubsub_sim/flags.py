@@ -64,7 +64,8 @@ def from_flags(cls: type[Any], command: str, summary: str, arguments: Sequence[s
         if entry.type == "bool":
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)
         else:
-            parser.add_argument(flag, type=_number, metavar="VALUE", default=argparse.SUPPRESS, help=text)
+            kind = _number if re.search(r"\b(int|float)\b", str(entry.type)) else str
+            parser.add_argument(flag, type=kind, metavar="VALUE", default=argparse.SUPPRESS, help=text)
     given, rest = parser.parse_known_args(arguments)
     names = [entry.name for entry in fields(cls)]
     words = [word.removeprefix("--").split("=")[0].replace("-", "_") for word in rest]

@@ -1,11 +1,9 @@
-"""What do the commands `run`, `sweep` and `pack` do and print?"""
+"""The commands `run`, `sweep` and `pack`: what they do and print."""
 
 from __future__ import annotations
 
-import shutil
 import sys
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pubsub_sim.bench import manifest
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def run_command(arguments: Sequence[str]) -> int:
-    """Measure one run in a fresh process and print what it took; store nothing.
+    """Measure one run in a fresh process and print what it took; store nothing. Of a failed run its log is shown.
 
     Returns:
         0, or 1 if the run failed.
@@ -33,6 +31,7 @@ def run_command(arguments: Sequence[str]) -> int:
     spec = RunSpec(**{entry.name: getattr(options, entry.name) for entry in fields(RunSpec)})
     answer = run_worker(spec.to_json(), environment=pinned_environment(options.allocator), limit_s=options.limit_s)
     if answer.outcome != "ok":
+        _show(answer.log)
         sys.stderr.write(f"the run is {answer.outcome}: {answer.error}\n")
         return 1
     sys.stdout.write(f"{options.version}, {options.hosts} hosts, {options.messages} messages: ok\n\n")
@@ -41,7 +40,7 @@ def run_command(arguments: Sequence[str]) -> int:
 
 
 def sweep_command(arguments: Sequence[str]) -> int:
-    """Measure a grid and store every run.
+    """Measure a grid and store every run; show the different logs of those that failed now.
 
     Returns:
         0, or 1 if a run of the grid is not ok.
@@ -53,6 +52,8 @@ def sweep_command(arguments: Sequence[str]) -> int:
     options: SweepOptions = from_flags(SweepOptions, "sweep", summary, arguments)
     result = sweep(options)
     sys.stdout.write(result.sentence() + "\n")
+    for log in dict.fromkeys(result.logs.values()):
+        _show(log)
     for name, sentence in result.failures.items():
         sys.stderr.write(f"{name}: {sentence}\n")
     return 1 if result.failures else 0
@@ -69,15 +70,23 @@ def pack_command(arguments: Sequence[str]) -> int:
     """
     options: PackOptions = from_flags(PackOptions, "pack", "Pack a sweep into one file per version.", arguments)
     source, target = sweep_folder("out", options.out), sweep_folder("target", options.target)
+    manifest.check_place(target)
     engine = read_engine(source)
     written = Store(source).pack(target)
     if engine is not None:
         written.append(write_engine(target, engine))
-    if (source / manifest.FILE).exists():
-        written.append(Path(shutil.copyfile(source / manifest.FILE, target / manifest.FILE)))
+    copied = manifest.copy(source, target)
+    if copied is not None:
+        written.append(copied)
     for path in written:
         sys.stdout.write(f"{path.name}: {path.stat().st_size:,} bytes\n")
     return 0
+
+
+def _show(log: str) -> None:
+    """Show what a failed run logged, the traceback of its error at the end."""
+    if log:
+        sys.stderr.write(log.rstrip() + "\n")
 
 
 def _summary(answer: Answer) -> str:

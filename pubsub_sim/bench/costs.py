@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pubsub_sim.bench.cost_model import Costs, Sample, fitted, interval, resampled
+from pubsub_sim.bench.machine import check_hosts, measuring
 from pubsub_sim.bench.process import pinned_environment, run_relay
 from pubsub_sim.bench.provenance import of_the_moment, of_the_sweep
 from pubsub_sim.bench.spec import RunSpec
-from pubsub_sim.checks import check_seconds, check_whole
+from pubsub_sim.checks import check_bool, check_seconds, check_whole
 from pubsub_sim.errors import OptionError, PubsubSimError
 from pubsub_sim.flags import from_flags, several
 from pubsub_sim.results.whole_files import put_whole
@@ -66,6 +67,7 @@ class CostOptions:
         seed: of the order, and of the runs of the first round; later rounds count up from it.
         limit_s: a run is stopped after this many seconds of its own.
         out: JSON file for the samples and the fit; "" for none.
+        share: whether to measure although something else is measured on this machine, and let others do so: for tests.
 
     Raises:
         OptionError: a value that cannot be used; the sentence names it.
@@ -78,6 +80,7 @@ class CostOptions:
     seed: int = 1
     limit_s: float = 120.0
     out: str = ""
+    share: bool = False
 
     def __post_init__(self) -> None:
         for name in ("versions", "hosts"):
@@ -86,6 +89,9 @@ class CostOptions:
         check_whole("rpcs", self.rpcs, at_least=1)
         check_whole("seed", self.seed, at_least=0)
         check_seconds("limit_s", self.limit_s)
+        check_bool("share", self.share)
+        for hosts in self.hosts:
+            check_hosts(check_whole("hosts", hosts, at_least=2), runs=len(self.versions))
         for version in self.versions:
             for hosts in self.hosts:
                 check_whole("hosts", hosts, at_least=2)
@@ -152,7 +158,8 @@ def costs_command(arguments: Sequence[str]) -> int:
     """
     summary = "Fit what a publish, a delivery and an RPC cost to runs of few and many hosts."
     options: CostOptions = from_flags(CostOptions, "costs", summary, arguments)
-    found = cost_rounds(options, lambda number: _tell(f"round {number} of {options.rounds}"))
+    with measuring("what a publish, a delivery and an RPC cost", share=options.share):
+        found = cost_rounds(options, lambda number: _tell(f"round {number} of {options.rounds}"))
     fits = {version: fit_of(rounds) for version, rounds in found.items()}
     sys.stdout.write(table(fits) + "\n")
     if options.out:

@@ -1,4 +1,4 @@
-"""How does the engine's own benchmark get into a sweep's folder? Started as a process, stored with where it ran."""
+"""The engine's own benchmark, brought into a sweep's folder: started as a process, stored with where it ran."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pubsub_sim
 from pubsub_sim.bench.grid import sweep_folder
+from pubsub_sim.bench.machine import measuring
 from pubsub_sim.bench.process import pinned_environment, undisturbed
 from pubsub_sim.bench.provenance import installed, of_the_engine, of_the_moment
 from pubsub_sim.checks import check_bool, check_whole
@@ -19,11 +20,12 @@ from pubsub_sim.errors import OptionError, PubsubSimError
 from pubsub_sim.flags import from_flags
 from pubsub_sim.parameters import reject_unknown
 from pubsub_sim.results import EngineFileError, EngineRecord, Store, load_engine, read_engine, write_engine
-from pubsub_sim.results.engine import ENGINE_SCHEMA
+from pubsub_sim.results.engine import ENGINE_FILE, ENGINE_SCHEMA
 from pubsub_sim.results.footers import same_ground
+from pubsub_sim.results.store import move_aside
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 _OTHER = ("python", "implementation")
 
@@ -53,6 +55,7 @@ class EngineOptions:
         only: names of workloads with commas, "" for all.
         batch_s: processor time of one batch in seconds.
         force: whether it is measured again if it is there already.
+        share: whether to measure although something else is measured on this machine, and let others do so: for tests.
 
     Raises:
         OptionError: a value that cannot be used; the sentence names it.
@@ -63,11 +66,13 @@ class EngineOptions:
     only: str = ""
     batch_s: float = 0.01
     force: bool = False
+    share: bool = False
 
     def __post_init__(self) -> None:
         sweep_folder("out", self.out)
         check_whole("rounds", self.rounds, at_least=1)
-        check_bool("force", self.force)
+        for name in ("force", "share"):
+            check_bool(name, getattr(self, name))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +119,7 @@ class EngineChoice:
         if self.rounds == 0:
             return read_engine(sweep_folder("sweep", self.sweep))
         with tempfile.TemporaryDirectory() as place:
-            return measure_engine(EngineOptions(out=place, rounds=self.rounds, only=self.only))[1]
+            return measure_engine(EngineOptions(out=place, rounds=self.rounds, only=self.only, share=True))[1]
 
 
 def engine_command(arguments: Sequence[str]) -> int:
@@ -128,20 +133,25 @@ def engine_command(arguments: Sequence[str]) -> int:
     """
     summary = "Measure what the engine costs by itself and store it in a sweep's folder."
     options: EngineOptions = from_flags(EngineOptions, "engine", summary, arguments)
-    is_new, record = measure_engine(options)
+    is_new, record = measure_engine(options, lambda sentence: sys.stderr.write(f"{sentence}\n"))
     done = "stored" if is_new else "kept as stored"
     sys.stdout.write(f"engine: {len(record.workloads)} workloads, measured in {record.rounds} rounds, {done}\n")
     return 0
 
 
-def measure_engine(options: EngineOptions) -> tuple[bool, EngineRecord]:
+def measure_engine(options: EngineOptions, tell: Callable[[str], object] = lambda _: None) -> tuple[bool, EngineRecord]:
     """Measure what is not there yet.
+
+    Args:
+        options: what to measure, and where it is stored.
+        tell: called with a sentence if a file that cannot be read was moved aside.
 
     Returns:
         Whether it was measured now, and the record that is stored.
 
     Raises:
         BusyFolderError: a sweep is writing there.
+        BusyMachineError: something else is measured on this machine.
         EngineBenchmarkError: the benchmark ended without results.
         EngineFileError: the benchmark wrote something else than results.
         UnwritableFolderError: the folder cannot be written.
@@ -149,25 +159,32 @@ def measure_engine(options: EngineOptions) -> tuple[bool, EngineRecord]:
     folder = sweep_folder("out", options.out)
     facts = {"schema": ENGINE_SCHEMA, **of_the_engine()}
     with Store(folder).exclusive():
-        stored = None if options.force else _stored(folder, options, facts)
-        if stored is not None:
+        stored = _stored(folder, tell)
+        if stored is not None and not options.force and _stands(stored, options, facts):
             return False, stored
-        record = _measured(options, facts)
+        with measuring(f"the engine, for {options.out}", share=options.share):
+            record = _measured(options, facts)
         write_engine(folder, record)
         return True, record
 
 
-def _stored(folder: Path, options: EngineOptions, facts: Mapping[str, Any]) -> EngineRecord | None:
-    """Give what is stored if it stands for a new run: same code, interpreter, processor and libraries, enough rounds."""
+def _stored(folder: Path, tell: Callable[[str], object]) -> EngineRecord | None:
+    """Read what is stored; move it aside if that cannot be done."""
     try:
-        record = read_engine(folder)
-    except EngineFileError:
+        return read_engine(folder)
+    except EngineFileError as error:
+        new = move_aside(folder / ENGINE_FILE)
+        tell(f"{ENGINE_FILE} is now {new}: {error.difference}")
         return None
-    if record is None or record.rounds < options.rounds or options.only or record.effort["batch_s"] != options.batch_s:
-        return None
+
+
+def _stands(record: EngineRecord, options: EngineOptions, facts: Mapping[str, Any]) -> bool:
+    """Say whether a record stands for a new run: same code, interpreter, processor and libraries, enough rounds."""
+    if record.rounds < options.rounds or options.only or record.effort["batch_s"] != options.batch_s:
+        return False
     peers = {name: version for name, version in record.environment.items() if name not in _OTHER}
     is_same = same_ground(record.provenance, facts) and peers == {name: installed(name) for name in peers}
-    return record if is_same and all(sample.outcome != "failed" for sample in record.samples) else None
+    return is_same and all(sample.outcome != "failed" for sample in record.samples)
 
 
 def _measured(options: EngineOptions, facts: Mapping[str, Any]) -> EngineRecord:

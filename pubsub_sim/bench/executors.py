@@ -1,21 +1,23 @@
-"""Who makes the runs? This process, pair after pair, or the machines of a Dask cluster, one pair at a time on each."""
+"""Making the runs: in this process, pair after pair, or on the machines of a Dask cluster, one pair at a time on each."""
 
 from __future__ import annotations
 
 import fcntl
 import importlib
 import os
+import secrets
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from pubsub_sim.bench.machine import measuring
 from pubsub_sim.bench.plan import limit_of, specification
 from pubsub_sim.bench.process import pinned_environment, run_relay, run_worker
 from pubsub_sim.bench.provenance import of_the_moment, of_the_sweep
 from pubsub_sim.bench.spec import TIMED
 from pubsub_sim.errors import OptionError
-from pubsub_sim.results import RunRecord
+from pubsub_sim.results import PAIR, RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,10 +26,22 @@ if TYPE_CHECKING:
     from pubsub_sim.results import RunParameters
 
 Task = list[tuple["RunParameters", int]]
-"""Runs of one pair with their positions in the sweep: they are made side by side, on one machine."""
+"""The runs of one pair with their positions in the sweep: they are made side by side, on one machine."""
 
 RESOURCE = "run"
 """What a Dask worker must have one of: a worker makes one pair at a time, of which one run goes on at a time."""
+
+
+class Made(NamedTuple):
+    """A run that was made.
+
+    Attributes:
+        record: what is stored of it.
+        log: what it logged, for who watches the sweep; stored nowhere.
+    """
+
+    record: RunRecord
+    log: str
 
 
 class Executor(Protocol):
@@ -37,27 +51,31 @@ class Executor(Protocol):
     def grounds(self) -> Sequence[Mapping[str, Any]]:
         """Facts of code and machine that a stored run may come from to stand for a new one."""
 
-    def make(self, tasks: Sequence[Task]) -> Iterator[RunRecord]:
-        """Make runs, and give each as soon as it is known: those of a relay together."""
+    def make(self, tasks: Sequence[Task]) -> Iterator[list[Made]]:
+        """Make runs, and give those of a pair as soon as all of them are known."""
 
 
 @contextmanager
 def executor(options: SweepOptions) -> Iterator[Executor]:
-    """Give the executor that a sweep asks for, and end it afterwards.
+    """Give the executor that a sweep asks for, and end it afterwards; meanwhile nothing else is measured here.
 
     Raises:
+        BusyMachineError: something else is measured here.
         OptionError: Dask is not installed, or its workers do not have the resource.
     """
-    if options.executor == "serial":
-        yield _Serial(options)
-        return
-    with _cluster(options) as client:
-        yield _Dask(options, client)
+    is_elsewhere = options.executor == "dask" and options.scheduler != ""
+    with measuring(f"the sweep {options.out}", share=options.share or is_elsewhere):
+        if options.executor == "serial":
+            yield _Serial(options)
+            return
+        with _cluster(options) as client:
+            yield _Dask(options, client)
 
 
-def make_pair(options: SweepOptions, task: Task, facts: Mapping[str, Any]) -> Iterator[RunRecord]:
+def make_pair(options: SweepOptions, task: Task, facts: Mapping[str, Any]) -> Iterator[Made]:
     """Make the runs of one pair here: in a relay those that can be, by themselves those of programs and those watched."""
     environment = pinned_environment(options.allocator)
+    common = {**facts, "environment": environment, PAIR: secrets.token_hex(8)}
     for together in _relays(options, task):
         moment = of_the_moment()
         limits_s = [limit_of(options, run) for run, _ in together]
@@ -69,16 +87,17 @@ def make_pair(options: SweepOptions, task: Task, facts: Mapping[str, Any]) -> It
             command = options.commands.get(run.version)
             answers = [run_worker(specification(run), environment=environment, limit_s=limits_s[0], command=command)]
         for (run, order), limit_s, answer in zip(together, limits_s, answers, strict=True):
-            yield RunRecord(
+            record = RunRecord(
                 parameters=run,
                 outcome=answer.outcome,
                 error=answer.error,
                 order=order,
                 limit_s=limit_s,
                 rows=answer.rows,
-                provenance={**facts, **moment, "environment": environment},
+                provenance=common | moment,
                 version=answer.version,
             )
+            yield Made(record, "" if answer.outcome == "ok" else answer.log)
 
 
 def _relays(options: SweepOptions, task: Task) -> list[Task]:
@@ -97,9 +116,9 @@ class _Serial:
     def grounds(self) -> Sequence[Mapping[str, Any]]:
         return [self._facts]
 
-    def make(self, tasks: Sequence[Task]) -> Iterator[RunRecord]:
+    def make(self, tasks: Sequence[Task]) -> Iterator[list[Made]]:
         for task in tasks:
-            yield from make_pair(self._options, task, self._facts)
+            yield list(make_pair(self._options, task, self._facts))
 
 
 class _Dask:
@@ -114,7 +133,7 @@ class _Dask:
         found: list[Mapping[str, Any]] = list(self._client.run(of_the_sweep).values())
         return found
 
-    def make(self, tasks: Sequence[Task]) -> Iterator[RunRecord]:
+    def make(self, tasks: Sequence[Task]) -> Iterator[list[Made]]:
         futures = [
             self._client.submit(
                 _make_pair_alone, self._options, task, pure=False, resources={RESOURCE: 1}, priority=-number
@@ -122,18 +141,25 @@ class _Dask:
             for number, task in enumerate(tasks)
         ]
         for future in _distributed().as_completed(futures):
-            yield from future.result()
+            yield future.result()
 
 
-def _make_pair_alone(options: SweepOptions, task: Task) -> list[RunRecord]:
+def _make_pair_alone(options: SweepOptions, task: Task) -> list[Made]:
     """Make a pair's runs on a worker while no other worker of this machine makes any."""
-    with _only_one_on_this_machine():
+    is_guest = options.scheduler != ""  # else the process that started this worker has the machine
+    with (
+        _only_one_on_this_machine(),
+        measuring(f"a pair of {options.out}", share=options.share or not is_guest, wait=True),
+    ):
         return list(make_pair(options, task, of_the_sweep()))
 
 
 @contextmanager
 def _only_one_on_this_machine() -> Iterator[None]:
-    """Hold a lock that ends with the process, however that happens."""
+    """Hold a lock that ends with the process, however that happens.
+
+    It is not the one of `machine.measuring`, which the process that started these workers holds.
+    """
     path = Path(tempfile.gettempdir()) / f"pubsub_sim-{os.getuid()}.lock"
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

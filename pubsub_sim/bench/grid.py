@@ -1,4 +1,4 @@
-"""Which runs are asked for, and how? The options of a sweep, each checked before anything is measured."""
+"""The options of a sweep: which runs are asked for, and how; each is checked before anything is measured."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pubsub_sim
+from pubsub_sim.bench.machine import check_hosts
 from pubsub_sim.bench.spec import RunSpec
 from pubsub_sim.checks import check_bool, check_choice, check_seconds, check_whole
 from pubsub_sim.errors import OptionError
 from pubsub_sim.flags import several
 from pubsub_sim.parameters import reject_unknown
+from pubsub_sim.results import NAME, is_name
 from pubsub_sim.scenarios.running import loop_factory
 from pubsub_sim.scenarios.versions import FLOOR, known_versions
 
@@ -54,6 +56,7 @@ class RunOptions(RunSpec):
         super().__post_init__()
         check_choice("allocator", self.allocator, ALLOCATORS)
         check_seconds("limit_s", self.limit_s)
+        check_hosts(self.hosts, barrier=self.barrier)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +91,7 @@ class SweepOptions:
             signatures; programs of others over sockets and on this sweep's loop only, as what they run on is their own.
         field_repeats: how often each of those conditions is run.
         slow_limit_s: a run of the field, or one slowed down by what watches it, is stopped after this many seconds.
-        retry_failed: whether stored runs that failed are measured again.
+        retry_failed: whether stored runs that failed are measured again, with the others of their pairs.
         force: whether all stored runs of the grid are measured again.
         executor: "serial" makes the runs in this process's children, "dask" on the machines of a cluster, one run at a
             time on each machine.
@@ -97,6 +100,7 @@ class SweepOptions:
         programs: other implementations as "name=command": programs that speak the protocol of `bench.worker`, in an
             environment of their own. Their names can stand among the versions and in the field.
         progress: "auto" for a bar or an updating display, "lines" for plain lines, "none".
+        share: whether to measure although something else is measured on this machine, and let others do so: for tests.
 
     Raises:
         OptionError: a value that cannot be used; the sentence names the parameter, the value and what was expected.
@@ -133,6 +137,7 @@ class SweepOptions:
     dask_workers: int = 1
     programs: tuple[str, ...] = ()
     progress: str = "auto"
+    share: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "programs", _texts(self.programs))
@@ -146,7 +151,7 @@ class SweepOptions:
             check_whole(name, getattr(self, name), at_least=0, at_most=_INT16_MAX)
         check_whole("field_repeats", self.field_repeats, at_least=1, at_most=_INT16_MAX)
         check_seconds("slow_limit_s", self.slow_limit_s)
-        for name in ("measure", "control", "retry_failed", "force"):
+        for name in ("measure", "control", "retry_failed", "force", "share"):
             check_bool(name, getattr(self, name))
         self._check_stopping()
         check_choice("executor", self.executor, EXECUTORS)
@@ -158,6 +163,10 @@ class SweepOptions:
         object.__setattr__(self, "out", str(self.out))
 
     def _check_cells(self) -> None:
+        for value in self.hosts:
+            check_whole("hosts", value, at_least=2, at_most=_INT16_MAX)
+        for value in self.messages:
+            check_whole("messages", value, at_least=1, at_most=_INT32_MAX)
         own = {entry.name for entry in fields(self)}
         plain = {entry.name: getattr(self, entry.name) for entry in fields(RunOptions) if entry.name in own}
         ours = next((name for name in self.versions if name not in self.commands), known_versions()[0])
@@ -172,12 +181,14 @@ class SweepOptions:
                 except OptionError as error:
                     told = option if error.option == name else error.option
                     raise OptionError(told, error.value, error.expected) from None
-        for value in self.hosts:
-            check_whole("hosts", value, at_least=2, at_most=_INT16_MAX)
-        for value in self.messages:
-            check_whole("messages", value, at_least=1, at_most=_INT32_MAX)
+        together = [name for name in (*self.versions, *self.field) if name not in (FLOOR, *self.commands)]
+        for number in self.hosts:
+            check_hosts(number, runs=max(1, len(together) + (self.control is True)), barrier=self.barrier)
 
     def _check_field(self) -> None:
+        for version in (*self.versions, *self.field):
+            if not is_name(version):
+                raise OptionError("field" if version in self.field else "versions", version, NAME)
         for version in self.field:
             check_choice("field", version, (*known_versions(), *self.commands))
             if version in self.versions:
@@ -213,9 +224,16 @@ class SweepOptions:
         found: dict[str, tuple[str, ...]] = {}
         for text in self.programs:
             name, _, command = text.partition("=")
-            words = tuple(shlex.split(command))
+            try:
+                words = tuple(shlex.split(command))
+            except ValueError as error:
+                raise OptionError("programs", text, f"a command of whole words ({error})") from None
             if not name.strip() or not words or name.strip() in (*known_versions(), *found):
                 raise OptionError("programs", text, 'a new name and a command, such as "mine=python mine.py"')
+            if not is_name(name.strip()):
+                raise OptionError("programs", name.strip(), NAME)
+            if any("\0" in word for word in words):
+                raise OptionError("programs", text, "a command without NUL characters")
             found[name.strip()] = words
         return found
 
@@ -274,7 +292,12 @@ def sweep_folder(option: str, value: object) -> Path:
     """
     if not isinstance(value, (str, Path)) or not str(value).strip():
         raise OptionError(option, value, "the name of a folder")
-    folder = Path(value).expanduser()
+    if "\0" in str(value):
+        raise OptionError(option, value, "the name of a folder, which holds no NUL character")
+    try:
+        folder = Path(value).expanduser()
+    except RuntimeError:
+        raise OptionError(option, str(value), "a folder of a user of this machine") from None
     if folder.is_absolute():
         return folder
     raw = Path(pubsub_sim.__file__).resolve().parents[1] / "data" / "raw"

@@ -1,4 +1,4 @@
-"""What does a sweep mean to do, and what has it done? One JSON file beside its runs, always whole.
+"""The manifest: what a sweep means to do and what it has done, in one JSON file beside its runs, always whole.
 
 The runs themselves are the truth; the manifest says which of them belong to the sweep and why it stopped where it did.
 The same sweep with the same outcomes gives the same bytes, but for the times and the widths that were measured.
@@ -7,11 +7,11 @@ The same sweep with the same outcomes gives the same bytes, but for the times an
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from pubsub_sim.results import UnwritableFolderError
+from pubsub_sim.results import ResultsError
+from pubsub_sim.results.whole_files import put_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,8 +26,23 @@ FILE = "manifest.json"
 """Name of the manifest in the folder of a sweep."""
 
 _SCHEMA = 1
-_NO_MATTER = ("out", "measure", "retry_failed", "force", "progress", "executor", "scheduler", "dask_workers")
+_NO_MATTER = ("out", "measure", "retry_failed", "force", "progress", "executor", "scheduler", "dask_workers", "share")
 """Options that change how a sweep is made and not what it is."""
+
+
+class ForeignManifestError(ResultsError):
+    """The folder of a sweep holds a file with the manifest's name that is no manifest.
+
+    Attributes:
+        path: the file as it was found.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.path} is no manifest of a sweep and would be replaced; choose another folder or move it out of this one"
 
 
 class Manifest:
@@ -36,12 +51,16 @@ class Manifest:
     Args:
         folder: of the sweep.
         options: what is asked for.
+
+    Raises:
+        ForeignManifestError: the folder holds a file of that name that is something else.
     """
 
     def __init__(self, folder: Path, options: SweepOptions) -> None:
         self._path = folder / FILE
         self._options = {name: value for name, value in asdict(options).items() if name not in _NO_MATTER}
         self._options["programs"] = list(options.commands)  # their commands are this machine's business
+        self._known_utc = _times(self._path)
         self._runs: dict[str, dict[str, Any]] = {}
         self._stops: list[dict[str, Any]] = []
 
@@ -56,7 +75,8 @@ class Manifest:
         """Note how a run ended."""
         entry = self._runs[record.parameters.file_name()]
         entry["outcome"] = record.outcome
-        entry["utc"] = record.provenance.get("utc")
+        utc = record.provenance.get("utc")
+        entry["utc"] = utc if isinstance(utc, str) else self._known_utc.get(entry["file"])  # packed runs have a span
 
     def decide(self, stops: Sequence[Stop]) -> None:
         """Note what was decided about the cells."""
@@ -81,10 +101,39 @@ class Manifest:
         Raises:
             UnwritableFolderError: the folder cannot be written.
         """
-        hidden = self._path.with_name(f".{FILE}.{os.getpid()}.tmp")
-        try:
-            hidden.write_text(self.text())
-            hidden.replace(self._path)
-        except OSError as error:
-            hidden.unlink(missing_ok=True)
-            raise UnwritableFolderError(self._path.parent, error.strerror or str(error)) from error
+        put_whole(self.text().encode(), self._path)
+
+
+def check_place(folder: Path) -> None:
+    """Refuse a folder in which a manifest would replace something else.
+
+    Raises:
+        ForeignManifestError: it holds a file of that name that is no manifest.
+    """
+    _times(folder / FILE)
+
+
+def copy(source: Path, target: Path) -> Path | None:
+    """Copy the manifest of one folder into another; None if there is none.
+
+    Raises:
+        ForeignManifestError: one of them is no manifest.
+        UnwritableFolderError: the target cannot be written.
+    """
+    if not (source / FILE).exists():
+        return None
+    check_place(source)
+    check_place(target)
+    put_whole((source / FILE).read_bytes(), target / FILE)
+    return target / FILE
+
+
+def _times(path: Path) -> dict[str, str | None]:
+    """Give when the runs of an earlier manifest were made, by their files."""
+    if not path.exists():
+        return {}
+    try:
+        found = json.loads(path.read_bytes())
+        return {str(run["file"]): run["utc"] for run in found["runs"] if found["schema"] == _SCHEMA}
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ForeignManifestError(path) from None

@@ -1,4 +1,4 @@
-"""How does a worker live and die? Started in a session of its own, listened to, stopped at its limit, always reaped.
+"""The life of a worker: started in a session of its own, listened to, stopped at its limit, always reaped.
 
 Workers that are to be compared live at the same time and relay: one of them goes on while the others stand still.
 """
@@ -9,7 +9,6 @@ import itertools
 import json
 import math
 import os
-import re
 import selectors
 import signal
 import socket
@@ -17,27 +16,30 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
 import pubsub_sim
-from pubsub_sim.results import RUN, Row
+from pubsub_sim.bench.printed import Log, Printed, one_line, quote_end
+from pubsub_sim.errors import OptionError
+from pubsub_sim.results import RUN, Row, check_ending
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 STARTUP_LIMIT_S = 30.0
-"""How long a worker may take until its measured run begins; not part of the run's own limit."""
+"""How long a worker may take until its measured run begins, and from its last word to its end; no part of the run's limit."""
+
+_LOOK_S = 0.01
+_LONGEST_ERROR = 1000
 
 LEG_S = 0.01
 """How long a leg of a relay lasts at least: a hundred times what it takes to hand the baton on and to warm the caches."""
 
 _DISTURBING = ("PYTHON", "MALLOC_", "GLIBC_TUNABLES")
 _KEPT = ("PYTHONPATH", "PYTHONHOME")
-_PHASE = b"phase: "
-_FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s/'\"]+/)+")
 
 
 def pinned_environment(allocator: str) -> dict[str, str]:
@@ -75,16 +77,23 @@ class Answer:
         error: one sentence, empty when ok.
         rows: the numbers.
         version: the version's own description.
+        log: what the worker logged, its last MiB; stored nowhere.
     """
 
     outcome: str
     error: str
     rows: tuple[Row, ...] = (Row(RUN, "failures", 1),)
     version: Mapping[str, Any] = field(default_factory=dict)
+    log: str = field(default="", compare=False)
 
 
 def run_worker(
-    spec: str, *, environment: Mapping[str, str], limit_s: float, command: Sequence[str] | None = None
+    spec: str,
+    *,
+    environment: Mapping[str, str],
+    limit_s: float,
+    command: Sequence[str] | None = None,
+    startup_s: float = STARTUP_LIMIT_S,
 ) -> Answer:
     """Measure one run in a fresh process.
 
@@ -93,11 +102,13 @@ def run_worker(
         environment: variables pinned for the worker.
         limit_s: time in seconds that the measured run may take, from its first phase on.
         command: words that start another program which speaks the protocol of `bench.worker`; None for our own worker.
+        startup_s: time in seconds until the first phase, and from the last word to the end of the process.
 
     Returns:
         The worker's answer. A worker that is stopped at the limit, is killed or says nothing sensible has one too.
     """
-    with selectors.DefaultSelector() as selector, _Worker(spec, limit_s, selector, undisturbed(environment)) as worker:
+    whole = undisturbed(environment)
+    with selectors.DefaultSelector() as selector, _Worker(spec, limit_s, startup_s, selector, whole) as worker:
         worker.start(command or _our_worker())
         _attend([worker], selector)
     return worker.answer()
@@ -125,7 +136,9 @@ def run_relay(
     with ExitStack() as stack:
         selector = stack.enter_context(selectors.DefaultSelector())
         whole = undisturbed(environment)
-        workers = [stack.enter_context(_Worker(spec, limit_s, selector, whole)) for spec, limit_s in runs]
+        workers = [
+            stack.enter_context(_Worker(spec, limit_s, STARTUP_LIMIT_S, selector, whole)) for spec, limit_s in runs
+        ]
         for worker in workers:
             worker.start(_our_worker(), leg_s)
         _attend(workers, selector)
@@ -138,11 +151,45 @@ def _attend(workers: Sequence[_Worker], selector: selectors.BaseSelector) -> Non
     while going := [worker for worker in workers if not worker.is_over]:
         if all(worker.is_asking for worker in going):
             next(worker for worker in in_turn if not worker.is_over).go_on()
-        next_s = min(worker.deadline_s for worker in going)
-        for key, _ in selector.select(max(0.0, next_s - time.monotonic())):
+        waits_s = [worker.patience_s for worker in going if worker.patience_s is not None]
+        for key, _ in selector.select(min(waits_s, default=None)):
             key.data()
         for worker in going:
-            worker.look_at_the_clock()
+            worker.look()
+
+
+class _Timer:
+    """The one timer of a worker: what it measures now, how long that may take, and how long it has taken.
+
+    Args:
+        what: "start", "run" or "end".
+        limit_s: how long it may take.
+        is_going: whether time passes from now on.
+    """
+
+    def __init__(self, what: str, limit_s: float, *, is_going: bool = True) -> None:
+        self.what = what
+        self.limit_s = limit_s
+        self._taken_s = 0.0
+        self._since_s = time.monotonic() if is_going else math.inf
+
+    @property
+    def taken_s(self) -> float:
+        """Time taken until now, pauses left out."""
+        return self._taken_s + max(0.0, time.monotonic() - self._since_s)
+
+    @property
+    def left_s(self) -> float:
+        """Time left; infinite in a pause."""
+        return math.inf if self._since_s == math.inf else self.limit_s - self.taken_s
+
+    def pause(self) -> None:
+        """Let no time pass until `go_on`."""
+        self._taken_s, self._since_s = self.taken_s, math.inf
+
+    def go_on(self) -> None:
+        """Let time pass."""
+        self._since_s = time.monotonic()
 
 
 class _Worker:
@@ -151,31 +198,36 @@ class _Worker:
     Args:
         spec: what to run.
         limit_s: how long the measured run may take.
+        startup_s: how long its start may take, and its end.
         selector: told what to listen to; of what is heard it has the function to call.
         environment: all of the process's variables.
 
     Attributes:
-        deadline_s: when it is stopped; infinite as long as it waits for the baton.
         is_asking: whether it waits for the baton.
         is_over: whether it has ended or was stopped.
     """
 
     def __init__(
-        self, spec: str, limit_s: float, selector: selectors.BaseSelector, environment: Mapping[str, str]
+        self,
+        spec: str,
+        limit_s: float,
+        startup_s: float,
+        selector: selectors.BaseSelector,
+        environment: Mapping[str, str],
     ) -> None:
-        self.deadline_s = time.monotonic() + STARTUP_LIMIT_S
         self.is_asking = False
         self.is_over = False
         self._spec = spec
-        self._limit_s = self._left_s = limit_s
+        self._limit_s = limit_s
+        self._startup_s = startup_s
+        self._timer = _Timer("start", startup_s)
+        self._run: _Timer | None = None
         self._selector = selector
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
         self._baton: socket.socket | None = None
-        self._output, self._log = bytearray(), bytearray()
+        self._output, self._log = Printed(), Log()
         self._open = 0
-        self._phase = ""
-        self._has_begun = False
         self._verdict: Answer | None = None
 
     def __enter__(self) -> Self:
@@ -219,44 +271,61 @@ class _Worker:
         """Hand the baton to it: its time runs."""
         assert self._baton is not None
         self.is_asking = False
-        self.deadline_s = time.monotonic() + self._left_s
+        self._timer.go_on()
         with suppress(OSError):  # it has just been killed, and its streams will tell
             self._baton.send(b".")
 
-    def look_at_the_clock(self) -> None:
-        """Stop it if its time is over."""
-        if not self.is_over and time.monotonic() >= self.deadline_s:
+    @property
+    def patience_s(self) -> float | None:
+        """How long to listen before the next look at it; None for as long as it takes."""
+        left_s = max(0.0, self._timer.left_s)
+        if not self._open:
+            return min(left_s, _LOOK_S)  # both streams have ended, and nothing will tell of the process
+        return None if left_s == math.inf else left_s
+
+    def look(self) -> None:
+        """Stop it if its time is over; see whether it has ended."""
+        if self.is_over:
+            return
+        assert self._process is not None
+        if self._timer.left_s <= 0:
             self._stop()
+        elif not self._open and self._process.poll() is not None:
+            self._end()
 
     def answer(self) -> Answer:
         """What came of it, once it is over."""
-        if self._verdict is not None:
-            return self._verdict
+        return replace(self._verdict or self._judged(), log=self._log.text())
+
+    def _judged(self) -> Answer:
         assert self._process is not None
         status = self._process.returncode
+        ended = quote_end(self._output, self._log)
         if status < 0:
-            return Answer("crashed", f"the worker was killed by {signal.Signals(-status).name}{self._where()}")
+            return Answer("crashed", f"the worker was killed by {_signal_name(-status)}{self._where()}{ended}")
+        if not self._output.last.strip():
+            return Answer("failed", f"the worker ended with status {status} and no record{ended}")
         try:
-            said = json.loads(bytes(self._output))
-            rows = tuple(Row(*row) for row in said["rows"])
-            return Answer(said["outcome"], _without_folders(said["error"]), rows, said["version"])
-        except (ValueError, KeyError, TypeError):
-            words = _without_folders(self._last_words())
-            tail = f": {words}" if words else ""
-            return Answer("failed", f"the worker ended with status {status} and no record{tail}")
+            if not self._output.is_whole:
+                raise ValueError(f"it has {self._output.total:,} bytes")
+            return _read_answer(self._output.last, status)
+        except (ValueError, TypeError, RecursionError, OptionError) as error:
+            problem = one_line(str(error))[:_LONGEST_ERROR]
+            return Answer("failed", f"the worker ended with status {status} and no usable record ({problem}){ended}")
 
     # --- what is heard -------------------------------------------------------------------------------------------
 
-    def _hear(self, stream: IO[bytes], sink: bytearray) -> None:
+    def _hear(self, stream: IO[bytes], sink: Printed) -> None:
         piece = os.read(stream.fileno(), 65536)
-        sink.extend(piece)
         if piece:
-            self._follow()
+            sink.add(piece)
+            if self._log.phase and self._run is None and self._baton is None:
+                self._begin(is_going=True)
             return
         self._selector.unregister(stream)
         self._open -= 1
-        if not self._open:
-            self._see_it_end()
+        if not self._open and self._timer.left_s > 0:
+            self._timer = _Timer("end", self._startup_s)
 
     def _take_baton(self) -> None:
         assert self._baton is not None
@@ -269,34 +338,28 @@ class _Worker:
         if not said:
             self._selector.unregister(self._baton)
             return
-        if self._has_begun:
-            self._left_s = self.deadline_s - time.monotonic()
-        self._has_begun = self.is_asking = True
-        self.deadline_s = math.inf
+        if self._run is None:
+            self._begin(is_going=False)
+        self._timer.pause()
+        self.is_asking = True
 
-    def _follow(self) -> None:
-        start = self._log.rfind(_PHASE)
-        end = self._log.find(b"\n", start)
-        if start < 0 or end < 0:
-            return
-        if not self._phase and self._baton is None:
-            self.deadline_s = time.monotonic() + self._limit_s
-        self._phase = self._log[start + len(_PHASE) : end].decode(errors="replace")
+    def _begin(self, *, is_going: bool) -> None:
+        """Time the measured run from here on."""
+        self._timer = self._run = _Timer("run", self._limit_s, is_going=is_going)
 
     # --- its end -------------------------------------------------------------------------------------------------
 
-    def _see_it_end(self) -> None:
-        """Both streams have ended, and so should the process."""
-        assert self._process is not None
-        try:
-            self._process.wait(max(0.1, min(self.deadline_s - time.monotonic(), STARTUP_LIMIT_S)))
-        except subprocess.TimeoutExpired:
-            self._stop()
-        else:
-            self._end()
-
     def _stop(self) -> None:
-        self._verdict = Answer("timeout", f"the run was stopped at its limit of {self._limit_s:g} s{self._where()}")
+        timer = self._timer
+        rows = [Row(RUN, "failures", 1)]
+        if timer.what == "start":
+            sentence = f"the worker was stopped at the limit of {timer.limit_s:g} s for its start{self._where()}"
+        elif timer.what == "end":
+            sentence = f"the worker did not end within {timer.limit_s:g} s of its last word"
+        else:
+            rows.append(Row(RUN, "wall_ns", round(timer.taken_s * 1e9)))
+            sentence = f"the run was stopped at its limit of {timer.limit_s:g} s{self._where()}"
+        self._verdict = Answer("timeout", sentence, tuple(rows))
         self._end()
 
     def _end(self) -> None:
@@ -314,12 +377,47 @@ class _Worker:
 
     def _where(self) -> str:
         """Say in which phase the run was, for the end of a sentence."""
-        return f" in phase {self._phase!r}" if self._phase else " before its first phase"
+        return f" in phase {self._log.phase!r}" if self._log.phase else " before its first phase"
 
-    def _last_words(self) -> str:
-        """Give the last line on stderr that is no phase."""
-        lines = [line for line in bytes(self._log).splitlines() if line.strip() and not line.startswith(_PHASE)]
-        return " ".join(lines[-1].decode(errors="replace").split()) if lines else ""
+
+def _read_answer(text: bytes, status: int) -> Answer:
+    """Read the record that a worker printed.
+
+    Raises:
+        OptionError, RecursionError, TypeError, ValueError: it is none; the sentence says what is wrong with it.
+    """
+    said = json.loads(text, parse_constant=_refuse)
+    if not isinstance(said, dict):
+        raise ValueError("it is no JSON object")
+    missing = [name for name in ("outcome", "error", "rows", "version") if name not in said]
+    if missing:
+        raise ValueError(f"it lacks {', '.join(missing)}")
+    if not isinstance(said["rows"], list) or not all(isinstance(row, list) and len(row) == 3 for row in said["rows"]):
+        raise ValueError("its rows are no list of [phase, metric, whole number]")
+    if not isinstance(said["version"], dict):
+        raise ValueError("its version is no JSON object")
+    rows = tuple(Row(*row) for row in said["rows"])
+    check_ending(said["outcome"], said["error"], rows)
+    if said["outcome"] not in ("ok", "failed"):
+        raise OptionError("outcome", said["outcome"], "'ok' or 'failed'")
+    if said["outcome"] == "ok" and status != 0:
+        raise ValueError("it calls itself ok")
+    error = one_line(said["error"])[:_LONGEST_ERROR]
+    if said["outcome"] != "ok" and not error:
+        raise ValueError("its error is blank")
+    return Answer(said["outcome"], error, rows, said["version"])
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _signal_name(number: int) -> str:
+    """Name a signal; those for programs' own use have numbers only."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _our_worker() -> Sequence[str]:
@@ -337,8 +435,3 @@ def _started(words: Sequence[str], environment: Mapping[str, str], passed: Seque
         start_new_session=True,
         pass_fds=passed,
     )
-
-
-def _without_folders(sentence: str) -> str:
-    """Cut absolute paths down to their last part: records are published and must not tell whose machine it was."""
-    return _FOLDERS.sub("", sentence)

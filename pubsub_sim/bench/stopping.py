@@ -1,4 +1,4 @@
-"""When has a cell been run often enough? When the intervals of its ratios are narrow, whatever the ratios say.
+"""The stop rule: a cell has been run often enough when the intervals of its ratios are narrow, whatever the ratios say.
 
 The rule looks at widths only. A rule that stopped once a difference were significant would find differences by stopping.
 """
@@ -76,21 +76,29 @@ def half_width(records: Sequence[RunRecord], versions: Sequence[str]) -> float:
 
     Returns:
         The greatest over the other versions, and over the time without fixed waits and the processor time of the
-        messages; infinite while there is one pair only, NaN without any.
+        messages, as far as both sides tell them; infinite while there is one pair only, NaN if a version has none. Runs
+        that were not measured together are no pair.
     """
+    ok = [record for record in records if record.outcome == "ok"]
+    pairs = {(record.parameters.version, record.parameters.repeat): record.pair for record in ok}
     widths = []
-    for measure in (_net_duration, _cpu):
-        values = {(r.parameters.version, r.parameters.repeat): measure(r) for r in records if r.outcome == "ok"}
-        for version in versions[1:]:
+    for version in versions[1:]:
+        known = []
+        for measure in (_net_duration, _cpu):
+            values = {(record.parameters.version, record.parameters.repeat): measure(record) for record in ok}
             logs = [
                 math.log(value / values[versions[0], repeat])
                 for (name, repeat), value in sorted(values.items())  # a resumed sweep must decide the same
-                if name == version and (versions[0], repeat) in values
+                if name == version
+                and pairs.get((versions[0], repeat)) == pairs[name, repeat]
+                and min(value, values[versions[0], repeat]) > 0  # what a program of others does not tell is 0
             ]
             found = median(logs)
-            if not found.is_known:
-                return math.nan
-            widths.append((found.high - found.low) / 2 if found.has_interval else math.inf)
+            if found.is_known:
+                known.append((found.high - found.low) / 2 if found.has_interval else math.inf)
+        if not known:
+            return math.nan
+        widths += known
     return max(widths, default=math.nan)
 
 

@@ -1,4 +1,4 @@
-"""What does one run cost? One JSON specification on stdin, one JSON record of raw integers on stdout, then the end.
+"""A worker measures one run: one JSON specification on stdin, one JSON record of raw integers on stdout, then the end.
 
 Imports the standard library, the event loop and what is measured, nothing else.
 
@@ -9,14 +9,17 @@ The protocol, for programs in any language that want to be measured beside our v
 - stdin: one JSON object with the fields of `spec.RunSpec`, then the end. ``version`` is the name the program was given.
   What it cannot play as asked it refuses. In the field a program is asked for ``transport`` "tcp" and one ``loop`` only.
 - stderr: a line ``phase: <name>`` at the beginning of each phase of the measured run. The first of them starts the
-  time limit; what comes before (start, imports, warm-up) has a limit of its own. Other lines are a log.
-- stdout: one JSON object, then the end. ``outcome`` is "ok" or "failed"; ``error`` one sentence, empty when ok;
+  time limit; what comes before (start, imports, warm-up) has a limit of its own. Other lines are a log, of which the last
+  MiB is kept and shown if the run fails.
+- stdout: one JSON object of at most 1 MiB, then the end. ``outcome`` is "ok" or "failed"; ``error`` one sentence, empty when ok;
   ``version`` an object that describes the program: ``summary``, ``machines`` (a list), and perhaps ``also``, a list of what
   it does that ours do not, such as "encrypts all traffic", for readers of a ratio; ``rows`` a list of
   ``[phase, metric, whole number]`` with metrics of `results.metrics`. ``["run", "failures", 0 or 1]`` must be there;
   ``["rand msgs", "cpu_ns", ...]`` is what tables compare, ``["rand msgs", "rpcs", ...]`` what times are divided by. If
   ``["run", "rpcs", ...]`` or ``["run", "connections", ...]`` are there they must be those of all others in the pair.
 - exit status: 0 for an ok run, 1 for a failed one, 2 for a specification that cannot be used; each leaves a record.
+- Anything else, such as an unknown outcome or metric, a number that is not whole, or no record, is a failed run whose
+  sentence quotes the end of what was printed.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -82,6 +86,7 @@ def measure(spec: RunSpec, legs: Legs | None = None) -> dict[str, Any]:
     try:
         warmup_wall_ns = _warm_up(spec) if spec.warmup else 0
     except Exception as error:
+        _show(error)
         return _failure(f"the warm-up failed: {_sentence(error)}")
     gc.collect()
     gc.freeze()
@@ -108,6 +113,7 @@ def measure(spec: RunSpec, legs: Legs | None = None) -> dict[str, Any]:
     except asyncio.CancelledError:
         return _failure(faults[0])
     except Exception as error:
+        _show(error)
         return _failure(_sentence(error))
     if faults:
         return _failure(faults[0])
@@ -135,6 +141,8 @@ async def _play(spec: RunSpec, observe: Observe, pause: Pause, faults: list[str]
 
     def fault(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         faults.append(_fault(context))
+        if isinstance(error := context.get("exception"), BaseException):
+            _show(error)
         task.cancel()
 
     asyncio.get_running_loop().set_exception_handler(fault)
@@ -172,6 +180,11 @@ def _rows(phases: PhaseProbe, outcome: Outcome, costs: dict[str, int]) -> list[t
 
 def _failure(sentence: str) -> dict[str, Any]:
     return {"outcome": "failed", "error": sentence, "rows": [(_RUN, "failures", 1)], "version": {}}
+
+
+def _show(error: BaseException) -> None:
+    """Log a traceback: whoever wrote the version that failed wants to know where."""
+    print_line("".join(traceback.format_exception(error)).rstrip())
 
 
 def _sentence(error: BaseException) -> str:

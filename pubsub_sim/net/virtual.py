@@ -165,6 +165,10 @@ class VirtualLoop(Inside, asyncio.BaseEventLoop):
             raise NoOutsideWorld("threads", THREADS)
         return self.call_soon(callback, *args, context=context)
 
+    def interrupt(self, callback: Callable[[], object]) -> None:
+        """Have a function called in the next turn. For an interrupt only, which is from outside this world; from any thread."""
+        self._ready.append(asyncio.Handle(callback, (), self))  # nothing to wake: this loop never sleeps
+
     def close(self) -> None:
         """Like the stock loop's."""
         super().close()

@@ -49,7 +49,12 @@ def grid(sweep: Sweep) -> Prose:
         f"The sweep {code(sweep.name)} holds {count(total, 'run')} of {listing(map(code, sweep.versions))} in {cells} "
         f"({among(sweep.hosts)} hosts \N{MULTIPLICATION SIGN} {among(sweep.messages)} messages); {ended}."
     )
-    return Prose(text + (gap if missing else ""))
+    lone = sweep.apart()
+    told = (
+        f" {count(lone, 'run')} {'was' if lone == 1 else 'were'} not measured together with the rest of the pair and "
+        "left out of all ratios."
+    )
+    return Prose(text + (gap if missing else "") + (told if lone else ""))
 
 
 def control(sweep: Sweep) -> Prose:

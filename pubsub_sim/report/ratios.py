@@ -39,18 +39,19 @@ class CellRatio:
 
 
 def pairs(base: pd.DataFrame, other: pd.DataFrame, quantity: Quantity) -> pd.DataFrame:
-    """Match runs that ran side by side.
+    """Match runs that ran side by side: runs of the same cell and repeat that were measured at different times are no pair.
 
     Args:
-        base: one row per run; what is divided by.
+        base: one row per run; what is divided by. In the column `pair`, if there is one, what it was measured with.
         other: one row per run; what is divided.
         quantity: what of the runs.
 
     Returns:
         Columns hosts, messages, repeat, log_ratio and difference; only pairs in which both runs are ok and positive.
     """
-    sides = [side[PAIR].assign(value=quantity.of(side)) for side in (base, other)]
+    sides = [side[PAIR].assign(value=quantity.of(side), pair=side.get("pair", default="")) for side in (base, other)]
     both = sides[0].merge(sides[1], on=PAIR, suffixes=("_base", "_other"), validate="one_to_one")
+    both = both.loc[both["pair_base"] == both["pair_other"]]
     both = both.loc[(both["value_base"] > 0) & (both["value_other"] > 0)].sort_values(PAIR, ignore_index=True)
     ratio = both["value_other"] / both["value_base"]
     return both[PAIR].assign(log_ratio=np.log(ratio), difference=both["value_other"] - both["value_base"])

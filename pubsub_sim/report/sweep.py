@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from pubsub_sim.report.errors import MixedConditionsError
-from pubsub_sim.results import RUN, Store, fingerprint, read_engine, wide
+from pubsub_sim.results import RUN, RunParameters, Store, fingerprint, read_engine, wide
+from pubsub_sim.results.record import PARAMETERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-    import pandas as pd
 
     from pubsub_sim.results import EngineRecord
 
@@ -32,7 +33,8 @@ class Sweep:
 
     Attributes:
         name: name of its folder.
-        runs: the runs that are compared, one row each (results.wide), failed ones included.
+        runs: the runs that are compared, one row each (results.wide), failed ones included; in the column `pair` what the
+            runs that were measured together have in common.
         controls: second runs of the first version in each pair.
         field: runs beside yardsticks and other implementations, each condition of its own.
         watched: runs that something slowed down while it watched them: memory, calls, turns of the loop.
@@ -70,6 +72,7 @@ class Sweep:
         store = Store(folder)
         frame = store.load()
         runs = wide(frame)
+        runs["pair"] = _measured_with(store, runs)
         _check_conditions(runs.loc[runs["kind"] != "field"])
         provenance = store.provenance()
         described = provenance.pop("versions")
@@ -126,6 +129,13 @@ class Sweep:
             chosen &= (runs["hosts"] == cell[0]) & (runs["messages"] == cell[1])
         return runs.loc[chosen]
 
+    def apart(self) -> int:
+        """Count the compared runs, controls among them, that were not measured together with the base's run of their pair."""
+        timed = pd.concat([self.runs, self.controls])
+        base = self.runs.loc[self.runs["version"] == self.base, [*CELL, "repeat", "pair"]]
+        beside = timed.merge(base, on=[*CELL, "repeat"], suffixes=("", "_base"))
+        return int((beside["pair"] != beside["pair_base"]).sum())
+
     def conditions(self) -> dict[str, str]:
         """Give the conditions that all runs share, as words."""
         if self.runs.empty:
@@ -133,6 +143,13 @@ class Sweep:
         first = self.runs.iloc[0]
         words = {"True": "yes", "False": "no"}
         return {name: words.get(str(first[name]), str(first[name])) for name in CONDITIONS}
+
+
+def _measured_with(store: Store, runs: pd.DataFrame) -> list[str]:
+    """Give of each run what it has in common with those it was measured with."""
+    known = store.pairs()
+    rows = zip(*(runs[name].tolist() for name in PARAMETERS), strict=True)
+    return [known[RunParameters(**dict(zip(PARAMETERS, row, strict=True)))] for row in rows]
 
 
 _OWN = ("baseline", "states")

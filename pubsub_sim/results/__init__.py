@@ -14,20 +14,24 @@ from pubsub_sim.results.errors import (
     BusyFolderError,
     EngineFileError,
     NoRunsError,
+    PackedRunsError,
     ResultsError,
     TruncatedFileError,
+    UnreadableFileError,
     UnwritableFolderError,
     WrongSchemaError,
 )
 from pubsub_sim.results.frames import fingerprint, overview, wide
 from pubsub_sim.results.metrics import METRICS, RUN, Metric, metric
-from pubsub_sim.results.record import OUTCOMES, Row, RunParameters, RunRecord
+from pubsub_sim.results.record import NAME, OUTCOMES, PAIR, Row, RunParameters, RunRecord, check_ending, is_name
 from pubsub_sim.results.store import Store
 
 __all__ = [
     "ENGINE_FILE",
     "METRICS",
+    "NAME",
     "OUTCOMES",
+    "PAIR",
     "RUN",
     "BusyFolderError",
     "EngineClause",
@@ -37,15 +41,19 @@ __all__ = [
     "EngineWorkload",
     "Metric",
     "NoRunsError",
+    "PackedRunsError",
     "ResultsError",
     "Row",
     "RunParameters",
     "RunRecord",
     "Store",
     "TruncatedFileError",
+    "UnreadableFileError",
     "UnwritableFolderError",
     "WrongSchemaError",
+    "check_ending",
     "fingerprint",
+    "is_name",
     "load_engine",
     "metric",
     "overview",

@@ -59,8 +59,43 @@ class TruncatedFileError(ResultsError):
 
     def __str__(self) -> str:
         return (
-            f"{self.path} is not a whole Parquet file; delete it and run the sweep again, which measures that run again"
+            f"{self.path} is not a whole Parquet file; run the sweep again, which moves it aside and measures its pair "
+            "again, or delete it"
         )
+
+
+class UnreadableFileError(ResultsError):
+    """The operating system does not let a file be read.
+
+    Attributes:
+        path: the file as it was found.
+        reason: the operating system's reason, in words.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"cannot read {self.path}: {self.reason}; change its permissions or move it out of the folder"
+
+
+class PackedRunsError(ResultsError):
+    """Runs must be measured, but packed runs in the same folder stand in the way.
+
+    Attributes:
+        folder: the folder as it was given.
+        reason: why, in words.
+    """
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        super().__init__(folder, reason)
+        self.folder = folder
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.folder} holds packed runs: {self.reason}; choose another folder"
 
 
 class WrongSchemaError(ResultsError):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from pubsub_sim.results.record import PAIR
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -13,6 +15,12 @@ SPANS = ("load_average", "utc")
 
 RESUME = ("schema", "sources", "python", "uvloop", "cpu")
 """Facts that must be unchanged for a stored run to stand for a new one."""
+
+APART = "apart"
+"""Fact of packed runs: file name of each run whose pair was not measured together, to what it was measured with."""
+
+OF_RUNS = (PAIR, APART)
+"""Facts of single runs that say nothing about a sweep."""
 
 PACKED = "packed"
 """Marks provenance that is already merged: each value is a list."""
@@ -31,7 +39,7 @@ def merge(provenances: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
     for provenance in provenances:
         merged = bool(provenance.get(PACKED))
         for name, value in provenance.items():
-            if name != PACKED:
+            if name != PACKED and name not in OF_RUNS:
                 for one in value if merged else [value]:
                     values.setdefault(name, {})[json.dumps(one, sort_keys=True)] = one
     result = {}
@@ -44,5 +52,6 @@ def merge(provenances: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
 
 
 def same_ground(stored: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    """Say whether a stored run was measured with the same code, interpreter, loop and processor as now."""
-    return not stored.get(PACKED) and all(stored.get(name) == now.get(name) for name in RESUME)
+    """Say whether runs were measured with the same code, interpreter, loop and processor as now; packed ones all of them."""
+    is_packed = bool(stored.get(PACKED))
+    return all(stored.get(name) == ([now.get(name)] if is_packed else now.get(name)) for name in RESUME)

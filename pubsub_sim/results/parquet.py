@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pubsub_sim.results.errors import TruncatedFileError, WrongSchemaError
+from pubsub_sim.results.errors import TruncatedFileError, UnreadableFileError, WrongSchemaError
 from pubsub_sim.results.whole_files import put_whole
 
 if TYPE_CHECKING:
@@ -84,14 +84,15 @@ def write_whole(table: pa.Table, path: Path) -> None:
     Raises:
         UnwritableFolderError: the folder cannot be made or written, or the disk is full.
     """
-    put_whole(_encoded(table), path)
+    put_whole(encoded(table), path)
 
 
 def read_whole(path: Path) -> pa.Table:
     """Read a file back, footer included.
 
     Raises:
-        TruncatedFileError: the file is not whole.
+        TruncatedFileError: the file is not whole, or damaged inside.
+        UnreadableFileError: the file may not be read.
         WrongSchemaError: the file is whole but has other columns.
     """
     try:
@@ -111,6 +112,7 @@ def read_footer(path: Path) -> dict[str, Any]:
 
     Raises:
         TruncatedFileError: the file is not whole.
+        UnreadableFileError: the file may not be read.
         WrongSchemaError: the file is whole but has other columns or no such facts.
     """
     try:
@@ -119,14 +121,27 @@ def read_footer(path: Path) -> dict[str, Any]:
         raise TruncatedFileError(path) from error
     if not schema.equals(SCHEMA):
         raise WrongSchemaError(path, _difference(schema))
+    return footer_of(schema, path)
+
+
+def footer_of(schema: pa.Schema, path: Path) -> dict[str, Any]:
+    """Decode the facts of a file whose schema has been read.
+
+    Raises:
+        WrongSchemaError: there are no such facts.
+    """
     metadata = schema.metadata or {}
     try:
-        return {name: json.loads(metadata[name.encode()]) for name in ("provenance", "version", "parameters")}
+        found = {name: json.loads(metadata[name.encode()]) for name in ("provenance", "version", "parameters")}
     except (KeyError, ValueError) as error:
         raise WrongSchemaError(path, f"its footer lacks {error}") from error
+    if not all(isinstance(facts, dict) for facts in found.values()):
+        raise WrongSchemaError(path, "its footer holds no objects")
+    return found
 
 
-def _encoded(table: pa.Table) -> pa.Buffer:
+def encoded(table: pa.Table) -> pa.Buffer:
+    """Give the bytes of a file, with a checksum for each page."""
     sink = pa.BufferOutputStream()
     pq.write_table(
         table,
@@ -134,6 +149,7 @@ def _encoded(table: pa.Table) -> pa.Buffer:
         compression="zstd",
         use_dictionary=_DICTIONARY,  # type: ignore[arg-type]  # the stubs know only bool
         column_encoding={"value": "DELTA_BINARY_PACKED"},
+        write_page_checksum=True,
     )
     return sink.getvalue()
 
@@ -143,7 +159,11 @@ def _opened(path: Path) -> pq.ParquetFile:
 
     That is apache/arrow issue 50482; the files are a few kilobytes.
     """
-    return pq.ParquetFile(pa.BufferReader(path.read_bytes()), pre_buffer=False)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UnreadableFileError(path, error.strerror or str(error)) from error
+    return pq.ParquetFile(pa.BufferReader(content), pre_buffer=False, page_checksum_verification=True)
 
 
 def _difference(found: pa.Schema) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,11 +12,18 @@ from pubsub_sim.errors import OptionError
 from pubsub_sim.results.metrics import METRICS, RUN
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 OUTCOMES = ("ok", "failed", "timeout", "crashed")
 """How a run can end: as asked, with a wrong result or an exception, at its time limit, by a signal."""
 
+PAIR = "pair"
+"""Fact in a run's provenance: what the runs of a pair that were measured together have in common."""
+
+NAME = "a name of at most 64 letters, digits and . + - _, a letter first"
+"""What a version or a program may be called: files are named after it."""
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9.+_-]{0,63}")
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -46,6 +54,9 @@ class RunParameters:
         allocator: "pinned" if glibc's malloc thresholds were fixed by the worker's environment, else "default".
         kind: "timing"; "control" for the second run of the first version in a pair; "memory", "calls" and "lag" for
             runs that a witness slows down; "field" for runs beside floors and other implementations.
+
+    Raises:
+        OptionError: the version is no name; it becomes a part of the names of files.
     """
 
     version: str
@@ -62,6 +73,10 @@ class RunParameters:
     allocator: str = "pinned"
     kind: str = "timing"
 
+    def __post_init__(self) -> None:
+        if not is_name(self.version):
+            raise OptionError("version", self.version, NAME)
+
     def key(self) -> str:
         """Give 12 hexadecimal digits that are the same for the same parameters, in every process."""
         text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
@@ -70,6 +85,11 @@ class RunParameters:
     def file_name(self) -> str:
         """Name the file of this run inside its sweep's folder."""
         return f"{self.version}-h{self.hosts}-m{self.messages}-r{self.repeat}-{self.key()}.parquet"
+
+
+def is_name(value: object) -> bool:
+    """Say whether a version or a program may be called so; what is a name can be no path."""
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 
 PARAMETERS = tuple(entry.name for entry in fields(RunParameters))
@@ -104,26 +124,54 @@ class RunRecord:
     version: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.outcome not in OUTCOMES:
-            raise OptionError("outcome", self.outcome, f"one of {', '.join(OUTCOMES)}")
-        if (self.outcome == "ok") != (self.error == ""):
-            raise OptionError("error", self.error, "no sentence for an ok run and one sentence for any other")
-        seen: set[tuple[str, str]] = set()
-        for row in self.rows:
-            _check_row(row)
-            if row[:2] in seen:
-                raise OptionError("rows", row, "each metric once per phase")
-            seen.add(row[:2])
-        if self.value(RUN, "failures") != int(self.outcome != "ok"):
-            raise OptionError("rows", self.value(RUN, "failures"), "the row (run, failures), 0 for ok and 1 otherwise")
+        check_ending(self.outcome, self.error, self.rows)
+
+    @property
+    def pair(self) -> str:
+        """What the runs that were measured together have in common; "" if the run does not tell."""
+        told = self.provenance.get(PAIR, "")
+        return told if isinstance(told, str) else ""
 
     def value(self, phase: str, name: str) -> int | None:
         """Give one number, or None where the run did not come that far."""
         return next((row.value for row in self.rows if row.phase == phase and row.metric == name), None)
 
 
+def check_ending(outcome: object, error: object, rows: Sequence[Row]) -> None:
+    """Refuse an end of a run that is none.
+
+    Args:
+        outcome: should be one of OUTCOMES.
+        error: should be one sentence, empty when the outcome is "ok".
+        rows: the numbers.
+
+    Raises:
+        OptionError: an outcome, error or row that does not fit the table of metrics; a text that cannot be stored.
+    """
+    if outcome not in OUTCOMES:
+        raise OptionError("outcome", outcome, f"one of {', '.join(OUTCOMES)}")
+    if not _is_text(error) or (outcome == "ok") != (error == ""):
+        raise OptionError("error", error, "no sentence for an ok run and one sentence for any other")
+    seen: set[tuple[str, str]] = set()
+    for row in rows:
+        _check_row(row)
+        if row[:2] in seen:
+            raise OptionError("rows", row, "each metric once per phase")
+        seen.add(row[:2])
+    failures = next((row.value for row in rows if row[:2] == (RUN, "failures")), None)
+    if failures != int(outcome != "ok"):
+        raise OptionError("rows", failures, "the row (run, failures), 0 for ok and 1 otherwise")
+
+
 def _check_row(row: Row) -> None:
-    if row.metric not in METRICS or not METRICS[row.metric].fits(row.phase):
+    if not _is_text(row.phase):
+        raise OptionError("rows", row.phase, "the name of a phase")
+    if not isinstance(row.metric, str) or row.metric not in METRICS or not METRICS[row.metric].fits(row.phase):
         raise OptionError("rows", row.metric, f"a metric that the table knows for {row.phase!r}")
     if type(row.value) is not int or row.value not in _INT64:
         raise OptionError(row.metric, row.value, "a 64-bit whole number")
+
+
+def _is_text(value: object) -> bool:
+    """Say whether a value is text that can be written as UTF-8: halves of surrogate pairs cannot."""
+    return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)

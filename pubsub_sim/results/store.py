@@ -1,4 +1,8 @@
-"""Where do runs live, and which are already there? One folder per sweep, one immutable Parquet file per run."""
+"""The runs of a sweep on the disk: one folder per sweep, one immutable Parquet file per run or one per version, packed.
+
+Runs that are compared were measured together. Each file tells what its pair was measured as; runs that do not tell the
+same are no pair, however they came to lie beside each other.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,13 @@ import contextlib
 import fcntl
 import json
 import os
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from pubsub_sim.errors import OptionError
 from pubsub_sim.results.errors import (
     BusyFolderError,
     NoRunsError,
@@ -17,23 +24,30 @@ from pubsub_sim.results.errors import (
     UnwritableFolderError,
     WrongSchemaError,
 )
-from pubsub_sim.results.footers import PACKED, merge, same_ground
+from pubsub_sim.results.footers import APART, PACKED, merge, same_ground
 from pubsub_sim.results.parquet import (
     SCHEMA,
     SCHEMA_VERSION,
+    encoded,
+    footer_of,
     read_footer,
     read_whole,
     table_of,
     with_footer,
     write_whole,
 )
-from pubsub_sim.results.record import PARAMETERS, Row, RunParameters, RunRecord
+from pubsub_sim.results.record import NAME, PAIR, PARAMETERS, Row, RunParameters, RunRecord, is_name
+from pubsub_sim.results.whole_files import put_together
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     import pandas as pd
+
+_SINGLE = re.compile(r"[A-Za-z].*-h\d+-m\d+-r\d+-[0-9a-f]{12}\.parquet", re.DOTALL)
+_PACKED = re.compile(r"packed-.+\.parquet", re.DOTALL)
+_LEFTOVER = re.compile(r"\.(?:.*\.parquet|manifest\.json|engine\.json|writable)\.\d+\.tmp", re.DOTALL)
 
 
 class Store:
@@ -45,6 +59,7 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._packed: dict[RunParameters, RunRecord] | None = None
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -74,7 +89,8 @@ class Store:
     def _clean(self) -> None:
         try:
             for leftover in self.folder.glob(".*.tmp"):
-                leftover.unlink(missing_ok=True)
+                if _LEFTOVER.fullmatch(leftover.name):
+                    leftover.unlink(missing_ok=True)
             probe = self.folder / f".writable.{os.getpid()}.tmp"
             probe.touch()
             probe.unlink()
@@ -94,31 +110,51 @@ class Store:
         write_whole(table_of(record), path)
         return path
 
+    def write_together(self, records: Iterable[RunRecord]) -> None:
+        """Store the runs of a pair: none of them appears before all of them are on the disk.
+
+        Raises:
+            UnwritableFolderError: the folder cannot be made or written; what was there is unchanged.
+        """
+        put_together({self.folder / one.parameters.file_name(): encoded(table_of(one)) for one in records})
+
     def read(self, parameters: RunParameters) -> RunRecord | None:
-        """Read one run back, or None if it is not there.
+        """Read one run back, from its own file or a packed one, or None if it is in neither.
 
         Raises:
             TruncatedFileError: the file is not whole.
-            WrongSchemaError: the file has another form.
+            UnreadableFileError: the file may not be read.
+            WrongSchemaError: the file has another form, or holds another run.
         """
+        record = self._stored(parameters)
+        if record is None or record.provenance.get(PACKED):
+            return record
+        return replace(record, provenance={name: fact for name, fact in record.provenance.items() if name != "schema"})
+
+    def _stored(self, parameters: RunParameters) -> RunRecord | None:
         path = self.folder / parameters.file_name()
         if not path.exists():
-            return None
-        footer = read_footer(path)
-        rows = read_whole(path).to_pylist()
-        if not rows:
-            raise WrongSchemaError(path, "it has no rows")
-        footer["provenance"].pop("schema", None)
-        return RunRecord(
-            parameters=parameters,
-            outcome=rows[0]["outcome"],
-            error=rows[0]["error"],
-            order=rows[0]["order"],
-            limit_s=rows[0]["limit_s"],
-            rows=tuple(Row(row["phase"], row["metric"], row["value"]) for row in rows),
-            provenance=footer["provenance"],
-            version=footer["version"],
-        )
+            return self.packed().get(parameters)
+        record = _record(path)
+        if record.parameters != parameters:
+            raise WrongSchemaError(path, "it holds another run than its name says")
+        return record
+
+    def packed(self) -> Mapping[RunParameters, RunRecord]:
+        """Give the runs in packed files; of their provenance there is only what such a file keeps.
+
+        Raises:
+            TruncatedFileError: a file is not whole.
+            UnreadableFileError: a file may not be read.
+            WrongSchemaError: a file has another form.
+        """
+        if self._packed is None:
+            found: dict[RunParameters, RunRecord] = {}
+            for path in sorted(self.folder.glob("packed-*.parquet")):
+                if read_footer(path)["provenance"].get(PACKED):
+                    found |= {record.parameters: record for record in _records(path)}
+            self._packed = found
+        return self._packed
 
     def finished(self, parameters: RunParameters, provenance: Mapping[str, Any]) -> bool:
         """Say whether a run need not be measured again.
@@ -129,16 +165,45 @@ class Store:
 
         Returns:
             True if a whole file holds this run and came from the same measured sources, Python, uvloop and
-            processor model. A file that cannot be read counts as not there: measuring replaces it.
+            processor model, or if it is in a packed file. A file that cannot be read counts as not there.
         """
-        path = self.folder / parameters.file_name()
-        if not path.exists():
-            return False
         try:
-            stored = read_footer(path)["provenance"]
+            record = self._stored(parameters)
         except (TruncatedFileError, WrongSchemaError):
             return False
-        return same_ground(stored, {"schema": SCHEMA_VERSION, **provenance})
+        if record is None:
+            return False
+        if record.provenance.get(PACKED):
+            return True
+        return same_ground(record.provenance, {**provenance, "schema": SCHEMA_VERSION})
+
+    def set_aside(self) -> dict[str, str]:
+        """Move what cannot be read out of the way: NAME becomes NAME.corrupt.
+
+        Only files named as this store names them are looked at. One that holds another run than its name says is
+        moved too.
+
+        Returns:
+            Names of the files that were moved to their new names.
+
+        Raises:
+            UnreadableFileError: a file may not be read.
+            UnwritableFolderError: a file cannot be moved.
+        """
+        moved = {}
+        for path in sorted(self.folder.glob("*.parquet")):
+            is_single = _SINGLE.fullmatch(path.name) is not None
+            if not is_single and not _PACKED.fullmatch(path.name):
+                continue
+            try:
+                is_wrong = bool(is_single and _record(path).parameters.file_name() != path.name)
+                if not is_single:
+                    _records(path)
+            except (TruncatedFileError, WrongSchemaError):
+                is_wrong = True
+            if is_wrong:
+                moved[path.name] = move_aside(path)
+        return moved
 
     def files(self) -> list[Path]:
         """List the files of the folder, single runs and packed ones, in a fixed order.
@@ -171,6 +236,31 @@ class Store:
             run = f"{twice['version']} with {twice['hosts']} hosts and {twice['messages']} messages"
             raise WrongSchemaError(self.folder, f"a run of {run} is there twice")
         return frame.sort_values(list(PARAMETERS), kind="stable", ignore_index=True)
+
+    def pairs(self) -> dict[RunParameters, str]:
+        """Tell of each run with which others it was measured.
+
+        Returns:
+            Run to what the runs that were measured together have in common; "" if that is not known.
+
+        Raises:
+            NoRunsError: the folder holds no runs.
+            TruncatedFileError: a file is not whole.
+            UnreadableFileError: a file may not be read.
+            WrongSchemaError: a file has another form.
+        """
+        found: dict[RunParameters, str] = {}
+        for path in self.files():
+            footer = read_footer(path)
+            if footer["provenance"].get(PACKED):
+                apart = footer["provenance"].get(APART, {})
+                rows = read_whole(path).select(list(PARAMETERS)).group_by(list(PARAMETERS)).aggregate([])
+                for values in rows.to_pylist():
+                    run = _parameters(path, values)
+                    found[run] = str(apart.get(run.file_name(), ""))
+            else:
+                found[_parameters(path, footer["parameters"])] = str(footer["provenance"].get(PAIR, ""))
+        return found
 
     def provenance(self) -> dict[str, Any]:
         """Say where the runs come from.
@@ -212,18 +302,104 @@ class Store:
                 raise WrongSchemaError(target, "a sweep cannot be packed into its own folder")
         frame = self.load()
         footers = [read_footer(path) for path in self.files()]
+        apart = _apart(self.pairs())
+        for name in frame["version"].unique():
+            if not is_name(name):
+                raise WrongSchemaError(self.folder, f"version: expected {NAME}, got {name!r}")
         written = []
         for name, rows in frame.groupby("version", sort=True):
             own = [footer for footer in footers if footer["parameters"].get("version") == name]
             description: dict[str, Any] = next((footer["version"] for footer in own if footer["version"]), {})
             merged = merge(footer["provenance"] for footer in own)
+            lone = {file: pair for file, (version, pair) in apart.items() if version == name}
             footer = {
-                "provenance": {PACKED: True, **merged},
+                "provenance": {PACKED: True, **merged, **({APART: lone} if lone else {})},
                 "version": description,
                 "parameters": {"version": name},
             }
             table = pa.Table.from_pandas(rows, schema=SCHEMA, preserve_index=False, nthreads=1)
-            path = target / f"packed-{name}.parquet"
+            path = target / f"packed-{name!s}.parquet"
             write_whole(with_footer(table, json.loads(json.dumps(footer))), path)
             written.append(path)
         return written
+
+
+def move_aside(path: Path) -> str:
+    """Rename a file to its name and ".corrupt", with a number if that is taken.
+
+    Returns:
+        The new name.
+
+    Raises:
+        UnwritableFolderError: it cannot be moved.
+    """
+    target, number = path.with_name(f"{path.name}.corrupt"), 1
+    while target.exists():
+        number += 1
+        target = path.with_name(f"{path.name}.corrupt.{number}")
+    try:
+        path.rename(target)
+    except OSError as error:
+        raise UnwritableFolderError(path.parent, error.strerror or str(error)) from error
+    return target.name
+
+
+def partners(run: RunParameters) -> RunParameters:
+    """Give what the runs of a pair share: equal for two runs if they are compared."""
+    return replace(run, version="any", kind="timing" if run.kind == "control" else run.kind)
+
+
+def _apart(pairs: Mapping[RunParameters, str]) -> dict[str, tuple[str, str]]:
+    """Find the runs that lie beside others of another pair: file name to version and pair."""
+    told: dict[RunParameters, set[str]] = {}
+    for run, pair in pairs.items():
+        told.setdefault(partners(run), set()).add(pair)
+    return {run.file_name(): (run.version, pair) for run, pair in pairs.items() if len(told[partners(run)]) > 1}
+
+
+def _record(path: Path) -> RunRecord:
+    """Read the run in a file of its own."""
+    found = _records(path)
+    if len(found) != 1:
+        raise WrongSchemaError(path, f"it holds {len(found)} runs instead of one")
+    return found[0]
+
+
+def _records(path: Path) -> list[RunRecord]:
+    """Read all runs of a file."""
+    table = read_whole(path)
+    footer = footer_of(table.schema, path)
+    runs: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in table.to_pylist():
+        runs.setdefault(tuple(row[name] for name in PARAMETERS), []).append(row)
+    facts = dict(footer["provenance"])
+    apart = facts.pop(APART, {})
+    found = []
+    for key, rows in runs.items():
+        parameters = _parameters(path, dict(zip(PARAMETERS, key, strict=True)))
+        told = {PAIR: apart[parameters.file_name()]} if parameters.file_name() in apart else {}
+        try:
+            found.append(
+                RunRecord(
+                    parameters=parameters,
+                    outcome=rows[0]["outcome"],
+                    error=rows[0]["error"],
+                    order=rows[0]["order"],
+                    limit_s=rows[0]["limit_s"],
+                    rows=tuple(Row(row["phase"], row["metric"], row["value"]) for row in rows),
+                    provenance=facts | told,
+                    version=footer["version"],
+                )
+            )
+        except OptionError as error:
+            raise WrongSchemaError(path, str(error)) from error
+    return found
+
+
+def _parameters(path: Path, values: Mapping[str, Any]) -> RunParameters:
+    if set(values) != set(PARAMETERS):
+        raise WrongSchemaError(path, "its footer lacks parameters of the run")
+    try:
+        return RunParameters(**values)
+    except OptionError as error:
+        raise WrongSchemaError(path, str(error)) from error

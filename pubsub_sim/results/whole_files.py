@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pubsub_sim.results.errors import UnwritableFolderError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import pyarrow as pa
@@ -24,15 +25,34 @@ def put_whole(content: bytes | pa.Buffer, path: Path) -> None:
     Raises:
         UnwritableFolderError: the folder cannot be made or written, or the disk is full.
     """
-    hidden = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    put_together({path: content})
+
+
+def put_together(contents: Mapping[Path, bytes | pa.Buffer]) -> None:
+    """Write files that belong together: none of them gets its name before all of them are on the disk.
+
+    Args:
+        contents: final name to content; files of those names are replaced.
+
+    Raises:
+        UnwritableFolderError: a folder cannot be made or written, or the disk is full.
+    """
+    hidden = {path: path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in contents}
+    place = next(iter(contents)).parent
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with hidden.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        hidden.replace(path)
+        for path, content in contents.items():
+            place = path.parent
+            place.mkdir(parents=True, exist_ok=True)
+            with hidden[path].open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        for path in contents:
+            place = path.parent
+            hidden[path].replace(path)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            hidden.unlink(missing_ok=True)
-        raise UnwritableFolderError(path.parent, error.strerror or str(error)) from error
+        raise UnwritableFolderError(place, error.strerror or str(error)) from error
+    finally:
+        for leftover in hidden.values():
+            with contextlib.suppress(OSError):
+                leftover.unlink(missing_ok=True)

@@ -1,12 +1,15 @@
-"""On which event loop does a program run? Wall or virtual time, asyncio or uvloop, from a script or a notebook."""
+"""The event loop of a program: wall or virtual time, asyncio or uvloop, from a script or a notebook."""
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import signal
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pubsub_sim.checks import check_seconds
 from pubsub_sim.errors import OptionError
@@ -49,7 +52,8 @@ def run(
 ) -> T:
     """Run a coroutine to its end on a loop of its own, and give its value.
 
-    Where a loop is running already, as in a notebook, the program runs in a thread of its own.
+    Where a loop is running already, as in a notebook, the program runs in a thread of its own. An interrupt ends it
+    there as it does elsewhere: the first one cancels it and waits for its end, another one breaks into what it does.
 
     Args:
         main: the coroutine.
@@ -63,6 +67,7 @@ def run(
     Raises:
         OptionError: an unusable argument; `main` is closed then.
         Deadlock: virtual clock, and the program is stuck; names each waiting task and where.
+        KeyboardInterrupt: it was interrupted, and has ended.
     """
     try:
         factory = _factory(clock, loop, patience_s, horizon_s)
@@ -72,20 +77,22 @@ def run(
         main.close()
         raise
 
-    def run_here() -> T:
-        run_seed.set(seed)
+    if _is_loop_running():
+        return _InThread(main, factory, seed).run()
+    token = run_seed.set(seed)
+    try:
         with asyncio.Runner(loop_factory=factory) as runner:
             return runner.run(main)
+    finally:
+        run_seed.reset(token)
 
+
+def _is_loop_running() -> bool:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        token = run_seed.set(seed)
-        try:
-            return run_here()
-        finally:
-            run_seed.reset(token)
-    return _in_thread(run_here)
+        return False
+    return True
 
 
 def _factory(
@@ -112,19 +119,94 @@ def _factory(
         return loop_factory("asyncio")
 
 
-def _in_thread(function: Callable[[], T]) -> T:
-    outcome: list[T] = []
-    failure: list[BaseException] = []
+@contextmanager
+def _interrupts_taken(take: Callable[[], None]) -> Iterator[None]:
+    """Have interrupts taken here: a running loop's own handler would leave them to the loop, which stands still.
 
-    def call() -> None:
+    An interrupt that is ignored, or ends the process, still is and does.
+    """
+    handler = signal.getsignal(signal.SIGINT) if threading.current_thread() is threading.main_thread() else None
+    if not callable(handler):
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda *_: take())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+class _InThread(Generic[T]):
+    """A program in a thread of its own, for callers whose thread has a running loop.
+
+    Args:
+        main: the coroutine.
+        factory: makes its loop.
+        seed: for worlds that are made without one.
+    """
+
+    def __init__(
+        self, main: Coroutine[Any, Any, T], factory: Callable[[], asyncio.AbstractEventLoop], seed: int
+    ) -> None:
+        self._main = main
+        self._factory = factory
+        self._seed = seed
+        self._thread = threading.Thread(target=self._call, name="pubsub_sim.run")
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._interrupts = 0
+        self._has_ended = threading.Event()
+        self._outcome: list[T] = []
+        self._failure: BaseException | None = None
+
+    def run(self) -> T:
+        """Run it to its end.
+
+        Raises:
+            KeyboardInterrupt: the caller was interrupted; the thread has ended.
+        """
+        with _interrupts_taken(self._end):
+            self._thread.start()
+            self._has_ended.wait()  # not join: interrupted, that takes a living thread for dead (bpo-45274)
+            self._thread.join()
+        if self._interrupts:
+            interrupt = KeyboardInterrupt()
+            if self._failure is not None and not isinstance(self._failure, asyncio.CancelledError | KeyboardInterrupt):
+                interrupt.add_note(f"the program ended with {type(self._failure).__name__}: {self._failure}")
+            raise interrupt
+        if self._failure is not None:
+            raise self._failure
+        return self._outcome[0]
+
+    def _call(self) -> None:
+        run_seed.set(self._seed)
         try:
-            outcome.append(function())
+            with asyncio.Runner(loop_factory=self._factory) as runner:
+                self._outcome.append(runner.run(self._follow()))
         except BaseException as error:  # carried over to the caller's thread
-            failure.append(error)
+            self._failure = error
+        finally:
+            self._has_ended.set()
 
-    thread = threading.Thread(target=call, name="pubsub_sim.run")
-    thread.start()
-    thread.join()
-    if failure:
-        raise failure[0]
-    return outcome[0]
+    async def _follow(self) -> T:
+        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        if self._interrupts:
+            self._main.close()
+            raise asyncio.CancelledError
+        return await self._main
+
+    def _end(self) -> None:
+        """Cancel the program; if that was done already, raise in its thread, whatever it does there."""
+        self._interrupts += 1
+        if self._interrupts == 1:
+            if self._task is None:
+                return  # it will see that it was interrupted
+            if isinstance(self._loop, VirtualLoop):
+                self._loop.interrupt(self._task.cancel)
+            elif self._loop is not None:
+                with suppress(RuntimeError):  # it has just been closed
+                    self._loop.call_soon_threadsafe(self._task.cancel)
+        elif self._thread.ident is not None:
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(self._thread.ident), ctypes.py_object(KeyboardInterrupt)
+            )

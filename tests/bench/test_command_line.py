@@ -35,7 +35,14 @@ def test_run_over_its_limit_is_status_1() -> None:
 def test_sweep_measures_and_counts(tmp_path: Path) -> None:
     """`sweep` stores the runs and ends with the counts."""
     done = command(
-        "sweep", "--versions=baseline", "--hosts=2", "--messages=1", "--repeats=1", "--control", f"--out={tmp_path}"
+        "sweep",
+        "--versions=baseline",
+        "--hosts=2",
+        "--messages=1",
+        "--repeats=1",
+        "--control",
+        "--share",
+        f"--out={tmp_path}",
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-1] == "2 runs (2 ok): 2 measured now, 0 kept"
@@ -44,7 +51,16 @@ def test_sweep_measures_and_counts(tmp_path: Path) -> None:
 def test_pack_writes_one_file_per_version(tmp_path: Path) -> None:
     """`pack` writes the stored runs of each version into one file and names it; the manifest comes along."""
     raw, packed = tmp_path / "raw", tmp_path / "packed"
-    command("sweep", "--versions=baseline", "--hosts=2", "--messages=1", "--repeats=1", "--control", f"--out={raw}")
+    command(
+        "sweep",
+        "--versions=baseline",
+        "--hosts=2",
+        "--messages=1",
+        "--repeats=1",
+        "--control",
+        "--share",
+        f"--out={raw}",
+    )
     done = command("pack", f"--out={raw}", f"--target={packed}")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("packed-baseline.parquet: ")

@@ -16,7 +16,7 @@ from pubsub_sim.bench.costs import CostOptions, FailedCostRunError, cost_rounds
 def test_costs_are_fitted_printed_and_stored(tmp_path: Path) -> None:
     """A column per version and a row per cost; the file holds every sample and the fit."""
     path = tmp_path / "costs.json"
-    words = ["--hosts=2,3,5", "--rounds=2", "--rpcs=200", f"--out={path}"]
+    words = ["--hosts=2,3,5", "--rounds=2", "--rpcs=200", "--share", f"--out={path}"]
     done = subprocess.run(
         [sys.executable, "-m", "pubsub_sim", "costs", *words], capture_output=True, text=True, check=False
     )

@@ -35,7 +35,7 @@ def benchmarks_of(parent: int) -> list[int]:
 
 
 def few(folder: Path, *, rounds: int = 1, only: str = FEW, force: bool = False) -> EngineOptions:
-    return EngineOptions(out=str(folder), rounds=rounds, only=only, batch_s=0.001, force=force)
+    return EngineOptions(out=str(folder), rounds=rounds, only=only, batch_s=0.001, force=force, share=True)
 
 
 def test_what_was_measured_is_stored_with_where_it_ran(tmp_path: Path) -> None:
@@ -59,9 +59,12 @@ def test_a_stored_record_is_kept_until_something_changes(tmp_path: Path) -> None
 
 
 def test_a_file_that_cannot_be_read_is_measured_again(tmp_path: Path) -> None:
-    """It counts as not there."""
+    """It counts as not there: it is named and moved aside."""
     write_engine(tmp_path, an_engine()).write_text("{")
-    assert measure_engine(few(tmp_path))[0] is True
+    told: list[str] = []
+    assert measure_engine(few(tmp_path), told.append)[0] is True
+    assert told == ["engine.json is now engine.json.corrupt: it is no whole JSON"]
+    assert (tmp_path / "engine.json.corrupt").read_text() == "{"
     assert read_engine(tmp_path) is not None
 
 
@@ -95,7 +98,16 @@ def test_pack_takes_the_engine_along(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_a_benchmark_ends_with_the_command_that_was_killed(tmp_path: Path) -> None:
     """No process of a killed command goes on measuring."""
-    words = ["-m", "pubsub_sim", "engine", f"--out={tmp_path}", "--rounds=1000", f"--only={FEW}", "--batch-s=0.001"]
+    words = [
+        "-m",
+        "pubsub_sim",
+        "engine",
+        f"--out={tmp_path}",
+        "--rounds=1000",
+        f"--only={FEW}",
+        "--batch-s=0.001",
+        "--share",
+    ]
     with subprocess.Popen([sys.executable, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as command:
         try:
             assert wait_until(lambda: benchmarks_of(command.pid))

@@ -27,7 +27,7 @@ def flags(folder: Path, **more: str) -> list[str]:
         "progress": "none",
         "out": str(folder),
     } | more
-    return ["--control", *(f"--{name}={value}" for name, value in given.items())]
+    return ["--control", "--share", *(f"--{name}={value}" for name, value in given.items())]
 
 
 def test_killed_worker_of_a_cluster_costs_no_run(tmp_path: Path) -> None:

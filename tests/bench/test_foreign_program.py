@@ -28,6 +28,7 @@ def options(tmp_path: Path) -> dict[str, Any]:
         "programs": f"mine={sys.executable} {EXAMPLE}",
         "out": str(tmp_path / "runs"),
         "progress": "none",
+        "share": True,
     }
 
 

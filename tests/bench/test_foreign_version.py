@@ -19,6 +19,7 @@ from pubsub_sim.drivers.baseline import describe
 def make_driver(seat):
     raise RuntimeError("no driver\\n  today")
 """
+EXITS = "import os\nos._exit(3)\n"
 LOSES_A_TASK = """
 import asyncio
 from pubsub_sim.drivers.baseline import describe, make_driver as make
@@ -49,6 +50,7 @@ def sweep(folder: Path, source: str, *more: str) -> subprocess.CompletedProcess[
         "--messages=2",
         "--repeats=1",
         "--control",
+        "--share",
         f"--out={folder / 'runs'}",
     ]
     return subprocess.run(
@@ -109,6 +111,20 @@ def test_what_a_version_prints_does_not_mix_with_the_record(tmp_path: Path) -> N
     assert "a line on stdout" in done.stderr
 
 
+def test_version_whose_name_is_a_path_is_refused(tmp_path: Path) -> None:
+    """An entry point can have any name; one that would lead out of the sweep's folder is refused before any run."""
+    given = environment(tmp_path, PLAIN)
+    facts = tmp_path / "mine-1.0.dist-info" / "entry_points.txt"
+    facts.write_text("[pubsub_sim.versions]\n../up = mine\n")
+    words = ["--versions=baseline,../up", "--hosts=3", "--messages=2", "--share", f"--out={tmp_path / 'deep' / 'runs'}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pubsub_sim", "sweep", *words], capture_output=True, text=True, check=False, env=given
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("versions: expected a name of at most 64 letters")
+    assert not (tmp_path / "deep").exists()
+
+
 @pytest.mark.parametrize(
     ("source", "sentence"),
     [
@@ -116,15 +132,19 @@ def test_what_a_version_prints_does_not_mix_with_the_record(tmp_path: Path) -> N
         (LOSES_A_TASK, "Task exception was never retrieved: RuntimeError: nobody awaits this"),
         ("import nothing_there\n", "the warm-up failed: ModuleNotFoundError: No module named 'nothing_there'"),
         ("raise OSError('/somewhere/else/mine.txt is not 1/2')", "the warm-up failed: OSError: mine.txt is not 1/2"),
-        ("import os\nos._exit(3)\n", "the worker ended with status 3 and no record"),
+        (EXITS, "the worker ended with status 3 and no record"),
     ],
 )
 def test_mistake_of_a_version_is_a_failed_run_of_one_sentence(tmp_path: Path, source: str, sentence: str) -> None:
-    """An exception, a lost background task or a sudden end is a failed run; the other version's runs are ok."""
+    """An exception, a lost background task or a sudden end is a failed run, its traceback is shown, and the other version's runs are ok."""
     done = sweep(tmp_path, source)
     assert done.returncode == 1
     runs = wide(Store(tmp_path / "runs").load()).set_index("version")
     assert (runs.loc[["baseline"], "outcome"] == "ok").all()
     assert (runs.loc["mine", "outcome"], runs.loc["mine", "error"]) == ("failed", sentence)
-    assert done.stderr.count("\n") == 1
-    assert done.stderr.endswith(f": {sentence}\n")
+    *log, last = done.stderr.splitlines()
+    assert last.endswith(f".parquet: {sentence}")
+    assert bool(log) == (source != EXITS)
+    if log:
+        assert "Traceback (most recent call last):" in log
+        assert f'File "{tmp_path / "mine.py"}", line ' in "\n".join(log)

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 import pubsub_sim
-from pubsub_sim.bench.grid import RunOptions, SweepOptions
+from pubsub_sim.bench.grid import PackOptions, RunOptions, SweepOptions
 from pubsub_sim.errors import OptionError
+from pubsub_sim.flags import from_flags
 from pubsub_sim.parameters import UnknownParameterError
 
 
@@ -81,7 +82,10 @@ def test_text_with_commas_is_several_values() -> None:
         ("limit_s", 0, "limit_s: expected a number of seconds above 0, got 0"),
         ("limit_s", float("nan"), "limit_s: expected a number of seconds above 0, got nan"),
         ("limit_s", "3 s", "limit_s: expected a number of seconds above 0, got '3 s'"),
+        ("share", "yes", "share: expected true or false, got 'yes'"),
         ("out", "", "out: expected the name of a folder, got ''"),
+        ("out", "a\0b", "out: expected the name of a folder, which holds no NUL character, got 'a\\x00b'"),
+        ("out", "~nobody-here/x", "out: expected a folder of a user of this machine, got '~nobody-here/x'"),
         ("out", 5, "out: expected the name of a folder, got 5"),
     ],
 )
@@ -124,6 +128,41 @@ def test_relative_folder_starts_at_the_repository(tmp_path: Path, monkeypatch: p
 def test_absolute_folder_is_taken_as_it_is(tmp_path: Path) -> None:
     """An absolute folder is where it says."""
     assert SweepOptions.from_parameters({"out": tmp_path}).folder == tmp_path
+
+
+@pytest.mark.parametrize("name", ["../mine", "/tmp/mine", "a/b", "..", ".mine", "3", "my version", "x" * 65])
+def test_name_of_a_program_is_a_name_and_no_path(name: str) -> None:
+    """Files are named after it, so that nothing may be written outside the sweep's folder."""
+    with pytest.raises(OptionError, match="programs: expected a name of at most 64 letters, digits") as error:
+        SweepOptions(versions=["baseline"], programs=f"{name}=python mine.py")
+    assert error.value.value == name
+
+
+@pytest.mark.parametrize("command", ["python 'mine.py", "python mine\0.py", "python \\"])
+def test_command_of_a_program_that_cannot_be_one_is_refused(command: str) -> None:
+    """Quotes that do not end and characters that no command can have."""
+    with pytest.raises(OptionError, match="programs: expected a command "):
+        SweepOptions(programs=f"mine={command}")
+
+
+@pytest.mark.parametrize(
+    "words", ["--out=2024", "--out=007", "--out=1e5", "--out=nan", "--out=a,b", "--out=-x", "--out= "]
+)
+def test_any_name_of_a_folder_can_stand_on_the_command_line(words: str) -> None:
+    """What looks like a number is a name all the same, letter by letter."""
+    name = words.removeprefix("--out=")
+    if not name.strip():
+        with pytest.raises(OptionError, match="out: expected the name of a folder"):
+            from_flags(SweepOptions, "sweep", "", [words])
+        return
+    assert from_flags(SweepOptions, "sweep", "", [words]).out == name
+    assert from_flags(PackOptions, "pack", "", [words, "--target=12"]).target == "12"
+
+
+def test_numbers_on_the_command_line_are_numbers() -> None:
+    """Where an option is a number or several."""
+    options = from_flags(SweepOptions, "sweep", "", ["--hosts=5", "--messages=1,2", "--limit-s=2.5", "--seed=7"])
+    assert (options.hosts, options.messages, options.limit_s, options.seed) == ((5,), (1, 2), 2.5, 7)
 
 
 def test_field_needs_equal_work() -> None:

@@ -20,6 +20,7 @@ NOTEBOOK = Path(pubsub_sim.__file__).resolve().parents[1] / "notebooks" / "3_swe
 def test_killed_notebook_leaves_no_worker(tmp_path: Path, victim: str) -> None:
     """`kill -9` of the kernel, or of papermill itself, leaves no worker alive five seconds later."""
     parameters = {"versions": "baseline", "hosts": "5", "messages": "10000000", "limit_s": "600", "out": str(tmp_path)}
+    parameters["share"] = "True"
     words = [word for name, value in parameters.items() for word in ("-p", name, value)]
     running = subprocess.Popen(
         [sys.executable, "-m", "papermill", str(NOTEBOOK), str(tmp_path / "out.ipynb"), *words],

@@ -12,7 +12,15 @@ from pubsub_sim.results import Store
 
 def tiny(folder: Path, **more: Any) -> SweepOptions:
     return SweepOptions(
-        **{"versions": "baseline", "hosts": 2, "messages": 1, "repeats": 2, "out": str(folder), "progress": "none"}
+        **{
+            "versions": "baseline",
+            "hosts": 2,
+            "messages": 1,
+            "repeats": 2,
+            "out": str(folder),
+            "progress": "none",
+            "share": True,
+        }
         | more
     )
 

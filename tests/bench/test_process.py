@@ -15,10 +15,12 @@ ENDLESS = RunSpec(version="baseline", hosts=5, messages=10**7, warmup=False)
 
 
 def test_run_that_takes_too_long_is_a_timeout_that_names_the_phase() -> None:
-    """A run is stopped at its limit, and the sentence says in which phase it was."""
+    """A run is stopped at its limit, with the time really taken, and the sentence says in which phase."""
     answer = run_worker(ENDLESS.to_json(), environment={}, limit_s=2.0)
-    assert answer == Answer("timeout", "the run was stopped at its limit of 2 s in phase 'rand msgs'")
-    assert answer.rows == (Row(RUN, "failures", 1),)
+    assert (answer.outcome, answer.error) == ("timeout", "the run was stopped at its limit of 2 s in phase 'rand msgs'")
+    failed, taken = answer.rows
+    assert (failed, taken[:2]) == (Row(RUN, "failures", 1), (RUN, "wall_ns"))
+    assert taken.value >= 2 * 10**9
 
 
 def test_stopped_worker_leaves_no_process() -> None:

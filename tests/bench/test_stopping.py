@@ -44,6 +44,17 @@ def test_width_is_that_of_the_interval_of_the_ratio() -> None:
     assert math.isnan(half_width([], VERSIONS))
 
 
+def test_what_a_program_does_not_tell_decides_nothing() -> None:
+    """A program may leave its duration out, or say 0: the width is that of what it tells."""
+    told = (Row(RUN, "failures", 0), Row("rand msgs", "cpu_ns", 10**9))
+    nothing = (Row(RUN, "failures", 0), Row("rand msgs", "cpu_ns", 0))
+    records = cell(1.0, math.e)
+    quiet = [replace(one, rows=told) if one.parameters.version == "states" else one for one in records]
+    assert half_width(quiet, VERSIONS) == pytest.approx(0.0)
+    mute = [replace(one, rows=nothing) if one.parameters.version == "states" else one for one in records]
+    assert math.isnan(half_width(mute, VERSIONS))
+
+
 def test_width_does_not_depend_on_the_order_of_the_records() -> None:
     """Whoever made the runs, and in which order they are read back: the decision is the same to the last bit."""
     chance = random.Random(5)
@@ -86,7 +97,7 @@ def test_only_open_cells_are_run_again() -> None:
 
 def test_sweep_runs_on_until_it_must_stop_and_resumes_where_it_was(tmp_path: Path) -> None:
     """A width that no run reaches: every cell ends at the most repeats; a second sweep finds all of them done."""
-    more: dict[str, Any] = {"hosts": 2, "messages": 1, "progress": "none", "out": str(tmp_path)}
+    more: dict[str, Any] = {"hosts": 2, "messages": 1, "progress": "none", "out": str(tmp_path), "share": True}
     options = SweepOptions(repeats=2, half_width=1e-9, max_repeats=4, **more)
     assert (sweep(options).planned, sweep(options).measured) == (8, 0)
     assert sorted(wide(Store(tmp_path).load())["repeat"].unique()) == [1, 2, 3, 4]

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from pubsub_sim.bench.grid import SweepOptions
+from pubsub_sim.bench.manifest import ForeignManifestError
 from pubsub_sim.bench.plan import plan
 from pubsub_sim.bench.sweep import SweepResult, sweep
 from pubsub_sim.errors import PubsubSimError
@@ -32,6 +34,7 @@ def tiny(folder: Path, **more: Any) -> SweepOptions:
             "control": True,
             "out": str(folder),
             "progress": "none",
+            "share": True,
         }
         | more
     )
@@ -130,12 +133,16 @@ def test_unequal_work_becomes_a_failure_even_in_stored_runs(two_runs: Path, tmp_
 
 
 def test_torn_file_is_measured_again(two_runs: Path, tmp_path: Path) -> None:
-    """A file that is not whole is replaced by a new measurement."""
+    """A file that is not whole is named and moved aside, and its pair is measured again."""
     options = tiny(tmp_path)
     copytree(two_runs, tmp_path, dirs_exist_ok=True)
     path = Store(tmp_path).files()[0]
-    path.write_bytes(path.read_bytes()[:100])
-    assert sweep(options).measured == 1
+    torn = path.read_bytes()[:100]
+    path.write_bytes(torn)
+    result = sweep(options)
+    assert (result.measured, result.again, dict(result.aside)) == (2, 1, {path.name: f"{path.name}.corrupt"})
+    assert f"moved aside: {path.name} is now {path.name}.corrupt" in result.sentence()
+    assert path.with_name(f"{path.name}.corrupt").read_bytes() == torn
     assert len(wide(Store(tmp_path).load())) == 2
 
 
@@ -156,8 +163,28 @@ def test_folder_that_cannot_be_written_ends_the_sweep_before_the_first_run(tmp_p
     assert isinstance(error.value, PubsubSimError)
 
 
+def test_manifest_of_something_else_is_not_replaced(tmp_path: Path) -> None:
+    """A folder that holds another program's file of that name is refused before the first run, and left as it is."""
+    for text in ("{}", '{"name": "an extension", "schema": 1}', "not JSON", "[]"):
+        (tmp_path / "manifest.json").write_text(text)
+        with pytest.raises(
+            ForeignManifestError, match=r"manifest\.json is no manifest of a sweep and would be replaced"
+        ):
+            sweep(tiny(tmp_path))
+        assert (tmp_path / "manifest.json").read_text() == text
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+
+
+def test_file_in_the_place_of_the_folder_is_left_alone(tmp_path: Path) -> None:
+    """Nothing is moved away for a sweep."""
+    (tmp_path / "runs").write_text("mine")
+    with pytest.raises(UnwritableFolderError, match="runs: File exists; choose another folder"):
+        sweep(tiny(tmp_path / "runs"))
+    assert (tmp_path / "runs").read_text() == "mine"
+
+
 def test_killed_sweep_leaves_whole_files_no_process_and_is_finished_by_the_next(tmp_path: Path) -> None:
-    """`kill -9` in the middle: every file is whole, no worker lives on, and a second start repeats no finished run."""
+    """`kill -9` in the middle: every file is whole, no worker lives on, and a second start repeats no finished pair."""
     flags = {"versions": "baseline", "hosts": "3", "messages": "2", "repeats": "6", "out": str(tmp_path)}
     command = [
         sys.executable,
@@ -165,6 +192,7 @@ def test_killed_sweep_leaves_whole_files_no_process_and_is_finished_by_the_next(
         "pubsub_sim",
         "sweep",
         "--control",
+        "--share",
         *(f"--{name}={value}" for name, value in flags.items()),
     ]
     killed = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -176,8 +204,10 @@ def test_killed_sweep_leaves_whole_files_no_process_and_is_finished_by_the_next(
     before = stamps(tmp_path)
     assert len(wide(Store(tmp_path).load())) == len(before) < 12
     result = sweep(tiny(tmp_path, messages=2, repeats=6))
-    assert (result.planned, result.kept, dict(result.outcomes)) == (12, len(before), {"ok": 12})
-    assert before.items() <= stamps(tmp_path).items()
+    repeats = Counter(name.split("-")[3] for name in before)
+    whole = {name: stamp for name, stamp in before.items() if repeats[name.split("-")[3]] == 2}
+    assert (result.planned, result.kept, dict(result.outcomes)) == (12, len(whole), {"ok": 12})
+    assert whole.items() <= stamps(tmp_path).items()
     assert [path.name for path in tmp_path.iterdir() if path.suffix != ".parquet"] == ["manifest.json"]
 
 
@@ -190,6 +220,7 @@ def test_killed_worker_is_a_crashed_run_and_the_sweep_goes_on(tmp_path: Path) ->
         "pubsub_sim",
         "sweep",
         "--control",
+        "--share",
         *(f"--{name}={value}" for name, value in flags.items()),
     ]
     running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)

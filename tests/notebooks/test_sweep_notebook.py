@@ -21,6 +21,7 @@ TINY: dict[str, Any] = {
     "repeats": 1,
     "control": True,
     "progress": "lines",
+    "share": True,
 }
 
 

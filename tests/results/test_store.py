@@ -102,12 +102,12 @@ def test_failed_run_is_finished_too(tmp_path: Path) -> None:
 
 
 def test_truncated_file_is_named_with_what_to_do(tmp_path: Path) -> None:
-    """Loading a folder with a torn file names that file and says to delete it."""
+    """Loading a folder with a torn file names that file and says what to do."""
     store = filled(tmp_path)
     path = store.files()[1]
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(
-        TruncatedFileError, match="is not a whole Parquet file; delete it and run the sweep again"
+        TruncatedFileError, match="is not a whole Parquet file; run the sweep again, which moves it aside"
     ) as error:
         store.load()
     assert error.value.path == path
