@@ -55,7 +55,10 @@ def write_page(record: Record, path: Path, beside: Path | None = None) -> int:
 
     source = Path(pubsub_sim.__file__).resolve().parents[1] / "notebooks" / f"{NOTEBOOK}.ipynb"
     parameters = {"record": str(record.path.absolute()), "beside": "" if beside is None else str(beside.absolute())}
-    quiet = Config(KernelManager={"transport_encryption": "auto"})  # or the kernel prints a warning about TCP
+    quiet = Config(
+        KernelManager={"transport_encryption": "auto"},  # or the kernel prints a warning about TCP
+        NotebookClient={"shutdown_kernel": "immediate"},  # or it is interrupted first, and may print that it was
+    )
     with tempfile.TemporaryDirectory() as place:
         executed = Path(place, "run.ipynb")
         try:

@@ -110,7 +110,7 @@ def test_an_earlier_record_is_replaced(tmp_path: Path) -> None:
         (("--clock", "sun"), "clock: expected one of wall, virtual, got 'sun'"),
         (("--level", "much"), "level: expected one of changes, ops, full, got 'much'"),
         (("--otlp", "localhost"), "otlp: expected an address such as http://localhost:4318, got 'localhost'"),
-        (("--am-dbg", "6831"), "am_dbg: expected an address such as localhost:6831, got 6831"),
+        (("--am-dbg", "6831"), "am_dbg: expected an address such as localhost:6831, got '6831'"),
         (("--am-dbg", "localhost:0"), "am_dbg: expected an address such as localhost:6831, got 'localhost:0'"),
         (("--levle", "full"), "levle: there is no such parameter, did you mean 'level'?"),
         (
