@@ -17,6 +17,8 @@ from pubsub_sim.recording.commands import discovery_command
 from pubsub_sim.recording.options import DiscoveryOptions
 from tests.recording.runs import Tree
 
+pytestmark = pytest.mark.xdist_group("discovery")  # what the command leaves is made once, in one process
+
 FILES = {"run.sqlite", "jaeger.json", "otlp.jsonl", "perfetto.json", "run.html"}
 DUMP = "am-dbg.gob.br"
 ROOT = Path(__file__).parents[2]
