@@ -6,7 +6,7 @@ recorded as points, where the version can be followed. A recorder watches and de
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +53,7 @@ class WorldRecorder:
         self.level = level
         self.numbers: Mapping[bytes, int] = {}
         self.topics: dict[bytes, str] = {}
-        self.happened: dict[str, Counter[str]] = {}
+        self.happened: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._recorder = recorder
         self._tracers: tuple[Tracer, ...] = (_SetUp(log=log), *(() if live is None else (live,)))
         self._root = recorder.span("psmon")
@@ -65,7 +65,7 @@ class WorldRecorder:
     def phase(self, name: str) -> Iterator[None]:
         """A span under the test case; an error that passes is told in it."""
         self._phase = name
-        self.happened.setdefault(name, Counter())
+        _ = self.happened[name]  # also a phase in which nothing happens is told
         span = self._testcase.span(name)
         try:
             yield
@@ -105,7 +105,7 @@ class WorldRecorder:
 
     def count(self, name: str) -> None:
         """Count what happened in the present phase."""
-        self.happened.setdefault(self._phase, Counter())[name] += 1
+        self.happened[self._phase][name] += 1
 
     def passed_on(self, number: int, message_id: bytes) -> int | None:
         """The point at which a host passed a message on; None if unknown."""
