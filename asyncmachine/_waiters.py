@@ -198,13 +198,9 @@ class Waiters:
     def take_all(self) -> list[Subscription]:
         """Remove and return every wait."""
         everything: Group = {}
-        for index in (self.by_state, self.args):
-            for group in index.values():
-                everything.update(group)
-            index.clear()
-        for group in (self.queue, self.queries, self.ends):
-            everything.update(group)
-            group.clear()
+        for groups in (*self.by_state.values(), *self.args.values(), self.queue, self.queries, self.ends):
+            everything |= groups
+        self.by_state, self.args, self.queue, self.queries, self.ends = {}, {}, {}, {}, {}
         self.args_mask = 0
         return list(everything)
 

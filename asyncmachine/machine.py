@@ -38,6 +38,7 @@ from asyncmachine._runtime import (
     INTERRUPTED,
     NOT_IDLE,
     OBSERVED,
+    TRACED,
     HandlerCall,
     Runtime,
     TransitionRecord,
@@ -47,7 +48,7 @@ from asyncmachine.clock import next_active
 from asyncmachine.errors import AsyncMachineError, HandlerError, MachineDisposedError, NestedEvalError, SchemaError
 from asyncmachine.handlers import binding_id
 from asyncmachine.logs import LogLevel, args_mapper
-from asyncmachine.mutation import CALLED, CANCELED, FLAGS, IS_CHECK, KIND, VIEW, Mutation, Result
+from asyncmachine.mutation import CALLED, CANCELED, FLAGS, IS_CHECK, KIND, NUMBER, VIEW, Mutation, Result
 from asyncmachine.plans import compile_schema
 from asyncmachine.relations import ADD, KINDS, REMOVE, SET
 from asyncmachine.schema import EXCEPTION, Schema
@@ -67,6 +68,9 @@ Bindings = tuple[tuple[str, object], ...]
 """Ids and handler objects, in binding order."""
 Portable = tuple[str, dict[str, dict[str, Any]]]
 """A schema that no module holds: its name, and its states as plain data."""
+
+_QUEUING = NOT_IDLE | TRACED
+"""`flags & _QUEUING` is BUSY where a mutation is queued and no tracer asks how old its cause is. Handlers call from such machines."""
 
 _serial = itertools.count(1)  # numbers machines without an id, so that equal programs name them equally
 _DEFAULT_ARGS = args_mapper()
@@ -125,15 +129,24 @@ class Event(HandlerCall):
 
     def add(self, *states: str, **args: Any) -> Result:
         """Add states, recording this transition as the source. See `Machine.add`."""
-        return self.machine._submit_from(self._queued, ADD, states, args)
+        machine = self.machine
+        if machine._flags & _QUEUING == BUSY:
+            return machine._enqueue(ADD, states, args, (machine.id, self._queued[NUMBER], 0))
+        return machine._submit(ADD, states, args, machine._source_of(self._queued))
 
     def remove(self, *states: str, **args: Any) -> Result:
         """Remove states, recording this transition as the source. See `Machine.remove`."""
-        return self.machine._submit_from(self._queued, REMOVE, states, args)
+        machine = self.machine
+        if machine._flags & _QUEUING == BUSY:
+            return machine._enqueue(REMOVE, states, args, (machine.id, self._queued[NUMBER], 0))
+        return machine._submit(REMOVE, states, args, machine._source_of(self._queued))
 
     def set(self, *states: str, **args: Any) -> Result:
         """Set states, recording this transition as the source. See `Machine.set`."""
-        return self.machine._submit_from(self._queued, SET, states, args)
+        machine = self.machine
+        if machine._flags & _QUEUING == BUSY:
+            return machine._enqueue(SET, states, args, (machine.id, self._queued[NUMBER], 0))
+        return machine._submit(SET, states, args, machine._source_of(self._queued))
 
     def add_err(self, exc: BaseException, *states: str, **args: Any) -> Result:
         """Add an error, recording this transition as the source. See `Machine.add_err`."""
@@ -221,9 +234,10 @@ class Machine(Runtime):
             self._set_observers(_observers(tuple(tracers), log_level, slow_handler_s))
             if handlers is not None:
                 self._log_binding()
-        if parent is not None:
+        if parent is not None and parent._observers.tracers:
             parent._observers.fire(parent._observers.submachine_new, parent, self)
-        self._observers.fire(self._observers.machine_init, self)
+        if self._observers.tracers:
+            self._observers.fire(self._observers.machine_init, self)
 
     # mutations
 
@@ -305,7 +319,11 @@ class Machine(Runtime):
         self._numbers(states)
 
         def mutate(args: dict[str, Any] | None = None) -> Result:
-            return self._submit(number, states, {} if args is None else args, None)
+            if args is None:
+                args = {}
+            if self._flags & NOT_IDLE == BUSY:
+                return self._enqueue(number, states, args, None)
+            return self._submit(number, states, args, None)
 
         return mutate
 
@@ -332,7 +350,17 @@ class Machine(Runtime):
             self._run_queue(None)
         if flags & OBSERVED:
             self._log(LogLevel.OPS, f"[eval] {label}")
-        return self._run(fn, args)
+        self._flags |= BUSY  # what follows is `_run`, without its frame
+        try:
+            value = fn(*args)
+        except BaseException:
+            self._finish()
+            raise
+        if self._queue or self._urgent or self._prepended is not None or self._flags != BUSY:
+            self._finish()
+        else:
+            self._flags = 0
+        return value
 
     def eval_soon(self, fn: Callable[..., Any], *args: Any, label: str = "") -> EvalFuture:
         """Run `fn(*args)` as soon as no transition is running, before everything queued.

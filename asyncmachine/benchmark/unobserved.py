@@ -28,14 +28,14 @@ class UnobservedMachine(Machine):
 
     def _submit(self, kind: int, called: tuple[str, ...], args: dict[str, Any], source: Origin | None) -> Result:
         flags = self._flags
-        if flags & NOT_IDLE:
+        if flags and flags & NOT_IDLE:
             if flags & NOT_IDLE == BUSY:
                 return self._enqueue(kind, called, args, source)
             return self._submit_later(kind, called, args, source)
         plan = self._configuration.tables[kind].get(called)
         if plan is None:
             plan = self._plan_for(kind, called)
-        if plan.fast_ticks is not None:  # noqa: SIM102  # as in the engine
+        if plan.fast_ticks is not None:
             if not flags:
                 ticks = self._ticks
                 for state in plan.fast_ticks:
@@ -43,6 +43,9 @@ class UnobservedMachine(Machine):
                 self._configuration = plan.fast_target
                 self._queue_tick += 1
                 return EXECUTED
+            if plan.target is plan.fast_target:  # noqa: SIM102  # as in the engine
+                if flags == WAITED and self._commit_waited(plan):
+                    return EXECUTED
         self._flags = flags | BUSY
         number = self._queue_tick = self._queue_tick + 1
         queued: QueuedMutation = (kind, called, args, source, number, 0, None)

@@ -12,6 +12,7 @@ import os
 import sqlite3
 import time
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _CHECKPOINT_PAGES = 64
+_VALUES_AT_ONCE: Final = 100
+"""Values in one statement. Rows of five values take 0.6 of the time when 20 of them share a statement; more share it no better."""
 
 
 to_json: Final = json.JSONEncoder(separators=(",", ":"), default=str).encode
@@ -108,8 +111,15 @@ class RecordWriter:
         Raises:
             sqlite3.Error: They cannot be written.
         """
-        marks = ", ".join("?" * len(columns))
-        self._file.executemany(f"insert into {table} ({', '.join(columns)}) values ({marks})", rows)
+        width = len(columns)
+        size = width * max(1, _VALUES_AT_ONCE // width)
+        values = list(chain.from_iterable(rows))
+        whole = len(values) - len(values) % size
+        for group, start, end in ((size, 0, whole), (width, whole, len(values))):
+            if start < end:
+                row = f"({', '.join('?' * width)})"
+                statement = f"insert into {table} ({', '.join(columns)}) values {', '.join([row] * (group // width))}"
+                self._file.executemany(statement, [values[at : at + group] for at in range(start, end, group)])
 
     def execute(self, statement: str, *arguments: Any) -> list[tuple[Any, ...]]:
         """Run a statement and return all its rows.

@@ -53,14 +53,16 @@ class Pending:
 
     Attributes:
         message: the message; it is accepted and needs no validation.
+        is_last: nothing of the RPC is left to be read; `resume` may be left out.
     """
 
-    __slots__ = ("_core", "_peer", "_rest", "_rpc", "message")
+    __slots__ = ("_core", "_peer", "_rest", "_rpc", "is_last", "message")
 
     def __init__(
         self, message: Message, core: Core, peer: PeerId, rpc: RPC | None, rest: Iterator[WireMessage | Message] | None
     ) -> None:
         self.message = message
+        self.is_last = rpc is None
         self._core = core
         self._peer = peer
         self._rpc = rpc

@@ -76,4 +76,4 @@ class PubsubLoop(Inbox):
             pending = handle_rpc(peer, rpc)
             while pending is not None:
                 handlers[Pending](pending.message)
-                pending = pending.resume()
+                pending = None if pending.is_last else pending.resume()

@@ -83,7 +83,7 @@ class DirectCalls(Inbox):
             pending = self._core.handle_rpc(peer, rpc)
             while pending is not None:
                 self._core.publish_message(pending.message)
-                pending = pending.resume()
+                pending = None if pending.is_last else pending.resume()
         except TURN_ERRORS as error:
             self._fail(error)
         return True

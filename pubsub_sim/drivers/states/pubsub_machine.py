@@ -119,9 +119,11 @@ class PubsubMachine(Inbox):
             room -= 1
             peer, rpc = rpcs.popleft()
             pending = handle_rpc(peer, rpc)
-        self._pending = pending
+        self._pending = None
         if pending is not None:
             self._publish({"Message": pending.message, "msgID": pending.message.id})
+            if not pending.is_last:
+                self._pending = pending
         return room
 
     # --- what an operation is ------------------------------------------------------------------------------------
