@@ -47,7 +47,18 @@ from asyncmachine.clock import next_active
 from asyncmachine.errors import AsyncMachineError, HandlerError, MachineDisposedError, NestedEvalError, SchemaError
 from asyncmachine.handlers import binding_id
 from asyncmachine.logs import LogLevel, args_mapper
-from asyncmachine.mutation import CALLED, CANCELED, FLAGS, IS_CHECK, KIND, VIEW, Mutation, Result
+from asyncmachine.mutation import (
+    BY_CANCELLATION,
+    BY_DISPOSAL,
+    CALLED,
+    FLAGS,
+    IS_CHECK,
+    KIND,
+    VIEW,
+    Mutation,
+    Result,
+    cancel,
+)
 from asyncmachine.plans import compile_schema
 from asyncmachine.relations import ADD, KINDS, REMOVE, SET
 from asyncmachine.schema import EXCEPTION, Schema
@@ -759,7 +770,7 @@ class Machine(Runtime):
         self._rebind((*self._handlers, handlers), (*self._bindings, name))
         self._log_binding()
         if first and self._err is not None and self.is_err():
-            self._submit_error(self._err, (), {}, None)
+            self._submit_again(self._err)
         return name
 
     def unbind(self, id: str) -> None:  # noqa: A002  # as in the constructor
@@ -939,13 +950,13 @@ class Machine(Runtime):
             raise TypeError(f"an error has to be an exception, not {exc!r}")
         if is_cancellation(exc):
             self._numbers(states)
-            return CANCELED
+            return cancel(self.id, (ADD, (EXCEPTION, *states), args, source, 0, 0, None, None), BY_CANCELLATION, exc)
         return self._submit_error(exc, states, args, source)
 
     def _check(self, kind: int, states: tuple[str, ...], args: dict[str, Any]) -> Result:
         self._numbers(states)
         if self._flags & ENDING:
-            return CANCELED
+            return cancel(self.id, (kind, states, args, None, 0, IS_CHECK, None, None), BY_DISPOSAL)
         if self._flags & BUSY:
             future = EvalFuture(self._try, (kind, states, args), "check")
             self._push(future)
