@@ -6,11 +6,12 @@ Waits and contexts register with the runtime's index (`_waiters`) and are told b
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import math
 from typing import TYPE_CHECKING, Any, Self
 
-from asyncmachine._runtime import BUSY, DISPOSED, TRACED
+from asyncmachine._runtime import BUSY, DISPOSED, ENDING, TRACED
 from asyncmachine._waiters import WHEN, WHEN_ARGS, WHEN_ENDS, WHEN_QUERY, WHEN_QUEUE, WHEN_TIME, Subscription
 from asyncmachine.errors import MachineDisposedError
 from asyncmachine.logs import LogLevel
@@ -52,7 +53,7 @@ class Wait(asyncio.Future[Any]):
             self.set_result(value)
 
     def fail(self, error: BaseException) -> None:
-        """Deliver an error; called by the machine. That it was disposed is reported by asyncio to nobody who does not look."""
+        """Deliver an error; called by the machine. asyncio reports it if nobody looks, but not that the machine was disposed."""
         self._subscription = self._machine = None
         if not self.done():
             self.set_exception(error)
@@ -317,6 +318,19 @@ class _Scope:
         self.task.cancel()
 
 
+class _ForkTask(asyncio.Task[Any]):
+    """The task of a fork, which knows whether somebody awaits it."""
+
+    __slots__ = ("is_awaited",)
+
+    is_awaited: bool
+
+    def add_done_callback(self, fn: Callable[[Self], object], /, *, context: contextvars.Context | None = None) -> None:
+        """Have a function called at the end; `await` and everything else that waits for a task does."""
+        self.is_awaited = True
+        super().add_done_callback(fn, context=context)
+
+
 def new_task(coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     """Start a coroutine on the running loop.
 
@@ -328,7 +342,7 @@ def new_task(coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     except RuntimeError:
         coro.close()
         raise
-    return loop.create_task(coro)
+    return _ForkTask(coro, loop=loop) if loop.get_task_factory() is None else loop.create_task(coro)
 
 
 # waiting
@@ -481,7 +495,8 @@ def spawn(machine: Runtime, coro: Coroutine[Any, Any, Any], state: int, what: st
         forget_task(machine, task, machine._waiters.tasks.get(task, -1))
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            task_failed(machine, error, what or _describe(machine, coro, state))
+            is_taken = isinstance(task, _ForkTask) and task.is_awaited
+            task_failed(machine, error, what or _describe(machine, coro, state), is_taken=is_taken)
 
     task.add_done_callback(end)
     # an eager task has run its first step by now, and may have ended the span itself
@@ -493,6 +508,8 @@ def spawn(machine: Runtime, coro: Coroutine[Any, Any, Any], state: int, what: st
         if state >= 0:
             put_in_span(machine, task, state)
     tell_fork(machine, task, state)
+    if isinstance(task, _ForkTask):
+        task.is_awaited = False  # neither the machine nor a tracer takes its error
     return task
 
 
@@ -537,14 +554,16 @@ def forget_task(machine: Runtime, task: asyncio.Task[Any], state: int) -> None:
         machine._release()
 
 
-def task_failed(machine: Runtime, error: BaseException, what: str) -> None:
+def task_failed(machine: Runtime, error: BaseException, what: str, *, is_taken: bool = False) -> None:
     """Turn the error of a task into the Exception state, and log it if nobody takes it.
 
     What is no `Exception` does not become a state. asyncio lets `KeyboardInterrupt` and `SystemExit` out of the loop; the rest is logged.
+    Whoever waits for the end of a disposed machine waits for its tasks, and takes no errors.
     """
+    is_taken = is_taken and not machine._flags & ENDING
     if isinstance(error, Exception):
-        machine._submit_error(error, (), {}, None, f"{what} failed")
-    elif not isinstance(error, KeyboardInterrupt | SystemExit):
+        machine._submit_error(error, (), {}, None, "" if is_taken else f"{what} failed")
+    elif not is_taken and not isinstance(error, KeyboardInterrupt | SystemExit):
         _logger.error("[error] %s: %s failed", machine.id, what, exc_info=error)
 
 

@@ -64,8 +64,27 @@ A transition
 A negotiation handler that raises cancels the mutation. A final handler that raises has the states taken back that are entered and whose
 State handler has not completed: one more tick each. Either error is the next mutation, Exception, before everything queued.
 
+What is refused makes one object, the canceled result: names and, for relations, the plan, from which the reason is told when somebody
+asks. A queued mutation carries the result its caller was given, and a refusal is noted there.
+
 `_observe` lays hooks around the course, for observed and recorded machines alike. `_commit_fast` is its short form for plans without
 handlers while somebody waits or ends are recorded: through the course, a recorded pair of them takes 1.4 times as long.
+
+Errors nobody takes
+-------------------
+
+The errors of handlers, tasks and `add_err` become the Exception state. An error is taken by
+
+    - a State handler of Exception, or of a state entered with it: it is given the error. The handler of a pipe is one if it carries the
+      error on, to Exception of a machine that is still there; then it is that machine's to take. Flat pipes carry no error
+    - a wait that the entering of Exception, or of a state entered with it, fulfils. A question (`when_query`) is none
+    - whoever waits for the queue tick of the mutation that failed, since its result says what happened
+    - whoever awaits the task of a fork, unless the loop has a task factory of its own: then that cannot be seen
+
+Enter handlers only agree or refuse, `AnyState` and tracers see everything: they take nothing. An error that nobody takes is logged once,
+at ERROR on the logger "asyncmachine", with its traceback, the handler and the mutation. The first final step of every plan that adds
+Exception (`TELL_ERROR`) finds that out. An Exception mutation that is refused, or comes to a disposed machine, is logged where it is
+refused; so are the errors of Exception transitions, which become no state. Errors of evals are their caller's.
 
 Interruptions
 -------------
@@ -305,7 +324,7 @@ class Runtime:
     """The mutation being processed."""
     _err: BaseException | None
     _failure: tuple[BaseException, str] | None
-    """The last error of a handler or a task, with where it came from, in words; without words if whoever awaits the result is told."""
+    """The last error of a handler or a task, with where it came from, in words; without words if somebody has taken it already."""
     _flags: int
     _handlers: tuple[object, ...]
     """The bound objects."""
@@ -421,7 +440,7 @@ class Runtime:
         called: tuple[str, ...],
         args: dict[str, Any],
         source: Origin | None,
-        where: str = "",
+        where: str | None = None,
     ) -> Result:
         """Add Exception and the error states given. A full queue does not refuse errors.
 
@@ -430,12 +449,12 @@ class Runtime:
             called: Names of error states.
             args: What handlers are given besides.
             source: The transition it was made in, if that is known.
-            where: Where the error came from, in words, if it was not added by a user.
+            where: Where the error came from, in words, if it was not added by a user; empty if somebody has taken it already.
         """
         self._numbers(called)
         args["error"] = error
         called = tuple(dict.fromkeys((EXCEPTION, *called)))
-        if where:
+        if where is not None:
             self._failure = (error, where)
         if self._flags & ENDING:
             return self._turn_away((ADD, called, args, source, 0, 0, None, None), BY_DISPOSAL)
@@ -450,8 +469,7 @@ class Runtime:
 
     def _submit_again(self, error: BaseException) -> None:
         """Add an error again for handlers that were bound since; if nobody took it, it was logged then."""
-        self._failure = (error, "")
-        self._submit_error(error, (), {}, None)
+        self._submit_error(error, (), {}, None, "")
 
     def _commit_fast(
         self, plan: Plan, kind: int, called: tuple[str, ...], args: dict[str, Any], source: Origin | None

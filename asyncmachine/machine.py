@@ -192,6 +192,9 @@ class Machine(Runtime):
     A mutation of an idle machine runs at once, drains whatever it queued, and returns its result; inside a handler it
     queues. Not thread-safe.
 
+    An error that no `ExceptionState` handler and no wait takes is logged at ERROR on the logger "asyncmachine", with its traceback.
+    Python prints that even where no logging is set up; `logging.getLogger("asyncmachine").setLevel(logging.CRITICAL)` turns it off.
+
     Raises:
         SchemaError: A mapping contradicts itself.
         HandlerError: The handlers cannot be bound.
@@ -246,7 +249,8 @@ class Machine(Runtime):
             args: Handed to all handlers of the transition.
 
         Returns:
-            `EXECUTED` or `CANCELED` if the machine was idle, else a queued result.
+            `EXECUTED`, or a canceled result with its `reason`, if the machine was idle; else a queued result, which has a reason once the
+            mutation was refused.
 
         Raises:
             UnknownStateError: A name is not in the schema.
@@ -272,6 +276,7 @@ class Machine(Runtime):
     def add_err(self, exc: BaseException, *states: str, **args: Any) -> Result:
         """Add `Exception`, and the error states given, with the error as `args["error"]`.
 
+        The error is logged if nobody takes it: no State handler of these states, and no wait for them (see `Machine`).
         `asyncio.CancelledError` is never an error of the machine: the result is canceled. A full queue does not
         refuse errors (asyncmachine-go 0.19 does).
 
@@ -285,7 +290,7 @@ class Machine(Runtime):
         """Try an add: relations and negotiation handlers, nothing is changed.
 
         Returns:
-            `EXECUTED` or `CANCELED`; inside a handler a queued result that can be awaited for the outcome.
+            `EXECUTED`, or a canceled result with its `reason`; inside a handler a queued result that can be awaited for the outcome.
 
         Raises:
             UnknownStateError: A name is not in the schema.
@@ -724,7 +729,7 @@ class Machine(Runtime):
         return context_of(self, self._number(state))
 
     def fork(self, coro: Coroutine[Any, Any, Any], state: str | None = None) -> Task[Any] | None:
-        """Run a coroutine in the background; its error becomes the Exception state.
+        """Run a coroutine in the background; its error becomes the Exception state, and is logged if nobody takes that.
 
         Args:
             coro: The coroutine.

@@ -95,7 +95,7 @@ class RefusedBy(NamedTuple):
             error = "an error" if self.error is None else repr(self.error)
             return f"canceled by {error} in {self.handler}" if self.handler else f"canceled by {error}"
         if self.by == BY_QUEUE:
-            return f"refused by the full queue: {self.limit} mutations wait"
+            return f"refused by the full queue (limit {self.limit})"
         if self.by == BY_DISPOSAL:
             return "refused: the machine is disposed"
         if self.by == BY_CANCELLATION:

@@ -103,7 +103,7 @@ def test_a_full_queue_a_disposed_machine_and_a_cancellation() -> None:
     results += [m.remove("A"), m.can_add("A"), m.add_err(asyncio.CancelledError()), m.add_err(ValueError(), "A")]
     assert [result.reason for result in results] == [
         "",
-        "add M of 'm' was refused by the full queue: 1 mutations wait",
+        "add M of 'm' was refused by the full queue (limit 1)",
         "remove A of 'm' was refused: the machine is disposed",
         "add A of 'm' was refused: the machine is disposed",
         "add Exception of 'm' was refused: CancelledError() is no error of a machine",

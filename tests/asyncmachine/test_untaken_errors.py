@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from asyncmachine import Event, Machine, Result, pipes
+from asyncmachine import Event, Machine, Result, Tracer, pipes
 from tests.asyncmachine.followers import Follower
 from tests.asyncmachine.loops import Run
 
@@ -332,7 +332,7 @@ def test_a_full_queue_and_the_end_of_a_machine(caplog: pytest.LogCaptureFixture)
     texts = [(str(record.exc_info[1]), record.getMessage()) for record in caplog.records if record.exc_info]
     disposed = "the Exception state was refused: the machine is disposed"
     assert texts == [
-        ("piped", f"[error] m: [add] Exception from {source.id}-2; the Exception state was refused by the full queue: 1 mutations wait"),
+        ("piped", f"[error] m: [add] Exception from {source.id}-2; the Exception state was refused by the full queue (limit 1)"),
         ("late", f"[error] m: [add] Exception from m-4; {disposed}"),
         ("left behind", f"[error] m: [add] Exception from m-4; {disposed}"),
         ("after", f"[error] m: [add] Exception; {disposed}"),
@@ -383,6 +383,39 @@ def test_taken_errors_of_tasks(run: Run, caplog: pytest.LogCaptureFixture) -> No
         await waiting.when_err()
         assert taken == ["boom"]
         assert told(caplog) == []
+
+    run(main)
+
+
+def test_who_awaits_a_fork_takes_its_error(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    """In whatever way, but a tracer does not; the machine is in Exception nevertheless."""
+
+    class Watching(Tracer):
+        def task_fork(self, machine: Machine, task: asyncio.Task[Any], state: str | None) -> None:
+            task.add_done_callback(lambda ended: None)
+
+    async def work() -> None:
+        await asyncio.sleep(0)
+        raise ValueError("boom")
+
+    async def main() -> None:
+        m = build()
+        fork = lambda: m.fork(work()) or pytest.fail("no task")  # noqa: E731
+        with pytest.raises(ValueError, match="boom"):
+            await fork()
+        assert m.is_err()
+        with pytest.raises(ValueError, match="boom"):
+            await asyncio.gather(fork())
+        with pytest.raises(ValueError, match="boom"):
+            await asyncio.wait_for(fork(), 1)
+        await asyncio.wait([fork()])
+        assert told(caplog) == []
+        m.bind_tracer(Watching())
+        fork()
+        m.fork(asyncio.sleep(0))
+        for _ in range(4):
+            await asyncio.sleep(0)
+        assert len(told(caplog)) == 1
 
     run(main)
 
