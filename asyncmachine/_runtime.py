@@ -996,9 +996,9 @@ class Runtime:
             if self._tx is not None:
                 self._tx.canceled_by = "error"
             raise error
-        # End handlers come first: then the handlers that would take the error have not begun
-        began = state < 0 or not name.endswith("End") or not self._is_taken(plan, queued)
-        return self._recover(plan, queued, name, error, began=began)
+        # End handlers come first: then the handlers that would take the error of an Exception transition have not begun
+        is_early = plan.calls_exception and state >= 0 and name.endswith("End")
+        return self._recover(plan, queued, name, error, began=not (is_early and self._is_taken(plan, queued)))
 
     def _tell(self, slot: int, plan: Plan, queued: QueuedMutation, state: int) -> None:
         """Take a step that is no handler."""
