@@ -15,7 +15,7 @@ from asyncmachine.errors import (
 )
 from asyncmachine.logs import LogLevel
 from asyncmachine.machine import Event, Machine, Transition
-from asyncmachine.mutation import Mutation, Result
+from asyncmachine.mutation import Mutation, RefusedBy, Result
 from asyncmachine.schema import Schema, State
 from asyncmachine.tracing import Tracer
 
@@ -34,6 +34,7 @@ __all__ = [
     "Mutation",
     "NestedEvalError",
     "Outcome",
+    "RefusedBy",
     "Result",
     "Schema",
     "SchemaError",

@@ -6,15 +6,16 @@ Waits and contexts register with the runtime's index (`_waiters`) and are told b
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import math
 from typing import TYPE_CHECKING, Any, Self
 
-from asyncmachine._runtime import BUSY, DISPOSED, TRACED
+from asyncmachine._runtime import BUSY, DISPOSED, ENDING, TRACED
 from asyncmachine._waiters import WHEN, WHEN_ARGS, WHEN_ENDS, WHEN_QUERY, WHEN_QUEUE, WHEN_TIME, Subscription
 from asyncmachine.errors import MachineDisposedError
 from asyncmachine.logs import LogLevel
-from asyncmachine.mutation import CANCELED, Result
+from asyncmachine.mutation import Mutation, Result
 from asyncmachine.relations import mask_of
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from asyncmachine._runtime import HandlerCall, Runtime
+    from asyncmachine.mutation import QueuedMutation
 
 Future = asyncio.Future
 Task = asyncio.Task
@@ -51,11 +53,12 @@ class Wait(asyncio.Future[Any]):
             self.set_result(value)
 
     def fail(self, error: BaseException) -> None:
-        """Deliver an error; called by the machine. An error nobody looks at is not reported."""
+        """Deliver an error; called by the machine. asyncio reports it if nobody looks, but not that the machine was disposed."""
         self._subscription = self._machine = None
         if not self.done():
             self.set_exception(error)
-            self.exception()
+            if isinstance(error, MachineDisposedError):
+                self.exception()
 
 
 def new_wait() -> Wait:
@@ -149,6 +152,11 @@ class EvalFuture:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
+    @property
+    def value(self) -> Any:
+        """The answer; None as long as it is not known, or if there is an error instead."""
+        return self._value
+
     def result(self) -> Any:
         """Return the answer, or raise its error.
 
@@ -178,6 +186,10 @@ class QueuedCheck(Result):
     def __init__(self, answer: EvalFuture) -> None:
         super().__init__(0)
         self._answer = answer
+
+    def _outcome(self) -> Result | None:
+        outcome: Result | None = self._answer.value
+        return outcome if outcome is not None and outcome.canceled else None
 
     def __await__(self) -> Generator[Any, None, Result]:
         result: Result = yield from self._answer.__await__()
@@ -306,6 +318,19 @@ class _Scope:
         self.task.cancel()
 
 
+class _ForkTask(asyncio.Task[Any]):
+    """The task of a fork, which knows whether somebody awaits it."""
+
+    __slots__ = ("is_awaited",)
+
+    is_awaited: bool
+
+    def add_done_callback(self, fn: Callable[[Self], object], /, *, context: contextvars.Context | None = None) -> None:
+        """Have a function called at the end; `await` and everything else that waits for a task does."""
+        self.is_awaited = True
+        super().add_done_callback(fn, context=context)
+
+
 def new_task(coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     """Start a coroutine on the running loop.
 
@@ -317,7 +342,7 @@ def new_task(coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     except RuntimeError:
         coro.close()
         raise
-    return loop.create_task(coro)
+    return _ForkTask(coro, loop=loop) if loop.get_task_factory() is None else loop.create_task(coro)
 
 
 # waiting
@@ -454,16 +479,24 @@ def context_at(machine: Runtime, state: int, tick: int) -> StateContext:
 # tasks
 
 
-def spawn(machine: Runtime, coro: Coroutine[Any, Any, Any], state: int) -> asyncio.Task[Any]:
-    """Start a task bound to the state's current tick, or to the machine's life if `state` is -1."""
+def spawn(machine: Runtime, coro: Coroutine[Any, Any, Any], state: int, what: str = "") -> asyncio.Task[Any]:
+    """Start a task bound to the state's current tick, or to the machine's life if `state` is -1.
+
+    Args:
+        machine: The machine.
+        coro: The coroutine.
+        state: The state.
+        what: What to call the task where its error is logged; else it is named after its coroutine.
+    """
     tick = machine._ticks[state] if state >= 0 else 0
     task = new_task(coro)
 
     def end(task: asyncio.Task[Any]) -> None:
         forget_task(machine, task, machine._waiters.tasks.get(task, -1))
         error = None if task.cancelled() else task.exception()
-        if isinstance(error, Exception):
-            task_failed(machine, error)
+        if error is not None:
+            is_taken = isinstance(task, _ForkTask) and task.is_awaited
+            task_failed(machine, error, what or _describe(machine, coro, state), is_taken=is_taken)
 
     task.add_done_callback(end)
     # an eager task has run its first step by now, and may have ended the span itself
@@ -475,6 +508,8 @@ def spawn(machine: Runtime, coro: Coroutine[Any, Any, Any], state: int) -> async
         if state >= 0:
             put_in_span(machine, task, state)
     tell_fork(machine, task, state)
+    if isinstance(task, _ForkTask):
+        task.is_awaited = False  # neither the machine nor a tracer takes its error
     return task
 
 
@@ -519,10 +554,26 @@ def forget_task(machine: Runtime, task: asyncio.Task[Any], state: int) -> None:
         machine._release()
 
 
-def task_failed(machine: Runtime, error: Exception) -> None:
-    """Turn the error of a task into the Exception state."""
-    if machine._submit_error(error, (), {}, None) is CANCELED:
-        _logger.error("[error] %s: error in a background task", machine.id, exc_info=error)
+def task_failed(machine: Runtime, error: BaseException, what: str, *, is_taken: bool = False) -> None:
+    """Turn the error of a task into the Exception state, and log it if nobody takes it.
+
+    What is no `Exception` does not become a state. asyncio lets `KeyboardInterrupt` and `SystemExit` out of the loop; the rest is logged.
+    Whoever waits for the end of a disposed machine waits for its tasks, and takes no errors.
+    """
+    is_taken = is_taken and not machine._flags & ENDING
+    if isinstance(error, Exception):
+        machine._submit_error(error, (), {}, None, "" if is_taken else f"{what} failed")
+    elif not is_taken and not isinstance(error, KeyboardInterrupt | SystemExit):
+        _logger.error("[error] %s: %s failed", machine.id, what, exc_info=error)
+
+
+def _describe(machine: Runtime, coro: Coroutine[Any, Any, Any], state: int) -> str:
+    name = getattr(coro, "__qualname__", type(coro).__name__)
+    return f"task {name}" + (f" of state {machine.state_names[state]}" if state >= 0 else "")
+
+
+def _describe_handler(name: str, queued: QueuedMutation) -> str:
+    return f"async {name} of {Mutation(queued)}"
 
 
 def tell_fork(machine: Runtime, task: asyncio.Task[Any], state: int) -> None:
@@ -557,13 +608,13 @@ class _HandlerTask(asyncio.Task[None]):
         return super().cancel(msg)
 
 
-async def _run(start: list[Any], machine: Runtime, state: int) -> None:
+async def _run(start: list[Any], machine: Runtime, state: int, queued: QueuedMutation) -> None:
     coro, own = start
     start.clear()  # it has begun, so that cancelling reaches it
     try:
         await coro
     except Exception as error:
-        task_failed(machine, error)
+        task_failed(machine, error, _describe_handler(own.get_name(), queued))
     finally:
         forget_task(machine, own, state)
         del own  # a cancellation's traceback holds this frame, and the task holds the cancellation
@@ -590,10 +641,10 @@ def start_handler(event: HandlerCall, coro: Coroutine[Any, Any, Any], state: int
         coro.close()
         raise
     if loop.get_task_factory() is not None:  # it must not be bypassed
-        spawn(machine, coro, state)
+        spawn(machine, coro, state, _describe_handler(name, event._queued))
         return
     start: list[Any] = [coro]
-    task = _HandlerTask(_run(start, machine, state), loop=loop, name=name)
+    task = _HandlerTask(_run(start, machine, state, event._queued), loop=loop, name=name)
     task.start = start
     task.machine = machine
     task.state = state

@@ -144,7 +144,7 @@ class Observers:
 
     def queued(self, machine: Any, queued: QueuedMutation) -> QueuedMutation:
         """Tell that a mutation was queued; return it with the view tracers have seen."""
-        kind, called, args, source, number, flags, _ = queued
+        kind, called, args, source, number, flags, _, result = queued
         if self.log_level >= LogLevel.OPS:
             verb = "prepend" if number < 0 else "queue"
             names = " ".join(dict.fromkeys(called))
@@ -153,7 +153,7 @@ class Observers:
             return queued
         mutation = Mutation(queued)
         self.fire(self.mutation_queued, machine, mutation)
-        return (kind, called, args, source, number, flags, mutation)
+        return (kind, called, args, source, number, flags, mutation, result)
 
     def call_handler(
         self, tx: Any, binding: str, slot: int, function: Callable[[Any, Any], Any], owner: object, event: Any

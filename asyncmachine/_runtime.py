@@ -64,9 +64,28 @@ A transition
 A negotiation handler that raises cancels the mutation. A final handler that raises has the states taken back that are entered and whose
 State handler has not completed: one more tick each. Either error is the next mutation, Exception, before everything queued.
 
+What is refused makes one object, the canceled result: names and, for relations, the plan, from which the reason is told when somebody
+asks. A queued mutation carries the result its caller was given, and a refusal is noted there.
+
 `_observe` lays hooks around the course, for observed and recorded machines alike. `_commit_waited` and `_commit_recorded` are its short
 forms for plans without handlers, while somebody waits or ends are recorded: through the course, a recorded pair of them takes 1.4 times
 as long.
+
+Errors nobody takes
+-------------------
+
+The errors of handlers, tasks and `add_err` become the Exception state. An error is taken by
+
+    - a State handler of Exception, or of a state entered with it: it is given the error. The handler of a pipe is one if it carries the
+      error on, to Exception of a machine that is still there; then it is that machine's to take. Flat pipes carry no error
+    - a wait that the entering of Exception, or of a state entered with it, fulfils. A question (`when_query`) is none
+    - whoever waits for the queue tick of the mutation that failed, since its result says what happened
+    - whoever awaits the task of a fork, unless the loop has a task factory of its own: then that cannot be seen
+
+Enter handlers only agree or refuse, `AnyState` and tracers see everything: they take nothing. An error that nobody takes is logged once,
+at ERROR on the logger "asyncmachine", with its traceback, the handler and the mutation. The first final step of every plan that adds
+Exception (`TELL_ERROR`) finds that out. An Exception mutation that is refused, or comes to a disposed machine, is logged where it is
+refused; so are the errors of Exception transitions, which become no state. Errors of evals are their caller's.
 
 Interruptions
 -------------
@@ -89,12 +108,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from asyncmachine._observers import Observers
 from asyncmachine._waiters import WHEN_ENDS, Subscription, Waiters
-from asyncmachine.errors import AsyncMachineError, MachineDisposedError, UnknownStateError
+from asyncmachine.errors import AsyncMachineError, MachineDisposedError, NestedEvalError, UnknownStateError
 from asyncmachine.logs import LogLevel
 from asyncmachine.mutation import (
     ARGS,
+    BY_DISPOSAL,
+    BY_ERROR,
+    BY_QUEUE,
+    BY_RELATIONS,
     CALLED,
-    CANCELED,
     EXECUTED,
     FLAGS,
     IS_AUTO,
@@ -102,11 +124,15 @@ from asyncmachine.mutation import (
     KIND,
     NO_AUTO,
     NUMBER,
+    RESULT,
+    SOURCE,
     VIEW,
     Mutation,
     Result,
+    cancel,
     tx_id,
 )
+from asyncmachine.plans import TELL_ARGS
 from asyncmachine.relations import ADD, AUTO, REMOVE, SET
 from asyncmachine.schema import EXCEPTION
 
@@ -146,6 +172,8 @@ _NOBODY: Final = Waiters()
 """Shared by all machines nobody has ever waited for; never changed."""
 _logger = logging.getLogger("asyncmachine")
 _new = object.__new__
+TAKES_ERRORS: Final = "takes_errors"
+"""A State handler that has this attribute, and false, takes no error: a pipe that does not carry it on."""
 
 
 class Job(Protocol):
@@ -203,7 +231,7 @@ class TransitionRecord:
         mutation = self._queued[VIEW]
         if mutation is None:
             mutation = Mutation(self._queued)
-            self._queued = (*self._queued[:VIEW], mutation)
+            self._queued = (*self._queued[:VIEW], mutation, self._queued[RESULT])
         return mutation
 
     @property
@@ -257,10 +285,11 @@ class TransitionRecord:
 
 
 class _VetoError(Exception):
-    """A handler refused; never leaves this module."""
+    """A handler of an auto mutation refused, or failed; never leaves this module."""
 
-    def __init__(self, handler: str) -> None:
+    def __init__(self, handler: str, error: Exception | None = None) -> None:
         self.handler = handler
+        self.error = error
 
 
 class Runtime:
@@ -271,7 +300,7 @@ class Runtime:
     """
 
     __slots__ = (
-        "__weakref__", "_bindings", "_committed", "_configuration", "_current", "_err", "_flags", "_handlers", "_observers", "_on_dispose",
+        "__weakref__", "_bindings", "_committed", "_configuration", "_current", "_err", "_failure", "_flags", "_handlers", "_observers", "_on_dispose",
         "_plan", "_plans", "_prepended", "_prepends", "_queue", "_queue_tick", "_ticks", "_tx", "_urgent", "_waiters", "id", "queue_limit",
     )  # fmt: skip
 
@@ -285,6 +314,8 @@ class Runtime:
     _current: QueuedMutation | None
     """The mutation being processed."""
     _err: BaseException | None
+    _failure: tuple[BaseException, str] | None
+    """The last error of a handler or a task, with where it came from, in words; without words if somebody has taken it already."""
     _flags: int
     _handlers: tuple[object, ...]
     """The bound objects."""
@@ -318,7 +349,7 @@ class Runtime:
         self._flags = self._prepends = 0
         self._queue_tick = 1
         self._current = self._committed = self._plan = self._tx = None
-        self._prepended = self._queue = self._urgent = self._err = None
+        self._prepended = self._queue = self._urgent = self._err = self._failure = None
         self._on_dispose = ()
         self._observers = _NO_OBSERVERS
         self._waiters = _NOBODY
@@ -356,12 +387,12 @@ class Runtime:
             if plan.target is plan.fast_target:
                 if flags == RECORDED:
                     number = self._queue_tick = self._queue_tick + 1
-                    return self._commit_recorded(plan, (kind, called, args, source, number, 0, None))
+                    return self._commit_recorded(plan, (kind, called, args, source, number, 0, None, None))
                 if flags == WAITED and self._commit_waited(plan):
                     return EXECUTED
         self._flags = flags | BUSY
         number = self._queue_tick = self._queue_tick + 1
-        queued: QueuedMutation = (kind, called, args, source, number, 0, None)
+        queued: QueuedMutation = (kind, called, args, source, number, 0, None, None)
         try:
             result = self._observe(plan, self._announce(queued)) if flags & TRACED else self._course(plan, queued)
             if self._tx is not None:  # a handler has asked for it
@@ -384,7 +415,7 @@ class Runtime:
         """Cancel a mutation of a machine that ends; after an interruption queue it and drain the queue."""
         if self._flags & ENDING:
             self._numbers(called)
-            return CANCELED
+            return self._turn_away((kind, called, args, source, 0, 0, None, None), BY_DISPOSAL)
         result = self._enqueue(kind, called, args, source)
         if not result.queued:  # refused or a duplicate: what waits goes on nevertheless
             self._run_queue(None)
@@ -393,22 +424,41 @@ class Runtime:
         return self._run_queue(self._queue[-1])
 
     def _submit_error(
-        self, error: BaseException, called: tuple[str, ...], args: dict[str, Any], source: Origin | None
+        self,
+        error: BaseException,
+        called: tuple[str, ...],
+        args: dict[str, Any],
+        source: Origin | None,
+        where: str | None = None,
     ) -> Result:
-        """Add Exception and the error states given. A full queue does not refuse errors."""
+        """Add Exception and the error states given. A full queue does not refuse errors.
+
+        Args:
+            error: The error.
+            called: Names of error states.
+            args: What handlers are given besides.
+            source: The transition it was made in, if that is known.
+            where: Where the error came from, in words, if it was not added by a user; empty if somebody has taken it already.
+        """
         self._numbers(called)
-        if self._flags & ENDING:
-            return CANCELED
-        self._err = error
         args["error"] = error
         called = tuple(dict.fromkeys((EXCEPTION, *called)))
+        if where is not None:
+            self._failure = (error, where)
+        if self._flags & ENDING:
+            return self._turn_away((ADD, called, args, source, 0, 0, None, None), BY_DISPOSAL)
+        self._err = error
         self._log(LogLevel.CHANGES, f"[error:add] {' '.join(called)} ({error})")
         queue = self._queue
         if self._flags & BUSY and queue and len(queue) >= self.queue_limit:
-            number = self._queue_tick + len(queue) + 1
-            queue.append(self._announce((ADD, called, args, source, number, 0, None)))
-            return Result(number)
+            result = Result(self._queue_tick + len(queue) + 1)
+            queue.append(self._announce((ADD, called, args, source, result.tick, 0, None, result)))
+            return result
         return self._submit(ADD, called, args, source)
+
+    def _submit_again(self, error: BaseException) -> None:
+        """Add an error again for handlers that were bound since; if nobody took it, it was logged then."""
+        self._submit_error(error, (), {}, None, "")
 
     def _commit_waited(self, plan: Plan) -> bool:
         """Carry out a plan without handlers while somebody waits; False if more has to be done."""
@@ -474,7 +524,7 @@ class Runtime:
             queue = self._queue = deque()
         waiting = len(queue)
         if waiting >= self.queue_limit and not self._passes_limit(kind, called):
-            return CANCELED
+            return self._turn_away((kind, called, args, source, 0, 0, None, None), BY_QUEUE, self.queue_limit)
         if not waiting:
             # nothing can make the states active before its turn, but an eval
             if (
@@ -486,11 +536,11 @@ class Runtime:
                 return EXECUTED
         elif not args and self._is_duplicate(queue, kind, called):
             if self._flags & OBSERVED:
-                self._observers.log_duplicate(self, (kind, called, args, source, 0, 0, None))
+                self._observers.log_duplicate(self, (kind, called, args, source, 0, 0, None, None))
             return EXECUTED
         result: Result = _new(Result)  # without the frame of its constructor: every mutation of a handler makes one
         result.tick = number = self._queue_tick + waiting + 1
-        queued: QueuedMutation = (kind, called, args, source, number, 0, None)
+        queued: QueuedMutation = (kind, called, args, source, number, 0, None, result)
         queue.append(self._announce(queued) if self._flags & OBSERVED else queued)
         return result
 
@@ -519,7 +569,7 @@ class Runtime:
     ) -> None:
         """Make a mutation of the machine's own the next one."""
         self._prepends += 1
-        self._prepended = self._announce((kind, called, args, source, -self._prepends, flags, None))
+        self._prepended = self._announce((kind, called, args, source, -self._prepends, flags, None, None))
 
     def _prepend_auto(self, auto: Plan) -> None:
         if not self._flags & DISPOSING:
@@ -628,6 +678,39 @@ class Runtime:
 
     # evals and dry runs
 
+    def eval(self, fn: Callable[..., Any], *args: Any, label: str = "") -> Any:
+        """Run `fn(*args)` between transitions and return its value; mutations it makes follow it.
+
+        Args:
+            fn: A plain function. What it raises reaches the caller.
+            args: Its arguments.
+            label: Name for logs and errors.
+
+        Raises:
+            NestedEvalError: Called inside a handler or eval of the same machine; use `eval_soon` there.
+            MachineDisposedError: The machine is disposed.
+        """
+        flags = self._flags
+        if flags & NOT_IDLE:
+            if flags & BUSY:
+                raise NestedEvalError(self.id, label)
+            if flags & ENDING:
+                raise MachineDisposedError(self.id)
+            self._run_queue(None)
+        if flags & OBSERVED:
+            self._log(LogLevel.OPS, f"[eval] {label}")
+        self._flags |= BUSY  # what follows is `_run`, without its frame
+        try:
+            value = fn(*args)
+        except BaseException:
+            self._finish()
+            raise
+        if self._queue or self._urgent or self._prepended is not None or self._flags != BUSY:
+            self._finish()
+        else:
+            self._flags = 0
+        return value
+
     def _run(self, job: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         """Call a function while the machine is busy, then drain what it has queued. The machine is not busy or disposed."""
         self._flags = (self._flags | BUSY) & ~INTERRUPTED
@@ -645,7 +728,7 @@ class Runtime:
     def _try(self, kind: int, called: tuple[str, ...], args: dict[str, Any]) -> Result:
         """Take a dry run of a mutation through its course."""
         self._prepends += 1
-        queued = self._announce((kind, called, args, None, -self._prepends, IS_CHECK, None))
+        queued = self._announce((kind, called, args, None, -self._prepends, IS_CHECK, None, None))
         plan = self._plan_for(kind, called)
         result = self._observe(plan, queued) if self._flags & TRACED else self._course(plan, queued)
         self._end_transition()
@@ -684,7 +767,7 @@ class Runtime:
         self._plan = plan
         special = queued[FLAGS]
         if not plan.accepted and not (special & IS_CHECK and plan.is_check_accepted):
-            return CANCELED
+            return self._refuse(plan, queued, BY_RELATIONS)
         args = queued[ARGS]
         ticks = self._ticks
         handlers = self._handlers
@@ -705,12 +788,16 @@ class Runtime:
                         event._tick = ticks[state]
                         answer = self._announced(function, slot, event) if observed else function(handlers[slot], event)
                         if answer is not None and not answer:
-                            return self._refuse(plan, name)
+                            return self._refuse(plan, queued, name)
             except _VetoError as veto:
-                return self._refuse(plan, veto.handler)
+                if veto.error is not None:
+                    return self._recover(plan, queued, veto.handler, veto.error)
+                return self._refuse(plan, queued, veto.handler)
             except Exception as error:
-                self._recover(plan, queued, error)
-                return CANCELED
+                return self._recover(plan, queued, name, error)
+            except BaseException as error:
+                cancel(self.id, queued, BY_ERROR, ("", error))
+                raise
         elif special & IS_AUTO:
             plan = plan.commit
         if special:
@@ -738,8 +825,8 @@ class Runtime:
             self._committed = queued
             try:
                 for name, function, slot, state in steps:
-                    if slot < 0:  # TELL_ARGS
-                        self._match_args(state, args)
+                    if slot < 0:
+                        self._tell(slot, plan, queued, state)
                         continue
                     event = new_event()
                     event.name = name
@@ -755,8 +842,7 @@ class Runtime:
             except BaseException as error:
                 if steps is not plan.finals:
                     self._match_args_of_failed(name, state, args)
-                self._fail(plan, queued, name, state, error)
-                return CANCELED
+                return self._fail(plan, queued, name, state, error)
         if self._flags & WAITED and (self._waiters.by_state or self._waiters.queries):
             self._match(touched)
         auto = plan.auto
@@ -801,11 +887,23 @@ class Runtime:
             self._tx.complete(self._ticks)
             self._tx = None
 
-    def _refuse(self, plan: Plan, handler: str) -> Result:
-        if self._tx is not None:
-            self._tx.canceled_by = handler
-            self._observers.log_veto(self, self._plans, plan, handler)
-        return CANCELED
+    def _refuse(self, plan: Plan, queued: QueuedMutation, by: str) -> Result:
+        """Refuse a planned mutation, by relations or a handler."""
+        basis = (self._plans, self._configuration, plan) if by == BY_RELATIONS else None
+        if self._tx is not None and (plan.accepted or basis is None):  # else it was known from the start
+            self._tx.canceled_by = by
+            self._observers.log_veto(self, self._plans, plan, by)
+        result = cancel(self.id, queued, by, basis)
+        if plan.calls_exception:
+            self._tell_refused(queued, result)
+        return result
+
+    def _turn_away(self, queued: QueuedMutation, by: str, detail: Any = None) -> Result:
+        """Refuse a mutation that nothing is planned for."""
+        result = cancel(self.id, queued, by, detail)
+        if EXCEPTION in queued[CALLED]:
+            self._tell_refused(queued, result)
+        return result
 
     def _announced(self, function: Callable[[Any, Any], Any], slot: int, event: HandlerCall) -> Any:
         """Call a handler that is observed."""
@@ -823,8 +921,12 @@ class Runtime:
             event._state = state
             event._tick = self._ticks[state]
             observed = self._flags & OBSERVED
-            answer = self._announced(function, slot, event) if observed else function(self._handlers[slot], event)
-            if answer is not None and not answer:
+            try:
+                answer = self._announced(function, slot, event) if observed else function(self._handlers[slot], event)
+                refused = answer is not None and not answer
+            except Exception as error:
+                raise _VetoError(name, error) from None
+            if refused:
                 return name
         return ""
 
@@ -881,23 +983,38 @@ class Runtime:
 
     # errors
 
-    def _recover(self, plan: Plan, queued: QueuedMutation, error: Exception) -> None:
+    def _recover(
+        self, plan: Plan, queued: QueuedMutation, handler: str, error: Exception, *, began: bool = False
+    ) -> Result:
         """Turn a handler's error into the next mutation: Exception, before everything queued.
 
         No second Exception is made out of an Exception transition; the error is logged. An auto transition that failed is
         not retried by the Exception transition it causes (asyncmachine-go 0.19 loops there).
+
+        Args:
+            plan: The plan that failed.
+            queued: Its mutation.
+            handler: Name of the handler that failed.
+            error: What it raised.
+            began: Whoever was to take the error of an Exception transition has been given it.
         """
+        result = cancel(self.id, queued, BY_ERROR, (handler, error))
         if self._tx is not None:
             self._tx.canceled_by = "error"
         self._observers.log_recovery(self, self._plans, plan)
         if plan.calls_exception:
-            _logger.error("[error] %s: error in an Exception transition", self.id, exc_info=error)
-            return
+            if not began and queued[ARGS].get("error") is not error:
+                self._tell_refused(queued, result)
+            _logger.error("[error] %s: %s failed in an Exception transition", self.id, handler, exc_info=error)
+            return result
         self._err = error
+        awaited = self._waiters.await_tick(queued[NUMBER])
+        self._failure = (error, "" if awaited else f"{handler} failed in {Mutation(queued)}")
         flags = NO_AUTO if queued[FLAGS] & IS_AUTO else 0
         self._prepend(ADD, (EXCEPTION,), {"error": error}, self._source_of(queued), flags)
+        return result
 
-    def _fail(self, plan: Plan, queued: QueuedMutation, name: str, state: int, error: BaseException) -> None:
+    def _fail(self, plan: Plan, queued: QueuedMutation, name: str, state: int, error: BaseException) -> Result:
         """Take back what a failing final handler left unfinished, tell the waits, and recover.
 
         Every entered state whose State handler has not completed is taken back once; a failing AnyState takes nothing
@@ -907,10 +1024,51 @@ class Runtime:
         if self._flags & WAITED:
             self._match(plan.ticks + taken)
         if not isinstance(error, Exception):
+            cancel(self.id, queued, BY_ERROR, (name, error))
             if self._tx is not None:
                 self._tx.canceled_by = "error"
             raise error
-        self._recover(plan, queued, error)
+        # End handlers come first: then the handlers that would take the error of an Exception transition have not begun
+        is_early = plan.calls_exception and state >= 0 and name.endswith("End")
+        return self._recover(plan, queued, name, error, began=not (is_early and self._is_taken(plan, queued)))
+
+    def _tell(self, slot: int, plan: Plan, queued: QueuedMutation, state: int) -> None:
+        """Take a step that is no handler."""
+        if slot == TELL_ARGS:
+            self._match_args(state, queued[ARGS])
+        elif not self._is_taken(plan, queued):
+            self._log_error(queued, "nobody takes the error")
+
+    def _is_taken(self, plan: Plan, queued: QueuedMutation) -> bool:
+        """Tell whether somebody takes the error of an Exception transition; see the page above."""
+        owners = self._handlers
+        for state in plan.enters:
+            for name, _, slot, _ in self._plans.table.state[state]:
+                if getattr(getattr(owners[slot], name, None), TAKES_ERRORS, True):
+                    return True
+        waiters = self._waiters
+        if waiters.await_tick(queued[NUMBER]):
+            return True
+        return waiters.expect(plan.enters, self._configuration.mask, self._ticks)
+
+    def _tell_refused(self, queued: QueuedMutation, result: Result) -> None:
+        """Log the error of an Exception mutation that was refused: now nobody can take it."""
+        if not queued[FLAGS] & IS_CHECK:
+            refused_by = result.refused_by
+            assert refused_by is not None
+            self._log_error(queued, f"the Exception state was {refused_by.cause}")
+
+    def _log_error(self, queued: QueuedMutation, why: str) -> None:
+        """Log the error that an Exception mutation carries, with its traceback; only an add brings a new one."""
+        error = queued[ARGS].get("error")
+        if queued[KIND] != ADD or not isinstance(error, BaseException):
+            return
+        source = queued[SOURCE]
+        where = str(Mutation(queued)) + ("" if source is None else f" from {tx_id(source[0], source[1])}")
+        if self._failure is not None and self._failure[0] is error:
+            where = self._failure[1]
+        if where:
+            _logger.error("[error] %s: %s; %s", self.id, where, why, exc_info=error)
 
     def _take_back(self, plan: Plan, name: str, state: int) -> tuple[int, ...]:
         if state < 0:
@@ -1027,6 +1185,9 @@ class Runtime:
                 subscription.waiter.fail(MachineDisposedError(self.id))
         for job in self._urgent or ():
             job.fail(MachineDisposedError(self.id))
+        for queued in (self._prepended, *(self._queue or ())):
+            if queued is not None:
+                self._turn_away(queued, BY_DISPOSAL)
         self._queue = self._urgent = self._prepended = None
         self._plans = bare
         self._handlers = self._bindings = ()

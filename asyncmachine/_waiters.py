@@ -174,6 +174,20 @@ class Waiters:
             self.drop(subscription)
         return list(met) if len(met) == 1 else sorted(met, key=_KIND)
 
+    def expect(self, states: Iterable[int], mask: int, ticks: Sequence[int]) -> bool:
+        """Tell whether somebody waits for one of these states, which have just been entered."""
+        for state in states:
+            if state in self.args:
+                return True
+            for subscription in self.by_state.get(state, ()):
+                if subscription.kind != WHEN_NOT and subscription.is_met(mask, ticks):
+                    return True
+        return False
+
+    def await_tick(self, queue_tick: int) -> bool:
+        """Tell whether somebody waits for the mutation of this queue tick."""
+        return any(subscription.tick == queue_tick for subscription in self.queue)
+
     def match_args(self, state: int, args: dict[str, Any]) -> list[Subscription]:
         """Remove and return the waits for `state` being entered with these arguments."""
         given = args.items()

@@ -48,6 +48,8 @@ Q-15  a nested eval blocks until it times out
       -> NestedEvalError at once; `eval_soon` is the way from inside a handler
 Q-16  an error in an eval leaves the queue locked
       -> it reaches the caller; what the eval queued is processed
+      a canceled result is one constant and has no reason
+      -> each knows what refused it (`Result.reason`, `Result.refused_by`); they all equal `Result.CANCELED`
 Q-36  waits for a queued mutation are released by the next accepted transition
       -> by every processed mutation, canceled ones too
 
@@ -79,6 +81,8 @@ Q-33  the error object of a failing handler is lost
       next mutation
       error states are called before Exception
       -> Exception first, then the states in the order given
+      an error that nobody handles is seen in the state, and at log levels from Changes on
+      -> it is logged at ERROR with its traceback, whatever the machine's log level
 
 Handlers
 

@@ -486,7 +486,7 @@ class History(Past, Tracer):
 
     def transition_end(self, tx: Transition) -> None:
         """Keep the facts; called by the machine. Short, as this is what recording costs."""
-        kind, called, _, source, number, flags, _ = tx._queued
+        kind, called, _, source, number, flags, _, _ = tx._queued
         refused = tx.canceled_by
         before = tx.before
         if not (self._filtered or flags or refused):  # what it did is what was planned

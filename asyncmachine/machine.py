@@ -37,7 +37,6 @@ from asyncmachine._runtime import (
     ENDING,
     INTERRUPTED,
     NOT_IDLE,
-    OBSERVED,
     TRACED,
     HandlerCall,
     Runtime,
@@ -45,10 +44,22 @@ from asyncmachine._runtime import (
 )
 from asyncmachine._waiters import WHEN, WHEN_NOT
 from asyncmachine.clock import next_active
-from asyncmachine.errors import AsyncMachineError, HandlerError, MachineDisposedError, NestedEvalError, SchemaError
+from asyncmachine.errors import AsyncMachineError, HandlerError, MachineDisposedError, SchemaError
 from asyncmachine.handlers import binding_id
 from asyncmachine.logs import LogLevel, args_mapper
-from asyncmachine.mutation import CALLED, CANCELED, FLAGS, IS_CHECK, KIND, NUMBER, VIEW, Mutation, Result
+from asyncmachine.mutation import (
+    BY_CANCELLATION,
+    BY_DISPOSAL,
+    CALLED,
+    FLAGS,
+    IS_CHECK,
+    KIND,
+    NUMBER,
+    VIEW,
+    Mutation,
+    Result,
+    cancel,
+)
 from asyncmachine.plans import compile_schema
 from asyncmachine.relations import ADD, KINDS, REMOVE, SET
 from asyncmachine.schema import EXCEPTION, Schema
@@ -194,6 +205,9 @@ class Machine(Runtime):
     A mutation of an idle machine runs at once, drains whatever it queued, and returns its result; inside a handler it
     queues. Not thread-safe.
 
+    An error that no `ExceptionState` handler and no wait takes is logged at ERROR on the logger "asyncmachine", with its traceback.
+    Python prints that even where no logging is set up; `logging.getLogger("asyncmachine").setLevel(logging.CRITICAL)` turns it off.
+
     Raises:
         SchemaError: A mapping contradicts itself.
         HandlerError: The handlers cannot be bound.
@@ -249,7 +263,8 @@ class Machine(Runtime):
             args: Handed to all handlers of the transition.
 
         Returns:
-            `EXECUTED` or `CANCELED` if the machine was idle, else a queued result.
+            `EXECUTED`, or a canceled result with its `reason`, if the machine was idle; else a queued result, which has a reason once the
+            mutation was refused.
 
         Raises:
             UnknownStateError: A name is not in the schema.
@@ -275,6 +290,7 @@ class Machine(Runtime):
     def add_err(self, exc: BaseException, *states: str, **args: Any) -> Result:
         """Add `Exception`, and the error states given, with the error as `args["error"]`.
 
+        The error is logged if nobody takes it: no State handler of these states, and no wait for them (see `Machine`).
         `asyncio.CancelledError` is never an error of the machine: the result is canceled. A full queue does not
         refuse errors (asyncmachine-go 0.19 does).
 
@@ -288,7 +304,7 @@ class Machine(Runtime):
         """Try an add: relations and negotiation handlers, nothing is changed.
 
         Returns:
-            `EXECUTED` or `CANCELED`; inside a handler a queued result that can be awaited for the outcome.
+            `EXECUTED`, or a canceled result with its `reason`; inside a handler a queued result that can be awaited for the outcome.
 
         Raises:
             UnknownStateError: A name is not in the schema.
@@ -328,39 +344,6 @@ class Machine(Runtime):
         return mutate
 
     # evals
-
-    def eval(self, fn: Callable[..., Any], *args: Any, label: str = "") -> Any:
-        """Run `fn(*args)` between transitions and return its value; mutations it makes follow it.
-
-        Args:
-            fn: A plain function. What it raises reaches the caller.
-            args: Its arguments.
-            label: Name for logs and errors.
-
-        Raises:
-            NestedEvalError: Called inside a handler or eval of the same machine; use `eval_soon` there.
-            MachineDisposedError: The machine is disposed.
-        """
-        flags = self._flags
-        if flags & NOT_IDLE:
-            if flags & BUSY:
-                raise NestedEvalError(self.id, label)
-            if flags & ENDING:
-                raise MachineDisposedError(self.id)
-            self._run_queue(None)
-        if flags & OBSERVED:
-            self._log(LogLevel.OPS, f"[eval] {label}")
-        self._flags |= BUSY  # what follows is `_run`, without its frame
-        try:
-            value = fn(*args)
-        except BaseException:
-            self._finish()
-            raise
-        if self._queue or self._urgent or self._prepended is not None or self._flags != BUSY:
-            self._finish()
-        else:
-            self._flags = 0
-        return value
 
     def eval_soon(self, fn: Callable[..., Any], *args: Any, label: str = "") -> EvalFuture:
         """Run `fn(*args)` as soon as no transition is running, before everything queued.
@@ -741,7 +724,7 @@ class Machine(Runtime):
         return context_of(self, self._number(state))
 
     def fork(self, coro: Coroutine[Any, Any, Any], state: str | None = None) -> Task[Any] | None:
-        """Run a coroutine in the background; its error becomes the Exception state.
+        """Run a coroutine in the background; its error becomes the Exception state, and is logged if nobody takes that.
 
         Args:
             coro: The coroutine.
@@ -787,7 +770,7 @@ class Machine(Runtime):
         self._rebind((*self._handlers, handlers), (*self._bindings, name))
         self._log_binding()
         if first and self._err is not None and self.is_err():
-            self._submit_error(self._err, (), {}, None)
+            self._submit_again(self._err)
         return name
 
     def unbind(self, id: str) -> None:  # noqa: A002  # as in the constructor
@@ -967,13 +950,13 @@ class Machine(Runtime):
             raise TypeError(f"an error has to be an exception, not {exc!r}")
         if is_cancellation(exc):
             self._numbers(states)
-            return CANCELED
+            return cancel(self.id, (ADD, (EXCEPTION, *states), args, source, 0, 0, None, None), BY_CANCELLATION, exc)
         return self._submit_error(exc, states, args, source)
 
     def _check(self, kind: int, states: tuple[str, ...], args: dict[str, Any]) -> Result:
         self._numbers(states)
         if self._flags & ENDING:
-            return CANCELED
+            return cancel(self.id, (kind, states, args, None, 0, IS_CHECK, None, None), BY_DISPOSAL)
         if self._flags & BUSY:
             future = EvalFuture(self._try, (kind, states, args), "check")
             self._push(future)

@@ -1,14 +1,17 @@
-"""Mutations as they are queued, and what is seen of them: `Mutation` and `Result`.
+"""Mutations as they are queued, and what is seen of them: `Mutation`, `Result` and `RefusedBy`.
 
-The engine passes plain tuples; a `Mutation` is made of one only when somebody looks. Knows nothing of queues, relations or
-event loops.
+The engine passes plain tuples; a `Mutation` is made of one only when somebody looks, and so are the reasons of a refusal. Knows
+nothing of queues, relations or event loops.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
-from asyncmachine.relations import KINDS
+from asyncmachine.relations import KINDS, tell_blocked
+
+if TYPE_CHECKING:
+    from asyncmachine.relations import Blocked
 
 IS_AUTO, IS_CHECK, NO_AUTO = 1, 2, 4
 
@@ -25,7 +28,9 @@ class Source(NamedTuple):
 Origin = tuple[str, int, int]
 """A source before anybody looks: machine id, sequence number of the transition, sum of ticks before it."""
 
-QueuedMutation = tuple[int, tuple[str, ...], dict[str, Any], Origin | None, int, int, "Mutation | None"]
+QueuedMutation = tuple[
+    int, tuple[str, ...], dict[str, Any], Origin | None, int, int, "Mutation | None", "Result | None"
+]
 """One mutation inside the engine. Its fields are named below.
 
 A plain tuple, since every mutation with a handler makes one: a NamedTuple takes six times as long to make.
@@ -43,6 +48,14 @@ FLAGS: Final = 5
 """IS_AUTO, IS_CHECK, NO_AUTO, or 0."""
 VIEW: Final = 6
 """The `Mutation` that observers have seen, or None."""
+RESULT: Final = 7
+"""The queued `Result` its caller was given, who is told of a refusal; None for what was never queued."""
+
+BY_RELATIONS: Final = "relations"
+BY_ERROR: Final = "error"
+BY_QUEUE: Final = "queue"
+BY_DISPOSAL: Final = "disposed"
+BY_CANCELLATION: Final = "cancellation"
 
 
 def tx_id(machine_id: str, number: int) -> str:
@@ -50,19 +63,63 @@ def tx_id(machine_id: str, number: int) -> str:
     return f"{machine_id}-{number}" if number > 0 else f"{machine_id}-p{-number}"
 
 
-class Result:
-    """The outcome of a mutation: `Result.EXECUTED`, `Result.CANCELED`, or queued with a queue tick.
+class RefusedBy(NamedTuple):
+    """What refused a mutation. Its text is the reason in words: `str(refused_by)` is `Result.reason`."""
 
-    Compare with `is` or `==`. A result has no truth value, so that nobody mistakes "queued" for success.
+    by: str
+    """Name of the handler that refused, as in `Transition.canceled_by`; else "relations", "error", "queue" (it was full), "disposed",
+    or "cancellation" (a `CancelledError` is no error of a machine)."""
+    machine_id: str
+    kind: str
+    """"add", "remove" or "set"."""
+    called: tuple[str, ...]
+    handler: str = ""
+    """The handler that refused or failed, if one did."""
+    relations: tuple[Blocked, ...] = ()
+    """For relations: state, "requires" or "removed by", and the other states."""
+    error: BaseException | None = None
+    """What the handler raised. It keeps alive what its traceback refers to, as any error does; a copy of a result goes without."""
+    limit: int = 0
+    """For a full queue: how many mutations may wait."""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {' '.join(self.called)} of {self.machine_id!r} was {self.cause}"
+
+    @property
+    def cause(self) -> str:
+        """The end of that sentence, without the mutation."""
+        if self.by == BY_RELATIONS:
+            blocked = tell_blocked(self.relations)
+            return f"refused by relations: {blocked}" if blocked else "refused by relations"
+        if self.by == BY_ERROR:
+            error = "an error" if self.error is None else repr(self.error)
+            return f"canceled by {error} in {self.handler}" if self.handler else f"canceled by {error}"
+        if self.by == BY_QUEUE:
+            return f"refused by the full queue (limit {self.limit})"
+        if self.by == BY_DISPOSAL:
+            return "refused: the machine is disposed"
+        if self.by == BY_CANCELLATION:
+            return f"refused: {self.error!r} is no error of a machine"
+        return f"refused by {self.handler}"
+
+
+class Result:
+    """The outcome of a mutation: executed, canceled, or queued with a queue tick.
+
+    Compare with `==`, or ask. `Result.EXECUTED` is the only one of its kind. Canceled results equal `Result.CANCELED`, and each knows
+    its own reason, so `is` does not find them. A result has no truth value, so that nobody mistakes "queued" for success.
 
     Attributes:
         tick: The promised queue tick, usable with `when_queue`; 0 unless queued.
     """
 
-    __slots__ = ("tick",)
+    __slots__ = ("_refusal", "tick")
 
     EXECUTED: Final[Result]  # type: ignore[misc]  # assigned right after the class body, once
     CANCELED: Final[Result]  # type: ignore[misc]  # assigned right after the class body, once
+
+    _refusal: Result
+    """Of a queued result: the outcome, once the mutation was refused."""
 
     def __init__(self, tick: int) -> None:
         self.tick = tick
@@ -75,26 +132,54 @@ class Result:
     @property
     def canceled(self) -> bool:
         """The mutation was refused by relations, a handler, an error or the machine's condition."""
-        return self is Result.CANCELED
+        return False
 
     @property
     def queued(self) -> bool:
-        """The mutation waits in the queue."""
-        return self is not Result.EXECUTED and self is not Result.CANCELED
+        """The mutation was queued. That stays true once it is processed."""
+        return self is not Result.EXECUTED and not self.canceled
+
+    @property
+    def refused_by(self) -> RefusedBy | None:
+        """What refused the mutation; None unless it was refused. A queued result knows it once the mutation is processed."""
+        refusal = self._outcome()
+        return None if refusal is None else refusal.refused_by
+
+    @property
+    def reason(self) -> str:
+        """Why the mutation was refused, in one sentence; empty unless it was. Made when it is asked for."""
+        refusal = self._outcome()
+        return "" if refusal is None else refusal.reason
+
+    def _outcome(self) -> Result | None:
+        """Return the canceled result that a queued one has come to, if it was refused."""
+        return getattr(self, "_refusal", None)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Result):
             return NotImplemented
-        return self is other or (self.queued and other.queued and self.tick == other.tick)
+        return (
+            self is other
+            or (self.canceled and other.canceled)
+            or (self.queued and other.queued and self.tick == other.tick)
+        )
 
     def __hash__(self) -> int:
         return hash((self.executed, self.canceled, self.tick))
 
+    def __copy__(self) -> Self:
+        return self  # nobody but the engine changes it
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
     def __reduce__(self) -> str | tuple[Any, ...]:
-        # the two constants stay the only ones of their kind
         if self is Result.EXECUTED or self is Result.CANCELED:
-            return "EXECUTED" if self is Result.EXECUTED else "CANCELED"
-        return (Result, (self.tick,))
+            return "EXECUTED" if self is Result.EXECUTED else "CANCELED"  # the two constants stay the only ones
+        refused_by = self.refused_by
+        if refused_by is None:
+            return (Result, (self.tick,))
+        return (_restore_result, (self.tick, tuple(refused_by._replace(error=None)), self.reason))
 
     def __bool__(self) -> bool:
         raise TypeError("a Result has no truth value: compare it, or ask .executed, .canceled or .queued")
@@ -108,8 +193,102 @@ class Result:
         return "executed" if self.executed else "canceled"
 
 
+Refused = tuple[str, int, tuple[str, ...], str, Any]
+"""A refusal before anybody looks: machine id, kind, called names, by whom, and a detail.
+
+The detail is, for relations, their `PlanCache`, `Configuration` and `Plan`, which all machines of a schema share, so that no refusal
+keeps a machine alive; for an error, the handler's name and the error; for a full queue, its limit; for a cancellation, the error.
+"""
+
+
+class Canceled(Result):
+    """The result of a refused mutation."""
+
+    __slots__ = ("_refused",)
+
+    _refused: Refused | None
+    """None for `Result.CANCELED` itself."""
+
+    @property
+    def canceled(self) -> bool:
+        """Always true."""
+        return True
+
+    @property
+    def reason(self) -> str:
+        """Why the mutation was refused; made now."""
+        refused_by = self.refused_by
+        return "" if refused_by is None else str(refused_by)
+
+    @property
+    def refused_by(self) -> RefusedBy | None:
+        """What refused the mutation; made now. None for `Result.CANCELED` itself."""
+        if self._refused is None:
+            return None
+        machine_id, kind, called, by, detail = self._refused
+        told = RefusedBy(by, machine_id, KINDS[kind], tuple(dict.fromkeys(called)))
+        if by == BY_RELATIONS:
+            plans, configuration, plan = detail
+            return told._replace(relations=plans.blocked(configuration, plan))
+        if by == BY_ERROR:
+            return told._replace(handler=detail[0], error=detail[1])
+        if by == BY_QUEUE:
+            return told._replace(limit=detail)
+        if by == BY_CANCELLATION:
+            return told._replace(error=detail)
+        return told if by == BY_DISPOSAL else told._replace(handler=by)
+
+
+class _Told(Canceled):
+    """A canceled result that was pickled: what was known of it, in words and as data."""
+
+    __slots__ = ("_reason", "_refused_by")
+
+    _reason: str
+    _refused_by: RefusedBy
+
+    @property
+    def refused_by(self) -> RefusedBy:
+        """What refused the mutation, without the error."""
+        return self._refused_by
+
+    @property
+    def reason(self) -> str:
+        """Why the mutation was refused."""
+        return self._reason
+
+
+_new = object.__new__
+
+
+def cancel(machine_id: str, queued: QueuedMutation, by: str, detail: Any = None) -> Canceled:
+    """Return the result of a refused mutation, and tell it to the queued result its caller may hold; see `Refused`."""
+    result: Canceled = _new(Canceled)
+    result.tick = 0
+    result._refused = (machine_id, queued[KIND], queued[CALLED], by, detail)
+    waiting = queued[RESULT]
+    if waiting is not None:
+        waiting._refusal = result
+    return result
+
+
+def _restore_result(tick: int, refused_by: tuple[Any, ...], reason: str) -> Result:
+    """Make what `Result.__reduce__` has taken apart."""
+    told: _Told = _new(_Told)
+    told.tick = 0
+    told._refused = None
+    told._refused_by = RefusedBy(*refused_by)
+    told._reason = reason
+    if not tick:
+        return told
+    result = Result(tick)
+    result._refusal = told
+    return result
+
+
 EXECUTED: Final = Result(0)
-CANCELED: Final = Result(0)
+CANCELED: Final = Canceled(0)
+CANCELED._refused = None
 Result.EXECUTED = EXECUTED  # type: ignore[misc]  # the two constants are instances of their own class
 Result.CANCELED = CANCELED  # type: ignore[misc]  # the two constants are instances of their own class
 
@@ -130,7 +309,7 @@ class Mutation:
     __slots__ = ("_queued", "args", "called", "is_auto", "is_check", "kind", "queue_tick", "source")
 
     def __init__(self, queued: QueuedMutation) -> None:
-        kind, called, args, source, tick, flags, _ = self._queued = queued
+        kind, called, args, source, tick, flags, _, _ = self._queued = queued
         self.kind = KINDS[kind]
         self.called = tuple(dict.fromkeys(called))
         self.args = args

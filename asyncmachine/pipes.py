@@ -39,6 +39,11 @@ class _Flow:
         self.states = states
         self.flat = flat
 
+    @property
+    def takes_errors(self) -> bool:
+        """Whether an error goes on to the target, which then decides; see `_runtime`."""
+        return self.target is not None and self.kind == ADD and not self.flat and EXCEPTION in self.states
+
     def __call__(self, event: Event) -> None:
         target = self.target
         if target is None:

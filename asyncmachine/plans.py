@@ -18,6 +18,7 @@ from asyncmachine.schema import EXCEPTION, Schema, SchemaMeta
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from asyncmachine.relations import Blocked
     from asyncmachine.schema import State
 
 PLAN_LIMIT: Final = 20_000
@@ -26,6 +27,8 @@ TABLE_LIMIT: Final = 64
 """Combinations of handler classes kept per schema."""
 TELL_ARGS: Final = -1
 """Slot of a step that is no handler: who waits for the arguments of its state is told."""
+TELL_ERROR: Final = -2
+"""Slot of the first step of a plan that adds Exception: the error is logged if nobody takes it."""
 
 HEALTH = ("Heartbeat", "Healthcheck")
 
@@ -243,6 +246,11 @@ class PlanCache:
             configuration.autos[called] = plan
         return plan
 
+    def blocked(self, configuration: Configuration, plan: Plan) -> tuple[Blocked, ...]:
+        """Return why relations refuse a plan of this configuration."""
+        names = self.compiled.names
+        return self.relations.blocked(configuration.active, configuration.mask, plan.kind, plan.called, names)
+
     def _admit(self, configuration: Configuration) -> None:
         """Count one more plan; at the limit forget everything, links between configurations included."""
         self.known += 1
@@ -278,6 +286,7 @@ class PlanCache:
                 plan.commit = self.auto_plan(configuration, remaining)
         if not self.table.empty:
             plan.negotiation = self.negotiation(configuration, plan, target)
+        if not self.table.empty or plan.calls_exception:
             plan.finals = self._finals(plan)
         if kind != AUTO and plan.accepted:
             self._add_auto(plan)
@@ -332,27 +341,32 @@ class PlanCache:
     def finals_with_args(self, plan: Plan) -> list[Step]:
         """Return the final handlers with a step of slot `TELL_ARGS` after those of each entered state."""
         table = self.table
-        steps: list[Step] = []
-        for state in plan.exits:
-            steps += table.end[state]
+        steps = self._first_finals(plan)
         for state in plan.enters:
             steps += table.state[state]
-            steps.append(Step("", _tell_args, TELL_ARGS, state))
+            steps.append(Step("", _no_handler, TELL_ARGS, state))
         steps += table.any_state
         return steps
 
     def _finals(self, plan: Plan) -> tuple[Step, ...]:
         table = self.table
-        steps: list[Step] = []
-        for state in plan.exits:
-            steps += table.end[state]
+        steps = self._first_finals(plan)
         for state in plan.enters:
             steps += table.state[state]
         steps += table.any_state
         return tuple(steps)
 
+    def _first_finals(self, plan: Plan) -> list[Step]:
+        """Return the final steps before those of the states entered."""
+        steps: list[Step] = []
+        if plan.calls_exception and plan.kind == ADD:
+            steps.append(Step("", _no_handler, TELL_ERROR, self.compiled.exception))
+        for state in plan.exits:
+            steps += self.table.end[state]
+        return steps
 
-def _tell_args(owner: Any, event: Any) -> None:  # pragma: no cover - the runtime knows such a step by its slot
+
+def _no_handler(owner: Any, event: Any) -> None:  # pragma: no cover - the runtime knows such a step by its slot
     """Stand for a handler in a step that is none."""
 
 

@@ -19,6 +19,15 @@ KINDS = ("add", "remove", "set", "add")
 Note = tuple[str, int, tuple[int, ...]]
 """An explanation for the log: what happened, to which state, because of which others."""
 
+Blocked = tuple[str, str, tuple[str, ...]]
+"""Why a state cannot be active: its name, "requires" or "removed by", and the names of the others."""
+_BLOCKING = {"reject": "requires", "rel:remove": "removed by"}
+
+
+def tell_blocked(blocked: Iterable[Blocked]) -> str:
+    """Return in words why states cannot be active, such as "Done requires Ready; Ready removed by Failed"."""
+    return "; ".join([f"{state} {what} {', '.join(others)}" for state, what, others in blocked])
+
 
 def mask_of(states: Iterable[int]) -> int:
     """Return the set of state numbers as a bit mask."""
@@ -123,6 +132,22 @@ class Relations:
             known = called_mask | active_mask
             notes.extend(("implied", state, ()) for state in kept if not known >> state & 1)
         return tuple(self.sort(kept))
+
+    def blocked(
+        self, active: tuple[int, ...], active_mask: int, kind: int, called: tuple[int, ...], names: tuple[str, ...]
+    ) -> tuple[Blocked, ...]:
+        """Return why relations refuse a mutation.
+
+        That an active state is removed is what a mutation wants, and no reason unless another state would need it.
+        """
+        notes: list[Note] = []
+        self.resolve(active, active_mask, kind, called, notes)
+        needed = mask_of(other for what, _, others in notes if what == "reject" for other in others)
+        return tuple([
+            (names[state], _BLOCKING[what], tuple([names[other] for other in others]))
+            for what, state, others in dict.fromkeys(notes)
+            if what == "reject" or (what == "rel:remove" and (~active_mask | needed) >> state & 1)
+        ])  # fmt: skip
 
     def _keep(self, listed: list[int], mask: int, notes: list[Note] | None) -> tuple[list[int], int]:
         """Block what is removed, the last of the list first; return what is kept, reversed, and what it removes."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from asyncmachine._runtime import BUSY, DISPOSING, NOT_IDLE, WAITED, _VetoError
 from asyncmachine.machine import Machine
-from asyncmachine.mutation import ARGS, CANCELED, EXECUTED, FLAGS, IS_AUTO, IS_CHECK
+from asyncmachine.mutation import ARGS, BY_ERROR, BY_RELATIONS, EXECUTED, FLAGS, IS_AUTO, IS_CHECK, cancel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,7 +48,7 @@ class UnobservedMachine(Machine):
                     return EXECUTED
         self._flags = flags | BUSY
         number = self._queue_tick = self._queue_tick + 1
-        queued: QueuedMutation = (kind, called, args, source, number, 0, None)
+        queued: QueuedMutation = (kind, called, args, source, number, 0, None, None)
         try:
             result = self._course(plan, queued)
             if self._tx is not None:  # a handler has asked for it
@@ -72,7 +72,7 @@ class UnobservedMachine(Machine):
         self._plan = plan
         special = queued[FLAGS]
         if not plan.accepted and not (special & IS_CHECK and plan.is_check_accepted):
-            return CANCELED
+            return self._refuse(plan, queued, BY_RELATIONS)
         args = queued[ARGS]
         ticks = self._ticks
         handlers = self._handlers
@@ -92,12 +92,16 @@ class UnobservedMachine(Machine):
                         event._tick = ticks[state]
                         answer = function(handlers[slot], event)
                         if answer is not None and not answer:
-                            return self._refuse(plan, name)
+                            return self._refuse(plan, queued, name)
             except _VetoError as veto:
-                return self._refuse(plan, veto.handler)
+                if veto.error is not None:
+                    return self._recover(plan, queued, veto.handler, veto.error)
+                return self._refuse(plan, queued, veto.handler)
             except Exception as error:
-                self._recover(plan, queued, error)
-                return CANCELED
+                return self._recover(plan, queued, name, error)
+            except BaseException as error:
+                cancel(self.id, queued, BY_ERROR, ("", error))
+                raise
         elif special & IS_AUTO:
             plan = plan.commit
         if special:
@@ -121,8 +125,8 @@ class UnobservedMachine(Machine):
             self._committed = queued
             try:
                 for name, function, slot, state in steps:
-                    if slot < 0:  # TELL_ARGS
-                        self._match_args(state, args)
+                    if slot < 0:
+                        self._tell(slot, plan, queued, state)
                         continue
                     event = new_event()
                     event.name = name
@@ -135,8 +139,7 @@ class UnobservedMachine(Machine):
             except BaseException as error:
                 if steps is not plan.finals:
                     self._match_args_of_failed(name, state, args)
-                self._fail(plan, queued, name, state, error)
-                return CANCELED
+                return self._fail(plan, queued, name, state, error)
         if self._flags & WAITED and (self._waiters.by_state or self._waiters.queries):
             self._match(touched)
         auto = plan.auto

@@ -13,15 +13,12 @@ if TYPE_CHECKING:
     from asyncmachine.machine import Machine, Transition
     from asyncmachine.plans import Plan
     from asyncmachine.record.writer import RecordWriter
-    from asyncmachine.relations import Note
+    from asyncmachine.relations import Blocked
 
-Reason = tuple[tuple[str, str, tuple[str, ...]], ...]
-"""State, "requires" or "removed by", and the other states."""
 Key = Any
 """A plan, for a mutation that did what was planned; else a tuple of plan, flags, called, refused by, ticks moved, reason."""
 
 _LIMIT = 20_000
-_NOTED = {"reject": "requires", "rel:remove": "removed by"}
 
 
 class Interned:
@@ -34,7 +31,7 @@ class Interned:
     def __init__(self, writer: RecordWriter) -> None:
         self._writer = writer
         self._ids: dict[Key, int] = {}
-        self._reasons: dict[Plan, Reason] = {}
+        self._reasons: dict[Plan, tuple[Blocked, ...]] = {}
 
     def key_of(self, tx: Transition) -> Key:
         """Return what sets apart a transition that was refused, automatic or a dry run."""
@@ -44,7 +41,7 @@ class Interned:
         moved = tuple([b - a for a, b in zip(tx.before, tx.after, strict=False)]) if tx.before != tx.after else ()
         return (plan, entry[5], entry[1], refused, moved, () if plan.accepted else self._reason(tx, plan))
 
-    def _reason(self, tx: Transition, plan: Plan) -> Reason:
+    def _reason(self, tx: Transition, plan: Plan) -> tuple[Blocked, ...]:
         """Return why relations refuse a plan; a plan belongs to one configuration, so its reason is always the same."""
         reason = self._reasons.get(plan)
         if reason is None:
@@ -100,14 +97,6 @@ class Interned:
         return number
 
 
-def reason_of(machine: Machine, plan: Plan) -> Reason:
+def reason_of(machine: Machine, plan: Plan) -> tuple[Blocked, ...]:
     """Return why relations refuse a plan in a machine's current configuration."""
-    notes: list[Note] = []
-    node = machine._configuration
-    machine._plans.relations.resolve(node.active, node.mask, plan.kind, plan.called, notes)
-    names = machine._plans.compiled.names
-    return tuple([
-        (names[state], _NOTED[what], tuple([names[other] for other in others]))
-        for what, state, others in dict.fromkeys(notes)
-        if what in _NOTED and not (what == "rel:remove" and node.mask >> state & 1)  # that is what the mutation wants
-    ])  # fmt: skip
+    return machine._plans.blocked(machine._configuration, plan)

@@ -10,7 +10,7 @@ from asyncmachine.errors import UnknownStateError
 from asyncmachine.history import Past
 from asyncmachine.mutation import IS_AUTO, tx_id
 from asyncmachine.record.reading import RecordData
-from asyncmachine.relations import KINDS
+from asyncmachine.relations import KINDS, tell_blocked
 
 if TYPE_CHECKING:
     import os
@@ -263,9 +263,7 @@ def refusal_text(change: Change) -> str:
     """Return in words who refused a change, such as "relations: Done requires Ready"."""
     if not change.reason:
         return change.refused_by
-    return f"{change.refused_by}: " + "; ".join(
-        f"{state} {what} {', '.join(others)}" for state, what, others in change.reason
-    )
+    return f"{change.refused_by}: {tell_blocked(change.reason)}"
 
 
 def _told(record: Record, what: str, *, timed: bool) -> Iterator[str]:

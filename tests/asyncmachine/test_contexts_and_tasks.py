@@ -167,7 +167,7 @@ def test_async_handler_of_multi_lives_on() -> None:
 def test_async_handler_without_a_loop() -> None:
     """Without a running loop an async handler fails with RuntimeError and does not warn."""
     m = Machine(STATES, handlers=Working())
-    assert m.add("A") is Result.CANCELED
+    assert m.add("A") == Result.CANCELED
     assert isinstance(m.err, RuntimeError)
 
 

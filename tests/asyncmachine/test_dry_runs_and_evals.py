@@ -38,7 +38,7 @@ def test_can_add_inside_a_handler_is_awaitable() -> None:
         m.bind(Refuse())
         m.add("A")
         assert h.results[0].queued
-        assert await h.results[0] is Result.CANCELED
+        assert await h.results[0] == Result.CANCELED
 
     asyncio.run(main())
 

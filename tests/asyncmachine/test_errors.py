@@ -55,7 +55,7 @@ def build(panic: str, active: str = "A", *, observed: bool = False) -> tuple[Mac
 def test_take_back(panic: str, active: str, ticks: tuple[int, ...], observed: bool) -> None:
     """States whose State handler has not completed are taken back once; AnyState takes nothing back."""
     m, _ = build(panic, observed=observed)
-    assert m.set("B", "C") is Result.CANCELED
+    assert m.set("B", "C") == Result.CANCELED
     assert m.time() == ticks
     assert set(m.active_states()) == set(active.split())
     assert str(m.err) == panic
@@ -143,7 +143,7 @@ def test_error_states() -> None:
     assert (m.tick("ErrFoo"), m.tick("Exception")) == (1, 3)
     m.remove("Exception")
     assert (m.tick("ErrFoo"), m.tick("Exception"), m.err, m.is_err()) == (2, 4, error, False)
-    assert m.add("ErrFoo") is Result.CANCELED
+    assert m.add("ErrFoo") == Result.CANCELED
 
 
 def test_add_err_takes_exceptions_only() -> None:

@@ -75,7 +75,7 @@ def test_veto(veto: str, ran: str) -> None:
     """A refusal stops everything and changes nothing."""
     h = recorder("A B C", veto=(veto,))
     m = Machine.restore({"A": {}, "B": {}, "C": {}}, {"states": ["A", "B", "C"], "time": [1, 0, 1]}, handlers=h)
-    assert m.set("B", "C") is Result.CANCELED
+    assert m.set("B", "C") == Result.CANCELED
     assert " ".join(h.calls) == ran
     assert m.active_states() == ("A", "C")
 
@@ -103,7 +103,7 @@ def test_reentered_multi() -> None:
 def test_rejected_by_relations_asks_nobody() -> None:
     """No handler runs when relations refuse."""
     m, calls = machine("A B", {"A": {"require": ["B"]}, "B": {}})
-    assert m.add("A") is Result.CANCELED
+    assert m.add("A") == Result.CANCELED
     assert calls == []
 
 
@@ -114,7 +114,7 @@ def test_several_objects_in_binding_order() -> None:
     m = Machine({"A": {}}, handlers=first)
     name = m.bind(second, id="second")
     m.bind(third)
-    assert m.add("A") is Result.CANCELED
+    assert m.add("A") == Result.CANCELED
     assert (first.calls, second.calls, third.calls) == (["AEnter"], ["AEnter"], [])
     m.unbind(name)
     assert m.add("A") is Result.EXECUTED

@@ -44,7 +44,7 @@ def test_cancelled_error_is_never_an_exception_state() -> None:
     m = Machine(STATES, handlers=Cancel())
     with pytest.raises(asyncio.CancelledError):
         m.add("A")
-    assert m.add_err(asyncio.CancelledError()) is Result.CANCELED
+    assert m.add_err(asyncio.CancelledError()) == Result.CANCELED
     assert not m.is_err()
 
 

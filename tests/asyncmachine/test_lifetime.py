@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -163,8 +164,11 @@ def test_a_disposed_machine_is_freed(use: Callable[[Machine], Kept], by_collecto
         gc.enable()
 
 
-def test_an_error_is_kept_until_the_collector_comes() -> None:
+def test_an_error_is_kept_until_the_collector_comes(caplog: pytest.LogCaptureFixture) -> None:
     """The traceback of the last error holds the handler's frame, and that the machine: no more than a cycle."""
+    caplog.set_level(
+        logging.CRITICAL, logger="asyncmachine"
+    )  # the test runner keeps what is logged, with its traceback
 
     class Failing:
         def AState(self, e: Event) -> None:

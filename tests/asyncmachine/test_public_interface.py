@@ -22,6 +22,7 @@ from asyncmachine import (
     MachineDisposedError,
     Mutation,
     NestedEvalError,
+    RefusedBy,
     Result,
     Schema,
     SchemaError,
@@ -155,7 +156,8 @@ def test_signature(called: object) -> None:
 
 PROPERTIES: dict[type, str] = {
     Machine: "queue_tick queue_len err transition is_disposed id parent tags queue_limit slow_handler_s log_level schema state_names",
-    Result: "EXECUTED CANCELED executed canceled queued tick",
+    Result: "EXECUTED CANCELED executed canceled queued tick reason refused_by",
+    RefusedBy: "by machine_id kind called handler relations error limit",
     Mutation: "kind called args is_auto is_check source",
     Transition: "id mutation machine before after target enters exits accepted completed canceled_by",
     Event: "name args machine transition mutation is_check ctx",

@@ -34,7 +34,7 @@ def test_failing_any_state_takes_nothing_back(waiting: str) -> None:
 
         m = Machine(STATES, handlers=Handlers())
         wait = {"args": lambda: m.when_args("A"), "states": lambda: m.when("A"), "nobody": m.when_err}[waiting]()
-        assert m.add("A") is Result.CANCELED
+        assert m.add("A") == Result.CANCELED
         assert (m.is_("A", "Exception"), m.tick("A"), wait.done()) == (True, 1, True)
 
     run(main)
@@ -198,7 +198,10 @@ def test_error_in_exception_state_is_logged(caplog: pytest.LogCaptureFixture) ->
 
     Machine(STATES, id="mine", handlers=Handlers()).add_err(ValueError("first"))
     (record,) = [r for r in caplog.records if r.levelno == logging.ERROR]
-    assert (record.name, record.getMessage()) == ("asyncmachine", "[error] mine: error in an Exception transition")
+    assert (record.name, record.getMessage()) == (
+        "asyncmachine",
+        "[error] mine: ExceptionState failed in an Exception transition",
+    )
 
 
 def test_level_external_writes_no_changes(caplog: pytest.LogCaptureFixture) -> None:

@@ -57,7 +57,7 @@ async def main() -> list[str]:
     handlers = Handlers()
     m = Machine(Client, handlers=handlers, tracers=[Count()])
     refused: Result = m.add(Client.Connected)
-    assert refused is Result.CANCELED
+    assert refused == Result.CANCELED
     args = m.when_args(Client.Done)
     m.add(Client.Connected, address="here")
     context: StateContext = m.state_ctx(Client.Connected)

@@ -26,7 +26,8 @@ def test_a_python_snippet_runs(snippet: str, tmp_path: Path) -> None:
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
-    for line in re.findall(r"# (\(.*\))$", snippet, flags=re.MULTILINE):
+    shown = re.findall(r"# (\(.*\))$", snippet, flags=re.MULTILINE)
+    for line in shown + re.findall(r"^# prints (.*)$", snippet, flags=re.MULTILINE):
         assert line in done.stdout
 
 

@@ -32,7 +32,7 @@ def test_a_failing_negotiation_handler_cancels(caplog: pytest.LogCaptureFixture)
     caplog.set_level(logging.DEBUG, logger="asyncmachine")
     m = machine(NO_RELS, "A", log_level=LogLevel.EVERYTHING)
     m.bind(Failing())
-    assert m.add("B") is Result.CANCELED
+    assert m.add("B") == Result.CANCELED
     assert (m.string_all(), m.active_states()) == ("(Exception:1 A:1) [B:0 C:0 D:0]", ("Exception", "A"))
     assert (str(m.err), m.queue_tick) == ("BEnter panic", 3)
     assert "[cancel] (B A) by recover" in caplog.text
@@ -44,7 +44,7 @@ def test_a_failing_final_handler_is_taken_back(caplog: pytest.LogCaptureFixture)
     caplog.set_level(logging.DEBUG, logger="asyncmachine")
     m = machine(NO_RELS, log_level=LogLevel.EVERYTHING)
     m.bind(FailingState())
-    assert m.add("A", "B", "C") is Result.CANCELED
+    assert m.add("A", "B", "C") == Result.CANCELED
     assert active(m) == {"A", "Exception"}
     assert m.string_all() == "(Exception:1 A:1) [B:2 C:2 D:0]"
     assert m.queue_tick == 2

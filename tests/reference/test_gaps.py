@@ -79,14 +79,14 @@ def test_an_error_in_negotiation_stops_where_a_veto_would(handler: str) -> None:
     h = recorder("ABC")
     m.bind(h)
     h.failing = handler
-    assert m.set("B", "C") is Result.CANCELED
+    assert m.set("B", "C") == Result.CANCELED
     before, _, exception = h.take().partition(handler)
     assert m.string_all() == "(Exception:1 A:1 C:1) [B:0 D:0]"
     assert exception == " CC AA CA AC AnyEnter ExceptionState AnyState"
     h.failing, h.refusing = "", handler
     m.remove("Exception")
     h.take()
-    assert m.set("B", "C") is Result.CANCELED
+    assert m.set("B", "C") == Result.CANCELED
     vetoed = h.take()
     assert vetoed == (before + handler)
 
@@ -134,7 +134,7 @@ def test_a_handler_can_postpone() -> None:
 
     m = machine({"A": {}, "B": {}}, handlers=h)
     m.bind(Postpone())
-    assert m.add("A") is Result.CANCELED
+    assert m.add("A") == Result.CANCELED
     assert h.take() == "AEnter BEnter AnyEnter BState AnyState AEnter BB BA AnyEnter AState AnyState"
     assert ended(m) == "(A:1 B:1) []"
 

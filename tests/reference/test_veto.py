@@ -35,7 +35,7 @@ def test_a_handler_refuses(mutation: str, line: str, caplog: pytest.LogCaptureFi
     m = machine(NO_RELS, "A", log_level=LogLevel.EVERYTHING)
     m.bind(Refuse())
     kind, state = mutation.split()
-    assert getattr(m, kind)(state) is Result.CANCELED
+    assert getattr(m, kind)(state) == Result.CANCELED
     assert active(m) == {"A"}
     assert line in caplog.text
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from asyncmachine import Machine, Result
+from asyncmachine import Machine
 from pubsub_sim.drivers.states.discovery_machine import DiscoveryMachine
 from pubsub_sim.drivers.states.pubsub_handlers import PubsubHandlers
 from pubsub_sim.drivers.states.schemas import PubsubStates
@@ -150,7 +150,7 @@ class PubsubMachine(Inbox):
         result = self.machine.add(kind.__name__, **{_ARGUMENT[kind]: operation})
         if self._error is not None:
             self._raise_error()
-        if result is Result.CANCELED and isinstance(operation, op.Request):
+        if result.canceled and isinstance(operation, op.Request):
             self._refuse(operation)
 
     def _refuse(self, request: op.Request[Any]) -> None:

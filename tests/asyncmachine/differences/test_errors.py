@@ -19,7 +19,7 @@ def test_q27_after_a_failing_end_nothing_half_entered_is_left(handler: str, obse
     schema: dict[str, Any] = {"A": {}, "D": {}, "M": {"multi": True}, "B": {}, "C": {}}
     methods = {name: note(calls) for name in ("AEnd", "DEnd", "MState", "BState", "CState", "AnyState")}
     m = build(schema, "A D M", observed=observed, **{**methods, handler: fail})
-    assert m.set("M", "B", "C") is Result.CANCELED
+    assert m.set("M", "B", "C") == Result.CANCELED
     assert m.string_all() == "(Exception:1) [A:2 D:2 M:4 B:2 C:2]"
     assert calls == (["AnyState"] if handler == "AEnd" else ["AEnd", "AnyState"]), "AnyState is Exception's own"
 
@@ -67,7 +67,7 @@ def test_q29_a_multi_state_called_again_is_taken_back_once_or_not_at_all(
             raise ValueError(e.name)
 
     m = build({"M": {"multi": True}, "B": {}, "C": {}}, "M", observed=observed, **{handler: fail_once})
-    assert m.add("M", "B", "C") is Result.CANCELED
+    assert m.add("M", "B", "C") == Result.CANCELED
     assert m.string_all() == expected
 
 
@@ -82,7 +82,7 @@ def test_a_failing_any_state_takes_nothing_back_and_has_no_auto(observed: bool) 
             raise ValueError
 
     m = build({"A": {}, "B": {}}, "A", observed=observed, AnyState=fail_for_b)
-    assert m.set("B") is Result.CANCELED
+    assert m.set("B") == Result.CANCELED
     assert m.string_all() == "(Exception:1 B:1) [A:2]"
     assert not seen["ctx"].expired
 
@@ -125,7 +125,7 @@ def test_nil_is_no_error() -> None:
     for wrong in (None, "text", ValueError):
         with pytest.raises(TypeError):
             m.add_err(wrong)  # type: ignore[arg-type]  # what is tested
-    assert m.add_err(asyncio.CancelledError()) is Result.CANCELED
+    assert m.add_err(asyncio.CancelledError()) == Result.CANCELED
     assert (m.err, m.is_err()) == (None, False)
 
 
