@@ -441,7 +441,7 @@ class _CorePorts:
         self.is_outbound: Callable[[PeerId], bool] = node._host.is_outbound
         self.addresses: Callable[[PeerId], Sequence[str]] = node._host.addresses
         self.dial: Callable[[PeerId], bool] = node._dialler.dial
-        self.open_outbox: Callable[[PeerId, bytes, int], OutboundQueue] = node._streams.open_outbox
+        self.open_outbox: Callable[[PeerId, Sequence[bytes], int], OutboundQueue] = node._streams.open_outbox
         self.retry_announcement: Callable[[PeerId, str, bool, int], None] = node.retry_announcement
         self.enqueue_validation: Callable[[Message], bool] = node._validation.enqueue
         self.now_ns: Callable[[], int] = node._clock.now_ns

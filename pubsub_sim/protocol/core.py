@@ -26,7 +26,7 @@ from pubsub_sim.protocol.interest import Interest
 from pubsub_sim.protocol.router import Acceptance
 from pubsub_sim.protocol.seen import seen_cache
 from pubsub_sim.protocol.validation import Reason, Validators, policy_check, refused_by_signature
-from pubsub_sim.wire.codec import encode_subscriptions, is_text
+from pubsub_sim.wire.codec import encode_hello, encode_subscriptions, is_text
 from pubsub_sim.wire.message import Message
 from pubsub_sim.wire.rpc_pb2 import RPC
 from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
@@ -123,7 +123,7 @@ class Core:
         self.router = router
         self.tracer: RawTracer | None = None
         self.peers: dict[PeerId, Outbox] = {}
-        self._announced = Announced(params.max_message_bytes)
+        self._announced = Announced(params.announced_frames * params.max_message_bytes)
         self.topics = self._announced.topics
         self.validators = Validators(options.default_validators)
         self._validators_of = self.validators.by_topic.get  # asked for every message
@@ -207,7 +207,7 @@ class Core:
     # --- peers ---------------------------------------------------------------------------------------------------
 
     def take_pending_peers(self) -> None:
-        """PeersPending: open an outbound queue, with the hello packet, to each connected peer we do not have yet."""
+        """PeersPending: open an outbound queue, with the hello, to each connected peer we do not have yet."""
         pending, self._pending = self._pending, {}
         for peer in pending:
             if not self._ports.is_connected(peer) or peer in self.peers:
@@ -290,8 +290,8 @@ class Core:
         """Whether a stream to or from a peer is there; its last RPCs may be handled after its end, and change nothing."""
         return peer in self.peers or peer in self._inbound
 
-    def _hello(self) -> bytes:
-        return encode_subscriptions(self.interest.announced(), subscribe=True)
+    def _hello(self) -> list[bytes]:
+        return encode_hello(self.interest.announced(), self.params.max_message_bytes)
 
     # --- announcing, joining, leaving ------------------------------------------------------------------------------
 

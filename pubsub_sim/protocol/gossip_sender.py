@@ -117,5 +117,8 @@ class GossipSender:
             self._lost(peer, rpc)
 
     def _lost(self, peer: PeerId, rpc: RPC) -> None:
+        """Keep GRAFT and PRUNE of an RPC, beside those of other pieces of the same RPC."""
         if rpc.HasField("control") and (rpc.control.graft or rpc.control.prune):
-            self._control[peer] = ControlMessage(graft=rpc.control.graft, prune=rpc.control.prune)
+            kept = self._control.setdefault(peer, ControlMessage())
+            kept.graft.extend(rpc.control.graft)
+            kept.prune.extend(rpc.control.prune)

@@ -32,6 +32,8 @@ class HostParams:
 
     Attributes:
         max_message_bytes: largest RPC accepted or sent (`DefaultMaxMessageSize`, 1 MiB).
+        announced_frames: topics of one peer are noted as far as they fit into so many of the largest RPCs; the bound is
+            our own, the reference has none (8).
         outbound_queue_size: RPCs waiting per peer (`peerOutboundQueueSize`, 32).
         validate_queue_size: messages waiting for validation (`defaultValidateQueueSize`, 32).
         validate_throttle: asynchronous validations under way at once (`defaultValidateThrottle`, 8192).
@@ -53,6 +55,7 @@ class HostParams:
     """
 
     max_message_bytes: int = MAX_MESSAGE_BYTES
+    announced_frames: int = 8
     outbound_queue_size: int = 32
     validate_queue_size: int = 32
     validate_throttle: int = 8192

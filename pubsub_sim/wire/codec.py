@@ -66,7 +66,7 @@ def is_text(name: object) -> bool:
 
 
 def announcement_bytes(topic: str) -> int:
-    """What one topic adds to the encoded size of a hello packet."""
+    """What one topic adds to the encoded size of a hello."""
     return field_bytes(_SUBSCRIBE_BYTES + field_bytes(len(topic.encode())))
 
 
@@ -76,3 +76,20 @@ def encode_subscriptions(topics: Iterable[str], *, subscribe: bool) -> bytes:
     Source: the hello packet and `announce` of go-libp2p-pubsub.
     """
     return RPC(subscriptions=[RPC.SubOpts(subscribe=subscribe, topicid=topic) for topic in topics]).SerializeToString()
+
+
+def encode_hello(topics: Iterable[str], limit_bytes: int) -> list[bytes]:
+    """RPCs that announce topics to a new peer, in order, none larger than the limit unless one topic is.
+
+    At least one: no topics give the empty frame. (In the reference a hello is one RPC, which is refused if it is too large.)
+    """
+    parts: list[list[str]] = [[]]
+    size = 0
+    for topic in topics:
+        more = announcement_bytes(topic)
+        if parts[-1] and size + more > limit_bytes:
+            parts.append([])
+            size = 0
+        parts[-1].append(topic)
+        size += more
+    return [encode_subscriptions(part, subscribe=True) for part in parts]

@@ -132,6 +132,24 @@ def test_a_refused_offer_is_lost() -> None:
     assert len(offers) == 2  # a message is gossiped about in three heartbeats, the first of which was refused
 
 
+def test_grafts_of_all_lost_pieces_of_an_rpc_are_kept() -> None:
+    """A full queue loses every piece of a large RPC: each graft in them is tried again."""
+    topics = [f"topic {number:040}" for number in range(40)]
+    router = GossipSub(GossipsubParams())
+    bench = Bench(router, params=HostParams(max_message_bytes=1000))
+    for topic in topics:
+        router.join(topic)
+    peer = bench.add_peer("peer", *topics)
+    bench.outboxes[peer].is_full = True
+    router.heartbeat()
+    bench.outboxes[peer].is_full = False
+    assert bench.take(peer) == []
+    router.heartbeat()
+    sent = bench.take(peer)
+    assert len(sent) > 1
+    assert sorted(grafts(sent)) == topics
+
+
 def test_an_answer_that_is_too_large_is_sent_in_pieces() -> None:
     router = GossipSub()
     bench = Bench(router, params=HostParams(max_message_bytes=1000))

@@ -299,3 +299,21 @@ def test_a_blacklisted_peer_is_neither_heard_nor_passed_on(version: str, transpo
         assert reasons == {"blacklisted peer", "blacklisted source"} or reasons == {"blacklisted source"}
 
     play(version, script, hosts=3, transport=transport)
+
+
+@pytest.mark.parametrize("router", ["floodsub", "randomsub", "gossipsub"])
+def test_topics_that_do_not_fit_one_hello_are_all_known(version: str, router: str) -> None:
+    """Also if they take more frames than the queue to a peer holds, and to one that came before the topics."""
+    names = [f"topic number {number:05}" for number in range(100)]
+
+    async def script(world: World) -> None:
+        a, b, early = world.pubsubs
+        await connect(world, (0, 2))
+        for name in names:
+            await sub(a, name)
+        await connect(world, (0, 1))
+        for other in (b, early):
+            assert [name for name in names if not await other.list_peers(name)] == []
+
+    params = HostParams(max_message_bytes=400, outbound_queue_size=4, announced_frames=8)
+    play(version, script, hosts=3, router=router, params=params)
