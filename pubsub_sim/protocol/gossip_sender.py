@@ -98,7 +98,10 @@ class GossipSender:
             else:
                 self.send(peer, RPC())
         for peer in list(self._control):
-            self.send(peer, RPC(control=self._control.pop(peer)))
+            rpc = RPC()
+            self._ride_along(peer, rpc, self._control.pop(peer))
+            if rpc.HasField("control"):
+                self.send(peer, rpc)
 
     def _ride_along(self, peer: PeerId, rpc: RPC, control: ControlMessage) -> None:
         """Add what still holds: a GRAFT while the peer is in the mesh, a PRUNE while it is not."""

@@ -6,6 +6,7 @@ Knows nothing of who uses them.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from math import isfinite
 
 from pubsub_sim.errors import OptionError
 from pubsub_sim.wire.codec import MAX_MESSAGE_BYTES
@@ -79,8 +80,8 @@ class HostParams:
         may_be_zero = {"discovery_initial_delay_s", "discovery_poll_s"}
         for field in fields(HostParams):  # a router's own are its own business
             value = getattr(self, field.name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
-                raise OptionError(field.name, value, "a number")
+            if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+                raise OptionError(field.name, value, "a finite number")
             if field.type == "int" and not isinstance(value, int):
                 raise OptionError(field.name, value, "a whole number")
             if value < 0 or (value == 0 and field.name not in may_be_zero):

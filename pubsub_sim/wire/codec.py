@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from google.protobuf.message import DecodeError
 
 from pubsub_sim.errors import MalformedFrame
-from pubsub_sim.wire.rpc_pb2 import RPC
+from pubsub_sim.wire.rpc_pb2 import RPC, ControlMessage, ControlPrune
 from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
 from pubsub_sim.wire.splitting import field_bytes
 
@@ -68,6 +68,11 @@ def is_text(name: object) -> bool:
 def announcement_bytes(topic: str) -> int:
     """What one topic adds to the encoded size of a hello."""
     return field_bytes(_SUBSCRIBE_BYTES + field_bytes(len(topic.encode())))
+
+
+def largest_rpc_bytes(topic: str) -> int:
+    """Encoded size of the largest RPC that must be sent for a topic whatever is published: a PRUNE that offers no peers."""
+    return RPC(control=ControlMessage(prune=[ControlPrune(topic_id=topic, backoff=2**64 - 1)])).ByteSize()
 
 
 def encode_subscriptions(topics: Iterable[str], *, subscribe: bool) -> bytes:
