@@ -24,8 +24,6 @@ a mesh may have degrees that contradict each other: with D below Dlo everybody i
       -> OptionError unless Dlo <= D <= Dhi and Dout <= Dhi
 a back-off of more than a day can be asked for, and an endless one is none
       -> OptionError for ours; of a peer's a day is honoured
-a throttle of a validator that runs inline has no effect
-      -> OptionError
 
 Messages
 

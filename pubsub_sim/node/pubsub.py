@@ -238,7 +238,7 @@ class PubSub:
                 `HostParams.validate_workers` busy.
             timeout_s: longest run of a coroutine function; it is cancelled then, and unless it answers all the same the
                 message is ignored. A plain function cannot be interrupted.
-            concurrency: runs under way at once; more are throttled. Not with `inline`.
+            concurrency: runs under way at once; more are throttled. Without effect if it is inline, as in the reference.
 
         Raises:
             ValidatorExists: the topic has one.

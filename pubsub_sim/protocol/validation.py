@@ -70,7 +70,7 @@ class Validator:
         function: called with the sending peer and the message; may be a coroutine function.
         inline: run by the worker that checks the message, before all that are not, and not in a task of its own.
         timeout_s: longest run of a coroutine function; None for no limit.
-        concurrency: runs under way at once; more are throttled.
+        concurrency: runs under way at once; more are throttled. Inline validators are not, as in the reference.
         running: runs under way.
         is_coroutine: whether the function takes time; a coroutine function, or an object whose call is one.
     """
@@ -94,8 +94,6 @@ class Validator:
             raise OptionError("timeout_s", self.timeout_s, "a number of seconds greater than 0, or None")
         if isinstance(self.concurrency, bool) or not isinstance(self.concurrency, int) or self.concurrency < 1:
             raise OptionError("concurrency", self.concurrency, "a whole number of at least 1")
-        if self.inline and self.concurrency != Validator.concurrency:
-            raise OptionError("concurrency", self.concurrency, "nothing with inline=True, which is not throttled")
         call = getattr(self.function, "__call__", None)  # noqa: B004 - not whether it has one, but which
         self.is_coroutine = iscoroutinefunction(self.function) or iscoroutinefunction(call)
 

@@ -536,9 +536,3 @@ def test_a_message_id_that_is_not_bytes_reaches_the_publisher(version: str) -> N
             await topic.publish(b"x")
 
     play(version, script, hosts=1)
-
-
-def test_a_throttle_of_an_inline_validator_is_refused() -> None:
-    """It would have no effect."""
-    with pytest.raises(OptionError, match="concurrency: expected nothing with inline=True"):
-        Validator(function=legal, inline=True, concurrency=1)

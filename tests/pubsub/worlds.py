@@ -147,7 +147,7 @@ def add_node(
         make_driver=driver_factory(version),
         rendezvous=rendezvous,
         params=HostParams(),
-        tracer=HostTrace(world.trace, number, world.clock.now_ns),
+        tracer=None if world._trace is None else HostTrace(world._trace, number, world.clock.now_ns),
         number=number,
         initial_seqno=number << 32,
         options=options,
