@@ -111,6 +111,8 @@ class ValidationQueue:
             await asyncio.wait({first})
             if first.result():
                 return
+            if self._is_closed:
+                raise HostClosed("publish")
         if validators or self._is_closed or not self._driver.has_message_room:
             await self._judge_own(message, validators)
         self._driver.submit(PublishMessage(message))
