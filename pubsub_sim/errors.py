@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 
 _MOST_LINES = 20  # of waiting tasks in one sentence
+_LONGEST_VALUE = 1000  # of a value in a sentence, in characters
 
 
 class PubsubSimError(Exception):
@@ -28,7 +29,10 @@ class OptionError(PubsubSimError, ValueError):
     """
 
     def __init__(self, option: str, value: object, expected: str) -> None:
-        super().__init__(f"{option}: expected {expected}, got {value!r}")
+        shown = repr(value)
+        if len(shown) > _LONGEST_VALUE:
+            shown = f"{shown[:_LONGEST_VALUE]}... ({len(shown)} characters)"
+        super().__init__(f"{option}: expected {expected}, got {shown}")
         self.option = option
         self.value = value
         self.expected = expected
@@ -198,6 +202,13 @@ class HostClosed(PubsubSimError):
         self.operation = operation
 
 
+class TraceNotKept(PubsubSimError):
+    """A look at the trace of a world that keeps none."""
+
+    def __init__(self) -> None:
+        super().__init__("this world keeps no trace: make it with World(..., trace=True)")
+
+
 class OperationRefused(PubsubSimError):
     """A driver would not run an operation (a vetoed mutation, a full queue).
 
@@ -272,6 +283,13 @@ class DialError(PubsubSimError):
         super().__init__(f"cannot reach {peer}: {why}")
         self.peer = peer
         self.why = why
+
+
+class DialledItself(DialError):
+    """A host dialled its own id ("dial to self attempted" in go-libp2p)."""
+
+    def __init__(self, peer: str) -> None:
+        super().__init__(peer, "that is the dialling host itself")
 
 
 class StreamRefused(PubsubSimError):

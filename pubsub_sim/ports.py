@@ -112,7 +112,7 @@ class Host(Protocol):
         """The remote IP addresses of the connections to `peer`, oldest first; none if there is none."""
 
     def connect(self, peer: PeerId) -> Awaitable[None]:
-        """Dial; does nothing if connected already. Raises DialError."""
+        """Dial; does nothing if connected already. Raises DialError, for our own id DialledItself."""
 
     def open_stream(self, peer: PeerId, protocols: Sequence[str]) -> Awaitable[Stream]:
         """Open a stream, the first of `protocols` the remote speaks. Raises StreamRefused."""

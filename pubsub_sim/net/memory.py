@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
-from pubsub_sim.errors import DialError, StreamRefused
+from pubsub_sim.errors import DialError, DialledItself, StreamRefused
 from pubsub_sim.ids import PeerId, short
 from pubsub_sim.net.addresses import Addresses
 from pubsub_sim.ports import FrameReader, FrameWriter, Inbound
@@ -135,6 +135,8 @@ class MemoryHost:
 
     async def connect(self, peer: PeerId) -> None:
         """See Host."""
+        if peer == self.peer_id:
+            raise DialledItself(short(peer))
         await self._network.round_trip(self.peer_id, peer)
         if peer not in self.links:
             self._network.link(self, self._network.host(peer))

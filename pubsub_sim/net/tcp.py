@@ -11,7 +11,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Iterable, Sequence
 
-from pubsub_sim.errors import DialError, StreamRefused
+from pubsub_sim.errors import DialError, DialledItself, StreamRefused
 from pubsub_sim.ids import PeerId, short
 from pubsub_sim.net.addresses import Addresses
 from pubsub_sim.net.sockets import Sockets
@@ -85,6 +85,8 @@ class TcpHost:
 
     async def connect(self, peer: PeerId) -> None:
         """See Host."""
+        if peer == self.peer_id:
+            raise DialledItself(short(peer))
         while peer not in self.lines:
             other = self._dials.get(peer)
             if other is None:
@@ -152,7 +154,7 @@ class TcpHost:
             del self._awaited[peer]
 
     def _welcomes(self, peer: PeerId) -> bool:
-        return peer not in self.lines and (peer not in self._dials or peer < self.peer_id)
+        return peer != self.peer_id and peer not in self.lines and (peer not in self._dials or peer < self.peer_id)
 
     def _connected_by_us(self, peer: PeerId, transport: asyncio.Transport, rest: bytes) -> None:
         self._connected(peer, transport, rest, is_outbound=True)

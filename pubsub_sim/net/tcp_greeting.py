@@ -100,7 +100,8 @@ class Dialler(_Greeting):
             return
         answer, peer, rest = greeting
         if peer != self._expected:
-            self.answer.set_exception(ConnectionError("somebody else answered"))
+            who = "the dialling host itself" if peer == self._own_id else "somebody else"
+            self.answer.set_exception(ConnectionError(f"{who} answered"))
         else:
             self.answer.set_result(answer == _WELCOME)
             if answer == _WELCOME:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from pubsub_sim.checks import check_topic, read_truth
 from pubsub_sim.errors import HostClosed, MessageTooLarge, OnlyGossipsub, OptionError, TopicExists, TopicNotAllowed
 from pubsub_sim.ids import PeerId
 from pubsub_sim.node.dialling import Dialler
@@ -38,8 +39,10 @@ from pubsub_sim.protocol.operations import (
 from pubsub_sim.protocol.options import HostOptions
 from pubsub_sim.protocol.params import HostParams
 from pubsub_sim.protocol.score_params import TopicScoreParams
+from pubsub_sim.protocol.seqno_validator import SeqnoValidator
 from pubsub_sim.protocol.tracing import Tracers
 from pubsub_sim.protocol.validation import Validator, ValidatorFunction
+from pubsub_sim.wire.codec import largest_rpc_bytes
 from pubsub_sim.wire.message import Message, outgoing
 from pubsub_sim.wire.signing import KeyPair
 
@@ -189,12 +192,15 @@ class PubSub:
         Raises:
             TopicExists: it is joined already.
             TopicNotAllowed: the subscription filter says so.
-            OptionError: the name is no string, or empty.
+            OptionError: the name is no string, empty, cannot be encoded as UTF-8, or fits into no RPC.
             HostClosed: this node is closed.
         """
-        if not isinstance(topic, str) or not topic:
-            raise OptionError("topic", topic, "a topic name, a string that is not empty")
-        if self._core.filter is not None and not self._core.filter.can_subscribe(topic):
+        check_topic("topic", topic)
+        if largest_rpc_bytes(topic) > self._params.max_message_bytes:
+            limit = f"a topic name that fits into an RPC of {self._params.max_message_bytes} bytes (max_message_bytes)"
+            raise OptionError("topic", topic, limit)
+        filter_ = self._core.filter
+        if filter_ is not None and not read_truth("can_subscribe", filter_.can_subscribe(topic)):
             raise TopicNotAllowed(topic)
         handle = Topic(topic, self)
         if await self._driver.ask(AddTopic(handle)) is not handle:
@@ -218,6 +224,7 @@ class PubSub:
         self,
         topic: str,
         fn: ValidatorFunction,
+        *,
         inline: bool = False,
         timeout_s: float | None = None,
         concurrency: int = 1024,
@@ -231,12 +238,14 @@ class PubSub:
                 `HostParams.validate_workers` busy.
             timeout_s: longest run of a coroutine function; it is cancelled then, and unless it answers all the same the
                 message is ignored. A plain function cannot be interrupted.
-            concurrency: runs under way at once; more are throttled.
+            concurrency: runs under way at once; more are throttled. Without effect if it is inline, as in the reference.
 
         Raises:
             ValidatorExists: the topic has one.
-            OptionError: an unusable argument.
+            OptionError: an unusable argument; or a SeqnoValidator on a host that takes no sequence numbers.
         """
+        if isinstance(fn, SeqnoValidator) and self._core.author is None:
+            raise OptionError("fn", fn, "no SeqnoValidator, as messages without an author have no sequence numbers")
         validator = Validator(topic=topic, function=fn, inline=inline, timeout_s=timeout_s, concurrency=concurrency)
         await self._driver.ask(AddValidator(validator))
 
@@ -364,7 +373,8 @@ class PubSub:
 
     async def _wait_until_ready(self, topic: str, ready: Readiness) -> None:
         def is_ready() -> bool:
-            return ready(self.router, topic)
+            answer = ready(self.router, topic)
+            return answer if isinstance(answer, bool) else read_truth("ready", answer)
 
         if self._discovery is not None:
             await self._discovery.bootstrap(topic, is_ready)
@@ -441,7 +451,7 @@ class _CorePorts:
         self.is_outbound: Callable[[PeerId], bool] = node._host.is_outbound
         self.addresses: Callable[[PeerId], Sequence[str]] = node._host.addresses
         self.dial: Callable[[PeerId], bool] = node._dialler.dial
-        self.open_outbox: Callable[[PeerId, bytes, int], OutboundQueue] = node._streams.open_outbox
+        self.open_outbox: Callable[[PeerId, Sequence[bytes], int], OutboundQueue] = node._streams.open_outbox
         self.retry_announcement: Callable[[PeerId, str, bool, int], None] = node.retry_announcement
         self.enqueue_validation: Callable[[Message], bool] = node._validation.enqueue
         self.now_ns: Callable[[], int] = node._clock.now_ns

@@ -14,7 +14,7 @@ from pubsub_sim.protocol.operations import PeerCloseStream, PeerError, PeerNewSt
 from pubsub_sim.wire.codec import unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
     from pubsub_sim.ids import PeerId
     from pubsub_sim.node.driver import Driver
@@ -70,6 +70,11 @@ class OutboundQueue:
         waiting.insert(self._urgent, frame)
         self._urgent += 1
         return True
+
+    def begin(self, hello: Iterable[bytes]) -> None:
+        """Begin with these frames, however many they are: none may be lost, and nothing may overtake them."""
+        self._waiting = deque(hello)
+        self._urgent = len(self._waiting)
 
     def close(self) -> None:
         self._is_closed = True
@@ -185,10 +190,10 @@ class Streams:
         for peer in self._host.connected_peers():
             self._connected(peer)
 
-    def open_outbox(self, peer: PeerId, hello: bytes, delay_ms: int) -> OutboundQueue:
+    def open_outbox(self, peer: PeerId, hello: Sequence[bytes], delay_ms: int) -> OutboundQueue:
         """A new outbound queue holding `hello`; its stream is opened after the delay (port of the core)."""
         queue = OutboundQueue(peer, self._params.outbound_queue_size, self._on_ended)
-        queue.push_urgent(hello)  # nothing may overtake it
+        queue.begin(hello)
         opener = asyncio.get_running_loop().create_task(self._open(queue, delay_ms), name="stream opener")
         self._openers.add(opener)
         opener.add_done_callback(self._openers.discard)

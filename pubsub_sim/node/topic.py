@@ -248,6 +248,7 @@ class Topic:
     async def publish(
         self,
         data: bytes,
+        *,
         ready: Readiness | None = None,
         local: bool = False,
         key: KeyPair | None = None,

@@ -52,6 +52,9 @@ class ValidationQueue:
         self._is_closed = False
         self._busy = 0  # workers that wait for an inline validator
         self._running = 0  # messages at their asynchronous validators
+        self._own: dict[
+            bytes, asyncio.Future[bool]
+        ] = {}  # our messages being judged: id -> whether it will be published
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, core: Core, driver: Driver) -> None:
@@ -93,26 +96,48 @@ class ValidationQueue:
     async def publish_local(self, message: Message) -> None:
         """Check a message of our own and give it to the driver; returns before it is delivered.
 
-        A duplicate is no error, as in the reference.
+        A duplicate is no error, as in the reference. One of a message that is still being judged waits for the verdict, and
+        is judged itself if that message is not published.
 
         Raises:
             MessageRejected: the policy or a validator refused it.
             HostClosed: the node was closed meanwhile.
             whatever the validator raises.
         """
-        core = self._core
-        validators = core.check_own(message)
-        if validators is None:
-            return
-        conclusion = Conclusion()
-        for validator in validators:
-            conclusion.add(await _answer(validator, core.peer_id, message))
-            if conclusion.is_rejected:
-                break
-        if conclusion.refusal is not None:
-            raise core.reject_own(message, conclusion.refusal)
-        await self._message_room()
+        while (validators := self._core.check_own(message)) is None:
+            first = self._own.get(message.id)
+            if first is None:
+                return
+            await asyncio.wait({first})
+            if first.result():
+                return
+            if self._is_closed:
+                raise HostClosed("publish")
+        if validators or self._is_closed or not self._driver.has_message_room:
+            await self._judge_own(message, validators)
         self._driver.submit(PublishMessage(message))
+
+    async def _judge_own(self, message: Message, validators: Sequence[Validator]) -> None:
+        """Have a message of our own judged, and wait for room. If it fails, or its publisher goes, it was never seen here."""
+        core = self._core
+        fate = self._own[message.id] = asyncio.get_running_loop().create_future()
+        is_accepted = False
+        try:
+            conclusion = Conclusion()
+            for validator in validators:
+                conclusion.add(await _answer(validator, core.peer_id, message))
+                if conclusion.is_rejected:
+                    break
+            if conclusion.refusal is not None:
+                raise core.reject_own(message, conclusion.refusal)
+            await self._message_room()
+            is_accepted = True
+        finally:
+            if self._own.get(message.id) is fate:
+                del self._own[message.id]
+            if not is_accepted:
+                core.give_up(message)
+            fate.set_result(is_accepted)
 
     async def _message_room(self) -> None:
         """Wait while the driver holds as many messages as it may; its next turn takes them all."""

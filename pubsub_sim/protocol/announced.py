@@ -6,19 +6,24 @@ we take part in ourselves.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
+from pubsub_sim.ids import short
 from pubsub_sim.wire.codec import announcement_bytes
 
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
 
 
+_log = logging.getLogger("pubsub_sim.core")
+
+
 class Announced:
     """What the peers of one host announced.
 
     Args:
-        limit_bytes: largest RPC a peer can send.
+        limit_bytes: encoded size of the announcements of one peer that are noted.
 
     Attributes:
         topics: topic -> peers that announced it, in the order they did; a topic that all have left is not in it
@@ -28,20 +33,27 @@ class Announced:
     def __init__(self, limit_bytes: int) -> None:
         self.topics: dict[str, dict[PeerId, None]] = {}
         self._limit_bytes = limit_bytes
-        self._bytes: dict[PeerId, int] = {}  # size of the hello packet of who takes part in what it announced
+        self._bytes: dict[PeerId, int] = {}  # size of the hello of who takes part in what it announced
+        self._warned: set[PeerId] = set()  # whose further topics are not noted, which has been logged
 
     def add(self, peer: PeerId, topic: str) -> bool:
         """A peer announces a topic; whether that is news.
 
-        Of one peer no more topics are noted than fit into one RPC. That is our own bound, as the reference has none
-        unless a subscription filter is given; it cannot hurt an honest peer, whose hello packet holds all of its topics
-        and is refused like any frame if it is larger.
+        Of one peer no more topics are noted than the limit allows. That is our own bound, as the reference has none
+        unless a subscription filter is given. A peer that meets it is named in the log, once until it is gone.
         """
         members = self.topics.get(topic)
         if members is not None and peer in members:
             return False
         size = self._bytes.get(peer, 0) + announcement_bytes(topic)
         if size > self._limit_bytes:
+            if peer not in self._warned:
+                self._warned.add(peer)
+                _log.warning(
+                    "further topics of %s are not noted: they take more than %d bytes (HostParams.announced_frames)",
+                    short(peer),
+                    self._limit_bytes,
+                )
             return False
         self._bytes[peer] = size
         if members is None:
@@ -62,6 +74,7 @@ class Announced:
 
     def forget(self, peer: PeerId) -> list[str]:
         """A peer leaves everything; the topics it leaves."""
+        self._warned.discard(peer)
         if peer not in self._bytes:
             return []
         left = [topic for topic, members in self.topics.items() if peer in members]

@@ -17,7 +17,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from pubsub_sim.errors import MessageRejected, TooManySubscriptions
+from pubsub_sim.checks import read_truth
+from pubsub_sim.errors import MessageRejected, OptionError, TooManySubscriptions
 from pubsub_sim.ids import PeerId, short
 from pubsub_sim.protocol.announced import Announced
 from pubsub_sim.protocol.backoff import DeadPeerBackoff
@@ -26,7 +27,7 @@ from pubsub_sim.protocol.interest import Interest
 from pubsub_sim.protocol.router import Acceptance
 from pubsub_sim.protocol.seen import seen_cache
 from pubsub_sim.protocol.validation import Reason, Validators, policy_check, refused_by_signature
-from pubsub_sim.wire.codec import encode_subscriptions, is_text
+from pubsub_sim.wire.codec import encode_hello, encode_subscriptions, is_text
 from pubsub_sim.wire.message import Message
 from pubsub_sim.wire.rpc_pb2 import RPC
 from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
@@ -125,7 +126,7 @@ class Core:
         self.router = router
         self.tracer: RawTracer | None = None
         self.peers: dict[PeerId, Outbox] = {}
-        self._announced = Announced(params.max_message_bytes)
+        self._announced = Announced(params.announced_frames * params.max_message_bytes)
         self.topics = self._announced.topics
         self.validators = Validators(options.default_validators)
         self._validators_of = self.validators.by_topic.get  # asked for every message
@@ -182,9 +183,18 @@ class Core:
         return self._seen.add(message_id, self._ports.now_ns())
 
     def message_id_of(self, wire: WireMessage) -> bytes:
-        """Any time: the id of a message; a topic's own function comes before the host's (`WithMessageIdFn`)."""
+        """Any time: the id of a message; a topic's own function comes before the host's (`WithMessageIdFn`).
+
+        Raises:
+            OptionError: the function gave something else than bytes.
+        """
         function = self._topic_ids.get(wire.topic, self._message_id)
-        return wire.author + wire.seqno if function is None else function(wire)
+        if function is None:
+            return wire.author + wire.seqno
+        message_id = function(wire)
+        if type(message_id) is not bytes:
+            raise OptionError("message_id", message_id, "a function that gives bytes")
+        return message_id
 
     def set_topic_id(self, topic: str, function: MessageId | None) -> None:
         """Any time: from now on, the ids of a topic's messages come from this function; None for the host's."""
@@ -209,7 +219,7 @@ class Core:
     # --- peers ---------------------------------------------------------------------------------------------------
 
     def take_pending_peers(self) -> None:
-        """PeersPending: open an outbound queue, with the hello packet, to each connected peer we do not have yet."""
+        """PeersPending: open an outbound queue, with the hello, to each connected peer we do not have yet."""
         pending, self._pending = self._pending, {}
         for peer in pending:
             if not self._ports.is_connected(peer) or peer in self.peers:
@@ -292,8 +302,8 @@ class Core:
         """Whether a stream to or from a peer is there; its last RPCs may be handled after its end, and change nothing."""
         return peer in self.peers or peer in self._inbound
 
-    def _hello(self) -> bytes:
-        return encode_subscriptions(self.interest.announced(), subscribe=True)
+    def _hello(self) -> list[bytes]:
+        return encode_hello(self.interest.announced(), self.params.max_message_bytes)
 
     # --- announcing, joining, leaving ------------------------------------------------------------------------------
 
@@ -366,7 +376,7 @@ class Core:
                         return Pending(message, self, peer, None, None)
                 return None
             rpc = RPC(publish=(rpc,))
-        if self._inspect_rpc is not None and not self._inspect_rpc(peer, rpc):
+        if self._inspect_rpc is not None and not read_truth("inspect_rpc", self._inspect_rpc(peer, rpc)):
             return None
         if self.tracer is not None:
             self.tracer.recv_rpc(peer, rpc)
@@ -436,6 +446,10 @@ class Core:
             self.tracer.validate_message(message)
         return self._validators_of(message.topic, self.validators.defaults)
 
+    def give_up(self, message: Message) -> None:
+        """Any time: a message of our own that `check_own` took up will not be published: its content was not seen here."""
+        self._seen.forget(message.id)
+
     def reject_own(self, message: Message, reason: Reason) -> MessageRejected:
         """Any time: a message of our own is refused; gives the error for its publisher."""
         self.reject(message.wire, self.peer_id, reason)
@@ -465,6 +479,7 @@ class Core:
                 topic = option.topicid
                 if not option.subscribe:
                     if self._announced.remove(peer, topic):
+                        self.router.peer_left(peer, topic)
                         self.interest.tell_left(topic, peer)
                 elif self._announced.add(peer, topic):
                     self.interest.tell_joined(topic, peer)

@@ -26,8 +26,8 @@ class Ports(Protocol):
     def dial(self, peer: PeerId) -> bool:
         """Connect to a peer in the background, unless we are connected; False if too many dials wait."""
 
-    def open_outbox(self, peer: PeerId, hello: bytes, delay_ms: int) -> Outbox:
-        """A new outbound queue with the hello packet in it; its stream is opened after the delay."""
+    def open_outbox(self, peer: PeerId, hello: Sequence[bytes], delay_ms: int) -> Outbox:
+        """A new outbound queue with the frames of the hello in it, all of them; its stream is opened after the delay."""
 
     def retry_announcement(self, peer: PeerId, topic: str, subscribe: bool, delay_ms: int) -> None:
         """Have `announce_again` called in a turn after the delay."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pubsub_sim.errors import OptionError
 from pubsub_sim.protocol.params import FLOODSUB_ID
 from pubsub_sim.protocol.router import MeshlessRouter
 from pubsub_sim.protocol.sending import send_message
@@ -20,10 +21,15 @@ class FloodSub(MeshlessRouter):
 
     Args:
         protocols: protocol ids to speak, preferred first.
+
+    Raises:
+        OptionError: there is none, or it is one text.
     """
 
     def __init__(self, protocols: Sequence[str] = (FLOODSUB_ID,)) -> None:
         super().__init__()
+        if isinstance(protocols, str) or not protocols:
+            raise OptionError("protocols", protocols, "protocol ids, at least one")
         self.protocols = tuple(protocols)
 
     def has_enough_peers(self, topic: str, suggested: int) -> bool:

@@ -58,7 +58,8 @@ class GossipsubParams(HostParams):
         idontwant_ttl_ticks: heartbeats an IDONTWANT is heeded (`GossipSubIDontWantMessageTTL`, 3).
         cuts_at_d_hi: cut a mesh down that has just reached `d_hi`, and not only above it (2026; off).
         packs_pieces: split large RPCs by the rule of 2026 (see `wire.splitting`; off).
-        checks_degrees: refuse degrees that do not fit together (`GossipSubParams.validate`, 2025; off).
+        checks_degrees: refuse degrees that fit together badly, and not only those that cannot
+            (`GossipSubParams.validate`, 2025; off).
         score: how peers are scored (`WithPeerScore`); None scores nobody, and costs nothing.
         thresholds: what a score means (`WithPeerScore`); only with `score`.
         gater: how the host guards itself against overload (`WithPeerGater`); None accepts everything.
@@ -124,19 +125,31 @@ class GossipsubParams(HostParams):
             raise OptionError("thresholds", self.thresholds, "nothing without score, as nobody is scored")
         if self.history_gossip > self.history_length:
             raise OptionError("history_gossip", self.history_gossip, f"at most history_length, {self.history_length}")
-        if self.checks_degrees:
-            self._check_degrees()
+        for name in ("prune_backoff_s", "unsubscribe_backoff_s"):
+            if getattr(self, name) > LONGEST_BACKOFF_S:
+                raise OptionError(name, getattr(self, name), f"at most {LONGEST_BACKOFF_S} s, as no peer honours more")
+        if self.checks_degrees and self.d_score > self.d_hi:
+            raise OptionError("d_score", self.d_score, f"at most d_hi, {self.d_hi}")
+        self._check_degrees()
 
     def _check_degrees(self) -> None:
-        if self.d_score > self.d_hi:
-            raise OptionError("d_score", self.d_score, f"at most d_hi, {self.d_hi}")
-        if self.d == self.d_lo == self.d_hi == self.d_out == 0:
-            return  # a bootstrapper, which keeps no mesh
+        """Refuse degrees no mesh can have; if `checks_degrees`, those it should not have, too."""
         if not self.d_lo <= self.d <= self.d_hi:
             raise OptionError("d", self.d, f"d_lo <= d <= d_hi, with d_lo {self.d_lo} and d_hi {self.d_hi}")
+        if self.d_out > self.d_hi:
+            raise OptionError("d_out", self.d_out, f"at most d_hi, {self.d_hi}")
+        if not self.checks_degrees or self.d == self.d_lo == self.d_hi == self.d_out == 0:
+            return  # all 0: a bootstrapper, which keeps no mesh
         if self.d_out >= self.d_lo or self.d_out >= self.d // 2:
             raise OptionError("d_out", self.d_out, f"less than d_lo, {self.d_lo}, and than half of d, {self.d // 2}")
 
+
+LONGEST_BACKOFF_S = 24 * 3600
+"""Longest back-off that a PRUNE can ask for.
+
+It is our own bound, and nim-libp2p's: a peer with many names could fill the table for ever. The reference honours up to
+292 years, and of 2**63 s it makes none at all, as its nanoseconds overflow. An honest peer asks for a minute.
+"""
 
 _KINDS: dict[str, type] = {"score": PeerScoreParams, "thresholds": PeerScoreThresholds, "gater": PeerGaterParams}
 

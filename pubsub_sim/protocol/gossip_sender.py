@@ -98,7 +98,10 @@ class GossipSender:
             else:
                 self.send(peer, RPC())
         for peer in list(self._control):
-            self.send(peer, RPC(control=self._control.pop(peer)))
+            rpc = RPC()
+            self._ride_along(peer, rpc, self._control.pop(peer))
+            if rpc.HasField("control"):
+                self.send(peer, rpc)
 
     def _ride_along(self, peer: PeerId, rpc: RPC, control: ControlMessage) -> None:
         """Add what still holds: a GRAFT while the peer is in the mesh, a PRUNE while it is not."""
@@ -117,5 +120,8 @@ class GossipSender:
             self._lost(peer, rpc)
 
     def _lost(self, peer: PeerId, rpc: RPC) -> None:
+        """Keep GRAFT and PRUNE of an RPC, beside those of other pieces of the same RPC."""
         if rpc.HasField("control") and (rpc.control.graft or rpc.control.prune):
-            self._control[peer] = ControlMessage(graft=rpc.control.graft, prune=rpc.control.prune)
+            kept = self._control.setdefault(peer, ControlMessage())
+            kept.graft.extend(rpc.control.graft)
+            kept.prune.extend(rpc.control.prune)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from pubsub_sim.errors import OptionError, ScoringDisabled
@@ -18,7 +19,7 @@ from pubsub_sim.protocol.gossip_sender import GossipSender
 from pubsub_sim.protocol.heartbeat import Heartbeat
 from pubsub_sim.protocol.judging import Judging, judging_of
 from pubsub_sim.protocol.mesh import Mesh
-from pubsub_sim.protocol.params import FLOODSUB_ID, GOSSIPSUB_ID_V10, GOSSIPSUB_ID_V11, GOSSIPSUB_ID_V12
+from pubsub_sim.protocol.params import FLOODSUB_ID, GOSSIPSUB_ID_V10, GOSSIPSUB_ID_V11, GOSSIPSUB_ID_V12, HostParams
 from pubsub_sim.protocol.router import Acceptance, RouterTimer
 from pubsub_sim.protocol.score import PeerScore
 from pubsub_sim.protocol.score_params import PeerScoreThresholds
@@ -73,15 +74,22 @@ class GossipSub:
             for name, other in others.items():
                 if other is not None:
                     raise OptionError(name, other, "nothing, as params say how peers are judged")
+        if thresholds is not None and params.thresholds is not None:
+            raise OptionError("thresholds", thresholds, "nothing, as params have thresholds")
         self._direct = direct
         self._peer_filter = peer_filter
         self._thresholds = thresholds or params.thresholds or PeerScoreThresholds()
         self._core: Core
 
     def attach(self, core: Core) -> None:
-        """See Router. Who judges peers needs the host's clock, chance and addresses, so the parts are made here."""
+        """See Router. Who judges peers needs the host's clock, chance and addresses, so the parts are made here.
+
+        Raises:
+            OptionError: the router's parameters give the host an option that it does not have.
+        """
         self._core = core
         params = self.params
+        _check_host_params(params, core.params)
         if params.score is not None or params.gater is not None:
             self._judging = judging_of(params, core)
         scoring, promises = self._judging.scoring, self._judging.promises
@@ -164,6 +172,12 @@ class GossipSub:
         for part in (self._mesh, self._gossip, self._sender):
             part.forget(peer)
         self._peers.remove(peer)
+
+    def peer_left(self, peer: PeerId, topic: str) -> None:
+        """See Router: out of mesh and fanout, and nothing more to its credit for what it did in the topic."""
+        self._mesh.forget_in(peer, topic)
+        if isinstance(self._judging.scoring, PeerScore):
+            self._judging.scoring.peer_left(peer, topic)
 
     def has_enough_peers(self, topic: str, suggested: int) -> bool:
         """See Router; the router's own idea is Dlo, and a full mesh is always enough."""
@@ -271,3 +285,11 @@ class GossipSub:
         took_s = (self._core.now_ns() - begin_ns) / 1e9
         if took_s > limit_s > 0:
             _log.warning("slow heartbeat: took %.3f s, more than %.3f s", took_s, limit_s)
+
+
+def _check_host_params(params: GossipsubParams, hosts: HostParams) -> None:
+    """Refuse an option of the host that was set for its router alone, where it would have no effect."""
+    for field in fields(HostParams):
+        value, holds = getattr(params, field.name), getattr(hosts, field.name)
+        if value not in (holds, field.default):
+            raise OptionError(field.name, value, f"{holds!r} as the host has it, or an option of the host")

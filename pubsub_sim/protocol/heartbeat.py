@@ -92,8 +92,7 @@ class Heartbeat:
         fits = mesh.fit_for_fanout(score)
         threshold = peers.thresholds.publish_threshold
         for topic, members in mesh.fanout.items():
-            present = self._core.topics.get(topic, {})
-            for peer in [p for p in members if p not in present or score(p) < threshold]:
+            for peer in [p for p in members if score(p) < threshold]:
                 del members[peer]
             missing = params.d - len(members)
             if missing > 0:

@@ -69,7 +69,7 @@ class Interest:
         self._relays: dict[str, int] = {}
 
     def announced(self) -> list[str]:
-        """What a hello packet announces: subscribed topics, then those that are only relayed."""
+        """What a hello announces: subscribed topics, then those that are only relayed."""
         return list(dict.fromkeys([*self.subscriptions, *self._relays]))
 
     def list_topics(self) -> list[str]:

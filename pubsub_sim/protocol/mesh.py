@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pubsub_sim.ids import PeerId
+from pubsub_sim.protocol.gossip_params import LONGEST_BACKOFF_S
 from pubsub_sim.protocol.gossip_peers import Feature
 from pubsub_sim.protocol.prune_backoff import PruneBackoff
 from pubsub_sim.wire.rpc_pb2 import RPC, ControlGraft, ControlMessage, ControlPrune, PeerInfo
@@ -21,13 +22,6 @@ if TYPE_CHECKING:
     from pubsub_sim.protocol.gossip_sender import GossipSender
 
 _S = 1_000_000_000
-
-LONGEST_BACKOFF_S = 24 * 3600
-"""Longest back-off that a PRUNE can ask for.
-
-It is our own bound, and nim-libp2p's: a peer with many names could fill the table for ever. The reference honours up to
-292 years, and of 2**63 s it makes none at all, as its nanoseconds overflow. An honest peer asks for a minute.
-"""
 
 
 class Mesh:
@@ -75,6 +69,12 @@ class Mesh:
             members.pop(peer, None)
         for members in self.fanout.values():
             members.pop(peer, None)
+
+    def forget_in(self, peer: PeerId, topic: str) -> None:
+        """A peer takes part in a topic no longer; its back-off is kept."""
+        if peer in self.meshes.get(topic, ()):
+            self.remove(peer, topic)
+        self.fanout.get(topic, {}).pop(peer, None)
 
     # --- we join and leave ---------------------------------------------------------------------------------------
 
@@ -153,7 +153,8 @@ class Mesh:
             topic = prune.topic_id
             if topic not in self.meshes:
                 continue
-            self.remove(peer, topic)
+            if peer in self.meshes[topic]:  # it may have left the topic just before, and told a deficit costs once
+                self.remove(peer, topic)
             asked_s = min(prune.backoff, LONGEST_BACKOFF_S)
             backoff_ns = asked_s * _S if asked_s else self._prune_backoff_ns
             self.backoff.add(topic, peer, now_ns + backoff_ns)
@@ -187,9 +188,9 @@ class Mesh:
         self.meshes[topic][peer] = None
 
     def remove(self, peer: PeerId, topic: str) -> None:
-        """Take a peer out of a mesh, if it is in it."""
+        """Take a peer out of a mesh."""
         self._trace_prune(peer, topic)
-        self.meshes[topic].pop(peer, None)
+        del self.meshes[topic][peer]
 
     def add_backoff(self, peer: PeerId, topic: str, now_ns: int) -> None:
         """A peer may not be grafted for as long as after a PRUNE of ours."""

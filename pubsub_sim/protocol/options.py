@@ -9,8 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pubsub_sim.checks import check_bool
 from pubsub_sim.errors import OptionError
 from pubsub_sim.protocol.seen import SeenStrategy
+from pubsub_sim.protocol.seqno_validator import SeqnoValidator
 from pubsub_sim.wire.signing import SignPolicy
 
 if TYPE_CHECKING:
@@ -37,8 +39,8 @@ class HostOptions:
     Attributes:
         policy: signature policy; None for its world's.
         author: who writes its messages; None for the host itself.
-        has_author: False leaves author and sequence number out of messages, and signs nothing ("no author"); messages
-            then need another `message_id`.
+        has_author: False leaves author and sequence number out of messages, and signs nothing ("no author"); needs
+            another `message_id`.
         message_id: another message id than author and sequence number.
         subscription_filter: which topics may be joined, and which subscriptions of peers are noted.
         blacklist: whom nothing is heard of; peers blacklisted through the host are added to it.
@@ -48,7 +50,8 @@ class HostOptions:
         seen_strategy: which sight of a message starts the time for which it is remembered.
 
     Raises:
-        OptionError: an author is both named and left out.
+        OptionError: options that cannot work together: an author is both named and left out; messages without an author
+            are to be signed, are told apart by author and sequence number, or are judged by it.
     """
 
     policy: SignPolicy | None = None
@@ -63,8 +66,22 @@ class HostOptions:
     seen_strategy: SeenStrategy = SeenStrategy.FIRST_SEEN
 
     def __post_init__(self) -> None:
-        if self.author is not None and not self.has_author:
+        check_bool("has_author", self.has_author)
+        if not self.has_author:
+            self._check_anonymous()
+
+    def _check_anonymous(self) -> None:
+        if self.author is not None:
             raise OptionError("author", self.author, "no author, as has_author is false")
+        if self.policy is not None and self.policy.signs:
+            raise OptionError("policy", self.policy, "one that does not sign, as has_author is false")
+        if self.message_id is None:
+            expected = "a function of the content, as has_author is false and all messages would have the same id"
+            raise OptionError("message_id", None, expected)
+        for validator in self.default_validators:
+            if isinstance(validator.function, SeqnoValidator):
+                expected = "no SeqnoValidator, as has_author is false and messages have no sequence numbers"
+                raise OptionError("default_validators", validator.function, expected)
 
     def policy_in(self, worlds: SignPolicy) -> SignPolicy:
         """The policy that holds: ours or the world's, without signing if there is no author."""

@@ -6,6 +6,7 @@ Knows nothing of who uses them.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from math import isfinite
 
 from pubsub_sim.errors import OptionError
 from pubsub_sim.wire.codec import MAX_MESSAGE_BYTES
@@ -32,6 +33,8 @@ class HostParams:
 
     Attributes:
         max_message_bytes: largest RPC accepted or sent (`DefaultMaxMessageSize`, 1 MiB).
+        announced_frames: topics of one peer are noted as far as they fit into so many of the largest RPCs; the bound is
+            our own, the reference has none (8).
         outbound_queue_size: RPCs waiting per peer (`peerOutboundQueueSize`, 32).
         validate_queue_size: messages waiting for validation (`defaultValidateQueueSize`, 32).
         validate_throttle: asynchronous validations under way at once (`defaultValidateThrottle`, 8192).
@@ -53,6 +56,7 @@ class HostParams:
     """
 
     max_message_bytes: int = MAX_MESSAGE_BYTES
+    announced_frames: int = 8
     outbound_queue_size: int = 32
     validate_queue_size: int = 32
     validate_throttle: int = 8192
@@ -76,8 +80,8 @@ class HostParams:
         may_be_zero = {"discovery_initial_delay_s", "discovery_poll_s"}
         for field in fields(HostParams):  # a router's own are its own business
             value = getattr(self, field.name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
-                raise OptionError(field.name, value, "a number")
+            if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+                raise OptionError(field.name, value, "a finite number")
             if field.type == "int" and not isinstance(value, int):
                 raise OptionError(field.name, value, "a whole number")
             if value < 0 or (value == 0 and field.name not in may_be_zero):

@@ -78,6 +78,9 @@ class Router(Protocol):
     def remove_peer(self, peer: PeerId) -> None:
         """A peer is gone."""
 
+    def peer_left(self, peer: PeerId, topic: str) -> None:
+        """A peer takes part in a topic no longer, and has said so."""
+
     def has_enough_peers(self, topic: str, suggested: int) -> bool:
         """Whether a publish would reach enough peers; `suggested` 0 means the router's own idea."""
 
@@ -122,6 +125,9 @@ class MeshlessRouter:
 
     def remove_peer(self, peer: PeerId) -> None:
         """See Router."""
+
+    def peer_left(self, peer: PeerId, topic: str) -> None:
+        """See Router; whoever is chosen is looked up among the topic's peers each time."""
 
     def accept_from(self, peer: PeerId) -> Acceptance:
         """See Router."""

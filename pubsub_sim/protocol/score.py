@@ -134,7 +134,11 @@ class PeerScore(RawTracer):
         if self._app is None:
             return 0.0
         score = self._app(peer)
-        if not math.isfinite(score):
+        try:
+            is_finite = math.isfinite(score)
+        except TypeError:
+            is_finite = False
+        if not is_finite:
             raise OptionError("app_specific_score", score, "a function that gives finite numbers")
         return score
 
@@ -203,6 +207,15 @@ class PeerScore(RawTracer):
             counters = record.topics.get(topic)
             if counters is not None:
                 counters.use(params)
+
+    def peer_left(self, peer: PeerId, topic: str) -> None:
+        """A peer unsubscribed: of its score in the topic stays what is held against it."""
+        record = self._peers.get(peer)
+        if record is not None and topic in record.topics:
+            counters = record.topics[topic]
+            counters.leave()
+            if not counters.owes:
+                del record.topics[topic]
 
     # --- hooks ---------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from functools import cached_property
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
-from pubsub_sim.checks import check_bool, check_seconds, check_whole
+from pubsub_sim.checks import check_bool, check_seconds, check_topic, check_whole
 from pubsub_sim.errors import OptionError
 
 if TYPE_CHECKING:
@@ -217,6 +217,7 @@ class PeerScoreParams:
         check_bool("skip_atomic_validation", self.skip_atomic_validation)
         check = _Checks(self, is_atomic=not self.skip_atomic_validation)
         for topic, params in self.topics.items():
+            check_topic("topics", topic)
             if not isinstance(params, TopicScoreParams):
                 raise OptionError(f"topics[{topic!r}]", params, "TopicScoreParams")
         object.__setattr__(self, "topics", dict(self.topics))  # later changes of the caller's are no changes here

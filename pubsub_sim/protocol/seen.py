@@ -57,6 +57,10 @@ class SeenCache:
         self._expiry_ns[message_id] = now_ns + self._ttl_ns
         return True
 
+    def forget(self, message_id: bytes) -> None:
+        """Remember an id no longer."""
+        self._expiry_ns.pop(cache_key(message_id), None)
+
     def sweep(self, now_ns: int) -> int:
         """Forget what has expired; gives how many ids that were."""
         return _sweep(self._expiry_ns, now_ns)
@@ -94,6 +98,10 @@ class LastSeenCache:
         is_fresh = message_id not in self._expiry_ns
         self._move(message_id, now_ns)
         return is_fresh
+
+    def forget(self, message_id: bytes) -> None:
+        """Remember an id no longer."""
+        self._expiry_ns.pop(cache_key(message_id), None)
 
     def sweep(self, now_ns: int) -> int:
         """Forget what has expired; gives how many ids that were."""

@@ -92,6 +92,17 @@ class TopicScore:
         if self.is_in_mesh:
             self.prune()
 
+    def leave(self) -> None:
+        """The peer takes part no longer: nothing to its credit, nothing expected of it, and a deficit sticks."""
+        self.disconnect()
+        self.is_active = False
+        self.mesh_deliveries = 0.0
+
+    @property
+    def owes(self) -> bool:
+        """Whether anything is held against the peer: failures, or invalid messages."""
+        return self.mesh_failures > 0 or self.invalid_deliveries > 0
+
     def bring_first(self) -> None:
         """The peer was the first to bring a valid message."""
         params = self._params

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING
 
+from pubsub_sim.checks import check_bool, check_topic, is_numpy_bool
 from pubsub_sim.errors import NoValidator, OptionError, ValidatorExists
 from pubsub_sim.wire.signing import SignPolicy, is_signature_valid
 
@@ -39,12 +40,19 @@ class Reason(enum.StrEnum):
     SELF_ORIGIN = "self originated message"
 
 
-class Verdict(enum.IntEnum):
-    """What a validator says; True means ACCEPT, False REJECT."""
+class Verdict(enum.Enum):
+    """What a validator says; True means ACCEPT, False REJECT.
+
+    The values are those of the reference's `ValidationResult`, but a verdict is no number: as a truth value, ACCEPT alone is
+    true.
+    """
 
     ACCEPT = 0
     REJECT = 1
     IGNORE = 2
+
+    def __bool__(self) -> bool:
+        return self is Verdict.ACCEPT
 
 
 DEFAULT = "(default)"
@@ -62,7 +70,7 @@ class Validator:
         function: called with the sending peer and the message; may be a coroutine function.
         inline: run by the worker that checks the message, before all that are not, and not in a task of its own.
         timeout_s: longest run of a coroutine function; None for no limit.
-        concurrency: runs under way at once; more are throttled.
+        concurrency: runs under way at once; more are throttled. Inline validators are not, as in the reference.
         running: runs under way.
         is_coroutine: whether the function takes time; a coroutine function, or an object whose call is one.
     """
@@ -78,6 +86,8 @@ class Validator:
     def __post_init__(self) -> None:
         if not callable(self.function):
             raise OptionError("validator", self.function, f"a function for topic {self.topic}")
+        check_topic("topic", self.topic)
+        check_bool("inline", self.inline)
         if isinstance(self.timeout_s, bool) or not isinstance(self.timeout_s, int | float | None):
             raise OptionError("timeout_s", self.timeout_s, "a number of seconds greater than 0, or None")
         if self.timeout_s is not None and not self.timeout_s > 0:
@@ -89,14 +99,16 @@ class Validator:
 
 
 def verdict_of(answer: object) -> Verdict:
-    """Read a validator's answer; anything unexpected counts as IGNORE and is logged, as in the reference."""
-    if isinstance(answer, bool):
+    """Read a validator's answer; anything unexpected counts as IGNORE and is logged, as in the reference.
+
+    A number is unexpected: 0 is the reference's ACCEPT, and false to Python.
+    """
+    if isinstance(answer, Verdict):
+        return answer
+    if isinstance(answer, bool) or is_numpy_bool(answer):
         return Verdict.ACCEPT if answer else Verdict.REJECT
-    try:
-        return Verdict(answer)  # type: ignore[arg-type] # the constructor is the check
-    except ValueError:
-        _log.warning("a validator answered %r; the message is ignored", answer)
-        return Verdict.IGNORE
+    _log.warning("a validator answered %.200r; the message is ignored: expected a Verdict, or true or false", answer)
+    return Verdict.IGNORE
 
 
 class Conclusion:

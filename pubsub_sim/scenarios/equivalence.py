@@ -136,6 +136,7 @@ async def _play(case: Case, plan: Plan, version: str, make_driver: Callable[[Hos
         discovery=not plan.edges,
         link=plan.link,
         faults=plan.faults,
+        trace=True,
         make_driver=make_driver,
     ) as world:
         stage = _Stage(world, plan)

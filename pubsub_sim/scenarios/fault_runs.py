@@ -124,6 +124,7 @@ async def _play(
         params=kind(outbound_queue_size=queue_size),
         link=LinkModel(latency_s=(0.001, 0.1), jitter=0.1, bandwidth_bps=rng.choice((None, 20_000_000))),
         faults=FaultPlan.random(options.seed, hosts, _FAULTS_S),
+        trace=True,
         make_driver=make_driver,
     )
     async with world:

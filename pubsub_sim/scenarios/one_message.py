@@ -118,7 +118,7 @@ def one_message(options: OneMessage) -> list[Step]:
         yield
 
     def followed(hosts: int, **arguments: Any) -> World:
-        world = World(hosts, **arguments, make_driver=_followed(options.version, log))
+        world = World(hosts, **arguments, trace=True, make_driver=_followed(options.version, log))
         log.trace, log.peer_ids = world.trace, world.peer_ids
         return world
 

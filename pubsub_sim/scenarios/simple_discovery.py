@@ -142,7 +142,6 @@ async def simple_discovery(
         seed=options.seed,
         transport=options.transport,
         sign=options.sign,
-        trace=False,
     )
 
     @contextmanager

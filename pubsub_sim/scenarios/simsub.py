@@ -188,7 +188,6 @@ def _world(options: Simsub, rng: random.Random, tally: _Tally) -> World:
         params=params.__getitem__,
         link=LINK,
         options=HostOptions(tracers=(tally,)),
-        trace=False,
     )
 
 

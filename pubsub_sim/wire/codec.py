@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from google.protobuf.message import DecodeError
 
 from pubsub_sim.errors import MalformedFrame
-from pubsub_sim.wire.rpc_pb2 import RPC
+from pubsub_sim.wire.rpc_pb2 import RPC, ControlMessage, ControlPrune
 from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
 from pubsub_sim.wire.splitting import field_bytes
 
@@ -66,8 +66,13 @@ def is_text(name: object) -> bool:
 
 
 def announcement_bytes(topic: str) -> int:
-    """What one topic adds to the encoded size of a hello packet."""
+    """What one topic adds to the encoded size of a hello."""
     return field_bytes(_SUBSCRIBE_BYTES + field_bytes(len(topic.encode())))
+
+
+def largest_rpc_bytes(topic: str) -> int:
+    """Encoded size of the largest RPC that must be sent for a topic whatever is published: a PRUNE that offers no peers."""
+    return RPC(control=ControlMessage(prune=[ControlPrune(topic_id=topic, backoff=2**64 - 1)])).ByteSize()
 
 
 def encode_subscriptions(topics: Iterable[str], *, subscribe: bool) -> bytes:
@@ -76,3 +81,20 @@ def encode_subscriptions(topics: Iterable[str], *, subscribe: bool) -> bytes:
     Source: the hello packet and `announce` of go-libp2p-pubsub.
     """
     return RPC(subscriptions=[RPC.SubOpts(subscribe=subscribe, topicid=topic) for topic in topics]).SerializeToString()
+
+
+def encode_hello(topics: Iterable[str], limit_bytes: int) -> list[bytes]:
+    """RPCs that announce topics to a new peer, in order, none larger than the limit unless one topic is.
+
+    At least one: no topics give the empty frame. (In the reference a hello is one RPC, which is refused if it is too large.)
+    """
+    parts: list[list[str]] = [[]]
+    size = 0
+    for topic in topics:
+        more = announcement_bytes(topic)
+        if parts[-1] and size + more > limit_bytes:
+            parts.append([])
+            size = 0
+        parts[-1].append(topic)
+        size += more
+    return [encode_subscriptions(part, subscribe=True) for part in parts]

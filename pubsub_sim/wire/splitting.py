@@ -3,24 +3,37 @@
 Only gossipsub does it. A piece may still be too large, if a single element is: the caller drops it. Sizes are counted
 as elements are added and never measured by encoding, so cutting takes time in proportion to the elements.
 
-Source: go-libp2p-pubsub `appendOrMergeRPC` (May 2024) and `RPC.split` (2026).
+Entries of the control part that hold message ids are cut between them, and a PRUNE that is too large for a piece of its
+own between the peers it offers. Any other entry is one element, of whatever kind, so that none is forgotten.
+
+Source: go-libp2p-pubsub `appendOrMergeRPC` (May 2024) and `RPC.split` (2026); see `pubsub_sim.differences`.
 """
 
 from __future__ import annotations
 
-from pubsub_sim.wire.rpc_pb2 import RPC, ControlIHave, ControlMessage
+from typing import TYPE_CHECKING, Any
+
+from pubsub_sim.wire.rpc_pb2 import RPC, ControlMessage
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import FieldDescriptor
+
+_FIRST = ("graft", "prune", "iwant", "ihave")  # the reference's order; other kinds follow
+_IDS = "message_ids"
+_LISTS = {"prune": "peers", "iwant": _IDS, "ihave": _IDS, "idontwant": _IDS}  # kind of entry -> what it is cut between
 
 
 def split(rpc: RPC, limit_bytes: int, *, packs_messages: bool) -> list[RPC]:
     """The pieces of an RPC, in the order they are to be sent; none is empty.
 
-    Messages come first, then subscriptions, then GRAFT, PRUNE, IWANT and IHAVE; IDONTWANT is not carried over.
+    Messages come first, then subscriptions, then GRAFT, PRUNE, IWANT, IHAVE and the other entries of the control part.
+    An IHAVE, IWANT or IDONTWANT of no ids says nothing, and is left out.
 
     Args:
         rpc: what is too large.
         limit_bytes: largest encoded piece.
-        packs_messages: the rule of 2026: messages in pieces of their own, and what is left in one piece, unaltered
-            and with its IDONTWANT, if that is below the limit.
+        packs_messages: the rule of 2026: messages in pieces of their own, and what is left in one piece, unaltered,
+            if that is below the limit.
     """
     cutter = _Cutter(limit_bytes)
     for message in rpc.publish:
@@ -52,16 +65,24 @@ def field_bytes(body: int) -> int:
 
 
 def _split_control(cutter: _Cutter, control: ControlMessage) -> None:
-    for graft in control.graft:
-        cutter.begin_control(field_bytes(graft.ByteSize())).graft.append(graft)
-    for prune in control.prune:
-        cutter.begin_control(field_bytes(prune.ByteSize())).prune.append(prune)
-    for iwant in control.iwant:
-        for message_id in iwant.message_ids:
-            cutter.want(message_id)
-    for ihave in control.ihave:
-        for message_id in ihave.message_ids:
-            cutter.have(ihave, message_id)
+    for field, entries in sorted(control.ListFields(), key=_place):
+        kind = field.name
+        listed = _LISTS.get(kind, "")
+        for entry in entries:
+            if listed == _IDS or (listed and not cutter.would_fit_alone(entry.ByteSize())):
+                head = type(entry)()
+                head.CopyFrom(entry)
+                head.ClearField(listed)
+                cutter.open_entry(kind, head)
+                for item in getattr(entry, listed):
+                    cutter.add_item(listed, item)
+            else:
+                getattr(cutter.begin_control(field_bytes(entry.ByteSize())), kind).append(entry)
+
+
+def _place(part: tuple[FieldDescriptor, Any]) -> tuple[int, int]:
+    field, _ = part
+    return _FIRST.index(field.name) if field.name in _FIRST else len(_FIRST), field.number
 
 
 class _Cutter:
@@ -70,6 +91,8 @@ class _Cutter:
     def __init__(self, limit_bytes: int) -> None:
         self.pieces: list[RPC] = []
         self._limit = limit_bytes
+        self._head: Any = None  # what the entry for the next items has in it before them
+        self._next = ("", b"")  # its kind and encoded head
         self.close()
 
     def close(self) -> None:
@@ -78,7 +101,7 @@ class _Cutter:
         self._plain = 0  # messages and subscriptions
         self._control = 0  # body of the control part, without the entry that is still growing
         self._entry = 0  # body of that entry, 0 if there is none
-        self._topic: str | None = None  # whose ids that entry holds; None for an IWANT
+        self._key: tuple[str, bytes] | None = None  # kind and head of that entry
 
     def begin(self, size: int) -> RPC:
         """The piece to which a message or subscription of this encoded size is to be added."""
@@ -88,39 +111,34 @@ class _Cutter:
         return self._piece()
 
     def begin_control(self, size: int) -> ControlMessage:
-        """The control part to which a GRAFT or PRUNE of this encoded size is to be added."""
+        """The control part to which an entry of this encoded size is to be added."""
         if self._size(control=size) > self._limit:
             self.close()
         self._control += size
         return self._piece().control
 
-    def want(self, message_id: bytes) -> None:
-        """Add an id to the piece's one IWANT."""
-        size = field_bytes(len(message_id))
-        if self._size(entry=size) > self._limit:
-            self.close()
-        control = self._piece().control
-        if not control.iwant:
-            control.iwant.add()
-        control.iwant[0].message_ids.append(message_id)
-        self._entry += size
+    def would_fit_alone(self, body: int) -> bool:
+        """Whether an entry of the control part with this body fits into a piece of its own."""
+        return field_bytes(field_bytes(body)) <= self._limit
 
-    def have(self, ihave: ControlIHave, message_id: bytes) -> None:
-        """Add an id to the piece's last IHAVE if that is of the same topic, else to a new one."""
-        size = field_bytes(len(message_id))
-        head = field_bytes(len(ihave.topic_id.encode()))
-        if self._topic == ihave.topic_id and self._size(entry=size) <= self._limit:
-            self._piece().control.ihave[-1].message_ids.append(message_id)
-            self._entry += size
-            return
-        if self._size(control=field_bytes(head + size)) > self._limit:
-            self.close()
-        self._control += field_bytes(self._entry) if self._entry else 0
-        self._entry = head + size
-        self._topic = ihave.topic_id
-        entry = self._piece().control.ihave.add()
-        entry.topic_id = ihave.topic_id
-        entry.message_ids.append(message_id)
+    def open_entry(self, kind: str, head: Any) -> None:
+        """The next items belong to an entry of this kind with this much in it before its list."""
+        self._head = head
+        self._next = (kind, head.SerializeToString())
+
+    def add_item(self, listed: str, item: Any) -> None:
+        """Add an item to the piece's last entry if that is of the same kind and head, else to a new one."""
+        kind, head = self._next
+        size = field_bytes(len(item) if isinstance(item, bytes) else item.ByteSize())
+        if self._key != self._next or self._size(entry=size) > self._limit:
+            if self._size(control=field_bytes(len(head) + size)) > self._limit:
+                self.close()
+            self._control += field_bytes(self._entry) if self._entry else 0
+            self._entry = len(head)
+            self._key = self._next
+            getattr(self._piece().control, kind).add().CopyFrom(self._head)
+        self._entry += size
+        getattr(getattr(self._piece().control, kind)[-1], listed).append(item)
 
     def _size(self, *, plain: int = 0, control: int = 0, entry: int = 0) -> int:
         """Encoded size of the open piece with this much more in it."""

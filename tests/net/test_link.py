@@ -260,7 +260,7 @@ def test_a_message_crosses_a_world_in_the_time_of_its_links(version: str) -> Non
 
     async def main() -> list[int]:
         link = LinkModel(latency_s=lambda a, b: 0.001 * (1 + a + b))
-        async with World(3, version=version, discovery=False, link=link) as world:
+        async with World(3, version=version, discovery=False, link=link, trace=True) as world:
             topics = [await ps.join("t") for ps in world.pubsubs]
             for topic in topics:
                 await topic.subscribe()

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from pubsub_sim import FaultPlan, LinkModel, OptionError, World, run
-from pubsub_sim.errors import DialError, StreamRefused
+from pubsub_sim.errors import DialError, DialledItself, StreamRefused
 from pubsub_sim.net.tcp import TcpHost, TcpNetwork
 from pubsub_sim.ports import Stream
 from tests.net.frames import PROTOCOL, Reader, Writer, peer, serve
@@ -274,6 +274,23 @@ def test_a_dial_that_fails_says_why(play: Play) -> None:
         hosts[1].address = own
         await hosts[0].connect(peer(1))
         assert hosts[0].is_connected(peer(1))
+
+    play(script)
+
+
+def test_a_host_that_dials_itself_is_told_so(play: Play) -> None:
+    """By its id, and by its address under the id of another host; nothing is left of either."""
+
+    async def script(network: TcpNetwork, hosts: list[TcpHost], readers: list[list[Reader]]) -> None:
+        with pytest.raises(DialledItself, match="that is the dialling host itself"):
+            await hosts[0].connect(peer(0))
+        own, hosts[1].address = hosts[1].address, hosts[0].address
+        with pytest.raises(DialError, match="the dialling host itself answered"):
+            await hosts[0].connect(peer(1))
+        hosts[1].address = own
+        assert not hosts[0].lines
+        assert network.is_quiet
+        await hosts[0].connect(peer(1))
 
     play(script)
 

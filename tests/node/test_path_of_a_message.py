@@ -50,7 +50,7 @@ def course_of(version: str) -> Course:
             frames.append(("/".join(parts[parts.index(room) :]), frame.f_code.co_qualname))
 
     async def main() -> None:
-        async with World(2, version=version, discovery=False) as world:
+        async with World(2, version=version, discovery=False, trace=True) as world:
             await world.connect(0, 1)
             topic = await world.pubsubs[0].join("t")
             subscription = await (await world.pubsubs[1].join("t")).subscribe()

@@ -15,10 +15,14 @@ import asyncio, threading
 from pubsub_sim import World, run
 
 async def endless():
-    async with World(hosts=2, version="states", seed=1) as world:
-        print("it runs", flush=True)
-        while True:
-            await asyncio.sleep(0.01)
+    world = World(hosts=2, version="states", seed=1)
+    try:
+        async with world:
+            print("it runs", flush=True)
+            while True:
+                await asyncio.sleep(0.01)
+    finally:
+        print("closed" if world.pubsubs[0]._is_closed else "left open", flush=True)
 """
 
 
@@ -47,14 +51,25 @@ def execute(client: Any, source: str, follow: Callable[[str], None] = lambda _: 
 
 
 @pytest.mark.parametrize(
-    "cell", ["run(endless())", "run(endless(), clock='virtual')", "await asyncio.sleep(0); run(endless())"]
+    ("cell", "error"),
+    [
+        ("run(endless())", "KeyboardInterrupt"),
+        ("run(endless(), clock='virtual')", "KeyboardInterrupt"),
+        ("await asyncio.sleep(0); run(endless())", "KeyboardInterrupt"),
+        ("await endless()", "CancelledError"),  # the kernel's own loop: it cancels the cell
+    ],
 )
-def test_interrupted_cell_ends_and_so_does_its_world(kernel: tuple[KernelManager, Any], cell: str) -> None:
-    """The cell ends with KeyboardInterrupt, no thread of it goes on, and the next cell runs."""
+def test_interrupted_cell_ends_and_so_does_its_world(kernel: tuple[KernelManager, Any], cell: str, error: str) -> None:
+    """The cell ends, its hosts are closed, no thread of it goes on, and the next cell runs."""
     manager, client = kernel
+
+    def interrupt(printed: str) -> None:
+        if printed == "it runs\n":
+            manager.interrupt_kernel()
+
     assert execute(client, WORLD) == ("ok", "")
-    ending, printed = execute(client, cell, lambda _: manager.interrupt_kernel())
-    assert ending == "KeyboardInterrupt"
-    assert printed.startswith("it runs")
+    ending, printed = execute(client, cell, interrupt)
+    assert ending == error
+    assert printed == "it runs\nclosed\n"
     left = "print('pubsub_sim.run' in [thread.name for thread in threading.enumerate()])"
     assert execute(client, left) == ("ok", "False\n")

@@ -136,7 +136,7 @@ class Bench:
         self.dialled.append(peer)
         return True
 
-    def open_outbox(self, peer: PeerId, hello: bytes, delay_ms: int) -> Outbox:
+    def open_outbox(self, peer: PeerId, hello: Sequence[bytes], delay_ms: int) -> Outbox:
         self.outboxes[peer] = Outbox()
         return self.outboxes[peer]
 

@@ -34,6 +34,16 @@ def test_P01_a_peer_that_is_forgotten_is_in_no_topic() -> None:
     assert announced.forget(A) == []
 
 
+def test_a_peer_with_too_many_topics_is_named_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Once, and again only if it comes again."""
+    announced = Announced(20)
+    for _ in range(2):
+        assert [announced.add(A, topic) for topic in ("first", "second", "third")] == [True, False, False]
+        announced.forget(A)
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
+    assert "take more than 20 bytes (HostParams.announced_frames)" in caplog.text
+
+
 @given(st.sets(st.text(max_size=200), max_size=30), st.integers(0, 30))
 def test_as_many_topics_of_a_peer_are_noted_as_fit_into_its_hello(names: set[str], left: int) -> None:
     """All of them in a hello of just the size allowed, not all in a larger one; what it left makes room."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
 
 from pubsub_sim.errors import OptionError
 from pubsub_sim.ids import PeerId
+from pubsub_sim.protocol.floodsub import FloodSub
 from pubsub_sim.protocol.gossip_params import GossipsubParams
 from pubsub_sim.protocol.gossip_peers import Feature, features_of
 from pubsub_sim.protocol.gossipsub import GossipSub
@@ -18,7 +22,7 @@ from pubsub_sim.protocol.params import (
     HostParams,
 )
 from pubsub_sim.protocol.router import Acceptance
-from pubsub_sim.protocol.score_params import PeerScoreThresholds
+from pubsub_sim.protocol.score_params import PeerScoreParams, PeerScoreThresholds
 from pubsub_sim.wire.rpc_pb2 import RPC, ControlGraft, ControlIHave, ControlMessage, ControlPrune, Message
 from tests.protocol.bench import LOW, Bench, Gate, Ledger, Scores, bench_of, grafts, offers
 
@@ -29,7 +33,46 @@ def test_GS01_degrees_that_do_not_fit_are_refused_if_they_are_checked() -> None:
     for unfit in ({"d": 13}, {"d": 4}, {"d_out": 5}, {"d_out": 3}):
         with pytest.raises(OptionError):
             GossipsubParams(**unfit, checks_degrees=True)
-    GossipsubParams(d_hi=1, d_score=10)
+    GossipsubParams(d_hi=7, d_score=10)
+    GossipsubParams(d_out=3)
+
+
+@pytest.mark.parametrize(
+    ("impossible", "message"),
+    [
+        ({"d": 13}, "d: expected d_lo <= d <= d_hi, with d_lo 5 and d_hi 12, got 13"),
+        ({"d": 4}, "d: expected d_lo <= d <= d_hi, with d_lo 5 and d_hi 12, got 4"),
+        ({"d_lo": 13}, "d: expected d_lo <= d <= d_hi, with d_lo 13 and d_hi 12, got 6"),
+        ({"d_out": 13}, "d_out: expected at most d_hi, 12, got 13"),
+        ({"prune_backoff_s": 86_401}, "prune_backoff_s: expected at most 86400 s, as no peer honours more, got 86401"),
+        ({"unsubscribe_backoff_s": 1e6}, "unsubscribe_backoff_s: expected at most 86400 s, as no peer honours more"),
+        ({"history_gossip": 6}, "history_gossip: expected at most history_length, 5, got 6"),
+        ({"thresholds": PeerScoreThresholds()}, "thresholds: expected nothing without score"),
+    ],
+    ids=str,
+)
+def test_parameters_that_cannot_work_together_are_refused(impossible: dict[str, Any], message: str) -> None:
+    """No mesh can have such degrees, and no peer such a back-off: each refusal says why."""
+    with pytest.raises(OptionError, match=re.escape(message)):
+        GossipsubParams(**impossible)
+
+
+def test_what_a_router_cannot_do_beside_its_host_is_refused() -> None:
+    """Two sets of thresholds, and an option of the host that only the router was given; equal ones are fine."""
+    score = PeerScoreParams(skip_atomic_validation=True)
+    with pytest.raises(OptionError, match="thresholds: expected nothing, as params have thresholds"):
+        GossipSub(GossipsubParams(score=score, thresholds=PeerScoreThresholds()), thresholds=LOW)
+    router = GossipSub(GossipsubParams(max_message_bytes=4096))
+    with pytest.raises(OptionError, match=r"max_message_bytes: expected 1048576 as the host has it.*got 4096"):
+        Bench(router)
+    Bench(router, params=HostParams(max_message_bytes=4096))
+
+
+def test_flooding_in_no_protocol_is_refused() -> None:
+    """No peer could ever be spoken to; a text is not a list of its letters."""
+    for protocols in ((), "/floodsub/1.0.0"):
+        with pytest.raises(OptionError, match="protocols: expected protocol ids, at least one"):
+            FloodSub(protocols)
 
 
 def test_GS02_a_bootstrapper_keeps_no_mesh() -> None:
@@ -130,6 +173,24 @@ def test_a_refused_offer_is_lost() -> None:
         router.heartbeat()
     offers = [list(have.message_ids) for rpc in bench.take(peer) for have in rpc.control.ihave]
     assert len(offers) == 2  # a message is gossiped about in three heartbeats, the first of which was refused
+
+
+def test_grafts_of_all_lost_pieces_of_an_rpc_are_kept() -> None:
+    """A full queue loses every piece of a large RPC: each graft in them is tried again."""
+    topics = [f"topic {number:040}" for number in range(40)]
+    router = GossipSub(GossipsubParams())
+    bench = Bench(router, params=HostParams(max_message_bytes=1000))
+    for topic in topics:
+        router.join(topic)
+    peer = bench.add_peer("peer", *topics)
+    bench.outboxes[peer].is_full = True
+    router.heartbeat()
+    bench.outboxes[peer].is_full = False
+    assert bench.take(peer) == []
+    router.heartbeat()
+    sent = bench.take(peer)
+    assert len(sent) > 1
+    assert sorted(grafts(sent)) == topics
 
 
 def test_an_answer_that_is_too_large_is_sent_in_pieces() -> None:

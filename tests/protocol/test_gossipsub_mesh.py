@@ -10,7 +10,9 @@ from pubsub_sim.protocol.gossipsub import GossipSub
 from pubsub_sim.protocol.mesh import LONGEST_BACKOFF_S
 from pubsub_sim.protocol.params import FLOODSUB_ID, GOSSIPSUB_ID_V10, GOSSIPSUB_ID_V11
 from pubsub_sim.protocol.prune_backoff import PruneBackoff
-from pubsub_sim.protocol.score_params import PeerScoreThresholds
+from pubsub_sim.protocol.score import PeerScore
+from pubsub_sim.protocol.score_params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
+from pubsub_sim.protocol.tracing import Tracers
 from pubsub_sim.wire.rpc_pb2 import RPC, ControlMessage, ControlPrune
 from tests.protocol.bench import LOW, OWN, Bench, Ledger, S, Scores, bench_of, grafts, prunes
 
@@ -399,3 +401,122 @@ def test_a_topic_grafted_many_times_at_once_is_refused_once() -> None:
     bench.graft(peer, *["t"] * 50)
     assert [prune.topic_id for prune in prunes(bench.take(peer))] == ["t"]
     assert scores.penalties == {peer: 100}
+
+
+def leaves(*topics: str) -> RPC:
+    """The RPC of a peer that unsubscribes."""
+    return RPC(subscriptions=[RPC.SubOpts(subscribe=False, topicid=topic) for topic in topics])
+
+
+SCORED = TopicScoreParams(
+    skip_atomic_validation=True,
+    topic_weight=1,
+    time_in_mesh_weight=1,
+    time_in_mesh_quantum_s=1,
+    time_in_mesh_cap=1e6,
+    first_message_deliveries_weight=1,
+    first_message_deliveries_decay=0.9,
+    first_message_deliveries_cap=10,
+    mesh_message_deliveries_weight=-1,
+    mesh_message_deliveries_decay=0.9,
+    mesh_message_deliveries_cap=10,
+    mesh_message_deliveries_threshold=3,
+    mesh_message_deliveries_activation_s=1,
+    mesh_failure_penalty_weight=-1,
+    mesh_failure_penalty_decay=0.9,
+)
+JUDGED = GossipsubParams(
+    score=PeerScoreParams(skip_atomic_validation=True, topics={"t": SCORED, "u": SCORED}),
+    thresholds=PeerScoreThresholds(gossip_threshold=-1e9, publish_threshold=-1e9, graylist_threshold=-1e9),
+)
+
+
+def test_a_peer_that_unsubscribes_leaves_the_mesh_of_that_topic_only() -> None:
+    """It is traced as pruned, once, also if its PRUNE follows, whose back-off counts."""
+    router = GossipSub(GossipsubParams())
+    bench = Bench(router)
+    peer = bench.add_peer("peer", "t", "u")
+    for topic in ("t", "u"):
+        router.join(topic)
+    bench.receive(peer, leaves("t"))
+    assert router.mesh == {"t": (), "u": (peer,)}
+    bench.receive(peer, leaves("t"))
+    rpc = RPC()
+    rpc.control.prune.add(topic_id="t", backoff=10)
+    bench.receive(peer, rpc)
+    assert [entry for entry in bench.traced if entry[0] == "prune"] == [("prune", peer, "t")]
+    assert router.backoff["t"][peer] == 10 * S
+
+
+def test_a_peer_that_unsubscribes_leaves_the_fanout() -> None:
+    """At once, and another one takes its place with the next message."""
+    router = GossipSub(GossipsubParams(d=1, d_lo=1))
+    bench = Bench(router)
+    peers = [bench.add_peer(name, "t") for name in ("one", "two")]
+    router.publish(bench.message("t"))
+    (chosen,) = router.fanout["t"]
+    (other,) = [peer for peer in peers if peer != chosen]
+    bench.receive(chosen, leaves("t"))
+    assert router.fanout["t"] == ()
+    router.publish(bench.message("t"))
+    assert router.fanout["t"] == (other,)
+
+
+def test_a_graft_that_waits_for_a_peer_that_unsubscribed_is_not_sent() -> None:
+    """Nor is it gossiped to about the topic."""
+    router = GossipSub(GossipsubParams())
+    bench = Bench(router)
+    peer = bench.add_peer("peer", "t")
+    bench.outboxes[peer].is_full = True
+    router.join("t")
+    router.publish(bench.message("t"))
+    bench.outboxes[peer].is_full = False
+    bench.receive(peer, leaves("t"))
+    router.heartbeat()
+    assert bench.take(peer) == []
+
+
+def test_nothing_stays_to_the_credit_of_a_peer_that_unsubscribes() -> None:
+    """Time in the mesh and first deliveries; its score in other topics goes on."""
+    router = GossipSub(JUDGED)
+    bench = judged_bench(router)
+    peer = bench.add_peer("peer", "t", "u")
+    for topic in ("t", "u"):
+        router.join(topic)
+    score = router._judging.scoring
+    assert isinstance(score, PeerScore)
+    score.deliver_message(bench.message("t", author=peer))
+    bench.time_ns += S // 2
+    score.refresh(bench.time_ns)
+    assert set(router.score_details[peer].topics) == {"t", "u"}
+    bench.receive(peer, leaves("t"))
+    assert set(router.score_details[peer].topics) == {"u"}
+    bench.receive(peer, leaves("u"))
+    assert router.scores[peer] == 0
+
+
+def test_what_is_held_against_a_peer_outlives_its_unsubscribing_and_counts_once() -> None:
+    """A deficit of deliveries becomes one failure, whether its PRUNE follows or not, and decays."""
+    router = GossipSub(JUDGED)
+    bench = judged_bench(router)
+    peer = bench.add_peer("peer", "t")
+    router.join("t")
+    score = router._judging.scoring
+    assert isinstance(score, PeerScore)
+    bench.time_ns += 2 * S
+    score.refresh(bench.time_ns)
+    bench.receive(peer, leaves("t"))
+    rpc = RPC()
+    rpc.control.prune.add(topic_id="t", backoff=10)
+    bench.receive(peer, rpc)
+    assert router.scores[peer] == -9
+    for _ in range(100):
+        score.refresh(bench.time_ns)
+    assert router.scores[peer] == 0
+
+
+def judged_bench(router: GossipSub) -> Bench:
+    """A bench whose router's score is told of everything."""
+    bench = Bench(router)
+    bench.core.tracer = Tracers(OWN, watchers=(), judges=router.judges)
+    return bench

@@ -23,7 +23,7 @@ def play(version: str, script: Play, hosts: int = 20, *, router: object = "gossi
     """Run a script in a world without discovery and signatures."""
 
     async def main() -> World:
-        defaults: dict[str, object] = {"discovery": False, "sign": "none", "seed": 1}
+        defaults: dict[str, object] = {"discovery": False, "sign": "none", "seed": 1, "trace": True}
         async with World(hosts, version=version, router=router, **(defaults | options)) as world:  # type: ignore[arg-type]
             await script(world)
         return world

@@ -7,6 +7,8 @@ import pytest
 from pubsub_sim import HostOptions, HostParams, World
 from pubsub_sim.node.streams import OutboundQueue
 from pubsub_sim.protocol.blacklist import MapBlacklist, TimeCachedBlacklist
+from pubsub_sim.protocol.params import FLOODSUB_ID, GOSSIPSUB_ID_V11, RANDOMSUB_ID
+from pubsub_sim.wire.codec import encode_subscriptions
 from tests.pubsub.worlds import (
     FakePeer,
     add_node,
@@ -299,3 +301,58 @@ def test_a_blacklisted_peer_is_neither_heard_nor_passed_on(version: str, transpo
         assert reasons == {"blacklisted peer", "blacklisted source"} or reasons == {"blacklisted source"}
 
     play(version, script, hosts=3, transport=transport)
+
+
+@pytest.mark.parametrize("router", ["floodsub", "randomsub", "gossipsub"])
+def test_topics_that_do_not_fit_one_hello_are_all_known(version: str, router: str) -> None:
+    """Also if they take more frames than the queue to a peer holds, and to one that came before the topics."""
+    names = [f"topic number {number:05}" for number in range(100)]
+
+    async def script(world: World) -> None:
+        a, b, early = world.pubsubs
+        await connect(world, (0, 2))
+        for name in names:
+            await sub(a, name)
+        await connect(world, (0, 1))
+        for other in (b, early):
+            assert [name for name in names if not await other.list_peers(name)] == []
+
+    params = HostParams(max_message_bytes=400, outbound_queue_size=4, announced_frames=8)
+    play(version, script, hosts=3, router=router, params=params)
+
+
+@pytest.mark.parametrize("router", ["floodsub", "randomsub", "gossipsub"])
+@pytest.mark.parametrize("how", ["unsubscribes", "disconnects"])
+def test_a_peer_that_has_left_a_topic_is_sent_nothing_of_it(version: str, router: str, how: str) -> None:
+    """By its word or with its connection, from a mesh, a fanout or a random choice; it is not sent to ten minutes later."""
+
+    async def script(world: World) -> None:
+        a = world.pubsubs[0]
+        topics = [await a.join(name) for name in ("joined", "published")]
+        await topics[0].subscribe()
+        fake = FakePeer(world, protocol=PROTOCOLS[router])
+        await fake.connect(a)
+        stream = await fake.open(a)
+        stream.write(encode_subscriptions(["joined", "published"], subscribe=True))
+        await world.clock.sleep(3)
+        for topic in topics:
+            await topic.publish(b"before")
+        await world.clock.sleep(3)
+        assert sorted(m.topic for rpc in fake.rpcs for m in rpc.publish) == ["joined", "published"]
+        if how == "unsubscribes":
+            stream.write(encode_subscriptions(["joined", "published"], subscribe=False))
+        else:
+            world.network.disconnect(a.peer_id, fake.peer_id)
+        for pause_s in (1, 600):
+            await world.clock.sleep(pause_s)
+            for topic in topics:
+                await topic.publish(b"after")
+        await world.clock.sleep(3)
+        assert [m.data for rpc in fake.rpcs for m in rpc.publish] == [b"before", b"before"]
+        views = (*a.router.mesh.values(), *a.router.fanout.values())
+        assert not any(fake.peer_id in members for members in views)
+
+    play(version, script, hosts=1, router=router)
+
+
+PROTOCOLS = {"floodsub": FLOODSUB_ID, "randomsub": RANDOMSUB_ID, "gossipsub": GOSSIPSUB_ID_V11}

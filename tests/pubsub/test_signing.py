@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import pytest
 
 from pubsub_sim import HostOptions, MessageRejected, OptionError, World
 from pubsub_sim.ids import PeerId
+from pubsub_sim.protocol.seqno_validator import SeqnoValidator
+from pubsub_sim.protocol.validation import Validator
 from pubsub_sim.wire.rpc_pb2 import RPC
 from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
 from pubsub_sim.wire.signing import SignPolicy
@@ -136,7 +139,10 @@ def test_each_policy_refuses_what_it_says(
         assert subscription.pending == (reason is None)
         assert events_of(world, "reject_message") == ([] if reason is None else [reason])
 
-    play(version, script, hosts=1, options=HostOptions(policy=policy, has_author=has_author))
+    options = (
+        HostOptions(policy=policy) if has_author else HostOptions(policy=policy, has_author=False, message_id=by_data)
+    )
+    play(version, script, hosts=1, options=options)
 
 
 @pytest.mark.parametrize(("sign", "signed"), [("strict", True), ("none", False), ("lax", True), ("lax-none", False)])
@@ -163,6 +169,35 @@ def test_a_custom_key_signs_whatever_the_policy_and_the_policy_may_refuse_that(v
         await topic.publish(b"x")
 
     play(version, script, hosts=1, sign="none")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "message_id: expected a function of the content, as has_author is false .*, got None"),
+        ({"message_id": by_data, "policy": SignPolicy.STRICT}, "policy: expected one that does not sign"),
+        ({"message_id": by_data, "policy": SignPolicy.LAX}, "policy: expected one that does not sign"),
+        ({"message_id": by_data, "author": PeerId(b"x")}, "author: expected no author"),
+        (
+            {"message_id": by_data, "default_validators": (Validator(function=SeqnoValidator()),)},
+            "default_validators: expected no SeqnoValidator",
+        ),
+    ],
+)
+def test_options_that_cannot_work_without_an_author_are_refused(options: dict[str, Any], message: str) -> None:
+    """When they are made, with a sentence: all messages would have one id, could not be signed, or would be ignored."""
+    with pytest.raises(OptionError, match=message):
+        HostOptions(has_author=False, **options)
+
+
+def test_a_host_without_an_author_takes_no_seqno_validator(version: str) -> None:
+    """It would ignore every message."""
+
+    async def script(world: World) -> None:
+        with pytest.raises(OptionError, match="fn: expected no SeqnoValidator"):
+            await world.pubsubs[0].register_validator("t", SeqnoValidator())
+
+    play(version, script, hosts=1, options=HostOptions(has_author=False, message_id=by_data))
 
 
 def test_an_author_is_named_or_left_out(version: str) -> None:

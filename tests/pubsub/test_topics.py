@@ -8,10 +8,14 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from pubsub_sim import HostOptions, OptionError, World, min_topic_size
+from pubsub_sim import HostOptions, HostParams, MessageRejected, OptionError, World, min_topic_size
 from pubsub_sim.errors import HostClosed, TopicClosed, TopicExists, TopicInUse
 from pubsub_sim.ids import PeerId
 from pubsub_sim.node.topic import Topic
+from pubsub_sim.protocol.seen import SeenStrategy
+from pubsub_sim.protocol.validation import Verdict
+from pubsub_sim.wire.codec import largest_rpc_bytes
+from pubsub_sim.wire.message import Message
 from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
 from tests.pubsub.worlds import connect, handle, key_of, meet, never, play, receive, sub, sub_all
 
@@ -212,3 +216,159 @@ def test_topics_lists_subscriptions_but_not_relays(version: str, transport: str)
         assert await ps.topics() == ["read"]
 
     play(version, script, hosts=3, transport=transport)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("\udcff", "a topic name that UTF-8 can encode"),  # what os.fsdecode gives for a file name that is no UTF-8
+        ("", "a topic name, a string that is not empty"),
+        (b"t", "a topic name, a string that is not empty"),
+        ("n" * 1000, r"a topic name that fits into an RPC of 1000 bytes \(max_message_bytes\)"),
+        ("n" * 981, r"a topic name that fits into an RPC of 1000 bytes \(max_message_bytes\)"),
+    ],
+    ids=["no UTF-8", "empty", "bytes", "long", "with nothing beside it"],
+)
+def test_a_name_that_cannot_be_sent_is_refused_by_join(version: str, name: str, expected: str) -> None:
+    """With a sentence, and the host goes on."""
+
+    async def script(world: World) -> None:
+        ps = world.pubsubs[0]
+        with pytest.raises(OptionError, match=f"topic: expected {expected}, got"):
+            await ps.join(name)
+        await (await ps.join("t")).subscribe()
+        assert await ps.topics() == ["t"]
+
+    play(version, script, hosts=1, params=HostParams(max_message_bytes=1000))
+
+
+@pytest.mark.parametrize("router", ["floodsub", "randomsub", "gossipsub"])
+def test_the_longest_name_that_can_be_joined_is_announced_meshed_and_left(version: str, router: str) -> None:
+    """No RPC of its own is too large for a frame."""
+    name = "n" * 900
+    limit = largest_rpc_bytes(name)
+
+    async def script(world: World) -> None:
+        with pytest.raises(OptionError, match="fits into an RPC"):
+            await world.pubsubs[0].join(name + "n")
+        subscriptions = [await sub(ps, name) for ps in world.pubsubs]
+        await meet(world)
+        await world.clock.sleep(2)
+        assert [len(await ps.list_peers(name)) for ps in world.pubsubs] == [1, 1]
+        await subscriptions[0].cancel()
+        await world.clock.sleep(2)
+        assert not await world.pubsubs[1].list_peers(name)
+        assert not [event for event in world.trace if event.kind == "drop_rpc"]
+
+    play(version, script, router=router, params=HostParams(max_message_bytes=limit))
+
+
+def by_content(message: WireMessage) -> bytes:
+    return hashlib.sha256(message.data).digest()
+
+
+class Judge:
+    """Raises, refuses, or takes its time, as long as it is down."""
+
+    def __init__(self, way: str) -> None:
+        self.way = way
+        self.is_down = True
+        self.calls = 0
+
+    async def __call__(self, peer: PeerId, message: Message) -> bool | Verdict:
+        self.calls += 1
+        await asyncio.sleep(0.1)
+        if not self.is_down:
+            return True
+        if self.way == "raises":
+            raise OSError("the database is down")
+        if self.way == "slow":
+            await asyncio.sleep(60)
+        return Verdict.IGNORE if self.way == "ignores" else False
+
+
+@pytest.mark.parametrize("strategy", SeenStrategy)
+@pytest.mark.parametrize(
+    ("way", "error"),
+    [("raises", OSError), ("rejects", MessageRejected), ("ignores", MessageRejected), ("slow", TimeoutError)],
+)
+def test_content_of_a_publish_that_failed_is_published_the_next_time(
+    version: str, strategy: SeenStrategy, way: str, error: type[Exception]
+) -> None:
+    """Its validator raised or refused it, or its caller went: it was not seen."""
+    judge = Judge(way)
+
+    async def script(world: World) -> None:
+        topic = await handle(world.pubsubs[0], "t")
+        subscription = await sub(world.pubsubs[1], "t")
+        await connect(world, (0, 1))
+        await world.pubsubs[0].register_validator("t", judge)
+        for _ in range(2):
+            with pytest.raises(error):
+                await asyncio.wait_for(topic.publish(b"x"), 5)
+        judge.is_down = False
+        for _ in range(2):  # the second is a duplicate, and no error
+            assert await topic.publish(b"x") == hashlib.sha256(b"x").digest()
+        await world.settle()
+        assert subscription.pending == 1
+        assert judge.calls == 3
+
+    play(version, script, options=HostOptions(message_id=by_content, seen_strategy=strategy))
+
+
+@pytest.mark.parametrize("is_accepted", [True, False])
+def test_content_that_is_being_judged_is_judged_again_only_if_it_fails(version: str, is_accepted: bool) -> None:
+    """Two publish the same at once: both succeed and it is sent once, or both are told that it was refused."""
+    judge = Judge("rejects")
+    judge.is_down = not is_accepted
+
+    async def script(world: World) -> None:
+        topic = await handle(world.pubsubs[0], "t")
+        subscription = await topic.subscribe()
+        await world.pubsubs[0].register_validator("t", judge)
+        answers = await asyncio.gather(*(topic.publish(b"x") for _ in range(3)), return_exceptions=True)
+        await world.settle()
+        kinds = {type(answer) for answer in answers}
+        assert (kinds, judge.calls) == (({bytes}, 1) if is_accepted else ({MessageRejected}, 3))
+        assert subscription.pending == is_accepted
+
+    play(version, script, hosts=1, options=HostOptions(message_id=by_content))
+
+
+def test_a_publish_that_goes_while_another_waits_for_its_verdict_leaves_the_message_to_it(version: str) -> None:
+    """At whatever moment the first caller goes, the content is sent once."""
+
+    async def script(world: World) -> None:
+        ps = world.pubsubs[0]
+        for rounds in range(8):
+            judge = Judge("slow")
+            judge.is_down = False
+            data = b"%d" % rounds
+            topic = await handle(ps, "t")
+            subscription = await topic.subscribe()
+            await ps.register_validator("t", judge)
+            first = asyncio.create_task(topic.publish(data))
+            second = asyncio.create_task(topic.publish(data))
+            for _ in range(rounds):
+                await asyncio.sleep(0)
+            first.cancel()
+            await second
+            await world.settle()
+            assert subscription.pending == 1
+            await subscription.cancel()
+            await ps.unregister_validator("t")
+
+    play(version, script, hosts=1, options=HostOptions(message_id=by_content))
+
+
+def test_flags_of_publish_and_register_validator_are_named(version: str) -> None:
+    """A value in their place is refused before anything happens."""
+
+    async def script(world: World) -> None:
+        topic = await handle(world.pubsubs[0], "t")
+        with pytest.raises(TypeError, match="positional"):
+            await topic.publish(b"x", True)  # type: ignore[misc] # what is tested
+        with pytest.raises(TypeError, match="positional"):
+            await world.pubsubs[0].register_validator("t", lambda peer, message: True, True)  # type: ignore[misc] # as above
+
+    play(version, script, hosts=1)

@@ -7,13 +7,16 @@ import logging
 import random
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
-from pubsub_sim import HostOptions, HostParams, MessageRejected, OptionError, World
+from pubsub_sim import HostOptions, HostParams, MessageRejected, OptionError, PeerScoreThresholds, World
 from pubsub_sim.errors import NoValidator, ValidatorExists
 from pubsub_sim.ids import PeerId
 from pubsub_sim.node.topic import Subscription
+from pubsub_sim.protocol.gossip_peers import GossipPeers
 from pubsub_sim.protocol.seqno_validator import SeqnoValidator
+from pubsub_sim.protocol.subscription_filter import AllowlistFilter
 from pubsub_sim.protocol.validation import Validator, Verdict
 from pubsub_sim.wire.message import Message
 from pubsub_sim.wire.rpc_pb2 import RPC
@@ -445,3 +448,91 @@ def test_a_validator_that_raises_ignores_the_message_and_is_logged(
 
     play(version, script, transport=transport, hosts=2)
     assert "the validator of t raised" in caplog.text
+
+
+ANSWERS = [
+    (True, True),
+    (False, False),
+    (np.bool_(True), True),
+    (np.bool_(False), False),
+    (np.all(np.array([1, 2]) > 0), True),
+    (Verdict.ACCEPT, True),
+    (Verdict.REJECT, False),
+    (Verdict.IGNORE, False),
+    *(
+        (answer, False)
+        for answer in (0, 1, 2, 1.0, np.int64(0), np.int64(1), np.float64(1), np.array([True]), None, "yes")
+    ),
+]
+
+
+@pytest.mark.parametrize("is_coroutine", [False, True])
+@pytest.mark.parametrize("inline", [False, True])
+@pytest.mark.parametrize("is_own", [False, True])
+def test_what_a_validator_answers_is_never_turned_round(
+    version: str, is_own: bool, inline: bool, is_coroutine: bool
+) -> None:
+    """Truth values are read as such, NumPy's too; a number is no verdict, and its message is ignored."""
+
+    async def script(world: World) -> None:
+        topics = [await handle(ps, "t") for ps in world.pubsubs]
+        subscription = await topics[1].subscribe()
+        await connect(world, (0, 1))
+        for answer, is_accepted in ANSWERS:
+            validate = verdict(answer) if is_coroutine else lambda peer, message, answer=answer: answer
+            judging = world.pubsubs[0 if is_own else 1]
+            await judging.register_validator("t", validate, inline=inline)  # type: ignore[arg-type] # what is tested
+            try:
+                await topics[0].publish(b"x")
+            except MessageRejected:
+                assert is_own
+            await world.settle()
+            assert (subscription.pending == 1) == is_accepted, answer
+            if is_accepted:
+                await subscription.next()
+            await judging.unregister_validator("t")
+
+    play(version, script)
+
+
+def test_a_verdict_is_true_if_it_accepts() -> None:
+    """The reference's numbers would say the opposite."""
+    assert [bool(one) for one in Verdict] == [True, False, False]
+    assert [one.value for one in Verdict] == [0, 1, 2]
+
+
+async def later(*arguments: object) -> bool:
+    return False
+
+
+def test_a_question_that_is_answered_later_is_refused(version: str) -> None:
+    """A coroutine is always true: readiness, subscription filter and peer filter have to answer at once."""
+
+    class LateFilter(AllowlistFilter):
+        def can_subscribe(self, topic: str) -> bool:
+            return later()  # type: ignore[return-value] # what is tested
+
+    async def script(world: World) -> None:
+        with pytest.raises(OptionError, match="can_subscribe: expected a function that answers at once"):
+            await world.pubsubs[1].join("t")
+        topic = await world.pubsubs[0].join("t")
+        with pytest.raises(OptionError, match="ready: expected a function that answers at once"):
+            await topic.publish(b"x", ready=later)  # type: ignore[arg-type] # what is tested
+        await topic.publish(b"x", ready=lambda router, name: np.bool_(True))  # type: ignore[arg-type, return-value] # likewise
+
+    options = [HostOptions(), HostOptions(subscription_filter=LateFilter(["t"]))]
+    play(version, script, options=lambda number: options[number])
+    peers = GossipPeers(direct=(), peer_filter=later, scoring=None, thresholds=PeerScoreThresholds())  # type: ignore[arg-type] # likewise
+    with pytest.raises(OptionError, match="peer_filter: expected a function that answers at once"):
+        peers.allows(PeerId(b"x"), "t")
+
+
+def test_a_message_id_that_is_not_bytes_reaches_the_publisher(version: str) -> None:
+    """It could be sent to nobody."""
+
+    async def script(world: World) -> None:
+        topic = await world.pubsubs[0].join("t", lambda message: "id")  # type: ignore[arg-type, return-value] # what is tested
+        with pytest.raises(OptionError, match="message_id: expected a function that gives bytes, got 'id'"):
+            await topic.publish(b"x")
+
+    play(version, script, hosts=1)

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from pubsub_sim import OptionError, PubSub, World, min_topic_size
-from pubsub_sim.errors import HostClosed, MessageTooLarge
+from pubsub_sim import LinkModel, OptionError, PubSub, World, min_topic_size, run
+from pubsub_sim.errors import DialledItself, HostClosed, MessageTooLarge, TraceNotKept
 from pubsub_sim.protocol.params import HostParams
 from tests.pubsub.worlds import meet, play, run_on
 
@@ -112,3 +112,42 @@ def test_equal_seeds_give_equal_worlds_and_others_do_not(version: str) -> None:
 
     assert trace(1) == trace(1)
     assert trace(1) != trace(2)
+
+
+@pytest.mark.parametrize("link", [None, LinkModel(latency_s=0.01)], ids=["memory", "simulated"])
+def test_a_host_of_a_world_that_dials_itself_is_told_so(version: str, link: LinkModel | None) -> None:
+    """And the world goes on, and ends well."""
+
+    async def script(world: World) -> None:
+        with pytest.raises(DialledItself, match="that is the dialling host itself"):
+            await world.connect(1, 1)
+        await world.connect(0, 1)
+        assert world.network.connections == 1
+
+    play(version, script, link=link)
+
+
+def test_a_world_over_sockets_in_which_a_host_dials_itself_ends_well(version: str) -> None:
+    async def script(world: World) -> None:
+        with pytest.raises(DialledItself):
+            await world.connect(0, 0)
+
+    play(version, script, hosts=1, transport="tcp asyncio")
+
+
+def test_a_world_keeps_no_trace_unless_it_is_asked_to(version: str) -> None:
+    """Its hosts have no tracer then, and who looks for the trace is told how to have one."""
+
+    async def main() -> None:
+        async with World(2, version=version, discovery=False) as world:
+            assert [ps._core.tracer for ps in world.pubsubs] == [None, None]
+            with pytest.raises(TraceNotKept, match=r"make it with World\(..., trace=True\)"):
+                assert world.trace
+        async with World(2, version=version, discovery=False, trace=True) as world:
+            await world.connect(0, 1)
+            await world.settle()
+            assert {event.kind for event in world.trace} == {"add_peer"}
+
+    run(main(), clock="virtual")
+    with pytest.raises(OptionError, match="trace: expected true or false, got 100"):
+        World(2, trace=100)  # type: ignore[arg-type] # what is tested

@@ -34,7 +34,7 @@ def run_on(transport: str, main: Coroutine[Any, Any, T]) -> T:
 
 def play(version: str, script: Play, hosts: int = 2, *, transport: str = "memory", **options: object) -> World:
     """Run a script in a world without discovery, on the virtual clock unless it is to have sockets."""
-    given: dict[str, Any] = {"discovery": False, "transport": transport.split()[0]} | options
+    given: dict[str, Any] = {"discovery": False, "transport": transport.split()[0], "trace": True} | options
 
     async def main() -> World:
         async with World(hosts, version=version, **given) as world:
@@ -147,7 +147,7 @@ def add_node(
         make_driver=driver_factory(version),
         rendezvous=rendezvous,
         params=HostParams(),
-        tracer=HostTrace(world.trace, number, world.clock.now_ns),
+        tracer=None if world._trace is None else HostTrace(world._trace, number, world.clock.now_ns),
         number=number,
         initial_seqno=number << 32,
         options=options,

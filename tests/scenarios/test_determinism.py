@@ -21,7 +21,7 @@ def fingerprint(version: str, **options: Any) -> str:
     """Of all that happened in a busy world: discovery, floods, a leave, a cut and a reconnection."""
 
     async def main() -> str:
-        async with World(6, version=version, seed=7, **options) as world:
+        async with World(6, version=version, seed=7, trace=True, **options) as world:
             topics = [await ps.join("t") for ps in world.pubsubs]
             subscriptions = [await topic.subscribe() for topic in topics]
             await world.settle()

@@ -12,7 +12,7 @@ def traces(version: str, seed: int, sign: str, link: LinkModel | None = None) ->
     """What each host saw: discovery, subscriptions, floods from all hosts, a leave, a cut and a reconnection."""
 
     async def main() -> list[list[TraceEvent]]:
-        async with World(5, version=version, seed=seed, sign=sign, link=link) as world:
+        async with World(5, version=version, seed=seed, sign=sign, link=link, trace=True) as world:
             topics = [await ps.join("t") for ps in world.pubsubs]
             subscriptions = [await topic.subscribe() for topic in topics]
             await world.settle()

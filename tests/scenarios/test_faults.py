@@ -26,7 +26,7 @@ def play(version: str, script: Script, *faults: Fault, hosts: int = 3, **options
         link = LinkModel(latency_s=0.001)
         plan = FaultPlan(faults=faults)
         async with World(
-            hosts, version=version, **({"discovery": False, "link": link, "faults": plan} | options)
+            hosts, version=version, **({"discovery": False, "link": link, "faults": plan, "trace": True} | options)
         ) as world:
             topics = [await ps.join("t") for ps in world.pubsubs]
             subscriptions = [await topic.subscribe() for topic in topics]
@@ -255,7 +255,7 @@ def chaos(version: str, seed: int) -> list[TraceEvent]:
     async def main() -> list[TraceEvent]:
         link = LinkModel(latency_s=(0.01, 0.15), jitter=0.1, loss=0.01, bandwidth_bps=20_000_000)
         plan = FaultPlan.random(seed, 6, 10.0, count=12)
-        async with World(6, version=version, seed=seed, link=link, faults=plan) as world:
+        async with World(6, version=version, seed=seed, link=link, faults=plan, trace=True) as world:
             handles: dict[int, Topic] = {}
 
             async def take_up(number: int) -> None:

@@ -16,6 +16,7 @@ from pubsub_sim.errors import Deadlock
 NOTEBOOK = """
 import asyncio, os, signal, sys, threading
 from pubsub_sim import World, run
+from pubsub_sim.errors import HostClosed
 
 ended = []
 
@@ -30,6 +31,21 @@ async def endless():
             await wait()
         finally:
             ended.append("cleaned up")
+
+async def sockets():
+    world = World(hosts=2, version="baseline", transport="tcp")
+    try:
+        async with world:
+            await world.connect(0, 1)
+            os.kill(os.getpid(), signal.SIGINT)
+            await wait()
+    finally:
+        ended.append(world.network.connections)
+        for node in world.pubsubs:
+            try:
+                await node.topics()
+            except HostClosed:
+                ended.append("closed")
 
 async def stubborn():
     os.kill(os.getpid(), signal.SIGINT)
@@ -89,6 +105,11 @@ def interrupted(main: str, clock: str = "wall", start: str = "default handler") 
 def test_interrupt_ends_the_program_and_its_thread(clock: str, start: str) -> None:
     """The program is cancelled, cleans up, and is over when KeyboardInterrupt is raised; the handler is as before."""
     assert interrupted("endless", clock, start) == ["interrupted ['cleaned up'] ['MainThread'] None", "True"]
+
+
+def test_interrupt_closes_the_hosts_of_a_world_and_their_sockets() -> None:
+    """Nothing of it is open when KeyboardInterrupt is raised, and no socket is left to the garbage collector."""
+    assert interrupted("sockets") == ["interrupted [0, 'closed', 'closed'] ['MainThread'] None", "True"]
 
 
 @pytest.mark.parametrize("clock", ["wall", "virtual"])

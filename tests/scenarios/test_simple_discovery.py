@@ -103,7 +103,7 @@ def test_a_wrong_payload_is_a_failure(version: str, monkeypatch: pytest.MonkeyPa
 
 def test_an_undelivered_announcement_is_a_failure(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The barrier names a host that has not seen all the others."""
-    monkeypatch.setattr(Core, "_hello", lambda self: b"")
+    monkeypatch.setattr(Core, "_hello", lambda self: [])
     with pytest.raises(ScenarioFailure, match=r"barrier: host \d has seen \d of 3 announcements"):
         play(version=version)
 

@@ -116,5 +116,5 @@ def test_any_rpc_is_cut_into_pieces_that_are_rpcs(rpc: RPC, limit: int, packs: b
 
 def _elements(rpc: RPC) -> int:
     control = rpc.control
-    ids = [i for entry in (*control.iwant, *control.ihave) for i in entry.message_ids]
+    ids = [i for entry in (*control.iwant, *control.ihave, *control.idontwant) for i in entry.message_ids]
     return sum(map(len, (rpc.publish, rpc.subscriptions, control.graft, control.prune, ids)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from nacl.signing import SigningKey
 
 from pubsub_sim.errors import FrameTooLarge, MalformedFrame, PeerIdError
 from pubsub_sim.ids import peer_id_of, public_key_of, to_base58
-from pubsub_sim.wire.codec import decode, encode_subscriptions
+from pubsub_sim.wire.codec import decode, encode_hello, encode_subscriptions
 from pubsub_sim.wire.framing import FrameDecoder, encode_uvarint
 from pubsub_sim.wire.message import Message, outgoing
 from pubsub_sim.wire.rpc_pb2 import RPC
@@ -42,6 +43,18 @@ def test_an_announcement_has_the_reference_field_numbers() -> None:
 def test_a_hello_without_topics_is_the_empty_frame() -> None:
     """Receivers skip it."""
     assert encode_subscriptions([], subscribe=True) == b""
+    assert encode_hello([], 100) == [b""]
+
+
+@given(st.lists(st.text(min_size=1, max_size=40), max_size=40, unique=True), st.integers(200, 1000))
+def test_a_hello_is_cut_into_frames_that_fit(topics: list[str], limit: int) -> None:
+    """All topics in order, none twice, and no frame that could have held the first topic of the next."""
+    frames = encode_hello(topics, limit)
+    said = [[option.topicid for option in decode(frame).subscriptions] for frame in frames]
+    assert [topic for part in said for topic in part] == topics
+    assert all(len(frame) <= limit for frame in frames)
+    for part, following in pairwise(said):
+        assert len(encode_subscriptions([*part, following[0]], subscribe=True)) > limit
 
 
 def test_C01_several_old_topic_fields_give_the_last() -> None:
