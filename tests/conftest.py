@@ -17,6 +17,17 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.hanging import pytest_addoption, pytest_configure, pytest_runtest_protocol, pytest_unconfigure
+
+__all__ = [
+    "installed",
+    "pytest_addoption",
+    "pytest_configure",
+    "pytest_runtest_protocol",
+    "pytest_unconfigure",
+    "version",
+]
+
 VERSIONS = ("baseline", "states")
 ROOT = Path(__file__).parents[1]
 OLDEST_SETUPTOOLS = 77  # of pyproject's [build-system]

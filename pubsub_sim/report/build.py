@@ -58,8 +58,9 @@ def build_report(sweep: str, out: Path | None = None, reference: str = "publishe
     options = ReportOptions(sweep=sweep, reference=reference)
     target = (default_out() if out is None else out).absolute()
     _refuse_foreign(target)
-    text = summary.text(Sweep.load(options.folder), options.reference)
+    runs = Sweep.load(options.folder)
     with _replaced(target) as folder, _fixed_date():
+        text = summary.text(runs, options.reference)
         notebook = _stripped(_executed(options))
         for name, file in FORMATS.items():
             _export(notebook, name, folder / file)

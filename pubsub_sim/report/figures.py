@@ -8,8 +8,8 @@ import numpy as np
 import seaborn as sns  # type: ignore[import-untyped] # ships no types
 from matplotlib.ticker import MaxNLocator
 
-from pubsub_sim.report.intervals import median
 from pubsub_sim.report.quantities import QUANTITIES
+from pubsub_sim.report.ratios import cell_median
 from pubsub_sim.report.show import Picture, Prose
 from pubsub_sim.report.style import drawing, look, panels, picture
 from pubsub_sim.report.wording import count
@@ -84,10 +84,7 @@ def _dots(panel: Axes, sweep: Sweep, quantity: Quantity, version: str, hosts: in
 
 def _line(panel: Axes, sweep: Sweep, quantity: Quantity, version: str, hosts: int, number: int) -> None:
     style = look(number)
-    found = [
-        (messages, median(quantity.of(sweep.of(version, (hosts, messages), quantity.kind))))
-        for messages in sweep.messages
-    ]
+    found = [(messages, cell_median(sweep, version, (hosts, messages), quantity)) for messages in sweep.messages]
     known = [(messages, value) for messages, value in found if value.is_known]
     xs, middle = [messages for messages, _ in known], [value.value for _, value in known]
     sns.lineplot(x=xs, y=middle, ax=panel, label=version, legend=False, mew=0, **style)

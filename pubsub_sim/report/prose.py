@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pubsub_sim.report.intervals import LEVEL, RESAMPLES, median
 from pubsub_sim.report.quantities import HEADLINE, QUANTITIES
-from pubsub_sim.report.ratios import control_pairs, over_grid, over_sampled_cells, per_cell, version_pairs
+from pubsub_sim.report.ratios import cell_median, control_pairs, over_grid, over_sampled_cells, per_cell, version_pairs
 from pubsub_sim.report.show import Prose
 from pubsub_sim.report.tables import control_version
 from pubsub_sim.report.wording import (
@@ -190,7 +190,7 @@ def _alone(sweep: Sweep) -> str:
     quantity = QUANTITIES[HEADLINE[0]]
     parts = []
     for version in sweep.versions:
-        known = [(cell, median(quantity.of(sweep.of(version, cell)))) for cell in sweep.cells]
+        known = [(cell, cell_median(sweep, version, cell, quantity)) for cell in sweep.cells]
         known = [(cell, value) for cell, value in known if value.is_known]
         for (hosts, messages), value in dict.fromkeys([*known[:1], *known[-1:]]):
             shown = f"{number(value.value)} {quantity.unit}"

@@ -49,21 +49,43 @@ def pairs(base: pd.DataFrame, other: pd.DataFrame, quantity: Quantity) -> pd.Dat
     Returns:
         Columns hosts, messages, repeat, log_ratio and difference; only pairs in which both runs are ok and positive.
     """
-    sides = [side[PAIR].assign(value=quantity.of(side), pair=side.get("pair", default="")) for side in (base, other)]
-    both = sides[0].merge(sides[1], on=PAIR, suffixes=("_base", "_other"), validate="one_to_one")
-    both = both.loc[both["pair_base"] == both["pair_other"]]
-    both = both.loc[(both["value_base"] > 0) & (both["value_other"] > 0)].sort_values(PAIR, ignore_index=True)
-    ratio = both["value_other"] / both["value_base"]
-    return both[PAIR].assign(log_ratio=np.log(ratio), difference=both["value_other"] - both["value_base"])
+    ones, others = _positive(base, quantity), _positive(other, quantity)
+    places = sorted(place for place in ones.keys() & others.keys() if ones[place][0] == others[place][0])
+    below = np.array([ones[place][1] for place in places], dtype=np.float64)
+    above = np.array([others[place][1] for place in places], dtype=np.float64)
+    found = pd.DataFrame(np.array(places, dtype=np.int64).reshape(-1, len(PAIR)), columns=PAIR)
+    return found.assign(log_ratio=np.log(above / below), difference=above - below)
+
+
+def _positive(runs: pd.DataFrame, quantity: Quantity) -> dict[tuple[int, ...], tuple[str, float]]:
+    """Give hosts, messages and repeat of each run that has a value above 0: what it was measured with, and that value."""
+    values = quantity.of(runs).tolist()
+    measured_with = runs["pair"].tolist() if "pair" in runs else [""] * len(runs)
+    places = list(zip(*(runs[name].tolist() for name in PAIR), strict=True))
+    if len(set(places)) < len(places):
+        raise ValueError(f"runs: expected one of each {', '.join(PAIR)}, got {len(places) - len(set(places))} more")
+    rows = zip(places, measured_with, values, strict=True)
+    return {place: (pair, value) for place, pair, value in rows if value > 0}
 
 
 def version_pairs(sweep: Sweep, version: str, quantity: Quantity) -> pd.DataFrame:
     """Pair the runs of a version with those of the base."""
-    return pairs(sweep.of(sweep.base, kind=quantity.kind), sweep.of(version, kind=quantity.kind), quantity)
+    base, other = sweep.of(sweep.base, kind=quantity.kind), sweep.of(version, kind=quantity.kind)
+    return sweep.once(("pairs", version, quantity), lambda: pairs(base, other, quantity))
+
+
+def cell_median(sweep: Sweep, version: str, cell: tuple[int, int], quantity: Quantity) -> Estimate:
+    """Estimate the median of a version in one cell of the grid, given as hosts and messages."""
+    runs = sweep.of(version, cell, quantity.kind)
+    return sweep.once(("median", version, cell, quantity), lambda: median(quantity.of(runs)))
 
 
 def control_pairs(sweep: Sweep, quantity: Quantity) -> pd.DataFrame:
     """Pair the second runs of a version with its first ones: a ratio that should be 1. Only what is timed has some."""
+    return sweep.once(("control pairs", quantity), lambda: _control_pairs(sweep, quantity))
+
+
+def _control_pairs(sweep: Sweep, quantity: Quantity) -> pd.DataFrame:
     versions = sorted(set(sweep.controls["version"]))
     if not versions or quantity.kind != "timing":
         return pairs(sweep.runs.iloc[:0], sweep.runs.iloc[:0], quantity)

@@ -92,7 +92,7 @@ def growth(sweep: Sweep, version: str, quantity: Quantity, axis: str) -> Growth:
     }
     ideal = np.array([np.log(levels[other]) + fitted * x for x, other in zip(xs, others, strict=True)])
     worst = float(np.exp(np.abs(medians - ideal).max()))
-    found = _estimate(float(fitted), drawn_medians(samples) @ design, samples)
+    found = _estimate(float(fitted), _drawn(sweep, version, quantity, _SEED) @ design, samples)
     return Growth(version, quantity.name, axis, found, worst, levels)
 
 
@@ -109,7 +109,7 @@ def difference(sweep: Sweep, version: str, quantity: Quantity, axis: str) -> Est
         if design is None:
             return UNKNOWN
         value = float(design @ np.array([np.median(values) for values in samples]))
-        fits.append((value, drawn_medians(samples, _SEED + len(fits)) @ design, samples))
+        fits.append((value, _drawn(sweep, name, quantity, _SEED + len(fits)) @ design, samples))
     (one, ones, own), (base, bases, theirs) = fits
     return _estimate(one - base, ones - bases, min(own, theirs, key=len))
 
@@ -168,6 +168,16 @@ def _logarithms(
     sweep: Sweep, version: str, quantity: Quantity
 ) -> tuple[list[tuple[int, int]], list[NDArray[np.float64]]]:
     """Give the cells that have positive values, and the logarithms of those."""
+    return sweep.once(("logarithms", version, quantity), lambda: _taken(sweep, version, quantity))
+
+
+def _drawn(sweep: Sweep, version: str, quantity: Quantity, seed: int) -> NDArray[np.float64]:
+    """Draw the runs of each cell anew, for both axes at once: a row of medians of logarithms per bootstrap sample."""
+    _, samples = _logarithms(sweep, version, quantity)
+    return sweep.once(("drawn", version, quantity, seed), lambda: drawn_medians(samples, seed))
+
+
+def _taken(sweep: Sweep, version: str, quantity: Quantity) -> tuple[list[tuple[int, int]], list[NDArray[np.float64]]]:
     runs = sweep.of(version, kind=quantity.kind)
     values = quantity.of(runs)
     known = runs[CELL].assign(value=values).loc[values > 0]

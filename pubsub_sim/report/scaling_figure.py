@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
-from pubsub_sim.report.intervals import median
+from pubsub_sim.report.ratios import cell_median
 from pubsub_sim.report.scaling import AXES, growth, quantities
 from pubsub_sim.report.show import Picture, Prose
 from pubsub_sim.report.style import WIDTH, drawing, look, picture, spread
@@ -63,7 +63,7 @@ def _panel(panel: Axes, sweep: Sweep, quantity: Quantity, axis: str) -> None:
         found = growth(sweep, version, quantity, axis)
         for other in (level for level in spread(list(found.levels), 2) if found.exponent.is_known):
             cells = [(value, other) if axis == AXES[0] else (other, value) for value in _ticks(sweep, axis)]
-            values = [median(quantity.of(sweep.of(version, cell, quantity.kind))).value for cell in cells]
+            values = [cell_median(sweep, version, cell, quantity).value for cell in cells]
             xs = np.array(_ticks(sweep, axis), dtype=np.float64)
             panel.plot(xs, values, color=style["color"], marker=style["marker"], markersize=3.5, linestyle="", mew=0)
             line = found.levels[other] * xs**found.exponent.value

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from pubsub_sim.report import control, difference, engine, published, scaling
 from pubsub_sim.report.engine import numbers
 from pubsub_sim.report.field import PLACE, YARDSTICKS, conditions, field_versions
-from pubsub_sim.report.intervals import LEVEL, RESAMPLES, Estimate, median
+from pubsub_sim.report.intervals import LEVEL, RESAMPLES, Estimate
 from pubsub_sim.report.options import data_folder, reference_file
 from pubsub_sim.report.prose import wait_shares
 from pubsub_sim.report.quantities import HEADLINE, QUANTITIES
-from pubsub_sim.report.ratios import control_pairs, over_grid, over_sampled_cells, per_cell, version_pairs
+from pubsub_sim.report.ratios import cell_median, control_pairs, over_grid, over_sampled_cells, per_cell, version_pairs
 from pubsub_sim.report.sweep import CELL, Sweep
 from pubsub_sim.report.tables import PHASE_METRICS, control_version, is_spread, phase_median
 from pubsub_sim.report.wording import number_or_none
@@ -103,6 +103,8 @@ def is_stale(out: Path, raw: Path | None = None) -> bool:
     try:
         stored = json.loads((out / FILE).read_text(encoding="utf-8"))
         sweep = Sweep.load((raw or data_folder() / "raw") / str(stored["sweep"]))
+        if stored["fingerprint"] != sweep.fingerprint:
+            return True  # other runs: what they give need not be computed
         fresh = json.loads(text(sweep, str(stored["reference"])))
     except (OSError, ValueError, KeyError, TypeError, ResultsError):
         return True
@@ -203,7 +205,7 @@ def _medians(sweep: Sweep, quantity: Quantity) -> list[dict[str, Any]]:
         for version in sweep.versions:
             runs = sweep.of(version, cell, quantity.kind)
             place = {"version": version, "hosts": cell[0], "messages": cell[1], "runs": len(runs)}
-            value = median(quantity.of(runs))
+            value = cell_median(sweep, version, cell, quantity)
             if value.is_known:
                 found.append({"quantity": quantity.name, **place, "unit": quantity.unit} | numbers(value))
     return found

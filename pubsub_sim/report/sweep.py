@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
@@ -12,10 +13,12 @@ from pubsub_sim.results import RUN, RunParameters, Store, fingerprint, read_engi
 from pubsub_sim.results.record import PARAMETERS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Hashable, Mapping
     from pathlib import Path
 
     from pubsub_sim.results import EngineRecord
+
+T = TypeVar("T")
 
 CONDITIONS = ("router", "transport", "loop", "sign", "barrier", "warmup", "allocator")
 """Parameters that are the same in all runs of a sweep but those of the field."""
@@ -44,6 +47,7 @@ class Sweep:
         described: version to its own description of its machines.
         fingerprint: of every stored number of the runs, shown or not.
         engine: the engine's own benchmark, None if the sweep has none.
+        computed: what `once` has computed of these runs.
     """
 
     name: str
@@ -57,6 +61,7 @@ class Sweep:
     described: Mapping[str, Any]
     fingerprint: str
     engine: EngineRecord | None = None
+    computed: dict[Hashable, Any] = dataclasses.field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def load(cls, folder: Path) -> Sweep:
@@ -123,11 +128,26 @@ class Sweep:
 
     def of(self, version: str, cell: tuple[int, int] | None = None, kind: str = "timing") -> pd.DataFrame:
         """Give the runs of a version, of one cell or of all."""
-        runs = self.of_kind(kind)
-        chosen = runs["version"] == version
-        if cell is not None:
-            chosen &= (runs["hosts"] == cell[0]) & (runs["messages"] == cell[1])
-        return runs.loc[chosen]
+        return self.once(("runs", version, cell, kind), lambda: self._choose(version, cell, kind))
+
+    def once(self, what: Hashable, compute: Callable[[], T]) -> T:
+        """Compute something of these runs, unless it was before: tables, figures and the summary ask for the same.
+
+        Args:
+            what: names it, whatever it depends on included. Whoever gets it must not change it.
+            compute: how.
+        """
+        if what not in self.computed:
+            self.computed[what] = compute()
+        found: T = self.computed[what]
+        return found
+
+    def _choose(self, version: str, cell: tuple[int, int] | None, kind: str) -> pd.DataFrame:
+        if cell is None:
+            runs = self.of_kind(kind)
+            return runs.loc[runs["version"] == version]
+        runs = self.of(version, kind=kind)
+        return runs.loc[(runs["hosts"] == cell[0]) & (runs["messages"] == cell[1])]
 
     def apart(self) -> int:
         """Count the compared runs, controls among them, that were not measured together with the base's run of their pair."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pubsub_sim.report.intervals import UNKNOWN, median
 from pubsub_sim.report.quantities import QUANTITIES
-from pubsub_sim.report.ratios import control_pairs, over_grid, over_sampled_cells, per_cell, version_pairs
+from pubsub_sim.report.ratios import cell_median, control_pairs, over_grid, over_sampled_cells, per_cell, version_pairs
 from pubsub_sim.report.show import Prose, Several, Table
 from pubsub_sim.report.wording import NOTHING, code, estimate, ratio, ratio_interval, ratio_of, signed
 
@@ -35,7 +35,7 @@ def medians(sweep: Sweep, name: str) -> Table:
     rows = []
     for cell in sweep.cells:
         row = [f"{cell[0]:,}", f"{cell[1]:,}"]
-        values = (median(quantity.of(sweep.of(version, cell, quantity.kind))) for version in sweep.versions)
+        values = (cell_median(sweep, version, cell, quantity) for version in sweep.versions)
         row += [estimate(value, exact=quantity.is_count) for value in values]
         for version in sweep.others:
             found = ratios[version].get(cell)

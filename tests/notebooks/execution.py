@@ -56,13 +56,14 @@ def execute(name: str, output: Path, **parameters: Any) -> dict[str, list[Any]]:
 
 
 def _joined(outputs: list[Any]) -> list[Any]:
-    """Join what was printed in one go: into how many messages a kernel cuts it depends on how busy the machine is."""
+    """Join what was printed in one go, which a kernel cuts as the machine is busy, and leave out the numbers of cells."""
     found: list[Any] = []
     for one in outputs:
         if one.output_type == "stream" and found and found[-1].get("name") == one.name:
             found[-1].text += one.text
         else:
             found.append(one)
+            one.pop("execution_count", None)
     return found
 
 

@@ -1,4 +1,4 @@
-"""The findings notebook, executed on tiny sweeps."""
+"""The findings notebook, its cells run on tiny sweeps."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from typing import Any
 
 import pytest
 
-from tests.notebooks.execution import as_text, execute, stored
+from tests.notebooks.execution import as_text, stored
+from tests.notebooks.in_process import execute_here
 from tests.report.runs import write_sweep
-
-pytestmark = pytest.mark.xdist_group("kernels")
 
 FAILING = [(version, 5, 20, 1) for version in ("baseline", "states")]
 
 
-def shown(output: Path, **parameters: Any) -> str:
+def shown(**parameters: Any) -> str:
     """Run the notebook and give all that its cells show, as Markdown or text."""
-    return "\n".join(as_text(cell, "text/markdown") for cell in execute("4_findings", output, **parameters).values())
+    return "\n".join(as_text(cell, "text/markdown") for cell in execute_here("4_findings", **parameters).values())
 
 
 def test_notebook_is_thin() -> None:
@@ -52,7 +51,7 @@ def test_no_number_stands_in_the_text() -> None:
 )
 def test_notebook_reads_to_its_end(tmp_path: Path, shape: dict[str, Any], says: str) -> None:
     """Whatever a sweep holds, every cell runs, and what is missing is said in words."""
-    text = shown(tmp_path / "out.ipynb", sweep=str(write_sweep(tmp_path / "runs", **shape)))
+    text = shown(sweep=str(write_sweep(tmp_path / "runs", **shape)))
     assert says in text
     assert "nan" not in text.lower().replace("provenance", "")
     assert "| commit | 0123456789ab |" in text
@@ -62,4 +61,4 @@ def test_notebook_reads_to_its_end(tmp_path: Path, shape: dict[str, Any], says: 
 def test_reference_can_be_left_out(tmp_path: Path) -> None:
     """An empty reference leaves the comparison out and says so."""
     folder = write_sweep(tmp_path / "runs", hosts=(5,), messages=(20,), repeats=1)
-    assert "No published figures were asked for." in shown(tmp_path / "out.ipynb", sweep=str(folder), reference="")
+    assert "No published figures were asked for." in shown(sweep=str(folder), reference="")

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.notebooks.execution import Executed, as_text, execute, stored
+from tests.notebooks.execution import Executed, as_text, stored
+from tests.notebooks.in_process import execute_here
 
 pytestmark = pytest.mark.xdist_group("kernels")
 
@@ -18,9 +19,9 @@ def told(cells: dict[str, list[Any]]) -> dict[str, str]:
     return {name: as_text(outputs, "text/markdown") for name, outputs in cells.items()}
 
 
-def told_by(output: Path, **parameters: Any) -> dict[str, str]:
-    """Run the notebook and give what each cell shows."""
-    return told(execute("1_state_machine", output, **parameters))
+def told_by(**parameters: Any) -> dict[str, str]:
+    """Run the notebook's cells and give what each shows."""
+    return told(execute_here("1_state_machine", **parameters))
 
 
 @pytest.fixture
@@ -58,12 +59,12 @@ def test_each_cell_shows_what_its_text_says(shown: dict[str, str], cell: str, sa
 def test_a_sweep_without_the_engine_is_told(tmp_path: Path) -> None:
     """The rest of the notebook runs, and the end says how to measure."""
     (tmp_path / "sweep").mkdir()
-    cells = told_by(tmp_path / "out.ipynb", sweep=str(tmp_path / "sweep"))
+    cells = told_by(sweep=str(tmp_path / "sweep"))
     assert "has no benchmark of the engine by itself" in cells["cost"]
 
 
-def test_costs_can_be_measured_on_the_spot(tmp_path: Path) -> None:
+def test_costs_can_be_measured_on_the_spot() -> None:
     """With rounds the notebook measures, here only two workloads, and shows them with their comparison."""
-    cells = told_by(tmp_path / "out.ipynb", rounds=1, only="bare,hand-toggle")
+    cells = told_by(rounds=1, only="bare,hand-toggle")
     assert "Each workload was measured in 1 round" in cells["cost"]
     assert "| a state on and off, no callbacks | hand-written | a flag |" in cells["cost-table"]

@@ -11,6 +11,7 @@ import pytest
 
 from pubsub_sim.results import Store, wide
 from tests.notebooks.execution import FOLDER, as_text, execute
+from tests.notebooks.in_process import execute_here
 
 pytestmark = pytest.mark.xdist_group("kernels")
 
@@ -30,9 +31,9 @@ def texts(cells: dict[str, list[Any]]) -> str:
     return "\n".join(map(as_text, cells.values()))
 
 
-def shown(output: Path, **parameters: Any) -> str:
-    """Run the notebook and give all that its cells show, as text."""
-    return texts(execute("3_sweep", output, **TINY | parameters))
+def shown(**parameters: Any) -> str:
+    """Run the notebook's cells and give all that they show, as text."""
+    return texts(execute_here("3_sweep", **TINY | parameters))
 
 
 class Measured(NamedTuple):
@@ -44,9 +45,10 @@ class Measured(NamedTuple):
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
-    """A tiny grid, measured by the notebook; whoever changes the folder takes a copy."""
+    """A tiny grid, measured by the notebook in a kernel, with its usual progress; whoever changes the folder takes a copy."""
     place = tmp_path_factory.mktemp("measured")
-    return Measured(place / "runs", execute("3_sweep", place / "out.ipynb", **TINY, out=str(place / "runs")))
+    parameters = TINY | {"progress": "auto", "out": str(place / "runs")}
+    return Measured(place / "runs", execute("3_sweep", place / "out.ipynb", **parameters))
 
 
 def without_times(table: str) -> list[list[str | None]]:
@@ -58,7 +60,7 @@ def without_times(table: str) -> list[list[str | None]]:
 def test_two_measurements_show_the_same_but_for_times(measured: Measured, tmp_path: Path) -> None:
     """Measured twice, in two folders: the same sentence, the same cells with the same counts, the same failures."""
     one = measured.cells
-    two = execute("3_sweep", tmp_path / "out.ipynb", **TINY, out=str(tmp_path / "runs 2"))
+    two = execute_here("3_sweep", **TINY, out=str(tmp_path / "runs 2"))
     assert as_text(one["measure"]).splitlines()[-1] == as_text(two["measure"]).splitlines()[-1]
     assert one["failures"] == two["failures"]
     rows = [without_times(as_text(cells["overview"], "text/html")) for cells in (one, two)]
@@ -83,29 +85,32 @@ def test_executed_notebook_measures_stores_and_shows(measured: Measured) -> None
 def test_second_execution_keeps_the_runs_and_can_only_show(measured: Measured, tmp_path: Path) -> None:
     """A second execution measures nothing again, and with measure=False it only shows."""
     copytree(measured.runs, tmp_path / "runs")
-    assert "0 measured now, 4 kept" in shown(tmp_path / "out.ipynb", out=str(tmp_path / "runs"))
-    assert "0 measured now, 4 kept" in shown(tmp_path / "out.ipynb", out=str(tmp_path / "runs"), measure=False)
+    assert "0 measured now, 4 kept" in shown(out=str(tmp_path / "runs"))
+    assert "0 measured now, 4 kept" in shown(out=str(tmp_path / "runs"), measure=False)
 
 
-def test_progress_is_one_updating_line(tmp_path: Path) -> None:
+def test_progress_is_one_updating_line(measured: Measured) -> None:
     """By default the notebook shows one line that is updated in place and ends complete."""
-    text = shown(tmp_path / "out.ipynb", out=str(tmp_path / "runs"), progress="auto")
+    text = texts(measured.cells)
     assert f"[{'#' * 30}] 4 of 4 runs, no failures" in text
     assert text.count("of 4 runs, no failures") == 1
 
 
 def test_failed_runs_are_shown_and_do_not_stop_the_notebook(tmp_path: Path) -> None:
     """Runs over their limit end up in the table of failures with their sentence."""
-    text = shown(tmp_path / "out.ipynb", out=str(tmp_path / "runs"), messages=1_000_000, limit_s=0.2)
+    text = shown(out=str(tmp_path / "runs"), messages=1_000_000, limit_s=0.2)
     assert "4 of 4 runs failed" in text
     assert "the run was stopped at its limit" in text
 
 
-def test_relative_folder_lies_in_data_raw_wherever_papermill_started(tmp_path: Path) -> None:
-    """A relative folder is the repository's data/raw/<folder>, also when papermill starts somewhere else."""
+def test_relative_folder_lies_in_data_raw_wherever_the_notebook_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relative folder is the repository's data/raw/<folder>, also when a kernel was started somewhere else."""
+    monkeypatch.chdir(tmp_path)
     name = "local-test-of-the-notebook"
     try:
-        shown(tmp_path / "out.ipynb", out=name, hosts=2)
+        shown(out=name, hosts=2)
         assert len(Store(FOLDER.parent / "data" / "raw" / name).files()) == 2
     finally:
         rmtree(FOLDER.parent / "data" / "raw" / name, ignore_errors=True)

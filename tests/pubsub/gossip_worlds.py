@@ -12,6 +12,7 @@ from pubsub_sim.ports import FrameReader, Inbound, Stream
 from pubsub_sim.protocol.params import GOSSIPSUB_ID_V10
 from pubsub_sim.wire.codec import decode
 from pubsub_sim.wire.rpc_pb2 import RPC
+from tests.pubsub.worlds import HORIZON_S
 
 Play = Callable[[World], Awaitable[None]]
 
@@ -28,7 +29,7 @@ def play(version: str, script: Play, hosts: int = 20, *, router: object = "gossi
             await script(world)
         return world
 
-    return run(main(), clock="virtual")
+    return run(main(), clock="virtual", horizon_s=HORIZON_S)
 
 
 async def join_all(world: World, topic: str = "foobar") -> list[Topic]:

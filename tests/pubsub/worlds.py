@@ -26,10 +26,15 @@ from pubsub_sim.wire.signing import KeyPair, SignPolicy
 T = TypeVar("T")
 Play = Callable[[World], Awaitable[None]]
 
+HORIZON_S = 86_400.0
+"""Virtual time at which a test that has not ended never will: one that polls for ever is told so, with its tasks."""
+
 
 def run_on(transport: str, main: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine on the loop that goes with a network (see the fixture `transport`)."""
-    return run(main, clock="virtual") if transport == "memory" else run(main, loop=transport.split()[-1])
+    if transport != "memory":
+        return run(main, loop=transport.split()[-1])
+    return run(main, clock="virtual", horizon_s=HORIZON_S)
 
 
 def play(version: str, script: Play, hosts: int = 2, *, transport: str = "memory", **options: object) -> World:

@@ -14,15 +14,19 @@ from pubsub_sim.errors import OptionError
 from pubsub_sim.report.build import build_report
 from pubsub_sim.report.errors import ForeignFilesError, UnwritableReportError
 from pubsub_sim.report.wording import number
+from pubsub_sim.results import write_engine
 from tests.report.runs import write_sweep
+from tests.results.engine_runs import an_engine
 
 pytestmark = pytest.mark.xdist_group("kernels")
 
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny sweep of two versions."""
-    return write_sweep(tmp_path_factory.mktemp("sweeps") / "tiny", repeats=2)
+    """A tiny sweep of two versions, with all that a sweep can hold: watched runs, and the engine's own benchmark."""
+    folder = write_sweep(tmp_path_factory.mktemp("sweeps") / "tiny", repeats=2, watched=True)
+    write_engine(folder, an_engine())
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +44,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_report_has_every_form(report: Path) -> None:
     """Markdown with its figures, PDF, HTML and the summary; nothing else."""
     figures = {"nine-charts", "more-medians", "ratio", "control", "duration-net", "runs-duration-net", "runs-cpu"}
-    figures |= {"scaling", "phases", "published", "machine-1-pubsub-host"}
+    figures |= {"scaling", "phases", "published", "machine-1-pubsub-host", "engine"}
     assert contents(report).keys() == {
         "bench.md",
         "bench.pdf",
@@ -54,6 +58,14 @@ def test_markdown_refers_to_the_figures_that_are_there(report: Path) -> None:
     """Every picture of bench.md is a file beside it."""
     shown = set(re.findall(r"\]\((bench_files/[^)]+)\)", (report / "bench.md").read_text()))
     assert shown == {name for name in contents(report) if name.startswith("bench_files/")}
+
+
+def test_report_holds_the_engine(report: Path) -> None:
+    """Its figure is a file beside bench.md (see above), its tables are in it."""
+    text = (report / "bench.md").read_text()
+    assert "](bench_files/engine.svg)" in text
+    assert "| add and remove | mutation | 110 (100\N{EN DASH}120) | ns |" in text
+    assert "### The contract" in text
 
 
 def test_report_says_the_headline(report: Path) -> None:
@@ -74,12 +86,14 @@ def numbers_in(value: object) -> Iterator[float]:
 def test_every_number_of_the_results_is_in_the_summary(report: Path) -> None:
     """Prose, tables and captions say nothing that another program could not read, to the places that they show."""
     known = set()
-    for value in numbers_in(json.loads((report / "summary.json").read_text())):
+    summary = json.loads((report / "summary.json").read_text())
+    in_us = [value / 1000 for value in numbers_in(summary["engine"]["costs"])]  # beside what was measured in runs
+    for value in [*numbers_in(summary), *in_us]:
         # The summary has six figures, so what lies half-way between two shorter numbers may have come from either side.
         for near in (value, value * (1 - 1e-6), value * (1 + 1e-6)):
             known |= {number(abs(near), places=places) for places in range(-6, 7)}
     results = (report / "bench.md").read_text().partition("## Results")[2].partition("## Threats")[0]
-    words = re.sub(r"`[^`]*`|\]\([^)]*\)", "", results)
+    words = re.sub(r"`[^`]*`|\]\([^)]*\)|\(Python [^)]*\)", "", results)  # the last: where the engine was measured
     shown = re.findall(r"(?<![\w.])\d[\d,]*(?:\.\d+)?", words)
     assert len(shown) > 300
     assert [text for text in shown if text.rstrip(",") not in known] == []

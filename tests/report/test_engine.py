@@ -162,20 +162,6 @@ def test_a_broken_file_ends_the_report_with_one_sentence(tmp_path: Path) -> None
         build_report(str(folder), tmp_path / "out")
 
 
-@pytest.mark.xdist_group("kernels")
-def test_report_holds_the_engine_in_every_form(tmp_path: Path) -> None:
-    """Its figure is a file beside bench.md, its tables are in it."""
-    folder = write_sweep(tmp_path / "mine", repeats=1)
-    write_engine(folder, an_engine())
-    out = tmp_path / "out"
-    build_report(str(folder), out)
-    text = (out / "bench.md").read_text()
-    assert "](bench_files/engine.svg)" in text
-    assert (out / "bench_files" / "engine.svg").exists()
-    assert "| add and remove | mutation | 110 (100\N{EN DASH}120) | ns |" in text
-    assert "### The contract" in text
-
-
 def test_report_and_terminal_agree(tmp_path: Path) -> None:
     """What the benchmark prints and what the report computes from its file are the same medians and verdicts."""
     names = ("bare", "unrelated-wait", "hand-toggle", "construct-bytes", "states-20", "states-200", "recorder")

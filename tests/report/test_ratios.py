@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from pubsub_sim.report.quantities import QUANTITIES, Quantity
-from pubsub_sim.report.ratios import control_pairs, over_grid, pairs, per_cell, version_pairs
+from pubsub_sim.report.ratios import cell_median, control_pairs, over_grid, pairs, per_cell, version_pairs
 from pubsub_sim.report.sweep import Sweep
 from tests.report.runs import write_sweep
 
@@ -59,6 +59,23 @@ def test_run_without_a_partner_does_not_count() -> None:
     """A cell that only one version has is in no ratio."""
     found = pairs(side({(5, 20, 1): 1.0, (10, 20, 1): 1.0}), side({(5, 20, 1): 2.0}), QUANTITY)
     assert [cell.hosts for cell in per_cell(found)] == [5]
+
+
+def test_runs_of_the_same_place_are_refused() -> None:
+    """Which of them would be paired is nobody's guess."""
+    twice = pd.concat([side({(5, 20, 1): 1.0}), side({(5, 20, 1): 2.0})])
+    with pytest.raises(ValueError, match=r"^runs: expected one of each hosts, messages, repeat, got 1 more$"):
+        pairs(side({(5, 20, 1): 1.0}), twice, QUANTITY)
+
+
+def test_a_sweep_computes_a_thing_once(tmp_path: Path) -> None:
+    """Tables, figures and the summary get the same pairs and medians; another sweep gets its own."""
+    one, other = (Sweep.load(write_sweep(tmp_path / name, repeats=1)) for name in ("one", "other"))
+    cpu = QUANTITIES["cpu"]
+    assert version_pairs(one, "states", cpu) is version_pairs(one, "states", cpu)
+    assert version_pairs(one, "states", cpu) is not version_pairs(other, "states", cpu)
+    assert cell_median(one, "states", (5, 20), cpu) is cell_median(one, "states", (5, 20), cpu)
+    assert cell_median(one, "states", (5, 20), cpu) != cell_median(one, "states", (10, 20), cpu)
 
 
 def test_zero_is_in_no_ratio() -> None:
