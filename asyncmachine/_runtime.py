@@ -35,6 +35,10 @@ are plain integers: one `&` on an `IntFlag` takes as long as a whole mutation wi
     BUSY|DISPOSING       interrupted                               DISPOSED
     rest, INTERRUPTED    dispose                                   DISPOSED
 
+What is asked of a busy machine is judged when its turn comes and not by the states of now: whether a removed state is active, what a
+toggle does, whether Exception may pass a full queue. Only a mutation that repeats the last one in the queue is left out, where schema and
+handlers are such that it can change nothing (`PlanCache.is_idempotent`).
+
 Order of service
 ----------------
 
@@ -98,6 +102,7 @@ from asyncmachine.mutation import (
     FLAGS,
     IS_AUTO,
     IS_CHECK,
+    IS_TOGGLE,
     KIND,
     NO_AUTO,
     NUMBER,
@@ -490,16 +495,7 @@ class Runtime:
         waiting = len(queue)
         if waiting >= self.queue_limit and not self._passes_limit(kind, called):
             return CANCELED
-        if not waiting:
-            # nothing can make the states active before its turn, but an eval
-            if (
-                kind == REMOVE
-                and self._current is not None
-                and not self._urgent
-                and self._configuration.names.isdisjoint(called)
-            ):
-                return EXECUTED
-        elif not args and self._is_duplicate(queue, kind, called):
+        if waiting and not args and self._is_duplicate(queue[-1], kind, called):
             if self._flags & OBSERVED:
                 self._observers.log_duplicate(self, (kind, called, args, source, 0, 0, None))
             return EXECUTED
@@ -509,25 +505,44 @@ class Runtime:
         queue.append(self._announce(queued) if self._flags & OBSERVED else queued)
         return result
 
+    def _enqueue_toggle(self, called: tuple[str, ...], args: dict[str, Any]) -> Result:
+        """Append a mutation of which it is decided at its turn whether it adds or removes."""
+        queue = self._queue
+        if queue is None:
+            queue = self._queue = deque()
+        if len(queue) >= self.queue_limit and EXCEPTION not in called:
+            return CANCELED
+        number = self._queue_tick + len(queue) + 1
+        queue.append(self._announce((self._toggled(called), called, args, None, number, IS_TOGGLE, None)))
+        return Result(number)
+
+    def _toggled(self, called: tuple[str, ...]) -> int:
+        """Tell what toggling these states is now: REMOVE if all of them are active, else ADD."""
+        active = self._configuration.names
+        return REMOVE if all(state in active for state in called) else ADD
+
+    def _decided(self, toggle: QueuedMutation) -> QueuedMutation:
+        """Return the mutation that a queued toggle is, now that its turn has come."""
+        was, called, args, source, number, _, view = toggle
+        kind = self._toggled(called)
+        return (kind, called, args, source, number, 0, view if kind == was else None)
+
     def _passes_limit(self, kind: int, called: tuple[str, ...]) -> bool:
-        """Errors pass a full queue: adding Exception while inactive, removing it while active."""
-        return EXCEPTION in called and kind != SET and (EXCEPTION in self._configuration.names) is (kind == REMOVE)
+        """Errors pass a full queue: adding Exception and removing it, whether it is active now or not."""
+        return EXCEPTION in called and kind != SET
 
-    def _is_duplicate(self, queue: deque[QueuedMutation], kind: int, called: tuple[str, ...]) -> bool:
-        """Tell whether the queue holds the same mutation, with nothing behind it that touches its states.
+    def _is_duplicate(self, last: QueuedMutation, kind: int, called: tuple[str, ...]) -> bool:
+        """Tell whether a mutation without arguments repeats the last one queued, and can change nothing then.
 
-        asyncmachine-go 0.19 drops a duplicate wherever the first one is, even behind a counter-mutation.
+        asyncmachine-go 0.19 drops a duplicate wherever the first one is, and whatever the relations and handlers are.
         """
-        states = self._plans.compiled.schema.states
-        if any(states[state].multi for state in called):
-            return False
-        wanted = set(called)
-        for queued in reversed(queue):
-            if queued[KIND] == kind and not queued[ARGS] and set(queued[CALLED]) == wanted:
-                return True
-            if kind == SET or queued[KIND] == SET or not wanted.isdisjoint(queued[CALLED]):
-                return False
-        return False
+        return (
+            last[KIND] == kind
+            and last[CALLED] == called
+            and not last[ARGS]
+            and not last[FLAGS]
+            and self._plans.is_idempotent(kind, called)
+        )
 
     def _prepend(
         self, kind: int, called: tuple[str, ...], args: dict[str, Any], source: Origin | None, flags: int
@@ -580,6 +595,8 @@ class Runtime:
             special = queued[FLAGS]
             plan = None if special else self._configuration.tables[queued[KIND]].get(queued[CALLED])
             if plan is None:
+                if special & IS_TOGGLE:
+                    queued = self._decided(queued)
                 plan = self._plan_of(queued)
             elif plan.fast_ticks is not None and flags == BUSY:
                 ticks = self._ticks

@@ -34,10 +34,14 @@ Q-19  After holds between neighbours in the list only
 Queue, dry runs, evals
 
 Q-09  a full queue refuses errors
-      -> errors always pass
+      -> errors always pass: adding Exception, and removing it
 Q-10  a queued duplicate is dropped wherever the first one is
-      -> only if no later queued mutation touches one of its called states; a later set touches all, and a repeated set
-      is dropped only if it is the last in the queue
+      -> only if it repeats the last one in the queue and can change nothing: no Auto or Multi states, no `After`, no
+      `Add` of the called states, and no handler that could refuse, fail or be called a second time
+      removing inactive states inside a handler is executed without being queued if nothing else waits
+      -> it is queued and judged when its turn comes: the states may be active then
+      a toggle inside a handler is decided when it is made
+      -> when its turn comes
 Q-12  an event never says that it belongs to a dry run
       -> `Event.is_check`
 Q-13  the outcome of a queued dry run is inverted

@@ -47,7 +47,7 @@ from asyncmachine.clock import next_active
 from asyncmachine.errors import AsyncMachineError, HandlerError, MachineDisposedError, NestedEvalError, SchemaError
 from asyncmachine.handlers import binding_id
 from asyncmachine.logs import LogLevel, args_mapper
-from asyncmachine.mutation import CALLED, CANCELED, FLAGS, IS_CHECK, KIND, VIEW, Mutation, Result
+from asyncmachine.mutation import CALLED, CANCELED, FLAGS, IS_CHECK, IS_TOGGLE, KIND, VIEW, Mutation, Result
 from asyncmachine.plans import compile_schema
 from asyncmachine.relations import ADD, KINDS, REMOVE, SET
 from asyncmachine.schema import EXCEPTION, Schema
@@ -251,12 +251,18 @@ class Machine(Runtime):
         return self._submit(SET, states, args, None)
 
     def toggle(self, *states: str, **args: Any) -> Result:
-        """Remove the states if all of them are active now, else add them. See `add` for arguments and results."""
+        """Remove the states if all of them are active, else add them. See `add` for arguments and results.
+
+        Inside a handler it is decided when its turn comes (asyncmachine-go 0.19 decides at the call).
+        """
         self._numbers(states)
-        active = self._configuration.names
-        if all(state in active for state in states):
-            return self.remove(*states, **args)
-        return self.add(*states, **args)
+        if self._flags & NOT_IDLE:
+            if self._flags & NOT_IDLE == BUSY:
+                return self._enqueue_toggle(states, args)
+            if self._flags & ENDING:
+                return CANCELED
+            self._run_queue(None)
+        return self._submit(self._toggled(states), states, args, None)
 
     def add_err(self, exc: BaseException, *states: str, **args: Any) -> Result:
         """Add `Exception`, and the error states given, with the error as `args["error"]`.
@@ -497,7 +503,7 @@ class Machine(Runtime):
         return tuple([queued[VIEW] or Mutation(queued) for queued in self._queue or ()])
 
     def will_be(self, *states: str) -> bool:
-        """Tell whether a queued add mutation calls all of these states; implied states do not count.
+        """Tell whether a queued add mutation calls all of these states; implied states and toggles do not count.
 
         Raises:
             UnknownStateError: A name is not in the schema.
@@ -848,7 +854,7 @@ class Machine(Runtime):
         Inside a handler it takes effect when the queue has been drained. Afterwards mutations are canceled and
         questions neutral. `await disposed()` waits for the tasks to end. Calling it again does nothing.
         """
-        if not self._flags & ENDING and START in self._configuration.names:
+        if not self._flags & ENDING and self.has(START) and (self._flags & BUSY or self.is_active(START)):
             self.remove(START)
         self._dispose()
 
@@ -957,7 +963,7 @@ class Machine(Runtime):
         self._numbers(states)
         wanted = set(states)
         return any(
-            queued[KIND] == kind and not queued[FLAGS] & IS_CHECK and wanted <= set(queued[CALLED])
+            queued[KIND] == kind and not queued[FLAGS] & IS_TOGGLE and wanted <= set(queued[CALLED])
             for queued in self._queue or ()
         )
 

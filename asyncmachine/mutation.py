@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from asyncmachine.relations import KINDS
 
-IS_AUTO, IS_CHECK, NO_AUTO = 1, 2, 4
+IS_AUTO, IS_CHECK, NO_AUTO, IS_TOGGLE = 1, 2, 4, 8
 
 
 class Source(NamedTuple):
@@ -40,7 +40,7 @@ SOURCE: Final = 3
 NUMBER: Final = 4
 """The promised queue tick; negative for mutations the machine prepends."""
 FLAGS: Final = 5
-"""IS_AUTO, IS_CHECK, NO_AUTO, or 0."""
+"""IS_AUTO, IS_CHECK, NO_AUTO, IS_TOGGLE (its kind is decided at its turn), or 0."""
 VIEW: Final = 6
 """The `Mutation` that observers have seen, or None."""
 
@@ -118,7 +118,7 @@ class Mutation:
     """A request to change states. Read-only.
 
     Attributes:
-        kind: "add", "remove" or "set".
+        kind: "add", "remove" or "set". Of a toggle that waits: what it would be now.
         called: The states named in the request.
         args: The caller's arguments, shared with all handlers of the transition.
         is_auto: Made by the machine for its Auto states.

@@ -2,7 +2,7 @@
 
 A pipe is a final handler of the source that mutates the target. The source is never held up or vetoed by the target:
 an ordinary pipe acts right after the source's transition, in order, with a copy of the arguments. A flat one acts
-inside it, without arguments, and only if the target would change. Neither end keeps the other in memory once one of
+inside it, without arguments, and only if the target would change: a busy target decides that itself. Neither end keeps the other in memory once one of
 them is disposed. Knows nothing of event loops.
 """
 
@@ -46,7 +46,7 @@ class _Flow:
         source = event.source()
         if not self.flat:
             event.machine.eval_soon(self._pass_on, self.states, dict(event.args), source, label="pipe")
-        elif not (target.is_(*self.states) if self.kind == ADD else target.not_(*self.states)):
+        elif target._flags & BUSY or not (target.is_(*self.states) if self.kind == ADD else target.not_(*self.states)):
             self._pass_on(self.states, {}, source)
 
     def _pass_on(self, states: tuple[str, ...], args: dict[str, Any], source: Origin) -> None:
@@ -65,8 +65,9 @@ class _Mirror(_Flow):
         )
 
     def _pass_on(self, states: tuple[str, ...], args: dict[str, Any], source: Origin) -> None:
-        if self.target is not None and set(self.target.active_states()) != set(states):
-            self.target._submit(SET, states, args, source)
+        target = self.target
+        if target is not None and (target._flags & BUSY or set(target.active_states()) != set(states)):
+            target._submit(SET, states, args, source)
 
 
 class _Outlet:

@@ -243,6 +243,26 @@ class PlanCache:
             configuration.autos[called] = plan
         return plan
 
+    def is_idempotent(self, kind: int, called: tuple[str, ...]) -> bool:
+        """Tell whether a mutation can change nothing right behind itself, whatever the configuration it begins in.
+
+        Sufficient, not necessary. Nothing comes between the two, as there are no autos and no handler can fail; no handler
+        can refuse the first and accept the second, and none is called by the second; no called state is Multi, so none is
+        entered again; and without `Add` (of the called states) and `After`, resolving relations a second time gives the
+        same states in the same order.
+        """
+        relations, table, index = self.relations, self.table, self.compiled.index
+        numbers = [index[name] for name in called]
+        if relations.auto_mask or any(relations.after) or relations.multi_mask & mask_of(numbers):
+            return False
+        if kind != REMOVE and any(relations.adds[state] for state in numbers):
+            return False
+        if table.empty:
+            return True
+        if table.any_enter or table.any_state or table.pairs or table.selfs or any(table.exit) or any(table.end):
+            return False
+        return kind == REMOVE or not any(table.enter[state] or table.state[state] for state in numbers)
+
     def _admit(self, configuration: Configuration) -> None:
         """Count one more plan; at the limit forget everything, links between configurations included."""
         self.known += 1
