@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from operator import index
 from typing import TYPE_CHECKING, Any, Self
 
 from asyncmachine._runtime import BUSY, DISPOSED, TRACED
@@ -29,7 +30,10 @@ _logger = logging.getLogger("asyncmachine")
 
 
 class Wait(asyncio.Future[Any]):
-    """A future of a machine. Cancelling it unsubscribes at once; it is never shared between waiters."""
+    """A future of a machine. Cancelling it unsubscribes at once; it is never shared between waiters.
+
+    Once it is over it keeps no machine alive, but for the frames in the traceback of a question that failed.
+    """
 
     __slots__ = ("_machine", "_subscription")
 
@@ -46,16 +50,40 @@ class Wait(asyncio.Future[Any]):
 
     def resolve(self, value: Any) -> None:
         """Deliver the result; called by the machine."""
-        self._subscription = None
-        if not self.done():
-            self.set_result(value)
+        self._subscription = self._machine = None  # a finished wait keeps no machine alive
+        try:
+            if not self.done():
+                self.set_result(value)
+        except Exception:
+            report_dead(self)
 
     def fail(self, error: BaseException) -> None:
         """Deliver an error; called by the machine. An error nobody looks at is not reported."""
         self._subscription = self._machine = None
-        if not self.done():
+        if self.done():
+            return
+        if isinstance(error, StopIteration):  # which no future takes
+            error = RuntimeError(f"a function of a wait raised {error!r}")
+        try:
             self.set_exception(error)
-            self.exception()
+        except Exception:
+            report_dead(self)
+        self.exception()
+
+
+def deliver(future: asyncio.Future[Any], value: Any) -> None:
+    """Give a future its result, unless it is done; if its loop is closed there is nobody to hear it."""
+    try:
+        if not future.done():
+            future.set_result(value)
+    except Exception:
+        report_dead(future)
+
+
+def report_dead(future: asyncio.Future[Any]) -> None:
+    """Log that a future's callbacks cannot be called, unless its loop is closed. To be called while handling the error."""
+    if not future.get_loop().is_closed():
+        _logger.exception("%r cannot be told on its loop", future)
 
 
 def new_wait() -> Wait:
@@ -108,6 +136,10 @@ class _Unseen:
             _logger.error("%s failed and nobody awaited it", self.what, exc_info=self.error)
 
 
+def _nothing() -> None:
+    """Stand for the function of an eval that has run."""
+
+
 class EvalFuture:
     """An awaitable answer of the machine, filled in when its turn comes.
 
@@ -146,8 +178,9 @@ class EvalFuture:
 
     def _finish(self) -> None:
         self.done = True
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        self.function, self.args = _nothing, ()  # what is known keeps no machine alive
+        if self._waiter is not None:
+            deliver(self._waiter, None)
 
     def result(self) -> Any:
         """Return the answer, or raise its error.
@@ -244,16 +277,19 @@ class StateContext:
         """End the context; called by the machine when the state's tick changes."""
         if self.expired:
             return
-        self.expired = True
+        machine = self._machine
+        self.let_go()
         for waiter in self._waiters or ():
-            if not waiter.done():
-                waiter.set_result(None)
+            deliver(waiter, None)
         for scope in self._scopes or ():
             scope.end()
-        machine = self._machine
         machine._observers.fire(machine._observers.state_ctx_end, machine, self)
         machine._log(LogLevel.OPS, f"[ctx:match] {self.state}")
-        del self._machine  # whoever keeps an expired context does not keep the machine
+
+    def let_go(self) -> None:
+        """Be expired: whoever keeps an expired context does not keep the machine."""
+        self.expired = True
+        del self._machine
 
     async def __aenter__(self) -> Self:
         task = asyncio.current_task()
@@ -269,6 +305,8 @@ class StateContext:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
+        if kind is not None and issubclass(kind, GeneratorExit):  # thrown away with its loop: it is no task any more
+            return False
         task = asyncio.current_task()
         assert self._scopes is not None
         scope = next(scope for scope in reversed(self._scopes) if scope.task is task)
@@ -303,7 +341,10 @@ class _Scope:
 
     def end(self) -> None:
         self.ended = True
-        self.task.cancel()
+        try:
+            self.task.cancel()
+        except Exception:
+            report_dead(self.task)
 
 
 def new_task(coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
@@ -348,10 +389,14 @@ def wait_for_states(machine: Runtime, kind: int, states: tuple[int, ...]) -> Wai
 
 
 def wait_for_ticks(machine: Runtime, goals: dict[int, int]) -> Wait:
-    """Wait until every state's tick has reached its number."""
+    """Wait until every state's tick has reached its number.
+
+    Raises:
+        TypeError: A number is no integer.
+    """
     wait = new_wait()
     ticks = machine._ticks
-    left = {state: tick for state, tick in goals.items() if ticks[state] < tick}
+    left = {state: tick for state, goal in goals.items() if ticks[state] < (tick := index(goal))}
     if not left and not machine._flags & DISPOSED:
         wait.set_result(None)
         return wait
@@ -402,6 +447,7 @@ def wait_for_rest(machine: Runtime) -> Wait:
 def wait_for_disposal(machine: Runtime) -> Wait:
     """Wait until the machine is disposed and its tasks have ended."""
     wait = new_wait()
+    machine._waiters.forget_dead()
     if machine._flags & DISPOSED and not machine._waiters.tasks:
         wait.set_result(None)
     else:
@@ -413,10 +459,18 @@ async def finish_disposal(machine: Runtime) -> None:
     """Wait until the machine is disposed and its tasks have ended, the calling one excepted."""
     if not machine._flags & DISPOSED:
         wait = new_wait()
-        machine._call_at_disposal(lambda: wait.resolve(None))
-        await wait
+
+        def resolve() -> None:
+            wait.resolve(None)
+
+        machine._call_at_disposal(resolve)
+        try:
+            await wait
+        finally:  # also if the waiting is given up
+            machine._forget_at_disposal(resolve)
     current = asyncio.current_task()
     while True:
+        machine._waiters.forget_dead()
         pending: list[Any] = [task for task in machine._waiters.tasks if task is not current]
         if not pending:
             return
@@ -433,7 +487,7 @@ def context_of(machine: Runtime, state: int) -> StateContext:
     if ctx is None:
         ctx = StateContext(machine, state, machine._ticks[state])
         if machine._flags & DISPOSED:
-            ctx.expired = True
+            ctx.let_go()
             return ctx
         machine._watch().contexts[state] = ctx
         machine._observers.fire(machine._observers.state_ctx_new, machine, ctx)
@@ -447,7 +501,7 @@ def context_at(machine: Runtime, state: int, tick: int) -> StateContext:
     if machine._ticks[state] == tick:
         return context_of(machine, state)
     ctx = StateContext(machine, state, tick)
-    ctx.expired = True
+    ctx.let_go()
     return ctx
 
 
@@ -542,18 +596,21 @@ class _HandlerTask(asyncio.Task[None]):
     __slots__ = ("machine", "start", "state")
 
     start: list[Any]  # the handler's coroutine and this task; empty as soon as it has begun
-    machine: Runtime
+    machine: Runtime | None  # None as soon as it is over: a task that has ended keeps no machine alive
     state: int
 
     def cancel(self, msg: Any = None) -> bool:
         """Request cancellation."""
-        start = self.start
-        if start:
+        start, machine = self.start, self.machine
+        if machine is None:
+            pass
+        elif start:
             start[0].close()
             start.clear()
-            forget_task(self.machine, self, self.state)
+            self.machine = None
+            forget_task(machine, self, self.state)
         elif not self.done():
-            self.machine._keep_task(self, -1)
+            machine._keep_task(self, -1)
         return super().cancel(msg)
 
 
@@ -566,6 +623,7 @@ async def _run(start: list[Any], machine: Runtime, state: int) -> None:
         task_failed(machine, error)
     finally:
         forget_task(machine, own, state)
+        own.machine = None
         del own  # a cancellation's traceback holds this frame, and the task holds the cancellation
 
 

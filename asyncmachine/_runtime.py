@@ -14,7 +14,7 @@ Flags
 
     BUSY         a transition, eval, dry run or drain is under way
     DISPOSING    `dispose` was called inside a handler; it takes effect when the queue has been drained
-    INTERRUPTED  an interruption has left work in the queue; the next call on the machine drains it
+    INTERRUPTED  an interruption, or a long chain of pipes, has left work in the queue; the next call on the machine drains it
     DISPOSED     the end; nothing else happens any more
     OBSERVED     every step of a transition is announced: to tracers with hooks for steps, to the log, to the clock for slow handlers
     RECORDED     tracers are bound that hear of ends only: of transitions, of the queue, of contexts
@@ -30,6 +30,7 @@ are plain integers: one `&` on an `IntFlag` takes as long as a whole mutation wi
     BUSY                 dispose in a handler                      BUSY|DISPOSING
     BUSY                 interrupted, work is left                 INTERRUPTED
     BUSY                 interrupted, no work is left              rest
+    rest                 the end of a long chain of pipes          INTERRUPTED
     INTERRUPTED          any of submit, eval, eval_soon, check     BUSY
     BUSY|DISPOSING       the queue is empty                        DISPOSING, while tracers hear of that; then DISPOSED
     BUSY|DISPOSING       interrupted                               DISPOSED
@@ -51,6 +52,14 @@ Order of service
 
 An auto mutation without handlers is merged into its cause's plan (`Plan.fast_ticks`), or committed with it, unless somebody looks on or
 waits, who could tell the difference.
+
+Chains
+------
+
+A pipe mutates its target in the course of the source's transition, or right after it, and so does the target's pipe. `Chain` goes along
+with such mutations, so that a chain may be of any length: up to `CHAIN_LIMIT` machines act one inside the other. A target further on
+takes the mutation into its queue (INTERRUPTED, as after an interruption: whoever calls it next drains it), and the first machine of the
+chain has it drained, before it goes on itself.
 
 A transition
 ------------
@@ -81,7 +90,15 @@ Errors of handlers are no interruptions. What leaves a machine is what a handler
       are taken back, as after an error, and waits are told
     - the interrupted mutation counts as processed: its queue tick has come
     - what was queued stays queued, in order (INTERRUPTED)
-    - a disposal that was asked for takes place.
+    - a disposal that was asked for takes place, with all its steps, also if what leaves comes out of a tracer or an `on_dispose` function
+    - who was to be told is told: waits and contexts first, tracers of them afterwards. What leaves a tracer between the commit and the
+      final handlers takes nothing back.
+
+Waits
+-----
+
+A wait never changes the course of a transition. What a question of `when_query` or the `==` of an argument of `when_args` raises is the
+outcome of that wait; a wait or a task on a closed loop is dropped. The others are told as if it had not been there.
 """
 
 from __future__ import annotations
@@ -133,6 +150,9 @@ NOT_IDLE: Final = BUSY | DISPOSED | DISPOSING | INTERRUPTED
 ENDING: Final = DISPOSED | DISPOSING
 TRACED: Final = OBSERVED | RECORDED
 
+CHAIN_LIMIT: Final = 16
+"""How many machines of a chain of pipes act one inside the other."""
+
 PHASES: Final = (0, BUSY, BUSY | DISPOSING, DISPOSING, INTERRUPTED, DISPOSED)
 AUDIENCES: Final = (0, OBSERVED, RECORDED)
 LEGAL: Final = frozenset(
@@ -159,6 +179,21 @@ class Job(Protocol):
 
     def fail(self, error: BaseException) -> None:
         """Hear that there will be none."""
+
+
+class Chain:
+    """Mutations that machines cause in each other one inside the other, as pipes do.
+
+    Attributes:
+        depth: How many of them are under way.
+        waiting: Machines with work that is done when the first one of the chain has been carried out.
+    """
+
+    __slots__ = ("depth", "waiting")
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.waiting: deque[Runtime] = deque()
 
 
 class HandlerCall:
@@ -285,7 +320,7 @@ class Runtime:
     """
 
     __slots__ = (
-        "__weakref__", "_bindings", "_committed", "_configuration", "_current", "_err", "_flags", "_handlers", "_observers", "_on_dispose",
+        "__weakref__", "_bindings", "_chain", "_committed", "_configuration", "_current", "_err", "_flags", "_handlers", "_observers", "_on_dispose",
         "_plan", "_plans", "_prepended", "_prepends", "_queue", "_queue_tick", "_ticks", "_tx", "_urgent", "_waiters", "id", "queue_limit",
     )  # fmt: skip
 
@@ -293,6 +328,8 @@ class Runtime:
     queue_limit: int
     _bindings: tuple[str, ...]
     """Ids of the bound objects."""
+    _chain: Chain | None
+    """The chain of pipes whose mutation it is processing."""
     _committed: QueuedMutation | None
     """The mutation being processed, once its ticks have advanced."""
     _configuration: Configuration
@@ -332,7 +369,7 @@ class Runtime:
         self._flags = self._prepends = 0
         self._queue_tick = 1
         self._current = self._committed = self._plan = self._tx = None
-        self._prepended = self._queue = self._urgent = self._err = None
+        self._prepended = self._queue = self._urgent = self._err = self._chain = None
         self._on_dispose = ()
         self._observers = _NO_OBSERVERS
         self._waiters = _NOBODY
@@ -408,6 +445,45 @@ class Runtime:
         assert self._queue is not None
         return self._run_queue(self._queue[-1])
 
+    def _submit_across(
+        self, cause: Runtime, kind: int, called: tuple[str, ...], args: dict[str, Any], source: Origin | None
+    ) -> None:
+        """Submit a mutation that is made in the course of another machine's; see `Chains` on the page above."""
+        chain = cause._chain
+        if chain is None:
+            chain = Chain()
+        elif chain.depth >= CHAIN_LIMIT and not self._flags & (BUSY | ENDING):
+            self._put_off(kind, called, args, source)
+            chain.waiting.append(self)
+            return
+        outer, self._chain = self._chain, chain
+        chain.depth += 1
+        try:
+            self._submit(kind, called, args, source)
+            while chain.depth == 1 and chain.waiting:
+                chain.waiting.popleft()._follow(chain)
+        finally:
+            self._chain = outer
+            chain.depth -= 1
+
+    def _put_off(self, kind: int, called: tuple[str, ...], args: dict[str, Any], source: Origin | None) -> None:
+        """Queue a mutation of a machine at rest, which would be processed at once, were it not for the length of its chain."""
+        queue = self._queue
+        if queue is None:
+            queue = self._queue = deque()
+        number = self._queue_tick + len(queue) + 1
+        queue.append(self._announce((kind, called, args, source, number, 0, None)))
+        self._flags |= INTERRUPTED
+
+    def _follow(self, chain: Chain) -> None:
+        """Do what was put off, unless somebody has had it done."""
+        if self._flags & NOT_IDLE == INTERRUPTED:
+            outer, self._chain = self._chain, chain
+            try:
+                self._run_queue(None)
+            finally:
+                self._chain = outer
+
     def _submit_error(
         self, error: BaseException, called: tuple[str, ...], args: dict[str, Any], source: Origin | None
     ) -> Result:
@@ -457,15 +533,19 @@ class Runtime:
             ticks[state] += 1
         self._configuration = plan.target
         self._flags = busy = flags | BUSY
-        if flags & WAITED:
-            self._tell_waiters(touched)
-            busy = self._flags
         observers = self._observers
-        for end in observers.transition_end:
-            try:
-                end(tx)
-            except Exception:
-                observers.blame(end)
+        try:
+            if flags & WAITED:
+                self._tell_waiters(touched)
+                busy = self._flags
+            for end in observers.transition_end:
+                try:
+                    end(tx)
+                except Exception:
+                    observers.blame(end)
+        except BaseException:
+            self._abandon()
+            raise
         if self._queue or self._urgent:
             self._finish()
         elif observers.queue_end or self._flags != busy or busy & WAITED or not observers.tracers:
@@ -636,27 +716,33 @@ class Runtime:
         """The queue is empty: release the machine and tell who waits for that."""
         self._current = self._committed = None
         self._flags &= ~BUSY
-        if self._flags & TRACED:
-            observers = self._observers
-            observers.fire(observers.queue_end, self)
-            if not observers.tracers:  # the last one may have been detached for its errors
-                self._set_audience()
-        if self._flags & WAITED and self._waiters.ends:
-            self._match_ends()
-        if self._flags & NOT_IDLE == DISPOSING:
-            self._close()
+        try:
+            if self._flags & TRACED:
+                observers = self._observers
+                observers.fire(observers.queue_end, self)
+                if not observers.tracers:  # the last one may have been detached for its errors
+                    self._set_audience()
+        finally:  # whatever leaves a tracer
+            try:
+                if self._flags & WAITED and self._waiters.ends:
+                    self._match_ends()
+            finally:
+                if self._flags & NOT_IDLE == DISPOSING:
+                    self._close()
 
     def _abandon(self) -> None:
         """Leave a machine that was interrupted in order; see the page above."""
         self._end_transition()
         self._current = self._committed = None
         self._flags &= ~BUSY
-        if self._flags & WAITED and self._waiters.queue:
-            self._match_queue()
-        if self._flags & DISPOSING:
-            self._close()
-        elif self._queue or self._urgent or self._prepended is not None:
-            self._flags |= INTERRUPTED
+        try:
+            if self._flags & WAITED and self._waiters.queue:
+                self._match_queue()
+        finally:
+            if self._flags & DISPOSING:
+                self._close()
+            elif self._queue or self._urgent or self._prepended is not None:
+                self._flags |= INTERRUPTED
 
     # evals and dry runs
 
@@ -987,15 +1073,15 @@ class Runtime:
     def _match(self, touched: Iterable[int]) -> None:
         """Tell the waits a committed transition satisfies."""
         waiters = self._waiters
-        for subscription in waiters.match(touched, self._configuration.mask, self._ticks):
-            self._deliver(subscription, None)
+        met = waiters.match(touched, self._configuration.mask, self._ticks)
+        if met:
+            self._deliver(met, None)
         if waiters.is_empty:
             self._flags &= ~WAITED
 
     def _match_args(self, state: int, args: dict[str, Any]) -> None:
         if self._waiters.args_mask >> state & 1:
-            for subscription in self._waiters.match_args(state, args):
-                self._deliver(subscription, args)
+            self._deliver(self._waiters.match_args(state, args), args)
             self._unwatch()
 
     def _match_args_of_failed(self, name: str, state: int, args: dict[str, Any]) -> None:
@@ -1004,18 +1090,19 @@ class Runtime:
             self._match_args(state, args)
 
     def _match_queue(self) -> None:
-        for subscription in self._waiters.match_queue(self._queue_tick):
-            self._deliver(subscription, None)
+        self._deliver(self._waiters.match_queue(self._queue_tick), None)
 
     def _match_ends(self) -> None:
-        for subscription in self._waiters.take_ends():
-            self._deliver(subscription, None)
+        self._deliver(self._waiters.take_ends(), None)
         self._unwatch()
 
-    def _deliver(self, subscription: Subscription, value: Any) -> None:
-        subscription.waiter.resolve(value)
+    def _deliver(self, met: Iterable[Subscription], value: Any) -> None:
+        """Tell waits, and then tracers of them: whatever leaves a tracer, no wait is forgotten."""
+        for subscription in met:
+            subscription.waiter.resolve(value)
         if self._flags & TRACED:
-            self._observers.subscription(self, self._plans, "match", subscription)
+            for subscription in met:
+                self._observers.subscription(self, self._plans, "match", subscription)
 
     # the end
 
@@ -1031,32 +1118,47 @@ class Runtime:
         self._close()
 
     def _close(self) -> None:
+        """Let go of everything. Each step is taken, whatever leaves the one before it."""
         self._flags = self._flags & TRACED | DISPOSED
-        observers = self._observers
-        observers.fire(observers.machine_dispose, self)
-        waiters = self._waiters
-        bare = self._plans.compiled.bare
-        self._configuration = bare.empty
-        waiters.expire({*waiters.contexts, *waiters.spans})
-        for subscription in waiters.take_all():
-            if subscription.kind == WHEN_ENDS:
-                subscription.waiter.resolve(None)
-            else:
-                subscription.waiter.fail(MachineDisposedError(self.id))
-        for job in self._urgent or ():
-            job.fail(MachineDisposedError(self.id))
-        self._queue = self._urgent = self._prepended = None
-        self._plans = bare
-        self._handlers = self._bindings = ()
-        for task in tuple(waiters.tasks):
-            task.cancel()
+        leaving: BaseException | None = None
+        for step in (self._tell_disposal, self._expire_all, self._fail_waits, self._drop_handlers):
+            try:
+                step()
+            except BaseException as error:
+                leaving = error
+        self._waiters.cancel_tasks()
         functions, self._on_dispose = self._on_dispose, ()
         for function in functions:
             try:
                 function()
             except Exception:
                 _logger.exception("[dispose] %s: on_dispose function failed", self.id)
+            except BaseException as error:
+                leaving = error
         self._release()
+        if leaving is not None:
+            raise leaving
+
+    def _tell_disposal(self) -> None:
+        self._observers.fire(self._observers.machine_dispose, self)
+
+    def _expire_all(self) -> None:
+        self._configuration = self._plans.compiled.bare.empty
+        self._waiters.expire({*self._waiters.contexts, *self._waiters.spans})
+
+    def _fail_waits(self) -> None:
+        for subscription in self._waiters.take_all():
+            if subscription.kind == WHEN_ENDS:
+                subscription.waiter.resolve(None)
+            else:
+                subscription.waiter.fail(MachineDisposedError(self.id))
+        for job in self._urgent or ():
+            job.fail(MachineDisposedError(self.id))
+
+    def _drop_handlers(self) -> None:
+        self._queue = self._urgent = self._prepended = None
+        self._plans = self._plans.compiled.bare
+        self._handlers = self._bindings = ()
 
     def _release(self) -> None:
         """Tell who waits for the end of a disposed machine, once its last task has ended."""

@@ -616,6 +616,7 @@ class Machine(Runtime):
             times: State name to tick.
 
         Raises:
+            TypeError: A tick is no integer.
             UnknownStateError: A name is not in the schema.
             RuntimeError: No event loop is running.
         """
@@ -646,7 +647,7 @@ class Machine(Runtime):
 
         Args:
             state: The state; it has to be entered, being active already does not count.
-            args: Names and equal values; without any, each activation matches.
+            args: Names and equal values; without any, each activation matches. If comparing them raises, so does the wait.
 
         Returns:
             A future of the mutation's arguments, resolved right after the state's State handlers.
@@ -661,7 +662,7 @@ class Machine(Runtime):
         """Wait until `fn(clock)` is true; asked at once and after every committed transition.
 
         Args:
-            fn: A pure function of the machine's clock. If it raises, so does the wait.
+            fn: A pure function of the machine's clock. If it raises, so does the wait, and nothing else happens.
 
         Raises:
             RuntimeError: No event loop is running.
