@@ -747,6 +747,9 @@ class Machine(Runtime):
     def bind(self, handlers: object, *, id: str | None = None) -> str:  # noqa: A002  # as in the constructor
         """Bind an object with handler methods; several are called in binding order.
 
+        The methods are looked up now: a class that changes later, as under `mock.patch.object`, is noticed by machines that are made and
+        objects that are bound from then on. Properties are not evaluated.
+
         Args:
             handlers: The object. Its methods are found by name: `FooEnter`, `FooExit`, `FooBar`, `FooState`, `FooEnd`,
                 `AnyEnter`, `AnyState`.
@@ -757,7 +760,7 @@ class Machine(Runtime):
 
         Raises:
             HandlerNameError: A CamelCase method ends like a handler and names no state.
-            HandlerError: A negotiation handler is a coroutine function, or the id is taken.
+            HandlerError: A negotiation handler is a coroutine function; a handler is a generator function or a property; the id is taken.
         """
         name = id if id is not None else binding_id(handlers, len(self._bindings))
         if name in self._bindings:
