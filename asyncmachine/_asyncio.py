@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import sys
 from operator import index
 from typing import TYPE_CHECKING, Any, Self
 
-from asyncmachine._runtime import BUSY, DISPOSED, TRACED
+from asyncmachine._runtime import BUSY, DISPOSED, OBSERVED, TRACED
 from asyncmachine._waiters import WHEN, WHEN_ARGS, WHEN_ENDS, WHEN_QUERY, WHEN_QUEUE, WHEN_TIME, Subscription
 from asyncmachine.errors import MachineDisposedError
+from asyncmachine.handlers import Answer, close_coroutine, is_pending
 from asyncmachine.logs import LogLevel
 from asyncmachine.mutation import CANCELED, Result
 from asyncmachine.relations import mask_of
@@ -106,14 +108,19 @@ def computing_takes_time() -> bool:
     return getattr(loop, "slow_callback_duration", 0.0) != math.inf
 
 
-def slow_callback_s() -> float | None:
-    """Return how long a callback may take where asyncio looks for slow ones: on a running loop in debug mode, else None."""
+def debugging() -> tuple[bool, float | None]:
+    """Return whether mistakes are looked for here, and how long a callback may take then.
+
+    They are under `python -X dev`, and on a running loop in debug mode; slow callbacks are looked for on such a loop only.
+    """
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
-        return None
-    limit_s: float = getattr(loop, "slow_callback_duration", math.inf) if loop.get_debug() else math.inf
-    return None if limit_s == math.inf else limit_s
+        return sys.flags.dev_mode, None
+    if not loop.get_debug():
+        return sys.flags.dev_mode, None
+    limit_s: float = getattr(loop, "slow_callback_duration", math.inf)
+    return True, None if limit_s == math.inf else limit_s
 
 
 def is_cancellation(error: BaseException) -> bool:
@@ -140,7 +147,7 @@ def _nothing() -> None:
     """Stand for the function of an eval that has run."""
 
 
-class EvalFuture:
+class EvalFuture(Answer):
     """An awaitable answer of the machine, filled in when its turn comes.
 
     It needs an event loop only if it is awaited before it is known.
@@ -203,7 +210,7 @@ class EvalFuture:
         return self.result()
 
 
-class QueuedCheck(Result):
+class QueuedCheck(Result, Answer):
     """The result of `can_add` or `can_remove` inside a handler: queued, and awaitable for the real one."""
 
     __slots__ = ("_answer",)
@@ -221,6 +228,9 @@ class QueuedCheck(Result):
 
     def __hash__(self) -> int:
         return id(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("the result of a queued dry run belongs to its machine: 'QueuedCheck' cannot be copied")
 
 
 class StateContext:
@@ -366,9 +376,11 @@ def new_task(coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
 
 def subscribe(machine: Runtime, wait: Wait, subscription: Subscription) -> Wait:
     """Have a wait told, or fail it if the machine is disposed."""
-    if machine._flags & DISPOSED:
-        wait.fail(MachineDisposedError(machine.id))
-        return wait
+    if machine._flags & (DISPOSED | OBSERVED):
+        if machine._flags & DISPOSED:
+            wait.fail(MachineDisposedError(machine.id))
+            return wait
+        machine._observers.check_thread(machine)
     machine._watch().put(subscription)
     wait._machine = machine
     wait._subscription = subscription
@@ -422,6 +434,18 @@ def wait_for_query(machine: Runtime, test: Callable[[], bool]) -> Wait:
     subscription = Subscription(WHEN_QUERY, wait)
     subscription.test = test
     return subscribe(machine, wait, subscription)
+
+
+def is_true(answer: object) -> bool:
+    """Return the truth of an answer.
+
+    Raises:
+        TypeError: It is an awaitable or a generator, which would always be true.
+    """
+    if is_pending(answer):
+        close_coroutine(answer)
+        raise TypeError(f"a question has to be answered at once, and not with {type(answer).__name__!r}")
+    return bool(answer)
 
 
 def wait_for_queue(machine: Runtime, tick: int) -> Wait:

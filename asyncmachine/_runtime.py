@@ -5,7 +5,8 @@ Theory of operation
 
 A machine is at rest or busy. `submit` carries out a mutation of a machine at rest before it returns, with everything that follows from
 it. Whatever is asked of a busy machine, by its own handlers or by tracers, waits for its turn. There are no threads and no locks: a
-machine belongs to one thread, and only what runs inside a transition can meet a busy machine.
+machine belongs to one thread, and only what runs inside a transition can meet a busy machine. Where mistakes are looked for (`python -X
+dev`, a loop in debug mode) a machine is OBSERVED from the beginning, and its observers look at the thread of each mutation.
 
 Flags
 -----
@@ -70,11 +71,11 @@ A transition
     2. negotiation handlers are asked; the first refusal or error ends it. Auto mutations drop refused Auto states instead
     3. a dry run ends here
     4. the commit: ticks grow, the configuration changes. Contexts and tasks of the states concerned end
-    5. final handlers run; waits for arguments are told after the handlers of their state
+    5. final handlers run, and awaitables they return are started; waits for arguments are told after the handlers of their state
     6. other waits are told
     7. the auto mutation that is due is prepended
 
-A negotiation handler that raises cancels the mutation. A final handler that raises has the states taken back that are entered and whose
+A negotiation handler answers at once: an awaitable for an answer is an error. A negotiation handler that raises cancels the mutation. A final handler that raises has the states taken back that are entered and whose
 State handler has not completed: one more tick each. Either error is the next mutation, Exception, before everything queued.
 
 `_observe` lays hooks around the course, for observed and recorded machines alike. `_commit_fast` is its short form for plans without
@@ -109,7 +110,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from asyncmachine._observers import Observers
 from asyncmachine._waiters import WHEN_ENDS, Subscription, Waiters
-from asyncmachine.errors import AsyncMachineError, MachineDisposedError, UnknownStateError
+from asyncmachine.errors import AsyncMachineError, HandlerError, MachineDisposedError, UnknownStateError
+from asyncmachine.handlers import close_coroutine, coroutine_of, is_awaitable, is_pending
 from asyncmachine.logs import LogLevel
 from asyncmachine.mutation import (
     ARGS,
@@ -210,6 +212,10 @@ class HandlerCall:
     _queued: QueuedMutation
     _state: int
     _tick: int
+
+    def start_task(self, coro: Any, state: int, name: str) -> None:
+        """Start the coroutine of an async handler; `machine.Event` knows how."""
+        raise NotImplementedError
 
 
 class TransitionRecord:
@@ -822,7 +828,7 @@ class Runtime:
                         event._state = state
                         event._tick = ticks[state]
                         answer = self._announced(function, slot, event) if observed else function(handlers[slot], event)
-                        if answer is not None and not answer:
+                        if answer is not None and answer is not True and self._is_refusal(answer, name, slot):
                             return self._refuse(plan, name)
             except _VetoError as veto:
                 return self._refuse(plan, veto.handler)
@@ -866,10 +872,9 @@ class Runtime:
                     event._queued = queued
                     event._state = state
                     event._tick = ticks[state]
-                    if observed:
-                        self._announced(function, slot, event)
-                    else:
-                        function(handlers[slot], event)
+                    left = self._announced(function, slot, event) if observed else function(handlers[slot], event)
+                    if left is not None:
+                        self._take_up(left, event, slot)
             except BaseException as error:
                 if steps is not plan.finals:
                     self._match_args_of_failed(name, state, args)
@@ -928,9 +933,43 @@ class Runtime:
             event._tick = self._ticks[state]
             observed = self._flags & OBSERVED
             answer = self._announced(function, slot, event) if observed else function(self._handlers[slot], event)
-            if answer is not None and not answer:
+            if answer is not None and answer is not True and self._is_refusal(answer, name, slot):
                 return name
         return ""
+
+    def _is_refusal(self, answer: Any, name: str, slot: int) -> bool:
+        """Tell whether a negotiation handler has refused, by anything but None or True.
+
+        Raises:
+            HandlerError: The answer is not known yet, or never: an awaitable or a generator, which would always be true.
+        """
+        if is_pending(answer):
+            raise self._wrong_answer("a negotiation handler has to answer at once", answer, name, slot)
+        return not answer
+
+    def _take_up(self, left: Any, event: HandlerCall, slot: int) -> None:
+        """Go on with what a final handler has returned: an awaitable is started as an async handler is, a value is ignored.
+
+        Raises:
+            HandlerError: It is a generator, which nobody would ever run.
+            RuntimeError: No event loop is running; a coroutine is closed.
+        """
+        if not is_pending(left):
+            return
+        if not is_awaitable(left):
+            raise self._wrong_answer(
+                "a handler cannot be a generator function, which never runs", left, event.name, slot
+            )
+        state = event._state
+        is_span = state >= 0 and not self._plans.relations.multi_mask >> state & 1
+        event.start_task(coroutine_of(left), state if is_span else -1, event.name)
+
+    def _wrong_answer(self, problem: str, answer: Any, name: str, slot: int) -> HandlerError:
+        close_coroutine(answer)
+        kind = type(answer).__name__
+        return HandlerError(
+            f"{problem}, and not with {kind!r}", handler=name, owner=type(self._handlers[slot]).__name__
+        )
 
     def _demand(self, steps: Iterable[Step], queued: QueuedMutation) -> None:
         refused = self._ask(steps, queued)
@@ -1178,6 +1217,7 @@ class Runtime:
     # binding and restoring
 
     def _rebind(self, handlers: tuple[object, ...], bindings: tuple[str, ...]) -> None:
+        self._observers.check_thread(self)
         if self._flags & BUSY:
             raise AsyncMachineError("handlers cannot be bound or unbound inside a handler")
         plans = self._plans.compiled.plan_cache(handlers)

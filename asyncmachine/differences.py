@@ -92,7 +92,7 @@ Q-24  a handler that cannot work fails when it is called
       -> Python cannot interrupt a function: a handler slower than `slow_handler_s`, if that is given, is reported and the transition
       stands. Long work belongs in `async def` handlers and forks, which end with their state
       negotiation handlers answer with a bool
-      -> None is yes, anything else is judged by its truth
+      -> None is yes, anything else is judged by its truth; an awaitable is an error that names the handler
 
 Waits
 
@@ -107,6 +107,8 @@ Q-37  equal waits share one channel, and a subset of arguments counts as equal
 
 Pipes and history
 
+      the target's handlers run while the source's do, however long the chain is
+      -> from the 17th machine of a chain on they run when the first one's pipe has acted
 Q-43  a pipe from the whole machine overlooks removals
       -> `pipes.bind_any` mirrors them
 Q-44  the lists of a history that keep transitions out have no effect

@@ -7,8 +7,9 @@ nothing of transitions or loops; a coroutine function becomes a step that hands 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Coroutine, Generator
 from functools import cached_property, partial, partialmethod, singledispatchmethod
-from types import FunctionType, MemberDescriptorType, ModuleType
+from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType, MemberDescriptorType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from asyncmachine.errors import HandlerError, HandlerNameError, close_matches
@@ -190,7 +191,7 @@ def _classes(handlers: object) -> tuple[tuple[type, tuple[type, ...]], ...] | No
         if owner not in _PLAIN and "__dir__" in vars(owner):
             return None
     for owner in kind.__mro__:
-        if any([name[:1].isupper() and isinstance(member, MemberDescriptorType) for name, member in vars(owner).items()]):
+        if any(name[:1].isupper() and isinstance(member, MemberDescriptorType) for name, member in vars(owner).items()):
             return None
     return ((kind, kind.__mro__),)
 
@@ -219,14 +220,47 @@ def _own_functions(own: Mapping[str, Any]) -> Iterable[tuple[str, bool]]:
 
 
 def _function(handlers: object, name: str, static: object) -> Callable[[Any, Any], Any]:
-    if isinstance(static, FunctionType) and name not in getattr(handlers, "__dict__", {}):
-        if inspect.getattr_static(handlers, name, None) is static:  # and not the value of a slot
-            return static
+    is_own = name in getattr(handlers, "__dict__", {}) or inspect.getattr_static(handlers, name, None) is not static
+    if isinstance(static, FunctionType) and not is_own:  # neither of the object's `__dict__` nor the value of a slot
+        return static
 
     def call(owner: Any, event: Any) -> Any:
         return getattr(owner, name)(event)
 
     return call
+
+
+class Answer:
+    """What is awaitable and needs nobody to run it: an answer of a machine, that reports its own error."""
+
+    __slots__ = ()
+
+
+def is_awaitable(value: object) -> bool:
+    """Tell whether a value can be awaited."""
+    return inspect.isawaitable(value)
+
+
+def is_pending(value: object) -> bool:
+    """Tell whether a value is something that has yet to run or to be known: an awaitable or a generator, and no answer of a machine."""
+    if isinstance(value, Answer):
+        return False
+    return inspect.isawaitable(value) or isinstance(value, GeneratorType | AsyncGeneratorType)
+
+
+def close_coroutine(value: object) -> None:
+    """Close a coroutine or generator that is not going to run: one that is never awaited warns. Nothing happens to anything else."""
+    if isinstance(value, Coroutine | Generator):
+        value.close()
+
+
+def coroutine_of(awaitable: Any) -> Coroutine[Any, Any, Any]:
+    """Return a coroutine that awaits anything."""
+    return awaitable if isinstance(awaitable, CoroutineType) else _await(awaitable)
+
+
+async def _await(awaitable: Any) -> Any:
+    return await awaitable
 
 
 def _task_starter(function: Callable[[Any, Any], Any], state: int, name: str) -> Callable[[Any, Any], Any]:

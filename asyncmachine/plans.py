@@ -11,7 +11,15 @@ import marshal
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
-from asyncmachine.handlers import ClassHandlers, HandlerTable, Step, are_current, binding_id, class_handlers, sharing_key
+from asyncmachine.handlers import (
+    ClassHandlers,
+    HandlerTable,
+    Step,
+    are_current,
+    binding_id,
+    class_handlers,
+    sharing_key,
+)
 from asyncmachine.relations import ADD, AUTO, REMOVE, SET, Relations, mask_of
 from asyncmachine.schema import EXCEPTION, Schema, SchemaMeta
 
