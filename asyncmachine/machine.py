@@ -1051,7 +1051,8 @@ def _portable(schema: type[Schema]) -> type[Schema] | Portable:
     found: Any = sys.modules.get(schema.__module__)
     for part in schema.__qualname__.split("."):
         found = getattr(found, part, None)
-    if found is schema:
+    is_found = found is schema
+    if is_found:
         return schema
     own = {name for kind in schema.__mro__ if kind not in Schema.__mro__ for name in vars(kind)}
     lost = sorted(name for name in own - {*schema.names, *vars(Schema), "_compiled"} if not name.startswith("__"))
