@@ -167,7 +167,10 @@ class Waiters:
         for state in touched:
             if state in spans:
                 for task in spans.pop(state):
-                    self.cancel(task)
+                    try:
+                        task.cancel()
+                    except Exception:
+                        self.forget_if_dead(task)
             if state in contexts:
                 try:
                     contexts.pop(state).expire()
@@ -176,15 +179,12 @@ class Waiters:
         if leaving is not None:
             raise leaving
 
-    def cancel(self, task: Task) -> None:
-        """Cancel a task; one whose loop is closed never ends, and is forgotten."""
-        try:
-            task.cancel()
-        except Exception:
-            if not task.get_loop().is_closed():
-                _logger.exception("%r cannot be cancelled", task)
+    def forget_if_dead(self, task: Task) -> None:
+        """Forget a task that cannot be cancelled as its loop is closed; log any other error. To be called while handling it."""
         if task.get_loop().is_closed():
             self.tasks.pop(task, None)
+        else:
+            _logger.exception("%r cannot be cancelled", task)
 
     def forget_dead(self) -> None:
         """Forget tasks whose loop is closed: they never end."""
@@ -194,7 +194,11 @@ class Waiters:
     def cancel_tasks(self) -> None:
         """Cancel all tasks that have to end before the machine is gone."""
         for task in tuple(self.tasks):
-            self.cancel(task)
+            try:
+                task.cancel()
+            except Exception:
+                self.forget_if_dead(task)
+        self.forget_dead()
 
     def match(self, touched: Iterable[int], mask: int, ticks: Sequence[int]) -> list[Subscription]:
         """Remove and return the waits a committed transition satisfies, in the order they are to be told."""
