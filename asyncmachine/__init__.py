@@ -12,6 +12,7 @@ from asyncmachine.errors import (
     NestedEvalError,
     SchemaError,
     UnknownStateError,
+    WrongThreadError,
 )
 from asyncmachine.logs import LogLevel
 from asyncmachine.machine import Event, Machine, Transition
@@ -43,4 +44,5 @@ __all__ = [
     "Tracer",
     "Transition",
     "UnknownStateError",
+    "WrongThreadError",
 ]

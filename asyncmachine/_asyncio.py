@@ -9,11 +9,14 @@ import asyncio
 import contextvars
 import logging
 import math
+import sys
+from operator import index
 from typing import TYPE_CHECKING, Any, Self
 
-from asyncmachine._runtime import BUSY, DISPOSED, ENDING, TRACED
+from asyncmachine._runtime import BUSY, DISPOSED, ENDING, OBSERVED, TRACED
 from asyncmachine._waiters import WHEN, WHEN_ARGS, WHEN_ENDS, WHEN_QUERY, WHEN_QUEUE, WHEN_TIME, Subscription
 from asyncmachine.errors import MachineDisposedError
+from asyncmachine.handlers import Answer, close_coroutine, is_pending
 from asyncmachine.logs import LogLevel
 from asyncmachine.mutation import Mutation, Result
 from asyncmachine.relations import mask_of
@@ -31,7 +34,10 @@ _logger = logging.getLogger("asyncmachine")
 
 
 class Wait(asyncio.Future[Any]):
-    """A future of a machine. Cancelling it unsubscribes at once; it is never shared between waiters."""
+    """A future of a machine. Cancelling it unsubscribes at once; it is never shared between waiters.
+
+    Once it is over it keeps no machine alive, but for the frames in the traceback of a question that failed.
+    """
 
     __slots__ = ("_machine", "_subscription")
 
@@ -48,17 +54,41 @@ class Wait(asyncio.Future[Any]):
 
     def resolve(self, value: Any) -> None:
         """Deliver the result; called by the machine."""
-        self._subscription = None
-        if not self.done():
-            self.set_result(value)
+        self._subscription = self._machine = None  # a finished wait keeps no machine alive
+        try:
+            if not self.done():
+                self.set_result(value)
+        except Exception:
+            report_dead(self)
 
     def fail(self, error: BaseException) -> None:
         """Deliver an error; called by the machine. asyncio reports it if nobody looks, but not that the machine was disposed."""
         self._subscription = self._machine = None
-        if not self.done():
+        if self.done():
+            return
+        if isinstance(error, StopIteration):  # which no future takes
+            error = RuntimeError(f"a function of a wait raised {error!r}")
+        try:
             self.set_exception(error)
-            if isinstance(error, MachineDisposedError):
-                self.exception()
+        except Exception:
+            report_dead(self)
+        if isinstance(error, MachineDisposedError):
+            self.exception()
+
+
+def deliver(future: asyncio.Future[Any], value: Any) -> None:
+    """Give a future its result, unless it is done; if its loop is closed there is nobody to hear it."""
+    try:
+        if not future.done():
+            future.set_result(value)
+    except Exception:
+        report_dead(future)
+
+
+def report_dead(future: asyncio.Future[Any]) -> None:
+    """Log that a future's callbacks cannot be called, unless its loop is closed. To be called while handling the error."""
+    if not future.get_loop().is_closed():
+        _logger.exception("%r cannot be told on its loop", future)
 
 
 def new_wait() -> Wait:
@@ -81,14 +111,19 @@ def computing_takes_time() -> bool:
     return getattr(loop, "slow_callback_duration", 0.0) != math.inf
 
 
-def slow_callback_s() -> float | None:
-    """Return how long a callback may take where asyncio looks for slow ones: on a running loop in debug mode, else None."""
+def debugging() -> tuple[bool, float | None]:
+    """Return whether mistakes are looked for here, and how long a callback may take then.
+
+    They are under `python -X dev`, and on a running loop in debug mode; slow callbacks are looked for on such a loop only.
+    """
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
-        return None
-    limit_s: float = getattr(loop, "slow_callback_duration", math.inf) if loop.get_debug() else math.inf
-    return None if limit_s == math.inf else limit_s
+        return sys.flags.dev_mode, None
+    if not loop.get_debug():
+        return sys.flags.dev_mode, None
+    limit_s: float = getattr(loop, "slow_callback_duration", math.inf)
+    return True, None if limit_s == math.inf else limit_s
 
 
 def is_cancellation(error: BaseException) -> bool:
@@ -111,7 +146,11 @@ class _Unseen:
             _logger.error("%s failed and nobody awaited it", self.what, exc_info=self.error)
 
 
-class EvalFuture:
+def _nothing() -> None:
+    """Stand for the function of an eval that has run."""
+
+
+class EvalFuture(Answer):
     """An awaitable answer of the machine, filled in when its turn comes.
 
     It needs an event loop only if it is awaited before it is known.
@@ -149,8 +188,9 @@ class EvalFuture:
 
     def _finish(self) -> None:
         self.done = True
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        self.function, self.args = _nothing, ()  # what is known keeps no machine alive
+        if self._waiter is not None:
+            deliver(self._waiter, None)
 
     @property
     def value(self) -> Any:
@@ -178,7 +218,7 @@ class EvalFuture:
         return self.result()
 
 
-class QueuedCheck(Result):
+class QueuedCheck(Result, Answer):
     """The result of `can_add` or `can_remove` inside a handler: queued, and awaitable for the real one."""
 
     __slots__ = ("_answer",)
@@ -200,6 +240,9 @@ class QueuedCheck(Result):
 
     def __hash__(self) -> int:
         return id(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("the result of a queued dry run belongs to its machine: 'QueuedCheck' cannot be copied")
 
 
 class StateContext:
@@ -256,16 +299,19 @@ class StateContext:
         """End the context; called by the machine when the state's tick changes."""
         if self.expired:
             return
-        self.expired = True
+        machine = self._machine
+        self.let_go()
         for waiter in self._waiters or ():
-            if not waiter.done():
-                waiter.set_result(None)
+            deliver(waiter, None)
         for scope in self._scopes or ():
             scope.end()
-        machine = self._machine
         machine._observers.fire(machine._observers.state_ctx_end, machine, self)
         machine._log(LogLevel.OPS, f"[ctx:match] {self.state}")
-        del self._machine  # whoever keeps an expired context does not keep the machine
+
+    def let_go(self) -> None:
+        """Be expired: whoever keeps an expired context does not keep the machine."""
+        self.expired = True
+        del self._machine
 
     async def __aenter__(self) -> Self:
         task = asyncio.current_task()
@@ -281,6 +327,8 @@ class StateContext:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
+        if kind is not None and issubclass(kind, GeneratorExit):  # thrown away with its loop: it is no task any more
+            return False
         task = asyncio.current_task()
         assert self._scopes is not None
         scope = next(scope for scope in reversed(self._scopes) if scope.task is task)
@@ -315,7 +363,10 @@ class _Scope:
 
     def end(self) -> None:
         self.ended = True
-        self.task.cancel()
+        try:
+            self.task.cancel()
+        except Exception:
+            report_dead(self.task)
 
 
 class _ForkTask(asyncio.Task[Any]):
@@ -350,9 +401,11 @@ def new_task(coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
 
 def subscribe(machine: Runtime, wait: Wait, subscription: Subscription) -> Wait:
     """Have a wait told, or fail it if the machine is disposed."""
-    if machine._flags & DISPOSED:
-        wait.fail(MachineDisposedError(machine.id))
-        return wait
+    if machine._flags & (DISPOSED | OBSERVED):
+        if machine._flags & DISPOSED:
+            wait.fail(MachineDisposedError(machine.id))
+            return wait
+        machine._observers.check_thread(machine)
     machine._watch().put(subscription)
     wait._machine = machine
     wait._subscription = subscription
@@ -373,10 +426,14 @@ def wait_for_states(machine: Runtime, kind: int, states: tuple[int, ...]) -> Wai
 
 
 def wait_for_ticks(machine: Runtime, goals: dict[int, int]) -> Wait:
-    """Wait until every state's tick has reached its number."""
+    """Wait until every state's tick has reached its number.
+
+    Raises:
+        TypeError: A number is no integer.
+    """
     wait = new_wait()
     ticks = machine._ticks
-    left = {state: tick for state, tick in goals.items() if ticks[state] < tick}
+    left = {state: tick for state, goal in goals.items() if ticks[state] < (tick := index(goal))}
     if not left and not machine._flags & DISPOSED:
         wait.set_result(None)
         return wait
@@ -404,6 +461,18 @@ def wait_for_query(machine: Runtime, test: Callable[[], bool]) -> Wait:
     return subscribe(machine, wait, subscription)
 
 
+def is_true(answer: object) -> bool:
+    """Return the truth of an answer.
+
+    Raises:
+        TypeError: It is an awaitable or a generator, which would always be true.
+    """
+    if is_pending(answer):
+        close_coroutine(answer)
+        raise TypeError(f"a question has to be answered at once, and not with {type(answer).__name__!r}")
+    return bool(answer)
+
+
 def wait_for_queue(machine: Runtime, tick: int) -> Wait:
     """Wait until the mutation of this queue tick has been processed."""
     wait = new_wait()
@@ -427,6 +496,7 @@ def wait_for_rest(machine: Runtime) -> Wait:
 def wait_for_disposal(machine: Runtime) -> Wait:
     """Wait until the machine is disposed and its tasks have ended."""
     wait = new_wait()
+    machine._waiters.forget_dead()
     if machine._flags & DISPOSED and not machine._waiters.tasks:
         wait.set_result(None)
     else:
@@ -438,10 +508,18 @@ async def finish_disposal(machine: Runtime) -> None:
     """Wait until the machine is disposed and its tasks have ended, the calling one excepted."""
     if not machine._flags & DISPOSED:
         wait = new_wait()
-        machine._call_at_disposal(lambda: wait.resolve(None))
-        await wait
+
+        def resolve() -> None:
+            wait.resolve(None)
+
+        machine._call_at_disposal(resolve)
+        try:
+            await wait
+        finally:  # also if the waiting is given up
+            machine._forget_at_disposal(resolve)
     current = asyncio.current_task()
     while True:
+        machine._waiters.forget_dead()
         pending: list[Any] = [task for task in machine._waiters.tasks if task is not current]
         if not pending:
             return
@@ -458,7 +536,7 @@ def context_of(machine: Runtime, state: int) -> StateContext:
     if ctx is None:
         ctx = StateContext(machine, state, machine._ticks[state])
         if machine._flags & DISPOSED:
-            ctx.expired = True
+            ctx.let_go()
             return ctx
         machine._watch().contexts[state] = ctx
         machine._observers.fire(machine._observers.state_ctx_new, machine, ctx)
@@ -472,7 +550,7 @@ def context_at(machine: Runtime, state: int, tick: int) -> StateContext:
     if machine._ticks[state] == tick:
         return context_of(machine, state)
     ctx = StateContext(machine, state, tick)
-    ctx.expired = True
+    ctx.let_go()
     return ctx
 
 
@@ -593,18 +671,21 @@ class _HandlerTask(asyncio.Task[None]):
     __slots__ = ("machine", "start", "state")
 
     start: list[Any]  # the handler's coroutine and this task; empty as soon as it has begun
-    machine: Runtime
+    machine: Runtime | None  # None as soon as it is over: a task that has ended keeps no machine alive
     state: int
 
     def cancel(self, msg: Any = None) -> bool:
         """Request cancellation."""
-        start = self.start
-        if start:
+        start, machine = self.start, self.machine
+        if machine is None:
+            pass
+        elif start:
             start[0].close()
             start.clear()
-            forget_task(self.machine, self, self.state)
+            self.machine = None
+            forget_task(machine, self, self.state)
         elif not self.done():
-            self.machine._keep_task(self, -1)
+            machine._keep_task(self, -1)
         return super().cancel(msg)
 
 
@@ -617,6 +698,7 @@ async def _run(start: list[Any], machine: Runtime, state: int, queued: QueuedMut
         task_failed(machine, error, _describe_handler(own.get_name(), queued))
     finally:
         forget_task(machine, own, state)
+        own.machine = None
         del own  # a cancellation's traceback holds this frame, and the task holds the cancellation
 
 

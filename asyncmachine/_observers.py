@@ -7,10 +7,12 @@ handed on to tracers as it is; of its own this module reads its `id` and `log_ar
 from __future__ import annotations
 
 import logging
+from threading import get_ident
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from asyncmachine._waiters import WHEN_ARGS, WHEN_QUEUE
+from asyncmachine.errors import WrongThreadError
 from asyncmachine.logs import LogLevel, args_suffix, line
 from asyncmachine.mutation import ARGS, CALLED, FLAGS, IS_AUTO, KIND, SOURCE, Mutation, tx_id
 from asyncmachine.relations import KINDS
@@ -55,9 +57,10 @@ class Observers:
         tracers: In binding order.
         log_level: How much is written to the logger.
         slow_handler_s: A handler that runs longer is reported; None measures nothing.
+        thread: The only thread that may use the machine; None if nobody looks.
     """
 
-    __slots__ = (*HOOKS, "_computing_takes_time", "_errors", "log_level", "slow_handler_s", "tracers")
+    __slots__ = (*HOOKS, "_computing_takes_time", "_errors", "log_level", "slow_handler_s", "thread", "tracers")
 
     machine_init: Hook
     machine_bound: Hook
@@ -91,6 +94,7 @@ class Observers:
         self.tracers = tracers
         self.log_level = int(log_level)
         self.slow_handler_s = slow_handler_s
+        self.thread: int | None = None
         self._computing_takes_time = computing_takes_time
         self._errors: dict[int, int] = {}
         self._sort()
@@ -98,7 +102,22 @@ class Observers:
     @property
     def wants_steps(self) -> bool:
         """Whether anything but the end of a transition is told to somebody."""
-        return bool(self.log_level) or self.slow_handler_s is not None or any(getattr(self, name) for name in STEPS)
+        if self.log_level or self.slow_handler_s is not None or self.thread is not None:
+            return True
+        return any(getattr(self, name) for name in STEPS)
+
+    def keep_to_thread(self) -> None:
+        """Have every mutation looked at for its thread, which has to be this one."""
+        self.thread = get_ident()
+
+    def check_thread(self, machine: Any) -> None:
+        """Refuse what another thread does.
+
+        Raises:
+            WrongThreadError: It is not the thread that has made the machine, and mistakes are looked for.
+        """
+        if self.thread is not None and self.thread != get_ident():
+            raise WrongThreadError(machine.id, self.thread, get_ident())
 
     def bind(self, tracer: object) -> bool:
         """Add a tracer; return whether it is new, as binding it twice changes nothing."""
@@ -144,6 +163,7 @@ class Observers:
 
     def queued(self, machine: Any, queued: QueuedMutation) -> QueuedMutation:
         """Tell that a mutation was queued; return it with the view tracers have seen."""
+        self.check_thread(machine)
         kind, called, args, source, number, flags, _, result = queued
         if self.log_level >= LogLevel.OPS:
             verb = "prepend" if number < 0 else "queue"

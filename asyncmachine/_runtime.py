@@ -5,7 +5,8 @@ Theory of operation
 
 A machine is at rest or busy. `submit` carries out a mutation of a machine at rest before it returns, with everything that follows from
 it. Whatever is asked of a busy machine, by its own handlers or by tracers, waits for its turn. There are no threads and no locks: a
-machine belongs to one thread, and only what runs inside a transition can meet a busy machine.
+machine belongs to one thread, and only what runs inside a transition can meet a busy machine. Where mistakes are looked for (`python -X
+dev`, a loop in debug mode) a machine is OBSERVED from the beginning, and its observers look at the thread of each mutation.
 
 Flags
 -----
@@ -14,7 +15,7 @@ Flags
 
     BUSY         a transition, eval, dry run or drain is under way
     DISPOSING    `dispose` was called inside a handler; it takes effect when the queue has been drained
-    INTERRUPTED  an interruption has left work in the queue; the next call on the machine drains it
+    INTERRUPTED  an interruption, or a long chain of pipes, has left work in the queue; the next call on the machine drains it
     DISPOSED     the end; nothing else happens any more
     OBSERVED     every step of a transition is announced: to tracers with hooks for steps, to the log, to the clock for slow handlers
     RECORDED     tracers are bound that hear of ends only: of transitions, of the queue, of contexts
@@ -30,10 +31,15 @@ are plain integers: one `&` on an `IntFlag` takes as long as a whole mutation wi
     BUSY                 dispose in a handler                      BUSY|DISPOSING
     BUSY                 interrupted, work is left                 INTERRUPTED
     BUSY                 interrupted, no work is left              rest
+    rest                 the end of a long chain of pipes          INTERRUPTED
     INTERRUPTED          any of submit, eval, eval_soon, check     BUSY
     BUSY|DISPOSING       the queue is empty                        DISPOSING, while tracers hear of that; then DISPOSED
     BUSY|DISPOSING       interrupted                               DISPOSED
     rest, INTERRUPTED    dispose                                   DISPOSED
+
+What is asked of a busy machine is judged when its turn comes and not by the states of now: whether a removed state is active, what a
+toggle does, whether Exception may pass a full queue. Only a mutation that repeats the last one in the queue is left out, where schema and
+handlers are such that it can change nothing (`PlanCache.is_idempotent`).
 
 Order of service
 ----------------
@@ -48,6 +54,14 @@ Order of service
 An auto mutation without handlers is merged into its cause's plan (`Plan.fast_ticks`), or committed with it, unless somebody looks on or
 waits, who could tell the difference.
 
+Chains
+------
+
+A pipe mutates its target in the course of the source's transition, or right after it, and so does the target's pipe. `Chain` goes along
+with such mutations, so that a chain may be of any length: up to `CHAIN_LIMIT` machines act one inside the other. A target further on
+takes the mutation into its queue (INTERRUPTED, as after an interruption: whoever calls it next drains it), and the first machine of the
+chain has it drained, before it goes on itself.
+
 A transition
 ------------
 
@@ -57,11 +71,11 @@ A transition
     2. negotiation handlers are asked; the first refusal or error ends it. Auto mutations drop refused Auto states instead
     3. a dry run ends here
     4. the commit: ticks grow, the configuration changes. Contexts and tasks of the states concerned end
-    5. final handlers run; waits for arguments are told after the handlers of their state
+    5. final handlers run, and awaitables they return are started; waits for arguments are told after the handlers of their state
     6. other waits are told
     7. the auto mutation that is due is prepended
 
-A negotiation handler that raises cancels the mutation. A final handler that raises has the states taken back that are entered and whose
+A negotiation handler answers at once: an awaitable for an answer is an error. A negotiation handler that raises cancels the mutation. A final handler that raises has the states taken back that are entered and whose
 State handler has not completed: one more tick each. Either error is the next mutation, Exception, before everything queued.
 
 What is refused makes one object, the canceled result: names and, for relations, the plan, from which the reason is told when somebody
@@ -97,7 +111,15 @@ Errors of handlers are no interruptions. What leaves a machine is what a handler
       are taken back, as after an error, and waits are told
     - the interrupted mutation counts as processed: its queue tick has come
     - what was queued stays queued, in order (INTERRUPTED)
-    - a disposal that was asked for takes place.
+    - a disposal that was asked for takes place, with all its steps, also if what leaves comes out of a tracer or an `on_dispose` function
+    - who was to be told is told: waits and contexts first, tracers of them afterwards. What leaves a tracer between the commit and the
+      final handlers takes nothing back.
+
+Waits
+-----
+
+A wait never changes the course of a transition. What a question of `when_query` or the `==` of an argument of `when_args` raises is the
+outcome of that wait; a wait or a task on a closed loop is dropped. The others are told as if it had not been there.
 """
 
 from __future__ import annotations
@@ -108,7 +130,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from asyncmachine._observers import Observers
 from asyncmachine._waiters import WHEN_ENDS, Subscription, Waiters
-from asyncmachine.errors import AsyncMachineError, MachineDisposedError, NestedEvalError, UnknownStateError
+from asyncmachine.errors import (
+    AsyncMachineError,
+    HandlerError,
+    MachineDisposedError,
+    NestedEvalError,
+    UnknownStateError,
+)
+from asyncmachine.handlers import close_coroutine, coroutine_of, is_awaitable, is_pending
 from asyncmachine.logs import LogLevel
 from asyncmachine.mutation import (
     ARGS,
@@ -121,6 +150,7 @@ from asyncmachine.mutation import (
     FLAGS,
     IS_AUTO,
     IS_CHECK,
+    IS_TOGGLE,
     KIND,
     NO_AUTO,
     NUMBER,
@@ -156,6 +186,9 @@ ENDING: Final = DISPOSED | DISPOSING
 TRACED: Final = OBSERVED | RECORDED
 _RECORDING: Final = RECORDED | BUSY
 
+CHAIN_LIMIT: Final = 16
+"""How many machines of a chain of pipes act one inside the other."""
+
 PHASES: Final = (0, BUSY, BUSY | DISPOSING, DISPOSING, INTERRUPTED, DISPOSED)
 AUDIENCES: Final = (0, OBSERVED, RECORDED)
 LEGAL: Final = frozenset(
@@ -186,6 +219,21 @@ class Job(Protocol):
         """Hear that there will be none."""
 
 
+class Chain:
+    """Mutations that machines cause in each other one inside the other, as pipes do.
+
+    Attributes:
+        depth: How many of them are under way.
+        waiting: Machines with work that is done when the first one of the chain has been carried out.
+    """
+
+    __slots__ = ("depth", "waiting")
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.waiting: deque[Runtime] = deque()
+
+
 class HandlerCall:
     """What a handler is given; `machine.Event` is what users see of it.
 
@@ -200,6 +248,10 @@ class HandlerCall:
     _queued: QueuedMutation
     _state: int
     _tick: int
+
+    def start_task(self, coro: Any, state: int, name: str) -> None:
+        """Start the coroutine of an async handler; `machine.Event` knows how."""
+        raise NotImplementedError
 
 
 class TransitionRecord:
@@ -300,7 +352,7 @@ class Runtime:
     """
 
     __slots__ = (
-        "__weakref__", "_bindings", "_committed", "_configuration", "_current", "_err", "_failure", "_flags", "_handlers", "_observers", "_on_dispose",
+        "__weakref__", "_bindings", "_chain", "_committed", "_configuration", "_current", "_err", "_failure", "_flags", "_handlers", "_observers", "_on_dispose",
         "_plan", "_plans", "_prepended", "_prepends", "_queue", "_queue_tick", "_ticks", "_tx", "_urgent", "_waiters", "id", "queue_limit",
     )  # fmt: skip
 
@@ -308,6 +360,8 @@ class Runtime:
     queue_limit: int
     _bindings: tuple[str, ...]
     """Ids of the bound objects."""
+    _chain: Chain | None
+    """The chain of pipes whose mutation it is processing."""
     _committed: QueuedMutation | None
     """The mutation being processed, once its ticks have advanced."""
     _configuration: Configuration
@@ -349,7 +403,7 @@ class Runtime:
         self._flags = self._prepends = 0
         self._queue_tick = 1
         self._current = self._committed = self._plan = self._tx = None
-        self._prepended = self._queue = self._urgent = self._err = self._failure = None
+        self._prepended = self._queue = self._urgent = self._err = self._failure = self._chain = None
         self._on_dispose = ()
         self._observers = _NO_OBSERVERS
         self._waiters = _NOBODY
@@ -423,6 +477,45 @@ class Runtime:
         assert self._queue is not None
         return self._run_queue(self._queue[-1])
 
+    def _submit_across(
+        self, cause: Runtime, kind: int, called: tuple[str, ...], args: dict[str, Any], source: Origin | None
+    ) -> None:
+        """Submit a mutation that is made in the course of another machine's; see `Chains` on the page above."""
+        chain = cause._chain
+        if chain is None:
+            chain = Chain()
+        elif chain.depth >= CHAIN_LIMIT and not self._flags & (BUSY | ENDING):
+            self._put_off(kind, called, args, source)
+            chain.waiting.append(self)
+            return
+        outer, self._chain = self._chain, chain
+        chain.depth += 1
+        try:
+            self._submit(kind, called, args, source)
+            while chain.depth == 1 and chain.waiting:
+                chain.waiting.popleft()._follow(chain)
+        finally:
+            self._chain = outer
+            chain.depth -= 1
+
+    def _put_off(self, kind: int, called: tuple[str, ...], args: dict[str, Any], source: Origin | None) -> None:
+        """Queue a mutation of a machine at rest, which would be processed at once, were it not for the length of its chain."""
+        queue = self._queue
+        if queue is None:
+            queue = self._queue = deque()
+        number = self._queue_tick + len(queue) + 1
+        queue.append(self._announce((kind, called, args, source, number, 0, None, None)))
+        self._flags |= INTERRUPTED
+
+    def _follow(self, chain: Chain) -> None:
+        """Do what was put off, unless somebody has had it done."""
+        if self._flags & NOT_IDLE == INTERRUPTED:
+            outer, self._chain = self._chain, chain
+            try:
+                self._run_queue(None)
+            finally:
+                self._chain = outer
+
     def _submit_error(
         self,
         error: BaseException,
@@ -490,12 +583,16 @@ class Runtime:
         self._configuration = plan.target
         self._flags = _RECORDING
         observers = self._observers
-        for end in observers.transition_end:
-            try:
-                end(tx)
-            except Exception:
-                observers.blame(end)
-                self._set_audience()  # it may have been detached
+        try:
+            for end in observers.transition_end:
+                try:
+                    end(tx)
+                except Exception:
+                    observers.blame(end)
+                    self._set_audience()  # it may have been detached
+        except BaseException:
+            self._abandon()
+            raise
         if self._queue or self._urgent:
             self._finish()
         elif self._flags != _RECORDING or observers.queue_end:
@@ -525,16 +622,7 @@ class Runtime:
         waiting = len(queue)
         if waiting >= self.queue_limit and not self._passes_limit(kind, called):
             return self._turn_away((kind, called, args, source, 0, 0, None, None), BY_QUEUE, self.queue_limit)
-        if not waiting:
-            # nothing can make the states active before its turn, but an eval
-            if (
-                kind == REMOVE
-                and self._current is not None
-                and not self._urgent
-                and self._configuration.names.isdisjoint(called)
-            ):
-                return EXECUTED
-        elif not args and self._is_duplicate(queue, kind, called):
+        if waiting and not args and self._is_duplicate(queue[-1], kind, called):
             if self._flags & OBSERVED:
                 self._observers.log_duplicate(self, (kind, called, args, source, 0, 0, None, None))
             return EXECUTED
@@ -544,25 +632,47 @@ class Runtime:
         queue.append(self._announce(queued) if self._flags & OBSERVED else queued)
         return result
 
+    def _enqueue_toggle(self, called: tuple[str, ...], args: dict[str, Any]) -> Result:
+        """Append a mutation of which it is decided at its turn whether it adds or removes."""
+        queue = self._queue
+        if queue is None:
+            queue = self._queue = deque()
+        if len(queue) >= self.queue_limit and EXCEPTION not in called:
+            return self._turn_away(
+                (self._toggled(called), called, args, None, 0, 0, None, None), BY_QUEUE, self.queue_limit
+            )
+        result = Result(self._queue_tick + len(queue) + 1)
+        kind = self._toggled(called)
+        queue.append(self._announce((kind, called, args, None, result.tick, IS_TOGGLE, None, result)))
+        return result
+
+    def _toggled(self, called: tuple[str, ...]) -> int:
+        """Tell what toggling these states is now: REMOVE if all of them are active, else ADD."""
+        active = self._configuration.names
+        return REMOVE if all(state in active for state in called) else ADD
+
+    def _decided(self, toggle: QueuedMutation) -> QueuedMutation:
+        """Return the mutation that a queued toggle is, now that its turn has come."""
+        was, called, args, source, number, _, view, result = toggle
+        kind = self._toggled(called)
+        return (kind, called, args, source, number, 0, view if kind == was else None, result)
+
     def _passes_limit(self, kind: int, called: tuple[str, ...]) -> bool:
-        """Errors pass a full queue: adding Exception while inactive, removing it while active."""
-        return EXCEPTION in called and kind != SET and (EXCEPTION in self._configuration.names) is (kind == REMOVE)
+        """Errors pass a full queue: adding Exception and removing it, whether it is active now or not."""
+        return EXCEPTION in called and kind != SET
 
-    def _is_duplicate(self, queue: deque[QueuedMutation], kind: int, called: tuple[str, ...]) -> bool:
-        """Tell whether the queue holds the same mutation, with nothing behind it that touches its states.
+    def _is_duplicate(self, last: QueuedMutation, kind: int, called: tuple[str, ...]) -> bool:
+        """Tell whether a mutation without arguments repeats the last one queued, and can change nothing then.
 
-        asyncmachine-go 0.19 drops a duplicate wherever the first one is, even behind a counter-mutation.
+        asyncmachine-go 0.19 drops a duplicate wherever the first one is, and whatever the relations and handlers are.
         """
-        states = self._plans.compiled.schema.states
-        if any(states[state].multi for state in called):
-            return False
-        wanted = set(called)
-        for queued in reversed(queue):
-            if queued[KIND] == kind and not queued[ARGS] and set(queued[CALLED]) == wanted:
-                return True
-            if kind == SET or queued[KIND] == SET or not wanted.isdisjoint(queued[CALLED]):
-                return False
-        return False
+        return (
+            last[KIND] == kind
+            and last[CALLED] == called
+            and not last[ARGS]
+            and not last[FLAGS]
+            and self._plans.is_idempotent(kind, called)
+        )
 
     def _prepend(
         self, kind: int, called: tuple[str, ...], args: dict[str, Any], source: Origin | None, flags: int
@@ -615,6 +725,8 @@ class Runtime:
             special = queued[FLAGS]
             plan = None if special else self._configuration.tables[queued[KIND]].get(queued[CALLED])
             if plan is None:
+                if special & IS_TOGGLE:
+                    queued = self._decided(queued)
                 plan = self._plan_of(queued)
             elif plan.fast_ticks is not None and flags == BUSY:
                 ticks = self._ticks
@@ -654,27 +766,33 @@ class Runtime:
         """The queue is empty: release the machine and tell who waits for that."""
         self._current = self._committed = None
         self._flags &= ~BUSY
-        if self._flags & TRACED:
-            observers = self._observers
-            observers.fire(observers.queue_end, self)
-            if not observers.tracers:  # the last one may have been detached for its errors
-                self._set_audience()
-        if self._flags & WAITED and self._waiters.ends:
-            self._match_ends()
-        if self._flags & NOT_IDLE == DISPOSING:
-            self._close()
+        try:
+            if self._flags & TRACED:
+                observers = self._observers
+                observers.fire(observers.queue_end, self)
+                if not observers.tracers:  # the last one may have been detached for its errors
+                    self._set_audience()
+        finally:  # whatever leaves a tracer
+            try:
+                if self._flags & WAITED and self._waiters.ends:
+                    self._match_ends()
+            finally:
+                if self._flags & NOT_IDLE == DISPOSING:
+                    self._close()
 
     def _abandon(self) -> None:
         """Leave a machine that was interrupted in order; see the page above."""
         self._end_transition()
         self._current = self._committed = None
         self._flags &= ~BUSY
-        if self._flags & WAITED and self._waiters.queue:
-            self._match_queue()
-        if self._flags & DISPOSING:
-            self._close()
-        elif self._queue or self._urgent or self._prepended is not None:
-            self._flags |= INTERRUPTED
+        try:
+            if self._flags & WAITED and self._waiters.queue:
+                self._match_queue()
+        finally:
+            if self._flags & DISPOSING:
+                self._close()
+            elif self._queue or self._urgent or self._prepended is not None:
+                self._flags |= INTERRUPTED
 
     # evals and dry runs
 
@@ -693,11 +811,14 @@ class Runtime:
         flags = self._flags
         if flags & NOT_IDLE:
             if flags & BUSY:
+                self._observers.check_thread(self)
                 raise NestedEvalError(self.id, label)
             if flags & ENDING:
                 raise MachineDisposedError(self.id)
+            self._observers.check_thread(self)
             self._run_queue(None)
         if flags & OBSERVED:
+            self._observers.check_thread(self)
             self._log(LogLevel.OPS, f"[eval] {label}")
         self._flags |= BUSY  # what follows is `_run`, without its frame
         try:
@@ -787,7 +908,7 @@ class Runtime:
                         event._state = state
                         event._tick = ticks[state]
                         answer = self._announced(function, slot, event) if observed else function(handlers[slot], event)
-                        if answer is not None and not answer:
+                        if answer is not None and answer is not True and self._is_refusal(answer, name, slot):
                             return self._refuse(plan, queued, name)
             except _VetoError as veto:
                 if veto.error is not None:
@@ -835,10 +956,9 @@ class Runtime:
                     event._queued = queued
                     event._state = state
                     event._tick = ticks[state]
-                    if observed:
-                        self._announced(function, slot, event)
-                    else:
-                        function(handlers[slot], event)
+                    left = self._announced(function, slot, event) if observed else function(handlers[slot], event)
+                    if left is not None:
+                        self._take_up(left, event, slot)
             except BaseException as error:
                 if steps is not plan.finals:
                     self._match_args_of_failed(name, state, args)
@@ -923,12 +1043,46 @@ class Runtime:
             observed = self._flags & OBSERVED
             try:
                 answer = self._announced(function, slot, event) if observed else function(self._handlers[slot], event)
-                refused = answer is not None and not answer
+                refused = answer is not None and answer is not True and self._is_refusal(answer, name, slot)
             except Exception as error:
                 raise _VetoError(name, error) from None
             if refused:
                 return name
         return ""
+
+    def _is_refusal(self, answer: Any, name: str, slot: int) -> bool:
+        """Tell whether a negotiation handler has refused, by anything but None or True.
+
+        Raises:
+            HandlerError: The answer is not known yet, or never: an awaitable or a generator, which would always be true.
+        """
+        if is_pending(answer):
+            raise self._wrong_answer("a negotiation handler has to answer at once", answer, name, slot)
+        return not answer
+
+    def _take_up(self, left: Any, event: HandlerCall, slot: int) -> None:
+        """Go on with what a final handler has returned: an awaitable is started as an async handler is, a value is ignored.
+
+        Raises:
+            HandlerError: It is a generator, which nobody would ever run.
+            RuntimeError: No event loop is running; a coroutine is closed.
+        """
+        if not is_pending(left):
+            return
+        if not is_awaitable(left):
+            raise self._wrong_answer(
+                "a handler cannot be a generator function, which never runs", left, event.name, slot
+            )
+        state = event._state
+        is_span = state >= 0 and not self._plans.relations.multi_mask >> state & 1
+        event.start_task(coroutine_of(left), state if is_span else -1, event.name)
+
+    def _wrong_answer(self, problem: str, answer: Any, name: str, slot: int) -> HandlerError:
+        close_coroutine(answer)
+        kind = type(answer).__name__
+        return HandlerError(
+            f"{problem}, and not with {kind!r}", handler=name, owner=type(self._handlers[slot]).__name__
+        )
 
     def _demand(self, steps: Iterable[Step], queued: QueuedMutation) -> None:
         refused = self._ask(steps, queued)
@@ -1127,15 +1281,15 @@ class Runtime:
     def _match(self, touched: Iterable[int]) -> None:
         """Tell the waits a committed transition satisfies."""
         waiters = self._waiters
-        for subscription in waiters.match(touched, self._configuration.mask, self._ticks):
-            self._deliver(subscription, None)
+        met = waiters.match(touched, self._configuration.mask, self._ticks)
+        if met:
+            self._deliver(met, None)
         if waiters.is_empty:
             self._flags &= ~WAITED
 
     def _match_args(self, state: int, args: dict[str, Any]) -> None:
         if self._waiters.args_mask >> state & 1:
-            for subscription in self._waiters.match_args(state, args):
-                self._deliver(subscription, args)
+            self._deliver(self._waiters.match_args(state, args), args)
             self._unwatch()
 
     def _match_args_of_failed(self, name: str, state: int, args: dict[str, Any]) -> None:
@@ -1144,18 +1298,19 @@ class Runtime:
             self._match_args(state, args)
 
     def _match_queue(self) -> None:
-        for subscription in self._waiters.match_queue(self._queue_tick):
-            self._deliver(subscription, None)
+        self._deliver(self._waiters.match_queue(self._queue_tick), None)
 
     def _match_ends(self) -> None:
-        for subscription in self._waiters.take_ends():
-            self._deliver(subscription, None)
+        self._deliver(self._waiters.take_ends(), None)
         self._unwatch()
 
-    def _deliver(self, subscription: Subscription, value: Any) -> None:
-        subscription.waiter.resolve(value)
+    def _deliver(self, met: Iterable[Subscription], value: Any) -> None:
+        """Tell waits, and then tracers of them: whatever leaves a tracer, no wait is forgotten."""
+        for subscription in met:
+            subscription.waiter.resolve(value)
         if self._flags & TRACED:
-            self._observers.subscription(self, self._plans, "match", subscription)
+            for subscription in met:
+                self._observers.subscription(self, self._plans, "match", subscription)
 
     # the end
 
@@ -1171,14 +1326,36 @@ class Runtime:
         self._close()
 
     def _close(self) -> None:
+        """Let go of everything. Each step is taken, whatever leaves the one before it."""
         self._flags = self._flags & TRACED | DISPOSED
-        observers = self._observers
-        observers.fire(observers.machine_dispose, self)
-        waiters = self._waiters
-        bare = self._plans.compiled.bare
-        self._configuration = bare.empty
-        waiters.expire({*waiters.contexts, *waiters.spans})
-        for subscription in waiters.take_all():
+        leaving: BaseException | None = None
+        for step in (self._tell_disposal, self._expire_all, self._fail_waits, self._drop_handlers):
+            try:
+                step()
+            except BaseException as error:
+                leaving = error
+        self._waiters.cancel_tasks()
+        functions, self._on_dispose = self._on_dispose, ()
+        for function in functions:
+            try:
+                function()
+            except Exception:
+                _logger.exception("[dispose] %s: on_dispose function failed", self.id)
+            except BaseException as error:
+                leaving = error
+        self._release()
+        if leaving is not None:
+            raise leaving
+
+    def _tell_disposal(self) -> None:
+        self._observers.fire(self._observers.machine_dispose, self)
+
+    def _expire_all(self) -> None:
+        self._configuration = self._plans.compiled.bare.empty
+        self._waiters.expire({*self._waiters.contexts, *self._waiters.spans})
+
+    def _fail_waits(self) -> None:
+        for subscription in self._waiters.take_all():
             if subscription.kind == WHEN_ENDS:
                 subscription.waiter.resolve(None)
             else:
@@ -1188,18 +1365,11 @@ class Runtime:
         for queued in (self._prepended, *(self._queue or ())):
             if queued is not None:
                 self._turn_away(queued, BY_DISPOSAL)
+
+    def _drop_handlers(self) -> None:
         self._queue = self._urgent = self._prepended = None
-        self._plans = bare
+        self._plans = self._plans.compiled.bare
         self._handlers = self._bindings = ()
-        for task in tuple(waiters.tasks):
-            task.cancel()
-        functions, self._on_dispose = self._on_dispose, ()
-        for function in functions:
-            try:
-                function()
-            except Exception:
-                _logger.exception("[dispose] %s: on_dispose function failed", self.id)
-        self._release()
 
     def _release(self) -> None:
         """Tell who waits for the end of a disposed machine, once its last task has ended."""
@@ -1219,6 +1389,7 @@ class Runtime:
     # binding and restoring
 
     def _rebind(self, handlers: tuple[object, ...], bindings: tuple[str, ...]) -> None:
+        self._observers.check_thread(self)
         if self._flags & BUSY:
             raise AsyncMachineError("handlers cannot be bound or unbound inside a handler")
         plans = self._plans.compiled.plan_cache(handlers)

@@ -1,11 +1,15 @@
 """The index of a machine's waits, contexts and tasks by what can satisfy or end them.
 
 Pure matching over ticks and masks. A subscription calls back whoever made it. This module knows neither futures nor machines, and
-runs no user code but the functions given to `when_query`.
+runs no user code but the functions given to `when_query`, and the `==` of the arguments given to `when_args`.
+
+Nothing here changes the course of a transition: what a user's code raises is the outcome of its wait, and a task whose loop is closed
+is forgotten.
 """
 
 from __future__ import annotations
 
+import logging
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,6 +18,9 @@ if TYPE_CHECKING:
 
 WHEN, WHEN_NOT, WHEN_TIME, WHEN_QUEUE, WHEN_QUERY, WHEN_ARGS, WHEN_ENDS = range(7)  # told in this order
 _KIND = attrgetter("kind")
+_LEAVING = (KeyboardInterrupt, SystemExit, GeneratorExit)
+"""What is never the outcome of a wait but leaves the machine. An `asyncio.CancelledError` is: nobody cancels what does not wait."""
+_logger = logging.getLogger("asyncmachine")
 
 
 class Waiter(Protocol):
@@ -38,6 +45,16 @@ class Task(Protocol):
 
     def cancel(self) -> bool:
         """Cancel it."""
+
+    def get_loop(self) -> Loop:
+        """Return the loop it runs on."""
+
+
+class Loop(Protocol):
+    """Where tasks run."""
+
+    def is_closed(self) -> bool:
+        """Nothing runs on it any more."""
 
 
 class Subscription:
@@ -146,12 +163,42 @@ class Waiters:
     def expire(self, touched: Iterable[int]) -> None:
         """End the contexts and tasks of states whose tick has changed."""
         contexts, spans = self.contexts, self.spans
+        leaving: BaseException | None = None
         for state in touched:
             if state in spans:
                 for task in spans.pop(state):
-                    task.cancel()
+                    try:
+                        task.cancel()
+                    except Exception:
+                        self.forget_if_dead(task)
             if state in contexts:
-                contexts.pop(state).expire()
+                try:
+                    contexts.pop(state).expire()
+                except BaseException as error:  # of a tracer that hears of it
+                    leaving = error
+        if leaving is not None:
+            raise leaving
+
+    def forget_if_dead(self, task: Task) -> None:
+        """Forget a task that cannot be cancelled as its loop is closed; log any other error. To be called while handling it."""
+        if task.get_loop().is_closed():
+            self.tasks.pop(task, None)
+        else:
+            _logger.exception("%r cannot be cancelled", task)
+
+    def forget_dead(self) -> None:
+        """Forget tasks whose loop is closed: they never end."""
+        for task in [task for task in self.tasks if task.get_loop().is_closed()]:
+            del self.tasks[task]
+
+    def cancel_tasks(self) -> None:
+        """Cancel all tasks that have to end before the machine is gone."""
+        for task in tuple(self.tasks):
+            try:
+                task.cancel()
+            except Exception:
+                self.forget_if_dead(task)
+        self.forget_dead()
 
     def match(self, touched: Iterable[int], mask: int, ticks: Sequence[int]) -> list[Subscription]:
         """Remove and return the waits a committed transition satisfies, in the order they are to be told."""
@@ -190,11 +237,27 @@ class Waiters:
 
     def match_args(self, state: int, args: dict[str, Any]) -> list[Subscription]:
         """Remove and return the waits for `state` being entered with these arguments."""
-        given = args.items()
-        met = [subscription for subscription in self.args.get(state, ()) if subscription.goals.items() <= given]
+        met = [subscription for subscription in tuple(self.args.get(state, ())) if self._includes(subscription, args)]
         for subscription in met:
             self.drop(subscription)
         return met
+
+    def _includes(self, subscription: Subscription, args: dict[str, Any]) -> bool:
+        """Tell whether arguments include those waited for; the wait fails with what a user's `==` raises."""
+        try:
+            for name, goal in subscription.goals.items():
+                if name not in args:
+                    return False
+                value = args[name]
+                if value is not goal and not value == goal:  # noqa: SIM201  # `!=` is another method of the user's
+                    return False
+        except _LEAVING:
+            raise
+        except BaseException as error:
+            self.drop(subscription)
+            subscription.waiter.fail(error)
+            return False
+        return True
 
     def match_queue(self, queue_tick: int) -> list[Subscription]:
         """Remove and return the waits for a queue tick that has been reached."""
@@ -226,7 +289,9 @@ class Waiters:
         assert subscription.test is not None
         try:
             return bool(subscription.test())
-        except Exception as error:
+        except _LEAVING:
+            raise
+        except BaseException as error:
             self.drop(subscription)
             subscription.waiter.fail(error)
             return False

@@ -34,10 +34,14 @@ Q-19  After holds between neighbours in the list only
 Queue, dry runs, evals
 
 Q-09  a full queue refuses errors
-      -> errors always pass
+      -> errors always pass: adding Exception, and removing it
 Q-10  a queued duplicate is dropped wherever the first one is
-      -> only if no later queued mutation touches one of its called states; a later set touches all, and a repeated set
-      is dropped only if it is the last in the queue
+      -> only if it repeats the last one in the queue and can change nothing: no Auto or Multi states, no `After`, no
+      `Add` of the called states, and no handler that could refuse, fail or be called a second time
+      removing inactive states inside a handler is executed without being queued if nothing else waits
+      -> it is queued and judged when its turn comes: the states may be active then
+      a toggle inside a handler is decided when it is made
+      -> when its turn comes
 Q-12  an event never says that it belongs to a dry run
       -> `Event.is_check`
 Q-13  the outcome of a queued dry run is inverted
@@ -92,7 +96,7 @@ Q-24  a handler that cannot work fails when it is called
       -> Python cannot interrupt a function: a handler slower than `slow_handler_s`, if that is given, is reported and the transition
       stands. Long work belongs in `async def` handlers and forks, which end with their state
       negotiation handlers answer with a bool
-      -> None is yes, anything else is judged by its truth
+      -> None is yes, anything else is judged by its truth; an awaitable is an error that names the handler
 
 Waits
 
@@ -107,6 +111,8 @@ Q-37  equal waits share one channel, and a subset of arguments counts as equal
 
 Pipes and history
 
+      the target's handlers run while the source's do, however long the chain is
+      -> from the 17th machine of a chain on they run when the first one's pipe has acted
 Q-43  a pipe from the whole machine overlooks removals
       -> `pipes.bind_any` mirrors them
 Q-44  the lists of a history that keep transitions out have no effect

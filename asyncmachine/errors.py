@@ -73,7 +73,7 @@ class UnknownStateError(AsyncMachineError, KeyError):
 
 
 class HandlerError(AsyncMachineError):
-    """A handler object cannot be bound.
+    """A handler object cannot be bound, or one of its handlers does what such a handler cannot do.
 
     Attributes:
         handler: Name of the offending method, empty when the object as a whole is refused.
@@ -125,3 +125,20 @@ class MachineDisposedError(AsyncMachineError):
     def __init__(self, machine_id: str) -> None:
         self.machine_id = machine_id
         super().__init__(f"machine {machine_id!r} is disposed")
+
+
+class WrongThreadError(AsyncMachineError, RuntimeError):
+    """A machine was used by another thread than the one that has made it; found in debug mode only.
+
+    Attributes:
+        machine_id: Id of the machine.
+        owner: Identifier of the thread it belongs to, as `threading.get_ident` gives it.
+        caller: Identifier of the thread that has used it.
+    """
+
+    def __init__(self, machine_id: str, owner: int, caller: int) -> None:
+        self.machine_id = machine_id
+        self.owner = owner
+        self.caller = caller
+        problem = f"belongs to thread {owner} and was used by thread {caller}; use loop.call_soon_threadsafe"
+        super().__init__(f"machine {machine_id!r} {problem}")

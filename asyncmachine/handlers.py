@@ -7,8 +7,10 @@ nothing of transitions or loops; a coroutine function becomes a step that hands 
 from __future__ import annotations
 
 import inspect
-from types import FunctionType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Coroutine, Generator
+from functools import cached_property, partial, partialmethod, singledispatchmethod
+from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType, MemberDescriptorType, ModuleType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from asyncmachine.errors import HandlerError, HandlerNameError, close_matches
 from asyncmachine.schema import SUFFIXES
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 ANY = -1
+_PLAIN: Final = (object, type, ModuleType)
+"""Classes whose `dir` is the usual one."""
 
 
 class Step(NamedTuple):
@@ -51,26 +55,38 @@ def parse(name: str, index: dict[str, int]) -> Role | None:
     return None
 
 
-def handler_names(handlers: object, index: dict[str, int]) -> tuple[tuple[str, Role], ...]:
-    """Return the handlers an object has, by name, after checking all of them.
+def handler_names(handlers: object, index: dict[str, int]) -> tuple[tuple[str, Role, object], ...]:
+    """Return the handlers an object has, after checking all of them: each name, its role, and what stands under the name.
+
+    Nothing of the object is evaluated: no property, and no `__getattr__` but for names that are handlers and that the object's own
+    `__dir__` lists.
 
     Raises:
         HandlerNameError: A CamelCase method ends like a handler and names no state.
-        HandlerError: A negotiation handler is a coroutine function.
+        HandlerError: A negotiation handler is a coroutine function; a handler is a generator function, which never runs, or a property.
     """
     owner = type(handlers).__name__
-    found: list[tuple[str, Role]] = []
+    found: list[tuple[str, Role, object]] = []
     for name in dir(handlers):
-        if not name[0].isupper() or not callable(getattr(handlers, name)):
+        if not name[0].isupper():
             continue
         role = parse(name, index)
-        if role is None:
-            if name.endswith(SUFFIXES):
-                raise HandlerNameError(name, owner, close_matches(name, _candidates(name, index)))
+        if role is None and not name.endswith(SUFFIXES):
             continue
-        if role.suffix not in ("State", "End") and inspect.iscoroutinefunction(getattr(handlers, name)):
+        static = _under(handlers, name, evaluate=role is not None)
+        if not _is_method(static):
+            if role is None or not hasattr(type(static), "__get__"):
+                continue
+            if _is_property(static):
+                raise HandlerError("a handler cannot be a property, which nobody evaluates", handler=name, owner=owner)
+        if role is None:
+            raise HandlerNameError(name, owner, close_matches(name, _candidates(name, index)))
+        function = _bare(static)
+        if role.suffix not in ("State", "End") and inspect.iscoroutinefunction(function):
             raise HandlerError("a negotiation handler cannot be a coroutine function", handler=name, owner=owner)
-        found.append((name, role))
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise HandlerError("a handler cannot be a generator function, which never runs", handler=name, owner=owner)
+        found.append((name, role, static))
     return tuple(found)
 
 
@@ -79,10 +95,73 @@ def _candidates(name: str, index: dict[str, int]) -> Iterable[str]:
     return (state + suffix for state in index)
 
 
+def _under(handlers: object, name: str, *, evaluate: bool) -> object:
+    """Return what an object has under a name, as it stands in the object or its class; None if there is nothing."""
+    try:
+        static = inspect.getattr_static(handlers, name)
+    except AttributeError:  # an object that stands for another one: what it lists may be had by asking only
+        return getattr(handlers, name, None) if evaluate else None
+    if isinstance(static, MemberDescriptorType):  # of `__slots__`: reading it runs no code
+        try:
+            return static.__get__(handlers, type(handlers))
+        except AttributeError:
+            return None
+    return static
+
+
+def _is_method(static: object) -> bool:
+    """Tell whether what stands in a class or an object can be called as a method."""
+    return callable(static) or isinstance(static, staticmethod | classmethod | partialmethod | singledispatchmethod)
+
+
+def _is_property(static: object) -> bool:
+    """Tell whether what stands in a class computes a value rather than a method."""
+    kind = type(static)
+    return isinstance(static, cached_property) or hasattr(kind, "__set__") or hasattr(kind, "__delete__")
+
+
+def _bare(static: object) -> Any:
+    """Return the function inside a method."""
+    while True:
+        if isinstance(static, staticmethod | classmethod):
+            static = static.__func__
+        elif isinstance(static, partialmethod | partial):
+            static = static.func
+        elif isinstance(static, singledispatchmethod):
+            static = static.dispatcher.dispatch(object)
+        else:
+            return static
+
+
 class ClassHandlers(NamedTuple):
-    """The handlers of one class of objects: each name, its role and its function of (object, event)."""
+    """The handlers of one class of objects.
+
+    Attributes:
+        functions: Each name, its role and its function of (object, event).
+        classes: Their classes with their method resolution order; None if they hold for one object only.
+        contents: What those classes contain, and what they contained.
+    """
 
     functions: tuple[tuple[str, Role, Callable[[Any, Any], Any]], ...]
+    classes: tuple[tuple[type, tuple[type, ...]], ...] | None
+    contents: tuple[tuple[Mapping[str, Any], dict[str, Any]], ...]
+
+
+def are_current(sources: Iterable[ClassHandlers]) -> bool:
+    """Tell whether none of the classes has changed since its handlers were looked up. Asked whenever a machine is made."""
+    for _, classes, contents in sources:
+        if classes is None:
+            return False
+        for kind, order in classes:
+            if kind.__mro__ is not order:
+                return False
+        try:
+            for now, then in contents:
+                if now != then:
+                    return False
+        except Exception:  # what was replaced cannot be compared, as arrays cannot
+            return False
+    return True
 
 
 def class_handlers(handlers: object, index: dict[str, int], multi_mask: int) -> ClassHandlers:
@@ -92,13 +171,29 @@ def class_handlers(handlers: object, index: dict[str, int], multi_mask: int) -> 
     are bound to the machine's life.
     """
     functions = []
-    for name, role in handler_names(handlers, index):
-        function = _function(handlers, name)
-        if inspect.iscoroutinefunction(getattr(handlers, name)):
+    for name, role, static in handler_names(handlers, index):
+        function = _function(handlers, name, static)
+        if inspect.iscoroutinefunction(_bare(static)):
             bound_to = ANY if role.first < 0 or multi_mask >> role.first & 1 else role.first
             function = _task_starter(function, bound_to, name)
         functions.append((name, role, function))
-    return ClassHandlers(tuple(functions))
+    classes = _classes(handlers)
+    owners = dict.fromkeys([owner for _, order in classes or () for owner in order if owner not in _PLAIN])
+    return ClassHandlers(tuple(functions), classes, tuple([(vars(owner), dict(vars(owner))) for owner in owners]))
+
+
+def _classes(handlers: object) -> tuple[tuple[type, tuple[type, ...]], ...] | None:
+    """Return the classes that say which methods an object has; None if that is a matter of the object itself."""
+    kind = handlers if isinstance(handlers, type) else type(handlers)
+    if handlers.__class__ is not type(handlers):  # it stands for another object
+        return None
+    for owner in type(handlers).__mro__:
+        if owner not in _PLAIN and "__dir__" in vars(owner):
+            return None
+    for owner in kind.__mro__:
+        if any(name[:1].isupper() and isinstance(member, MemberDescriptorType) for name, member in vars(owner).items()):
+            return None
+    return ((kind, kind.__mro__),)
 
 
 def binding_id(handlers: object, number: int) -> str:
@@ -124,15 +219,48 @@ def _own_functions(own: Mapping[str, Any]) -> Iterable[tuple[str, bool]]:
     return sorted((n, inspect.iscoroutinefunction(v)) for n, v in own.items() if n[:1].isupper() and callable(v))
 
 
-def _function(handlers: object, name: str) -> Callable[[Any, Any], Any]:
-    static = inspect.getattr_static(handlers, name)
-    if isinstance(static, FunctionType) and name not in getattr(handlers, "__dict__", {}):
+def _function(handlers: object, name: str, static: object) -> Callable[[Any, Any], Any]:
+    is_own = name in getattr(handlers, "__dict__", {}) or inspect.getattr_static(handlers, name, None) is not static
+    if isinstance(static, FunctionType) and not is_own:  # neither of the object's `__dict__` nor the value of a slot
         return static
 
     def call(owner: Any, event: Any) -> Any:
         return getattr(owner, name)(event)
 
     return call
+
+
+class Answer:
+    """What is awaitable and needs nobody to run it: an answer of a machine, that reports its own error."""
+
+    __slots__ = ()
+
+
+def is_awaitable(value: object) -> bool:
+    """Tell whether a value can be awaited."""
+    return inspect.isawaitable(value)
+
+
+def is_pending(value: object) -> bool:
+    """Tell whether a value is something that has yet to run or to be known: an awaitable or a generator, and no answer of a machine."""
+    if isinstance(value, Answer):
+        return False
+    return inspect.isawaitable(value) or isinstance(value, GeneratorType | AsyncGeneratorType)
+
+
+def close_coroutine(value: object) -> None:
+    """Close a coroutine or generator that is not going to run: one that is never awaited warns. Nothing happens to anything else."""
+    if isinstance(value, Coroutine | Generator):
+        value.close()
+
+
+def coroutine_of(awaitable: Any) -> Coroutine[Any, Any, Any]:
+    """Return a coroutine that awaits anything."""
+    return awaitable if isinstance(awaitable, CoroutineType) else _await(awaitable)
+
+
+async def _await(awaitable: Any) -> Any:
+    return await awaitable
 
 
 def _task_starter(function: Callable[[Any, Any], Any], state: int, name: str) -> Callable[[Any, Any], Any]:

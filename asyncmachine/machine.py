@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any, cast
 
 from asyncmachine._asyncio import (
@@ -16,9 +17,10 @@ from asyncmachine._asyncio import (
     computing_takes_time,
     context_at,
     context_of,
+    debugging,
     finish_disposal,
     is_cancellation,
-    slow_callback_s,
+    is_true,
     spawn_at,
     spawn_free,
     start_handler,
@@ -37,6 +39,7 @@ from asyncmachine._runtime import (
     ENDING,
     INTERRUPTED,
     NOT_IDLE,
+    OBSERVED,
     TRACED,
     HandlerCall,
     Runtime,
@@ -53,6 +56,7 @@ from asyncmachine.mutation import (
     CALLED,
     FLAGS,
     IS_CHECK,
+    IS_TOGGLE,
     KIND,
     NUMBER,
     VIEW,
@@ -75,8 +79,8 @@ START = "Start"
 STAYS_BEHIND = "stays_behind"
 """An object with handlers that has this attribute, and true, belongs to its machine only: a copy of the machine goes without."""
 
-Bindings = tuple[tuple[str, object], ...]
-"""Ids and handler objects, in binding order."""
+Bindings = tuple[tuple[str, object | None], ...]
+"""Ids and handler objects, in binding order; None is the machine itself."""
 Portable = tuple[str, dict[str, dict[str, Any]]]
 """A schema that no module holds: its name, and its states as plain data."""
 
@@ -203,7 +207,9 @@ class Machine(Runtime):
         tags: Free text.
 
     A mutation of an idle machine runs at once, drains whatever it queued, and returns its result; inside a handler it
-    queues. Not thread-safe.
+    queues. Not thread-safe: a machine belongs to the thread that has made it. Under `python -X dev`, and if it is made on an event loop
+    in debug mode, mutations, evals and waits of another thread raise `WrongThreadError`. Else nobody looks: `loop.call_soon_threadsafe`
+    is the way to a machine of another thread.
 
     An error that no `ExceptionState` handler and no wait takes is logged at ERROR on the logger "asyncmachine", with its traceback.
     Python prints that even where no logging is set up; `logging.getLogger("asyncmachine").setLevel(logging.CRITICAL)` turns it off.
@@ -242,10 +248,14 @@ class Machine(Runtime):
         self.parent = parent
         self.tags = tuple(tags)
         self.log_args = _DEFAULT_ARGS
+        is_debugged, limit_s = debugging()
         if slow_handler_s is None:
-            slow_handler_s = slow_callback_s()
-        if tracers or log_level or slow_handler_s is not None:
-            self._set_observers(_observers(tuple(tracers), log_level, slow_handler_s))
+            slow_handler_s = limit_s
+        if tracers or log_level or slow_handler_s is not None or is_debugged:
+            observers = _observers(tuple(tracers), log_level, slow_handler_s)
+            if is_debugged:
+                observers.keep_to_thread()
+            self._set_observers(observers)
             if handlers is not None:
                 self._log_binding()
         if parent is not None and parent._observers.tracers:
@@ -280,12 +290,17 @@ class Machine(Runtime):
         return self._submit(SET, states, args, None)
 
     def toggle(self, *states: str, **args: Any) -> Result:
-        """Remove the states if all of them are active now, else add them. See `add` for arguments and results."""
+        """Remove the states if all of them are active, else add them. See `add` for arguments and results.
+
+        Inside a handler it is decided when its turn comes (asyncmachine-go 0.19 decides at the call).
+        """
         self._numbers(states)
-        active = self._configuration.names
-        if all(state in active for state in states):
-            return self.remove(*states, **args)
-        return self.add(*states, **args)
+        if self._flags & NOT_IDLE:
+            if self._flags & NOT_IDLE == BUSY:
+                return self._enqueue_toggle(states, args)
+            if not self._flags & ENDING:
+                self._run_queue(None)
+        return self._submit(self._toggled(states), states, args, None)
 
     def add_err(self, exc: BaseException, *states: str, **args: Any) -> Result:
         """Add `Exception`, and the error states given, with the error as `args["error"]`.
@@ -353,9 +368,13 @@ class Machine(Runtime):
             it. If the awaiting task is cancelled first, `fn` is not run.
         """
         future = EvalFuture(fn, args, label)
-        if self._flags & DISPOSED:
-            future.fail(MachineDisposedError(self.id))
-        elif self._flags & BUSY:
+        flags = self._flags
+        if flags & (DISPOSED | OBSERVED):
+            if flags & DISPOSED:
+                future.fail(MachineDisposedError(self.id))
+                return future
+            self._observers.check_thread(self)
+        if flags & BUSY:
             self._push(future)
         else:
             self._run(future.run, ())
@@ -508,7 +527,7 @@ class Machine(Runtime):
         return tuple([queued[VIEW] or Mutation(queued) for queued in self._queue or ()])
 
     def will_be(self, *states: str) -> bool:
-        """Tell whether a queued add mutation calls all of these states; implied states do not count.
+        """Tell whether a queued add mutation calls all of these states; implied states and toggles do not count.
 
         Raises:
             UnknownStateError: A name is not in the schema.
@@ -621,6 +640,7 @@ class Machine(Runtime):
             times: State name to tick.
 
         Raises:
+            TypeError: A tick is no integer.
             UnknownStateError: A name is not in the schema.
             RuntimeError: No event loop is running.
         """
@@ -651,7 +671,7 @@ class Machine(Runtime):
 
         Args:
             state: The state; it has to be entered, being active already does not count.
-            args: Names and equal values; without any, each activation matches.
+            args: Names and equal values; without any, each activation matches. If comparing them raises, so does the wait.
 
         Returns:
             A future of the mutation's arguments, resolved right after the state's State handlers.
@@ -666,12 +686,13 @@ class Machine(Runtime):
         """Wait until `fn(clock)` is true; asked at once and after every committed transition.
 
         Args:
-            fn: A pure function of the machine's clock. If it raises, so does the wait.
+            fn: A pure function of the machine's clock. If it raises, so does the wait, and nothing else happens.
 
         Raises:
+            TypeError: `fn` answers with an awaitable, which would always be true.
             RuntimeError: No event loop is running.
         """
-        return wait_for_query(self, lambda: bool(fn(self.clock())))
+        return wait_for_query(self, lambda: is_true(fn(self.clock())))
 
     def when_queue(self, result: Result) -> Future[None]:
         """Wait until a queued mutation has been processed, whatever its outcome; at once unless queued.
@@ -751,6 +772,12 @@ class Machine(Runtime):
     def bind(self, handlers: object, *, id: str | None = None) -> str:  # noqa: A002  # as in the constructor
         """Bind an object with handler methods; several are called in binding order.
 
+        The methods are looked up now: a class that changes later, as under `mock.patch.object`, is noticed by machines that are made and
+        objects that are bound from then on. Properties are not evaluated.
+
+        An awaitable that a final handler returns, as a decorated `async def` does, is started like an async handler. One that a
+        negotiation handler returns is a `HandlerError` in its transition.
+
         Args:
             handlers: The object. Its methods are found by name: `FooEnter`, `FooExit`, `FooBar`, `FooState`, `FooEnd`,
                 `AnyEnter`, `AnyState`.
@@ -761,7 +788,7 @@ class Machine(Runtime):
 
         Raises:
             HandlerNameError: A CamelCase method ends like a handler and names no state.
-            HandlerError: A negotiation handler is a coroutine function, or the id is taken.
+            HandlerError: A negotiation handler is a coroutine function; a handler is a generator function or a property; the id is taken.
         """
         name = id if id is not None else binding_id(handlers, len(self._bindings))
         if name in self._bindings:
@@ -859,7 +886,8 @@ class Machine(Runtime):
         Inside a handler it takes effect when the queue has been drained. Afterwards mutations are canceled and
         questions neutral. `await disposed()` waits for the tasks to end. Calling it again does nothing.
         """
-        if not self._flags & ENDING and START in self._configuration.names:
+        self._observers.check_thread(self)
+        if not self._flags & ENDING and self.has(START) and (self._flags & BUSY or self.is_active(START)):
             self.remove(START)
         self._dispose()
 
@@ -903,24 +931,30 @@ class Machine(Runtime):
         if "id" in data:
             options.setdefault("id", data["id"])
         machine = cls(schema, **options)
-        ticks = {machine._number(n): int(t) for n, t in zip(data["states"], data["time"], strict=True)}
-        odd = [name for name in machine.state_names if ticks.get(machine._number(name), 0) & 1]
+        machine._take_on(data)
+        return machine
+
+    def _take_on(self, data: Mapping[str, Any]) -> None:
+        """Take on an exported state."""
+        ticks = {self._number(n): int(t) for n, t in zip(data["states"], data["time"], strict=True)}
+        odd = [name for name in self.state_names if ticks.get(self._number(name), 0) & 1]
         active = list(data.get("active", odd))
         if sorted(active) != sorted(odd):
             raise ValueError(f"active states {active} do not agree with the ticks, which say {odd}")
-        machine._restore(ticks, machine._numbers(active), int(data.get("queue_tick", 1)))
-        return machine
+        self._restore(ticks, self._numbers(active), int(data.get("queue_tick", 1)))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return what `copy` and `pickle` make an equal machine of.
 
-        Its schema, ticks, active states, options and bound handlers; what belongs to a running program stays behind: waits, contexts,
-        tasks, tracers, pipes, the parent, functions of `on_dispose`, the last error. Handlers are restored last, since they may refer
-        to the machine.
+        Its schema, ticks, active states, options and bound handlers, and what a subclass has added, in `__dict__` and `__slots__`; the
+        subclass's `__init__` is not called, as with other objects. What belongs to a running program stays behind: waits, contexts,
+        tasks, tracers, pipes, the parent, functions of `on_dispose`, the last error. Attributes and handlers are restored last, since
+        they may refer to the machine.
 
         Raises:
             MachineDisposedError: The machine is disposed.
             AsyncMachineError: A transition is running, or mutations wait in the queue.
+            SchemaError: The schema cannot be found by its name, and has attributes of its own that are no states.
         """
         if self._flags & DISPOSED:
             raise MachineDisposedError(self.id)
@@ -933,13 +967,20 @@ class Machine(Runtime):
             "tags": self.tags,
         }
         bound = zip(self._bindings, self._handlers, strict=True)
-        bindings: Bindings = tuple([binding for binding in bound if not getattr(binding[1], STAYS_BEHIND, False)])
+        bindings: Bindings = tuple([
+            (name, None if handlers is self else handlers)
+            for name, handlers in bound
+            if not getattr(handlers, STAYS_BEHIND, False)
+        ])  # fmt: skip
         schema = _portable(cast("type[Schema]", self.schema))
-        return (_restore_copy, (type(self), schema, self.export(), options), bindings)
+        return (_restore_copy, (type(self), schema, self.export(), options), (bindings, _own_attributes(self)))
 
-    def __setstate__(self, bindings: Bindings) -> None:
+    def __setstate__(self, state: tuple[Bindings, dict[str, Any]]) -> None:
+        bindings, attributes = state
+        for name, value in attributes.items():
+            object.__setattr__(self, name, value)
         for name, handlers in bindings:
-            self.bind(handlers, id=name)
+            self.bind(self if handlers is None else handlers, id=name)
 
     # pieces of the above
 
@@ -957,6 +998,8 @@ class Machine(Runtime):
         self._numbers(states)
         if self._flags & ENDING:
             return cancel(self.id, (kind, states, args, None, 0, IS_CHECK, None, None), BY_DISPOSAL)
+        if self._flags & OBSERVED:
+            self._observers.check_thread(self)
         if self._flags & BUSY:
             future = EvalFuture(self._try, (kind, states, args), "check")
             self._push(future)
@@ -968,7 +1011,7 @@ class Machine(Runtime):
         self._numbers(states)
         wanted = set(states)
         return any(
-            queued[KIND] == kind and not queued[FLAGS] & IS_CHECK and wanted <= set(queued[CALLED])
+            queued[KIND] == kind and not queued[FLAGS] & IS_TOGGLE and wanted <= set(queued[CALLED])
             for queued in self._queue or ()
         )
 
@@ -986,16 +1029,44 @@ def _observers(tracers: tuple[object, ...], log_level: int, slow_handler_s: floa
 def _restore_copy(
     kind: type[Machine], schema: type[Schema] | Portable, data: Mapping[str, Any], options: Mapping[str, Any]
 ) -> Machine:
-    """Make a machine of what `Machine.__reduce__` returned, without its handlers."""
-    if isinstance(schema, tuple):
-        name, states = schema
-        return kind.restore(Schema.of(states, name=name), data, **options)
-    return kind.restore(schema, data, **options)
+    """Make a machine of what `Machine.__reduce__` returned, without its handlers and the attributes of a subclass."""
+    machine = object.__new__(kind)
+    Machine.__init__(
+        machine, Schema.of(schema[1], name=schema[0]) if isinstance(schema, tuple) else schema, id=data["id"], **options
+    )
+    machine._take_on(data)
+    return machine
+
+
+def _own_attributes(machine: Machine) -> dict[str, Any]:
+    """Return the attributes that subclasses have added, and the function that picks arguments for logs if it was replaced."""
+    found = dict(getattr(machine, "__dict__", {}))
+    for kind in type(machine).__mro__:
+        if kind not in Machine.__mro__:
+            for name, member in vars(kind).items():
+                if isinstance(member, MemberDescriptorType) and hasattr(machine, name):
+                    found[name] = getattr(machine, name)
+    if machine.log_args is not _DEFAULT_ARGS:
+        found["log_args"] = machine.log_args
+    return found
 
 
 def _portable(schema: type[Schema]) -> type[Schema] | Portable:
-    """Return the class if it can be found by its name, else plain data."""
+    """Return the class if it can be found by its name, else plain data.
+
+    Raises:
+        SchemaError: It cannot be found, and has attributes of its own that are no states.
+    """
     found: Any = sys.modules.get(schema.__module__)
     for part in schema.__qualname__.split("."):
         found = getattr(found, part, None)
-    return schema if found is schema else (schema.__name__, schema.to_dict())
+    is_found = found is schema
+    if is_found:
+        return schema
+    own = {name for kind in schema.__mro__ if kind not in Schema.__mro__ for name in vars(kind)}
+    lost = sorted(name for name in own - {*schema.names, *vars(Schema), "_compiled"} if not name.startswith("__"))
+    if lost:
+        raise SchemaError(
+            f"cannot be found by its name, so that a copy would lose {', '.join(lost)}", schema=schema.__name__
+        )
+    return (schema.__name__, schema.to_dict())

@@ -13,7 +13,7 @@ from asyncmachine.relations import KINDS, tell_blocked
 if TYPE_CHECKING:
     from asyncmachine.relations import Blocked
 
-IS_AUTO, IS_CHECK, NO_AUTO = 1, 2, 4
+IS_AUTO, IS_CHECK, NO_AUTO, IS_TOGGLE = 1, 2, 4, 8
 
 
 class Source(NamedTuple):
@@ -45,7 +45,7 @@ SOURCE: Final = 3
 NUMBER: Final = 4
 """The promised queue tick; negative for mutations the machine prepends."""
 FLAGS: Final = 5
-"""IS_AUTO, IS_CHECK, NO_AUTO, or 0."""
+"""IS_AUTO, IS_CHECK, NO_AUTO, IS_TOGGLE (its kind is decided at its turn), or 0."""
 VIEW: Final = 6
 """The `Mutation` that observers have seen, or None."""
 RESULT: Final = 7
@@ -297,7 +297,7 @@ class Mutation:
     """A request to change states. Read-only.
 
     Attributes:
-        kind: "add", "remove" or "set".
+        kind: "add", "remove" or "set". Of a toggle that waits: what it would be now.
         called: The states named in the request.
         args: The caller's arguments, shared with all handlers of the transition.
         is_auto: Made by the machine for its Auto states.

@@ -2,8 +2,9 @@
 
 A pipe is a final handler of the source that mutates the target. The source is never held up or vetoed by the target:
 an ordinary pipe acts right after the source's transition, in order, with a copy of the arguments. A flat one acts
-inside it, without arguments, and only if the target would change. Neither end keeps the other in memory once one of
-them is disposed. Knows nothing of event loops.
+inside it, without arguments, and only if the target would change; a target at work decides that at its turn. Neither end
+keeps the other in memory once one of them is disposed. Chains may be of any length: from the 17th machine on those that
+follow are told when the first one's pipe has acted, flat or not. Knows nothing of event loops.
 """
 
 from __future__ import annotations
@@ -50,13 +51,14 @@ class _Flow:
             return
         source = event.source()
         if not self.flat:
-            event.machine.eval_soon(self._pass_on, self.states, dict(event.args), source, label="pipe")
-        elif not (target.is_(*self.states) if self.kind == ADD else target.not_(*self.states)):
-            self._pass_on(self.states, {}, source)
+            machine = event.machine
+            machine.eval_soon(self._pass_on, machine, self.states, dict(event.args), source, label="pipe")
+        elif target._flags & BUSY or not (target.is_(*self.states) if self.kind == ADD else target.not_(*self.states)):
+            self._pass_on(event.machine, self.states, {}, source)
 
-    def _pass_on(self, states: tuple[str, ...], args: dict[str, Any], source: Origin) -> None:
+    def _pass_on(self, cause: Machine, states: tuple[str, ...], args: dict[str, Any], source: Origin) -> None:
         if self.target is not None:
-            self.target._submit(self.kind, states, args, source)
+            self.target._submit_across(cause, self.kind, states, args, source)
 
 
 class _Mirror(_Flow):
@@ -65,13 +67,15 @@ class _Mirror(_Flow):
     __slots__ = ()
 
     def __call__(self, event: Event) -> None:
-        event.machine.eval_soon(
-            self._pass_on, event.machine.active_states(), dict(event.args), event.source(), label="pipe"
+        machine = event.machine
+        machine.eval_soon(
+            self._pass_on, machine, machine.active_states(), dict(event.args), event.source(), label="pipe"
         )
 
-    def _pass_on(self, states: tuple[str, ...], args: dict[str, Any], source: Origin) -> None:
-        if self.target is not None and set(self.target.active_states()) != set(states):
-            self.target._submit(SET, states, args, source)
+    def _pass_on(self, cause: Machine, states: tuple[str, ...], args: dict[str, Any], source: Origin) -> None:
+        target = self.target
+        if target is not None and (target._flags & BUSY or set(target.active_states()) != set(states)):
+            target._submit_across(cause, SET, states, args, source)
 
 
 class _Outlet:
@@ -149,7 +153,8 @@ def add(source: Machine, target: Machine, state: str, target_state: str | None =
         state: A state of the source.
         target_state: A state of the target, the same name if not given. With an error state (`Err...`) `Exception` is
             added too; the target's `err` stays as it is.
-        flat: Act inside the source's transition, without arguments, and only if the target's state is inactive.
+        flat: Act inside the source's transition, without arguments, and only if the target's state is inactive. (At the
+            end of a chain of more than 16 machines: soon after it.)
 
     Raises:
         UnknownStateError: A name is not in its machine's schema.

@@ -11,7 +11,15 @@ import marshal
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
-from asyncmachine.handlers import ClassHandlers, HandlerTable, Step, binding_id, class_handlers, sharing_key
+from asyncmachine.handlers import (
+    ClassHandlers,
+    HandlerTable,
+    Step,
+    are_current,
+    binding_id,
+    class_handlers,
+    sharing_key,
+)
 from asyncmachine.relations import ADD, AUTO, REMOVE, SET, Relations, mask_of
 from asyncmachine.schema import EXCEPTION, Schema, SchemaMeta
 
@@ -157,21 +165,23 @@ class CompiledSchema:
             return self.bare
         keys = tuple(map(sharing_key, bound))
         cache = self.plan_caches.get(keys)
-        if cache is None:
+        if cache is None or not are_current(cache.sources):
             tables = tuple(self._class_handlers(key, handlers) for key, handlers in zip(keys, bound, strict=True))
-            cache = PlanCache(self, HandlerTable(len(self.names), tables), bound)
-            if len(self.plan_caches) >= TABLE_LIMIT:
-                self.plan_caches.clear()
-            self.plan_caches[keys] = cache
+            cache = PlanCache(self, HandlerTable(len(self.names), tables), bound, tables)
+            if are_current(tables):  # else another object with these keys may have other handlers
+                if len(self.plan_caches) >= TABLE_LIMIT:
+                    self.plan_caches.clear()
+                self.plan_caches[keys] = cache
         return cache
 
     def _class_handlers(self, key: object, handlers: object) -> ClassHandlers:
         found = self.classes.get(key)
-        if found is None:
+        if found is None or not are_current((found,)):
             found = class_handlers(handlers, self.index, self.relations.multi_mask)
-            if len(self.classes) >= TABLE_LIMIT:
-                self.classes.clear()
-            self.classes[key] = found
+            if are_current((found,)):
+                if len(self.classes) >= TABLE_LIMIT:
+                    self.classes.clear()
+                self.classes[key] = found
         return found
 
 
@@ -182,14 +192,22 @@ class PlanCache:
         compiled: The schema.
         table: Its handlers.
         bound: Objects that have them, in binding order.
+        sources: What was found in them.
 
     Attributes:
         ids: What such objects are called when they are bound without an id.
     """
 
-    __slots__ = ("compiled", "configurations", "empty", "ids", "known", "relations", "table")
+    __slots__ = ("compiled", "configurations", "empty", "ids", "known", "relations", "sources", "table")
 
-    def __init__(self, compiled: CompiledSchema, table: HandlerTable, bound: tuple[object, ...] = ()) -> None:
+    def __init__(
+        self,
+        compiled: CompiledSchema,
+        table: HandlerTable,
+        bound: tuple[object, ...] = (),
+        sources: tuple[ClassHandlers, ...] = (),
+    ) -> None:
+        self.sources = sources
         self.ids = tuple([binding_id(handlers, number) for number, handlers in enumerate(bound)])
         self.compiled = compiled
         self.relations = compiled.relations
@@ -250,6 +268,26 @@ class PlanCache:
         """Return why relations refuse a plan of this configuration."""
         names = self.compiled.names
         return self.relations.blocked(configuration.active, configuration.mask, plan.kind, plan.called, names)
+
+    def is_idempotent(self, kind: int, called: tuple[str, ...]) -> bool:
+        """Tell whether a mutation can change nothing right behind itself, whatever the configuration it begins in.
+
+        Sufficient, not necessary. Nothing comes between the two, as there are no autos and no handler can fail; no handler
+        can refuse the first and accept the second, and none is called by the second; no called state is Multi, so none is
+        entered again; and without `Add` (of the called states) and `After`, resolving relations a second time gives the
+        same states in the same order.
+        """
+        relations, table, index = self.relations, self.table, self.compiled.index
+        numbers = [index[name] for name in called]
+        if relations.auto_mask or any(relations.after) or relations.multi_mask & mask_of(numbers):
+            return False
+        if kind != REMOVE and any(relations.adds[state] for state in numbers):
+            return False
+        if table.empty:
+            return True
+        if table.any_enter or table.any_state or table.pairs or table.selfs or any(table.exit) or any(table.end):
+            return False
+        return kind == REMOVE or not any(table.enter[state] or table.state[state] for state in numbers)
 
     def _admit(self, configuration: Configuration) -> None:
         """Count one more plan; at the limit forget everything, links between configurations included."""

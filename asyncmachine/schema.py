@@ -136,6 +136,8 @@ class State:
         return state
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if type(self) is not State:
+            raise TypeError(f"{type(self).__name__!r} is a subclass of State: a copy would lose what it has added")
         return (State._named, (self.name, self.to_dict()))
 
     def __eq__(self, other: object) -> bool:

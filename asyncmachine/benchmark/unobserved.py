@@ -91,7 +91,7 @@ class UnobservedMachine(Machine):
                         event._state = state
                         event._tick = ticks[state]
                         answer = function(handlers[slot], event)
-                        if answer is not None and not answer:
+                        if answer is not None and answer is not True and self._is_refusal(answer, name, slot):
                             return self._refuse(plan, queued, name)
             except _VetoError as veto:
                 if veto.error is not None:
@@ -135,7 +135,9 @@ class UnobservedMachine(Machine):
                     event._queued = queued
                     event._state = state
                     event._tick = ticks[state]
-                    function(handlers[slot], event)
+                    left = function(handlers[slot], event)
+                    if left is not None:
+                        self._take_up(left, event, slot)
             except BaseException as error:
                 if steps is not plan.finals:
                     self._match_args_of_failed(name, state, args)

@@ -106,6 +106,108 @@ def test_pipes_stay_behind(copied: Callable[[Any], Any]) -> None:
     assert follower.is_("Open")
 
 
+class Named(Machine):
+    """A subclass with another constructor, a dictionary, and itself as its handlers."""
+
+    def __init__(self, owner: str, *, schema: Any = Door) -> None:
+        super().__init__(schema, id="named", handlers=self)
+        self.owner = owner
+        self.calls: list[str] = []
+
+    def OpenState(self, e: Event) -> None:
+        self.calls.append(self.owner)
+
+
+class Slotted(Machine):
+    """A subclass with slots, one of them private, one never set."""
+
+    __slots__ = ("__secret", "owner", "unset")
+
+    def __init__(self, owner: str) -> None:
+        super().__init__(Door)
+        self.owner = owner
+        self.__secret = f"{owner}'s"
+
+    @property
+    def secret(self) -> str:
+        return self.__secret
+
+
+class Both(Slotted):
+    """Slots and a dictionary."""
+
+    def __init__(self, owner: str) -> None:
+        super().__init__(owner)
+        self.more = [owner]
+
+
+@WAYS
+def test_a_subclass_keeps_its_attributes(copied: Callable[[Any], Any]) -> None:
+    """What it has added to a machine, in its dictionary and in slots; its constructor is not called."""
+    named = Named("anna")
+    named.add("Open")
+    twin = copied(named)
+    assert (type(twin), twin.owner, twin.calls, twin.id) == (Named, "anna", ["anna"], "named")
+    assert twin.export() == named.export()
+    slotted = copied(Slotted("berta"))
+    assert (type(slotted), slotted.owner, slotted.secret) == (Slotted, "berta", "berta's")
+    assert not hasattr(slotted, "unset")
+    both = copied(Both("carla"))
+    assert (both.owner, both.secret, both.more) == ("carla", "carla's", ["carla"])
+
+
+@WAYS
+def test_a_machine_that_is_its_own_handlers(copied: Callable[[Any], Any]) -> None:
+    """The copy's handlers are the copy."""
+    named = Named("anna")
+    twin = copied(named)
+    twin.owner = "berta"
+    twin.add("Open")
+    assert twin._handlers == (twin,)
+    assert twin.calls[-1] == "berta"
+    assert named.not_("Open")
+
+
+def pick(args: Any) -> dict[str, str]:
+    return dict.fromkeys(args, "x")
+
+
+@WAYS
+def test_what_picks_arguments_for_logs(copied: Callable[[Any], Any]) -> None:
+    """A function that was put in its place is kept."""
+    m = Machine(Door)
+    assert copied(m).log_args is m.log_args
+    m.log_args = pick
+    assert copied(m).log_args is pick
+
+
+class Special(State):
+    __slots__ = ("note",)
+
+
+@WAYS
+def test_what_would_lose_something_is_refused_by_name(copied: Callable[[Any], Any]) -> None:
+    """A subclass of `State`, a local schema with more than states, and the result of a queued dry run."""
+
+    class Local(Schema):
+        A = State()
+        limit = 5
+
+        @classmethod
+        def of_the_house(cls) -> str:
+            return cls.A
+
+    with pytest.raises(TypeError, match="'Special'"):
+        copied(Special())
+    with pytest.raises(SchemaError, match=r"Local: .*lose limit, of_the_house"):
+        copied(Machine(Local))
+    checks: list[Result] = []
+    m = Machine(Door)
+    m.eval(lambda: checks.append(m.can_add("Open")))
+    with pytest.raises(TypeError, match="'QueuedCheck'"):
+        copied(checks[0])
+
+
 def test_not_at_work_and_not_disposed() -> None:
     """Between mutations only, and not after the end."""
     errors: list[BaseException] = []

@@ -49,11 +49,18 @@ def test_nested_mutations_get_consecutive_ticks() -> None:
     assert m.queue_tick == 8
 
 
-def test_duplicate_without_counter_is_dropped() -> None:
-    """A repeated mutation with nothing between that touches its states is dropped."""
-    m, script = run(lambda e: [e.add("B"), e.add("C"), e.add("B")])
+def test_repetition_at_the_end_is_dropped() -> None:
+    """A mutation that repeats the last one in the queue is dropped."""
+    m, script = run(lambda e: [e.add("C"), e.add("B"), e.add("B")])
     assert script.results[2] is Result.EXECUTED
     assert m.queue_tick == 4
+
+
+def test_repetition_behind_another_is_kept() -> None:
+    """A repeated mutation has its turn if anything waits behind the first one: it changes the order of the active states."""
+    m, _ = run(lambda e: [e.add("B"), e.add("C"), e.add("B")])
+    assert m.active_states() == ("B", "C", "A")
+    assert m.queue_tick == 5
 
 
 def test_duplicate_behind_counter_is_kept() -> None:
@@ -82,10 +89,10 @@ def test_multi_and_args_are_never_duplicates() -> None:
 
 
 def test_removing_inactive_states_in_a_handler() -> None:
-    """Removing inactive states with nothing queued is executed without being queued."""
+    """Removing inactive states is queued like everything else: they may be active when its turn comes."""
     m, script = run(lambda e: [e.remove("B")])
-    assert script.results == [Result.EXECUTED]
-    assert m.queue_tick == 2
+    assert ticks(script.results) == [3]
+    assert m.queue_tick == 3
 
 
 def test_queue_limit() -> None:
@@ -252,7 +259,7 @@ def test_prepared_mutation_in_a_handler() -> None:
     add, remove = m.prepare("add", "B"), m.prepare("remove", "D")
     calls = [(remove, {"x": 1}), (add, {"x": 1}), (add, None), (add, {"x": 2})]
     m.add("A")
-    assert [str(r) for r in script.results] == ["executed", "queued:3", "queued:4", "canceled"]
+    assert [str(r) for r in script.results] == ["queued:3", "queued:4", "canceled", "canceled"]
 
 
 def test_one_binding_of_a_name() -> None:

@@ -378,6 +378,7 @@ def test_hooks_of_waits_and_tasks(run: Run) -> None:
                 await asyncio.sleep(0)
 
             async def BState(self, e: Event) -> None:
+                await asyncio.sleep(0)  # so that an eager task does not come before its time
                 e.machine.when_queue(e.machine.add("C"))
 
             def CState(self, e: Event) -> None:

@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from asyncmachine import Event, Machine, MachineDisposedError, Result, StateContext
+from asyncmachine._runtime import OBSERVED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
+
+    from tests.asyncmachine.loops import Run
 
 STATES: dict[str, Any] = {"A": {}, "B": {}, "C": {}, "M": {"multi": True}}
 
 
-def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(main())
-
-
-def test_when_resolves_together_only() -> None:
+def test_when_resolves_together_only(run: Run) -> None:
     """When needs all states at the same moment."""
 
     async def main() -> None:
@@ -37,7 +36,7 @@ def test_when_resolves_together_only() -> None:
 
 
 @pytest.mark.parametrize("make", [lambda m: m.when("A"), lambda m: m.when(), lambda m: m.when_not("B", "C"), lambda m: m.when_time({"A": 1}), lambda m: m.when_ticks("B", 0), lambda m: m.when_query(lambda clock: clock["A"] == 1), lambda m: m.when_queue(Result.EXECUTED), lambda m: m.when_queue_ends()])  # fmt: skip
-def test_already_true_is_already_done(make: Callable[[Machine], asyncio.Future[Any]]) -> None:
+def test_already_true_is_already_done(make: Callable[[Machine], asyncio.Future[Any]], run: Run) -> None:
     """A wait that is true when made is done."""
 
     async def main() -> None:
@@ -48,7 +47,7 @@ def test_already_true_is_already_done(make: Callable[[Machine], asyncio.Future[A
     run(main)
 
 
-def test_when_not() -> None:
+def test_when_not(run: Run) -> None:
     """WhenNot needs all states inactive."""
 
     async def main() -> None:
@@ -63,7 +62,7 @@ def test_when_not() -> None:
     run(main)
 
 
-def test_when_time_ticks_off_each_state() -> None:
+def test_when_time_ticks_off_each_state(run: Run) -> None:
     """WhenTime keeps a reached tick reached."""
 
     async def main() -> None:
@@ -80,7 +79,7 @@ def test_when_time_ticks_off_each_state() -> None:
     run(main)
 
 
-def test_when_ticks_and_next_active() -> None:
+def test_when_ticks_and_next_active(run: Run) -> None:
     """WhenTicks counts from now, WhenNextActive skips the current activation, a Multi re-entry counts."""
 
     async def main() -> None:
@@ -95,7 +94,7 @@ def test_when_ticks_and_next_active() -> None:
     run(main)
 
 
-def test_when_query() -> None:
+def test_when_query(run: Run) -> None:
     """WhenQuery asks after every committed transition; its error reaches the waiter."""
 
     async def main() -> None:
@@ -137,7 +136,7 @@ class Queueing:
         self.look(e)
 
 
-def test_waits_resolve_between_transitions() -> None:
+def test_waits_resolve_between_transitions(run: Run) -> None:
     """A wait resolves after its transition and before the next queued one."""
 
     async def main() -> None:
@@ -150,7 +149,7 @@ def test_waits_resolve_between_transitions() -> None:
     run(main)
 
 
-def test_when_args_resolves_after_the_state_handler() -> None:
+def test_when_args_resolves_after_the_state_handler(run: Run) -> None:
     """WhenArgs resolves right after the State handler, before the next final handler, with the arguments."""
 
     async def main() -> None:
@@ -164,7 +163,7 @@ def test_when_args_resolves_after_the_state_handler() -> None:
     run(main)
 
 
-def test_when_args_matches_values() -> None:
+def test_when_args_matches_values(run: Run) -> None:
     """WhenArgs needs every given pair, works without handlers, and ignores states that are active already."""
 
     async def main() -> None:
@@ -183,7 +182,7 @@ def test_when_args_matches_values() -> None:
     run(main)
 
 
-def test_when_queue_resolves_for_canceled_mutations_too() -> None:
+def test_when_queue_resolves_for_canceled_mutations_too(run: Run) -> None:
     """A queue waiter is released once its mutation is processed, whatever its outcome."""
 
     async def main() -> None:
@@ -204,7 +203,7 @@ def test_when_queue_resolves_for_canceled_mutations_too() -> None:
     run(main)
 
 
-def test_when_err() -> None:
+def test_when_err(run: Run) -> None:
     """WhenErr waits for Exception."""
 
     async def main() -> None:
@@ -216,7 +215,7 @@ def test_when_err() -> None:
     run(main)
 
 
-def test_taken_back_state_is_seen_by_when_not() -> None:
+def test_taken_back_state_is_seen_by_when_not(run: Run) -> None:
     """A take-back resolves WhenNot, expires the context, and does not resolve When."""
 
     async def main() -> None:
@@ -238,29 +237,29 @@ def test_taken_back_state_is_seen_by_when_not() -> None:
 
 
 @pytest.mark.parametrize("make", [lambda m: m.when("A", "B"), lambda m: m.when_time({"A": 9}), lambda m: m.when_args("A", x=1), lambda m: m.when_query(lambda clock: False)])  # fmt: skip
-def test_cancelled_wait_leaves_nothing(make: Callable[[Machine], asyncio.Future[Any]]) -> None:
+def test_cancelled_wait_leaves_nothing(make: Callable[[Machine], asyncio.Future[Any]], run: Run) -> None:
     """Cancelling a wait, or the task that awaits it, unsubscribes at once."""
 
     async def main() -> None:
         m = Machine(STATES)
         make(m).cancel()
-        assert m._flags == 0
+        assert m._flags & ~OBSERVED == 0
 
         async def waiter() -> None:
             await make(m)
 
         task = asyncio.create_task(waiter())
         await asyncio.sleep(0)
-        assert m._flags != 0
+        assert m._flags & ~OBSERVED != 0
         task.cancel()
         await asyncio.wait([task])
-        assert m._flags == 0
+        assert m._flags & ~OBSERVED == 0
         assert m._waiters.is_empty
 
     run(main)
 
 
-def test_a_thousand_waiters() -> None:
+def test_a_thousand_waiters(run: Run) -> None:
     """Many waiters on one state are all told by one transition and leave nothing."""
 
     async def main() -> None:
@@ -269,12 +268,12 @@ def test_a_thousand_waiters() -> None:
         assert len({id(wait) for wait in waits}) == 1000
         m.add("A")
         assert all(wait.done() for wait in waits)
-        assert m._flags == 0
+        assert m._flags & ~OBSERVED == 0
 
     run(main)
 
 
-def test_dispose_fails_pending_waits() -> None:
+def test_dispose_fails_pending_waits(run: Run) -> None:
     """On dispose pending waits raise, except when_disposed; later ones raise at once."""
 
     async def main() -> None:
@@ -295,4 +294,4 @@ def test_waits_need_a_loop() -> None:
     m = Machine(STATES)
     with pytest.raises(RuntimeError):
         m.when("A")
-    assert m._flags == 0
+    assert m._flags & ~OBSERVED == 0
