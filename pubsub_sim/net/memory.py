@@ -217,20 +217,24 @@ class MemoryHost:
 
     def _drain(self) -> None:
         arrivals, contents = self.arrivals, self.contents
-        while arrivals:
-            stream, frame = arrivals.popleft(), contents.popleft()
-            if frame is None:
-                self.streams.remove(stream)
-                stream.reader.ended(True)
-            elif stream.reader.frame(frame):
-                stream.unread -= 1
-                if stream.wants_room and stream.is_open:  # the reader may have reset it
-                    stream.tell_room()
-            else:
-                arrivals.appendleft(stream)
-                contents.appendleft(frame)
-                self._is_blocked = True
-                return
+        try:
+            while arrivals:
+                stream, frame = arrivals.popleft(), contents.popleft()
+                if frame is None:
+                    self.streams.remove(stream)
+                    stream.reader.ended(True)
+                elif stream.reader.frame(frame):
+                    stream.unread -= 1
+                    if stream.wants_room and stream.is_open:  # the reader may have reset it
+                        stream.tell_room()
+                else:
+                    arrivals.appendleft(stream)
+                    contents.appendleft(frame)
+                    self._is_blocked = True
+                    return
+        except BaseException:  # of a reader; what came after that frame is read all the same
+            self.wake()
+            raise
         self.is_resting = True
 
 

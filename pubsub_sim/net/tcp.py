@@ -59,11 +59,17 @@ class TcpHost:
         """Take connections; those dialled before wait until now."""
         if self._socket is not None:
             sock, self._socket = self._socket, None
-            self._server = await self._loop.create_server(
-                lambda: Listener(self.peer_id, self._welcomes, self._connected, self._network.sockets),
-                sock=sock,
-                backlog=_BACKLOG,
-            )
+            try:
+                self._server = await self._loop.create_server(
+                    lambda: Listener(self.peer_id, self._welcomes, self._connected, self._network.sockets),
+                    sock=sock,
+                    backlog=_BACKLOG,
+                )
+            except BaseException:
+                sock.close()
+                raise
+            if self._is_closed:
+                self._server.close()
 
     def connected_peers(self) -> Sequence[PeerId]:
         """See Host."""

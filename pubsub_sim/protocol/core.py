@@ -17,17 +17,19 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from pubsub_sim.errors import MessageRejected, TooManySubscriptions
+from pubsub_sim.errors import MessageRejected, PendingIgnored
+from pubsub_sim.foreign import ForeignCode, as_bytes, ask
 from pubsub_sim.ids import PeerId, short
 from pubsub_sim.protocol.announced import Announced
 from pubsub_sim.protocol.backoff import DeadPeerBackoff
 from pubsub_sim.protocol.blacklist import MapBlacklist
+from pubsub_sim.protocol.guards import GuardedBlacklist, GuardedFilter, guarded_inspection
 from pubsub_sim.protocol.interest import Interest
 from pubsub_sim.protocol.router import Acceptance
 from pubsub_sim.protocol.seen import seen_cache
 from pubsub_sim.protocol.validation import Reason, Validators, policy_check, refused_by_signature
 from pubsub_sim.wire.codec import encode_subscriptions, is_text
-from pubsub_sim.wire.message import Message
+from pubsub_sim.wire.message import Message, author_and_seqno
 from pubsub_sim.wire.rpc_pb2 import RPC
 from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
 
@@ -51,6 +53,8 @@ _log = logging.getLogger("pubsub_sim.core")
 class Pending:
     """An RPC that has been read up to a message which has to be published before the rest is read.
 
+    The core reads no further before `resume` was called: a message would be lost. See `Core.check_read`.
+
     Attributes:
         message: the message; it is accepted and needs no validation.
     """
@@ -65,9 +69,13 @@ class Pending:
         self._peer = peer
         self._rpc = rpc
         self._rest = rest
+        if core.pending is not None:
+            core.check_read()
+        core.pending = self
 
     def resume(self) -> Pending | None:
         """Read on, once the message has been published; gives what is pending next, as `Core.handle_rpc` does."""
+        self._core.pending = None
         if self._rpc is None or self._rest is None:
             return None
         return self._core._read(self._peer, self._rpc, self._rest)
@@ -85,6 +93,7 @@ class Core:
         rng: seeded chance.
         initial_seqno: the sequence number before the first message (the reference takes the time in ns).
         options: what else was chosen.
+        foreign: keeps account of what users' functions raise.
 
     Raises:
         OptionError: messages are to be signed for an author whose key we do not have.
@@ -99,6 +108,8 @@ class Core:
         filter: which topics may be joined; None for all.
         tracer: raw tracer hooks, or None.
         rng: seeded chance, for the router.
+        foreign: keeps account of what users' functions raise.
+        pending: what `handle_rpc` gave last and nobody has resumed yet.
         has_seen: whether a message id is remembered.
         now_ns, is_outbound, addresses, dial: the ports of these names, for the router.
     """
@@ -114,12 +125,16 @@ class Core:
         rng: Rng,
         initial_seqno: int,
         options: HostOptions,
+        foreign: ForeignCode | None = None,
     ) -> None:
+        self.foreign = ForeignCode() if foreign is None else foreign
+        self.pending: Pending | None = None
         self.peer_id = peer_id
         self.params = params
         self.policy = options.policy_in(policy)
         self.author = options.author_of(peer_id, self.policy)
-        self.filter = options.subscription_filter
+        chosen = options.subscription_filter
+        self.filter = None if chosen is None else GuardedFilter(chosen, self.foreign)
         self.router = router
         self.tracer: RawTracer | None = None
         self.peers: dict[PeerId, Outbox] = {}
@@ -132,11 +147,14 @@ class Core:
         self._subscriptions = self.interest.subscriptions
         self._handles = self.interest.handles
         self.refused_by_policy = policy_check(self.policy, has_author=self.author is not None)
-        self._inspect_rpc = options.inspect_rpc
+        looks = options.inspect_rpc
+        self._inspect_rpc = None if looks is None else guarded_inspection(looks, self.foreign)
         self._message_id = options.message_id
         self._topic_ids: dict[str, MessageId] = {}
         self._has_own_ids = options.message_id is not None  # whether any message has another id than usual
-        self._blacklist: Blacklist = MapBlacklist() if options.blacklist is None else options.blacklist
+        self._blacklist: Blacklist = MapBlacklist()
+        if options.blacklist is not None:
+            self._blacklist = GuardedBlacklist(options.blacklist, self.foreign)
         self._may_be_blacklisted = options.blacklist is not None  # whether anybody is, as far as we know
         self._seen = seen_cache(options.seen_strategy, int(params.seen_ttl_s * 1e9), ports.now_ns)
         self._pending: dict[PeerId, None] = {}
@@ -180,9 +198,36 @@ class Core:
         return self._seen.add(message_id, self._ports.now_ns())
 
     def message_id_of(self, wire: WireMessage) -> bytes:
-        """Any time: the id of a message; a topic's own function comes before the host's (`WithMessageIdFn`)."""
+        """Any time: the id of a message; a topic's own function comes before the host's (`WithMessageIdFn`).
+
+        Raises:
+            UnusableAnswer: the function gives no bytes.
+            whatever else it raises.
+        """
         function = self._topic_ids.get(wire.topic, self._message_id)
-        return wire.author + wire.seqno if function is None else function(wire)
+        return wire.author + wire.seqno if function is None else ask("message id", function, as_bytes, wire)
+
+    def id_of_received(self, wire: WireMessage) -> bytes | None:
+        """Any time: the id of a peer's message; None if the function that gives it fails on it."""
+        try:
+            return self.message_id_of(wire)
+        except Exception as error:  # the function is the application's, and so are its errors
+            self.foreign.note("message id", error, "the message is dropped")
+            return None
+
+    def id_of_judged(self, wire: WireMessage) -> bytes:
+        """Any time: the id of a peer's message for those who judge peers; author and number if there is no other."""
+        message_id = self.id_of_received(wire)
+        return author_and_seqno(wire) if message_id is None else message_id
+
+    def check_read(self) -> None:
+        """Any time between turns: whether all RPCs were read to their end.
+
+        Raises:
+            PendingIgnored: a `Pending` was never resumed.
+        """
+        if self.pending is not None:
+            raise PendingIgnored(self.pending.message.topic, self.pending.message.id)
 
     def set_topic_id(self, topic: str, function: MessageId | None) -> None:
         """Any time: from now on, the ids of a topic's messages come from this function; None for the host's."""
@@ -194,6 +239,7 @@ class Core:
     def clean_up(self) -> None:
         """Any time: forget expired message ids and old back-offs; called once per sweep period."""
         now_ns = self._ports.now_ns()
+        self.check_read()
         self._seen.sweep(now_ns)
         self._backoff.clean_up(now_ns)
 
@@ -453,11 +499,11 @@ class Core:
         """Note what a peer announces; False if the filter drops the whole RPC."""
         subscriptions = [option for option in rpc.subscriptions if is_text(option.topicid)]
         if self.filter is not None:
-            try:
-                subscriptions = self.filter.filter_incoming(peer, subscriptions)
-            except TooManySubscriptions as error:
-                _log.debug("an RPC of %s is dropped: %s", short(peer), error)
+            kept = self.filter.filter_incoming(peer, subscriptions)
+            if kept is None:
+                _log.debug("an RPC of %s is dropped by the subscription filter", short(peer))
                 return False
+            subscriptions = kept
         if self._is_heard(peer):
             for option in subscriptions:
                 topic = option.topicid
@@ -493,7 +539,9 @@ class Core:
             self.reject(wire, peer, refusal)
             return None
         seqno = wire.seqno
-        message_id = source + seqno if not self._has_own_ids else self.message_id_of(wire)
+        message_id = source + seqno if not self._has_own_ids else self.id_of_received(wire)
+        if message_id is None:
+            return None
         if self.has_seen(message_id):
             if self.tracer is not None:
                 self.tracer.duplicate_message(message_id, peer)

@@ -62,7 +62,7 @@ class PubsubMachine(Inbox):
         self.machine = Machine(PubsubStates, id=f"ps-{context.number}")
         self.discovery: DiscoveryMachine | None = None
         if context.finder is not None:
-            self.discovery = DiscoveryMachine(context, context.finder, self.ask, self._fail, self.machine)
+            self.discovery = DiscoveryMachine(context, context.finder, self.ask, self.fail, self.machine)
         self.machine.bind(PubsubHandlers(self._core, self.discovery, self._note_error))
         self._publish = self.machine.prepare("add", "PublishMessage")  # the one input there are many of
         self._mutations: dict[type[Any], Callable[[Any], None]] = {
@@ -104,7 +104,7 @@ class PubsubMachine(Inbox):
                 if self._error is not None:
                     self._raise_error()
         except TURN_ERRORS as error:
-            self._fail(error)
+            self.fail(error)
         else:
             if self._operations or self._rpcs or self._has_refused:  # validation, scheduled by this turn, comes first
                 self._wake()
