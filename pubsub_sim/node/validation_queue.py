@@ -94,7 +94,8 @@ class ValidationQueue:
         Raises:
             MessageRejected: the policy or a validator refused it.
             HostClosed: the node was closed meanwhile.
-            OperationRefused: a validator raised a CancelledError of its own, which would look like one of ours.
+            OperationRefused: a validator raised a CancelledError of its own, which would look like one of ours, or a
+                StopIteration, which no coroutine can raise.
             whatever else the validator raises.
         """
         core = self._core
@@ -254,7 +255,10 @@ async def _answer_to_asker(validator: Validator, peer: PeerId, message: Message)
 
 async def _answer(validator: Validator, peer: PeerId, message: Message) -> Verdict:
     """Run a validator; one that runs out of time ignores the message."""
-    answer = validator.function(peer, message)
+    try:
+        answer = validator.function(peer, message)
+    except StopIteration as error:  # no coroutine can raise it
+        raise OperationRefused("publish", f"the validator of {validator.topic} raised StopIteration") from error
     if inspect.isawaitable(answer):
         try:
             async with asyncio.timeout(validator.timeout_s):

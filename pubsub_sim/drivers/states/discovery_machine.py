@@ -204,7 +204,7 @@ class DiscoveryMachine:
             raise
         finally:
             self._waiting.discard(call)
-        error = self._errors.pop(call, None)
+            error = self._errors.pop(call, None)
         if error is not None:
             raise error
         return True
