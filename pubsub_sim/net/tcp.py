@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pubsub_sim.errors import DialError, StreamRefused
 from pubsub_sim.ids import PeerId, short
 from pubsub_sim.net.addresses import Addresses
+from pubsub_sim.net.memory import close_all
 from pubsub_sim.net.sockets import Sockets
 from pubsub_sim.net.tcp_greeting import Dialler, Listener
 from pubsub_sim.net.tcp_line import Line
@@ -239,10 +240,15 @@ class TcpNetwork:
             await host.listen()
 
     async def close(self) -> None:
-        """Close all hosts, and wait until their sockets are closed."""
-        for host in self._hosts.values():
-            host.close()
-        await self.sockets.close()
+        """Close all hosts, and wait until their sockets are closed.
+
+        Raises:
+            ExceptionGroup: some could not be closed; all others are, and all sockets.
+        """
+        try:
+            close_all(self._hosts.values())
+        finally:
+            await self.sockets.close()
 
     def add_host(self, peer_id: PeerId, ip: str | None = None) -> TcpHost:
         """A new host without connections; takes those dialled to it after the next `open`. See MemoryNetwork for `ip`."""

@@ -215,7 +215,11 @@ class World:
 
     async def _close_hosts(self) -> None:
         """Close all hosts at once: those that do not end in time cost the others nothing."""
-        closes = [pubsub.close() for number, pubsub in enumerate(self.pubsubs) if number not in self._down]
+
+        async def close(pubsub: PubSub) -> None:
+            await pubsub.close()
+
+        closes = [close(pubsub) for number, pubsub in enumerate(self.pubsubs) if number not in self._down]
         outcomes = await asyncio.gather(*closes, return_exceptions=True)
         await self._ends.close()
         raise_grouped("close of the hosts", [outcome for outcome in outcomes if isinstance(outcome, BaseException)])
