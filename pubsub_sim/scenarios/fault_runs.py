@@ -218,7 +218,10 @@ class _Run:
     async def _connect_all(self) -> None:
         """Have every pair connected that no fault keeps apart."""
         hosts = range(len(self._world.pubsubs))
-        await asyncio.gather(*(self._connect(a, b) for b in hosts for a in range(b)))
+        async with asyncio.TaskGroup() as group:
+            for b in hosts:
+                for a in range(b):
+                    group.create_task(self._connect(a, b))
 
     async def _connect(self, a: int, b: int) -> None:
         with suppress(DialError):
@@ -274,10 +277,19 @@ class _Run:
             await world.disconnect(a, b)
             await world.connect(a, b)
         for _ in range(2):  # once all are ready; and again, now that they are
-            payloads = await asyncio.gather(*(self._publish_when_ready(n) for n in range(len(world.pubsubs))))
+            payloads = await self._publish_from_all()
             await world.clock.sleep(_REPAIR_S)
             await world.settle(_SETTLE_S)
         return payloads
+
+    async def _publish_from_all(self) -> list[bytes]:
+        try:
+            async with asyncio.TaskGroup() as group:
+                numbers = range(len(self._world.pubsubs))
+                publishes = [group.create_task(self._publish_when_ready(number)) for number in numbers]
+        except ExceptionGroup as group_of_errors:
+            raise group_of_errors.exceptions[0] from None  # the others were cancelled, or say the same
+        return [publish.result() for publish in publishes]
 
     async def _publish_when_ready(self, number: int) -> bytes:
         if number not in self._topics:
