@@ -65,6 +65,7 @@ class Inbox:
         self._core = context.core
         self._operations: deque[Operation] = deque()
         self._rpcs: deque[tuple[PeerId, RPC | WireMessage]] = deque()
+        self._asked: dict[Request[Any], None] = {}  # requests somebody waits for, whether they still wait here or not
         self._signals: set[type[Operation]] = set()  # signals among the operations
         self._messages = 0  # messages among the operations
         self.has_message_room = True
@@ -94,12 +95,15 @@ class Inbox:
         reply: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         request.reply = reply
         request.is_answered = False
+        self._asked[request] = None
         self.submit(request)
         try:
             return await reply
         except asyncio.CancelledError:
             self._undo(request)
             raise
+        finally:
+            self._asked.pop(request, None)
 
     def signal(self, operation: type[PeersPending | PeersDead]) -> None:
         if operation not in self._signals and not self._is_closed:
@@ -178,16 +182,15 @@ class Inbox:
     """For versions written against the name it had before."""
 
     def _refuse_all(self) -> None:
-        """Take no more inputs, and refuse those that wait."""
+        """Take no more inputs, and refuse all requests that are not answered."""
         self._is_closed = True
-        waiting = [operation for operation in self._operations if isinstance(operation, Request)]
         self._operations.clear()
         self._rpcs.clear()
         self._signals.clear()
         self._messages = 0
         self.has_message_room = True
         self._has_refused = False
-        for request in waiting:
+        for request in self._asked:
             request.refuse(self._closed(request))
 
     # --- inside --------------------------------------------------------------------------------------------------

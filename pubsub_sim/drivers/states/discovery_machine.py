@@ -165,10 +165,14 @@ class DiscoveryMachine:
         self.machine.add("Start")
 
     async def close(self) -> None:
+        self.dispose()
+        await self.machine.disposed()
+
+    def dispose(self) -> None:
+        """End this machine and its flows; whoever waits for a bootstrap is told that there will be none."""
         for flow in self._handlers.flows.values():
             flow.dispose()
         self.machine.dispose()
-        await self.machine.disposed()
 
     @property
     def is_idle(self) -> bool:
