@@ -56,6 +56,7 @@ class Lifetime:
         self._is_over = False
         self._late: list[BaseException] = []  # errors after the first, or while closing
         self._closing: Shielded[None] | None = None
+        self._closers: set[asyncio.Task[Any] | None] = set()  # those of our tasks that wait for the close
 
     # --- what runs -----------------------------------------------------------------------------------------------
 
@@ -142,11 +143,12 @@ class Lifetime:
         """Cancel what runs, do all steps in order, and wait for the end of all tasks.
 
         It is not cut short by a cancellation of its caller, which is told of it afterwards. A second call waits for the
-        first.
+        first. A task of the owner that calls it is not waited for, as it could not end before.
 
         Raises:
             ExceptionGroup: errors of steps and tasks; TasksRemain among them if the limit was over.
         """
+        self._closers.add(asyncio.current_task())
         if self._closing is None:
             self._closing = Shielded(self._close(steps), f"close of {self._name}")
         await self._closing.end()
@@ -155,7 +157,7 @@ class Lifetime:
         deadline_s = asyncio.get_running_loop().time() + self._limit_s
         self.cancel()
         errors, remaining = await run_steps(steps, deadline_s)
-        remaining += await _wait_for(self._tasks, deadline_s)
+        remaining += await _wait_for([task for task in self._tasks if task not in self._closers], deadline_s)
         await asyncio.sleep(0)  # until we have heard of the last ones
         if remaining:
             errors.append(TasksRemain(self._name, remaining, self._limit_s))

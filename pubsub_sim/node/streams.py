@@ -147,6 +147,9 @@ class InboundReader:
                 rpc = unpack(frame)
             except MalformedFrame:
                 return self._give_up()
+            except FOREIGN_ERRORS as error:
+                self._fail(error)
+                return self._give_up()
         try:
             if self._offer(self._peer, rpc):
                 self._held = None

@@ -53,18 +53,20 @@ _log = logging.getLogger("pubsub_sim.core")
 class Pending:
     """An RPC that has been read up to a message which has to be published before the rest is read.
 
-    The core reads no further before `resume` was called: a message would be lost. See `Core.check_read`.
+    The core notes whether that is done, and takes no other before: a message would be lost. See `Core.check_read`.
 
     Attributes:
         message: the message; it is accepted and needs no validation.
+        is_published: whether the core has published it.
     """
 
-    __slots__ = ("_core", "_peer", "_rest", "_rpc", "message")
+    __slots__ = ("_core", "_peer", "_rest", "_rpc", "is_published", "message")
 
     def __init__(
         self, message: Message, core: Core, peer: PeerId, rpc: RPC | None, rest: Iterator[WireMessage | Message] | None
     ) -> None:
         self.message = message
+        self.is_published = False
         self._core = core
         self._peer = peer
         self._rpc = rpc
@@ -74,7 +76,13 @@ class Pending:
         core.pending = self
 
     def resume(self) -> Pending | None:
-        """Read on, once the message has been published; gives what is pending next, as `Core.handle_rpc` does."""
+        """Read on, once the message has been published; gives what is pending next, as `Core.handle_rpc` does.
+
+        Raises:
+            PendingIgnored: it has not been published.
+        """
+        if not self.is_published:
+            self._core.check_read()
         self._core.pending = None
         if self._rpc is None or self._rest is None:
             return None
@@ -109,7 +117,7 @@ class Core:
         tracer: raw tracer hooks, or None.
         rng: seeded chance, for the router.
         foreign: keeps account of what users' functions raise.
-        pending: what `handle_rpc` gave last and nobody has resumed yet.
+        pending: what `handle_rpc` gave last, and is not published and read to its end yet.
         has_seen: whether a message id is remembered.
         now_ns, is_outbound, addresses, dial: the ports of these names, for the router.
     """
@@ -224,7 +232,7 @@ class Core:
         """Any time between turns: whether all RPCs were read to their end.
 
         Raises:
-            PendingIgnored: a `Pending` was never resumed.
+            PendingIgnored: a `Pending` was not published, or its RPC not read to its end.
         """
         if self.pending is not None:
             raise PendingIgnored(self.pending.message.topic, self.pending.message.id)
@@ -437,7 +445,11 @@ class Core:
 
     def publish_message(self, message: Message) -> None:
         """PublishMessage: deliver an accepted message here and pass it to the router."""
-        tracer = self.tracer
+        pending, tracer = self.pending, self.tracer
+        if pending is not None and pending.message is message:
+            pending.is_published = True
+            if pending._rpc is None:
+                self.pending = None
         if tracer is not None:
             tracer.deliver_message(message)
         for subscription in self._subscriptions.get(message.topic, ()):

@@ -372,8 +372,11 @@ class World:
         return [error for error in errors if error is not None]
 
     def _raise_failures(self) -> None:
-        for failure in self._failures():
-            raise failure
+        if self._player is not None and self._player.failure is not None:
+            raise self._player.failure
+        for pubsub in self.pubsubs:
+            if pubsub.failure is not None:
+                raise pubsub.failure
 
     def _add_host(self, number: int) -> PubSub:
         """A host of the network, and a node on it; they take the place of the number's former life."""

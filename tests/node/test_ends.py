@@ -424,8 +424,21 @@ def test_failures_of_several_hosts_come_together(version: str) -> None:
 # --- drivers that forget ---------------------------------------------------------------------------------------------
 
 
+def _ignoring(pending: Pending | None) -> None:
+    """Take no notice."""
+
+
+def _only_resuming(pending: Pending | None) -> None:
+    """Read on without publishing."""
+    while pending is not None:
+        pending = pending.resume()
+
+
+@pytest.mark.parametrize("deal", [_ignoring, _only_resuming])
 @pytest.mark.parametrize("messages", [1, 2])
-def test_a_driver_that_takes_no_notice_of_a_pending_message_is_found_out(messages: int) -> None:
+def test_a_driver_that_takes_no_notice_of_a_pending_message_is_found_out(
+    messages: int, deal: Callable[[Pending | None], None]
+) -> None:
     """It would lose unsigned messages without a word: its host ends by an error, at the next one or at the end."""
     make = driver_factory("baseline")
 
@@ -433,7 +446,7 @@ def test_a_driver_that_takes_no_notice_of_a_pending_message_is_found_out(message
         handle = context.core.handle_rpc
 
         def forget(peer: Any, rpc: Any) -> Pending | None:
-            handle(peer, rpc)
+            deal(handle(peer, rpc))
             return None
 
         context.core.handle_rpc = forget  # type: ignore[method-assign]

@@ -223,6 +223,27 @@ def test_what_does_not_end_is_reported_by_name_and_costs_the_rest_nothing() -> N
     play(main)
 
 
+def test_a_task_may_close_its_own_owner() -> None:
+    """It is cancelled like the others, once all is done, and nobody waits for it."""
+    ran: list[str] = []
+
+    async def main() -> None:
+        owner = Lifetime()
+
+        async def close() -> None:
+            await owner.close([("step", lambda: ran.append("step"))])
+
+        begin_s = asyncio.get_running_loop().time()
+        closing = owner.start(close(), "closes its owner")
+        assert closing is not None
+        await asyncio.wait([closing])
+        assert closing.cancelled()
+        assert asyncio.get_running_loop().time() == begin_s
+
+    play(main)
+    assert ran == ["step"]
+
+
 def test_an_adopted_task_is_waited_for_and_its_errors_are_its_starters() -> None:
     """The owner hears only of its end."""
     failures: list[BaseException] = []
