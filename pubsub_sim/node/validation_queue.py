@@ -138,20 +138,28 @@ class ValidationQueue:
             return self._driver.submit(PublishMessage(message))
         inline = [validator for validator in validators if validator.inline]
         others = [validator for validator in validators if not validator.inline]
-        if any(validator.is_coroutine for validator in inline):
-            self._busy += 1
-            self._lifetime.start(self._work(message, inline, others), "validation worker")
-            return None
         conclusion = Conclusion()
-        for validator in inline:
-            conclusion.add(self._answer_at_once(validator, message))
+        if any(validator.is_coroutine for validator in inline):
+            return self._start_worker(message, conclusion, inline, others)
+        for place, validator in enumerate(inline):
+            verdict = self._answer_at_once(validator, message)
+            if verdict is None:
+                return self._start_worker(message, conclusion, inline[place:], others)
+            conclusion.add(verdict)
             if conclusion.is_rejected:
                 break
         return self._go_on(message, conclusion, others)
 
-    async def _work(self, message: Message, inline: Sequence[Validator], others: Sequence[Validator]) -> None:
+    def _start_worker(
+        self, message: Message, conclusion: Conclusion, inline: Sequence[Validator], others: Sequence[Validator]
+    ) -> None:
+        self._busy += 1
+        self._lifetime.start(self._work(message, conclusion, inline, others), "validation worker")
+
+    async def _work(
+        self, message: Message, conclusion: Conclusion, inline: Sequence[Validator], others: Sequence[Validator]
+    ) -> None:
         """A worker: the inline validators of one message, some of which take time."""
-        conclusion = Conclusion()
         try:
             for validator in inline:
                 conclusion.add(await self._answer_or_ignore(validator, message))
@@ -219,10 +227,16 @@ class ValidationQueue:
             for run in waiting:
                 self._lifetime.stop(run)
 
-    def _answer_at_once(self, validator: Validator, message: Message) -> Verdict:
-        """Run a validator that takes no time."""
+    def _answer_at_once(self, validator: Validator, message: Message) -> Verdict | None:
+        """Run a validator that takes no time; None if it does, though it is no coroutine function. It is known for one then."""
         try:
-            return verdict_of(validator.function(message.received_from, message))
+            answer = validator.function(message.received_from, message)
+            if not isinstance(answer, int) and inspect.isawaitable(answer):
+                validator.is_coroutine = True
+                if inspect.iscoroutine(answer):
+                    answer.close()  # a worker calls it again
+                return None
+            return verdict_of(answer)
         except FOREIGN_ERRORS as error:
             return self._raised(validator, error)
 

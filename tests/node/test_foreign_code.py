@@ -169,6 +169,19 @@ def test_a_validator_that_raises_costs_one_message(
     assert failures == {"validator of (default)": 1}
 
 
+@pytest.mark.parametrize("inline", [True, False])
+def test_a_validator_that_takes_time_may_hide_it(version: str, inline: bool) -> None:
+    """What counts is whether its answer is awaitable, and not whether it is a coroutine function."""
+
+    async def judge(message: Any) -> bool:
+        await asyncio.sleep(0.5)
+        return bool(message.data != b"1")
+
+    pending, failures = _play(version, _validator(lambda peer, message: judge(message), inline))
+    assert pending == 2
+    assert failures == {}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("is_later", [True, False])
 def test_a_publisher_is_told_what_its_own_validator_raises(
