@@ -16,7 +16,8 @@ woken (`_wake`), and says what a turn does with each input. The rules:
   (`fail`), and so does an error of a task of its `lifetime`: all who wait are refused with HostClosed, and `on_failure` is
   told. A CancelledError raised in a turn is an error like any other: no turn awaits anything, so nobody can have cancelled
   it.
-- *End.* A closed inbox refuses requests and drops everything else, so that no sender waits for it.
+- *End.* A closed inbox refuses requests, those that were taken and never answered included, and drops everything else, so
+  that nobody waits for it.
 """
 
 from __future__ import annotations
