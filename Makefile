@@ -96,9 +96,10 @@ hostile: $(HOSTILE)
 $(HOSTILE): hostile-%: $(READY)
 	$(BIN)/python -m pytest -m slow -s -k $* tests/pubsub/test_hostile_memory.py
 
-# 1,000 random plans of faults per version, half of them with each router; fails if one run breaks a promise.
+# 1,000 random plans of faults per version, half of them with each router, and 1,000 runs in which users' code fails and
+# users cancel their calls; fails if one run breaks a promise.
 faults: $(READY)
-	$(BIN)/python -m pubsub_sim faults --seeds 500
+	$(BIN)/python -m pubsub_sim faults --kinds network,users --seeds 500
 
 # A gossipsub mesh of 1,000 hosts on the virtual clock, played by both versions, beside the published one.
 simsub: $(READY)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Coroutine, Iterable
+from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import TypeVar
 
@@ -53,19 +53,6 @@ def is_numpy_bool(value: object) -> bool:
     """Whether a value is NumPy's true or false, which is no bool to Python; NumPy need not be there."""
     kind = type(value)
     return kind.__module__ == "numpy" and kind.__name__ in ("bool", "bool_")  # its names since 2.0 and before
-
-
-def read_truth(option: str, answer: object) -> bool:
-    """The answer of a user's function as a truth value.
-
-    Raises:
-        OptionError: it is awaitable, which would always be true; a coroutine is closed.
-    """
-    if isinstance(answer, Awaitable):
-        if isinstance(answer, Coroutine):
-            answer.close()
-        raise OptionError(option, answer, "a function that answers at once, not one that has to be awaited")
-    return bool(answer)
 
 
 def check_topic(option: str, value: object) -> str:

@@ -209,6 +209,67 @@ class TraceNotKept(PubsubSimError):
         super().__init__("this world keeps no trace: make it with World(..., trace=True)")
 
 
+class UnusableAnswer(PubsubSimError, TypeError):
+    """A function that a user gave to a node answered what the node cannot use.
+
+    Attributes:
+        answer: what it answered.
+        expected: what would have been right, as words.
+    """
+
+    def __init__(self, answer: object, expected: str) -> None:
+        super().__init__(f"expected {expected}, got {answer!r}")
+        self.answer = answer
+        self.expected = expected
+
+
+class PendingIgnored(PubsubSimError):
+    """A driver took no notice of a `Pending`, so that a message and the rest of its RPC were lost.
+
+    Attributes:
+        topic: the message's topic.
+        message_id: its id.
+    """
+
+    def __init__(self, topic: str, message_id: bytes) -> None:
+        super().__init__(
+            f"the driver neither resumed nor published what Core.handle_rpc left pending: message "
+            f"{message_id.hex()} on {topic}"
+        )
+        self.topic = topic
+        self.message_id = message_id
+
+
+class TaskCancelled(PubsubSimError):
+    """A task of a node was cancelled by somebody who does not own it.
+
+    Attributes:
+        owner: whose task it was.
+        task: its name.
+    """
+
+    def __init__(self, owner: str, task: str) -> None:
+        super().__init__(f"{owner}: the task {task!r} was cancelled by somebody who does not own it")
+        self.owner = owner
+        self.task = task
+
+
+class TasksRemain(PubsubSimError):
+    """Tasks that were cancelled, and did not end within the time limit of a close. They are left alone.
+
+    Attributes:
+        owner: whose tasks they are.
+        tasks: their names.
+        limit_s: the limit, on the loop's clock.
+    """
+
+    def __init__(self, owner: str, tasks: list[str], limit_s: float) -> None:
+        super().__init__(f"{owner}: not ended within {limit_s:g} s of being cancelled: {', '.join(tasks)}")
+        self.owner = owner
+        self.tasks = tasks
+        self.limit_s = limit_s
+
+
 class OperationRefused(PubsubSimError):
     """A driver would not run an operation (a vetoed mutation, a full queue).
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import logging
 import multiprocessing
 import os
 import signal
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from pubsub_sim.checks import check_whole
 from pubsub_sim.flags import from_flags, several
-from pubsub_sim.scenarios.fault_runs import ROUTERS, FaultRun, fault_run
+from pubsub_sim.scenarios.fault_runs import KINDS, ROUTERS, FaultRun, fault_run
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -33,6 +34,7 @@ class FaultSearch:
     Attributes:
         versions: which control flows.
         routers: "floodsub", "gossipsub" or both.
+        kinds: what fails: "network" (links and hosts), "users" (their code, and calls they cancel) or both.
         first: the first seed.
         seeds: how many seeds, counted up from the first, each played by every version with every router.
         processes: how many at once; 0 is one per processor.
@@ -43,24 +45,26 @@ class FaultSearch:
 
     versions: tuple[str, ...] = ("baseline", "states")
     routers: tuple[str, ...] = ROUTERS
+    kinds: tuple[str, ...] = KINDS[:1]
     first: int = 0
     seeds: int = 500
     processes: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("versions", "routers"):
+        for name in ("versions", "routers", "kinds"):
             object.__setattr__(self, name, several(name, getattr(self, name)))
         check_whole("first", self.first, at_least=0)
         check_whole("seeds", self.seeds, at_least=1)
         check_whole("processes", self.processes, at_least=0)
-        for version, router in itertools.product(self.versions, self.routers):
-            FaultRun(version=version, router=router, seed=self.first)
+        for version, router, kind in itertools.product(self.versions, self.routers, self.kinds):
+            FaultRun(version=version, router=router, seed=self.first, kind=kind)
 
     @property
     def runs(self) -> list[FaultRun]:
-        """The runs, seed by seed."""
+        """The runs, kind by kind and seed by seed."""
         return [
-            FaultRun(version=version, router=router, seed=seed)
+            FaultRun(version=version, router=router, seed=seed, kind=kind)
+            for kind in self.kinds
             for seed in range(self.first, self.first + self.seeds)
             for router in self.routers
             for version in self.versions
@@ -75,7 +79,9 @@ def told(run: FaultRun, broken: Sequence[str]) -> str:
 
 def replay_command(run: FaultRun) -> str:
     """What plays a run again and tells what went wrong."""
-    return f"python -m pubsub_sim faults --versions {run.version} --routers {run.router} --first {run.seed} --seeds 1"
+    kind = "" if run.kind == "network" else f" --kinds {run.kind}"
+    which = f"--versions {run.version} --routers {run.router} --first {run.seed} --seeds 1"
+    return f"python -m pubsub_sim faults {which}{kind}"
 
 
 def search(options: FaultSearch) -> Iterator[tuple[FaultRun, list[str]]]:
@@ -109,9 +115,13 @@ def faults_command(arguments: Sequence[str]) -> int:
         if not number % _TOLD:
             sys.stderr.write(f"{number} of {count} runs, {time.perf_counter() - begin_s:.0f} s\n")
     took_s = time.perf_counter() - begin_s
-    played = f"{count} runs ({options.seeds} seeds, {', '.join(options.routers)})"
+    played = f"{count} runs ({options.seeds} seeds, {', '.join(options.routers)}{_other_kinds(options)})"
     sys.stdout.write(f"{', '.join(options.versions)}: {played} in {took_s:.0f} s, {failed} failed\n")
     return 1 if failed else 0
+
+
+def _other_kinds(options: FaultSearch) -> str:
+    return "" if options.kinds == KINDS[:1] else f", faults of {' and '.join(options.kinds)}"
 
 
 class _TooLong(KeyboardInterrupt):
@@ -144,6 +154,7 @@ def within(limit_s: float, play: Callable[[], list[str]]) -> list[str]:
 
 
 def _prepare() -> None:
+    logging.getLogger("pubsub_sim.foreign").disabled = True  # thousands of errors that are meant
     gc.freeze()  # what is imported lives for ever, and each run ends with a collection
 
 

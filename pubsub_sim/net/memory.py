@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from pubsub_sim.errors import DialError, DialledItself, StreamRefused
 from pubsub_sim.ids import PeerId, short
@@ -17,6 +18,25 @@ from pubsub_sim.ports import FrameReader, FrameWriter, Inbound
 
 WINDOW = 32
 """Frames on their way in one stream."""
+
+
+class Closable(Protocol):
+    """What can be closed."""
+
+    def close(self) -> None:
+        """Close it."""
+
+
+def close_all(hosts: Iterable[Closable]) -> None:
+    """Close hosts, each whatever becomes of the others; raises an ExceptionGroup."""
+    errors = []
+    for host in hosts:
+        try:
+            host.close()
+        except Exception as error:
+            errors.append(error)
+    if errors:
+        raise ExceptionGroup("close of the network's hosts", errors)
 
 
 class MemoryStream:
@@ -219,20 +239,24 @@ class MemoryHost:
 
     def _drain(self) -> None:
         arrivals, contents = self.arrivals, self.contents
-        while arrivals:
-            stream, frame = arrivals.popleft(), contents.popleft()
-            if frame is None:
-                self.streams.remove(stream)
-                stream.reader.ended(True)
-            elif stream.reader.frame(frame):
-                stream.unread -= 1
-                if stream.wants_room and stream.is_open:  # the reader may have reset it
-                    stream.tell_room()
-            else:
-                arrivals.appendleft(stream)
-                contents.appendleft(frame)
-                self._is_blocked = True
-                return
+        try:
+            while arrivals:
+                stream, frame = arrivals.popleft(), contents.popleft()
+                if frame is None:
+                    self.streams.remove(stream)
+                    stream.reader.ended(True)
+                elif stream.reader.frame(frame):
+                    stream.unread -= 1
+                    if stream.wants_room and stream.is_open:  # the reader may have reset it
+                        stream.tell_room()
+                else:
+                    arrivals.appendleft(stream)
+                    contents.appendleft(frame)
+                    self._is_blocked = True
+                    return
+        except BaseException:  # of a reader; what came after that frame is read all the same
+            self.wake()
+            raise
         self.is_resting = True
 
 
@@ -253,9 +277,12 @@ class MemoryNetwork:
         """Let the hosts added so far be dialled; they can be already."""
 
     async def close(self) -> None:
-        """Close all hosts."""
-        for host in self._hosts.values():
-            host.close()
+        """Close all hosts.
+
+        Raises:
+            ExceptionGroup: some could not be closed; all others are.
+        """
+        close_all(self._hosts.values())
 
     def add_host(self, peer_id: PeerId, ip: str | None = None) -> MemoryHost:
         """A new host without connections, with an IP address of its own unless one is given."""

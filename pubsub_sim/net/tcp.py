@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pubsub_sim.errors import DialError, DialledItself, StreamRefused
 from pubsub_sim.ids import PeerId, short
 from pubsub_sim.net.addresses import Addresses
+from pubsub_sim.net.memory import close_all
 from pubsub_sim.net.sockets import Sockets
 from pubsub_sim.net.tcp_greeting import Dialler, Listener
 from pubsub_sim.net.tcp_line import Line
@@ -59,11 +60,17 @@ class TcpHost:
         """Take connections; those dialled before wait until now."""
         if self._socket is not None:
             sock, self._socket = self._socket, None
-            self._server = await self._loop.create_server(
-                lambda: Listener(self.peer_id, self._welcomes, self._connected, self._network.sockets),
-                sock=sock,
-                backlog=_BACKLOG,
-            )
+            try:
+                self._server = await self._loop.create_server(
+                    lambda: Listener(self.peer_id, self._welcomes, self._connected, self._network.sockets),
+                    sock=sock,
+                    backlog=_BACKLOG,
+                )
+            except BaseException:
+                sock.close()
+                raise
+            if self._is_closed:
+                self._server.close()
 
     def connected_peers(self) -> Sequence[PeerId]:
         """See Host."""
@@ -235,10 +242,15 @@ class TcpNetwork:
             await host.listen()
 
     async def close(self) -> None:
-        """Close all hosts, and wait until their sockets are closed."""
-        for host in self._hosts.values():
-            host.close()
-        await self.sockets.close()
+        """Close all hosts, and wait until their sockets are closed.
+
+        Raises:
+            ExceptionGroup: some could not be closed; all others are, and all sockets.
+        """
+        try:
+            close_all(self._hosts.values())
+        finally:
+            await self.sockets.close()
 
     def add_host(self, peer_id: PeerId, ip: str | None = None) -> TcpHost:
         """A new host without connections; takes those dialled to it after the next `open`. See MemoryNetwork for `ip`."""

@@ -14,6 +14,7 @@ from pubsub_sim.errors import DialError
 
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
+    from pubsub_sim.node.lifetime import Lifetime
     from pubsub_sim.ports import Host
     from pubsub_sim.protocol.params import HostParams
 
@@ -26,46 +27,35 @@ class Dialler:
     Args:
         host: the network.
         params: how many dials at once, how many waiting, and how long each may take.
+        lifetime: owns the dials.
     """
 
-    def __init__(self, host: Host, params: HostParams) -> None:
+    def __init__(self, host: Host, params: HostParams, lifetime: Lifetime) -> None:
         self._host = host
         self._params = params
+        self._lifetime = lifetime
         self._waiting: deque[PeerId] = deque()
-        self._dials: set[asyncio.Task[None]] = set()
+        self._connectors = 0  # under way
 
     def dial(self, peer: PeerId) -> bool:
         """Connect to a peer in the background; False, and nothing happens, if too many dials wait (port of the core)."""
-        if len(self._dials) < self._params.connectors:
-            self._start(peer)
+        if self._connectors < self._params.connectors:
+            self._connectors += 1
+            self._lifetime.start(self._connect(peer), "dial for the router")
         elif len(self._waiting) < self._params.max_pending_connections:
             self._waiting.append(peer)
         else:
             return False
         return True
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether no dial waits or is under way."""
-        return not self._dials
-
-    async def close(self) -> None:
-        """End all dials."""
-        self._waiting.clear()
-        dials = list(self._dials)
-        for dial in dials:
-            dial.cancel()
-        await asyncio.gather(*dials, return_exceptions=True)
-
-    def _start(self, peer: PeerId) -> None:
-        task = asyncio.get_running_loop().create_task(self._dial(peer), name="dial for the router")
-        self._dials.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._dials.discard(task)
-        if self._waiting:
-            self._start(self._waiting.popleft())
+    async def _connect(self, peer: PeerId) -> None:
+        """Dial a peer, and then those that wait, one after the other."""
+        try:
+            await self._dial(peer)
+            while self._waiting:
+                await self._dial(self._waiting.popleft())
+        finally:
+            self._connectors -= 1
 
     async def _dial(self, peer: PeerId) -> None:
         if self._host.is_connected(peer):

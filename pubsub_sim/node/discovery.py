@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pubsub_sim.errors import DialError
+from pubsub_sim.errors import DialError, HostClosed, UnusableAnswer
+from pubsub_sim.foreign import FOREIGN_ERRORS, Cancellations, ForeignCode
+from pubsub_sim.ids import PeerId
 from pubsub_sim.protocol.discovery import DialPolicy, namespace_of
 from pubsub_sim.protocol.operations import Eval
 
 if TYPE_CHECKING:
-    from pubsub_sim.ids import PeerId
     from pubsub_sim.node.driver import HostContext
+    from pubsub_sim.node.lifetime import Lifetime
     from pubsub_sim.ports import Clock, Host, Rendezvous, Rng
     from pubsub_sim.protocol.params import HostParams
 
@@ -22,6 +26,11 @@ Ask = Callable[[Eval[Any]], Awaitable[Any]]
 
 Fail = Callable[[BaseException], None]
 """Ends the host because of an error."""
+
+T = TypeVar("T")
+
+SHORTEST_REGISTRATION_S = 1.0
+"""A registration that lives shorter is made again after this time all the same, whatever the service says."""
 
 _log = logging.getLogger("pubsub_sim.discovery")
 
@@ -35,55 +44,70 @@ class PeerFinder:
         clock: the world's time.
         params: time limits.
         rng: seeded chance of the dial back-off.
+        lifetime: owns the dials.
+        foreign: keeps account of the service's failures.
     """
 
-    def __init__(self, host: Host, service: Rendezvous, clock: Clock, params: HostParams, rng: Rng) -> None:
+    def __init__(
+        self,
+        host: Host,
+        service: Rendezvous,
+        clock: Clock,
+        params: HostParams,
+        rng: Rng,
+        lifetime: Lifetime,
+        foreign: ForeignCode,
+    ) -> None:
         self._host = host
+        self._lifetime = lifetime
+        self._foreign = foreign
         self._service = service
         self._clock = clock
         self._params = params
         self._policy = DialPolicy(host.peer_id, rng)
-        self._dials: set[asyncio.Task[None]] = set()
 
     async def find(self, topic: str) -> None:
         """Ask who has registered for a topic and dial them, each in a task of its own; returns without their outcome.
 
         A failed look-up is logged and counts as an empty one, as in the reference.
         """
-        try:
-            async with asyncio.timeout(self._params.find_peers_timeout_s):
-                found = await self._service.find_peers(namespace_of(topic))
-        except (TimeoutError, OSError, DialError) as error:
-            _log.debug("looking for peers of %s failed: %s", topic, error)
-            return
-        for peer in self._policy.choose(found, self._clock.now_ns()):
-            dial = asyncio.get_running_loop().create_task(self._dial(peer), name="dial")
-            self._dials.add(dial)
-            dial.add_done_callback(self._dials.discard)
+        for peer in self._policy.choose(await self._found(namespace_of(topic)), self._clock.now_ns()):
+            self._lifetime.start(self._dial(peer), "dial")
 
     async def advertise(self, topic: str) -> float:
         """Register once; gives the seconds after which to register again (2 min after a failure)."""
+        ours = Cancellations()
         try:
-            return await self._service.advertise(namespace_of(topic))
+            return _lifetime_s(await self._service.advertise(namespace_of(topic)))
         except (TimeoutError, OSError, DialError) as error:
             _log.debug("advertising %s failed: %s", topic, error)
-            return self._params.advertise_retry_s
+        except FOREIGN_ERRORS as error:
+            if ours.are_ours(error):
+                raise
+            self._foreign.note("registration of the discovery service", error, "it is tried again later")
+        return self._params.advertise_retry_s
+
+    async def _found(self, namespace: str) -> list[PeerId]:
+        """Who has registered, as far as the service can tell."""
+        ours = Cancellations()
+        try:
+            async with asyncio.timeout(self._params.find_peers_timeout_s):
+                return [_peer_id(peer) for peer in await self._service.find_peers(namespace)]
+        except (TimeoutError, OSError, DialError) as error:
+            _log.debug("looking for peers in %s failed: %s", namespace, error)
+        except FOREIGN_ERRORS as error:
+            if ours.are_ours(error):
+                raise
+            self._foreign.note("look-up of the discovery service", error, "nobody was found")
+        return []
+
+    def stop(self, task: asyncio.Task[None] | None) -> None:
+        """End a task of an advertisement."""
+        self._lifetime.stop(task)
 
     def advertisement(self, topic: str) -> Advertisement:
         """A topic to be registered for, again and again; whoever asks for it runs it in a task."""
         return Advertisement(topic, self, self._clock)
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no dial is under way."""
-        return not self._dials
-
-    async def close(self) -> None:
-        """End all dials."""
-        dials = list(self._dials)
-        for dial in dials:
-            dial.cancel()
-        await asyncio.gather(*dials, return_exceptions=True)
 
     async def _dial(self, peer: PeerId) -> None:
         try:
@@ -93,22 +117,33 @@ class PeerFinder:
             _log.debug("dial failed: %s", error)
 
 
+def _lifetime_s(answer: Any) -> float:
+    """How long a registration is said to live; raises UnusableAnswer for what is no time."""
+    if isinstance(answer, bool) or not isinstance(answer, int | float) or not math.isfinite(answer) or answer <= 0:
+        raise UnusableAnswer(answer, "seconds greater than 0")
+    return max(float(answer), SHORTEST_REGISTRATION_S)
+
+
+def _peer_id(answer: Any) -> PeerId:
+    if not isinstance(answer, bytes):
+        raise UnusableAnswer(answer, "peer ids, which are bytes")
+    return PeerId(answer)
+
+
 async def polls(ask: Ask, context: HostContext) -> AsyncIterator[list[str]]:
-    """The poll timer of discovery: gives, whenever it is due, the joined topics that lack peers.
+    """The poll timer of discovery: gives, whenever it is due, the joined topics that lack peers, until the host has ended.
 
     Args:
         ask: evaluates a function in a turn of the host.
         context: the host, its clock and its options.
-
-    Raises:
-        HostClosed: the host has ended.
     """
     params, clock = context.params, context.clock
-    await clock.sleep(params.discovery_initial_delay_s)
-    yield await ask(Eval(context.core.topics_lacking_peers, "discovery poll"))
-    while params.discovery_poll_s:
-        await clock.sleep(params.discovery_poll_s)
+    with suppress(HostClosed):
+        await clock.sleep(params.discovery_initial_delay_s)
         yield await ask(Eval(context.core.topics_lacking_peers, "discovery poll"))
+        while params.discovery_poll_s:
+            await clock.sleep(params.discovery_poll_s)
+            yield await ask(Eval(context.core.topics_lacking_peers, "discovery poll"))
 
 
 class Advertisement:
@@ -143,5 +178,4 @@ class Advertisement:
 
     def cancel(self) -> None:
         """Register no more."""
-        if self.task is not None:
-            self.task.cancel()
+        self._finder.stop(self.task)

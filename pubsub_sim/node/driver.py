@@ -4,16 +4,21 @@ A driver owns the control flow of one host: it takes inputs from outside in one 
 runs the core's method for each, and answers. In a turn it handles at most `INCOMING_RPCS` RPCs, so that what they ask
 for (validation, above all) runs before the next. It makes no decision about peers, topics or messages.
 
+What else a driver runs, it starts in `HostContext.lifetime`, which hears of errors and ends it with the host.
+
 `node.inbox.Inbox` has the inputs and their rules; a driver that inherits from it adds how a turn is scheduled and what it
 does. For an RPC a turn calls `core.handle_rpc`; if that gives a `Pending`, the turn has `pending.message` published by
-`core.publish_message` and then calls `pending.resume()`, until nothing is pending, before it looks at another RPC.
+`core.publish_message` and then calls `pending.resume()`, until nothing is pending, before it looks at another RPC. A driver that takes no notice of a `Pending` ends its host by a
+PendingIgnored, as the message would be lost.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from pubsub_sim.node.lifetime import Lifetime
 
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
@@ -40,6 +45,7 @@ class HostContext:
         number: which host of its world this is, from 0.
         on_room: to be called when an RPC was refused and there is room again.
         on_failure: to be called when an error that belongs to nobody's request has ended the turns of this host.
+        lifetime: owns the tasks of this host. `Inbox` sets its `on_failure`, so that an error of a task ends the turns.
     """
 
     core: Core
@@ -49,6 +55,7 @@ class HostContext:
     number: int
     on_room: Callable[[], None]
     on_failure: Callable[[BaseException], None]
+    lifetime: Lifetime = field(default_factory=Lifetime)
 
 
 Seat = HostContext
@@ -66,7 +73,7 @@ class Driver(Protocol):
         """Begin taking turns; called once, on the running loop."""
 
     async def close(self) -> None:
-        """End all turns and all tasks; pending requests are refused with HostClosed."""
+        """End all turns and all tasks; pending requests are refused with HostClosed, before anything is awaited."""
 
     def submit(self, operation: Operation) -> None:
         """Take an input in the next turn; nobody waits for it. Without effect on a host that has ended."""

@@ -12,10 +12,12 @@ woken (`_wake`), and says what a turn does with each input. The rules:
   `PENDING_MESSAGES` messages should wait; whoever submits them looks at `has_message_room` first.
 - *Cancellation.* A request whose asker was cancelled is not taken, unless it gives something up. If it was taken in the
   same moment, what it did is undone (`Request.undo`), as nobody owns it.
-- *Errors.* An error raised by a request reaches its asker, and the host goes on. Any other error in a turn ends the host:
-  all who wait are refused with HostClosed, and `on_failure` is told. A CancelledError raised in a turn is an error like
-  any other: no turn awaits anything, so nobody can have cancelled it.
-- *End.* A closed inbox refuses requests and drops everything else, so that no sender waits for it.
+- *Errors.* An error raised by a request reaches its asker, and the host goes on. Any other error in a turn ends the host
+  (`fail`), and so does an error of a task of its `lifetime`: all who wait are refused with HostClosed, and `on_failure` is
+  told. A CancelledError raised in a turn is an error like any other: no turn awaits anything, so nobody can have cancelled
+  it.
+- *End.* A closed inbox refuses requests, those that were taken and never answered included, and drops everything else, so
+  that nobody waits for it.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pubsub_sim.errors import HostClosed, OperationRefused, PubsubSimError
+from pubsub_sim.foreign import FOREIGN_ERRORS
 from pubsub_sim.protocol.operations import NOBODY, Operation, PeersDead, PeersPending, PublishMessage, Request
 from pubsub_sim.protocol.params import INCOMING_RPCS, PENDING_MESSAGES
 
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-TURN_ERRORS = (Exception, asyncio.CancelledError)
+TURN_ERRORS = FOREIGN_ERRORS
 """What a turn may raise; see the rule on errors."""
 
 _SIGNALS: dict[type[Operation], Operation] = {PeersPending: PeersPending(), PeersDead: PeersDead()}
@@ -63,6 +66,7 @@ class Inbox:
         self._core = context.core
         self._operations: deque[Operation] = deque()
         self._rpcs: deque[tuple[PeerId, RPC | WireMessage]] = deque()
+        self._asked: dict[Request[Any], None] = {}  # requests somebody waits for, whether they still wait here or not
         self._signals: set[type[Operation]] = set()  # signals among the operations
         self._messages = 0  # messages among the operations
         self.has_message_room = True
@@ -70,6 +74,7 @@ class Inbox:
         self._is_asleep = False
         self._is_closed = False
         self._failure: BaseException | None = None
+        context.lifetime.on_failure = self.fail
 
     # --- inputs from outside -------------------------------------------------------------------------------------
 
@@ -91,12 +96,15 @@ class Inbox:
         reply: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         request.reply = reply
         request.is_answered = False
+        self._asked[request] = None
         self.submit(request)
         try:
             return await reply
         except asyncio.CancelledError:
             self._undo(request)
             raise
+        finally:
+            self._asked.pop(request, None)
 
     def signal(self, operation: type[PeersPending | PeersDead]) -> None:
         if operation not in self._signals and not self._is_closed:
@@ -137,7 +145,7 @@ class Inbox:
             handlers: what to do with an operation, by its type. That of PublishMessage is given the message itself.
 
         Raises:
-            whatever an operation raises that belongs to no asker; the turn is over then, and `_fail` must follow.
+            whatever an operation raises that belongs to no asker; the turn is over then, and `fail` must follow.
         """
         operations, signals = self._operations, self._signals
         while operations:
@@ -162,24 +170,28 @@ class Inbox:
             self._has_refused = False
             self._context.on_room()
 
-    def _fail(self, error: BaseException) -> None:
-        """End the host by an error in a turn that belongs to no asker."""
+    def fail(self, error: BaseException) -> None:
+        """End the host by an error that belongs to no asker, in a turn or in a task; a second one changes nothing."""
+        is_first = self._failure is None
         self._failure = self._failure or error
         self._refuse_all()
-        self._end()
-        self._context.on_failure(error)
+        if is_first:
+            self._end()
+            self._context.on_failure(error)
+
+    _fail = fail
+    """For versions written against the name it had before."""
 
     def _refuse_all(self) -> None:
-        """Take no more inputs, and refuse those that wait."""
+        """Take no more inputs, and refuse all requests that are not answered."""
         self._is_closed = True
-        waiting = [operation for operation in self._operations if isinstance(operation, Request)]
         self._operations.clear()
         self._rpcs.clear()
         self._signals.clear()
         self._messages = 0
         self.has_message_room = True
         self._has_refused = False
-        for request in waiting:
+        for request in self._asked:
             request.refuse(self._closed(request))
 
     # --- inside --------------------------------------------------------------------------------------------------

@@ -6,21 +6,24 @@ Puts core, streams, validation and driver together; every answer comes from the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from pubsub_sim.checks import check_topic, read_truth
+from pubsub_sim.checks import check_topic
 from pubsub_sim.errors import HostClosed, MessageTooLarge, OnlyGossipsub, OptionError, TopicExists, TopicNotAllowed
+from pubsub_sim.foreign import ForeignCode, ask, is_true
 from pubsub_sim.ids import PeerId
 from pubsub_sim.node.dialling import Dialler
 from pubsub_sim.node.discovery import PeerFinder
 from pubsub_sim.node.driver import Driver, HostContext
+from pubsub_sim.node.lifetime import Lifetime
 from pubsub_sim.node.streams import OutboundQueue, Streams
 from pubsub_sim.node.topic import Readiness, Subscription, Topic, TopicEvents
 from pubsub_sim.node.validation_queue import ValidationQueue
 from pubsub_sim.protocol.core import Core
 from pubsub_sim.protocol.gossipsub import GossipSub
+from pubsub_sim.protocol.guards import GuardedTracer
 from pubsub_sim.protocol.operations import (
     AddRelay,
     AddSubscription,
@@ -47,7 +50,7 @@ from pubsub_sim.wire.message import Message, outgoing
 from pubsub_sim.wire.signing import KeyPair
 
 if TYPE_CHECKING:
-    from pubsub_sim.ports import Clock, Host, Rendezvous, Rng, Timer
+    from pubsub_sim.ports import Clock, Host, Rendezvous, Rng
     from pubsub_sim.protocol.options import MessageId
     from pubsub_sim.protocol.router import Router, RouterTimer
     from pubsub_sim.protocol.tracing import RawTracer
@@ -71,11 +74,12 @@ class PubSub:
         number: which host of its world this is.
         initial_seqno: the sequence number before the first message.
         options: what else was chosen for it.
+        foreign: keeps account of what users' code raises, if somebody else does so for this node too.
 
     Attributes:
         peer_id: who it is.
         router: its router, to be read only.
-        failure: the error that ended its turns, or None.
+        failure: the error that ended it, or None.
 
     Raises:
         OptionError: an option that cannot be.
@@ -97,6 +101,7 @@ class PubSub:
         number: int,
         initial_seqno: int,
         options: HostOptions | None = None,
+        foreign: ForeignCode | None = None,
     ) -> None:
         self.peer_id: PeerId = key.peer_id
         self.router = router
@@ -106,13 +111,16 @@ class PubSub:
         self._clock = clock
         self._key = key
         self._params = params
-        self._streams = Streams(host, clock, params)
-        self._validation = ValidationQueue(clock, params)
-        self._finder = None if rendezvous is None else PeerFinder(host, rendezvous, clock, params, rng)
-        self._dialler = Dialler(host, params)
-        self._retries: set[Timer] = set()
-        self._beats: dict[int, Timer] = {}  # by place among the router's timers
-        self._sweeper: Timer | None = None
+        self._foreign = ForeignCode(f"host {number}") if foreign is None else foreign
+        self._lifetime = lifetime = Lifetime(f"host {number}")
+        lifetime.on_failure = self._fail  # until there is a driver, which passes it on
+        self._streams = Streams(host, clock, params, lifetime)
+        self._validation = ValidationQueue(clock, params, lifetime, self._foreign)
+        finder = None
+        if rendezvous is not None:
+            finder = PeerFinder(host, rendezvous, clock, params, rng, lifetime, self._foreign)
+        self._dialler = Dialler(host, params, lifetime)
+        options = HostOptions() if options is None else options
         self._core = Core(
             self.peer_id,
             params=params,
@@ -121,20 +129,21 @@ class PubSub:
             ports=_CorePorts(self),
             rng=rng,
             initial_seqno=initial_seqno,
-            options=options or HostOptions(),
+            options=options,
+            foreign=self._foreign,
         )
-        self._core.tracer = _tracer_of(
-            self.peer_id, tracer, (*router.judges, *(() if options is None else options.tracers))
-        )
+        theirs = [GuardedTracer(one, self._foreign) for one in options.tracers]
+        self._core.tracer = _tracer_of(self.peer_id, tracer, (*router.judges, *theirs))
         self._driver = make_driver(
             HostContext(
                 core=self._core,
                 clock=clock,
                 params=params,
-                finder=self._finder,
+                finder=finder,
                 number=number,
                 on_room=host.resume_reading,
                 on_failure=self._fail,
+                lifetime=lifetime,
             )
         )
         self._discovery = self._driver.discovery
@@ -147,26 +156,29 @@ class PubSub:
         self._validation.start(self._core, self._driver)
         self._streams.start(self._core, self._driver)
         self._sweep()
-        for place, timer in enumerate(self.router.timers):
-            self._schedule(place, timer, timer.first_s)
+        for timer in self.router.timers:
+            self._schedule(timer, timer.first_s)
 
     async def close(self) -> None:
-        """End all tasks and connections of this node."""
+        """End everything that runs on this node, and its connections; a second call waits for the first.
+
+        It goes to its end even if its caller is cancelled meanwhile, and takes no longer than `lifetime.CLOSE_LIMIT_S`.
+
+        Raises:
+            ExceptionGroup: what went wrong, after all has been done that can be; TasksRemain names tasks that did not end.
+        """
         self._is_closed = True
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-        for timer in (*self._retries, *self._beats.values()):
-            timer.cancel()
-        if self._discovery is not None:
-            await self._discovery.close()
-        if self._finder is not None:
-            await self._finder.close()
-        await self._dialler.close()
-        await self._streams.close()
-        await self._validation.close()
-        await self._driver.close()
-        self._core.interest.end(None)
-        self._host.close()
+        self._validation.end()
+        discovery = self._discovery
+        await self._lifetime.close(
+            (
+                ("close of the driver", lambda: self._driver.close()),
+                ("close of the discovery", lambda: None if discovery is None else discovery.close()),
+                ("end of the subscriptions", lambda: self._core.interest.end(None)),
+                ("close of the connections", lambda: self._host.close()),
+                ("check of the driver", lambda: None if self.failure is not None else self._core.check_read()),
+            )
+        )
 
     @property
     def is_idle(self) -> bool:
@@ -174,11 +186,17 @@ class PubSub:
         return self._is_closed or (
             self._driver.is_idle
             and self._validation.is_idle
-            and self._streams.is_idle
-            and self._dialler.is_idle
-            and (self._finder is None or self._finder.is_idle)
+            and self._lifetime.is_idle
             and (self._discovery is None or self.failure is not None or self._discovery.is_idle)
         )
+
+    @property
+    def foreign_errors(self) -> Mapping[str, int]:
+        """How often users' code and services failed that nobody was waiting for, by kind: "tracer", "message id" ...
+
+        What a peer had sent was dropped or refused then; the first error of each kind was logged.
+        """
+        return self._foreign.failures
 
     # --- the user's calls ----------------------------------------------------------------------------------------
 
@@ -199,8 +217,7 @@ class PubSub:
         if largest_rpc_bytes(topic) > self._params.max_message_bytes:
             limit = f"a topic name that fits into an RPC of {self._params.max_message_bytes} bytes (max_message_bytes)"
             raise OptionError("topic", topic, limit)
-        filter_ = self._core.filter
-        if filter_ is not None and not read_truth("can_subscribe", filter_.can_subscribe(topic)):
+        if self._core.filter is not None and not self._core.filter.can_subscribe(topic):
             raise TopicNotAllowed(topic)
         handle = Topic(topic, self)
         if await self._driver.ask(AddTopic(handle)) is not handle:
@@ -373,8 +390,7 @@ class PubSub:
 
     async def _wait_until_ready(self, topic: str, ready: Readiness) -> None:
         def is_ready() -> bool:
-            answer = ready(self.router, topic)
-            return answer if isinstance(answer, bool) else read_truth("ready", answer)
+            return ask("readiness", ready, is_true, self.router, topic)
 
         if self._discovery is not None:
             await self._discovery.bootstrap(topic, is_ready)
@@ -386,34 +402,33 @@ class PubSub:
 
     def retry_announcement(self, peer: PeerId, topic: str, subscribe: bool, delay_ms: int) -> None:
         def retry() -> None:
-            self._retries.discard(timer)
             self._driver.submit(
                 Eval(lambda: self._core.announce_again(peer, topic, subscribe=subscribe), "announceRetry")
             )
 
-        timer = self._clock.call_later(delay_ms / 1000, retry)
-        self._retries.add(timer)
+        self._lifetime.call_later(self._clock, delay_ms / 1000, retry)
 
     # --- inside --------------------------------------------------------------------------------------------------
 
     def _sweep(self) -> None:
         self._core.clean_up()
-        self._sweeper = self._clock.call_later(self._params.seen_sweep_s, self._sweep)
+        self._lifetime.call_later(self._clock, self._params.seen_sweep_s, self._sweep)
 
-    def _schedule(self, place: int, timer: RouterTimer, delay_s: float) -> None:
+    def _schedule(self, timer: RouterTimer, delay_s: float) -> None:
         """Have a timer of the router taken in a turn, like any other input, once or again and again."""
 
         def beat() -> None:
             self._driver.submit(Heartbeat(timer.action))
             if timer.every_s is not None:
-                self._beats[place] = self._clock.call_later(timer.every_s, beat)
+                self._schedule(timer, timer.every_s)
 
-        self._beats[place] = self._clock.call_later(delay_s, beat)
+        self._lifetime.call_later(self._clock, delay_s, beat)
 
     def _fail(self, error: BaseException) -> None:
         if self.failure is None:
             self.failure = error
             self._validation.end()
+            self._lifetime.cancel()
             closed = HostClosed("reading")
             closed.__cause__ = error
             self._core.interest.end(closed)
@@ -421,6 +436,15 @@ class PubSub:
     def _check_alive(self, operation: str) -> None:
         if self._is_closed or self.failure is not None:
             raise HostClosed(operation) from self.failure
+
+
+def _is_utf8(text: str) -> bool:
+    """Whether a text can be written as UTF-8, as in an RPC: one with lone surrogates cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _tracer_of(own_id: PeerId, watcher: RawTracer | None, judges: Sequence[RawTracer]) -> RawTracer | None:

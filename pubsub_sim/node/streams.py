@@ -5,11 +5,11 @@ Writers and readers are callbacks, not tasks: a task per stream was a third of a
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
 from pubsub_sim.errors import MalformedFrame, StreamRefused
+from pubsub_sim.foreign import FOREIGN_ERRORS
 from pubsub_sim.protocol.operations import PeerCloseStream, PeerError, PeerNewStream, PeersDead, PeersPending
 from pubsub_sim.wire.codec import unpack
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from pubsub_sim.ids import PeerId
     from pubsub_sim.node.driver import Driver
+    from pubsub_sim.node.lifetime import Lifetime
     from pubsub_sim.ports import Clock, Host, Inbound, Stream
     from pubsub_sim.protocol.core import Core
     from pubsub_sim.protocol.params import HostParams
@@ -113,18 +114,25 @@ class InboundReader:
         stream: what it reads.
         driver: is told of the end.
         offer: the driver's `offer_rpc`; one object for all readers, as a node has as many as it has peers.
+        fail: ends the node by an error of its own; the network that calls us is not to feel it.
         max_bytes: longest frame taken.
     """
 
-    __slots__ = ("_driver", "_held", "_max_bytes", "_offer", "_peer", "_stream")
+    __slots__ = ("_driver", "_fail", "_held", "_max_bytes", "_offer", "_peer", "_stream")
 
     def __init__(
-        self, stream: Inbound, driver: Driver, offer: Callable[[PeerId, RPC | WireMessage], bool], max_bytes: int
+        self,
+        stream: Inbound,
+        driver: Driver,
+        offer: Callable[[PeerId, RPC | WireMessage], bool],
+        fail: Callable[[BaseException], None],
+        max_bytes: int,
     ) -> None:
         self._stream = stream
         self._peer = stream.peer
         self._driver = driver
         self._offer = offer
+        self._fail = fail
         self._max_bytes = max_bytes
         self._held: RPC | WireMessage | None = None  # decoded, but the driver had no room
 
@@ -144,15 +152,23 @@ class InboundReader:
                 rpc = unpack(frame)
             except MalformedFrame:
                 return self._give_up()
-        if self._offer(self._peer, rpc):
-            self._held = None
-            return True
+            except FOREIGN_ERRORS as error:
+                self._fail(error)
+                return self._give_up()
+        try:
+            if self._offer(self._peer, rpc):
+                self._held = None
+                return True
+        except FOREIGN_ERRORS as error:
+            self._fail(error)
+            return self._give_up()
         self._held = rpc
         return False
 
     def _give_up(self) -> bool:
         """Reset the stream and read nothing more of it, even if its writer has closed it and it can be reset no longer."""
         self._max_bytes = -1
+        self._held = None
         self._stream.reset()
         return True
 
@@ -168,17 +184,19 @@ class Streams:
         core: told of dead and new streams through the driver.
         clock: for delayed openings.
         params: sizes.
+        lifetime: owns the openings.
     """
 
-    def __init__(self, host: Host, clock: Clock, params: HostParams) -> None:
+    def __init__(self, host: Host, clock: Clock, params: HostParams, lifetime: Lifetime) -> None:
         self._host = host
         self._clock = clock
         self._params = params
+        self._lifetime = lifetime
         self._core: Core
         self._driver: Driver
         self._offer: Callable[[PeerId, RPC | WireMessage], bool]
         self._on_ended = self._ended  # one object for all queues
-        self._openers: set[asyncio.Task[None]] = set()
+        self._fail = lifetime.fail  # likewise for all readers
 
     def start(self, core: Core, driver: Driver) -> None:
         """Serve inbound streams and hear of connections."""
@@ -194,22 +212,8 @@ class Streams:
         """A new outbound queue holding `hello`; its stream is opened after the delay (port of the core)."""
         queue = OutboundQueue(peer, self._params.outbound_queue_size, self._on_ended)
         queue.begin(hello)
-        opener = asyncio.get_running_loop().create_task(self._open(queue, delay_ms), name="stream opener")
-        self._openers.add(opener)
-        opener.add_done_callback(self._openers.discard)
+        self._lifetime.start(self._open(queue, delay_ms), "stream opener")
         return queue
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no stream is being opened."""
-        return not self._openers
-
-    async def close(self) -> None:
-        """End all openers."""
-        openers = list(self._openers)
-        for opener in openers:
-            opener.cancel()
-        await asyncio.gather(*openers, return_exceptions=True)
 
     async def _open(self, queue: OutboundQueue, delay_ms: int) -> None:
         if delay_ms:
@@ -229,7 +233,7 @@ class Streams:
 
     def _accept(self, stream: Inbound) -> InboundReader:
         self._core.accept_inbound(stream.peer, stream)
-        return InboundReader(stream, self._driver, self._offer, self._params.max_message_bytes)
+        return InboundReader(stream, self._driver, self._offer, self._fail, self._params.max_message_bytes)
 
     def _connected(self, peer: PeerId) -> None:
         self._core.note_connected(peer)

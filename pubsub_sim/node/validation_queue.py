@@ -12,24 +12,25 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 from collections import deque
-from collections.abc import Coroutine, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from pubsub_sim.errors import HostClosed
+from pubsub_sim.errors import HostClosed, OperationRefused
+from pubsub_sim.foreign import FOREIGN_ERRORS, Cancellations, ForeignCode
 from pubsub_sim.protocol.operations import PublishMessage
 from pubsub_sim.protocol.validation import Conclusion, Reason, Validator, Verdict, verdict_of
 
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
     from pubsub_sim.node.driver import Driver
+    from pubsub_sim.node.lifetime import Lifetime
     from pubsub_sim.ports import Clock
     from pubsub_sim.protocol.core import Core
     from pubsub_sim.protocol.params import HostParams
     from pubsub_sim.wire.message import Message
 
-_log = logging.getLogger("pubsub_sim.validation")
+_IGNORED = "the message is ignored"
 
 
 class ValidationQueue:
@@ -38,10 +39,14 @@ class ValidationQueue:
     Args:
         clock: schedules the checks.
         params: sizes.
+        lifetime: owns the tasks of validators.
+        foreign: keeps account of validators that fail.
     """
 
-    def __init__(self, clock: Clock, params: HostParams) -> None:
+    def __init__(self, clock: Clock, params: HostParams, lifetime: Lifetime, foreign: ForeignCode) -> None:
         self._clock = clock
+        self._lifetime = lifetime
+        self._foreign = foreign
         self._capacity = params.validate_queue_size
         self._throttle = params.validate_throttle
         self._workers = params.validate_workers
@@ -52,10 +57,8 @@ class ValidationQueue:
         self._is_closed = False
         self._busy = 0  # workers that wait for an inline validator
         self._running = 0  # messages at their asynchronous validators
-        self._own: dict[
-            bytes, asyncio.Future[bool]
-        ] = {}  # our messages being judged: id -> whether it will be published
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._own: dict[bytes, asyncio.Future[bool]] = {}
+        """Messages of our own that are being judged: id -> whether it will be published."""
 
     def start(self, core: Core, driver: Driver) -> None:
         """Whose messages are checked, and who publishes them."""
@@ -77,21 +80,13 @@ class ValidationQueue:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing waits or is being checked."""
-        return not self._front and not self._tasks
+        """Whether nothing waits; what is being checked is in a task."""
+        return not self._front
 
     def end(self) -> None:
         """Begin no more checks; whoever waits to publish is told that the host is closed."""
         self._is_closed = True
         self._front.clear()
-
-    async def close(self) -> None:
-        """End all checks."""
-        self.end()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def publish_local(self, message: Message) -> None:
         """Check a message of our own and give it to the driver; returns before it is delivered.
@@ -102,7 +97,9 @@ class ValidationQueue:
         Raises:
             MessageRejected: the policy or a validator refused it.
             HostClosed: the node was closed meanwhile.
-            whatever the validator raises.
+            OperationRefused: a validator raised a CancelledError of its own, which would look like one of ours, or a
+                StopIteration, which no coroutine can raise.
+            whatever else the validator raises.
         """
         while (validators := self._core.check_own(message)) is None:
             first = self._own.get(message.id)
@@ -125,7 +122,7 @@ class ValidationQueue:
         try:
             conclusion = Conclusion()
             for validator in validators:
-                conclusion.add(await _answer(validator, core.peer_id, message))
+                conclusion.add(await _answer_to_asker(validator, core.peer_id, message))
                 if conclusion.is_rejected:
                     break
             if conclusion.refusal is not None:
@@ -148,8 +145,11 @@ class ValidationQueue:
 
     def _check(self) -> None:
         front, driver = self._front, self._driver
-        while front and driver.has_message_room and self._busy < self._workers:
-            self._check_one(front.popleft())
+        try:
+            while front and driver.has_message_room and self._busy < self._workers:
+                self._check_one(front.popleft())
+        except FOREIGN_ERRORS as error:
+            self._lifetime.fail(error)
         self._is_scheduled = False
         if front and self._busy < self._workers:  # the driver's turn is due before the next call, and makes room
             self._schedule()
@@ -162,22 +162,31 @@ class ValidationQueue:
             return self._driver.submit(PublishMessage(message))
         inline = [validator for validator in validators if validator.inline]
         others = [validator for validator in validators if not validator.inline]
-        if any(validator.is_coroutine for validator in inline):
-            self._busy += 1
-            return self._spawn(self._work(message, inline, others), "validation worker")
         conclusion = Conclusion()
-        for validator in inline:
-            conclusion.add(_answer_at_once(validator, message))
+        if any(validator.is_coroutine for validator in inline):
+            return self._start_worker(message, conclusion, inline, others)
+        for place, validator in enumerate(inline):
+            verdict = self._answer_at_once(validator, message)
+            if verdict is None:
+                return self._start_worker(message, conclusion, inline[place:], others)
+            conclusion.add(verdict)
             if conclusion.is_rejected:
                 break
         return self._go_on(message, conclusion, others)
 
-    async def _work(self, message: Message, inline: Sequence[Validator], others: Sequence[Validator]) -> None:
+    def _start_worker(
+        self, message: Message, conclusion: Conclusion, inline: Sequence[Validator], others: Sequence[Validator]
+    ) -> None:
+        self._busy += 1
+        self._lifetime.start(self._work(message, conclusion, inline, others), "validation worker")
+
+    async def _work(
+        self, message: Message, conclusion: Conclusion, inline: Sequence[Validator], others: Sequence[Validator]
+    ) -> None:
         """A worker: the inline validators of one message, some of which take time."""
-        conclusion = Conclusion()
         try:
             for validator in inline:
-                conclusion.add(await _answer_or_ignore(validator, message))
+                conclusion.add(await self._answer_or_ignore(validator, message))
                 if conclusion.is_rejected:
                     break
         finally:
@@ -197,14 +206,14 @@ class ValidationQueue:
             self._core.reject(message.wire, message.received_from, Reason.THROTTLED)
         else:
             self._running += 1
-            self._spawn(self._check_in_task(message, conclusion, others), "validators")
+            self._lifetime.start(self._check_in_task(message, conclusion, others), "validators")
 
     async def _check_in_task(self, message: Message, conclusion: Conclusion, validators: Sequence[Validator]) -> None:
         try:
             if len(validators) == 1:
-                await _throttled(validators[0], message, conclusion)
+                await self._throttled(validators[0], message, conclusion)
             else:
-                await _all_at_once(validators, message, conclusion)
+                await self._all_at_once(validators, message, conclusion)
         finally:
             self._running -= 1
         await self._message_room()
@@ -217,63 +226,77 @@ class ValidationQueue:
         else:
             self._core.reject(message.wire, message.received_from, refusal)
 
-    def _spawn(self, flow: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.get_running_loop().create_task(flow, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    # --- calling validators --------------------------------------------------------------------------------------
+
+    async def _throttled(self, validator: Validator, message: Message, conclusion: Conclusion) -> None:
+        """Run one validator, unless too many of its runs are under way."""
+        if validator.running >= validator.concurrency:
+            conclusion.add_throttled()
+            return
+        validator.running += 1
+        try:
+            conclusion.add(await self._answer_or_ignore(validator, message))
+        finally:
+            validator.running -= 1
+
+    async def _all_at_once(self, validators: Sequence[Validator], message: Message, conclusion: Conclusion) -> None:
+        """Run several validators, each in a task of its own; the first rejection ends the others, and waits for none."""
+        start = self._lifetime.start
+        runs = [start(self._throttled(v, message, conclusion), "validator") for v in validators]
+        waiting = {run for run in runs if run is not None}
+        try:
+            while waiting and not conclusion.is_rejected:
+                _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for run in waiting:
+                self._lifetime.stop(run)
+
+    def _answer_at_once(self, validator: Validator, message: Message) -> Verdict | None:
+        """Run a validator that takes no time; None if it does, though it is no coroutine function. It is known for one then."""
+        try:
+            answer = validator.function(message.received_from, message)
+            if not isinstance(answer, int) and inspect.isawaitable(answer):
+                validator.is_coroutine = True
+                if inspect.iscoroutine(answer):
+                    answer.close()  # a worker calls it again
+                return None
+            return verdict_of(answer)
+        except FOREIGN_ERRORS as error:
+            return self._raised(validator, error)
+
+    async def _answer_or_ignore(self, validator: Validator, message: Message) -> Verdict:
+        """Run a validator on somebody else's message."""
+        ours = Cancellations()
+        try:
+            return await _answer(validator, message.received_from, message)
+        except FOREIGN_ERRORS as error:
+            if ours.are_ours(error):
+                raise
+            return self._raised(validator, error)
+
+    def _raised(self, validator: Validator, error: BaseException) -> Verdict:
+        """A validator that raised on somebody else's message: nobody's fault that the sender could be told of."""
+        self._foreign.note(f"validator of {validator.topic}", error, _IGNORED)
+        return Verdict.IGNORE
 
 
-async def _throttled(validator: Validator, message: Message, conclusion: Conclusion) -> None:
-    """Run one validator, unless too many of its runs are under way."""
-    if validator.running >= validator.concurrency:
-        conclusion.add_throttled()
-        return
-    validator.running += 1
+async def _answer_to_asker(validator: Validator, peer: PeerId, message: Message) -> Verdict:
+    """Run a validator for the publisher of a message, who is told what it raises."""
+    ours = Cancellations()
     try:
-        conclusion.add(await _answer_or_ignore(validator, message))
-    finally:
-        validator.running -= 1
-
-
-async def _all_at_once(validators: Sequence[Validator], message: Message, conclusion: Conclusion) -> None:
-    """Run several validators, each in a task of its own; the first rejection ends the others."""
-    loop = asyncio.get_running_loop()
-    runs = [loop.create_task(_throttled(v, message, conclusion), name="validator") for v in validators]
-    try:
-        waiting = set(runs)
-        while waiting and not conclusion.is_rejected:
-            _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for run in runs:
-            run.cancel()
-        await asyncio.gather(*runs, return_exceptions=True)
-
-
-def _raised(validator: Validator) -> Verdict:
-    """A validator that raised on somebody else's message: nobody's fault that the sender could be told of."""
-    _log.exception("the validator of %s raised; the message is ignored", validator.topic)
-    return Verdict.IGNORE
-
-
-def _answer_at_once(validator: Validator, message: Message) -> Verdict:
-    """Run a validator that takes no time."""
-    try:
-        return verdict_of(validator.function(message.received_from, message))
-    except Exception:
-        return _raised(validator)
-
-
-async def _answer_or_ignore(validator: Validator, message: Message) -> Verdict:
-    """Run a validator on somebody else's message."""
-    try:
-        return await _answer(validator, message.received_from, message)
-    except Exception:
-        return _raised(validator)
+        return await _answer(validator, peer, message)
+    except asyncio.CancelledError as error:
+        if ours.are_ours(error):
+            raise
+        raise OperationRefused("publish", f"the validator of {validator.topic} raised CancelledError") from error
 
 
 async def _answer(validator: Validator, peer: PeerId, message: Message) -> Verdict:
     """Run a validator; one that runs out of time ignores the message."""
-    answer = validator.function(peer, message)
+    try:
+        answer = validator.function(peer, message)
+    except StopIteration as error:  # no coroutine can raise it
+        raise OperationRefused("publish", f"the validator of {validator.topic} raised StopIteration") from error
     if inspect.isawaitable(answer):
         try:
             async with asyncio.timeout(validator.timeout_s):

@@ -17,18 +17,19 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from pubsub_sim.checks import read_truth
-from pubsub_sim.errors import MessageRejected, OptionError, TooManySubscriptions
+from pubsub_sim.errors import MessageRejected, PendingIgnored
+from pubsub_sim.foreign import ForeignCode, as_bytes, ask
 from pubsub_sim.ids import PeerId, short
 from pubsub_sim.protocol.announced import Announced
 from pubsub_sim.protocol.backoff import DeadPeerBackoff
 from pubsub_sim.protocol.blacklist import MapBlacklist
+from pubsub_sim.protocol.guards import GuardedBlacklist, GuardedFilter, guarded_inspection
 from pubsub_sim.protocol.interest import Interest
 from pubsub_sim.protocol.router import Acceptance
 from pubsub_sim.protocol.seen import seen_cache
 from pubsub_sim.protocol.validation import Reason, Validators, policy_check, refused_by_signature
 from pubsub_sim.wire.codec import encode_hello, encode_subscriptions, is_text
-from pubsub_sim.wire.message import Message
+from pubsub_sim.wire.message import Message, author_and_seqno
 from pubsub_sim.wire.rpc_pb2 import RPC
 from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
 
@@ -52,25 +53,39 @@ _log = logging.getLogger("pubsub_sim.core")
 class Pending:
     """An RPC that has been read up to a message which has to be published before the rest is read.
 
+    The core notes whether that is done, and takes no other before: a message would be lost. See `Core.check_read`.
+
     Attributes:
         message: the message; it is accepted and needs no validation.
         is_last: nothing of the RPC is left to be read; `resume` may be left out.
+        is_published: whether the core has published it.
     """
 
-    __slots__ = ("_core", "_peer", "_rest", "_rpc", "is_last", "message")
+    __slots__ = ("_core", "_peer", "_rest", "_rpc", "is_last", "is_published", "message")
 
     def __init__(
         self, message: Message, core: Core, peer: PeerId, rpc: RPC | None, rest: Iterator[WireMessage | Message] | None
     ) -> None:
         self.message = message
         self.is_last = rpc is None
+        self.is_published = False
         self._core = core
         self._peer = peer
         self._rpc = rpc
         self._rest = rest
+        if core.pending is not None:
+            core.check_read()
+        core.pending = self
 
     def resume(self) -> Pending | None:
-        """Read on, once the message has been published; gives what is pending next, as `Core.handle_rpc` does."""
+        """Read on, once the message has been published; gives what is pending next, as `Core.handle_rpc` does.
+
+        Raises:
+            PendingIgnored: it has not been published.
+        """
+        if not self.is_published:
+            self._core.check_read()
+        self._core.pending = None
         if self._rpc is None or self._rest is None:
             return None
         return self._core._read(self._peer, self._rpc, self._rest)
@@ -88,6 +103,7 @@ class Core:
         rng: seeded chance.
         initial_seqno: the sequence number before the first message (the reference takes the time in ns).
         options: what else was chosen.
+        foreign: keeps account of what users' functions raise.
 
     Raises:
         OptionError: messages are to be signed for an author whose key we do not have.
@@ -102,6 +118,8 @@ class Core:
         filter: which topics may be joined; None for all.
         tracer: raw tracer hooks, or None.
         rng: seeded chance, for the router.
+        foreign: keeps account of what users' functions raise.
+        pending: what `handle_rpc` gave last, and is not published and read to its end yet.
         has_seen: whether a message id is remembered.
         now_ns, is_outbound, addresses, dial: the ports of these names, for the router.
     """
@@ -117,12 +135,16 @@ class Core:
         rng: Rng,
         initial_seqno: int,
         options: HostOptions,
+        foreign: ForeignCode | None = None,
     ) -> None:
+        self.foreign = ForeignCode() if foreign is None else foreign
+        self.pending: Pending | None = None
         self.peer_id = peer_id
         self.params = params
         self.policy = options.policy_in(policy)
         self.author = options.author_of(peer_id, self.policy)
-        self.filter = options.subscription_filter
+        chosen = options.subscription_filter
+        self.filter = None if chosen is None else GuardedFilter(chosen, self.foreign)
         self.router = router
         self.tracer: RawTracer | None = None
         self.peers: dict[PeerId, Outbox] = {}
@@ -135,11 +157,14 @@ class Core:
         self._subscriptions = self.interest.subscriptions
         self._handles = self.interest.handles
         self.refused_by_policy = policy_check(self.policy, has_author=self.author is not None)
-        self._inspect_rpc = options.inspect_rpc
+        looks = options.inspect_rpc
+        self._inspect_rpc = None if looks is None else guarded_inspection(looks, self.foreign)
         self._message_id = options.message_id
         self._topic_ids: dict[str, MessageId] = {}
         self._has_own_ids = options.message_id is not None  # whether any message has another id than usual
-        self._blacklist: Blacklist = MapBlacklist() if options.blacklist is None else options.blacklist
+        self._blacklist: Blacklist = MapBlacklist()
+        if options.blacklist is not None:
+            self._blacklist = GuardedBlacklist(options.blacklist, self.foreign)
         self._may_be_blacklisted = options.blacklist is not None  # whether anybody is, as far as we know
         self._seen = seen_cache(options.seen_strategy, int(params.seen_ttl_s * 1e9), ports.now_ns)
         self._pending: dict[PeerId, None] = {}
@@ -186,15 +211,33 @@ class Core:
         """Any time: the id of a message; a topic's own function comes before the host's (`WithMessageIdFn`).
 
         Raises:
-            OptionError: the function gave something else than bytes.
+            UnusableAnswer: the function gives no bytes.
+            whatever else it raises.
         """
         function = self._topic_ids.get(wire.topic, self._message_id)
-        if function is None:
-            return wire.author + wire.seqno
-        message_id = function(wire)
-        if type(message_id) is not bytes:
-            raise OptionError("message_id", message_id, "a function that gives bytes")
-        return message_id
+        return wire.author + wire.seqno if function is None else ask("message id", function, as_bytes, wire)
+
+    def id_of_received(self, wire: WireMessage) -> bytes | None:
+        """Any time: the id of a peer's message; None if the function that gives it fails on it."""
+        try:
+            return self.message_id_of(wire)
+        except Exception as error:  # the function is the application's, and so are its errors
+            self.foreign.note("message id", error, "the message is dropped")
+            return None
+
+    def id_of_judged(self, wire: WireMessage) -> bytes:
+        """Any time: the id of a peer's message for those who judge peers; author and number if there is no other."""
+        message_id = self.id_of_received(wire)
+        return author_and_seqno(wire) if message_id is None else message_id
+
+    def check_read(self) -> None:
+        """Any time between turns: whether all RPCs were read to their end.
+
+        Raises:
+            PendingIgnored: a `Pending` was not published, or its RPC not read to its end.
+        """
+        if self.pending is not None:
+            raise PendingIgnored(self.pending.message.topic, self.pending.message.id)
 
     def set_topic_id(self, topic: str, function: MessageId | None) -> None:
         """Any time: from now on, the ids of a topic's messages come from this function; None for the host's."""
@@ -206,6 +249,7 @@ class Core:
     def clean_up(self) -> None:
         """Any time: forget expired message ids and old back-offs; called once per sweep period."""
         now_ns = self._ports.now_ns()
+        self.check_read()
         self._seen.sweep(now_ns)
         self._backoff.clean_up(now_ns)
 
@@ -376,7 +420,7 @@ class Core:
                         return Pending(message, self, peer, None, None)
                 return None
             rpc = RPC(publish=(rpc,))
-        if self._inspect_rpc is not None and not read_truth("inspect_rpc", self._inspect_rpc(peer, rpc)):
+        if self._inspect_rpc is not None and not self._inspect_rpc(peer, rpc):
             return None
         if self.tracer is not None:
             self.tracer.recv_rpc(peer, rpc)
@@ -403,7 +447,11 @@ class Core:
 
     def publish_message(self, message: Message) -> None:
         """PublishMessage: deliver an accepted message here and pass it to the router."""
-        tracer = self.tracer
+        pending, tracer = self.pending, self.tracer
+        if pending is not None and pending.message is message:
+            pending.is_published = True
+            if pending.is_last:
+                self.pending = None
         if tracer is not None:
             tracer.deliver_message(message)
         for subscription in self._subscriptions.get(message.topic, ()):
@@ -469,11 +517,11 @@ class Core:
         """Note what a peer announces; False if the filter drops the whole RPC."""
         subscriptions = [option for option in rpc.subscriptions if is_text(option.topicid)]
         if self.filter is not None:
-            try:
-                subscriptions = self.filter.filter_incoming(peer, subscriptions)
-            except TooManySubscriptions as error:
-                _log.debug("an RPC of %s is dropped: %s", short(peer), error)
+            kept = self.filter.filter_incoming(peer, subscriptions)
+            if kept is None:
+                _log.debug("an RPC of %s is dropped by the subscription filter", short(peer))
                 return False
+            subscriptions = kept
         if self._is_heard(peer):
             for option in subscriptions:
                 topic = option.topicid
@@ -510,7 +558,9 @@ class Core:
             self.reject(wire, peer, refusal)
             return None
         seqno = wire.seqno
-        message_id = source + seqno if not self._has_own_ids else self.message_id_of(wire)
+        message_id = source + seqno if not self._has_own_ids else self.id_of_received(wire)
+        if message_id is None:
+            return None
         if self.has_seen(message_id):
             if self.tracer is not None:
                 self.tracer.duplicate_message(message_id, peer)

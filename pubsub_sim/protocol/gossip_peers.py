@@ -6,7 +6,6 @@ import enum
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from pubsub_sim.checks import read_truth
 from pubsub_sim.protocol.params import GOSSIPSUB_ID_V10, GOSSIPSUB_ID_V11, GOSSIPSUB_ID_V12
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ class GossipPeers:
         self.scoring = scoring
         self.thresholds = thresholds
         self.score: Callable[[PeerId], float] = _nobody_is_scored if scoring is None else scoring.score
-        self.allows: PeerFilter = _everybody_is_allowed if peer_filter is None else _read(peer_filter)
+        self.allows: PeerFilter = _everybody_is_allowed if peer_filter is None else peer_filter
         self._is_filtered = peer_filter is not None
         self._core: Core
 
@@ -117,10 +116,6 @@ class GossipPeers:
             found = [peer for peer in found if self.allows(peer, topic)]
         self._core.rng.shuffle(found)
         return found[:count] if count > 0 else found
-
-
-def _read(peer_filter: PeerFilter) -> PeerFilter:
-    return lambda peer, topic: read_truth("peer_filter", peer_filter(peer, topic))
 
 
 def _nobody_is_scored(peer: PeerId) -> float:

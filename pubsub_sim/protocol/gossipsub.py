@@ -16,6 +16,7 @@ from pubsub_sim.protocol.gossip import Gossip
 from pubsub_sim.protocol.gossip_params import GossipsubParams
 from pubsub_sim.protocol.gossip_peers import GossipPeers, PeerFilter
 from pubsub_sim.protocol.gossip_sender import GossipSender
+from pubsub_sim.protocol.guards import guarded_peer_filter
 from pubsub_sim.protocol.heartbeat import Heartbeat
 from pubsub_sim.protocol.judging import Judging, judging_of
 from pubsub_sim.protocol.mesh import Mesh
@@ -94,8 +95,12 @@ class GossipSub:
             self._judging = judging_of(params, core)
         scoring, promises = self._judging.scoring, self._judging.promises
         self._gater = self._judging.gater
+        chosen = self._peer_filter
         self._peers = GossipPeers(
-            direct=self._direct, peer_filter=self._peer_filter, scoring=scoring, thresholds=self._thresholds
+            direct=self._direct,
+            peer_filter=None if chosen is None else guarded_peer_filter(chosen, core.foreign),
+            scoring=scoring,
+            thresholds=self._thresholds,
         )
         meshes: dict[str, dict[PeerId, None]] = {}
         self._sender = GossipSender(meshes, packs_pieces=params.packs_pieces)

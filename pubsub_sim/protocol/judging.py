@@ -7,10 +7,11 @@ Source: go-libp2p-pubsub (May 2024), `WithPeerScore` and `WithPeerGater`, and th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pubsub_sim.protocol.gater import PeerGater, PeerGaterParams
+from pubsub_sim.protocol.guards import guarded_score
 from pubsub_sim.protocol.promises import Promises
 from pubsub_sim.protocol.router import RouterTimer
 from pubsub_sim.protocol.score import MINUTE_S, PeerScore
@@ -56,7 +57,7 @@ def judging_of(params: GossipsubParams, core: Core) -> Judging:
     if params.score is not None:
         score = _scored(params.score, core, timers)
         promises = Promises(
-            now_ns=core.now_ns, rng=core.rng, followup_s=params.iwant_followup_s, message_id=core.message_id_of
+            now_ns=core.now_ns, rng=core.rng, followup_s=params.iwant_followup_s, message_id=core.id_of_judged
         )
     if params.gater is not None:
         gater = _gated(params.gater, core, timers)
@@ -65,7 +66,9 @@ def judging_of(params: GossipsubParams, core: Core) -> Judging:
 
 def _scored(params: PeerScoreParams, core: Core, timers: list[RouterTimer]) -> PeerScore:
     now_ns = core.now_ns
-    score = PeerScore(params, now_ns=now_ns, addresses=core.addresses, message_id=core.message_id_of)
+    if params.app_specific_score is not None:
+        params = replace(params, app_specific_score=guarded_score(params.app_specific_score, core.foreign))
+    score = PeerScore(params, now_ns=now_ns, addresses=core.addresses, message_id=core.id_of_judged)
 
     def look_around() -> None:
         score.refresh_ips()

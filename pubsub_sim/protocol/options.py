@@ -36,6 +36,10 @@ _UNSIGNED = {SignPolicy.STRICT: SignPolicy.STRICT_NO_SIGN, SignPolicy.LAX: SignP
 class HostOptions:
     """Options of one host that are no numbers. Objects with a memory (blacklist, validators) belong to one host.
 
+    What their code raises, a CancelledError included, ends no host. Whoever waits for it gets the error: who publishes,
+    joins, or blacklists a peer. Otherwise what a peer sent is dropped or refused; `PubSub.foreign_errors` counts, and the
+    logger "pubsub_sim.foreign" tells of the first error of each kind.
+
     Attributes:
         policy: signature policy; None for its world's.
         author: who writes its messages; None for the host itself.

@@ -86,7 +86,7 @@ class Tracers(RawTracer):
         watching, judging = tuple(watchers), tuple(judges)
         self._judges = {name: _overrides(judging, name) for name in _OF_MESSAGES}
         self._calls = {
-            name: _overrides(watching if name in _OF_MESSAGES else judging + watching, name) for name in _HOOKS
+            name: _overrides(watching if name in _OF_MESSAGES else judging + watching, name) for name in HOOKS
         }
 
     def add_peer(self, peer: PeerId, protocol: str) -> None:
@@ -183,9 +183,15 @@ class Tracers(RawTracer):
 
 
 _OF_MESSAGES = ("validate_message", "deliver_message", "reject_message", "duplicate_message")
-_HOOKS = tuple(name for name in vars(RawTracer) if not name.startswith("_"))
+HOOKS = tuple(name for name in vars(RawTracer) if not name.startswith("_"))
+"""The names of all hooks."""
+
+
+def overrides(tracer: RawTracer, hook: str) -> bool:
+    """Whether a tracer does something in a hook."""
+    return getattr(getattr(tracer, hook), "__func__", None) is not getattr(RawTracer, hook)
 
 
 def _overrides(tracers: Iterable[RawTracer], hook: str) -> tuple[Callable[..., Any], ...]:
     """The bound hooks of those tracers that do something in it."""
-    return tuple(getattr(t, hook) for t in tracers if getattr(type(t), hook) is not getattr(RawTracer, hook))
+    return tuple(getattr(tracer, hook) for tracer in tracers if overrides(tracer, hook))

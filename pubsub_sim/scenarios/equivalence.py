@@ -7,12 +7,13 @@ it, changed its mesh, refused or dropped something, at which nanosecond of virtu
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pubsub_sim.errors import DialError, HostClosed, MessageRejected, ScenarioFailure
 from pubsub_sim.net.linked import LinkedNetwork
+from pubsub_sim.node.lifetime import Lifetime, raise_grouped
 from pubsub_sim.node.topic import Subscription, Topic, min_topic_size
 from pubsub_sim.protocol.validation import Verdict
 from pubsub_sim.scenarios.canonical import canonical, in_words, parting
@@ -163,14 +164,18 @@ class _Stage:
         self._topics: list[dict[str, Topic]] = [{} for _ in range(plan.hosts)]
         self._current: dict[tuple[int, str], Subscription | Callable[[], Awaitable[None]]] = {}
         self._subscriptions: dict[Reader, Subscription] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._failures: list[BaseException] = []
+        self._steps = Lifetime("the plan")
+        self._steps.on_failure = self._failures.append
 
     async def set_up(self) -> None:
         """Hosts join, subscribe and meet."""
         for host in range(self._plan.hosts):
             await self._move_in(host)
             self._spawn(self._come_back(host))
-        await asyncio.gather(*(self._world.connect(a, b) for a, b in self._plan.edges))
+        async with asyncio.TaskGroup() as group:
+            for a, b in self._plan.edges:
+                group.create_task(self._world.connect(a, b))
 
     async def check_neighbours(self) -> None:
         """The barrier: raises ScenarioFailure unless each host knows what all its neighbours subscribe to."""
@@ -198,11 +203,8 @@ class _Stage:
 
     async def end(self) -> None:
         """Give up what still waits, e.g. for peers that never came; raise what failed."""
-        for task in self._tasks:
-            task.cancel()
-        for outcome in await asyncio.gather(*self._tasks, return_exceptions=True):
-            if isinstance(outcome, Exception):
-                raise outcome
+        await self._steps.close()
+        raise_grouped("steps of the plan", self._failures)
 
     async def given(self) -> dict[Reader, tuple[bytes, ...]]:
         """What every subscription has in its buffer, in the end or when its host crashed."""
@@ -211,8 +213,8 @@ class _Stage:
             for reader, subscription in self._subscriptions.items()
         }
 
-    def _spawn(self, flow: Awaitable[None]) -> None:
-        self._tasks.append(asyncio.ensure_future(flow))
+    def _spawn(self, flow: Coroutine[Any, Any, None]) -> None:
+        self._steps.start(flow, "step of the plan", is_work=False)
 
     async def _move_in(self, host: int) -> None:
         """The first steps of a host's life."""

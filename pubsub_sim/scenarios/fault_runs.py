@@ -26,11 +26,13 @@ from pubsub_sim.errors import DialError, HostClosed, ScenarioFailure
 from pubsub_sim.net.faults import FaultPlan
 from pubsub_sim.net.link import LinkModel
 from pubsub_sim.net.linked import LinkedNetwork
+from pubsub_sim.node.lifetime import Lifetime, raise_grouped
 from pubsub_sim.node.topic import min_topic_size
 from pubsub_sim.protocol.gossip_params import GossipsubParams
 from pubsub_sim.protocol.params import HostParams
 from pubsub_sim.scenarios.fault_oracle import Evidence, Life, judge
 from pubsub_sim.scenarios.running import run
+from pubsub_sim.scenarios.user_fault_runs import user_fault_run
 from pubsub_sim.scenarios.world import World
 from pubsub_sim.wire.codec import decode
 
@@ -42,6 +44,9 @@ if TYPE_CHECKING:
 
 ROUTERS = ("floodsub", "gossipsub")
 """Those the oracle has rules for."""
+
+KINDS = ("network", "users")
+"""What fails: links and hosts; or the code and the patience of users (see `user_fault_runs`)."""
 
 _TOPIC = "faults"
 _FAULTS_S = 12.0  # all faults begin and end within it
@@ -63,6 +68,7 @@ class FaultRun:
         version: which control flow.
         router: "floodsub" or "gossipsub".
         seed: of the plan of faults, the world, its size and everything else.
+        kind: "network" or "users": what fails.
 
     Raises:
         OptionError: a value that cannot be; names it.
@@ -71,14 +77,17 @@ class FaultRun:
     version: str
     router: str
     seed: int
+    kind: str = "network"
 
     def __post_init__(self) -> None:
         check_version(self.version)
+        check_choice("kind", self.kind, KINDS)
         check_choice("router", self.router, ROUTERS)
         check_whole("seed", self.seed, at_least=0)
 
     def __str__(self) -> str:
-        return f"{self.version}, {self.router}, seed {self.seed}"
+        kind = "" if self.kind == "network" else f", {self.kind}"
+        return f"{self.version}, {self.router}, seed {self.seed}{kind}"
 
 
 def fault_run(options: FaultRun, make_driver: Callable[[HostContext], Driver] | None = None) -> list[str]:
@@ -92,6 +101,8 @@ def fault_run(options: FaultRun, make_driver: Callable[[HostContext], Driver] | 
         What went wrong, as sentences: broken promises (see `fault_oracle`), the error that ended the run (a stuck
         program, a world that never rests, a failure of a host), errors nobody took up. Empty if all is well.
     """
+    if options.kind == "users":
+        return user_fault_run(options.version, options.router, options.seed, make_driver)
     unhandled: list[str] = []
     try:
         evidence = run(_play(options, make_driver, unhandled), clock="virtual", horizon_s=_HORIZON_S)
@@ -145,6 +156,7 @@ class _Run:
         self._subscriptions: list[tuple[int, int, Subscription]] = []  # host, life
         self._authors: dict[bytes, int] = {}
         self._published: list[bytes] = []
+        self._failures: list[BaseException] = []  # of users
         self._impaired: dict[tuple[int, int], None] = {}  # pairs that lost a hello or an announcement
 
     async def play(self) -> Evidence:
@@ -154,15 +166,17 @@ class _Run:
         assert isinstance(network, LinkedNetwork)
         network.watcher = self
         hosts = range(len(world.pubsubs))
-        users = [asyncio.create_task(self._stay(number), name=f"user {number}") for number in hosts]
+        users = Lifetime("the users")
+        users.on_failure = self._failures.append
+        for number in hosts:
+            users.start(self._stay(number), f"user {number}", is_work=False)
         try:
             if not self._has_discovery:
                 await self._connect_all()
             await self._publish_amid_faults()
         finally:
-            for user in users:
-                user.cancel()
-            await asyncio.gather(*users, return_exceptions=True)
+            await users.close()
+        raise_grouped("users", self._failures)
         last = await self._recover()
         for node in self._nodes:
             if node.failure is not None:
@@ -205,7 +219,10 @@ class _Run:
     async def _connect_all(self) -> None:
         """Have every pair connected that no fault keeps apart."""
         hosts = range(len(self._world.pubsubs))
-        await asyncio.gather(*(self._connect(a, b) for b in hosts for a in range(b)))
+        async with asyncio.TaskGroup() as group:
+            for b in hosts:
+                for a in range(b):
+                    group.create_task(self._connect(a, b))
 
     async def _connect(self, a: int, b: int) -> None:
         with suppress(DialError):
@@ -261,10 +278,19 @@ class _Run:
             await world.disconnect(a, b)
             await world.connect(a, b)
         for _ in range(2):  # once all are ready; and again, now that they are
-            payloads = await asyncio.gather(*(self._publish_when_ready(n) for n in range(len(world.pubsubs))))
+            payloads = await self._publish_from_all()
             await world.clock.sleep(_REPAIR_S)
             await world.settle(_SETTLE_S)
         return payloads
+
+    async def _publish_from_all(self) -> list[bytes]:
+        try:
+            async with asyncio.TaskGroup() as group:
+                numbers = range(len(self._world.pubsubs))
+                publishes = [group.create_task(self._publish_when_ready(number)) for number in numbers]
+        except ExceptionGroup as group_of_errors:
+            raise group_of_errors.exceptions[0] from None  # the others were cancelled, or say the same
+        return [publish.result() for publish in publishes]
 
     async def _publish_when_ready(self, number: int) -> bytes:
         if number not in self._topics:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Protocol
 
 from pubsub_sim.errors import DialError
+from pubsub_sim.foreign import FOREIGN_ERRORS
 from pubsub_sim.net.faults import Crash, Delay, Drop, Fault, FaultPlan, Partition, SlowReader
+from pubsub_sim.node.lifetime import Lifetime
 
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
@@ -47,7 +49,7 @@ class FaultPlayer:
         network: the world's.
 
     Attributes:
-        failure: the error that ended a restart, or None.
+        failure: the error that ended the plan, or None.
     """
 
     def __init__(self, plan: FaultPlan, world: Struck, network: LinkedNetwork) -> None:
@@ -56,7 +58,8 @@ class FaultPlayer:
         self._network = network
         self.failure: BaseException | None = None
         self._timers: list[asyncio.TimerHandle] = []
-        self._tasks: dict[asyncio.Task[None], None] = {}
+        self._lifetime = Lifetime("the fault plan")
+        self._lifetime.on_failure = self._failed
 
     def start(self) -> None:
         """Arm all faults, from now; they are what a program may wait for, so they are no background work."""
@@ -66,21 +69,35 @@ class FaultPlayer:
 
     async def close(self) -> None:
         """Play no more."""
-        for timer in self._timers:
-            timer.cancel()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        self._cancel_timers()
+        await self._lifetime.close()
 
     @property
     def is_idle(self) -> bool:
         """Whether no host is coming back and no connection is being made again."""
-        return not self._tasks
+        return self._lifetime.is_idle
 
     def _begin(self, fault: Fault) -> None:
-        end = self._strike(fault)
-        self._timers.append(asyncio.get_running_loop().call_later(fault.for_s, end))
+        try:
+            end = self._strike(fault)
+        except FOREIGN_ERRORS as error:
+            self._lifetime.fail(error)
+        else:
+            self._timers.append(asyncio.get_running_loop().call_later(fault.for_s, self._finish, end))
+
+    def _finish(self, end: Callable[[], None]) -> None:
+        try:
+            end()
+        except FOREIGN_ERRORS as error:
+            self._lifetime.fail(error)
+
+    def _failed(self, error: BaseException) -> None:
+        self.failure = error
+        self._cancel_timers()
+
+    def _cancel_timers(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
 
     def _strike(self, fault: Fault) -> Callable[[], None]:
         """Do it, and give what undoes it."""
@@ -135,7 +152,7 @@ class FaultPlayer:
             self._network.unite(fault.groups)
             self._world.note("heal", -1, b"", groups)
             if fault.reconnect:
-                self._spawn(self._dial(cut), "reconnection after a partition")
+                self._lifetime.start(self._dial(cut), "reconnection after a partition")
 
         return heal
 
@@ -150,7 +167,10 @@ class FaultPlayer:
             if fault.reconnect:
                 await self._dial((fault.host, peer) for peer in peers)
 
-        return lambda: self._spawn(come_back(), f"restart of host {fault.host}")
+        def end() -> None:
+            self._lifetime.start(come_back(), f"restart of host {fault.host}")
+
+        return end
 
     def _slow_reader(self, fault: SlowReader) -> Callable[[], None]:
         peer_id = self._world.peer_id(fault.host)
@@ -169,13 +189,3 @@ class FaultPlayer:
                 await self._world.connect(a, b)
             except DialError as error:  # another fault is in the way
                 _log.debug("host %d was not connected with host %d again: %s", a, b, error)
-
-    def _spawn(self, flow: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.get_running_loop().create_task(flow, name=name)
-        self._tasks[task] = None
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        del self._tasks[task]
-        if not task.cancelled() and self.failure is None:
-            self.failure = task.exception()

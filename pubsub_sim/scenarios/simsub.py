@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from pubsub_sim.checks import check_choice, check_whole
 from pubsub_sim.drivers.versions import known_versions
 from pubsub_sim.errors import ScenarioFailure
 from pubsub_sim.net.link import LinkModel
+from pubsub_sim.node.lifetime import Lifetime
 from pubsub_sim.protocol.gossip_params import GossipsubParams
 from pubsub_sim.protocol.options import HostOptions
 from pubsub_sim.protocol.tracing import RawTracer
@@ -141,7 +142,9 @@ async def simsub(options: Simsub, phase: Callable[[str], AbstractContextManager[
             topics = [await pubsub.join(TOPIC) for pubsub in world.pubsubs]
             readers = _Readers(world, [await topic.subscribe() for topic in topics])
         with phase("links"):
-            await asyncio.gather(*(world.connect(a, b) for a, b in _dials(options, rng)))
+            async with asyncio.TaskGroup() as group:
+                for a, b in _dials(options, rng):
+                    group.create_task(world.connect(a, b))
         with phase("meshes"):
             await _until(world, BEGIN_S)
             links = world.network.connections
@@ -221,15 +224,17 @@ class _Readers:
         self.deliveries = 0
         self.latencies_ns: list[int] = []
         self._now_ns = world.clock.now_ns
-        self._tasks = [asyncio.ensure_future(self._read(*one)) for one in enumerate(subscriptions)]
+        self._failures: list[BaseException] = []
+        self._tasks = Lifetime("the readers")
+        self._tasks.on_failure = self._failures.append
+        for host, subscription in enumerate(subscriptions):
+            self._tasks.start(self._read(host, subscription), f"reader of host {host}")
 
     async def end(self) -> None:
         """Stop reading; raise what went wrong."""
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        await self._tasks.close()
+        for failure in self._failures:
+            raise failure
 
     async def _read(self, host: int, subscription: Subscription) -> None:
         had: set[int] = set()

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Self
 
 from pubsub_sim.checks import check_bool, check_choice, check_ip, check_kind, check_seconds, check_whole
 from pubsub_sim.drivers.versions import driver_factory
-from pubsub_sim.errors import HostClosed, NeverQuiet, OptionError, TraceNotKept
+from pubsub_sim.errors import HostClosed, NeverQuiet, OptionError, TasksRemain, TraceNotKept
+from pubsub_sim.foreign import ForeignCode, nothing
 from pubsub_sim.net.clock import LoopClock, clock_of
 from pubsub_sim.net.faults import FaultPlan
 from pubsub_sim.net.link import LinkModel
@@ -19,7 +20,9 @@ from pubsub_sim.net.linked import LinkedNetwork
 from pubsub_sim.net.memory import MemoryHost, MemoryNetwork
 from pubsub_sim.net.rendezvous import RendezvousClient, RendezvousServer
 from pubsub_sim.net.tcp import TcpHost, TcpNetwork
+from pubsub_sim.node.lifetime import CLOSE_LIMIT_S, Lifetime, Shielded, raise_grouped, run_steps
 from pubsub_sim.node.pubsub import PubSub
+from pubsub_sim.protocol.guards import GuardedTracer
 from pubsub_sim.protocol.params import HostParams
 from pubsub_sim.protocol.tracing import RawTracer, Tracers
 from pubsub_sim.scenarios.faults import FaultPlayer
@@ -40,6 +43,8 @@ SIGNING = {
     "lax": SignPolicy.LAX,
     "lax-none": SignPolicy.LAX_NO_SIGN,
 }
+
+_CLOSE_LIMIT_S = 3 * CLOSE_LIMIT_S  # of the world: its hosts have theirs, all at once, and then come the sockets
 
 _QUIET_ROUNDS = 3  # a callback may be scheduled that nobody can see yet; it acts in the next round
 _BUSY_ROUNDS = 200  # then whatever goes on needs time to pass
@@ -135,8 +140,11 @@ class World:
         self.network: MemoryNetwork | TcpNetwork
         self._network_hosts: dict[int, MemoryHost | TcpHost] = {}
         self._lives: list[int] = [0] * hosts
-        self._watchers: dict[int, tuple[HostWatcher, ...]] = {}  # of the present life of each host
-        self._down: dict[int, asyncio.Task[None]] = {}  # hosts that crashed, and their end
+        self._ends_of_watchers: dict[int, tuple[Callable[[], None], ...]] = {}  # of the present life of each host
+        self._ends = Lifetime("the world", _CLOSE_LIMIT_S)  # owns what ends hosts, and begins their next life
+        self._down: dict[int, asyncio.Task[None] | None] = {}  # hosts that crashed, and their end
+        self._closing: Shielded[None] | None = None
+        self._errors: list[Exception] = []  # of the ends of hosts that have crashed
         self._waiting_for: list[list[asyncio.Future[PubSub]]] = [[] for _ in range(hosts)]
         self._player: FaultPlayer | None = None
 
@@ -148,9 +156,9 @@ class World:
             for number in range(self._hosts):
                 self.pubsubs.append(self._add_host(number))
                 self.pubsubs[number].start()
-            await self.network.open()
+            await self._open()
         except BaseException:
-            await self._close()
+            await self._end()
             raise
         if self._plan is not None:
             assert isinstance(self.network, LinkedNetwork)
@@ -161,20 +169,60 @@ class World:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
+        """End the world: all hosts, the network, and what goes wrong in it, whatever fails on the way.
+
+        It goes to its end even if it is cancelled meanwhile, and takes no longer than a minute. A second call waits for the
+        first.
+
+        Raises:
+            the error that ended a host's turns, if that is all that went wrong.
+            ExceptionGroup: such errors and those of the end itself.
+        """
         if self.pubsubs:  # else the world has not begun
-            await self._close()
-        self._raise_failures()
+            await self._end()
+
+    async def _open(self) -> None:
+        await Shielded(self.network.open(), "opening of the network").end()
+
+    async def _end(self) -> None:
+        if self._closing is None:
+            self._closing = Shielded(self._close(), "close of the world")
+        await self._closing.end()
 
     async def _close(self) -> None:
-        if self._player is not None:
-            await self._player.close()
+        player = self._player
+        errors, remaining = await run_steps(
+            (
+                ("close of the fault player", lambda: None if player is None else player.close()),
+                ("refusal of those who wait for a restart", self._refuse_waiting),
+                ("close of the hosts", self._close_hosts),
+                ("close of the network", lambda: self.network.close()),
+            ),
+            asyncio.get_running_loop().time() + _CLOSE_LIMIT_S,
+        )
+        if remaining:
+            errors.append(TasksRemain("the world", remaining, _CLOSE_LIMIT_S))
+        errors += self._errors
+        failures = self._failures()
+        if len(failures) == 1 and not errors:
+            raise failures[0]
+        raise_grouped("end of the world", [*failures, *errors])
+
+    def _refuse_waiting(self) -> None:
         for future in (future for waiting in self._waiting_for for future in waiting):
             if not future.done():
                 future.set_exception(HostClosed("when_restarted"))
-        await asyncio.gather(*self._down.values())
-        for pubsub in self.pubsubs:
+
+    async def _close_hosts(self) -> None:
+        """Close all hosts at once: those that do not end in time cost the others nothing."""
+
+        async def close(pubsub: PubSub) -> None:
             await pubsub.close()
-        await self.network.close()
+
+        closes = [close(pubsub) for number, pubsub in enumerate(self.pubsubs) if number not in self._down]
+        outcomes = await asyncio.gather(*closes, return_exceptions=True)
+        await self._ends.close()
+        raise_grouped("close of the hosts", [outcome for outcome in outcomes if isinstance(outcome, BaseException)])
 
     async def connect(self, a: int, b: int) -> None:
         """Connect two hosts; host `a` dials. Nothing if they are connected.
@@ -205,10 +253,17 @@ class World:
         if check_whole("number", number, at_least=0, at_most=self._hosts - 1) in self._down:
             raise OptionError("number", number, "the number of a host that is up")
         self.note("crash", number)
-        for watcher in self._watchers.get(number, ()):
-            watcher.end()
+        for tell_end in self._ends_of_watchers.get(number, ()):
+            tell_end()
         self.network.remove_host(self.peer_id(number))
-        self._down[number] = asyncio.create_task(self.pubsubs[number].close(), name=f"end of host {number}")
+        self._down[number] = self._ends.start(self._end_host(self.pubsubs[number]), f"end of host {number}")
+
+    async def _end_host(self, pubsub: PubSub) -> None:
+        """Close a host that crashed; nobody has asked for it, so what goes wrong is told at the end of the world."""
+        try:
+            await pubsub.close()
+        except Exception as error:
+            self._errors.append(error)
 
     async def restart(self, number: int) -> PubSub:
         """Begin the next life of a host that crashed: the same key and number, empty tables, no connections.
@@ -216,13 +271,26 @@ class World:
         Raises:
             OptionError: it is up.
         """
-        if check_whole("number", number, at_least=0, at_most=self._hosts - 1) not in self._down:
+        check_whole("number", number, at_least=0, at_most=self._hosts - 1)
+        end = self._down.get(number)
+        if end is not None and not end.done():
+            await asyncio.wait([end])
+        if number not in self._down:
             raise OptionError("number", number, "the number of a host that is down")
-        await asyncio.shield(self._down[number])
-        del self._down[number]
+        pubsub = self._begin_life(number)
+        await self._open()
+        return pubsub
+
+    def _begin_life(self, number: int) -> PubSub:
+        """The next life of a host that is down; if that fails, it is down as before."""
         self._lives[number] += 1
-        pubsub = self.pubsubs[number] = self._add_host(number)
-        await self.network.open()
+        try:
+            pubsub = self._add_host(number)
+        except BaseException:
+            self._lives[number] -= 1
+            raise
+        del self._down[number]
+        self.pubsubs[number] = pubsub
         self.note("restart", number)
         pubsub.start()
         waiting, self._waiting_for[number] = self._waiting_for[number], []
@@ -314,6 +382,11 @@ class World:
             return MemoryNetwork(loop)
         return LinkedNetwork(loop, self.clock, self._link or LinkModel(), self._seed)
 
+    def _failures(self) -> list[BaseException]:
+        """The errors that ended hosts, and the one that ended the faults."""
+        errors = [None if self._player is None else self._player.failure, *(pubsub.failure for pubsub in self.pubsubs)]
+        return [error for error in errors if error is not None]
+
     def _raise_failures(self) -> None:
         if self._player is not None and self._player.failure is not None:
             raise self._player.failure
@@ -327,33 +400,48 @@ class World:
         rng = random.Random(f"{self._seed}/host/{number}" + (f"/{life}" if life else ""))
         key = self._keys[number]
         params = self._params[number]
-        host = self.network.add_host(key.peer_id, None if self._addresses is None else self._addresses[number])
-        self._network_hosts[number] = host
+        options = self._options(number) if callable(self._options) else self._options
+        foreign = ForeignCode(f"host {number}")
+        is_watched = self._trace is not None or self._watch is not None
+        tracer = self._watched(number, foreign) if is_watched else None
+        router = self._make_router(number, self.peer_ids, params)
         client = None
         if self.rendezvous is not None:
             client = RendezvousClient(self.rendezvous, key.peer_id, limit=self._hosts)
-        return PubSub(
-            host,
-            self.clock,
-            rng,
-            key=key,
-            router=self._make_router(number, self.peer_ids, params),
-            policy=self._policy,
-            make_driver=self._make_driver,
-            rendezvous=client,
-            params=params,
-            tracer=self._watched(number) if self._trace is not None or self._watch is not None else None,
-            number=number,
-            initial_seqno=(life << 48) + rng.getrandbits(48),  # above those of former lives
-            options=self._options(number) if callable(self._options) else self._options,
-        )
+        host = self.network.add_host(key.peer_id, None if self._addresses is None else self._addresses[number])
+        self._network_hosts[number] = host
+        try:
+            return PubSub(
+                host,
+                self.clock,
+                rng,
+                key=key,
+                router=router,
+                policy=self._policy,
+                make_driver=self._make_driver,
+                rendezvous=client,
+                params=params,
+                tracer=tracer,
+                number=number,
+                initial_seqno=(life << 48) + rng.getrandbits(48),  # above those of former lives
+                options=options,
+                foreign=foreign,
+            )
+        except BaseException:
+            self.network.remove_host(key.peer_id)
+            raise
 
-    def _watched(self, number: int) -> RawTracer:
+    def _watched(self, number: int, foreign: ForeignCode) -> RawTracer:
         """Whoever is told of this life of a host; one alone is told directly."""
-        watchers: list[HostWatcher] = []
+        watchers: list[RawTracer] = []
+        ends: list[Callable[[], None]] = []
         if self._trace is not None:
-            watchers.append(HostTrace(self._trace, number, self.clock.now_ns))
+            own = HostTrace(self._trace, number, self.clock.now_ns)
+            watchers.append(own)
+            ends.append(own.end)
         if self._watch is not None:
-            watchers.append(self._watch(number))
-        self._watchers[number] = tuple(watchers)
+            watcher = self._watch(number)
+            watchers.append(GuardedTracer(watcher, foreign))
+            ends.append(foreign.guard("tracer", watcher.end, nothing, None, "it is not told of the host's end"))
+        self._ends_of_watchers[number] = tuple(ends)
         return watchers[0] if len(watchers) == 1 else Tracers(self.peer_ids[number], watchers=watchers)

@@ -23,7 +23,6 @@ from tests.pubsub.gossip_worlds import (
     play,
     receive,
     rounds,
-    scored_by,
     subscribe,
 )
 
@@ -345,8 +344,9 @@ def test_who_scores_peers_is_told_what_other_peers_bring(version: str) -> None:
 def test_a_failing_heartbeat_ends_the_host(version: str) -> None:
     """An error in the router's own time is nobody's to catch: the world reports it."""
 
-    def broken(peer: PeerId) -> float:
-        raise ZeroDivisionError("score")
+    class Broken(GossipSub):
+        def heartbeat(self) -> None:
+            raise ZeroDivisionError("heartbeat")
 
     async def script(world: World) -> None:
         await subscribe(await join_all(world))
@@ -354,7 +354,7 @@ def test_a_failing_heartbeat_ends_the_host(version: str) -> None:
         await world.clock.sleep(2)
 
     with pytest.raises(ZeroDivisionError):
-        play(version, script, hosts=2, params=GossipsubParams(score=scored_by(broken)))
+        play(version, script, hosts=2, router=lambda number, ids: GossipSub() if number else Broken())
 
 
 def test_parameters_of_another_router_are_refused() -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from pubsub_sim.drivers.baseline.bootstrap_loop import bootstrap_loop
 from pubsub_sim.errors import HostClosed
-from pubsub_sim.node.discovery import Advertisement, Ask, Fail, PeerFinder, polls
+from pubsub_sim.node.discovery import Advertisement, Ask, PeerFinder, polls
 from pubsub_sim.protocol.operations import Eval
 from pubsub_sim.protocol.params import DISCOVERY_REQUESTS
 
@@ -23,39 +23,40 @@ class DiscoveryLoop:
     """The discovery pipeline of one host. Implements Discovery.
 
     Args:
-        context: clock and options.
+        context: clock, options, and what owns the tasks.
         finder: looks for peers, dials, registers.
         ask: evaluates a function in a turn of the host.
-        fail: ends the host; told of an error in any task of discovery.
     """
 
-    def __init__(self, context: HostContext, finder: PeerFinder, ask: Ask, fail: Fail) -> None:
+    def __init__(self, context: HostContext, finder: PeerFinder, ask: Ask) -> None:
         self._context = context
+        self._lifetime = context.lifetime
         self._finder = finder
         self._ask = ask
-        self._fail = fail
         self._requests: deque[tuple[str, Done | None]] = deque()
         self._ongoing: dict[str, Done | None] = {}
         self._advertised: dict[str, Advertisement] = {}
         self._bootstraps = 0
         self._waiter: Done | None = None
         self._is_over = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._loops: list[asyncio.Task[None] | None] = []
 
     def start(self) -> None:
-        self._spawn(self._run(), "discovery loop")
-        self._spawn(self._poll(), "discovery poll")
+        self._loops = [
+            self._lifetime.start(self._run(), "discovery loop", is_work=False),
+            self._lifetime.start(self._poll(), "discovery poll", is_work=False),
+        ]
 
     async def close(self) -> None:
-        tasks = list(self._tasks)
         self.end()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
     def end(self) -> None:
-        """Stop all tasks; whoever waits for a look for peers goes on."""
+        """Stop all loops; whoever waits for a look for peers goes on."""
         self._is_over = True
-        for task in self._tasks:
-            task.cancel()
+        for task in self._loops:
+            self._lifetime.stop(task)
+        for one in self._advertised.values():
+            one.cancel()
         for done in [*(done for _, done in self._requests), *self._ongoing.values()]:
             _finish(done)
         self._requests.clear()
@@ -74,7 +75,7 @@ class DiscoveryLoop:
     def advertise(self, topic: str) -> None:
         if topic not in self._advertised and not self._is_over:
             self._advertised[topic] = one = self._finder.advertisement(topic)
-            one.task = self._spawn(one.run(), f"advertise {topic}")
+            one.task = self._lifetime.start(one.run(), f"advertise {topic}", is_work=False)
 
     def stop_advertise(self, topic: str) -> None:
         one = self._advertised.pop(topic, None)
@@ -115,27 +116,16 @@ class DiscoveryLoop:
                 _finish(done)
             else:
                 self._ongoing[topic] = done
-                self._spawn(self._discover(topic), f"discover {topic}")
+                self._lifetime.start(self._discover(topic), f"discover {topic}")
 
     async def _discover(self, topic: str) -> None:
         await self._finder.find(topic)
-        _finish(self._ongoing.pop(topic))
+        _finish(self._ongoing.pop(topic, None))
 
     async def _poll(self) -> None:
         async for topics in polls(self._ask, self._context):
             for topic in topics:
                 self._request(topic, None)
-
-    def _spawn(self, flow: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(flow, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-        return task
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None and not isinstance(task.exception(), HostClosed):
-            self._fail(task.exception() or RuntimeError("unreachable"))
 
 
 def _finish(done: Done | None) -> None:

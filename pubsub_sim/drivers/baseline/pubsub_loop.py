@@ -32,17 +32,18 @@ class PubsubLoop(Inbox):
         self._waiter: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
         finder = context.finder
-        self.discovery = None if finder is None else DiscoveryLoop(context, finder, self.ask, self._fail)
+        self.discovery = None if finder is None else DiscoveryLoop(context, finder, self.ask)
         self.handlers = handlers_of(self._core, self.discovery)
 
     def start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._run(), name=f"pubsub loop {self._context.number}")
+        name = f"pubsub loop {self._context.number}"
+        self._task = self._context.lifetime.start(self._run(), name, is_work=False)
 
     async def close(self) -> None:
         self._refuse_all()
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            self._context.lifetime.stop(self._task)
+            await asyncio.wait([self._task])
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -62,7 +63,7 @@ class PubsubLoop(Inbox):
             try:
                 self._turn()
             except TURN_ERRORS as error:
-                self._fail(error)
+                self.fail(error)
             if self._operations or self._rpcs or self._has_refused:
                 await asyncio.sleep(0)  # validation, scheduled by this turn, comes first
 

@@ -36,7 +36,7 @@ class DirectCalls(Inbox):
         self._is_calling = False
         self.discovery: DiscoveryLoop | None = None
         if context.finder is not None:
-            self.discovery = DiscoveryLoop(context, context.finder, self.ask, self._fail)
+            self.discovery = DiscoveryLoop(context, context.finder, self.ask)
         self._handlers = handlers_of(self._core, self.discovery)
 
     def start(self) -> None:
@@ -61,7 +61,7 @@ class DirectCalls(Inbox):
             if self._operations:
                 self._serve(self._handlers)
         except TURN_ERRORS as error:
-            self._fail(error)
+            self.fail(error)
         finally:
             self._is_calling = False
 
@@ -85,7 +85,7 @@ class DirectCalls(Inbox):
                 self._core.publish_message(pending.message)
                 pending = None if pending.is_last else pending.resume()
         except TURN_ERRORS as error:
-            self._fail(error)
+            self.fail(error)
         return True
 
     def _end(self) -> None:

@@ -6,13 +6,11 @@ import asyncio
 import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from asyncmachine import Event, Machine, MachineDisposedError, Outcome
 from pubsub_sim.drivers.states.bootstrap_machine import BootstrapHandlers
 from pubsub_sim.drivers.states.schemas import BootstrapStates, DiscoveryStates
-from pubsub_sim.errors import HostClosed
 from pubsub_sim.node.discovery import Advertisement, Ask, Fail, PeerFinder, polls
 from pubsub_sim.node.inbox import TURN_ERRORS
 from pubsub_sim.protocol.params import DISCOVERY_REQUESTS
@@ -25,7 +23,7 @@ class DiscoveryHandlers:
     """The ten states' handlers.
 
     Args:
-        context: clock and options.
+        context: clock, options, and what owns the tasks.
         finder: looks for peers, dials, registers.
         ask: evaluates a function in a turn of the host.
         fail: ends the host; told of an error in any handler or task.
@@ -64,9 +62,9 @@ class DiscoveryHandlers:
     # --- the poll timer ------------------------------------------------------------------------------------------
 
     async def PoolTimerState(self, e: Event) -> None:
-        with suppress(HostClosed):
-            async for topics in polls(self._ask, self._context):
-                e.machine.add("RefreshingDiscoveries", topics=topics)
+        self._context.lifetime.adopt(asyncio.current_task(), "discovery poll", is_work=False)
+        async for topics in polls(self._ask, self._context):
+            e.machine.add("RefreshingDiscoveries", topics=topics)
 
     def RefreshingDiscoveriesState(self, e: Event) -> None:
         e.remove("RefreshingDiscoveries")
@@ -81,7 +79,8 @@ class DiscoveryHandlers:
             e.add("TopicDiscovered", topic=topic, request=request)  # a look is under way: this request is done at once
         else:
             self.ongoing.add(topic)
-            e.machine.fork(self._discover(e.machine, topic, request))
+            task = e.machine.fork(self._discover(e.machine, topic, request))
+            self._context.lifetime.adopt(task, f"discover {topic}")
 
     def DiscoveringTopicExit(self, e: Event) -> bool:
         return not self.ongoing
@@ -118,6 +117,7 @@ class DiscoveryHandlers:
         if topic not in self.advertised:
             self.advertised[topic] = one = self._finder.advertisement(topic)
             one.task = e.machine.fork(one.run())
+            self._context.lifetime.adopt(one.task, f"advertise {topic}", is_work=False)
 
     def AdvertisingTopicExit(self, e: Event) -> bool:
         return not self.advertised
@@ -165,10 +165,14 @@ class DiscoveryMachine:
         self.machine.add("Start")
 
     async def close(self) -> None:
+        self.dispose()
+        await self.machine.disposed()
+
+    def dispose(self) -> None:
+        """End this machine and its flows; whoever waits for a bootstrap is told that there will be none."""
         for flow in self._handlers.flows.values():
             flow.dispose()
         self.machine.dispose()
-        await self.machine.disposed()
 
     @property
     def is_idle(self) -> bool:
@@ -204,14 +208,17 @@ class DiscoveryMachine:
             raise
         finally:
             self._waiting.discard(call)
-        error = self._errors.pop(call, None)
+            error = self._errors.pop(call, None)
         if error is not None:
             raise error
         return True
 
     def _begin(self, topic: str, call: int, ready: Callable[[], bool]) -> None:
-        if call in self._waiting:
-            self._bootstrapping({"topic": topic, "call": call, "ready": ready})
+        try:
+            if call in self._waiting:
+                self._bootstrapping({"topic": topic, "call": call, "ready": ready})
+        except TURN_ERRORS as error:
+            self.fail(error)
 
     def _post(self, topic: str, request: int | None = None) -> bool:
         if len(self._posted) >= DISCOVERY_REQUESTS:
@@ -222,9 +229,12 @@ class DiscoveryMachine:
         return True
 
     def _turn(self) -> None:
-        while self._posted:
-            topic, request = self._posted.popleft()
-            self.machine.add("DiscoveringTopic", topic=topic, request=request, source="discover.Discover")
+        try:
+            while self._posted:
+                topic, request = self._posted.popleft()
+                self.machine.add("DiscoveringTopic", topic=topic, request=request, source="discover.Discover")
+        except TURN_ERRORS as error:
+            self.fail(error)
 
     # --- what a bootstrap's flow machine asks for ----------------------------------------------------------------
 

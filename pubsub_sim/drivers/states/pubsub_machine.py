@@ -5,7 +5,7 @@ Inputs from outside wait in the inbox and are mutated in one scheduled turn, in 
 handler does is to remove it.
 
 An error in a handler makes the machine add Exception, whose handler keeps the error; the turn raises it again where the
-mutation was made, and so finds out whose it is.
+mutation was made, and so finds out whose it is. An error that comes at another time is that of a task, and ends the host.
 """
 
 from __future__ import annotations
@@ -46,6 +46,9 @@ _ARGUMENT: dict[type[op.Operation], str] = {
 """Under which name an operation travels in its mutation's arguments; the state has the operation's name."""
 
 
+_CANCELED = "the mutation was cancelled"
+
+
 class PubsubMachine(Inbox):
     """The host machine and its turns. Implements Driver.
 
@@ -57,12 +60,13 @@ class PubsubMachine(Inbox):
     def __init__(self, context: HostContext) -> None:
         super().__init__(context)
         self._is_asleep = True
-        self._error: BaseException | None = None  # what a handler has raised
+        self._is_in_turn = False
+        self._error: BaseException | None = None  # what a handler has raised in this turn
         self._pending: Pending | None = None  # an RPC whose message is being published
         self.machine = Machine(PubsubStates, id=f"ps-{context.number}")
         self.discovery: DiscoveryMachine | None = None
         if context.finder is not None:
-            self.discovery = DiscoveryMachine(context, context.finder, self.ask, self._fail, self.machine)
+            self.discovery = DiscoveryMachine(context, context.finder, self.ask, self.fail, self.machine)
         self.machine.bind(PubsubHandlers(self._core, self.discovery, self._note_error))
         self._publish = self.machine.prepare("add", "PublishMessage")  # the one input there are many of
         self._mutations: dict[type[Any], Callable[[Any], None]] = {
@@ -81,20 +85,24 @@ class PubsubMachine(Inbox):
         self._refuse_all()
         if self.discovery is not None:
             await self.discovery.close()
-        self.machine.dispose()
+        self._dispose()
         await self.machine.disposed()
 
     def _wake(self) -> None:
         self._context.clock.call_soon(self._turn)
 
     def _end(self) -> None:
-        self._context.clock.call_soon(
-            self.machine.dispose
-        )  # not here: a handler may have failed; the others end with it
+        self._context.clock.call_soon(self._dispose)  # not here: a handler may have failed
+
+    def _dispose(self) -> None:
+        if self.discovery is not None:
+            self.discovery.dispose()
+        self.machine.dispose()
 
     def _turn(self) -> None:
         if self._is_closed:
             return
+        self._is_in_turn = True
         try:
             if self._operations or self._has_refused:
                 self._serve(self._mutations)
@@ -104,12 +112,14 @@ class PubsubMachine(Inbox):
                 if self._error is not None:
                     self._raise_error()
         except TURN_ERRORS as error:
-            self._fail(error)
+            self.fail(error)
         else:
             if self._operations or self._rpcs or self._has_refused:  # validation, scheduled by this turn, comes first
                 self._wake()
             else:
                 self._is_asleep = True
+        finally:
+            self._is_in_turn = False
 
     def _handle_rpcs(self, room: int) -> int:
         """Between transitions: handle RPCs until one asks for a mutation, which comes before what follows it."""
@@ -129,9 +139,11 @@ class PubsubMachine(Inbox):
     # --- what an operation is ------------------------------------------------------------------------------------
 
     def _publish_message(self, message: Message) -> None:
-        self._publish({"Message": message, "msgID": message.id})
+        result = self._publish({"Message": message, "msgID": message.id})
         if self._error is not None:
             self._raise_error()
+        if result.canceled:
+            raise OperationRefused("PublishMessage", _CANCELED)
 
     def _evaluate(self, request: op.Eval[Any]) -> None:
         request.answer(self.machine.eval(request.function, label=request.label))
@@ -150,17 +162,24 @@ class PubsubMachine(Inbox):
         result = self.machine.add(kind.__name__, **{_ARGUMENT[kind]: operation})
         if self._error is not None:
             self._raise_error()
-        if result.canceled and isinstance(operation, op.Request):
+        if result.canceled:
             self._refuse(operation)
 
-    def _refuse(self, request: op.Request[Any]) -> None:
-        if isinstance(request, op.RemoveSubscription | op.RemoveRelay):
-            request.answer(None)  # there was nothing to remove
-        else:
-            request.refuse(OperationRefused(type(request).__name__, "the mutation was cancelled"))
+    def _refuse(self, operation: op.Operation) -> None:
+        """An operation whose mutation was cancelled; raises OperationRefused if nobody waits for it, as it would be lost."""
+        if isinstance(operation, op.RemoveSubscription | op.RemoveRelay):
+            operation.answer(None)  # there was nothing to remove
+            return
+        refusal = OperationRefused(type(operation).__name__, _CANCELED)
+        if not isinstance(operation, op.Request):
+            raise refusal
+        operation.refuse(refusal)
 
     def _note_error(self, error: BaseException) -> None:
-        self._error = self._error or error
+        if self._is_in_turn:
+            self._error = self._error or error
+        else:  # of a task of the machine
+            self.fail(error)
 
     def _raise_error(self) -> None:
         error, self._error = self._error, None

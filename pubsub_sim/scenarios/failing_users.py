@@ -1,0 +1,198 @@
+"""Users' code that fails by chance: validators, message ids, tracers, filters, scores and a discovery service.
+
+Each raises an Exception or a CancelledError, or gives what nobody expects, at moments that the seed decides. What is chosen
+by a message depends on the message, so that it fails alike in every version; the rest depends on how often it was called.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pubsub_sim.net.rendezvous import RendezvousServer
+from pubsub_sim.protocol.options import HostOptions
+from pubsub_sim.protocol.tracing import HOOKS, RawTracer
+from pubsub_sim.protocol.validation import Validator
+
+if TYPE_CHECKING:
+    from pubsub_sim.ids import PeerId
+    from pubsub_sim.wire.message import Message
+    from pubsub_sim.wire.rpc_pb2 import RPC
+    from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
+
+
+class Planted(Exception):
+    """Raised by users' code in a run."""
+
+
+ERRORS: tuple[type[BaseException], ...] = (Planted, OSError, StopIteration, asyncio.CancelledError)
+
+
+class Failing:
+    """Fails by chance, while it is switched on.
+
+    Args:
+        seed: of the chance.
+        share: of the calls that fail.
+
+    Attributes:
+        is_on: whether anything fails.
+    """
+
+    def __init__(self, seed: int, share: float) -> None:
+        self._seed = seed
+        self._share = share
+        self._calls: dict[str, int] = {}
+        self.is_on = False
+
+    def by_count(self, what: str) -> None:
+        """Fail in some of the calls of this name, if switched on."""
+        if self.is_on:
+            self._calls[what] = count = self._calls.get(what, 0) + 1
+            self._fail(f"{what}/{count}")
+
+    def by_content(self, what: str, content: bytes) -> None:
+        """Fail on some contents, if switched on."""
+        if self.is_on:
+            self._fail(f"{what}/{content.hex()}")
+
+    def _fail(self, moment: str) -> None:
+        rng = random.Random(f"{self._seed}/{moment}")
+        if rng.random() < self._share:
+            raise rng.choice(ERRORS)
+
+
+class FailingTracer(RawTracer):
+    """A tracer all of whose hooks fail now and then."""
+
+    def __init__(self, failing: Failing, name: str) -> None:
+        for hook in HOOKS:
+            setattr(self, hook, self._hook(failing, f"{name}/{hook}"))
+
+    def _hook(self, failing: Failing, name: str) -> Callable[..., None]:
+        return lambda *_: failing.by_count(name)
+
+
+class FailingFilter:
+    """A subscription filter that lets all pass, or fails. Implements SubscriptionFilter."""
+
+    def __init__(self, failing: Failing, name: str) -> None:
+        self._failing = failing
+        self._name = name
+
+    def can_subscribe(self, topic: str) -> bool:
+        """Whether we may join a topic."""
+        self._failing.by_count(f"{self._name}/join")
+        return True
+
+    def filter_incoming(self, peer: PeerId, subscriptions: Sequence[RPC.SubOpts]) -> list[RPC.SubOpts]:
+        """All of them."""
+        self._failing.by_count(f"{self._name}/filter")
+        return list(subscriptions)
+
+
+class FailingBlacklist:
+    """A blacklist with nobody on it, which cannot be read now and then. Implements Blacklist."""
+
+    def __init__(self, failing: Failing, name: str) -> None:
+        self._failing = failing
+        self._name = name
+
+    def add(self, peer: PeerId, /) -> bool:
+        """Nobody is added."""
+        return False
+
+    def __contains__(self, peer: object, /) -> bool:
+        self._failing.by_count(f"{self._name}/blacklist")
+        return False
+
+    def __len__(self) -> int:
+        return 1
+
+
+class FailingService(RendezvousServer):
+    """A discovery service that answers wrongly, or not at all."""
+
+    def __init__(self, failing: Failing) -> None:
+        super().__init__()
+        self._failing = failing
+
+    def register(self, namespace: str, peer: PeerId) -> None:
+        """Register a peer, or fail."""
+        self._failing.by_count(f"register/{peer.hex()}")
+        super().register(namespace, peer)
+
+    def registered(self, namespace: str) -> tuple[PeerId, ...]:
+        """Who is registered, or a failure."""
+        self._failing.by_count("registered")
+        return super().registered(namespace)
+
+
+def failing_options(failing: Failing, number: int) -> HostOptions:
+    """Options of one host, all of whose functions fail now and then.
+
+    Args:
+        failing: when they do.
+        number: of the host.
+    """
+    name = f"host {number}"
+
+    def message_id(wire: WireMessage) -> bytes:
+        failing.by_content(f"{name}/id", wire.data)
+        return hashlib.sha256(wire.data).digest()
+
+    def inspect(peer: PeerId, rpc: RPC) -> bool:
+        failing.by_count(f"{name}/inspect")
+        return True
+
+    return HostOptions(
+        message_id=message_id,
+        inspect_rpc=inspect,
+        subscription_filter=FailingFilter(failing, name),
+        blacklist=FailingBlacklist(failing, name),
+        tracers=(FailingTracer(failing, name),),
+        default_validators=(Validator(function=failing_validator(failing, f"{name}/default"), inline=True),),
+    )
+
+
+def failing_validator(failing: Failing, name: str, pause_s: float | None = None) -> Callable[[PeerId, Message], Any]:
+    """A validator that accepts, or fails; one that pauses first is a coroutine function."""
+
+    def judge(peer: PeerId, message: Message) -> bool:
+        failing.by_content(name, message.data)
+        return True
+
+    async def judge_later(peer: PeerId, message: Message) -> bool:
+        await asyncio.sleep(pause_s or 0)
+        try:
+            return judge(peer, message)
+        except StopIteration as error:  # no coroutine can raise it
+            raise Planted from error
+
+    return judge if pause_s is None else judge_later
+
+
+def failing_score(failing: Failing, number: int) -> Callable[[PeerId], float]:
+    """An application's score of everybody: 0, or a failure, or no number."""
+
+    def score(peer: PeerId) -> float:
+        failing.by_count(f"host {number}/score")
+        return 0.0
+
+    return score
+
+
+def failing_readiness(failing: Failing, name: str, data: bytes) -> Callable[[object, str], bool]:
+    """A topic is always ready, unless that cannot be said, for one message.
+
+    Not by the count of calls: whether a publish that is cancelled has asked by then is each version's affair.
+    """
+
+    def ready(router: object, topic: str) -> bool:
+        failing.by_content(f"{name}/ready", data)
+        return True
+
+    return ready
