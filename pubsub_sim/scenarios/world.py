@@ -44,8 +44,6 @@ SIGNING = {
     "lax-none": SignPolicy.LAX_NO_SIGN,
 }
 
-_CLOSE_LIMIT_S = 3 * CLOSE_LIMIT_S  # of the world: its hosts have theirs, all at once, and then come the sockets
-
 _QUIET_ROUNDS = 3  # a callback may be scheduled that nobody can see yet; it acts in the next round
 _BUSY_ROUNDS = 200  # then whatever goes on needs time to pass
 
@@ -141,7 +139,7 @@ class World:
         self._network_hosts: dict[int, MemoryHost | TcpHost] = {}
         self._lives: list[int] = [0] * hosts
         self._ends_of_watchers: dict[int, tuple[Callable[[], None], ...]] = {}  # of the present life of each host
-        self._ends = Lifetime("the world", _CLOSE_LIMIT_S)  # owns what ends hosts, and begins their next life
+        self._ends = Lifetime("the world", 2 * CLOSE_LIMIT_S)  # owns what ends hosts, and begins their next life
         self._down: dict[int, asyncio.Task[None] | None] = {}  # hosts that crashed, and their end
         self._closing: Shielded[None] | None = None
         self._errors: list[Exception] = []  # of the ends of hosts that have crashed
@@ -171,8 +169,8 @@ class World:
     ) -> None:
         """End the world: all hosts, the network, and what goes wrong in it, whatever fails on the way.
 
-        It goes to its end even if it is cancelled meanwhile, and takes no longer than a minute. A second call waits for the
-        first.
+        It goes to its end even if it is cancelled meanwhile, and takes no longer than `CLOSE_LIMIT_S` per host. A second
+        call waits for the first.
 
         Raises:
             the error that ended a host's turns, if that is all that went wrong.
@@ -190,7 +188,7 @@ class World:
         await self._closing.end()
 
     async def _close(self) -> None:
-        player = self._player
+        player, limit_s = self._player, CLOSE_LIMIT_S * (len(self.pubsubs) + 2)  # each host has a limit of its own
         errors, remaining = await run_steps(
             (
                 ("close of the fault player", lambda: None if player is None else player.close()),
@@ -198,10 +196,10 @@ class World:
                 ("close of the hosts", self._close_hosts),
                 ("close of the network", lambda: self.network.close()),
             ),
-            asyncio.get_running_loop().time() + _CLOSE_LIMIT_S,
+            asyncio.get_running_loop().time() + limit_s,
         )
         if remaining:
-            errors.append(TasksRemain("the world", remaining, _CLOSE_LIMIT_S))
+            errors.append(TasksRemain("the world", remaining, limit_s))
         errors += self._errors
         failures = self._failures()
         if len(failures) == 1 and not errors:
@@ -214,15 +212,16 @@ class World:
                 future.set_exception(HostClosed("when_restarted"))
 
     async def _close_hosts(self) -> None:
-        """Close all hosts at once: those that do not end in time cost the others nothing."""
-
-        async def close(pubsub: PubSub) -> None:
-            await pubsub.close()
-
-        closes = [close(pubsub) for number, pubsub in enumerate(self.pubsubs) if number not in self._down]
-        outcomes = await asyncio.gather(*closes, return_exceptions=True)
+        """Close all hosts, one after the other, so that each still sees those before it leave."""
+        errors: list[BaseException] = []
+        for number, pubsub in enumerate(self.pubsubs):
+            if number not in self._down:
+                try:
+                    await pubsub.close()
+                except Exception as error:
+                    errors.append(error)
         await self._ends.close()
-        raise_grouped("close of the hosts", [outcome for outcome in outcomes if isinstance(outcome, BaseException)])
+        raise_grouped("close of the hosts", errors)
 
     async def connect(self, a: int, b: int) -> None:
         """Connect two hosts; host `a` dials. Nothing if they are connected.
