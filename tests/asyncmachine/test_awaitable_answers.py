@@ -144,7 +144,7 @@ def test_negotiation_handlers_are_refused(way: str, name: str, tracers: tuple[An
         m.add("B")
         m.bind(handlers(**{name: WAYS[way](work)}))
         mutate = m.remove if name == "BExit" else m.add
-        assert mutate("B" if name == "BExit" else "A") is Result.CANCELED
+        assert mutate("B" if name == "BExit" else "A") == Result.CANCELED
         assert m.is_("B")
         assert m.not_("A")
         assert isinstance(m.err, HandlerError)
@@ -166,7 +166,7 @@ def test_in_auto_mutations_and_dry_runs(name: str, run: Run) -> None:
             return True
 
         m = Machine(STATES, handlers=handlers(**{name: WAYS["lambda"](work)}))
-        assert m.can_add("A") is (Result.CANCELED if name == "AEnter" else Result.EXECUTED)
+        assert m.can_add("A") == (Result.CANCELED if name == "AEnter" else Result.EXECUTED)
         m.add("B")
         if name == "AutoEnter":
             assert isinstance(m.err, HandlerError)
@@ -181,7 +181,7 @@ def test_a_future_for_an_answer(run: Run) -> None:
     async def main() -> None:
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         m = Machine(STATES, handlers=handlers(AEnter=lambda self, e: future, BState=lambda self, e: future))
-        assert m.add("A") is Result.CANCELED
+        assert m.add("A") == Result.CANCELED
         assert not future.done()
         m.remove("Exception")
         m.add("B")
@@ -200,7 +200,7 @@ def test_without_a_loop() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         m = Machine(STATES, handlers=handlers(AState=lambda self, e: work(e)))
-        assert m.add("A") is Result.CANCELED
+        assert m.add("A") == Result.CANCELED
         assert isinstance(m.err, RuntimeError)
         gc.collect()
 
@@ -209,7 +209,7 @@ def test_without_a_loop() -> None:
 def test_generators(name: str) -> None:
     """One that is returned is an error that names the handler: nobody would run it."""
     m = Machine(STATES, handlers=handlers(**{name: lambda self, e: (n for n in range(3))}))
-    assert m.add("A") is Result.CANCELED
+    assert m.add("A") == Result.CANCELED
     assert isinstance(m.err, HandlerError)
     assert m.err.handler == name
     assert m.not_("A")

@@ -225,7 +225,7 @@ def test_a_toggle_in_the_queue_is_no_add() -> None:
     )
     assert [str(r) for r in script.results] == ["queued:3", "False", "1", "canceled"]
     m.dispose()
-    assert m.toggle("B") is Result.CANCELED
+    assert m.toggle("B") == Result.CANCELED
 
 
 def test_a_toggle_after_an_interruption() -> None:

@@ -308,7 +308,7 @@ def ending(pipe: pipes.Pipe) -> Any:
 
 
 def test_a_full_queue_and_the_end_of_a_machine(caplog: pytest.LogCaptureFixture) -> None:
-    """What comes too late or does not fit is told: an error that is piped in, added after the end, or left in the queue."""
+    """What comes too late is told: an error that is added after the end or left in the queue, which is full for others."""
 
     class Interrupted:
         def AState(self, e: Event) -> None:
@@ -332,8 +332,8 @@ def test_a_full_queue_and_the_end_of_a_machine(caplog: pytest.LogCaptureFixture)
     texts = [(str(record.exc_info[1]), record.getMessage()) for record in caplog.records if record.exc_info]
     disposed = "the Exception state was refused: the machine is disposed"
     assert texts == [
-        ("piped", f"[error] m: [add] Exception from {source.id}-2; the Exception state was refused by the full queue (limit 1)"),
         ("late", f"[error] m: [add] Exception from m-4; {disposed}"),
+        ("piped", f"[error] m: [add] Exception from {source.id}-2; {disposed}"),
         ("left behind", f"[error] m: [add] Exception from m-4; {disposed}"),
         ("after", f"[error] m: [add] Exception; {disposed}"),
     ]  # fmt: skip

@@ -108,7 +108,7 @@ def test_an_error_of_nobodys_request_ends_the_host(version: str, part: str, kind
             on_room, enter = planted, offer_too_many
         else:
             enter = offer
-            pending = SimpleNamespace(message=MESSAGE, resume=lambda: None)
+            pending = SimpleNamespace(message=MESSAGE, is_last=False, resume=lambda: None)
             core = Tables("handle_rpc", lambda peer, rpc: pending)
             if part == "message of an rpc":
                 core.publish_message = planted  # type: ignore[method-assign]
