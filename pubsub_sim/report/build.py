@@ -31,8 +31,8 @@ _OURS = {*FORMATS.values(), FIGURES, summary.FILE}
 
 
 def default_out() -> Path:
-    """Give the folder of the report that is committed."""
-    return data_folder() / "report"
+    """Give the folder of reports that stay on this machine; `make publish` copies one to data/report."""
+    return data_folder() / "local" / "report"
 
 
 def build_report(sweep: str, out: Path | None = None, reference: str = "published-2024") -> list[Path]:
@@ -42,7 +42,7 @@ def build_report(sweep: str, out: Path | None = None, reference: str = "publishe
 
     Args:
         sweep: a folder with runs below data/raw, or an absolute one.
-        out: folder of the report; by default data/report.
+        out: folder of the report; by default data/local/report.
         reference: published figures to compare with, "" for none.
 
     Returns:
