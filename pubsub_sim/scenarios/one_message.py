@@ -225,7 +225,9 @@ def _step_of(event: TraceEvent, numbers: Mapping[bytes, int]) -> Step | None:
         case "duplicate_message":
             return Step(event.host, "delivery", f"the copy from host {other} is dropped", "duplicate dropped")
         case "reject_message":
-            return Step(event.host, "delivery", f"the message from host {other} is refused: {event.detail!r}", "rejected")
+            return Step(
+                event.host, "delivery", f"the message from host {other} is refused: {event.detail!r}", "rejected"
+            )
     return None
 
 
