@@ -69,7 +69,6 @@ def test_what_targets_of_make_write_is_ignored() -> None:
         "data/raw/local-default/manifest.json",
         "data/runs/states/run.sqlite",
         "build/docs/index.html",
-        ".venv/run/3_sweep.ipynb",
     ]
     done = subprocess.run(["git", "check-ignore", *written], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout.split() == written
