@@ -16,7 +16,7 @@ from tests.results.engine_runs import an_engine
 
 @pytest.fixture(scope="session")
 def executed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Executed]:
-    """Give a notebook, executed on small data: of the engine and, where runs are shown, of a sweep with watched runs."""
+    """Give a notebook, executed on small data; the findings on a sweep with watched runs and the engine's costs."""
 
     @cache
     def once(name: str) -> Executed:
@@ -24,10 +24,11 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Execut
         parameters: dict[str, Any] = {"hosts": 2, "ready": False}
         if name == "5_inside_a_run":
             parameters = {"hosts": 2, "messages": 2}
-        elif name != "2_one_message":
+        elif name == "1_state_machine":
+            parameters = {}
+        elif name == "4_findings":
             parameters = {"sweep": str(place / "runs")}
-            if name == "4_findings":
-                write_sweep(place / "runs", repeats=2, watched=True)
+            write_sweep(place / "runs", repeats=2, watched=True)
             write_engine(place / "runs", an_engine())
         return Executed(parameters, execute(name, place / "out.ipynb", **parameters))
 
