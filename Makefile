@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 # The grid: `make bench` takes minutes, `make bench GRID=full` is the original's 600 runs, the control of each pair, and
-# runs of their own for memory, calls and the turns of the event loop. Both end with the yardsticks beside the versions.
+# runs of their own for memory, calls and the turns of the event loop. Both end with the comparators of the versions.
 # `make bench GRID=auto` runs each cell until the interval of its ratio is narrow: half of it no wider than 2 %.
 GRID ?= default
 SWEEP ?= local-$(GRID)
@@ -35,7 +35,7 @@ SEEDS ?= 200
 # Tests run in as many processes as there are processors, at most 8; `make check PROCESSES=0` runs them in one.
 PROCESSES ?= logical
 
-# `make bench PEERS=1` also runs other implementations in the field, each in an environment of its own: py-libp2p, and
+# `make bench PEERS=1` also runs other implementations as comparators, each in an environment of its own: py-libp2p, and
 # go-libp2p where there is a go command. That takes some minutes more.
 PEERS ?=
 PEERS_VENV := .venv-peers
@@ -160,7 +160,7 @@ $(PEERS_VENV)/bin/go-libp2p: $(wildcard $(PEERS_FOLDER)/go_libp2p/*) | $(PEERS_V
 	cd $(PEERS_FOLDER)/go_libp2p && $(GO) build -trimpath -buildvcs=false -o $(CURDIR)/$@ .
 
 no-go:
-	@echo "GO: there is no go command on the PATH, so go-libp2p is left out of the field"
+	@echo "GO: there is no go command on the PATH, so go-libp2p is left out"
 
 # Pin anew. The lock holds versions only, no address of any registry.
 lock: $(READY) ## pin the versions in requirements.lock anew
