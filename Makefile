@@ -48,6 +48,11 @@ PEERS_PROGRAMS := "py-libp2p=$(PEERS_VENV)/bin/python $(PEERS_FOLDER)/py_libp2p.
 PEERS_PARAMETERS := {field: [$(PEERS_FIELD)], field_repeats: 2, slow_limit_s: 300, programs: [$(PEERS_PROGRAMS)]}
 PEERS_READY := $(PEERS_VENV)/.ready $(if $(GO),$(PEERS_VENV)/bin/go-libp2p,no-go)
 
+# Modules that users import: the pages of `make docs`.
+DOCUMENTED := asyncmachine $(addprefix asyncmachine.,history logs pipes schemas testing record export.diagrams export.sequence \
+	export.steps export.timeline) pubsub_sim $(addprefix pubsub_sim.,bench.worker errors node.driver node.inbox protocol.tracing \
+	recording.sequence results)
+
 # Reports carry no time of their own, so that the same data give the same bytes.
 export SOURCE_DATE_EPOCH ?= 0
 # Silence hints meant for interactive use.
@@ -82,8 +87,9 @@ publish: $(READY) ## copy the report of the published runs from data/local/repor
 pictures: $(READY) ## draw the pictures of README and the guides again
 	$(BIN)/python -m pubsub_sim pictures
 
+# A type that is imported for type checkers only is shown as it is written; pdoc warns of each.
 docs: $(READY) ## write the API reference of both packages into build/docs
-	$(BIN)/python -m pdoc --docformat google --output-directory build/docs asyncmachine pubsub_sim
+	$(BIN)/python -W "ignore:Error parsing type annotation" -m pdoc --docformat google --output-directory build/docs $(DOCUMENTED)
 
 test: lint types check ## run all checks: lint, types, tests
 

@@ -91,6 +91,19 @@ def test_the_small_sweep_has_the_runs_that_are_announced(name: str) -> None:
     assert options.out != SweepOptions.out
 
 
+def test_the_api_reference_has_what_the_pages_import() -> None:
+    """Each module of ours that a snippet imports has a page of its own, written by `make docs`."""
+    variables = subprocess.run(
+        ["make", "--dry-run", "--always-make", "docs"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    (command,) = (line for line in variables.stdout.splitlines() if " -m pdoc " in line)
+    for name in PAGES:
+        for module in re.findall(
+            r"^(?:from|import) ((?:asyncmachine|pubsub_sim)[.\w]*)", "\n".join(fenced(name, "python")), re.MULTILINE
+        ):
+            assert module in command.split(), module
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_targets_of_make_exist(name: str) -> None:
     """Each target that a page names is one that `make` lists."""
