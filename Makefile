@@ -78,7 +78,7 @@ report: $(READY) ## write the reports of stored runs again (SWEEP=NAME)
 
 # Only a report of the published runs is one that others can compute again: `make report SWEEP=published` first.
 publish: $(READY) ## copy the report of the published runs from data/local/report to data/report
-	@grep -q '"sweep": "published"' $(REPORT)/summary.json || \
+	@grep -qs '"sweep": "published"' $(REPORT)/summary.json || \
 		{ echo "publish: $(REPORT) holds no report of the published runs; run make report SWEEP=published first"; exit 1; }
 	$(BIN)/python -m pubsub_sim report --check --out $(REPORT)
 	rm -rf data/report
