@@ -1,4 +1,5 @@
-# `make bench` measures and writes the reports; `make test` checks everything. Both build their own environment.
+# `make` lists the targets. `make bench` measures and writes the reports; `make test` checks everything. Both build
+# their own environment.
 
 PYTHON ?= python3
 VENV := .venv
@@ -6,11 +7,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 # The grid: `make bench` takes minutes, `make bench GRID=full` is the original's 600 runs, the control of each pair, and
-# runs of their own for memory, calls and the turns of the event loop. Both end with the yardsticks beside the versions.
+# runs of their own for memory, calls and the turns of the event loop. Both end with the comparators of the versions.
 # `make bench GRID=auto` runs each cell until the interval of its ratio is narrow: half of it no wider than 2 %.
 GRID ?= default
 SWEEP ?= local-$(GRID)
 # `make report` shows that sweep if it was measured here, and the published one in a fresh clone.
+REPORT := data/local/report
 REPORTED = $(if $(wildcard data/raw/$(SWEEP)),$(SWEEP),published)
 GRID_default := {hosts: [5, 10, 15, 20], messages: [20, 60, 100], repeats: 5, field: [floor, direct], field_repeats: 2}
 GRID_full := {hosts: [5, 10, 15, 20], messages: [20, 40, 60, 80, 100], repeats: 15, control: true, \
@@ -33,7 +35,7 @@ SEEDS ?= 200
 # Tests run in as many processes as there are processors, at most 8; `make check PROCESSES=0` runs them in one.
 PROCESSES ?= logical
 
-# `make bench PEERS=1` also runs other implementations in the field, each in an environment of its own: py-libp2p, and
+# `make bench PEERS=1` also runs other implementations as comparators, each in an environment of its own: py-libp2p, and
 # go-libp2p where there is a go command. That takes some minutes more.
 PEERS ?=
 PEERS_VENV := .venv-peers
@@ -46,76 +48,98 @@ PEERS_PROGRAMS := "py-libp2p=$(PEERS_VENV)/bin/python $(PEERS_FOLDER)/py_libp2p.
 PEERS_PARAMETERS := {field: [$(PEERS_FIELD)], field_repeats: 2, slow_limit_s: 300, programs: [$(PEERS_PROGRAMS)]}
 PEERS_READY := $(PEERS_VENV)/.ready $(if $(GO),$(PEERS_VENV)/bin/go-libp2p,no-go)
 
+# Modules that users import: the pages of `make docs`.
+DOCUMENTED := asyncmachine $(addprefix asyncmachine.,history logs pipes schemas testing record export.diagrams export.sequence \
+	export.steps export.timeline) pubsub_sim $(addprefix pubsub_sim.,bench.worker errors node.driver node.inbox protocol.tracing \
+	recording.sequence results)
+
 # Reports carry no time of their own, so that the same data give the same bytes.
 export SOURCE_DATE_EPOCH ?= 0
 # Silence hints meant for interactive use.
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
-.PHONY: bench peers no-go report pictures test lint types check check-viewers discovery equivalence faults simsub costs coverage hostile $(HOSTILE) clean proto lock
+# A line of `make` alone: a target and what stands after its ##.
+.DEFAULT_GOAL := help
 
-bench: $(READY) $(if $(PEERS),peers)
+.PHONY: help bench peers no-go report publish pictures docs test lint types check check-viewers discovery equivalence faults simsub costs coverage hostile $(HOSTILE) clean proto lock
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*[#]# \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
+
+bench: $(READY) $(if $(PEERS),peers) ## measure a sweep and the engine, then write the reports into data/local/report (GRID=default, full, auto, tiny; PEERS=1)
 	@mkdir -p $(VENV)/run
 	$(BIN)/papermill notebooks/3_sweep.ipynb $(VENV)/run/3_sweep.ipynb --log-output --no-progress-bar \
 		-y "$(PARAMETERS)" $(if $(PEERS),-y '$(PEERS_PARAMETERS)') -r out $(SWEEP) -p progress lines
 	$(BIN)/python -m pubsub_sim engine --out $(SWEEP) --rounds $(ROUNDS)
 	$(MAKE) report SWEEP=$(SWEEP)
 
-report: $(READY)
-	$(BIN)/python -m pubsub_sim report --sweep $(REPORTED)
+report: $(READY) ## write the reports of stored runs again (SWEEP=NAME)
+	$(BIN)/python -m pubsub_sim report --sweep $(REPORTED) --out $(REPORT)
 
-# The machines that README shows, as SVG.
-pictures: $(READY)
+# Only a report of the published runs is one that others can compute again: `make report SWEEP=published` first.
+publish: $(READY) ## copy the report of the published runs from data/local/report to data/report
+	@grep -qs '"sweep": "published"' $(REPORT)/summary.json || \
+		{ echo "publish: $(REPORT) holds no report of the published runs; run make report SWEEP=published first"; exit 1; }
+	$(BIN)/python -m pubsub_sim report --check --out $(REPORT)
+	rm -rf data/report
+	cp -R $(REPORT) data/report
+
+pictures: $(READY) ## draw the pictures of README and the guides again
 	$(BIN)/python -m pubsub_sim pictures
 
-test: lint types check
+# A type that is imported for type checkers only is shown as it is written; pdoc warns of each.
+docs: $(READY) ## write the API reference of both packages into build/docs
+	$(BIN)/python -W "ignore:Error parsing type annotation" -m pdoc --docformat google --output-directory build/docs $(DOCUMENTED)
 
-lint: $(READY)
+test: lint types check ## run all checks: lint, types, tests
+
+lint: $(READY) ## check format and style with ruff
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
-types: $(READY)
+types: $(READY) ## check types with mypy
 	$(BIN)/mypy
 
-check: $(READY)
+check: $(READY) ## run the tests (PROCESSES=N)
 	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --maxprocesses 8 --dist loadgroup
 
 # Both versions take the same decisions: seeded scenarios, with faults and without, on all cores.
-equivalence: $(READY)
+equivalence: $(READY) ## play seeded scenarios in both versions, which have to decide the same (SEEDS=200 of each kind)
 	$(BIN)/python -m pubsub_sim equivalence --seeds $(SEEDS)
 
 # Every branch of the engine is taken by a test of it.
-coverage: $(READY)
+coverage: $(READY) ## run the tests of the library and demand that they take every branch of it
 	@mkdir -p $(VENV)/run
 	$(BIN)/python -m coverage run -m pytest tests/asyncmachine tests/conformance
 	$(BIN)/python -m coverage report
 
 # A hundred thousand hostile RPCs of every kind, for each router and version: memory must not grow. With `make -j2 hostile`
 # both versions have it at once.
-hostile: $(HOSTILE)
+hostile: $(HOSTILE) ## flood nodes with 100,000 hostile RPCs of every kind; memory must not grow (half an hour)
 
 $(HOSTILE): hostile-%: $(READY)
 	$(BIN)/python -m pytest -m slow -s -k $* tests/pubsub/test_hostile_memory.py
 
 # 1,000 random plans of faults per version, half of them with each router, and 1,000 runs in which users' code fails and
 # users cancel their calls; fails if one run breaks a promise.
-faults: $(READY)
+faults: $(READY) ## play 1,000 random fault schedules per version, and 1,000 runs with failing users' code, and judge each run
 	$(BIN)/python -m pubsub_sim faults --kinds network,users --seeds 500
 
 # A gossipsub mesh of 1,000 hosts on the virtual clock, played by both versions, beside the published one.
-simsub: $(READY)
+simsub: $(READY) ## play a gossipsub mesh of 1,000 hosts beside published figures
 	$(BIN)/python -m pubsub_sim simsub
 
 # TestSimpleDiscovery once per version, recorded: the record in every form below data/runs, and how to open each.
-discovery: $(READY)
+discovery: $(READY) ## record TestSimpleDiscovery once per version into data/runs (HOSTS=3 MESSAGES=10 VERSION=states,baseline)
 	$(BIN)/python -m pubsub_sim discovery --versions $(VERSION) --hosts $(HOSTS) --messages $(MESSAGES)
 
 # What a publish, a delivery and an RPC cost in each version, fitted to runs of 5 to 100 hosts.
-costs: $(READY)
+costs: $(READY) ## fit what a publish, a delivery and an RPC cost in each version
 	$(BIN)/python -m pubsub_sim costs
 
 # What is exported, opened in the programs it is for: Jaeger and am-dbg, built with go, and pages in the Chromium on the PATH.
 # What is not there is skipped with a sentence.
-check-viewers: $(VENV)/.viewers
+check-viewers: $(VENV)/.viewers ## open exported runs in Jaeger, am-dbg and Chromium, as far as they are there
 	$(BIN)/python -m pytest -m viewers --numprocesses 0 tests/viewers
 
 $(VENV)/.viewers: $(READY)
@@ -131,7 +155,7 @@ $(READY): pyproject.toml requirements.lock
 	@touch $(READY)
 
 # Other implementations, with what they need and nothing of ours.
-peers: $(PEERS_READY)
+peers: $(PEERS_READY) ## install py-libp2p and go-libp2p in an environment of their own
 
 $(PEERS_VENV)/.ready:
 	$(PYTHON) -m venv $(PEERS_VENV)
@@ -143,20 +167,20 @@ $(PEERS_VENV)/bin/go-libp2p: $(wildcard $(PEERS_FOLDER)/go_libp2p/*) | $(PEERS_V
 	cd $(PEERS_FOLDER)/go_libp2p && $(GO) build -trimpath -buildvcs=false -o $(CURDIR)/$@ .
 
 no-go:
-	@echo "GO: there is no go command on the PATH, so go-libp2p is left out of the field"
+	@echo "GO: there is no go command on the PATH, so go-libp2p is left out"
 
 # Pin anew. The lock holds versions only, no address of any registry.
-lock: $(READY)
+lock: $(READY) ## pin the versions in requirements.lock anew
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --all-extras --no-annotate --no-header --no-emit-index-url --no-emit-find-links \
 		--no-emit-package asyncmachine --python-version 3.11 --output-file requirements.lock pyproject.toml
 
 # Write the generated RPC code again, with the protoc of the oldest protobuf supported.
-proto:
+proto: ## generate the RPC code from rpc.proto again
 	$(PYTHON) -m venv $(VENV)-proto
 	$(VENV)-proto/bin/python -m pip install --quiet grpcio-tools==1.74.0 mypy-protobuf==3.6.0 'protobuf<7' 'setuptools<81'
 	PATH="$(VENV)-proto/bin:$$PATH" $(VENV)-proto/bin/python -m grpc_tools.protoc -I. --python_out=. --mypy_out=. pubsub_sim/wire/rpc.proto
 	rm -rf $(VENV)-proto
 
-clean:
+clean: ## remove the environments that make built
 	rm -rf $(VENV) $(PEERS_VENV) .venv-viewers

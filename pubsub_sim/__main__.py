@@ -43,7 +43,9 @@ COMMANDS = {
         "play a mesh of many hosts beside what was published of one", "pubsub_sim.bench.simsub", "simsub_command"
     ),
     "costs": Command("fit what a publish, a delivery and an RPC cost", "pubsub_sim.bench.costs", "costs_command"),
-    "pictures": Command("draw the machines that README shows", "pubsub_sim.recording.pictures", "pictures_command"),
+    "pictures": Command(
+        "draw the pictures of README and the guides", "pubsub_sim.recording.pictures", "pictures_command"
+    ),
     "report": Command("write the report of a sweep", "pubsub_sim.report.command", "report_command"),
     "play": Command("play a scenario once, recorded", "pubsub_sim.recording.commands", "play_command"),
     "discovery": Command(

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +16,8 @@ from pubsub_sim.bench.machine import measuring
 from pubsub_sim.bench.process import pinned_environment, undisturbed
 from pubsub_sim.bench.provenance import installed, of_the_engine, of_the_moment
 from pubsub_sim.checks import check_bool, check_whole
-from pubsub_sim.errors import OptionError, PubsubSimError
+from pubsub_sim.errors import PubsubSimError
 from pubsub_sim.flags import from_flags
-from pubsub_sim.parameters import reject_unknown
 from pubsub_sim.results import EngineFileError, EngineRecord, Store, load_engine, read_engine, write_engine
 from pubsub_sim.results.engine import ENGINE_FILE, ENGINE_SCHEMA
 from pubsub_sim.results.footers import same_ground
@@ -73,53 +72,6 @@ class EngineOptions:
         check_whole("rounds", self.rounds, at_least=1)
         for name in ("force", "share"):
             check_bool(name, getattr(self, name))
-
-
-@dataclass(frozen=True, kw_only=True)
-class EngineChoice:
-    """Where a notebook takes the engine's costs from.
-
-    Attributes:
-        sweep: whose benchmark of the engine is shown; a relative folder starts at the repository's data/raw.
-        rounds: above 0, the engine is measured now in so many rounds instead.
-        only: names of workloads to measure with commas, "" for all.
-
-    Raises:
-        OptionError: a value that cannot be used; the sentence names it.
-    """
-
-    sweep: str = "published"
-    rounds: int = 0
-    only: str = ""
-
-    def __post_init__(self) -> None:
-        check_whole("rounds", self.rounds, at_least=0)
-        if not sweep_folder("sweep", self.sweep).is_dir():
-            raise OptionError("sweep", self.sweep, "a folder in data/raw, or an absolute one")
-
-    @classmethod
-    def from_parameters(cls, parameters: Mapping[str, Any]) -> EngineChoice:
-        """Make a choice of names and values that came from outside.
-
-        Args:
-            parameters: name to value; what is left out has its default.
-
-        Raises:
-            OptionError: a name is unknown (the sentence tells the nearest known one) or a value cannot be used.
-        """
-        reject_unknown(parameters, (entry.name for entry in fields(cls)))
-        return cls(**parameters)
-
-    def record(self) -> EngineRecord | None:
-        """Read the costs, or measure them; None if the sweep has none.
-
-        Raises:
-            PubsubSimError: the file cannot be read, or the benchmark ended without results.
-        """
-        if self.rounds == 0:
-            return read_engine(sweep_folder("sweep", self.sweep))
-        with tempfile.TemporaryDirectory() as place:
-            return measure_engine(EngineOptions(out=place, rounds=self.rounds, only=self.only, share=True))[1]
 
 
 def engine_command(arguments: Sequence[str]) -> int:

@@ -1,20 +1,29 @@
-"""Pictures of machines: those of a version as it describes them, and the ones that README shows. The command `pictures`."""
+"""Pictures of machines and of one message: those of a version as it describes them, and those of README and the guides.
+
+The command `pictures` draws the latter.
+"""
 
 from __future__ import annotations
 
 import argparse
 import re
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import pubsub_sim
+from asyncmachine import Event, Machine
 from asyncmachine.export.diagrams import draw
 from asyncmachine.export.errors import ExportError
 from asyncmachine.export.files import write_whole
 from asyncmachine.export.relation_graph import RelationGraph
+from asyncmachine.export.steps import steps_diagram
+from asyncmachine.record import Record, Recorder
 from pubsub_sim.drivers.versions import describe_version
 from pubsub_sim.errors import PubsubSimError
+from pubsub_sim.recording.sequence import message_sequence
+from pubsub_sim.scenarios.one_message import OneMessage, one_message
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +37,15 @@ CONNECTION: Final[dict[str, dict[str, Any]]] = {
 
 STARTED: Final = ("Start", "Connecting")
 """What is active in it once `Start` was added."""
+
+DOWNLOAD: Final[dict[str, dict[str, Any]]] = {
+    "Online": {},
+    "Loading": {"require": ["Online"]},
+    "Paused": {"require": ["Online"], "remove": ["Loading"]},
+    "Done": {"add": ["Idle"], "remove": ["Loading", "Paused"]},
+    "Idle": {},
+}
+"""The machine that the guide of asyncmachine shows relations with; a test compares the two."""
 
 _NO_WORD = re.compile(r"[^a-z0-9]+")
 
@@ -66,13 +84,40 @@ def drawn(machine: Mapping[str, Any]) -> str:
     return draw(graph_of(machine))
 
 
-def readme_pictures() -> dict[str, str]:
-    """Draw the pictures that README shows: file name to SVG.
+class _ConnectionHandlers:
+    """The handlers of README's first machine, without what they do."""
+
+    def ConnectedEnter(self, e: Event) -> bool:
+        return True
+
+    def ConnectedState(self, e: Event) -> None:
+        pass
+
+
+def transition_picture() -> str:
+    """Draw the steps of the transition in which README's first machine becomes connected, as SVG."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "run.sqlite"
+        with Recorder(path, level="full") as recorder:
+            machine = Machine(CONNECTION, id="connection", handlers=_ConnectionHandlers(), tracers=[recorder])
+            machine.add("Start")
+            machine.add("Connected")
+        with Record.open(path) as record:
+            return steps_diagram(record.operations()[record.find("connection-3")].steps)
+
+
+def guide_pictures() -> dict[str, str]:
+    """Draw the pictures of README and the guides: file name to SVG.
 
     Raises:
         ExportError: there is no program that draws, or it fails.
     """
-    pictures = {"connection.svg": draw(RelationGraph.of(CONNECTION, name="Connection", active=STARTED))}
+    pictures = {
+        "connection.svg": draw(RelationGraph.of(CONNECTION, name="Connection", active=STARTED)),
+        "download.svg": draw(RelationGraph.of(DOWNLOAD, name="Download")),
+        "transition.svg": transition_picture(),
+        "message.svg": message_sequence(one_message(OneMessage(version="baseline"))),
+    }
     for machine in describe_version("states")["machines"]:
         pictures[f"{_NO_WORD.sub('-', machine['name'].lower())}.svg"] = drawn(machine)
     return pictures
@@ -84,7 +129,7 @@ def default_out() -> Path:
 
 
 def pictures_command(arguments: Sequence[str]) -> int:
-    """Draw the pictures that README shows, or compare those that are there.
+    """Draw the pictures of README and the guides, or compare those that are there.
 
     Returns:
         0, or 1 if pictures that were to be checked are not what is drawn now.
@@ -92,13 +137,17 @@ def pictures_command(arguments: Sequence[str]) -> int:
     Raises:
         PubsubSimError: bad flags, nothing that draws, or a folder that cannot be written.
     """
-    parser = _Parser(prog="python -m pubsub_sim pictures", description="Draw README's pictures.", allow_abbrev=False)
+    parser = _Parser(
+        prog="python -m pubsub_sim pictures",
+        description="Draw the pictures of README and the guides.",
+        allow_abbrev=False,
+    )
     parser.add_argument("--out", type=Path, default=None, help="folder of the pictures (default: data/pictures)")
     parser.add_argument("--check", action="store_true", help="write nothing; say whether the pictures are current")
     options = parser.parse_args(arguments)
     folder: Path = options.out or default_out()
     try:
-        pictures = {name: svg.encode() for name, svg in readme_pictures().items()}
+        pictures = {name: svg.encode() for name, svg in guide_pictures().items()}
         if options.check:
             return _check(folder, pictures)
         for name, content in pictures.items():

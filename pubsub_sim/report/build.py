@@ -14,6 +14,7 @@ import pubsub_sim
 from pubsub_sim.report import summary
 from pubsub_sim.report.errors import ForeignFilesError, NotebookFailedError, UnwritableReportError
 from pubsub_sim.report.options import ReportOptions, data_folder
+from pubsub_sim.report.show import ABSENT
 from pubsub_sim.report.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ _OURS = {*FORMATS.values(), FIGURES, summary.FILE}
 
 
 def default_out() -> Path:
-    """Give the folder of the report that is committed."""
-    return data_folder() / "report"
+    """Give the folder of reports that stay on this machine; `make publish` copies one to data/report."""
+    return data_folder() / "local" / "report"
 
 
 def build_report(sweep: str, out: Path | None = None, reference: str = "published-2024") -> list[Path]:
@@ -42,7 +43,7 @@ def build_report(sweep: str, out: Path | None = None, reference: str = "publishe
 
     Args:
         sweep: a folder with runs below data/raw, or an absolute one.
-        out: folder of the report; by default data/report.
+        out: folder of the report; by default data/local/report.
         reference: published figures to compare with, "" for none.
 
     Returns:
@@ -61,7 +62,7 @@ def build_report(sweep: str, out: Path | None = None, reference: str = "publishe
     runs = Sweep.load(options.folder)
     with _replaced(target) as folder, _fixed_date():
         text = summary.text(runs, options.reference)
-        notebook = _stripped(_executed(options))
+        notebook = without_absent(_stripped(_executed(options)))
         for name, file in FORMATS.items():
             _export(notebook, name, folder / file)
         (folder / summary.FILE).write_text(text, encoding="utf-8")
@@ -109,6 +110,47 @@ def _stripped(notebook: NotebookNode) -> NotebookNode:
                 if "execution_count" in output:
                     output.execution_count = None
     return notebook
+
+
+def without_absent(notebook: NotebookNode) -> NotebookNode:
+    """Leave out what only says that something is absent, and headings and words that then have nothing below them.
+
+    The words of a cell of Markdown belong to the cells of code that follow it. One that is followed by a deeper heading
+    stays.
+    """
+    kept: list[NotebookNode] = []
+    for cell, below in _with_code_below(notebook.cells):
+        shown = [one for one in below if one.outputs]
+        there = [one for one in shown if not _is_absent(one)]
+        if cell is None or there or not shown or _opens_deeper(cell, notebook.cells):
+            kept += [] if cell is None else [cell]
+            kept += [one for one in below if one in there or not one.outputs]
+    notebook.cells = kept
+    return notebook
+
+
+def _with_code_below(cells: list[NotebookNode]) -> Iterator[tuple[NotebookNode | None, list[NotebookNode]]]:
+    """Give each cell of Markdown, and None for the beginning, with the cells of code up to the next one."""
+    words: NotebookNode | None = None
+    below: list[NotebookNode] = []
+    for cell in cells:
+        if cell.cell_type == "code":
+            below.append(cell)
+        else:
+            yield words, below
+            words, below = cell, []
+    yield words, below
+
+
+def _is_absent(cell: NotebookNode) -> bool:
+    return all(output.get("metadata", {}).get(ABSENT, False) for output in cell.outputs)
+
+
+def _opens_deeper(cell: NotebookNode, cells: list[NotebookNode]) -> bool:
+    """Whether a heading is followed by a deeper one."""
+    later = [one for one in cells[cells.index(cell) + 1 :] if one.cell_type == "markdown"]
+    levels = [len(one.source) - len(one.source.lstrip("#")) for one in (cell, *later[:1])]
+    return len(levels) == 2 and 0 < levels[0] < levels[1]
 
 
 def _export(notebook: NotebookNode, name: str, file: Path) -> None:

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=ReportOptions.reference,
         help='published figures below data/reference to compare with, "" for none (default: %(default)s)',
     )
-    parser.add_argument("--out", type=Path, default=None, help="folder of the report (default: data/report)")
+    parser.add_argument("--out", type=Path, default=None, help="folder of the report (default: data/local/report)")
     parser.add_argument(
         "--check", action="store_true", help="write nothing; say whether the report agrees with its runs"
     )

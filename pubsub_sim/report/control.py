@@ -9,7 +9,7 @@ from pubsub_sim.report.engine import numbers
 from pubsub_sim.report.intervals import UNKNOWN, Estimate
 from pubsub_sim.report.quantities import HEADLINE, QUANTITIES
 from pubsub_sim.report.ratios import control_pairs, over_grid, per_cell, version_pairs
-from pubsub_sim.report.show import Prose, Several, Table
+from pubsub_sim.report.show import Absent, Prose, Several, Table
 from pubsub_sim.report.tables import control_version
 from pubsub_sim.report.wording import NOTHING, code, count, ratio
 
@@ -78,7 +78,7 @@ def show(sweep: Sweep) -> Several | Prose:
     """Say where a version's ratio stands apart from that of a version to itself, then give both for each cell."""
     found = beside(sweep)
     if not found:
-        return Prose("Nor is there anything to list.")
+        return Absent("Nor is there anything to list.")
     said = Prose("\n".join(_verdict(sweep, entry) for entry in found))
     return Several([said, *(part for entry in found for part in (_title(sweep, entry), _table(sweep, entry)))])
 

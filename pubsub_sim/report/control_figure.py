@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pubsub_sim.report.control import beside
-from pubsub_sim.report.show import Picture, Prose
+from pubsub_sim.report.show import Absent, Picture, Prose
 from pubsub_sim.report.style import WIDTH, drawing, look, picture
 from pubsub_sim.report.tables import control_version
 
@@ -40,7 +40,7 @@ def ratios(sweep: Sweep) -> Picture | Prose:
     """
     found = beside(sweep)
     if not found:
-        return Prose("Without a control beside another version there is nothing to draw.")
+        return Absent("Without a control beside another version there is nothing to draw.")
     names = list(dict.fromkeys(entry.quantity.name for entry in found))
     with drawing():
         figure = Figure(figsize=(WIDTH, _HEAD + _ROW * (len(sweep.cells) + 1)), layout="constrained")

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from pubsub_sim.report.engine import OURS, cost
-from pubsub_sim.report.show import Picture, Prose
+from pubsub_sim.report.show import Absent, Picture, Prose
 from pubsub_sim.report.style import WIDTH, drawing, look, picture
 from pubsub_sim.report.wording import number
 
@@ -36,7 +36,7 @@ def beside(engine: EngineRecord | None) -> Picture | Prose:
     """
     tasks = _tasks(engine)
     if not tasks:
-        return Prose("There is nothing to draw beside the engine.")
+        return Absent("There is nothing to draw beside the engine.")
     heights = [_TITLE + _ROW * len(costs) for costs in tasks.values()]
     with drawing():
         figure = Figure(figsize=(WIDTH, sum(heights) + 0.4), layout="constrained")

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from pubsub_sim.report.engine import OURS, cost, costs, kept, times_ours, trouble, versions
-from pubsub_sim.report.show import Prose, Several, Table
+from pubsub_sim.report.show import Absent, Prose, Several, Table
 from pubsub_sim.report.wording import (
     NOTHING,
     code,
@@ -54,7 +54,7 @@ def summary(sweep: str, engine: EngineRecord | None) -> Prose:
 def show(engine: EngineRecord | None) -> Several | Prose:
     """Show all tables of the engine's cost, or say that there are none."""
     if engine is None:
-        return Prose("So there are no costs, no comparison and no contract to show.")
+        return Absent("So there are no costs, no comparison and no contract to show.")
     return Several(
         [
             Prose("### Cost of a feature"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pubsub_sim.report.intervals import median
 from pubsub_sim.report.quantities import QUANTITIES
 from pubsub_sim.report.ratios import pairs
-from pubsub_sim.report.show import Prose, Table
+from pubsub_sim.report.show import Absent, Prose, Table
 from pubsub_sim.report.sweep import CELL
 from pubsub_sim.report.wording import NOTHING, code, estimate, listing, number, ratio, ratio_of
 
@@ -98,7 +98,7 @@ def beside(sweep: Sweep, yardstick: str) -> Table | Prose:
         median over the pairs with its interval; or a sentence if the sweep has no such runs.
     """
     if not (sweep.field["version"] == yardstick).any():
-        return Prose(f"This sweep has no runs of {code(yardstick)}.")
+        return Absent(f"This sweep has no runs of {code(yardstick)}.")
     others = [name for name in field_versions(sweep) if name != yardstick]
     columns = [
         "hosts",
@@ -134,7 +134,7 @@ def in_words(sweep: Sweep) -> Prose:
         is not in it.
     """
     if sweep.field.empty:
-        return Prose("This sweep has no runs beside yardsticks.")
+        return Absent("This sweep has no runs beside comparators.")
     failed = int((sweep.field["outcome"] != "ok").sum())
     said = [f"{failed:,} of the {len(sweep.field):,} runs of the field failed."]
     loop = sweep.conditions().get("loop", "")
@@ -169,7 +169,7 @@ def who(sweep: Sweep) -> Table | Prose:
     """
     guests = [name for name in field_versions(sweep) if name not in sweep.versions and name in sweep.described]
     if not guests:
-        return Prose("Nobody stands beside the versions.")
+        return Absent("This sweep has no comparators.")
     rows = []
     for name in guests:
         described = sweep.described[name]

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+ABSENT = "absent"
+"""Key in the metadata of an output that stands in place of what is not there."""
+
 _CODE = re.compile(r"`([^`]*)`")
 _STRONG = re.compile(r"\*\*([^*]*)\*\*")
 
@@ -77,6 +80,14 @@ class Prose:
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return {"text/markdown": self.markdown, "text/plain": _plain(self.markdown)}
+
+
+@dataclass(frozen=True)
+class Absent(Prose):
+    """A sentence in place of what a sweep does not have. A report leaves out a section that holds nothing else."""
+
+    def _repr_mimebundle_(self, **_: Any) -> Any:
+        return super()._repr_mimebundle_(), {ABSENT: True}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pubsub_sim.report.intervals import UNKNOWN, median
 from pubsub_sim.report.quantities import QUANTITIES
 from pubsub_sim.report.ratios import cell_median, control_pairs, over_grid, over_sampled_cells, per_cell, version_pairs
-from pubsub_sim.report.show import Prose, Several, Table
+from pubsub_sim.report.show import Absent, Prose, Several, Table
 from pubsub_sim.report.wording import NOTHING, code, estimate, ratio, ratio_interval, ratio_of, signed
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def medians(sweep: Sweep, name: str) -> Table:
     return Table(columns, rows, words=0)
 
 
-def watched(sweep: Sweep, *names: str) -> Several:
+def watched(sweep: Sweep, *names: str) -> Several | Absent:
     """Give quantities that are taken in runs of their own, one table each; a sentence if the sweep has no such runs.
 
     Args:
@@ -57,7 +57,7 @@ def watched(sweep: Sweep, *names: str) -> Several:
         quantity = QUANTITIES[name]
         if quantity.of(sweep.of_kind(quantity.kind)).notna().any():
             parts += [Prose(f"**{quantity.title}**: {quantity.meaning}"), medians(sweep, name)]
-    return Several(parts or [Prose("This sweep has no runs that tell.")])
+    return Several(parts) if parts else Absent("This sweep has no runs that tell.")
 
 
 def grid_ratios(sweep: Sweep) -> Table | Prose:

@@ -83,11 +83,15 @@ class Step(NamedTuple):
         host: where.
         kind: "call" (of the user), "control" (of the version's own flow), "rpc" or "delivery".
         text: what, in words.
+        label: the same in few words, for a diagram; empty for what a diagram leaves out.
+        to: the host that an RPC is sent to; None for all else.
     """
 
     host: int
     kind: Kind
     text: str
+    label: str = ""
+    to: int | None = None
 
     @property
     def is_shared(self) -> bool:
@@ -180,7 +184,8 @@ class _Log:
         self._notes.clear()
 
     def note(self, host: int, kind: Kind, text: str) -> None:
-        self._notes.append((len(self.trace), Step(host, kind, text)))
+        label = text.partition("(")[0] if kind == "call" else ""
+        self._notes.append((len(self.trace), Step(host, kind, text, label)))
 
     def merged(self) -> list[Step]:
         """All steps in order."""
@@ -209,17 +214,20 @@ def _step_of(event: TraceEvent, numbers: Mapping[bytes, int]) -> Step | None:
     other = numbers.get(event.peer)
     match event.kind:
         case "send_rpc":
-            return Step(event.host, "rpc", f"RPC to host {other}: {rpc_in_words(event.detail)}")
+            contents = rpc_in_words(event.detail)
+            return Step(event.host, "rpc", f"RPC to host {other}: {contents}", contents, other)
         case "recv_rpc":
             return Step(event.host, "rpc", f"RPC from host {other}: {rpc_in_words(event.detail)}")
         case "validate_message":
-            return Step(event.host, "delivery", f"the message from host {other} is valid")
+            return Step(event.host, "delivery", f"the message from host {other} is valid", "valid")
         case "deliver_message":
-            return Step(event.host, "delivery", "the message is delivered here and goes to the router")
+            return Step(event.host, "delivery", "the message is delivered here and goes to the router", "delivered")
         case "duplicate_message":
-            return Step(event.host, "delivery", f"the copy from host {other} is dropped")
+            return Step(event.host, "delivery", f"the copy from host {other} is dropped", "duplicate dropped")
         case "reject_message":
-            return Step(event.host, "delivery", f"the message from host {other} is refused: {event.detail!r}")
+            return Step(
+                event.host, "delivery", f"the message from host {other} is refused: {event.detail!r}", "rejected"
+            )
     return None
 
 

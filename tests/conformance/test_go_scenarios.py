@@ -113,7 +113,7 @@ JUDGED_AT_THEIR_TURN = frozenset([
     1720, 1759, 1767, 1768, 1776, 1791, 1794, 1807, 1827, 1838, 1846, 1876, 1906, 1910, 1913, 1914, 1919, 1926,
 ])  # fmt: skip
 """Scenarios in which a handler removes inactive states, or repeats a mutation that waits: the reference drops it, here it has its turn
-(Q-10 and "removing inactive states" in `asyncmachine.differences`), so that AnyEnter, AnyState and the like are called once more, and
+(Q-10 and "removing inactive states" in the guide of asyncmachine), so that AnyEnter, AnyState and the like are called once more, and
 the queue ticks of what follows are later by one."""
 
 

@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from pubsub_sim.results import write_engine
 from tests.notebooks.execution import Executed, execute
-from tests.results.engine_runs import an_engine
 
 
 @pytest.fixture(scope="session")
@@ -24,8 +22,7 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Execut
         if name == "5_inside_a_run":
             parameters = {"hosts": 2, "messages": 2}
         elif name == "1_state_machine":
-            parameters = {"sweep": str(place / "runs")}
-            write_engine(place / "runs", an_engine())
+            parameters = {}
         return Executed(parameters, execute(name, place / "out.ipynb", **parameters))
 
     return once

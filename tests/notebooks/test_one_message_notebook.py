@@ -19,3 +19,10 @@ def test_table_sets_the_steps_of_both_versions_side_by_side(executed: Callable[[
     assert "RPC to host 1: message b&#x27;hello&#x27;" in table or "RPC to host 1: message b'hello'" in table
     assert "-bf-" not in table
     assert as_text(found["totals"]).split()[:4] == ["call", "control", "rpc", "delivery"]
+
+
+def test_the_message_is_a_sequence_diagram(executed: Callable[[str], Executed]) -> None:
+    """With a lifeline for each host."""
+    picture = as_text(executed("2_one_message").outputs["sequence"], "image/svg+xml")
+    assert picture.startswith("<svg ")
+    assert all(f">{name}<" in picture for name in ("host 0", "host 1", "delivered"))

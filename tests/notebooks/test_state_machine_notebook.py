@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.notebooks.execution import Executed, as_text, stored
-from tests.notebooks.in_process import execute_here
 
 pytestmark = pytest.mark.xdist_group("kernels")
 
@@ -19,14 +19,9 @@ def told(cells: dict[str, list[Any]]) -> dict[str, str]:
     return {name: as_text(outputs, "text/markdown") for name, outputs in cells.items()}
 
 
-def told_by(**parameters: Any) -> dict[str, str]:
-    """Run the notebook's cells and give what each shows."""
-    return told(execute_here("1_state_machine", **parameters))
-
-
 @pytest.fixture
 def shown(executed: Callable[[str], Executed]) -> dict[str, str]:
-    """What the notebook shows of a sweep that has the engine's file."""
+    """What the notebook shows."""
     return told(executed("1_state_machine").outputs)
 
 
@@ -47,8 +42,6 @@ def test_notebook_is_short() -> None:
         ("contexts", "the work has ended; active now: ()"),
         ("waiting", "now with b"),
         ("errors", "  handled: OSError('disk full')\ncanceled (Exception:1 Online:1) OSError('disk full')"),
-        ("cost", "4 of the 5 promises of its contract are kept"),
-        ("cost-table", "| add and remove | mutation | 110 (100\N{EN DASH}120) | ns |"),
     ],
 )
 def test_each_cell_shows_what_its_text_says(shown: dict[str, str], cell: str, says: str) -> None:
@@ -56,15 +49,20 @@ def test_each_cell_shows_what_its_text_says(shown: dict[str, str], cell: str, sa
     assert says in shown[cell]
 
 
-def test_a_sweep_without_the_engine_is_told(tmp_path: Path) -> None:
-    """The rest of the notebook runs, and the end says how to measure."""
-    (tmp_path / "sweep").mkdir()
-    cells = told_by(sweep=str(tmp_path / "sweep"))
-    assert "has no benchmark of the engine by itself" in cells["cost"]
+@pytest.mark.parametrize("cell", ["flags", "relations", "auto", "steps"])
+def test_machines_and_steps_are_shown_as_pictures(executed: Callable[[str], Executed], cell: str) -> None:
+    """As SVG, which every viewer of notebooks shows."""
+    assert as_text(executed("1_state_machine").outputs[cell], "image/svg+xml").rstrip().endswith("</svg>")
 
 
-def test_costs_can_be_measured_on_the_spot() -> None:
-    """With rounds the notebook measures, here only two workloads, and shows them with their comparison."""
-    cells = told_by(rounds=1, only="bare,hand-toggle")
-    assert "Each workload was measured in 1 round" in cells["cost"]
-    assert "| a state on and off, no callbacks | hand-written | a flag |" in cells["cost-table"]
+def test_notebook_needs_the_library_alone() -> None:
+    """Of what it imports, only asyncmachine is no part of Python; the simulator need not be installed."""
+    imported = set()
+    for cell in stored("1_state_machine").cells:
+        if cell.cell_type == "code":
+            for node in ast.walk(ast.parse(cell.source)):
+                if isinstance(node, ast.Import):
+                    imported |= {alias.name.split(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom):
+                    imported.add(str(node.module).split(".")[0])
+    assert imported - sys.stdlib_module_names == {"asyncmachine"}

@@ -82,6 +82,13 @@ def test_executed_notebook_measures_stores_and_shows(measured: Measured) -> None
     assert "0 of 4 runs failed" in text
 
 
+def test_the_notebook_ends_in_a_plot(measured: Measured) -> None:
+    """Of the runs that were measured, in its last cell."""
+    *_, last = measured.cells
+    assert last == "plot"
+    assert "<svg" in as_text(measured.cells[last], "image/svg+xml")
+
+
 def test_second_execution_keeps_the_runs_and_can_only_show(measured: Measured, tmp_path: Path) -> None:
     """A second execution measures nothing again, and with measure=False it only shows."""
     copytree(measured.runs, tmp_path / "runs")

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 PIP_ONLY = {
     "brotli",
     "graphviz-pure",
+    "pdoc",
     "pypandoc-binary",
     "typst",
     "xstate-statemachine",

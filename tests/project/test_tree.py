@@ -7,6 +7,8 @@ import re
 import subprocess
 from pathlib import Path
 
+from pubsub_sim.report.build import default_out
+
 ROOT = Path(__file__).parents[2]
 TOP = {
     "notebooks",
@@ -58,3 +60,23 @@ def test_no_absolute_path_of_a_machine_and_no_registry_address() -> None:
             home = "(home|root|Users|work)"  # in a group of its own, so that this line is none
             assert not re.search(rf"[\"' (]/{home}/[A-Za-z]", text), path
             assert not re.search(r"https?://[^ \"]*(pypi\.|pythonhosted|npmjs)\b", text), path
+
+
+def test_what_targets_of_make_write_is_ignored() -> None:
+    """`git status` is clean after a sweep, a report, recorded runs and the API reference."""
+    written = [
+        str((default_out() / "bench.md").relative_to(ROOT)),
+        "data/raw/local-default/manifest.json",
+        "data/runs/states/run.sqlite",
+        "build/docs/index.html",
+    ]
+    done = subprocess.run(["git", "check-ignore", *written], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == written
+
+
+def test_the_makefile_writes_reports_where_the_command_does() -> None:
+    """To the folder that is ignored; `make publish` is the only target that writes to data/report."""
+    text = (ROOT / "Makefile").read_text()
+    assert f"REPORT := {default_out().relative_to(ROOT)}\n" in text
+    lines = [line for line in text.splitlines() if line.startswith("\t") and " data/report" in line]
+    assert lines == ["\trm -rf data/report", "\tcp -R $(REPORT) data/report"]

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from nbformat import NotebookNode, v4
 
 from pubsub_sim.__main__ import main
 from pubsub_sim.errors import OptionError
-from pubsub_sim.report.build import build_report
+from pubsub_sim.report.build import build_report, without_absent
 from pubsub_sim.report.errors import ForeignFilesError, UnwritableReportError
+from pubsub_sim.report.show import ABSENT
 from pubsub_sim.report.wording import number
 from pubsub_sim.results import write_engine
 from tests.report.runs import write_sweep
@@ -97,6 +99,57 @@ def test_every_number_of_the_results_is_in_the_summary(report: Path) -> None:
     shown = re.findall(r"(?<![\w.])\d[\d,]*(?:\.\d+)?", words)
     assert len(shown) > 300
     assert [text for text in shown if text.rstrip(",") not in known] == []
+
+
+def cells(*given: tuple[str, list[bool]] | str) -> NotebookNode:
+    """A notebook of Markdown and of code cells, each with whether its outputs say that something is absent."""
+    made = []
+    for one in given:
+        if isinstance(one, str):
+            made.append(v4.new_markdown_cell(one))
+        else:
+            outputs = [v4.new_output("execute_result", metadata={ABSENT: True} if absent else {}) for absent in one[1]]
+            made.append(v4.new_code_cell(one[0], outputs=outputs))
+    return v4.new_notebook(cells=made)
+
+
+def test_sections_without_content_are_left_out() -> None:
+    """With their heading and words; code that shows nothing stays, and so does a heading above deeper ones."""
+    notebook = cells(
+        ("import a", []),
+        "# Title",
+        "## Kept",
+        ("figure", [False]),
+        ("filler", [True]),
+        "## Absent\n\nwords",
+        ("filler", [True]),
+        "more words",
+        ("filler", [True, True]),
+        "## Above",
+        ("filler", [True]),
+        "### Below",
+        ("table", [False, True]),
+        "## Words alone",
+    )
+    assert [cell.source for cell in without_absent(notebook).cells] == [
+        "import a",
+        "# Title",
+        "## Kept",
+        "figure",
+        "## Above",
+        "### Below",
+        "table",
+        "## Words alone",
+    ]
+
+
+def test_a_report_has_no_heading_for_what_its_sweep_lacks(report: Path) -> None:
+    """The tiny sweep counted no calls and has no comparators; the findings notebook has a section for both."""
+    text = (report / "bench.md").read_text()
+    assert "### Growth" in text
+    assert "### Calls" not in text
+    assert "### Beside the floor" not in text
+    assert "This sweep has no" not in text
 
 
 def test_report_tells_nothing_of_this_machine(report: Path, sweep: Path) -> None:

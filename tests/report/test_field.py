@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pubsub_sim.report import field, origins, summary
-from pubsub_sim.report.show import Prose, Table
+from pubsub_sim.report.show import Absent, Table
 from pubsub_sim.report.sweep import Sweep
 from tests.report.runs import write_sweep
 
@@ -70,10 +70,10 @@ def test_summary_holds_the_field(sweep: Sweep) -> None:
 def test_sweep_without_a_field_says_so(tmp_path: Path, sweep: Sweep) -> None:
     """No empty table; the same for a yardstick that was not run."""
     without = Sweep.load(write_sweep(tmp_path / "without"))
-    assert field.beside(without, "floor") == Prose("This sweep has no runs of `floor`.")
-    assert field.beside(sweep, "direct") == Prose("This sweep has no runs of `direct`.")
-    assert field.in_words(without) == Prose("This sweep has no runs beside yardsticks.")
-    assert field.who(without) == Prose("Nobody stands beside the versions.")
+    assert field.beside(without, "floor") == Absent("This sweep has no runs of `floor`.")
+    assert field.beside(sweep, "direct") == Absent("This sweep has no runs of `direct`.")
+    assert field.in_words(without) == Absent("This sweep has no runs beside comparators.")
+    assert field.who(without) == Absent("This sweep has no comparators.")
 
 
 def test_costs_are_said_in_words(sweep: Sweep) -> None:

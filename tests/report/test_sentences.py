@@ -8,7 +8,7 @@ import pytest
 
 from pubsub_sim.report import origins, prose, published, tables
 from pubsub_sim.report.options import data_folder
-from pubsub_sim.report.show import Prose, Table
+from pubsub_sim.report.show import Absent, Prose, Table
 from pubsub_sim.report.sweep import Sweep
 from tests.report.runs import write_sweep
 
@@ -82,7 +82,7 @@ def test_watched_runs_are_told_apart_from_timed_ones(tmp_path: Path) -> None:
 
 def test_sweep_without_watched_runs_says_so(whole: Sweep) -> None:
     """No table of dashes."""
-    assert tables.watched(whole, "calls")._repr_mimebundle_()["text/plain"] == "This sweep has no runs that tell."
+    assert tables.watched(whole, "calls") == Absent("This sweep has no runs that tell.")
 
 
 def test_time_per_rpc_is_derived(whole: Sweep) -> None:
