@@ -10,7 +10,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pubsub_sim
 from pubsub_sim.bench.grid import sweep_folder
 from pubsub_sim.bench.machine import measuring
 from pubsub_sim.bench.process import pinned_environment, undisturbed
@@ -19,6 +18,7 @@ from pubsub_sim.checks import check_bool, check_whole
 from pubsub_sim.errors import OptionError, PubsubSimError
 from pubsub_sim.flags import from_flags
 from pubsub_sim.parameters import reject_unknown
+from pubsub_sim.places import packages_folder, sweeps_place
 from pubsub_sim.results import EngineFileError, EngineRecord, Store, load_engine, read_engine, write_engine
 from pubsub_sim.results.engine import ENGINE_FILE, ENGINE_SCHEMA
 from pubsub_sim.results.footers import same_ground
@@ -50,7 +50,8 @@ class EngineOptions:
     """A run of the engine's benchmark.
 
     Attributes:
-        out: folder of the sweep it belongs to; a relative one starts at the repository's data/raw.
+        out: folder of the sweep it belongs to; a relative one starts at the clone's data/raw, or outside a clone at the
+            current folder.
         rounds: how often each workload is measured.
         only: names of workloads with commas, "" for all.
         batch_s: processor time of one batch in seconds.
@@ -80,7 +81,7 @@ class EngineChoice:
     """Where a notebook takes the engine's costs from.
 
     Attributes:
-        sweep: whose benchmark of the engine is shown; a relative folder starts at the repository's data/raw.
+        sweep: whose benchmark of the engine is shown; a folder as in `EngineOptions.out`.
         rounds: above 0, the engine is measured now in so many rounds instead.
         only: names of workloads to measure with commas, "" for all.
 
@@ -95,7 +96,7 @@ class EngineChoice:
     def __post_init__(self) -> None:
         check_whole("rounds", self.rounds, at_least=0)
         if not sweep_folder("sweep", self.sweep).is_dir():
-            raise OptionError("sweep", self.sweep, "a folder in data/raw, or an absolute one")
+            raise OptionError("sweep", self.sweep, f"a folder in {sweeps_place()}, or an absolute one")
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> EngineChoice:
@@ -196,7 +197,7 @@ def _measured(options: EngineOptions, facts: Mapping[str, Any]) -> EngineRecord:
         words += [f"--only={options.only}"] if options.only else []
         done = subprocess.run(
             [sys.executable, "-m", "asyncmachine.benchmark", *words, f"--parent={os.getpid()}"],
-            cwd=Path(pubsub_sim.__file__).resolve().parents[1],
+            cwd=packages_folder(),
             env=undisturbed(environment),
             check=False,
         )

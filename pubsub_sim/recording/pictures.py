@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-import pubsub_sim
 from asyncmachine.export.diagrams import draw
 from asyncmachine.export.errors import ExportError
 from asyncmachine.export.files import write_whole
 from asyncmachine.export.relation_graph import RelationGraph
 from pubsub_sim.drivers.versions import describe_version
 from pubsub_sim.errors import PubsubSimError
+from pubsub_sim.places import data_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -79,8 +79,8 @@ def readme_pictures() -> dict[str, str]:
 
 
 def default_out() -> Path:
-    """Give the folder of the pictures that are committed."""
-    return Path(pubsub_sim.__file__).resolve().parents[1] / "data" / "pictures"
+    """Give the folder of the pictures: the one that is committed, or outside a clone `pictures` in the current folder."""
+    return data_folder() / "pictures"
 
 
 def pictures_command(arguments: Sequence[str]) -> int:

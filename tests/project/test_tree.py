@@ -21,6 +21,7 @@ TOP = {
     "requirements.lock",
     "LICENSE",
     "CITATION.cff",
+    "CHANGELOG.md",
 }
 
 
