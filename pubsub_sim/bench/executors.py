@@ -190,7 +190,7 @@ def _cluster(options: SweepOptions) -> Iterator[Any]:
 
 
 def _distributed() -> Any:
-    with explain_missing("executor 'dask'"):
+    with explain_missing("executor 'dask' (the other one is 'serial')"):
         return importlib.import_module("distributed")
 
 

@@ -36,7 +36,7 @@ def loop_factory(loop: str) -> Callable[[], asyncio.AbstractEventLoop]:
         return asyncio.new_event_loop
     if loop != "uvloop":
         raise OptionError("loop", loop, "'uvloop' or 'asyncio'")
-    with explain_missing("loop 'uvloop'"):
+    with explain_missing("loop 'uvloop' (the other one is 'asyncio')"):
         import uvloop
     return uvloop.new_event_loop
 

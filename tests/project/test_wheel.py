@@ -21,7 +21,9 @@ from packaging.utils import canonicalize_name
 import asyncmachine
 import pubsub_sim
 from pubsub_sim.__main__ import COMMANDS
-from pubsub_sim.packages import PACKAGES
+from pubsub_sim.bench.grid import SweepOptions
+from pubsub_sim.bench.sweep import sweep
+from pubsub_sim.packages import PACKAGES, MissingPackageError
 from tests.conftest import PROJECTS
 
 pytestmark = pytest.mark.xdist_group("wheel")
@@ -176,6 +178,68 @@ def test_every_import_of_the_simulator_has_a_package_and_an_extra() -> None:
     }
     for package, extra in PACKAGES.values():
         assert package in brought[extra], (package, extra)
+
+
+EXPORTS = """
+import os
+from asyncmachine import Machine
+from asyncmachine.export.amdbg_dump import write_dump
+from asyncmachine.export.errors import MissingExtraError
+from asyncmachine.export.otlp import send_otlp
+from asyncmachine.export.timeline import timeline, timeline_figure
+from asyncmachine.record import Record, Recorder
+
+with Recorder("run.sqlite") as recorder:
+    door = Machine({"Open": {}}, id="door", tracers=[recorder])
+    door.add("Open")
+os.environ["PATH"] = ""  # no Graphviz either
+with Record.open("run.sqlite") as record:
+    for export in (
+        door.diagram, record.frame, lambda: record.to_parquet("."), lambda: timeline(record), lambda: timeline_figure(record),
+        lambda: write_dump(record, "dump"), lambda: send_otlp(record, "http://localhost:4317", "grpc"),
+    ):
+        try:
+            export()
+        except MissingExtraError as error:
+            print(error.extra, error)
+"""
+
+
+def test_an_export_of_the_library_names_the_extra_it_misses(installed: Path, tmp_path: Path) -> None:
+    """Where the library is alone, each says in one sentence which line installs what it needs, and that extra exists."""
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    command = [sys.executable, "-S", "-c", EXPORTS]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == [
+        "diagrams",
+        "tables",
+        "tables",
+        "timeline",
+        "timeline",
+        "amdbg",
+        "otlp",
+    ]
+    known = distribution(installed, "asyncmachine").metadata.get_all("Provides-Extra") or []
+    for line in lines:
+        extra = line.split()[0]
+        assert extra in known
+        assert line.endswith(f": pip install 'asyncmachine[{extra}]'")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "module"), [("loop", "uvloop", "uvloop"), ("executor", "dask", "distributed")]
+)
+def test_an_option_that_needs_a_package_says_what_else_there_is(
+    option: str, value: str, module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sentence names the option's value, the package and the line that installs it."""
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(
+        MissingPackageError, match=f"^{option} '{value}' .* package '{module}'.*: pip install "
+    ) as caught:
+        sweep(SweepOptions(hosts=2, messages=1, repeats=1, out=tmp_path, share=True, **{option: value}))
+    assert (caught.value.package, caught.value.extra) == PACKAGES[module]
 
 
 def alone(installed: Path, *words: str) -> subprocess.CompletedProcess[str]:
