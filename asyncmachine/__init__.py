@@ -20,6 +20,8 @@ from asyncmachine.mutation import Mutation, RefusedBy, Result
 from asyncmachine.schema import Schema, State
 from asyncmachine.tracing import Tracer
 
+__version__ = "0.1.0"
+
 Outcome = EvalFuture
 """The former name of `EvalFuture`."""
 

@@ -6,7 +6,6 @@ knows nothing of machines, schemas or event loops.
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
 
 def close_matches(name: str, known: Iterable[str]) -> tuple[str, ...]:
     """Return up to three known names that look like `name`, the closest first."""
+    from difflib import get_close_matches  # loaded for a wrong name only
+
     return tuple(get_close_matches(name, list(known), n=3, cutoff=0.6))
 
 

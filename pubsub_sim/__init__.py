@@ -3,22 +3,30 @@
     async with World(hosts=3, version="states") as world:
         ...
 
-See `World` for how a world is built and `PubSub` for what a node offers.
+See `World` for how a world is built and `PubSub` for what a node offers. Each name is loaded when it is first used, so that
+`python -m pubsub_sim` can name a package that is not installed.
 """
 
-from pubsub_sim.errors import MessageRejected, OptionError, PubsubSimError
-from pubsub_sim.net.faults import Crash, Delay, Drop, FaultPlan, Partition, SlowReader
-from pubsub_sim.net.link import LinkModel
-from pubsub_sim.node.pubsub import PubSub
-from pubsub_sim.node.topic import Subscription, Topic, min_topic_size
-from pubsub_sim.protocol.gater import PeerGaterParams
-from pubsub_sim.protocol.gossip_params import GossipsubParams
-from pubsub_sim.protocol.options import HostOptions
-from pubsub_sim.protocol.params import HostParams
-from pubsub_sim.protocol.randomsub import RandomsubParams
-from pubsub_sim.protocol.score_params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
-from pubsub_sim.scenarios.running import run
-from pubsub_sim.scenarios.world import World
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pubsub_sim.errors import MessageRejected, OptionError, PubsubSimError
+    from pubsub_sim.net.faults import Crash, Delay, Drop, FaultPlan, Partition, SlowReader
+    from pubsub_sim.net.link import LinkModel
+    from pubsub_sim.node.pubsub import PubSub
+    from pubsub_sim.node.topic import Subscription, Topic, min_topic_size
+    from pubsub_sim.protocol.gater import PeerGaterParams
+    from pubsub_sim.protocol.gossip_params import GossipsubParams
+    from pubsub_sim.protocol.options import HostOptions
+    from pubsub_sim.protocol.params import HostParams
+    from pubsub_sim.protocol.randomsub import RandomsubParams
+    from pubsub_sim.protocol.score_params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
+    from pubsub_sim.scenarios.running import run
+    from pubsub_sim.scenarios.world import World
+
+__version__ = "0.1.0"
 
 __all__ = [
     "Crash",
@@ -46,3 +54,48 @@ __all__ = [
     "min_topic_size",
     "run",
 ]
+
+_HOMES = {
+    "MessageRejected": "pubsub_sim.errors",
+    "OptionError": "pubsub_sim.errors",
+    "PubsubSimError": "pubsub_sim.errors",
+    "Crash": "pubsub_sim.net.faults",
+    "Delay": "pubsub_sim.net.faults",
+    "Drop": "pubsub_sim.net.faults",
+    "FaultPlan": "pubsub_sim.net.faults",
+    "Partition": "pubsub_sim.net.faults",
+    "SlowReader": "pubsub_sim.net.faults",
+    "LinkModel": "pubsub_sim.net.link",
+    "PubSub": "pubsub_sim.node.pubsub",
+    "Subscription": "pubsub_sim.node.topic",
+    "Topic": "pubsub_sim.node.topic",
+    "min_topic_size": "pubsub_sim.node.topic",
+    "PeerGaterParams": "pubsub_sim.protocol.gater",
+    "GossipsubParams": "pubsub_sim.protocol.gossip_params",
+    "HostOptions": "pubsub_sim.protocol.options",
+    "HostParams": "pubsub_sim.protocol.params",
+    "RandomsubParams": "pubsub_sim.protocol.randomsub",
+    "PeerScoreParams": "pubsub_sim.protocol.score_params",
+    "PeerScoreThresholds": "pubsub_sim.protocol.score_params",
+    "TopicScoreParams": "pubsub_sim.protocol.score_params",
+    "run": "pubsub_sim.scenarios.running",
+    "World": "pubsub_sim.scenarios.world",
+}
+
+if not TYPE_CHECKING:  # a type checker would take any name for one of these
+
+    def __getattr__(name):
+        """Load a public name."""
+        import importlib
+
+        from pubsub_sim.packages import explain_missing
+
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        with explain_missing(f"pubsub_sim.{name}"):
+            value = globals()[name] = getattr(importlib.import_module(_HOMES[name]), name)
+        return value
+
+    def __dir__():
+        """List the names that are loaded, and the public ones that are not yet."""
+        return sorted({*globals(), *__all__})

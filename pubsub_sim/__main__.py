@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pubsub_sim.errors import PubsubSimError
+from pubsub_sim.packages import explain_missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -73,8 +74,11 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"there is no command {arguments[0]!r}: choose one of {', '.join(COMMANDS)}\n")
         return 2
     try:
-        function: Callable[[Sequence[str]], int] = getattr(importlib.import_module(command.module), command.function)
-        return function(arguments[1:])
+        with explain_missing(f"python -m pubsub_sim {arguments[0]}"):
+            function: Callable[[Sequence[str]], int] = getattr(
+                importlib.import_module(command.module), command.function
+            )
+            return function(arguments[1:])
     except PubsubSimError as error:
         sys.stderr.write(f"{error}\n")
         return 2

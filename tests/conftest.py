@@ -1,4 +1,4 @@
-"""What all tests share: the versions every contract is held against, and the package as it would be installed.
+"""What all tests share: the versions every contract is held against, and the packages as they would be installed.
 
 `make check` runs tests in several processes. Those of one `xdist_group` stay together: because they read what a fixture made
 once, or, as `kernels`, because Jupyter chooses the ports of a kernel before the kernel has them.
@@ -6,12 +6,10 @@ once, or, as `kernels`, because Jupyter chooses the ports of a kernel before the
 
 from __future__ import annotations
 
-import shutil
 import signal
 import subprocess
 import sys
 import zipfile
-from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -30,7 +28,7 @@ __all__ = [
 
 VERSIONS = ("baseline", "states")
 ROOT = Path(__file__).parents[1]
-OLDEST_SETUPTOOLS = 77  # of pyproject's [build-system]
+PROJECTS = {"asyncmachine": ROOT, "pubsub_sim": ROOT / "pubsub_sim"}  # the folders with a pyproject.toml
 
 # no deadline: time never decides a test; and what is searched is the same on every machine
 settings.register_profile("project", deadline=None, derandomize=True)
@@ -49,23 +47,21 @@ def version(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what the built wheel installs: nothing is fetched, and the working tree is left as it is."""
-    try:
-        major = int(metadata.version("setuptools").split(".")[0])
-    except metadata.PackageNotFoundError:
-        major = 0
-    if major < OLDEST_SETUPTOOLS:
-        pytest.skip(f"the build backend is missing: expected setuptools >= {OLDEST_SETUPTOOLS} (extra `test`)")
-    source = tmp_path_factory.mktemp("source")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    for name in ("asyncmachine", "pubsub_sim"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    build = "from setuptools import build_meta; build_meta.build_wheel('dist')"
-    subprocess.run([sys.executable, "-c", build], cwd=source, check=True, capture_output=True, text=True)
-    (wheel,) = (source / "dist").glob("*.whl")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The wheel of each package, built from the working tree: nothing is fetched, and the tree is left as it is."""
+    pytest.importorskip("hatchling", reason="the build backend is missing: hatchling, of the group `test`")
+    folder = tmp_path_factory.mktemp("wheels")
+    for project in PROJECTS.values():
+        words = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+        subprocess.run(words, cwd=project, check=True, capture_output=True, text=True)
+    return {name: next(folder.glob(f"{name}-*.whl")) for name in PROJECTS}
+
+
+@pytest.fixture(scope="session")
+def installed(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the wheels install."""
     folder = tmp_path_factory.mktemp("installed")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(folder)
+    for wheel in wheels.values():
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(folder)
     return folder

@@ -219,7 +219,7 @@ class Record(RecordData):
         except ImportError as error:
             from asyncmachine.export.errors import MissingExtraError
 
-            raise MissingExtraError("a table of a record", "pandas", "lab") from error
+            raise MissingExtraError("a table of a record", "pandas", "tables") from error
         if table not in TABLES:
             raise ValueError(f"table has to be one of {', '.join(TABLES)}, not {table!r}")
         query = (
@@ -253,7 +253,7 @@ class Record(RecordData):
             try:
                 content = frame.to_parquet(index=False)
             except ImportError as error:
-                raise MissingExtraError("a Parquet file", "pyarrow", "lab") from error
+                raise MissingExtraError("a Parquet file", "pyarrow", "tables") from error
             write_whole(path, [content])
             written.append(path)
         return written

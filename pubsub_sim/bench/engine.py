@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pubsub_sim
 from pubsub_sim.bench.grid import sweep_folder
 from pubsub_sim.bench.machine import measuring
 from pubsub_sim.bench.process import pinned_environment, undisturbed
@@ -18,6 +17,7 @@ from pubsub_sim.bench.provenance import installed, of_the_engine, of_the_moment
 from pubsub_sim.checks import check_bool, check_whole
 from pubsub_sim.errors import PubsubSimError
 from pubsub_sim.flags import from_flags
+from pubsub_sim.places import packages_folder
 from pubsub_sim.results import EngineFileError, EngineRecord, Store, load_engine, read_engine, write_engine
 from pubsub_sim.results.engine import ENGINE_FILE, ENGINE_SCHEMA
 from pubsub_sim.results.footers import same_ground
@@ -49,7 +49,8 @@ class EngineOptions:
     """A run of the engine's benchmark.
 
     Attributes:
-        out: folder of the sweep it belongs to; a relative one starts at the repository's data/raw.
+        out: folder of the sweep it belongs to; a relative one starts at the clone's data/raw, or outside a clone at the
+            current folder.
         rounds: how often each workload is measured.
         only: names of workloads with commas, "" for all.
         batch_s: processor time of one batch in seconds.
@@ -148,7 +149,7 @@ def _measured(options: EngineOptions, facts: Mapping[str, Any]) -> EngineRecord:
         words += [f"--only={options.only}"] if options.only else []
         done = subprocess.run(
             [sys.executable, "-m", "asyncmachine.benchmark", *words, f"--parent={os.getpid()}"],
-            cwd=Path(pubsub_sim.__file__).resolve().parents[1],
+            cwd=packages_folder(),
             env=undisturbed(environment),
             check=False,
         )

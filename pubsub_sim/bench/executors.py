@@ -17,6 +17,7 @@ from pubsub_sim.bench.process import pinned_environment, run_relay, run_worker
 from pubsub_sim.bench.provenance import of_the_moment, of_the_sweep
 from pubsub_sim.bench.spec import TIMED
 from pubsub_sim.errors import OptionError
+from pubsub_sim.packages import explain_missing
 from pubsub_sim.results import PAIR, RunRecord
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def executor(options: SweepOptions) -> Iterator[Executor]:
 
     Raises:
         BusyMachineError: something else is measured here.
-        OptionError: Dask is not installed, or its workers do not have the resource.
+        MissingPackageError: Dask is not installed.
+        OptionError: its workers do not have the resource.
     """
     is_elsewhere = options.executor == "dask" and options.scheduler != ""
     with measuring(f"the sweep {options.out}", share=options.share or is_elsewhere):
@@ -188,10 +190,8 @@ def _cluster(options: SweepOptions) -> Iterator[Any]:
 
 
 def _distributed() -> Any:
-    try:
+    with explain_missing("executor 'dask' (the other one is 'serial')"):
         return importlib.import_module("distributed")
-    except ImportError:
-        raise OptionError("executor", "dask", "'serial', as distributed is not installed") from None
 
 
 def _check_resources(client: Any, address: str) -> None:

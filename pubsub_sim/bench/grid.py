@@ -7,13 +7,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pubsub_sim
 from pubsub_sim.bench.machine import check_hosts
 from pubsub_sim.bench.spec import RunSpec
 from pubsub_sim.checks import check_bool, check_choice, check_seconds, check_whole
 from pubsub_sim.errors import OptionError
 from pubsub_sim.flags import several
 from pubsub_sim.parameters import reject_unknown
+from pubsub_sim.places import sweeps_folder
 from pubsub_sim.results import NAME, is_name
 from pubsub_sim.scenarios.running import loop_factory
 from pubsub_sim.scenarios.versions import FLOOR, known_versions
@@ -76,7 +76,7 @@ class SweepOptions:
         loop: event loop, "uvloop" or "asyncio".
         sign: "strict" signs and verifies every message, "none" does not.
         seed: seed of the first repeat and of the order of the runs; later repeats count up from it.
-        out: folder of the sweep; a relative one starts at the repository's data/raw.
+        out: folder of the sweep; a relative one starts at the clone's data/raw, or outside a clone at the current folder.
         measure: whether to measure; if not, the stored runs are only read.
         barrier: whether all hosts are connected before the first message, which makes the work equal.
         warmup: whether a small run of the same version comes first in each worker.
@@ -252,11 +252,7 @@ class SweepOptions:
 
     @property
     def folder(self) -> Path:
-        """The folder of the sweep, found from where this package lies and not from where Python was started.
-
-        Raises:
-            OptionError: the folder is relative and there is no data/raw beside this package.
-        """
+        """The folder of the sweep; in a clone it is found from where this package lies, wherever Python was started."""
         return sweep_folder("out", self.out)
 
 
@@ -265,7 +261,7 @@ class PackOptions:
     """Which sweep to pack, and where to.
 
     Attributes:
-        out: folder of the sweep; a relative one starts at the repository's data/raw.
+        out: folder of the sweep; a relative one starts at the clone's data/raw, or outside a clone at the current folder.
         target: folder for one packed file per version, found in the same way.
 
     Raises:
@@ -285,10 +281,10 @@ def sweep_folder(option: str, value: object) -> Path:
 
     Args:
         option: the parameter that names it.
-        value: an absolute folder, or one below the repository's data/raw.
+        value: an absolute folder, or one below `sweeps_folder()`.
 
     Raises:
-        OptionError: it is no name of a folder, or relative with no data/raw beside this package.
+        OptionError: it is no name of a folder.
     """
     if not isinstance(value, (str, Path)) or not str(value).strip():
         raise OptionError(option, value, "the name of a folder")
@@ -300,10 +296,7 @@ def sweep_folder(option: str, value: object) -> Path:
         raise OptionError(option, str(value), "a folder of a user of this machine") from None
     if folder.is_absolute():
         return folder
-    raw = Path(pubsub_sim.__file__).resolve().parents[1] / "data" / "raw"
-    if not raw.is_dir():
-        raise OptionError(option, str(value), "an absolute folder, as no data/raw lies beside the package")
-    return raw / folder
+    return sweeps_folder() / folder
 
 
 def _texts(value: object) -> tuple[str, ...]:

@@ -21,9 +21,9 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
-import pubsub_sim
 from pubsub_sim.bench.printed import Log, Printed, one_line, quote_end
 from pubsub_sim.errors import OptionError
+from pubsub_sim.places import packages_folder, working_folder
 from pubsub_sim.results import RUN, Row, check_ending
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def run_worker(
     """
     whole = undisturbed(environment)
     with selectors.DefaultSelector() as selector, _Worker(spec, limit_s, startup_s, selector, whole) as worker:
-        worker.start(command or _our_worker())
+        worker.start(command)
         _attend([worker], selector)
     return worker.answer()
 
@@ -140,7 +140,7 @@ def run_relay(
             stack.enter_context(_Worker(spec, limit_s, STARTUP_LIMIT_S, selector, whole)) for spec, limit_s in runs
         ]
         for worker in workers:
-            worker.start(_our_worker(), leg_s)
+            worker.start(leg_s=leg_s)
         _attend(workers, selector)
     return [worker.answer() for worker in workers]
 
@@ -240,15 +240,16 @@ class _Worker:
         if self._baton is not None:
             self._baton.close()
 
-    def start(self, command: Sequence[str], leg_s: float | None = None) -> None:
-        """Start the process, with a baton if it is told how long a leg is, and say what to run."""
-        words, passed = [*command], []
+    def start(self, command: Sequence[str] | None = None, leg_s: float | None = None) -> None:
+        """Start the process, ours or another program, with a baton if it is told how long a leg is, and say what to run."""
+        words, passed = [*(command or _our_worker())], []
+        folder = working_folder() if command else packages_folder()
         if leg_s is not None:
             self._baton, theirs = socket.socketpair()
             passed = [theirs.fileno()]
             words += [str(theirs.fileno()), str(round(leg_s * 1e9))]
         try:
-            process = self._process = _started([*words, str(os.getpid())], self._environment, passed)
+            process = self._process = _started([*words, str(os.getpid())], folder, self._environment, passed)
         except OSError as error:
             self._verdict = Answer("failed", f"the program cannot be started: {error.strerror}")
             self.is_over = True
@@ -424,13 +425,15 @@ def _our_worker() -> Sequence[str]:
     return sys.executable, "-m", "pubsub_sim.bench.worker"
 
 
-def _started(words: Sequence[str], environment: Mapping[str, str], passed: Sequence[int]) -> subprocess.Popen[bytes]:
+def _started(
+    words: Sequence[str], folder: Path, environment: Mapping[str, str], passed: Sequence[int]
+) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         words,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        cwd=Path(pubsub_sim.__file__).resolve().parents[1],
+        cwd=folder,
         env=environment,
         start_new_session=True,
         pass_fds=passed,

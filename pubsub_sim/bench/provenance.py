@@ -10,12 +10,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import pubsub_sim
 from pubsub_sim.bench.sources import digest, imported
+from pubsub_sim.places import clone, packages_folder
 
-_ROOT = Path(pubsub_sim.__file__).resolve().parents[1]
 RUN_STARTS = ("pubsub_sim/bench/worker.py", "pubsub_sim/drivers")
 """Where a run of the scenario starts; versions are imported by name, so that nothing leads to them."""
+
+PACKAGES = ("asyncmachine", "pubsub_sim")
+"""What is measured; an installed package lies among others."""
 
 ENGINE_STARTS = ("asyncmachine/benchmark",)
 """Where a run of the engine's benchmark starts."""
@@ -25,14 +27,14 @@ def of_the_sweep() -> dict[str, Any]:
     """Collect the facts that stay the same during a sweep.
 
     Returns:
-        commit and dirty (None outside a checkout), sources (hash of the measured files), python, implementation,
+        commit and dirty (None outside a clone with git), sources (hash of the measured files), python, implementation,
         uvloop, protobuf, pynacl, cpu (model), cpus (usable), machine, kernel and libc.
     """
     status = _git("status", "--porcelain")
     return {
         "commit": _git("rev-parse", "HEAD"),
         "dirty": None if status is None else bool(status),
-        "sources": measured_sources(_ROOT),
+        "sources": measured_sources(packages_folder()),
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
         "uvloop": installed("uvloop"),
@@ -56,7 +58,7 @@ def of_the_moment() -> dict[str, Any]:
 
 def of_the_engine() -> dict[str, Any]:
     """Collect the facts of a run of the engine's benchmark: those of a sweep, with the hash of the files that take part in it."""
-    return {**of_the_sweep(), "sources": measured_sources(_ROOT, ENGINE_STARTS)}
+    return {**of_the_sweep(), "sources": measured_sources(packages_folder(), ENGINE_STARTS)}
 
 
 def installed(name: str) -> str | None:
@@ -77,12 +79,15 @@ def measured_sources(root: Path, starts: tuple[str, ...] = RUN_STARTS) -> str:
     Returns:
         Hexadecimal SHA-256 over the names and contents of the Python files that such a process can import.
     """
-    return digest(root, imported(root, starts))
+    return digest(root, imported(root, starts, PACKAGES))
 
 
 def _git(*arguments: str) -> str | None:
+    root = clone()
+    if root is None:  # a folder of installed packages may lie in somebody's checkout
+        return None
     try:
-        answer = subprocess.run(["git", *arguments], cwd=_ROOT, capture_output=True, text=True, check=True)
+        answer = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     return answer.stdout.strip()

@@ -12,21 +12,20 @@ import multiprocessing
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import pubsub_sim
 from pubsub_sim.bench.pooled import begin_work
 from pubsub_sim.bench.probes import GcProbe, KernelProbe, PhaseProbe, TaskProbe
 from pubsub_sim.checks import check_whole
 from pubsub_sim.flags import from_flags, several
+from pubsub_sim.places import shipped
 from pubsub_sim.scenarios.running import run
 from pubsub_sim.scenarios.simsub import KINDS, PHASES, Simsub, Spread, simsub
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-PUBLISHED = Path("data", "reference", "simsub-2022.csv")
+PUBLISHED = "data/reference/simsub-2022.csv"
 """Where the published figures lie, in the repository."""
 
 _BUCKETS = ("to_100_ms_percent", "to_200_ms_percent", "to_300_ms_percent", "to_400_ms_percent")
@@ -116,12 +115,8 @@ def measured(options: Simsub) -> tuple[Spread, Cost]:
 
 
 def published(hosts: int, messages: int) -> dict[str, float] | None:
-    """The published figures of a run of so many hosts and messages; None if there are none.
-
-    Raises:
-        FileNotFoundError: the package does not lie in its repository, where the figures are.
-    """
-    with (Path(pubsub_sim.__file__).resolve().parents[1] / PUBLISHED).open(newline="") as file:
+    """The published figures of a run of so many hosts and messages; None if there are none."""
+    with shipped(PUBLISHED).open(newline="") as file:
         for row in csv.DictReader(file):
             if (int(row["hosts"]), int(row["messages"])) == (hosts, messages):
                 return {name: float(value) for name, value in row.items()}

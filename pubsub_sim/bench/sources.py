@@ -10,16 +10,17 @@ import hashlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
 
-def imported(root: Path, starts: Iterable[str]) -> list[Path]:
+def imported(root: Path, starts: Iterable[str], packages: Collection[str] | None = None) -> list[Path]:
     """Follow the imports of Python files.
 
     Args:
         root: folder that holds the packages; what is imported from elsewhere is not followed.
         starts: files and folders below it, with slashes; of a folder all Python files.
+        packages: which packages are followed; None for all below the root.
 
     Returns:
         The starts and all files below the root that importing them can bring in, also late, inside a function; the
@@ -33,7 +34,8 @@ def imported(root: Path, starts: Iterable[str]) -> list[Path]:
             found[path] = None
             module = path.relative_to(root).with_suffix("").as_posix().replace("/", ".")
             names = [module, *_imports(ast.parse(path.read_bytes()))]
-            open_files += [file for name in names for file in _on_the_way(root, name)]
+            ours = [name for name in names if packages is None or name.split(".")[0] in packages]
+            open_files += [file for name in ours for file in _on_the_way(root, name)]
     return sorted(found)
 
 

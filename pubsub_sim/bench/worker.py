@@ -42,6 +42,7 @@ from pubsub_sim.bench.probes import GcProbe, KernelProbe, PhaseProbe, TaskProbe
 from pubsub_sim.bench.spec import RunSpec
 from pubsub_sim.bench.witnesses import WITNESSES
 from pubsub_sim.errors import OptionError, PubsubSimError
+from pubsub_sim.packages import MissingPackageError
 from pubsub_sim.scenarios.play import play
 from pubsub_sim.scenarios.running import loop_factory
 from pubsub_sim.scenarios.versions import describe_version
@@ -223,7 +224,7 @@ def main(arguments: list[str]) -> int:
         try:
             record = measure(RunSpec.from_json(sys.stdin.buffer.read()), legs)
             status = 0 if record["outcome"] == "ok" else 1
-        except OptionError as error:
+        except (MissingPackageError, OptionError) as error:
             record = _failure(str(error))
             status = 2
             print_line(str(error))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from asyncmachine.errors import AsyncMachineError
 from asyncmachine.export.files import UnwritableFileError
 from asyncmachine.record import Record
+from pubsub_sim.packages import MissingPackageError
 from pubsub_sim.recording.playing import play_recorded
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def export_record(record: Record, folder: Path) -> list[str]:
     for write, path in _forms(record, folder):
         try:
             write(record, path)
-        except AsyncMachineError as error:
+        except (AsyncMachineError, MissingPackageError) as error:
             warnings.append(f"{path.name}: {error}")
     return warnings
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pubsub_sim
 from asyncmachine.record.format import LEVELS
 from pubsub_sim.checks import check_bool, check_choice
 from pubsub_sim.drivers.versions import check_version
 from pubsub_sim.errors import OptionError
 from pubsub_sim.flags import several
+from pubsub_sim.places import data_folder
 from pubsub_sim.recording.scenarios import SCENARIOS
 
 CLOCKS = ("wall", "virtual")
@@ -88,7 +88,8 @@ class DiscoveryOptions:
         hosts: how many; at least 2.
         messages: random messages in total, after the first; at least 1.
         seed: for keys, choices and the order of publishers.
-        out: folder of the runs, one folder for each version in it; a relative one starts at the repository's data.
+        out: folder of the runs, one folder for each version in it; a relative one starts at the clone's data, or
+            outside a clone at the current folder.
 
     Raises:
         OptionError: a value that cannot be used; the sentence names it.
@@ -115,17 +116,14 @@ class DiscoveryOptions:
         """The folder of the runs.
 
         Raises:
-            OptionError: it is no name of a folder, or relative with no data beside this package.
+            OptionError: it is no name of a folder.
         """
         if not isinstance(self.out, str) or not self.out.strip():
             raise OptionError("out", self.out, "the name of a folder")
         folder = Path(self.out).expanduser()
         if folder.is_absolute():
             return folder
-        data = Path(pubsub_sim.__file__).resolve().parents[1] / "data"
-        if not data.is_dir():
-            raise OptionError("out", self.out, "an absolute folder, as no data lies beside the package")
-        return data / folder
+        return data_folder() / folder
 
 
 def _check_record(value: object) -> None:

@@ -7,9 +7,10 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pubsub_sim
 from asyncmachine.export.errors import ExportError
 from asyncmachine.export.files import write_whole
+from pubsub_sim.packages import require
+from pubsub_sim.places import shipped
 
 if TYPE_CHECKING:
     from asyncmachine.record import Record
@@ -42,9 +43,11 @@ def write_page(record: Record, path: Path, beside: Path | None = None) -> int:
         Bytes written.
 
     Raises:
+        MissingPackageError: an extra is not installed.
         PageError: the notebook failed.
         UnwritableFileError: the file cannot be written.
     """
+    require("the page of a run", "bokeh", "ipykernel", "matplotlib", "nbconvert", "nbformat", "pandas", "papermill")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside papermill and its dependencies
         import nbformat
@@ -53,7 +56,7 @@ def write_page(record: Record, path: Path, beside: Path | None = None) -> int:
         from papermill.exceptions import PapermillExecutionError  # type: ignore[import-untyped]
         from traitlets.config import Config
 
-    source = Path(pubsub_sim.__file__).resolve().parents[1] / "notebooks" / f"{NOTEBOOK}.ipynb"
+    source = shipped(f"notebooks/{NOTEBOOK}.ipynb")
     parameters = {"record": str(record.path.absolute()), "beside": "" if beside is None else str(beside.absolute())}
     quiet = Config(
         KernelManager={"transport_encryption": "auto"},  # or the kernel prints a warning about TCP

@@ -12,7 +12,6 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-import pubsub_sim
 from asyncmachine import Event, Machine
 from asyncmachine.export.diagrams import draw
 from asyncmachine.export.errors import ExportError
@@ -22,6 +21,7 @@ from asyncmachine.export.steps import steps_diagram
 from asyncmachine.record import Record, Recorder
 from pubsub_sim.drivers.versions import describe_version
 from pubsub_sim.errors import PubsubSimError
+from pubsub_sim.places import data_folder
 from pubsub_sim.recording.sequence import message_sequence
 from pubsub_sim.scenarios.one_message import OneMessage, one_message
 
@@ -124,8 +124,8 @@ def guide_pictures() -> dict[str, str]:
 
 
 def default_out() -> Path:
-    """Give the folder of the pictures that are committed."""
-    return Path(pubsub_sim.__file__).resolve().parents[1] / "data" / "pictures"
+    """Give the folder of the pictures: the one that is committed, or outside a clone `pictures` in the current folder."""
+    return data_folder() / "pictures"
 
 
 def pictures_command(arguments: Sequence[str]) -> int:

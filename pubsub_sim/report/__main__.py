@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from pubsub_sim.errors import PubsubSimError
-from pubsub_sim.report.command import report_command
+from pubsub_sim.__main__ import main
 
 if __name__ == "__main__":
-    try:
-        sys.exit(report_command(sys.argv[1:]))
-    except PubsubSimError as problem:
-        sys.stderr.write(f"{problem}\n")
-        sys.exit(2)
+    sys.exit(main(["report", *sys.argv[1:]]))

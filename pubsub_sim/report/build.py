@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pubsub_sim
+from pubsub_sim.packages import require
+from pubsub_sim.places import local_report_folder, shipped
 from pubsub_sim.report import summary
 from pubsub_sim.report.errors import ForeignFilesError, NotebookFailedError, UnwritableReportError
-from pubsub_sim.report.options import ReportOptions, data_folder
+from pubsub_sim.report.options import ReportOptions
 from pubsub_sim.report.show import ABSENT
 from pubsub_sim.report.sweep import Sweep
 
@@ -32,8 +33,11 @@ _OURS = {*FORMATS.values(), FIGURES, summary.FILE}
 
 
 def default_out() -> Path:
-    """Give the folder of reports that stay on this machine; `make publish` copies one to data/report."""
-    return data_folder() / "local" / "report"
+    """Give the folder of reports that stay on this machine, outside a clone `report` in the current folder.
+
+    `make publish` copies a report to data/report.
+    """
+    return local_report_folder()
 
 
 def build_report(sweep: str, out: Path | None = None, reference: str = "published-2024") -> list[Path]:
@@ -42,14 +46,15 @@ def build_report(sweep: str, out: Path | None = None, reference: str = "publishe
     The same data give the same bytes. A report that is there is replaced as a whole, once the new one is complete.
 
     Args:
-        sweep: a folder with runs below data/raw, or an absolute one.
-        out: folder of the report; by default data/local/report.
+        sweep: a folder with runs below data/raw, outside a clone below the current folder, or an absolute one.
+        out: folder of the report; by default `default_out()`.
         reference: published figures to compare with, "" for none.
 
     Returns:
         The files written.
 
     Raises:
+        MissingPackageError: an extra is not installed.
         ForeignFilesError: the folder holds files that are no part of a report.
         NotebookFailedError: the notebook did not run to its end.
         OptionError: there is no such sweep or dataset.
@@ -57,6 +62,7 @@ def build_report(sweep: str, out: Path | None = None, reference: str = "publishe
         UnwritableReportError: the folder cannot be made or written.
     """
     options = ReportOptions(sweep=sweep, reference=reference)
+    require("the report", "ipykernel", "jinja2", "nbconvert", "nbformat", "papermill", "pypandoc", "typst")
     target = (default_out() if out is None else out).absolute()
     _refuse_foreign(target)
     runs = Sweep.load(options.folder)
@@ -77,7 +83,7 @@ def _executed(options: ReportOptions) -> NotebookNode:
         from papermill.exceptions import PapermillExecutionError  # type: ignore[import-untyped]
         from traitlets.config import Config
 
-    source = Path(pubsub_sim.__file__).resolve().parents[1] / "notebooks" / "4_findings.ipynb"
+    source = shipped("notebooks/4_findings.ipynb")
     quiet = Config(KernelManager={"transport_encryption": "auto"})  # or the kernel prints a warning about TCP
     with tempfile.TemporaryDirectory() as place:
         executed = Path(place) / "findings.ipynb"

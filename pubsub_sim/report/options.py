@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pubsub_sim
 from pubsub_sim.errors import OptionError
 from pubsub_sim.parameters import reject_unknown
+from pubsub_sim.places import shipped, sweeps_folder, sweeps_place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 
 LOCAL, PUBLISHED = "local-default", "published"
 """The sweep that is measured here if nobody says otherwise, and the one that every clone has."""
-
-
-def data_folder() -> Path:
-    """Find the repository's data folder from where this package lies, wherever Python was started."""
-    return Path(pubsub_sim.__file__).resolve().parents[1] / "data"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +23,8 @@ class ReportOptions:
     """What a report is about.
 
     Attributes:
-        sweep: a folder with runs below data/raw, or an absolute one; "" for `LOCAL` or, where that was never measured,
-            `PUBLISHED`. The report names the one it shows.
+        sweep: a folder with runs below data/raw, outside a clone below the current folder, or an absolute one; "" for
+            `LOCAL` or, where that was never measured, `PUBLISHED`. The report names the one it shows.
         reference: published figures shown beside the sweep, a dataset below data/reference; "" for none.
 
     Raises:
@@ -45,8 +40,10 @@ class ReportOptions:
                 raise OptionError(name, getattr(self, name), "a name")
         if not _holds_runs(self.folder):
             known = ", ".join(sweeps())
-            there = f"there are {known}" if known else "there is none yet: measure one with `make bench`"
-            raise OptionError("sweep", self.sweep, f"a sweep in data/raw ({there})")
+            there = (
+                f"there are {known}" if known else "there is none yet: measure one with `python -m pubsub_sim sweep`"
+            )
+            raise OptionError("sweep", self.sweep, f"a sweep in {sweeps_place()} ({there})")
         if self.reference and self.reference not in references():
             known = ", ".join(references())
             raise OptionError("reference", self.reference, f'a dataset in data/reference (there are {known}) or ""')
@@ -67,7 +64,7 @@ class ReportOptions:
     @property
     def folder(self) -> Path:
         """The folder of the sweep."""
-        raw = data_folder() / "raw"
+        raw = sweeps_folder()
         return raw / (self.sweep.strip() or (LOCAL if _holds_runs(raw / LOCAL) else PUBLISHED))
 
     @property
@@ -78,18 +75,18 @@ class ReportOptions:
 
 def reference_file(name: str) -> Path | None:
     """Give the file of a published dataset, None for the name ""."""
-    return data_folder() / "reference" / f"{name}.csv" if name else None
+    return shipped("data/reference") / f"{name}.csv" if name else None
 
 
 def sweeps() -> tuple[str, ...]:
-    """List the folders below data/raw that hold runs."""
-    raw = data_folder() / "raw"
+    """List the folders of sweeps that hold runs."""
+    raw = sweeps_folder()
     return tuple(sorted(path.name for path in raw.iterdir() if _holds_runs(path))) if raw.is_dir() else ()
 
 
 def references() -> tuple[str, ...]:
     """List the published datasets."""
-    return tuple(sorted(path.stem for path in (data_folder() / "reference").glob("*.csv")))
+    return tuple(sorted(path.stem for path in shipped("data/reference").glob("*.csv")))
 
 
 def _holds_runs(folder: Path) -> bool:

@@ -7,11 +7,12 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
+from pubsub_sim.places import sweeps_folder
 from pubsub_sim.report import control, difference, engine, published, scaling
 from pubsub_sim.report.engine import numbers
 from pubsub_sim.report.field import PLACE, YARDSTICKS, conditions, field_versions
 from pubsub_sim.report.intervals import LEVEL, RESAMPLES, Estimate
-from pubsub_sim.report.options import data_folder, reference_file
+from pubsub_sim.report.options import reference_file
 from pubsub_sim.report.prose import wait_shares
 from pubsub_sim.report.quantities import HEADLINE, QUANTITIES
 from pubsub_sim.report.ratios import cell_median, control_pairs, over_grid, over_sampled_cells, per_cell, version_pairs
@@ -94,7 +95,7 @@ def is_stale(out: Path, raw: Path | None = None) -> bool:
 
     Args:
         out: folder of the report.
-        raw: where the folders of sweeps lie; by default the repository's data/raw.
+        raw: where the folders of sweeps lie; by default those of this clone or of the current folder.
 
     Returns:
         True if the summary is not there or cannot be read, if its sweep is gone, or if any stored number
@@ -102,7 +103,7 @@ def is_stale(out: Path, raw: Path | None = None) -> bool:
     """
     try:
         stored = json.loads((out / FILE).read_text(encoding="utf-8"))
-        sweep = Sweep.load((raw or data_folder() / "raw") / str(stored["sweep"]))
+        sweep = Sweep.load((raw or sweeps_folder()) / str(stored["sweep"]))
         if stored["fingerprint"] != sweep.fingerprint:
             return True  # other runs: what they give need not be computed
         fresh = json.loads(text(sweep, str(stored["reference"])))

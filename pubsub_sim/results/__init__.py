@@ -1,30 +1,33 @@
 """The contract between measuring and reading: metrics, run records and the Parquet store. Measures and draws nothing."""
 
-from pubsub_sim.results.engine import (
-    ENGINE_FILE,
-    EngineClause,
-    EngineRecord,
-    EngineSample,
-    EngineWorkload,
-    load_engine,
-    read_engine,
-    write_engine,
-)
-from pubsub_sim.results.errors import (
-    BusyFolderError,
-    EngineFileError,
-    NoRunsError,
-    PackedRunsError,
-    ResultsError,
-    TruncatedFileError,
-    UnreadableFileError,
-    UnwritableFolderError,
-    WrongSchemaError,
-)
-from pubsub_sim.results.frames import fingerprint, overview, wide
-from pubsub_sim.results.metrics import METRICS, RUN, Metric, metric
-from pubsub_sim.results.record import NAME, OUTCOMES, PAIR, Row, RunParameters, RunRecord, check_ending, is_name
-from pubsub_sim.results.store import Store
+from pubsub_sim.packages import explain_missing
+
+with explain_missing("pubsub_sim.results"):
+    from pubsub_sim.results.engine import (
+        ENGINE_FILE,
+        EngineClause,
+        EngineRecord,
+        EngineSample,
+        EngineWorkload,
+        load_engine,
+        read_engine,
+        write_engine,
+    )
+    from pubsub_sim.results.errors import (
+        BusyFolderError,
+        EngineFileError,
+        NoRunsError,
+        PackedRunsError,
+        ResultsError,
+        TruncatedFileError,
+        UnreadableFileError,
+        UnwritableFolderError,
+        WrongSchemaError,
+    )
+    from pubsub_sim.results.frames import fingerprint, overview, wide
+    from pubsub_sim.results.metrics import METRICS, RUN, Metric, metric
+    from pubsub_sim.results.record import NAME, OUTCOMES, PAIR, Row, RunParameters, RunRecord, check_ending, is_name
+    from pubsub_sim.results.store import Store
 
 __all__ = [
     "ENGINE_FILE",

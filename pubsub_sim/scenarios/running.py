@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 from pubsub_sim.checks import check_seconds
 from pubsub_sim.errors import OptionError
 from pubsub_sim.net.virtual import VirtualLoop
+from pubsub_sim.packages import MissingPackageError, explain_missing
 
 T = TypeVar("T")
 
@@ -28,16 +29,15 @@ def loop_factory(loop: str) -> Callable[[], asyncio.AbstractEventLoop]:
         loop: "uvloop" or "asyncio".
 
     Raises:
-        OptionError: another name, or uvloop is not installed.
+        MissingPackageError: uvloop is not installed.
+        OptionError: another name.
     """
     if loop == "asyncio":
         return asyncio.new_event_loop
     if loop != "uvloop":
         raise OptionError("loop", loop, "'uvloop' or 'asyncio'")
-    try:
+    with explain_missing("loop 'uvloop' (the other one is 'asyncio')"):
         import uvloop
-    except ImportError:
-        raise OptionError("loop", loop, "'asyncio', as uvloop is not installed") from None
     return uvloop.new_event_loop
 
 
@@ -115,7 +115,7 @@ def _factory(
         return loop_factory(loop)
     try:
         return loop_factory("uvloop")
-    except OptionError:
+    except MissingPackageError:
         return loop_factory("asyncio")
 
 

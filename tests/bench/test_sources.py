@@ -40,6 +40,15 @@ def test_folder_is_a_start_with_all_it_holds(house: Path) -> None:
     assert len(imported(house, ["house"])) == len(FILES)
 
 
+def test_only_the_packages_asked_for_are_followed(house: Path) -> None:
+    """Where packages are installed lie others, which are none of ours."""
+    (house / "street.py").write_text("import house.cellar\n")
+    (house / "house" / "door.py").write_text("import street\n")
+    names = [path.relative_to(house).as_posix() for path in imported(house, ["house/door.py"], ["house"])]
+    assert names == ["house/__init__.py", "house/door.py"]
+    assert house / "street.py" in imported(house, ["house/door.py"])
+
+
 def test_digest_knows_names_and_contents(house: Path) -> None:
     """Another content and another name are another digest; the same files are the same one, wherever they lie."""
     files = imported(house, ["house/door.py"])

@@ -1,9 +1,10 @@
-"""environment.yml and requirements.lock say what pyproject.toml says."""
+"""environment.yml and requirements.lock say what both pyproject.toml files say."""
 
 from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,34 @@ PIP_ONLY = {
 }  # not on conda-forge, or by another name
 
 
-def project() -> dict[str, Any]:
-    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+OURS = {"asyncmachine", "pubsub-sim"}
+
+
+def read(folder: str) -> dict[str, Any]:
+    return tomllib.loads((ROOT / folder / "pyproject.toml").read_text())
+
+
+def texts() -> Iterator[str]:
+    """What both packages, their extras and the tests need, one requirement after the other."""
+    for folder in (".", "pubsub_sim"):
+        project = read(folder)["project"]
+        yield from project["dependencies"]
+        for extra in project["optional-dependencies"].values():
+            yield from extra
+    yield from read(".")["dependency-groups"]["test"]
 
 
 def wanted() -> dict[str, SpecifierSet]:
-    texts = [text for extra in project()["optional-dependencies"].values() for text in extra]
-    requirements = [Requirement(text) for text in [*project()["dependencies"], *texts]]
-    return {canonicalize_name(r.name): r.specifier for r in requirements if r.name != project()["name"]}
+    requirements = [Requirement(text) for text in texts()]
+    return {canonicalize_name(r.name): r.specifier for r in requirements if r.name not in OURS}
+
+
+def test_a_package_has_one_range_wherever_it_is_asked_for() -> None:
+    """Both packages and the tests agree on what they need."""
+    for text in texts():
+        requirement = Requirement(text)
+        if requirement.name not in OURS:
+            assert requirement.specifier == wanted()[canonicalize_name(requirement.name)], text
 
 
 def conda_spec(text: str) -> tuple[str, SpecifierSet]:
@@ -46,15 +67,16 @@ def test_environment_yml_has_the_same_names_and_ranges() -> None:
     conda = dict(conda_spec(text) for text in environment["dependencies"] if isinstance(text, str))
     (pip,) = (entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
     by_pip = {canonicalize_name(r.name): r.specifier for r in map(Requirement, (t for t in pip if t[0] != "-"))}
-    assert conda.pop("python") == SpecifierSet(project()["requires-python"])
+    assert conda.pop("python") == SpecifierSet(read(".")["project"]["requires-python"])
     assert "pip" in conda
     del conda["pip"]
     assert set(by_pip) == PIP_ONLY
+    assert [text for text in pip if text[0] == "-"] == ["-e .", "-e pubsub_sim"]
     assert {**conda, **by_pip} == wanted()
 
 
 def test_the_lock_pins_every_requirement_within_its_range() -> None:
-    """What `make` installs is what pyproject.toml allows, and nothing of it is missing."""
+    """What `make` installs is what the pyproject.toml files allow, and nothing of it is missing."""
     lines = (ROOT / "requirements.lock").read_text().split("\n")
     pins = dict(line.split(";")[0].strip().split("==") for line in lines if line)
     pinned = {canonicalize_name(name): version for name, version in pins.items()}

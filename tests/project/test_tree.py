@@ -23,6 +23,7 @@ TOP = {
     "requirements.lock",
     "LICENSE",
     "CITATION.cff",
+    "CHANGELOG.md",
 }
 
 

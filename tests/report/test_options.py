@@ -26,10 +26,10 @@ def test_no_name_is_the_sweep_measured_here_or_else_the_published_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A notebook opened in a fresh clone shows what was published, and later what was measured there."""
-    monkeypatch.setattr(options, "data_folder", lambda: tmp_path)
-    published = write_sweep(tmp_path / "raw" / "published")
+    monkeypatch.setattr(options, "sweeps_folder", lambda: tmp_path)
+    published = write_sweep(tmp_path / "published")
     assert ReportOptions(reference="").folder == published
-    mine = write_sweep(tmp_path / "raw" / "local-default")
+    mine = write_sweep(tmp_path / "local-default")
     assert ReportOptions(reference="").folder == mine
 
 

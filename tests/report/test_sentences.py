@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from pubsub_sim.report import origins, prose, published, tables
-from pubsub_sim.report.options import data_folder
+from pubsub_sim.report.options import reference_file
 from pubsub_sim.report.show import Absent, Prose, Table
 from pubsub_sim.report.sweep import Sweep
 from tests.report.runs import write_sweep
 
 pytestmark = pytest.mark.xdist_group("sentences")
 
-REFERENCE = data_folder() / "reference" / "published-2024.csv"
+REFERENCE = reference_file("published-2024")
 
 
 @pytest.fixture(scope="module")

@@ -9,21 +9,6 @@ class ExportError(PubsubSimError):
     """Base of the errors of the exporters."""
 
 
-class MissingPdfExtraError(ExportError):
-    """A program that makes the PDF is not installed.
-
-    Attributes:
-        program: what is missing.
-    """
-
-    def __init__(self, program: str) -> None:
-        super().__init__(program)
-        self.program = program
-
-    def __str__(self) -> str:
-        return f"the PDF report needs {self.program}, which is not installed; run: pip install asyncmachine[pdf]"
-
-
 class DuplicateFigureNameError(ExportError):
     """Two outputs of a notebook ask for the same figure name.
 

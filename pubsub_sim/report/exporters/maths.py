@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bs4 import BeautifulSoup
 from nbconvert.filters.markdown_mistune import IPythonRenderer
 
-from pubsub_sim.report.exporters.errors import MissingPdfExtraError
+from pubsub_sim.packages import MissingPackageError
 from pubsub_sim.report.exporters.typesetting import pandoc_program
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def with_mathml(html: str) -> tuple[str, str]:
         return html, ""
     try:
         drawn, warning = _mathml([(mark.get_text(), mark["data-display"] == "block") for mark in marked])
-    except MissingPdfExtraError as missing:
+    except MissingPackageError as missing:
         return html, f"formulas stay TeX: {missing}"
     for mark, formula in zip(marked, drawn, strict=True):
         tree = BeautifulSoup(formula, features="html.parser").find("math")

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pubsub_sim.packages import PACKAGES, MissingPackageError, explain_missing
 from pubsub_sim.report.exporters.content import TEMPLATES
-from pubsub_sim.report.exporters.errors import MissingPdfExtraError, TypesettingError
+from pubsub_sim.report.exporters.errors import TypesettingError
 from pubsub_sim.report.exporters.packed_pdf import packed
 
 Compiler = Callable[..., Any]
@@ -51,16 +52,14 @@ def pandoc_program() -> str:
         Path of the program.
 
     Raises:
-        MissingPdfExtraError: if there is none.
+        MissingPackageError: if there is none.
     """
-    try:
+    with explain_missing("the PDF report"):
         import pypandoc  # type: ignore[import-untyped]
-    except ImportError:
-        raise MissingPdfExtraError("pandoc (pypandoc-binary)") from None
     try:
         return str(pypandoc.get_pandoc_path())
     except OSError:
-        raise MissingPdfExtraError("pandoc (pypandoc-binary)") from None
+        raise MissingPackageError("the PDF report", *PACKAGES["pypandoc"]) from None
 
 
 def typst_compiler() -> Compiler:
@@ -70,12 +69,10 @@ def typst_compiler() -> Compiler:
         Its function that compiles.
 
     Raises:
-        MissingPdfExtraError: if it is not installed.
+        MissingPackageError: if it is not installed.
     """
-    try:
+    with explain_missing("the PDF report"):
         import typst
-    except ImportError:
-        raise MissingPdfExtraError("Typst (typst)") from None
     return typst.compile
 
 

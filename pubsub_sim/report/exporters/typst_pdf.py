@@ -92,7 +92,7 @@ class TypstPDFExporter(TemplateExporter):
             The bytes of the PDF, and resources without files: the figures are in the PDF.
 
         Raises:
-            MissingPdfExtraError: if pandoc or Typst is not installed.
+            MissingPackageError: if pandoc or Typst is not installed.
             TypesettingError: if one of them refuses the document.
         """
         pandoc, compiler = pandoc_program(), typst_compiler()

@@ -11,7 +11,8 @@ import pytest
 from nbconvert.exporters import get_exporter
 from nbformat import v4
 
-from pubsub_sim.report.exporters.errors import DuplicateFigureNameError, MissingPdfExtraError, TypesettingError
+from pubsub_sim.packages import MissingPackageError
+from pubsub_sim.report.exporters.errors import DuplicateFigureNameError, TypesettingError
 from pubsub_sim.report.exporters.typesetting import Page, pandoc_program, to_pdf, to_typst, typst_compiler
 from pubsub_sim.report.exporters.typst_pdf import TypstPDFExporter
 
@@ -44,7 +45,7 @@ def test_the_date_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_missing_program_is_named_with_the_extra_that_has_it(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who installed no PDF extra is told which command installs it."""
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(MissingPdfExtraError, match=rf"{module[2:]}.*pip install asyncmachine\[pdf\]"):
+    with pytest.raises(MissingPackageError, match=rf"{module}.*pip install 'pubsub-sim\[pdf\]'"):
         TypstPDFExporter().from_notebook_node(v4.new_notebook())
 
 
