@@ -100,6 +100,7 @@ class Bench:
         pending = self.core.handle_rpc(peer, rpc)
         while pending is not None:
             self.handed_over.append(pending.message)
+            pending.is_published = True  # noted only: messages are not routed here
             pending = pending.resume()
 
     def graft(self, peer: PeerId, *topics: str) -> None:

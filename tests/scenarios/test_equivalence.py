@@ -149,6 +149,11 @@ def delivers_before_validating(make: Factory) -> Factory:
             if message.id not in published:
                 published.add(message.id)
                 publish(message)
+            elif (
+                core.pending is not None and core.pending.message is message
+            ):  # nothing is missing, so only the order can tell
+                core.pending.is_published = True
+                core.pending = None if core.pending.is_last else core.pending
 
         vars(core).update(_push=push_first, publish_message=publish_once)
         return make(seat)
