@@ -7,7 +7,7 @@ handed on to tracers as it is; of its own this module reads its `id` and `log_ar
 from __future__ import annotations
 
 import logging
-from threading import get_ident
+from _thread import get_ident
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 

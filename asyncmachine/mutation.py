@@ -174,7 +174,7 @@ class Result:
         return self
 
     def __reduce__(self) -> str | tuple[Any, ...]:
-        if self is Result.EXECUTED or self == Result.CANCELED:
+        if self is Result.EXECUTED or self is Result.CANCELED:
             return "EXECUTED" if self is Result.EXECUTED else "CANCELED"  # the two constants stay the only ones
         refused_by = self.refused_by
         if refused_by is None:

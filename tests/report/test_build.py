@@ -144,10 +144,9 @@ def test_sections_without_content_are_left_out() -> None:
 
 
 def test_a_report_has_no_heading_for_what_its_sweep_lacks(report: Path) -> None:
-    """The tiny sweep counted no calls and has no comparators; the findings notebook has a section for both."""
+    """The tiny sweep has no comparators; the findings notebook has a section for them."""
     text = (report / "bench.md").read_text()
     assert "### Growth" in text
-    assert "### Calls" not in text
     assert "### Beside the floor" not in text
     assert "This sweep has no" not in text
 
