@@ -119,6 +119,10 @@ def _factory(
         return loop_factory("asyncio")
 
 
+_LOOK_S = 0.1
+"""How long a caller waits for its program without looking for interrupts."""
+
+
 @contextmanager
 def _interrupts_taken(take: Callable[[], None]) -> Iterator[None]:
     """Have interrupts taken here: a running loop's own handler would leave them to the loop, which stands still.
@@ -167,7 +171,10 @@ class _InThread(Generic[T]):
         """
         with _interrupts_taken(self._end):
             self._thread.start()
-            self._has_ended.wait()  # not join: interrupted, that takes a living thread for dead (bpo-45274)
+            # not join: interrupted, that takes a living thread for dead (bpo-45274). Not without end: a signal that comes between the
+            # handler of one before and the wait that follows does not break into that wait
+            while not self._has_ended.wait(_LOOK_S):
+                pass
             self._thread.join()
         if self._interrupts:
             interrupt = KeyboardInterrupt()
