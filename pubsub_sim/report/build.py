@@ -1,4 +1,4 @@
-"""How does a sweep become a report on disk? The findings notebook is executed and exported, and replaces the old report."""
+"""Execute and export the findings notebook of a sweep. The new report replaces the old one on disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does the command `report` take, do and print?"""
+"""The command `report`: its flags, its work and what it prints."""
 
 from __future__ import annotations
 

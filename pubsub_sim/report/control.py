@@ -1,4 +1,4 @@
-"""What does a version compared with itself give, cell by cell, and which ratios stand apart from it?"""
+"""The control: the ratio of a version to itself per cell, and the ratios whose intervals stand apart from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which ratios stand apart from the noise? Per cell the ratio of a version to itself beside that to the base, with intervals."""
+"""Figure of the control: per cell the ratio of a version to itself beside that to the base, with intervals."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Where does a version's extra time come from? A part of each message and a part of each host it reaches.
+"""A version's extra time, split by least squares into a part per message and a part per host that it reaches.
 
-Both are given in time and in calls of functions, which no clock blurs, beside the engine's own costs. Durations also hold
-what comes before the messages, so that is told as well.
+Both are given in time and in calls of functions, beside the engine's own costs. Calls have no clock noise. Durations also
+hold what comes before the messages, so that part is given as well.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What did every single run give? A panel per cell with one dot per run, the versions side by side."""
+"""Figure of every single run: a panel per cell with one dot per run, the versions side by side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What do the samples of the engine's benchmark say? Costs, ratios inside rounds, and the contract, with intervals."""
+"""Estimates from the engine's benchmark samples: costs, ratios inside rounds, and the contract, with intervals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far apart are the engine and the others? One panel per task, on a scale of powers of ten."""
+"""Figure of the engine's cost beside the others': one panel per task, on a scale of powers of ten."""
 
 from __future__ import annotations
 

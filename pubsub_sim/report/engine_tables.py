@@ -1,4 +1,4 @@
-"""How is the engine's own cost told? Sentences and tables of costs, of others beside it, and of its contract."""
+"""Sentences and tables of the engine's own cost, of others beside it, and of its contract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be wrong with a report? One class per case, each with what to do about it."""
+"""Errors of the report. One class per case, each with what to do about it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""How far is each version from the least that the work can cost? Ratios to a yardstick, per loop, signing and transport."""
+"""Runs beside comparators: ratios of processor time to a reference, per loop, signing and transport.
+
+They tell how far each version is from the least that the work can cost.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from pubsub_sim.report.sweep import Sweep
 
 YARDSTICKS = ("floor", "direct")
-"""Versions that the others are held against, the lower one first."""
+"""References: versions that the others are held against, the lower one first."""
 
 PLACE = ("loop", "sign", "transport")
 """Parameters that make a condition of a cell, in the order in which tables show them."""
@@ -70,7 +73,7 @@ class Condition:
 
 
 def conditions(sweep: Sweep) -> list[Condition]:
-    """Give the conditions of the field in a fixed order, the transports of each side by side."""
+    """Give the conditions of the runs beside comparators in a fixed order, the transports of each side by side."""
     groups = sweep.field.groupby([*CELL, *PLACE], sort=True)
     firsts = [(runs.iloc[0], runs) for _, runs in groups]
     return [
@@ -87,15 +90,15 @@ def conditions(sweep: Sweep) -> list[Condition]:
 
 
 def beside(sweep: Sweep, yardstick: str) -> Table | Prose:
-    """Set everybody's processor time of the messages beside a yardstick's.
+    """Set everybody's processor time of the messages beside a reference's.
 
     Args:
         sweep: the runs.
-        yardstick: the version that is divided by.
+        yardstick: the reference, the version that is divided by.
 
     Returns:
-        One row per cell, loop, signing and transport: the yardstick's time per RPC, then the ratio of each other version to it, the
-        median over the pairs with its interval; or a sentence if the sweep has no such runs.
+        One row per cell, loop, signing and transport: the reference's time per RPC, then the ratio of each other version
+        to it, the median over the pairs with its interval; or a sentence if the sweep has no such runs.
     """
     if not (sweep.field["version"] == yardstick).any():
         return Absent(f"This sweep has no runs of {code(yardstick)}.")
@@ -120,18 +123,18 @@ def beside(sweep: Sweep, yardstick: str) -> Table | Prose:
 
 
 def field_versions(sweep: Sweep) -> list[str]:
-    """Name everybody in the field: yardsticks, the versions of the sweep, then the others."""
+    """Name everybody in the runs beside comparators: references, the versions of the sweep, then the others."""
     there = sorted(set(map(str, sweep.field["version"])))
     known = [name for name in (*YARDSTICKS, *sweep.versions) if name in there]
     return [*known, *(name for name in there if name not in known)]
 
 
 def in_words(sweep: Sweep) -> Prose:
-    """Say how many runs of the field failed, and what everybody costs in its largest cell, signed, on the sweep's loop.
+    """Say how many runs beside comparators failed, and what each costs in the largest cell, signed, on the sweep's loop.
 
     Returns:
-        A paragraph per transport with each processor time per RPC, as a multiple of the floor's too; who has no such runs
-        is not in it.
+        A paragraph per transport with each processor time per RPC, as a multiple of the lower bound's too; who has no
+        such runs is not in it.
     """
     if sweep.field.empty:
         return Absent("This sweep has no runs beside comparators.")
@@ -162,7 +165,7 @@ def _sentence(sweep: Sweep, condition: Condition) -> str:
 
 
 def who(sweep: Sweep) -> Table | Prose:
-    """Say who stands in the field beside the versions, and what each does that those do not.
+    """Say which comparators stand beside the versions, and what each does that those do not.
 
     Returns:
         One row each, in its own words; or a sentence if nobody does, or nobody described itself.

@@ -1,4 +1,4 @@
-"""How do the quantities grow with messages and hosts? Small multiples: a panel per number of hosts, a line per version."""
+"""Figures of quantities over messages and hosts. Small multiples: a panel per number of hosts, a line per version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How sure is a number? The estimates of `results.intervals`: a sweep decides by them when to stop, a report shows them."""
+"""The interval estimates of `results.intervals`. A sweep decides by them when to stop, and a report shows them."""
 
 from pubsub_sim.results.intervals import (
     LEVEL,

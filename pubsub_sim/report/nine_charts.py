@@ -1,4 +1,4 @@
-"""How would the benchmark that this one follows have drawn these runs? Its nine charts, a row each, a panel per number of hosts.
+"""The nine charts of the benchmark that this one follows, drawn of these runs: a row each, a panel per number of hosts.
 
 Its charts hold a line for each version and number of hosts; small multiples keep those apart. What is measured beside the
 nine is drawn in the same form.

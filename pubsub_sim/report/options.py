@@ -1,4 +1,4 @@
-"""Which sweep is reported, and beside which published figures? Options checked before anything is read."""
+"""Options of a report: the sweep and the published figures beside it. They are checked before anything is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was measured, and on what? The versions and their machines, the phases, and the provenance of the runs."""
+"""Tables of what was measured, and on what: versions and their machines, phases, and the provenance of the runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where does the time go? Stacked bars of the phases, with the fixed waits of the procedure hatched."""
+"""Figure of the time of each phase: stacked bars, with the fixed waits of the procedure hatched."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What do the numbers say? Sentences whose every number comes from the data."""
+"""Sentences that state the results. Every number in them comes from the data."""
 
 from __future__ import annotations
 

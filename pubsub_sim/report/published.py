@@ -1,4 +1,4 @@
-"""How do the ratios compare with published ones? Only ratios: times of other machines and languages are not compared."""
+"""Published ratios beside ours. Only ratios: times of other machines and languages are not compared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do the published ratios and ours have the same shape? Both over messages, a row per quantity; no time or size of theirs."""
+"""Figure of the published ratios and ours over messages, a row per quantity. It shows no time or size of theirs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is compared? Each quantity by name: how it comes out of a run, its unit and what it means."""
+"""The quantities that are compared, by name: how each comes out of a run, its unit and what it means."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In which cells does a version cost more? A heat map of ratios over hosts and messages."""
+"""Figure of the ratios to the base: a heat map over hosts and messages."""
 
 from __future__ import annotations
 

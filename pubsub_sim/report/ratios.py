@@ -1,4 +1,4 @@
-"""What does another version cost, as a multiple of the base? Ratios of paired runs, per cell and over the grid."""
+"""Cost of another version as a multiple of the base: ratios of paired runs, per cell and over the grid."""
 
 from __future__ import annotations
 

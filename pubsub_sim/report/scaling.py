@@ -1,4 +1,4 @@
-"""How does the cost grow? Exponents of hosts and of messages, fitted on logarithms."""
+"""Growth of the cost: exponents of hosts and of messages, fitted by least squares on logarithms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a power describe the growth? Medians and fitted lines on logarithmic scales, over hosts and over messages."""
+"""Figure of the power-law fits: medians and fitted lines on logarithmic scales, over hosts and over messages."""
 
 from __future__ import annotations
 

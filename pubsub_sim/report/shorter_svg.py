@@ -1,4 +1,4 @@
-"""How is a drawing written in fewer bytes, so that a page that holds many stays small? It looks the same afterwards."""
+"""Shorter SVG, so that a page that holds many drawings stays small. A drawing looks the same afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can a notebook show in every format? Tables, pictures and prose that bring all their forms along."""
+"""What a notebook can show in every format: tables, pictures and prose that bring all their forms along."""
 
 from __future__ import annotations
 

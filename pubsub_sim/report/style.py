@@ -1,4 +1,4 @@
-"""How does every figure look, and how does it become the same bytes each time? Colours, sizes and SVG."""
+"""The style of every figure: colours and sizes. The SVG is the same bytes each time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which numbers does the report stand for? All of them with unit and interval, for other programs, and whether they still hold."""
+"""All numbers of the report with unit and interval, for other programs, and a check that they still hold."""
 
 from __future__ import annotations
 

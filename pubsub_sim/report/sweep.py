@@ -1,4 +1,4 @@
-"""What does a sweep hold? Its runs, one row each, who is compared with whom, and where they come from."""
+"""The contents of a sweep: its runs, one row each, who is compared with whom, and where they come from."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CONDITIONS = ("router", "transport", "loop", "sign", "barrier", "warmup", "allocator")
-"""Parameters that are the same in all runs of a sweep but those of the field."""
+"""Parameters that are the same in all runs of a sweep but those beside comparators."""
 
 WATCHED = ("memory", "calls", "lag")
 """Kinds of run that something slows down: never compared by their times."""
@@ -39,7 +39,7 @@ class Sweep:
         runs: the runs that are compared, one row each (results.wide), failed ones included; in the column `pair` what the
             runs that were measured together have in common.
         controls: second runs of the first version in each pair.
-        field: runs beside yardsticks and other implementations, each condition of its own.
+        field: runs beside references and other implementations, each condition of its own.
         watched: runs that something slowed down while it watched them: memory, calls, turns of the loop.
         versions: names of the versions; the first is the one the others are compared with.
         phases: names of the phases in the order in which they ran.

@@ -1,4 +1,4 @@
-"""Which numbers were found? Tables of medians, ratios, failures, and of the grid as a whole."""
+"""Tables of medians, ratios, failures, and of the grid as a whole."""
 
 from __future__ import annotations
 

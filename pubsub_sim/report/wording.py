@@ -1,4 +1,4 @@
-"""How is a number written? Three significant figures, an interval beside it, and words for many or none."""
+"""Notation of numbers: three significant figures, an interval beside each, and words for many or none."""
 
 from __future__ import annotations
 

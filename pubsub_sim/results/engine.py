@@ -1,4 +1,4 @@
-"""What does the engine's own benchmark leave in a sweep's folder? One file: its samples, words, clauses and origin.
+"""The file of the engine's benchmark in a sweep's folder: its samples, words, clauses and origin.
 
 The file is what `python -m asyncmachine.benchmark --out` writes, and where it was measured. It describes itself, so that
 reading it needs neither the engine nor its benchmark.

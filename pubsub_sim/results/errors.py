@@ -1,4 +1,4 @@
-"""What can be wrong with stored results? One class per case, each with what to do about it."""
+"""Errors of stored results. One class per case, each with what to do about it."""
 
 from __future__ import annotations
 

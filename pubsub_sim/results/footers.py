@@ -1,4 +1,4 @@
-"""What do the footers of many files say together? Distinct values, and the span of those that differ in every run."""
+"""The footers of many files merged: distinct values, and the span of those that differ in every run."""
 
 from __future__ import annotations
 

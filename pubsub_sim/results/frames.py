@@ -1,4 +1,4 @@
-"""How does one look at many runs at once? The long frame turned into one row per run."""
+"""Many runs as data frames: the long frame turned into one row per run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How sure is a number? Medians and means of medians with bootstrap intervals from a fixed seed.
+"""Interval estimates: medians and means of medians with bootstrap intervals from a fixed seed.
 
 Knows numbers only: neither runs nor versions.
 """

@@ -1,4 +1,4 @@
-"""Which numbers does a run leave behind, in which unit, and what do they mean?"""
+"""The metrics that a run stores: the name, the unit and the meaning of each."""
 
 from __future__ import annotations
 

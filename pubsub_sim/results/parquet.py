@@ -1,4 +1,4 @@
-"""How does a run look as a Parquet file? One explicit schema, whole files only, facts of the run in the footer."""
+"""A run as a Parquet file: one explicit schema, whole files only, facts of the run in the footer."""
 
 from __future__ import annotations
 

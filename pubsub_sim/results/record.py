@@ -1,4 +1,4 @@
-"""What is one run? Its parameters, its outcome and its rows of raw integers; knows no file format."""
+"""The record of one run: its parameters, its outcome and its rows of raw integers. It knows no file format."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class RunParameters:
         warmup: whether a small run of the same version came first in the same process.
         allocator: "pinned" if glibc's malloc thresholds were fixed by the worker's environment, else "default".
         kind: "timing"; "control" for the second run of the first version in a pair; "memory", "calls" and "lag" for
-            runs that a witness slows down; "field" for runs beside floors and other implementations.
+            runs that an instrument slows down; "field" for runs beside lower bounds and other implementations.
 
     Raises:
         OptionError: the version is no name; it becomes a part of the names of files.

@@ -1,4 +1,4 @@
-"""How does a file appear? Whole or not at all: under a hidden name first, then renamed."""
+"""Atomic writes of files. A file appears whole or not at all: under a hidden name first, then renamed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does an executed notebook become bench.md, a PDF or one HTML file?
+"""Exporters of an executed notebook: bench.md, a PDF and one HTML file.
 
 nbconvert finds the three exporters by their entry points: `bench-md`, `typst` and `offline-html`.
 """

@@ -1,4 +1,4 @@
-"""Which picture does `attachment:image.png` mean if several cells have one of that name?"""
+"""Unique names for attachments, since several cells can each have an `attachment:image.png`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a notebook become a Markdown report that is committed and whose diffs show numbers only?"""
+"""Exporter of a notebook to Markdown: a report that is committed and whose diffs show numbers only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which cells and which representations of an output does a report show?"""
+"""The cells and the representations of an output that a report shows."""
 
 from __future__ import annotations
 

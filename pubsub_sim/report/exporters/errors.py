@@ -1,4 +1,4 @@
-"""What can go wrong when a report is exported? One class per case, each with what to do about it."""
+"""Errors of exporting a report. One class per case, each with what to do about it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Under which name is a figure written beside a report, and with which bytes?"""
+"""File names and bytes of the figures that are written beside a report or into a page."""
 
 from __future__ import annotations
 

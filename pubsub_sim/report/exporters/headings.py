@@ -1,4 +1,4 @@
-"""What is a report called?"""
+"""The title of a report: its first level-1 heading, else the notebook's metadata."""
 
 from __future__ import annotations
 

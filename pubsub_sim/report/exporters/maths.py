@@ -1,4 +1,4 @@
-"""How is a formula shown in a page that runs no script? As MathML, which browsers draw by themselves."""
+"""Formulas as MathML, for a page that runs no script. Browsers draw MathML by themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which rules of a page's style sheets can ever apply to it? The others are left out, as no script will change the page."""
+"""Removal of the style rules that can never apply to a page, as no script will change the page."""
 
 from __future__ import annotations
 

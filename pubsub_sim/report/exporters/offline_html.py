@@ -1,4 +1,4 @@
-"""How does a notebook become one HTML file that shows everything without a network?"""
+"""Exporter of a notebook to one HTML file that shows everything without a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a tagged PDF become smaller by half? The many small objects that tell its structure are packed and compressed.
+"""Compression of a tagged PDF to about half its size: its many small structure objects are packed and deflated.
 
 Object streams and cross-reference streams: ISO 32000-1 (PDF 1.5 and later), sections 7.5.7 and 7.5.8.
 """

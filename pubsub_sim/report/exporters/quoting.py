@@ -1,4 +1,4 @@
-"""How is printed text put into Markdown so that nothing in it is taken for Markdown?"""
+"""Printed text as Markdown code blocks, so that nothing in it is taken for Markdown."""
 
 from __future__ import annotations
 

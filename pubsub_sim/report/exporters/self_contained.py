@@ -1,4 +1,4 @@
-"""What in an HTML page would be loaded from elsewhere, and what stands in its place?"""
+"""Removal of everything in an HTML page that a browser would load from elsewhere, and what replaces it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do pandoc and Typst turn a Markdown document into the bytes of a PDF?"""
+"""Conversion of a Markdown document into the bytes of a PDF by pandoc and Typst."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a notebook become a PDF with neither TeX nor a browser? Markdown by nbconvert, then pandoc, then Typst."""
+"""Exporter of a notebook to PDF without TeX or a browser: Markdown by nbconvert, then pandoc, then Typst."""
 
 from __future__ import annotations
 
