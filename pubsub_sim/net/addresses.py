@@ -1,6 +1,6 @@
-"""Which IP address does a host have, as its peers see it? One of its own, unless hosts are to share one.
+"""IP addresses of hosts, as their peers see them. Each host has its own, unless it is given one to share.
 
-No frame travels by it: it is what peers are scored and gated by.
+No frame travels by these addresses. Peers are scored and gated by them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What time is it? The Clock port over whatever event loop is running, on wall or virtual time."""
+"""The Clock port over an asyncio event loop, on wall or virtual time."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class LoopClock:
         self.waited_ns = 0
 
     def call_later(self, delay_s: float, callback: Callable[[], object]) -> Timer:
-        """See Clock."""
+        """Arm a timer of the event loop."""
         return self._loop.call_later(delay_s, callback)
 
     def call_at_ns(self, due_ns: int, callback: Callable[[], object]) -> Timer:
@@ -37,13 +37,13 @@ class LoopClock:
         return self._loop.call_later((due_ns - self.now_ns()) / 1e9, callback)
 
     async def wait(self, delay_s: float) -> None:
-        """See Clock."""
+        """Count the wait and its nominal length, then sleep."""
         self.waits += 1
         self.waited_ns += round(delay_s * 1e9)
         await self.sleep(delay_s)
 
     async def sleep(self, delay_s: float) -> None:
-        """See Clock."""
+        """Sleep by `asyncio.sleep`."""
         await asyncio.sleep(delay_s)
 
 
@@ -59,7 +59,7 @@ class VirtualClock(LoopClock):
         self.now_ns = loop.now_ns
 
     def call_later(self, delay_s: float, callback: Callable[[], object]) -> Timer:
-        """See Clock."""
+        """Arm a background timer of the virtual loop; the delay is rounded to whole ns."""
         return self._loop.call_at_ns(self.now_ns() + to_ns("delay_s", delay_s), callback)
 
     def call_at_ns(self, due_ns: int, callback: Callable[[], object]) -> Timer:
@@ -67,7 +67,7 @@ class VirtualClock(LoopClock):
         return self._loop.call_at_ns(due_ns, callback)
 
     async def sleep(self, delay_s: float) -> None:
-        """See Clock."""
+        """Pause on the virtual clock; a delay of at most 0 takes one round of the loop."""
         if delay_s <= 0:
             await asyncio.sleep(0)
             return

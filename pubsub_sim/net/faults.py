@@ -1,4 +1,4 @@
-"""What goes wrong in a network, and when? A plan of faults: data only, played by the world it is given to.
+"""A plan of network faults: what goes wrong, and when. It is data only, played by the world it is given to.
 
 Times are seconds after the world began. Every fault lasts for a span and is undone at its end; faults that begin or
 end at one instant do so in the order of the plan, beginnings first.
@@ -65,7 +65,7 @@ class _LinkFault(Fault):
 
     @property
     def hosts(self) -> tuple[int, ...]:
-        """See Fault."""
+        """The two ends of the link."""
         return self.link
 
 
@@ -123,7 +123,7 @@ class Partition(Fault):
 
     @property
     def hosts(self) -> tuple[int, ...]:
-        """See Fault."""
+        """The hosts of all groups, in the order of the groups."""
         return tuple(number for group in self.groups for number in group)
 
 
@@ -143,7 +143,7 @@ class _HostFault(Fault):
 
     @property
     def hosts(self) -> tuple[int, ...]:
-        """See Fault."""
+        """The one host."""
         return (self.host,)
 
 

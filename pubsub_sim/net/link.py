@@ -1,8 +1,8 @@
-"""How long is a frame on its way, and does it arrive? The model of a link, and one direction of one link.
+"""The link model: how long a frame takes, and whether it arrives. A `Lane` is one direction of one link.
 
-What is modelled: latency, jitter, loss of whole frames and bandwidth, each direction of each link with a chance of its
-own. What is not: congestion, retransmission, routing; a round trip for each dial and each opened stream is the only
-cost of connecting, and the window's slots come back to the writer without a delay.
+The model has latency, jitter, loss of whole frames and bandwidth. Each direction of each link has a random generator
+of its own. Congestion, retransmission and routing are not modelled. A round trip for each dial and each opened stream
+is the only cost of connecting, and the window's slots come back to the writer without a delay.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How do frames travel over links that take time? The memory network with a link model between its hosts.
+"""The memory network with a link model between its hosts: frames take time and may be lost.
 
 The window is that of the memory network: a frame takes a slot when it is written, in flight and unread alike, and gives
 it back when the reader takes it or it would have arrived had it not been lost.
@@ -52,7 +52,7 @@ class LinkedStream(MemoryStream):
         self._is_cut = False
 
     def write(self, frame: bytes) -> bool:
-        """See Stream."""
+        """Send a frame over the lane, or refuse it if the window is full."""
         if self.unread >= WINDOW:
             self.wants_room = True
             return False
@@ -64,7 +64,7 @@ class LinkedStream(MemoryStream):
         return True
 
     def close(self) -> None:
-        """See Stream."""
+        """Send the end of the stream over the lane, after the frames in flight."""
         if self.is_open:
             self.is_open = False
             self._send(_END)
@@ -197,14 +197,14 @@ class LinkedNetwork(MemoryNetwork):
         await self.clock.sleep((there.latency_ns + back.latency_ns) / 1e9)
 
     def new_stream(self, protocol: str, peer: PeerId, receiver: MemoryHost) -> LinkedStream:
-        """See MemoryNetwork."""
+        """Make a stream over the lane from `peer` to `receiver`."""
         assert isinstance(receiver, LinkedHost)
         return LinkedStream(protocol, peer, receiver, self)
 
     # --- faults --------------------------------------------------------------------------------------------------
 
     def link(self, dialler: MemoryHost, listener: MemoryHost) -> None:
-        """See MemoryNetwork."""
+        """Connect two hosts and tell the watcher; raises DialError if a partition separates them."""
         if self._pair(dialler.peer_id, listener.peer_id) in self._separated:
             raise DialError(short(listener.peer_id), "a partition is in between")
         super().link(dialler, listener)
@@ -212,7 +212,7 @@ class LinkedNetwork(MemoryNetwork):
             self.watcher.connected(dialler.peer_id, listener.peer_id)
 
     def unlink(self, one: MemoryHost, other: MemoryHost) -> None:
-        """See MemoryNetwork."""
+        """Tell the watcher, then cut the connection."""
         if self.watcher is not None and other.peer_id in one.links:
             self.watcher.disconnected(one.peer_id, other.peer_id)
         super().unlink(one, other)

@@ -1,4 +1,4 @@
-"""How do frames travel between hosts of one process? Connections and one-way streams of bytes in memory.
+"""The memory network: connections and one-way streams of frames between hosts of one process.
 
 Every host drains what has arrived for it in one scheduled call, in order of arrival. A stream takes at most `WINDOW`
 frames that the other side has not taken yet, so a slow reader is felt by its writers.
@@ -62,11 +62,11 @@ class MemoryStream:
         self.wants_room = False
 
     def set_writer(self, writer: FrameWriter) -> None:
-        """See Stream."""
+        """Keep the writer to be told."""
         self.writer = writer
 
     def write(self, frame: bytes) -> bool:
-        """See Stream."""
+        """Append a frame to the receiver's arrivals, or refuse it if the window is full."""
         if self.unread >= WINDOW:
             self.wants_room = True
             return False
@@ -82,7 +82,7 @@ class MemoryStream:
         return True
 
     def close(self) -> None:
-        """See Stream."""
+        """Append the end of the stream to the receiver's arrivals."""
         if self.is_open:
             self.is_open = False
             self.receiver.arrived(self, None)
@@ -137,24 +137,24 @@ class MemoryHost:
     # --- connections ---------------------------------------------------------------------------------------------
 
     def connected_peers(self) -> Sequence[PeerId]:
-        """See Host."""
+        """List the peers of all connections, oldest first."""
         return tuple(self.links)
 
     def is_connected(self, peer: PeerId) -> bool:
-        """See Host."""
+        """Whether there is a connection with `peer`."""
         return peer in self.links
 
     def is_outbound(self, peer: PeerId) -> bool:
-        """See Host."""
+        """Whether we dialled the connection with `peer`."""
         return peer in self._dialled
 
     def addresses(self, peer: PeerId) -> Sequence[str]:
-        """See Host."""
+        """The other host's IP address, or none without a connection."""
         other = self.links.get(peer)
         return () if other is None else (other.ip,)
 
     async def connect(self, peer: PeerId) -> None:
-        """See Host."""
+        """Connect after one round trip. Raises DialError or DialledItself."""
         if peer == self.peer_id:
             raise DialledItself(short(peer))
         await self._network.round_trip(self.peer_id, peer)
@@ -177,22 +177,22 @@ class MemoryHost:
             stream.reset()
 
     def on_connected(self, callback: Callable[[PeerId], None]) -> None:
-        """See Host."""
+        """Add a callback that is called with the peer of each new connection."""
         self._on_connected.append(callback)
 
     def close(self) -> None:
-        """See Host."""
+        """Cut all connections."""
         for other in list(self.links.values()):
             self._network.unlink(self, other)
 
     # --- streams -------------------------------------------------------------------------------------------------
 
     def serve(self, protocols: Iterable[str], accept: Callable[[Inbound], FrameReader]) -> None:
-        """See Host."""
+        """Keep the function that accepts streams of these protocols."""
         self._accept.update(dict.fromkeys(protocols, accept))
 
     async def open_stream(self, peer: PeerId, protocols: Sequence[str]) -> MemoryStream:
-        """See Host."""
+        """Open a stream at the connected host after one round trip. Raises StreamRefused."""
         await self._network.round_trip(self.peer_id, peer)
         receiver = self.links.get(peer)
         if receiver is None:
@@ -232,7 +232,7 @@ class MemoryHost:
         self.loop.call_soon(self._drain)
 
     def resume_reading(self) -> None:
-        """See Host."""
+        """Drain what has arrived, if a reader had refused a frame."""
         if self._is_blocked:
             self._is_blocked = False
             self._drain()

@@ -1,4 +1,4 @@
-"""What does a loop without an outside world refuse? Threads, sockets, signals and processes, one sentence each."""
+"""A mixin for event loops on virtual time: refuses threads, sockets, signals and processes, with one sentence each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where do hosts find each other? The mock discovery server of the reference's tests: a shared table, nothing expires."""
+"""The mock discovery server of the reference's tests: a shared table of registrations that never expire."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class RendezvousClient:
         self._ttl_s = ttl_s
 
     async def advertise(self, namespace: str) -> float:
-        """See Rendezvous."""
+        """Register at the server after one round of the loop; gives the time to live."""
         await asyncio.sleep(0)  # the server is a round trip away
         self._server.register(namespace, self._own_id)
         return self._ttl_s
 
     async def find_peers(self, namespace: str) -> Sequence[PeerId]:
-        """See Rendezvous."""
+        """Look up registered peers after one round of the loop, `limit` at most."""
         await asyncio.sleep(0)
         return self._server.registered(namespace)[: self._limit]

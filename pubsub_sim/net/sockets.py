@@ -1,4 +1,4 @@
-"""Which sockets are open? So that a network leaves none behind."""
+"""The table of a network's open sockets, so that closing the network leaves none behind."""
 
 from __future__ import annotations
 

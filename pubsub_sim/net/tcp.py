@@ -1,4 +1,4 @@
-"""How do frames travel between hosts over sockets? Loopback TCP behind the same ports as the memory network.
+"""The TCP network: hosts connected over loopback TCP, behind the same ports as the memory network.
 
 One connection per pair of hosts, whichever dialled; see `tcp_line` for what goes over it and `tcp_greeting` for its
 beginning. All hosts are in one process, so a cut is known to both ends at once, and the network can tell whether
@@ -73,11 +73,11 @@ class TcpHost:
                 self._server.close()
 
     def connected_peers(self) -> Sequence[PeerId]:
-        """See Host."""
+        """List the peers of all connections, oldest first."""
         return tuple(self.lines)
 
     def is_connected(self, peer: PeerId) -> bool:
-        """See Host."""
+        """Whether there is a connection with `peer`."""
         return peer in self.lines
 
     def is_outbound(self, peer: PeerId) -> bool:
@@ -85,13 +85,13 @@ class TcpHost:
         return peer in self.lines and self.lines[peer].is_outbound
 
     def addresses(self, peer: PeerId) -> Sequence[str]:
-        """See Host."""
+        """The address the network gave to `peer`, or loopback if it no longer knows it; none without a connection."""
         if peer not in self.lines:
             return ()
         return (self._network.host(peer).ip if self._network.knows(peer) else _LOOPBACK,)
 
     async def connect(self, peer: PeerId) -> None:
-        """See Host."""
+        """Dial over TCP unless connected; await a dial under way first. Raises DialError or DialledItself."""
         if peer == self.peer_id:
             raise DialledItself(short(peer))
         while peer not in self.lines:
@@ -103,7 +103,7 @@ class TcpHost:
         await asyncio.sleep(0)
 
     def close(self) -> None:
-        """See Host."""
+        """Cut all connections and close the listening socket."""
         for peer in list(self.lines):
             self._network.disconnect(self.peer_id, peer)
         self._is_closed = True
@@ -114,7 +114,7 @@ class TcpHost:
             self._socket = None
 
     def on_connected(self, callback: Callable[[PeerId], None]) -> None:
-        """See Host."""
+        """Add a callback that is called with the peer of each new connection."""
         self._on_connected.append(callback)
 
     def forget(self, peer: PeerId) -> None:
@@ -184,11 +184,11 @@ class TcpHost:
     # --- streams -------------------------------------------------------------------------------------------------
 
     def serve(self, protocols: Iterable[str], accept: Callable[[Inbound], FrameReader]) -> None:
-        """See Host."""
+        """Keep the function that accepts streams of these protocols."""
         self._accept.update(dict.fromkeys(protocols, accept))
 
     async def open_stream(self, peer: PeerId, protocols: Sequence[str]) -> TcpStream:
-        """See Host."""
+        """Negotiate a stream over the connection with `peer`. Raises StreamRefused if there is none."""
         line = self.lines.get(peer)
         if line is None:
             await asyncio.sleep(0)
@@ -196,7 +196,7 @@ class TcpHost:
         return await line.open_stream(protocols)
 
     def resume_reading(self) -> None:
-        """See Host."""
+        """Let the blocked connections read on."""
         blocked, self._blocked = self._blocked, []
         for line in blocked:
             line.go_on()
@@ -204,16 +204,16 @@ class TcpHost:
     # --- what connections ask for (see LineOwner) ----------------------------------------------------------------
 
     def accepts(self, protocols: Sequence[str]) -> tuple[str, Callable[[Inbound], FrameReader]] | None:
-        """See LineOwner."""
+        """Choose the first protocol that is served, or None."""
         protocol = next((p for p in protocols if p in self._accept), None)
         return None if protocol is None else (protocol, self._accept[protocol])
 
     def is_blocked_by(self, line: Line) -> None:
-        """See LineOwner."""
+        """Note a connection whose reader had no room, for `resume_reading`."""
         self._blocked.append(line)
 
     def lost(self, line: Line) -> None:
-        """See LineOwner."""
+        """Forget the connection, if it is the current one, and note its socket as closed."""
         if self.lines.get(line.peer) is line:
             self.forget(line.peer)
         self._network.sockets.closed(line.transport)

@@ -1,4 +1,4 @@
-"""What do the bytes of a TCP connection between two hosts mean? Length prefixes and kinds of control frames.
+"""The byte format of a TCP connection between two hosts: length prefixes and kinds of control frames.
 
 A frame goes as it is, after its length as an unsigned varint. Length 0 announces an empty frame or a control frame:
 kind, number of the stream, and a text after its length.

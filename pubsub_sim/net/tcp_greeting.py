@@ -1,4 +1,4 @@
-"""Who is at the other end of a new TCP connection? One greeting each way, before the first frame.
+"""The handshake of a new TCP connection: one greeting each way, before the first frame.
 
 The dialler says who it is; the listener answers who it is and whether it takes the connection. Two hosts have one
 connection: a listener refuses a second one, and of two dials at once that of the smaller id stands.
@@ -30,12 +30,12 @@ class _Greeting(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """See asyncio.Protocol."""
+        """Keep the transport and note its socket as open."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but its class
         self._sockets.opened(self._transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """See asyncio.Protocol."""
+        """Note the socket as closed."""
         if self._transport is not None:
             self._sockets.closed(self._transport)
 
@@ -89,12 +89,12 @@ class Dialler(_Greeting):
         self.answer: asyncio.Future[bool] = loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """See asyncio.Protocol."""
+        """Keep the transport and send our greeting."""
         super().connection_made(transport)
         self._greet(_WELCOME)
 
     def data_received(self, data: bytes) -> None:
-        """See asyncio.Protocol."""
+        """Read the listener's greeting, set `answer` and hand over a welcome connection; abort any other."""
         greeting = self._cut_greeting(data)
         if greeting is None or self.answer.done():
             return
@@ -110,7 +110,7 @@ class Dialler(_Greeting):
         self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """See asyncio.Protocol."""
+        """Note the socket as closed; fail `answer` if the greeting has not come."""
         super().connection_lost(exc)
         if not self.answer.done():
             self.answer.set_exception(ConnectionError(f"the connection ended before the greeting ({exc or 'closed'})"))
@@ -141,7 +141,7 @@ class Listener(_Greeting):
         self._connected = connected
 
     def data_received(self, data: bytes) -> None:
-        """See asyncio.Protocol."""
+        """Read the dialler's greeting and answer it; hand over the connection if it is welcome, else close it."""
         greeting = self._cut_greeting(data)
         if greeting is None:
             return

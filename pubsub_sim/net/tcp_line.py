@@ -1,4 +1,4 @@
-"""How do frames of two hosts share one TCP connection? Length-prefixed frames and a few control frames, both ways.
+"""One TCP connection shared by the frames of two hosts: length-prefixed frames and a few control frames, both ways.
 
 Each side may have one stream to the other open; `tcp_frames` says what the bytes mean. There is no encryption and no
 general multiplexing (libp2p's Noise and yamux): what is measured here is asyncio, sockets and the node.
@@ -165,11 +165,11 @@ class Line(asyncio.Protocol):
             self._offer_room()
 
     def pause_writing(self) -> None:
-        """See asyncio.Protocol."""
+        """Take no more frames: the socket's buffer is over its high-water mark."""
         self.is_full = True
 
     def resume_writing(self) -> None:
-        """See asyncio.Protocol."""
+        """Take frames again and tell the writer that waits for room."""
         self.is_full = False
         self._unread_bytes = 0
         self._offer_room()
@@ -184,7 +184,7 @@ class Line(asyncio.Protocol):
     # --- reading -------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """See asyncio.Protocol."""
+        """Cut frames out of the received bytes; keep an incomplete one, and all bytes while a reader has no room."""
         if self._held is not None:
             self._late += data
             return
@@ -340,6 +340,6 @@ class Line(asyncio.Protocol):
         """See asyncio.Protocol; the transport closes, as nobody reads what we would write."""
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """See asyncio.Protocol."""
+        """End both directions and tell the host."""
         self.cut()
         self._owner.lost(self)

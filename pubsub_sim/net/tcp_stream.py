@@ -1,4 +1,4 @@
-"""What do the two ends of a stream over a TCP connection do? Our writing end, and our reading end."""
+"""The writing end and the reading end of a stream over a TCP connection."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class TcpStream:
         self.writer: FrameWriter | None = None
 
     def set_writer(self, writer: FrameWriter) -> None:
-        """See Stream."""
+        """Keep the writer to be told."""
         self.writer = writer
 
     def write(self, frame: bytes) -> bool:
-        """See Stream. Raises FrameTooLarge over LONGEST."""
+        """Queue a frame for the next flush of the connection. Raises FrameTooLarge over LONGEST."""
         line = self._line
         if not self.is_open:
             return True
@@ -60,7 +60,7 @@ class TcpStream:
         return True
 
     def close(self) -> None:
-        """See Stream."""
+        """Write a CLOSE control frame after the queued frames, if the stream is open."""
         if self.is_open:
             self.is_open = False
             self._line.control(Kind.CLOSE, self.number)

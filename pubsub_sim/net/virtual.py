@@ -1,4 +1,4 @@
-"""How does a program run in no time? An asyncio event loop whose clock jumps to the next timer.
+"""An asyncio event loop on virtual time, whose clock jumps to the next timer.
 
 The FIFO ready queue, C tasks and futures of asyncio stay; the clock, the timers and the poll are replaced.
 
@@ -7,13 +7,13 @@ made, and added as a whole number, so sums neither drift nor depend on how late 
 (`call_at`, `asyncio.timeout`) is exact to the nanosecond for 2**22 s, 48 days. Timers due at one instant fire in the
 order they were made. Computation takes no time: queueing under load is not modelled.
 
-When is a program stuck? Always when no callback is ready and no timer is armed. But a world's polls and sweeps are
-armed for ever, so timers come in two kinds: those of asyncio (`asyncio.sleep`, time limits, `loop.call_later`), whose
-purpose nobody knows, and those armed through the Clock port, by which nodes poll, retry and carry frames. Where for
-`patience_s` of virtual time no timer of the first kind is armed or has fired, the main task has taken no step and does
-not pause on the clock itself, it can only be waiting for something that polling has not brought: that is a deadlock
-too. A program that legitimately waits longer for its nodes says so (`patience_s`); one whose main task polls for ever
-is ended by `horizon_s`.
+A program is in deadlock when no callback is ready and no timer is armed. A world's polls and sweeps are armed for ever,
+so timers come in two kinds: those of asyncio (`asyncio.sleep`, time limits, `loop.call_later`), whose purpose is not
+known, and those armed through the Clock port, by which nodes poll, retry and carry frames. It is a deadlock too if for
+`patience_s` of virtual time no timer of the first kind is armed or has fired, the main task has taken no step and it
+does not pause on the clock itself. The program can then only be waiting for something that polling has not brought. A
+program that legitimately waits longer for its nodes says so (`patience_s`). One whose main task polls for ever is ended
+by `horizon_s`.
 """
 
 from __future__ import annotations

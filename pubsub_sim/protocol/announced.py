@@ -1,4 +1,4 @@
-"""Which peers take part in which topics, as far as they have said so?
+"""The topics that peers have announced: which peers take part in which topics, as far as they have said so.
 
 A peer may announce any topic, ours or not, so that these tables are bounded: see `Announced.add`. Knows nothing of what
 we take part in ourselves.

@@ -1,4 +1,4 @@
-"""When may a dead peer's stream be opened again? go-libp2p-pubsub's `backoff`: 0, 100 ms, then doubling, four attempts."""
+"""Back-off for reopening a dead peer's stream: 0, 100 ms, then doubling, four attempts (go-libp2p-pubsub `backoff`)."""
 
 from __future__ import annotations
 

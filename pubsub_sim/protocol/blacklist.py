@@ -1,4 +1,4 @@
-"""Whom do we not listen to? Blacklists for good and for a time (go-libp2p-pubsub `blacklist.go`)."""
+"""Blacklists of peers, permanent or for a limited time (go-libp2p-pubsub `blacklist.go`)."""
 
 from __future__ import annotations
 

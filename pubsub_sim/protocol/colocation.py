@@ -1,4 +1,4 @@
-"""How many peers share an IP address? P6 of the peer score: many identities behind one address look like an attack."""
+"""IP colocation counts, P6 of the peer score: many identities behind one address look like an attack."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the core acts on the world: what it asks of whoever runs it."""
+"""The ports of the core: what it asks of whoever runs it."""
 
 from __future__ import annotations
 

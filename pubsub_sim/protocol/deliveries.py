@@ -1,4 +1,4 @@
-"""Who brought us a message, and what became of it? One record per message id, for the scores of those who brought it.
+"""Delivery records, one per message id: who brought the message and what became of it, for the peer score.
 
 Knows nothing of scores.
 """

@@ -1,4 +1,4 @@
-"""Which discovered peers are dialled, and when again? The back-off connector of go-libp2p, as go-libp2p-pubsub sets it up.
+"""Dialling of discovered peers: the back-off connector of go-libp2p, as go-libp2p-pubsub sets it up.
 
 A peer is dialled at most once per 10 s, even if the first dial failed: attempt k may follow after 5^k s, of which
 the first two are raised to 10 s and later ones drawn uniformly between 10 s and 5^k s (at most an hour).

@@ -1,4 +1,4 @@
-"""Whom does floodsub send to? Everybody in the topic but the sender and the author (libp2p pubsub spec)."""
+"""The floodsub router: sends to everybody in the topic but the sender and the author (libp2p pubsub spec)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose messages are looked at when validation cannot keep up? The peer gater of gossipsub v1.1.
+"""The peer gater of gossipsub v1.1: decides whose messages are accepted when validation cannot keep up.
 
 While messages are lost to full validation queues, a peer's messages are accepted with a probability that grows with what
 it delivered and shrinks with what it sent in vain. Peers behind one address share their record, so a new name does not

@@ -1,4 +1,4 @@
-"""What is told of messages without sending them, and what is asked for? IHAVE, IWANT and IDONTWANT.
+"""The gossip of gossipsub: messages are announced, requested and declined by IHAVE, IWANT and IDONTWANT.
 
 Source: libp2p specs gossipsub v1.1 and v1.2, go-libp2p-pubsub `gossipsub.go` (May 2024; IDONTWANT: 2025).
 """

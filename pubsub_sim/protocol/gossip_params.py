@@ -1,4 +1,4 @@
-"""Which numbers does gossipsub run on? Defaults are those of go-libp2p-pubsub (May 2024), unless said."""
+"""The parameters of gossipsub. Defaults are those of go-libp2p-pubsub (May 2024), unless said otherwise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who are a gossipsub host's peers, what can they do, and which of them may be chosen?"""
+"""The peers of a gossipsub host, the features of their protocols, and the rules by which they may be chosen."""
 
 from __future__ import annotations
 

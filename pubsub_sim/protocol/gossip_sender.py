@@ -1,4 +1,4 @@
-"""How does gossipsub's RPC leave? With what was waiting to ride on it, and in pieces if it is too large.
+"""The sending side of gossipsub: adds pending control messages to an RPC, and splits it if it is too large.
 
 GRAFT and PRUNE that a full queue refused are kept and tried again with the next RPC to that peer, or at the next
 heartbeat; everything else is lost, as in the reference (`sendRPC`, `pushControl`, `piggybackControl`).

@@ -1,6 +1,7 @@
-"""Whom does gossipsub send to, and how does it answer its peers? The router, put together from its parts.
+"""The gossipsub router, put together from its parts.
 
-`mesh` decides who is near, `gossip` what is told to the others, `heartbeat` keeps both in shape, `gossip_sender` sends.
+`mesh` holds meshes and fanouts, `gossip` exchanges IHAVE, IWANT and IDONTWANT, `heartbeat` maintains both, and
+`gossip_sender` sends.
 Source: libp2p specs gossipsub v1.0, v1.1 and v1.2; go-libp2p-pubsub `gossipsub.go` (May 2024).
 """
 
@@ -114,7 +115,7 @@ class GossipSub:
 
     @property
     def protocols(self) -> Sequence[str]:
-        """See Router."""
+        """The gossipsub versions, newest first, and floodsub; v1.2 only if IDONTWANT is on."""
         older = (GOSSIPSUB_ID_V11, GOSSIPSUB_ID_V10, FLOODSUB_ID)
         return (GOSSIPSUB_ID_V12, *older) if self.params.idontwant else older
 
@@ -142,17 +143,17 @@ class GossipSub:
 
     @property
     def mesh(self) -> Mapping[str, Sequence[PeerId]]:
-        """See Router."""
+        """View: a copy of each topic's mesh."""
         return {topic: tuple(members) for topic, members in self._mesh.meshes.items()}
 
     @property
     def fanout(self) -> Mapping[str, Sequence[PeerId]]:
-        """See Router."""
+        """View: a copy of each topic's fanout."""
         return {topic: tuple(members) for topic, members in self._mesh.fanout.items()}
 
     @property
     def scores(self) -> Mapping[PeerId, float]:
-        """See Router."""
+        """View: the score of each known peer; empty without scoring."""
         return self._peers.scores()
 
     @property
@@ -169,11 +170,11 @@ class GossipSub:
     # --- peers ---------------------------------------------------------------------------------------------------
 
     def add_peer(self, peer: PeerId, protocol: str) -> None:
-        """See Router."""
+        """Add a peer with its protocol to the known peers."""
         self._peers.add(peer, protocol)
 
     def remove_peer(self, peer: PeerId) -> None:
-        """See Router."""
+        """Forget a peer in mesh, gossip and sender, then among the known peers."""
         for part in (self._mesh, self._gossip, self._sender):
             part.forget(peer)
         self._peers.remove(peer)
@@ -205,11 +206,11 @@ class GossipSub:
     # --- topics and messages -------------------------------------------------------------------------------------
 
     def join(self, topic: str) -> None:
-        """See Router."""
+        """Make a mesh for the topic."""
         self._mesh.join(topic)
 
     def leave(self, topic: str) -> None:
-        """See Router."""
+        """Give up the mesh of the topic."""
         self._mesh.leave(topic)
 
     def publish(self, message: Message) -> None:

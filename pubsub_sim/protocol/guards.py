@@ -1,4 +1,4 @@
-"""What users give to a host, made so that it cannot fail: what it decides when their code does not.
+"""Guards around code that users give to a host: each has an answer for the case that this code fails.
 
 See `pubsub_sim.foreign` for the rules. A guard decides against a peer: what cannot be judged is dropped or refused.
 """

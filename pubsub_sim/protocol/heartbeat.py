@@ -1,4 +1,4 @@
-"""What does gossipsub do once a second? Keeps meshes and fanouts in shape and gossips (`heartbeat` of the reference)."""
+"""The heartbeat of gossipsub, once a second: keeps meshes and fanouts, and gossips (`heartbeat` of the reference)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which topics does a host take part in? Its topic handles, subscriptions and relays.
+"""The topics a host takes part in: its topic handles, subscriptions and relays.
 
 Tables of the core, changed in turns of the host only. Source: go-libp2p-pubsub (May 2024), `pubsub.go`.
 """

@@ -1,4 +1,4 @@
-"""Who judges the peers of a gossipsub host, and when does time pass for them? Scores, promises and a gater.
+"""The peer score, promises and gater of a gossipsub host, with the timers of score and gater.
 
 They are made for one host, from its options; a host without such options has none, and pays nothing.
 Source: go-libp2p-pubsub (May 2024), `WithPeerScore` and `WithPeerGater`, and the `background` tasks of `score.go` and

@@ -1,4 +1,4 @@
-"""Which messages can be gossiped about, and sent to who asks? A window of the last heartbeats (`mcache`)."""
+"""The message cache (`mcache`): a window of the last heartbeats, for gossip and for answers to IWANT."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is in a topic's mesh, and who in its fanout? Joining, leaving, GRAFT, PRUNE, their back-off and peer exchange.
+"""The mesh and the fanout of each topic: joining, leaving, GRAFT, PRUNE, their back-off and peer exchange.
 
 Source: libp2p specs gossipsub v1.1, go-libp2p-pubsub `gossipsub.go` (May 2024).
 """

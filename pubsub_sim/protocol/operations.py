@@ -287,7 +287,7 @@ class Eval(Request[T]):
 
 
 class _Nobody:
-    """See NOBODY."""
+    """A reply that nobody reads: always done, and given nothing."""
 
     def done(self) -> bool:
         return True

@@ -1,4 +1,4 @@
-"""What, beside numbers, can be chosen for one host? Its author, policies, filters, validators and message ids.
+"""Options of one host that are not numbers: its author, policies, filters, validators and message ids.
 
 The defaults are those of go-libp2p-pubsub (May 2024). What is not chosen costs nothing.
 """

@@ -1,4 +1,4 @@
-"""Which numbers does a pubsub host run on? Defaults are those of go-libp2p-pubsub (May 2024), unless said.
+"""The numeric parameters of a pubsub host. Defaults are those of go-libp2p-pubsub (May 2024), unless said otherwise.
 
 Knows nothing of who uses them.
 """

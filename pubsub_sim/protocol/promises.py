@@ -1,7 +1,8 @@
-"""Who said it had a message and did not send it? Promises to follow up an IWANT, and those that were broken.
+"""Promises to deliver what was requested by IWANT, and the count of broken ones per peer.
 
-A peer that announces messages (IHAVE) and is asked for them (IWANT) should deliver. Of each request one id, chosen by
-chance, is watched, so a liar cannot know which. Exists only with peer scoring, which punishes what is broken (P7).
+A peer that announces messages (IHAVE) and is asked for them (IWANT) should deliver. Of each request one id is watched.
+It is chosen at random, so a peer cannot know which. Promises exist only with peer scoring, which punishes broken ones
+(P7).
 
 Source: go-libp2p-pubsub (May 2024), `gossip_tracer.go`.
 """
@@ -91,7 +92,7 @@ class Promises(RawTracer):
             self._fulfil(message.id)
 
     def deliver_message(self, message: Message) -> None:
-        """See `validate_message`."""
+        """Fulfil all promises of the message, whoever sent it."""
         if self._by_message:
             self._fulfil(message.id)
 

@@ -1,4 +1,4 @@
-"""With which peers may a mesh not be made again yet? Back-off after PRUNE (gossipsub v1.1)."""
+"""Back-off after PRUNE (gossipsub v1.1): the peers that may not be grafted again yet."""
 
 from __future__ import annotations
 

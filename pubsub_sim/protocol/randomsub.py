@@ -1,4 +1,4 @@
-"""Whom does randomsub send to? A random handful of the topic, that grows with the square root of the network."""
+"""The randomsub router: sends to a random sample of the topic, which grows with the square root of the network."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ class RandomSub(MeshlessRouter):
         self._protocols: dict[PeerId, str] = {}
 
     def add_peer(self, peer: PeerId, protocol: str) -> None:
-        """See Router."""
+        """Remember the peer's protocol."""
         self._protocols[peer] = protocol
 
     def remove_peer(self, peer: PeerId) -> None:
-        """See Router."""
+        """Forget the peer's protocol."""
         self._protocols.pop(peer, None)
 
     def has_enough_peers(self, topic: str, suggested: int) -> bool:

@@ -1,4 +1,4 @@
-"""What must a router decide? The port between a host's core and floodsub, randomsub or gossipsub."""
+"""The port between a host's core and its router: floodsub, randomsub or gossipsub."""
 
 from __future__ import annotations
 
@@ -117,33 +117,33 @@ class MeshlessRouter:
         self._core: Core
 
     def attach(self, core: Core) -> None:
-        """See Router."""
+        """Keep the core for later calls."""
         self._core = core
 
     def add_peer(self, peer: PeerId, protocol: str) -> None:
-        """See Router."""
+        """Do nothing."""
 
     def remove_peer(self, peer: PeerId) -> None:
-        """See Router."""
+        """Do nothing."""
 
     def peer_left(self, peer: PeerId, topic: str) -> None:
         """See Router; whoever is chosen is looked up among the topic's peers each time."""
 
     def accept_from(self, peer: PeerId) -> Acceptance:
-        """See Router."""
+        """Accept everything from every peer."""
         return Acceptance.ALL
 
     def preprocess(self, peer: PeerId, messages: Sequence[Message]) -> None:
-        """See Router."""
+        """Do nothing."""
 
     def handle_control(self, peer: PeerId, rpc: RPC, now_ns: int) -> None:
-        """See Router."""
+        """Ignore the control part."""
 
     def join(self, topic: str) -> None:
-        """See Router."""
+        """Do nothing."""
 
     def leave(self, topic: str) -> None:
-        """See Router."""
+        """Do nothing."""
 
 
 class Scoring(Protocol):

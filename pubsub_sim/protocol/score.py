@@ -1,4 +1,4 @@
-"""How well does each peer behave? The peer score of gossipsub v1.1, fed by the tracer hooks.
+"""The peer score of gossipsub v1.1, fed by the tracer hooks.
 
     score = min(cap, sum over topics of (P1 + P2 + P3 + P3b + P4)) + P5 + P6 + P7
 

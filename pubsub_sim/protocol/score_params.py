@@ -1,4 +1,4 @@
-"""Which numbers does peer scoring run on? Those of go-libp2p-pubsub `score_params.go`, checked as it checks them.
+"""The parameters of peer scoring: those of go-libp2p-pubsub `score_params.go`, checked as it checks them.
 
 P1 to P7 are the components of a score (gossipsub v1.1 specification, "Peer Scoring"). The reference has no defaults but
 zero: what a network rewards is its own decision. A group of parameters is checked unless `skip_atomic_validation` is set

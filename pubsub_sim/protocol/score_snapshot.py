@@ -1,4 +1,4 @@
-"""What is a peer's score made of? The parts by name, for whoever inspects scores (go-libp2p-pubsub `PeerScoreSnapshot`)."""
+"""Snapshots of a peer's score: its parts by name, for inspection (go-libp2p-pubsub `PeerScoreSnapshot`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which messages were here before: the two time caches of go-libp2p-pubsub (`timecache`), and the keys of such tables.
+"""The two time caches of seen messages (go-libp2p-pubsub `timecache`), and the keys of such tables.
 
 `has` and `add` do not look at expiry: an id vanishes only when `sweep` finds it expired, so it is remembered for the
 TTL and up to one sweep period longer. The strategies differ in what starts the TTL: the first sight, or the last.

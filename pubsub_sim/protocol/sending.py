@@ -1,4 +1,4 @@
-"""How does a router hand one message to many peers? The same frame, encoded once, and never back to where it came from."""
+"""Sending one message to many peers: one frame, encoded once, and never back to its sender or author."""
 
 from __future__ import annotations
 

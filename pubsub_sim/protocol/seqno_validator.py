@@ -1,4 +1,4 @@
-"""Is this message a replay? The built-in validator: sequence numbers of one author only grow.
+"""The built-in replay validator: sequence numbers of one author only grow.
 
 The seen cache forgets message ids after a time; this validator does not forget. It fits where authors sign (nobody else
 can use up their numbers) and messages arrive in order or may be lost.
@@ -39,11 +39,11 @@ class MemorySeqnoStore:
         self._seqnos: dict[PeerId, int] = {}
 
     def get(self, author: PeerId, /) -> int | None:
-        """See SeqnoStore."""
+        """Look the author's number up in memory."""
         return self._seqnos.get(author)
 
     def put(self, author: PeerId, seqno: int, /) -> None:
-        """See SeqnoStore."""
+        """Keep the author's number in memory."""
         self._seqnos[author] = seqno
 
 

@@ -1,4 +1,4 @@
-"""Which topics do we take part in, and which subscriptions of a peer do we take note of?
+"""Subscription filters: the topics we may join, and the subscriptions of a peer that are noted.
 
 Without a filter a peer can fill our tables with topics nobody wants. Source: go-libp2p-pubsub (May 2024),
 `subscription_filter.go`.
@@ -45,7 +45,7 @@ class AllowlistFilter:
         self._topics = frozenset(topics)
 
     def can_subscribe(self, topic: str) -> bool:
-        """See SubscriptionFilter."""
+        """Allow a topic that is in the list."""
         return topic in self._topics
 
     def filter_incoming(self, peer: PeerId, subscriptions: Sequence[RPC.SubOpts]) -> list[RPC.SubOpts]:
@@ -70,7 +70,7 @@ class RegexpFilter:
             raise OptionError("pattern", pattern, f"a regular expression ({error})") from None
 
     def can_subscribe(self, topic: str) -> bool:
-        """See SubscriptionFilter."""
+        """Allow a topic in which the pattern is found."""
         return self._search(topic) is not None
 
     def filter_incoming(self, peer: PeerId, subscriptions: Sequence[RPC.SubOpts]) -> list[RPC.SubOpts]:
@@ -91,11 +91,11 @@ class LimitFilter:
         self._limit = check_whole("limit", limit, at_least=1)
 
     def can_subscribe(self, topic: str) -> bool:
-        """See SubscriptionFilter."""
+        """Ask the inner filter."""
         return self._inner.can_subscribe(topic)
 
     def filter_incoming(self, peer: PeerId, subscriptions: Sequence[RPC.SubOpts]) -> list[RPC.SubOpts]:
-        """See SubscriptionFilter."""
+        """Refuse an RPC over the limit, else ask the inner filter."""
         if len(subscriptions) > self._limit:
             raise TooManySubscriptions(len(subscriptions), self._limit)
         return self._inner.filter_incoming(peer, subscriptions)

@@ -1,4 +1,4 @@
-"""How well does one peer behave in one topic? P1 to P4 of the peer score: counters, their decay and their weights."""
+"""The score of one peer in one topic, P1 to P4 of the peer score: counters, their decay and their weights."""
 
 from __future__ import annotations
 

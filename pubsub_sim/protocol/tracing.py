@@ -1,4 +1,4 @@
-"""Who may watch a host decide? The raw tracer hooks of go-libp2p-pubsub, synchronous, with the reference's names.
+"""The raw tracer hooks of go-libp2p-pubsub, synchronous, with the reference's names.
 
 A tracer must not block or change anything. Hosts without one pay for an attribute test.
 """
@@ -90,42 +90,42 @@ class Tracers(RawTracer):
         }
 
     def add_peer(self, peer: PeerId, protocol: str) -> None:
-        """See RawTracer."""
+        """Call the tracers that override `add_peer`."""
         for call in self._calls["add_peer"]:
             call(peer, protocol)
 
     def remove_peer(self, peer: PeerId) -> None:
-        """See RawTracer."""
+        """Call the tracers that override `remove_peer`."""
         for call in self._calls["remove_peer"]:
             call(peer)
 
     def join(self, topic: str) -> None:
-        """See RawTracer."""
+        """Call the tracers that override `join`."""
         for call in self._calls["join"]:
             call(topic)
 
     def leave(self, topic: str) -> None:
-        """See RawTracer."""
+        """Call the tracers that override `leave`."""
         for call in self._calls["leave"]:
             call(topic)
 
     def graft(self, peer: PeerId, topic: str) -> None:
-        """See RawTracer."""
+        """Call the tracers that override `graft`."""
         for call in self._calls["graft"]:
             call(peer, topic)
 
     def prune(self, peer: PeerId, topic: str) -> None:
-        """See RawTracer."""
+        """Call the tracers that override `prune`."""
         for call in self._calls["prune"]:
             call(peer, topic)
 
     def publish_message(self, message: Message) -> None:
-        """See RawTracer."""
+        """Call the tracers that override `publish_message`."""
         for call in self._calls["publish_message"]:
             call(message)
 
     def validate_message(self, message: Message) -> None:
-        """See RawTracer."""
+        """Call the judges, unless the message is our own, then the watchers."""
         if message.received_from != self._own_id:
             for call in self._judges["validate_message"]:
                 call(message)
@@ -133,7 +133,7 @@ class Tracers(RawTracer):
             call(message)
 
     def deliver_message(self, message: Message) -> None:
-        """See RawTracer."""
+        """Call the judges, unless the message is our own, then the watchers."""
         if message.received_from != self._own_id:
             for call in self._judges["deliver_message"]:
                 call(message)
@@ -141,7 +141,7 @@ class Tracers(RawTracer):
             call(message)
 
     def reject_message(self, message: WireMessage, peer: PeerId, reason: str) -> None:
-        """See RawTracer."""
+        """Call the judges, unless the message is our own, then the watchers."""
         if peer != self._own_id:
             for call in self._judges["reject_message"]:
                 call(message, peer, reason)
@@ -149,7 +149,7 @@ class Tracers(RawTracer):
             call(message, peer, reason)
 
     def duplicate_message(self, message_id: bytes, peer: PeerId) -> None:
-        """See RawTracer."""
+        """Call the judges, unless the message is our own, then the watchers."""
         if peer != self._own_id:
             for call in self._judges["duplicate_message"]:
                 call(message_id, peer)
@@ -157,27 +157,27 @@ class Tracers(RawTracer):
             call(message_id, peer)
 
     def throttle_peer(self, peer: PeerId) -> None:
-        """See RawTracer."""
+        """Call the tracers that override `throttle_peer`."""
         for call in self._calls["throttle_peer"]:
             call(peer)
 
     def undeliverable_message(self, message: Message) -> None:
-        """See RawTracer."""
+        """Call the tracers that override `undeliverable_message`."""
         for call in self._calls["undeliverable_message"]:
             call(message)
 
     def recv_rpc(self, peer: PeerId, rpc: RPC) -> None:
-        """See RawTracer."""
+        """Call the tracers that override `recv_rpc`."""
         for call in self._calls["recv_rpc"]:
             call(peer, rpc)
 
     def send_rpc(self, peer: PeerId, frame: bytes) -> None:
-        """See RawTracer."""
+        """Call the tracers that override `send_rpc`."""
         for call in self._calls["send_rpc"]:
             call(peer, frame)
 
     def drop_rpc(self, peer: PeerId, frame: bytes) -> None:
-        """See RawTracer."""
+        """Call the tracers that override `drop_rpc`."""
         for call in self._calls["drop_rpc"]:
             call(peer, frame)
 

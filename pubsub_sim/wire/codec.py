@@ -1,4 +1,4 @@
-"""How do RPCs become frames and frames become RPCs?
+"""The RPC codec: encodes RPCs as frames and decodes frames.
 
 A frame is the protobuf encoding of one RPC without its length; `framing` adds the length where a transport needs it.
 """

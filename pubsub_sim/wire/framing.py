@@ -1,4 +1,4 @@
-"""Where does one frame end on a byte stream? An unsigned varint length precedes each (libp2p pubsub spec)."""
+"""Framing on a byte stream: an unsigned varint length precedes each frame (libp2p pubsub spec)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is one pubsub message inside a host, and how does it travel?
+"""One pubsub message inside a host, and its protobuf form.
 
 A `Message` wraps the protobuf it came in (or will leave as) and holds the fields read more than once as plain
 attributes: reading a protobuf field makes a new object each time. Knows nothing of routing or validation.

@@ -1,4 +1,4 @@
-"""Who wrote a message? Ed25519 keys, signatures and the signature policy (libp2p pubsub spec, "Message Signing").
+"""Ed25519 keys, signatures and the signature policy (libp2p pubsub spec, "Message Signing").
 
 PyNaCl and not `cryptography`: both are well kept, and PyNaCl signed in 23 us and verified in 60 us where
 `cryptography` took 36 and 116 us (medians of 7 interleaved rounds of 2,000, CPython 3.11, one core).

@@ -1,4 +1,4 @@
-"""How is an RPC that is too large for a stream cut into pieces?
+"""Splitting of an RPC that is too large for a stream into pieces.
 
 Only gossipsub does it. A piece may still be too large, if a single element is: the caller drops it. Sizes are counted
 as elements are added and never measured by encoding, so cutting takes time in proportion to the elements.
