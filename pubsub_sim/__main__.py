@@ -1,4 +1,4 @@
-"""Which commands are there? `python -m pubsub_sim <command>`; each is imported only when it is asked for."""
+"""The table of commands and the entry point of `python -m pubsub_sim <command>`. A command is imported only when called."""
 
 from __future__ import annotations
 

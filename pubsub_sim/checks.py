@@ -1,4 +1,4 @@
-"""Can this value be used? Every refusal is an OptionError: one sentence that names option, value and what was expected."""
+"""Checks of option values. Every refusal is an OptionError: one sentence that names option, value and what was expected."""
 
 from __future__ import annotations
 

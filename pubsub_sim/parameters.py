@@ -1,6 +1,6 @@
-"""Which parameters did a notebook get, are they known, and how does it end when it cannot go on?
+"""Checks of notebook parameters, and the error that ends a notebook that cannot go on.
 
-For parameter cells and papermill, which only warns of names that a notebook does not know.
+For parameter cells and papermill. Papermill only warns of names that a notebook does not know.
 """
 
 from __future__ import annotations

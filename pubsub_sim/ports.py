@@ -1,4 +1,4 @@
-"""What does a node need from a world? The ports that networks, clocks and discovery services implement.
+"""The ports of a node: protocols that networks, clocks and discovery services implement.
 
 Units: seconds as float at the ports (what event loops take), nanoseconds as int where time is recorded.
 """

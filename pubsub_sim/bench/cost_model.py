@@ -1,9 +1,9 @@
-"""What does a publish, a delivery and an RPC cost? Three numbers fitted to the times of runs with few and many hosts.
+"""A linear cost model with one coefficient each for publishes, deliveries and RPCs, fitted to runs with few and many hosts.
 
-In one message phase all three counts are in proportion, so no run can tell them apart; host numbers can. Among N hosts that
-are all connected a message is 1 publish, N deliveries and (N - 1)**2 RPCs: with few hosts the first two are half of the
-work, with a hundred hosts nothing but the RPCs counts. Errors are taken relative to each time, so that the small ones count
-as much as the large ones; a cost is never negative.
+Within one message phase the three counts are proportional, so a single run cannot separate the coefficients. Different
+numbers of hosts can. Among N hosts that are all connected a message is 1 publish, N deliveries and (N - 1)**2 RPCs. With
+few hosts the first two are half of the work; with a hundred hosts nothing but the RPCs counts. Residuals are relative to
+each time, so that small times weigh as much as large ones. A coefficient is never negative.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""What do a publish, a delivery and an RPC cost in each version? The command `costs`: runs of few and many hosts, and a fit.
+"""The command `costs`: measures runs of few and many hosts, and fits the cost of a publish, a delivery and an RPC per version.
 
 Measured is the processor time of TestSimpleDiscovery's message phase, unsigned and in memory, each run in a fresh process.
 What the cyclic garbage collector takes in it is left out: a full collection looks at every object of the standing world,
 so its share of an RPC grows with the number of hosts, and says nothing about the RPC.
-A round is a relay (`process.run_relay`) of one run of each version for each number of hosts, in random order: what the
-machine is slow for, it is slow for in all of them.
+A round interleaves (`process.run_relay`) one run of each version for each number of hosts, in random order. A slow spell
+of the machine then slows all of them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How far is the sweep? A bar in a terminal, an updating line in JupyterLab, plain lines elsewhere, or nothing."""
+"""Progress display of a sweep: a bar in a terminal, an updating line in JupyterLab, plain lines elsewhere, or nothing."""
 
 from __future__ import annotations
 

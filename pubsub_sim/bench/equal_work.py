@@ -1,4 +1,4 @@
-"""Did the runs of a pair do the same work? If not, their times may not be compared, and all of them are failures."""
+"""The check that the runs of a pair did the same work. If not, their times are not comparable, and all of them are failures."""
 
 from __future__ import annotations
 

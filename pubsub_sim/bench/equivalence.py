@@ -1,4 +1,4 @@
-"""Do both versions take the same decisions over many seeds? The command `equivalence`: many cases, on all cores."""
+"""The command `equivalence`: compares the decisions of two versions over many seeds, on all cores."""
 
 from __future__ import annotations
 

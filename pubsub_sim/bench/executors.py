@@ -75,7 +75,7 @@ def executor(options: SweepOptions) -> Iterator[Executor]:
 
 
 def make_pair(options: SweepOptions, task: Task, facts: Mapping[str, Any]) -> Iterator[Made]:
-    """Make the runs of one pair here: in a relay those that can be, by themselves those of programs and those watched."""
+    """Make the runs of one pair here: interleaved where possible, by themselves those of programs and instrumented runs."""
     environment = pinned_environment(options.allocator)
     common = {**facts, "environment": environment, PAIR: secrets.token_hex(8)}
     for together in _relays(options, task):

@@ -1,4 +1,4 @@
-"""How are many random plans of faults played, and what is told of those that fail? The command `faults`."""
+"""The command `faults`: plays many random fault plans, and prints the failures with the command that replays each."""
 
 from __future__ import annotations
 

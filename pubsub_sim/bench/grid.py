@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LOOPS = ("uvloop", "asyncio")
-"""The event loops of the field."""
+"""The event loops of the comparators."""
 
 SIGNS = ("strict", "none")
 """Its ways of signing."""
@@ -86,11 +86,11 @@ class SweepOptions:
         memory_repeats: how often each cell is run with its memory traced; 0 for never.
         calls_repeats: how often each cell is run with its calls counted; 0 for never.
         lag_repeats: how often each cell is run with the turns of its event loop timed; 0 for never.
-        field: what else is run, beside the versions and for comparison only: yardsticks and other implementations. In
+        field: what else is run, beside the versions and for comparison only: references and other implementations. In
             the smallest and the largest cell, in memory and over sockets, on both event loops, with and without
             signatures; programs of others over sockets and on this sweep's loop only, as what they run on is their own.
         field_repeats: how often each of those conditions is run.
-        slow_limit_s: a run of the field, or one slowed down by what watches it, is stopped after this many seconds.
+        slow_limit_s: a run of a comparator, or an instrumented one, is stopped after this many seconds.
         retry_failed: whether stored runs that failed are measured again, with the others of their pairs.
         force: whether all stored runs of the grid are measured again.
         executor: "serial" makes the runs in this process's children, "dask" on the machines of a cluster, one run at a
@@ -98,7 +98,7 @@ class SweepOptions:
         scheduler: address of a Dask scheduler whose workers were started with --resources run=1; "" starts workers here.
         dask_workers: how many workers are started here; they take turns, as one machine makes one run at a time.
         programs: other implementations as "name=command": programs that speak the protocol of `bench.worker`, in an
-            environment of their own. Their names can stand among the versions and in the field.
+            environment of their own. Their names can stand among the versions and in `field`.
         progress: "auto" for a bar or an updating display, "lines" for plain lines, "none".
         share: whether to measure although something else is measured on this machine, and let others do so: for tests.
 

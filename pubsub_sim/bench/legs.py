@@ -1,6 +1,6 @@
-"""How does a run let the others of its relay have the machine? It hands the baton on and stands still until it comes back.
+"""Time slices of interleaved runs. A run passes the turn token on and pauses until the token comes back.
 
-The worker's side of `process.run_relay`. What passes in between is in none of the run's times.
+The worker's side of `process.run_relay`. The time of a pause is in none of the run's times.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ import time
 
 
 class Legs:
-    """The legs of one run.
+    """The time slices of one run.
 
     Args:
-        baton: file descriptor on which the baton is handed on and comes back, a byte each; -1 for a run by itself,
-            which never stands still.
-        leg_ns: how long a leg lasts at least; it ends at the first pause after that.
+        baton: file descriptor on which the turn token is passed on and comes back, a byte each; -1 for a run by itself,
+            which never pauses.
+        leg_ns: how long a time slice lasts at least; it ends at the first pause after that.
 
     Attributes:
-        taken: legs begun.
-        paused_ns: time on the clock in which the run stood still.
+        taken: time slices begun.
+        paused_ns: time on the clock in which the run was paused.
         paused_cpu_ns: processor time that this took.
     """
 
@@ -29,10 +29,10 @@ class Legs:
         self.paused_cpu_ns = 0
         self._baton = baton
         self._leg_ns = leg_ns
-        self._ends_ns = 0  # the first pause comes before the first leg
+        self._ends_ns = 0  # the first pause comes before the first time slice
 
     def pause(self) -> None:
-        """Stand still here if the leg has been long enough; the event loop does so as well, as nothing is awaited."""
+        """Pause here if the time slice has been long enough; the event loop pauses as well, as nothing is awaited."""
         if self._baton < 0 or time.perf_counter_ns() < self._ends_ns:
             return
         cpu_ns, wall_ns = time.process_time_ns(), time.perf_counter_ns()

@@ -1,6 +1,6 @@
-"""In which order are the runs of a grid made? Pairs side by side in random order, cells shuffled, both by the seed.
+"""The run order of a grid: cells are shuffled, and so are the runs within each pair, both by the seed.
 
-Timing runs come first, then those that something watches, one kind after the other, then the field.
+Timing runs come first, then instrumented runs, one kind after the other, then the comparators.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def specification(run: RunParameters) -> str:
 
 
 def limit_of(options: SweepOptions, run: RunParameters) -> float:
-    """Give the time in seconds after which a run is stopped: longer for the field, and where something slows it down."""
+    """Give the time in seconds after which a run is stopped: longer for comparators and instrumented runs."""
     is_slow = run.kind == "field" or run.kind in WITNESSES
     return float(options.slow_limit_s if is_slow else options.limit_s)
 

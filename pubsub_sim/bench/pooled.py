@@ -1,8 +1,8 @@
-"""How does a worker of a pool end with the command it works for, however that ends?
+"""Set-up of a pool's worker process, which ends with the command it works for, however the command ends.
 
-Not by the kernel's signal on a parent's death, as the worker of a sweep does: that follows the thread that started the
-process, and a pool starts replacements from a thread of its own. When that thread ends, such a worker is killed with the
-pool's lock in its hands, and the command waits for the lock for ever.
+The kernel's signal on a parent's death, which the worker of a sweep uses, does not serve here. It follows the thread that
+started the process, and a pool starts replacements from a thread of its own. When that thread ends, such a worker is killed
+while it holds the pool's lock, and the command waits for the lock for ever.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What did a stretch of the run cost? Probes attached from outside: clocks, tasks, the collector, the kernel's counts."""
+"""Probes that measure the phases of a run from outside: clocks, tasks, the garbage collector, the kernel's counts."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ class PhaseProbe:
         tasks: counts the tasks.
         collector: watches the collector.
         announce: called with a phase's name before its clock starts.
-        legs: in which the run is made, if it shares the machine; it may stand still before a phase, and what it stands
-            still within one does not count.
+        legs: the run's time slices, if it shares the machine; it may pause before a phase, and a pause within one does
+            not count.
 
     Attributes:
         costs: phase to its wall_ns, cpu_ns, gc_wall_ns and tasks_created, in the order of the phases.

@@ -1,6 +1,6 @@
 """The life of a worker: started in a session of its own, listened to, stopped at its limit, always reaped.
 
-Workers that are to be compared live at the same time and relay: one of them goes on while the others stand still.
+Workers that are to be compared live at the same time and are interleaved: one of them goes on while the others pause.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _LOOK_S = 0.01
 _LONGEST_ERROR = 1000
 
 LEG_S = 0.01
-"""How long a leg of a relay lasts at least: a hundred times what it takes to hand the baton on and to warm the caches."""
+"""How long a time slice of interleaved runs lasts at least: a hundred times the time to pass the turn token and warm caches."""
 
 _DISTURBING = ("PYTHON", "MALLOC_", "GLIBC_TUNABLES")
 _KEPT = ("PYTHONPATH", "PYTHONHOME")
@@ -122,13 +122,13 @@ def run_relay(
     A machine that others share is half as fast in one second as in the next, and not only from second to second: the
     speed of two neighbouring stretches differs by as much, be they of ten milliseconds or of three seconds. Shorter
     stretches do not make a comparison better, more of them do. So all workers start together, and once each has come to its first
-    phase they have the machine in turn, for a leg each.
+    phase they have the machine in turn, for a time slice each.
 
     Args:
-        runs: of each what to run, as the JSON object of a RunSpec, and the time in seconds that its legs may take
-            together.
+        runs: of each what to run, as the JSON object of a RunSpec, and the time in seconds that its time slices
+            may take together.
         environment: variables pinned for the workers.
-        leg_s: how long a leg lasts at least, in seconds; it ends with a message or a phase.
+        leg_s: how long a time slice lasts at least, in seconds; it ends with a message or a phase.
 
     Returns:
         The workers' answers, in the order of the runs.
@@ -146,7 +146,7 @@ def run_relay(
 
 
 def _attend(workers: Sequence[_Worker], selector: selectors.BaseSelector) -> None:
-    """Listen to workers until all are over; of those that ask for the baton, give it to one when nobody has it."""
+    """Listen to workers until all are over; of those that ask for the turn token, give it to one when nobody has it."""
     in_turn = itertools.cycle(workers)
     while going := [worker for worker in workers if not worker.is_over]:
         if all(worker.is_asking for worker in going):
@@ -203,7 +203,7 @@ class _Worker:
         environment: all of the process's variables.
 
     Attributes:
-        is_asking: whether it waits for the baton.
+        is_asking: whether it waits for the turn token.
         is_over: whether it has ended or was stopped.
     """
 
@@ -241,7 +241,7 @@ class _Worker:
             self._baton.close()
 
     def start(self, command: Sequence[str] | None = None, leg_s: float | None = None) -> None:
-        """Start the process, ours or another program, with a baton if it is told how long a leg is, and say what to run."""
+        """Start the process, ours or another program, with a turn token if given a time slice, and say what to run."""
         words, passed = [*(command or _our_worker())], []
         folder = working_folder() if command else packages_folder()
         if leg_s is not None:
@@ -269,7 +269,7 @@ class _Worker:
             process.stdin.close()
 
     def go_on(self) -> None:
-        """Hand the baton to it: its time runs."""
+        """Pass the turn token to it: its time runs."""
         assert self._baton is not None
         self.is_asking = False
         self._timer.go_on()
@@ -334,7 +334,7 @@ class _Worker:
             return
         try:
             said = self._baton.recv(1)
-        except ConnectionResetError:  # killed before it saw the baton
+        except ConnectionResetError:  # killed before it saw the turn token
             said = b""
         if not said:
             self._selector.unregister(self._baton)

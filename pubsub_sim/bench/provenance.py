@@ -1,4 +1,4 @@
-"""Where and with what is measured? Facts of code, interpreter and machine; nothing that names a person or a host."""
+"""Provenance of a measurement: facts of code, interpreter and machine. Nothing in it names a person or a host."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How does a mesh of ours compare with the one that was published? The command `simsub`: our runs beside the published one.
+"""The command `simsub`: compares gossipsub meshes of this simulator with the published run of gerbil-simsub.
 
-Every run has a process of its own. Until the meshes stand the garbage collector is off, and what is there then is frozen:
-it lives to the end of the run, and looking through it again and again would be a fifth of all processor time.
+Every run has a process of its own. The garbage collector is off until the meshes are formed, and the objects of that moment
+are frozen. They live to the end of the run, and scanning them again and again would be a fifth of all processor time.
 """
 
 from __future__ import annotations

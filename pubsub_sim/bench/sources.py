@@ -1,6 +1,6 @@
-"""Which files take part in a measurement? Those that its process imports, followed from file to file without running any.
+"""The source files that take part in a measurement, found by following imports statically, and their digest.
 
-Knows neither versions nor benchmarks: it is told where to start, and stays below one folder.
+The module knows neither versions nor benchmarks. It is told where to start, and stays below one folder.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is a worker asked to run? The scenario's options, the loop and the warm-up; stated as one JSON object."""
+"""The specification of a worker's run as one JSON object: the scenario's options, the event loop, the warm-up and the kind."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pubsub_sim.scenarios.running import loop_factory
 from pubsub_sim.scenarios.simple_discovery import SimpleDiscovery
 
 TIMED = ("timing", "control", "field")
-"""Kinds of run that nothing slows down: compared, a version against itself, and beside the field."""
+"""Kinds of run that nothing slows down: compared, a version against itself, and beside comparators."""
 
 KINDS = (*TIMED, *WITNESSES)
 """What a run can be for."""
@@ -26,7 +26,7 @@ class RunSpec(SimpleDiscovery):
     Attributes:
         loop: event loop, "uvloop" or "asyncio".
         warmup: whether a small run of the same version comes first, in the same process and kept apart.
-        kind: what the run is for: one of KINDS; "memory", "calls" and "lag" have a witness that slows the run down.
+        kind: what the run is for: one of KINDS; "memory", "calls" and "lag" have an instrument that slows the run down.
 
     Raises:
         OptionError: a value that cannot be used; the sentence names it.

@@ -1,6 +1,6 @@
-"""What can be seen only by slowing a run down? Memory, calls and turns of the loop, each in runs of its own.
+"""Instruments that slow a run down: traced memory, counted calls and timed turns of the event loop, each in runs of its own.
 
-A witness stands around the phases of a run, as `probes.PhaseProbe` does; no timing run has one.
+An instrument wraps the phases of a run, as `probes.PhaseProbe` does. No timing run has one.
 """
 
 from __future__ import annotations
@@ -57,31 +57,31 @@ class MemoryWitness:
         self._read: Callable[[], int] = lambda: 0
 
     def start(self) -> None:
-        """See Witness."""
+        """Start tracemalloc and read the traced memory at every call and return."""
         tracemalloc.start()
         self._read, watch = _growth()
         sys.setprofile(watch)
 
     @contextmanager
     def around(self, phase: str) -> Iterator[None]:
-        """See Witness."""
+        """Take the allocated, final and peak memory at the end of the phase."""
         yield
         self._allocated = self._read()
         self._final, self._peak = tracemalloc.get_traced_memory()
 
     def stop(self) -> None:
-        """See Witness."""
+        """Stop tracing, after a full collection and a last reading of the memory."""
         sys.setprofile(None)
         gc.collect()
         self._left = tracemalloc.get_traced_memory()[0]
         tracemalloc.stop()
 
     def of_phases(self) -> dict[str, dict[str, int]]:
-        """See Witness."""
+        """Give no numbers: memory is traced for the run as a whole."""
         return {}
 
     def of_run(self) -> dict[str, int]:
-        """See Witness."""
+        """Give allocated, peak, final and freed memory in bytes."""
         return {
             "allocated_bytes": self._allocated,
             "peak_traced_bytes": self._peak,
@@ -101,11 +101,11 @@ class CallWitness:
         self._calls: dict[str, int] = {}
 
     def start(self) -> None:
-        """See Witness."""
+        """Do nothing: each phase enables the profiler itself."""
 
     @contextmanager
     def around(self, phase: str) -> Iterator[None]:
-        """See Witness."""
+        """Count the calls of the phase."""
         self._profile.enable()
         yield
         self._profile.disable()
@@ -113,15 +113,15 @@ class CallWitness:
         self._profile.clear()
 
     def stop(self) -> None:
-        """See Witness."""
+        """Disable the profiler."""
         self._profile.disable()
 
     def of_phases(self) -> dict[str, dict[str, int]]:
-        """See Witness."""
+        """Give each phase its number of calls."""
         return {phase: {"calls": calls} for phase, calls in self._calls.items()}
 
     def of_run(self) -> dict[str, int]:
-        """See Witness."""
+        """Give the number of calls in all phases."""
         return {"calls": sum(self._calls.values())}
 
 
@@ -137,11 +137,11 @@ class LagWitness:
         self._longest_ns = 0
 
     def start(self) -> None:
-        """See Witness."""
+        """Do nothing: the message phase starts the turns' clock itself."""
 
     @contextmanager
     def around(self, phase: str) -> Iterator[None]:
-        """See Witness."""
+        """Time the turns of the event loop in the message phase, and nothing in the others."""
         if phase != MESSAGES_PHASE:
             yield
             return
@@ -164,19 +164,19 @@ class LagWitness:
             handle.cancel()
 
     def stop(self) -> None:
-        """See Witness."""
+        """Do nothing: the end of the message phase cancels the callback."""
 
     def of_phases(self) -> dict[str, dict[str, int]]:
-        """See Witness."""
+        """Give no numbers: turns are timed for the run as a whole."""
         return {}
 
     def of_run(self) -> dict[str, int]:
-        """See Witness."""
+        """Give the number of turns and the longest turn in nanoseconds."""
         return {"turns": self._turns, "longest_turn_ns": self._longest_ns}
 
 
 WITNESSES: dict[str, Callable[[], Witness]] = {"memory": MemoryWitness, "calls": CallWitness, "lag": LagWitness}
-"""Kind of a run to what watches it; a run of another kind has no witness."""
+"""Kind of a run to its instrument; a run of another kind has none."""
 
 
 def _growth() -> tuple[Callable[[], int], Callable[[Any, str, Any], None]]:

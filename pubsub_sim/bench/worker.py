@@ -7,7 +7,7 @@ The protocol, for programs in any language that want to be measured beside our v
 - The program is started once per run, in a session of its own; its last argument is the process id of the parent. If
   the parent ends, the program should end too. Everything else in that session is killed when the run is over.
 - stdin: one JSON object with the fields of `spec.RunSpec`, then the end. ``version`` is the name the program was given.
-  What it cannot play as asked it refuses. In the field a program is asked for ``transport`` "tcp" and one ``loop`` only.
+  What it cannot play as asked it refuses. As a comparator a program is asked for ``transport`` "tcp" and one ``loop`` only.
 - stderr: a line ``phase: <name>`` at the beginning of each phase of the measured run. The first of them starts the
   time limit; what comes before (start, imports, warm-up) has a limit of its own. Other lines are a log, of which the last
   MiB is kept and shown if the run fails.
@@ -77,7 +77,7 @@ def measure(spec: RunSpec, legs: Legs | None = None) -> dict[str, Any]:
 
     Args:
         spec: the run.
-        legs: in which it is made; None for a run by itself.
+        legs: its time slices; None for a run by itself.
 
     Returns:
         The record: outcome "ok" or "failed", error (one sentence), rows of [phase, metric, value], and version, the
@@ -210,8 +210,8 @@ def main(arguments: list[str]) -> int:
     """Read a specification, measure, write the record.
 
     Args:
-        arguments: nothing; or the parent's process id; or before that the file descriptor of a relay's baton, and how
-            many nanoseconds a leg lasts at least.
+        arguments: nothing; or the parent's process id; or before that the file descriptor of the turn token of
+            interleaved runs, and how many nanoseconds a time slice lasts at least.
 
     Returns:
         The exit status.

@@ -1,4 +1,4 @@
-"""Where do two runs part? The trace of a world in a form that two versions must share, and the first difference."""
+"""The canonical form of a world's trace, which must be equal in two versions, and the first difference of two such traces."""
 
 from __future__ import annotations
 

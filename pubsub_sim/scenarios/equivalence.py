@@ -1,4 +1,4 @@
-"""Do two versions take the same decisions? The same seeded plan is played in each, and what happened is compared.
+"""Equivalence cases: the same seeded plan is played in two versions, and what happened is compared.
 
 Compared are the messages each subscription was given, and the canonical trace: who sent and received what, delivered
 it, changed its mesh, refused or dropped something, at which nanosecond of virtual time.

@@ -1,4 +1,4 @@
-"""Did a world keep its promises while things went wrong? Judges what was traced and read; knows no router's code.
+"""The oracle of fault runs: judges delivery from what was traced and read. It uses no router's code.
 
 The trace holds what hosts and network say of themselves (`HostTrace`, and "connect", "disconnect" and "lose_rpc" of the
 network). Every rule is about one step of a message's way, and none excuses a step without a cause in the trace:

@@ -1,9 +1,10 @@
-"""Does a world survive a plan of faults by chance? One seeded run on the virtual clock, and the verdict on it.
+"""A seeded run with random faults on the virtual clock, and the verdict on it.
 
 Hosts subscribe to one topic and publish while links lose and delay frames, partitions come and heal, hosts crash, come
-back and stop reading. Then the faults end, every host publishes as soon as it is ready, and once all were, again: that
-has to reach everybody. Of gossipsub no more is asked: a message published while a host's first GRAFTs are on their way
-is too late for its peers' meshes and, as they do not gossip to members, too early for their next IHAVE.
+back and stop reading. Then the faults end. Every host publishes as soon as it is ready, and again once all were
+ready; the later messages have to reach everybody. Of gossipsub no more is asked: a message published while a host's
+first GRAFTs are on their way is too late for its peers' meshes and, as they do not gossip to members, too early for
+their next IHAVE.
 
 After the faults two things are made good from outside, because no node does it: without discovery every pair is
 connected again; and pairs whose connection lost a hello or an announcement to a fault are connected anew, as neither

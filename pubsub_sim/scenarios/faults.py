@@ -1,4 +1,4 @@
-"""How is a plan of faults played in a world? Each fault begins and ends at its time, and leaves a line in the log."""
+"""Fault injection: plays a fault plan in a world. Each fault begins and ends at its time, and leaves a line in the log."""
 
 from __future__ import annotations
 

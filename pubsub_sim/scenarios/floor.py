@@ -1,8 +1,8 @@
-"""What is the least that the scenario costs? Flooding between queues or sockets: the same frames and signatures, no pubsub.
+"""The lower bound of the scenario's cost: flooding over queues or sockets, with the same frames and signatures and no pubsub.
 
-A host is a set of message ids and a way to each of its peers. There is no discovery, no validation queue, no limit, no
-stream: what a pubsub host costs above this is the price of being one. The work is that of `simple_discovery`: equal
-messages, equal publishers, equally many RPCs (over sockets as many as their order makes), each encoded once per
+A host is a set of message ids and a way to each of its peers. There is no discovery, no validation queue, no limit and
+no stream. What a pubsub host costs above this is the cost of pubsub itself. The work is that of `simple_discovery`: equal
+messages, equal publishers, equally many RPCs (over sockets their number depends on their order), each encoded once per
 forwarding host and decoded at every hop.
 """
 
@@ -59,7 +59,7 @@ class FloorHost:
         self._seqno = 0
 
     def linked(self, peer: bytes, send: Callable[[bytes], None]) -> None:
-        """See Linked; the topic is announced to the peer."""
+        """Keep the way to the peer, and announce the topic to it."""
         self._peers[peer] = send
         self.sent += 1
         send(self._packed(encode_subscriptions((TOPIC,), subscribe=True)))
@@ -79,7 +79,7 @@ class FloorHost:
         self._flood(self.peer_id, wire, self.peer_id, self.peer_id + seqno)
 
     def take(self, sender: bytes, frame: bytes) -> None:
-        """See Linked."""
+        """Decode the frame, and flood each message that is new."""
         self.taken += 1
         for wire in RPC.FromString(frame).publish:
             author = wire.author

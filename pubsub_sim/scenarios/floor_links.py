@@ -1,6 +1,6 @@
-"""How do the floor's hosts reach each other? By queues in memory, or over loopback sockets with a length before each frame.
+"""Links between the lower bound's hosts: queues in memory, or loopback sockets with a length before each frame.
 
-Nobody pushes back: a queue has no bound, and what a socket does not take at once waits in its transport.
+There is no back pressure: a queue has no bound, and what a socket does not take at once waits in its transport.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Queues:
         self._loop = loop
 
     async def connect_all(self, hosts: Sequence[Linked]) -> None:
-        """See Links."""
+        """Link every pair through the queues of both hosts."""
         ways = [self._way_to(host) for host in hosts]
         for number, host in enumerate(hosts):
             for other in range(number + 1, len(hosts)):
@@ -67,11 +67,11 @@ class Queues:
                 hosts[other].linked(host.peer_id, ways[number](hosts[other].peer_id))
 
     def packed(self, frame: bytes) -> bytes:
-        """See Links; the frame itself."""
+        """Give the frame itself."""
         return frame
 
     async def close(self) -> None:
-        """See Links; there is nothing to close."""
+        """Do nothing: there is nothing to close."""
 
     def _way_to(self, host: Linked) -> Callable[[bytes], Callable[[bytes], None]]:
         """Give a function that makes the way from a peer into a host's queue."""
@@ -110,7 +110,7 @@ class Connections:
         self._sockets = Sockets()
 
     async def connect_all(self, hosts: Sequence[Linked]) -> None:
-        """See Links; of two hosts the later one dials."""
+        """Connect every pair over a socket; of two hosts the later one dials."""
         for number, host in enumerate(hosts):
             greeted: list[bytes] = []
             others = hosts[number + 1 :]
@@ -126,11 +126,11 @@ class Connections:
                 server.close()
 
     def packed(self, frame: bytes) -> bytes:
-        """See Links; with its length in front, as `net.tcp` has it."""
+        """Give the frame with its length in front, as `net.tcp` has it."""
         return prefix(len(frame)) + frame
 
     async def close(self) -> None:
-        """See Links."""
+        """Close all sockets."""
         await self._sockets.close()
 
 
@@ -153,7 +153,7 @@ class Line(asyncio.Protocol):
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """See asyncio.Protocol."""
+        """Register the socket; a dialler sends its id and links its host."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but its class
         self._sockets.opened(self._transport)
         if self._peer:
@@ -161,7 +161,7 @@ class Line(asyncio.Protocol):
             self._host.linked(self._peer, self._transport.write)
 
     def data_received(self, data: bytes) -> None:
-        """See asyncio.Protocol."""
+        """Cut the bytes into frames, hand each on, and keep the rest of an incomplete one."""
         if self._rest:
             data, self._rest = self._rest + data, b""
         position, end = 0, len(data)
@@ -182,7 +182,7 @@ class Line(asyncio.Protocol):
             position = stop
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """See asyncio.Protocol."""
+        """Report the socket as closed."""
         self._sockets.closed(self._transport)
 
     def _take(self, frame: bytes) -> None:

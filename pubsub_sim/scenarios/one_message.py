@@ -1,8 +1,8 @@
-"""How does one message get from its publisher to everybody else, and what does each version do for it?
+"""A recorded run of one message, from its publisher to all other hosts, in each version.
 
-Hosts that are all connected and all subscribe; the first publishes once, waiting until the topic is ready if asked to.
-What both versions share (RPCs, deliveries) and what is their own (operations of the loop, mutations of the machines)
-is written down in one order.
+Hosts are all connected and all subscribe. The first publishes once, and waits until the topic is ready if asked to. The
+record holds in one order what both versions share (RPCs, deliveries) and what is their own (operations of the loop,
+mutations of the machines).
 """
 
 from __future__ import annotations

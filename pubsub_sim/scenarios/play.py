@@ -1,4 +1,4 @@
-"""How is the scenario played by a version? By hosts of pubsub, or by the floor, which has none."""
+"""Dispatch of the scenario to a version: to pubsub hosts, or to the lower bound, which has none."""
 
 from __future__ import annotations
 
@@ -22,6 +22,6 @@ async def play(options: SimpleDiscovery, phase: Observe, pause: Pause = go_on) -
 
     Raises:
         ScenarioFailure: a wrong payload, a missing registration or connection, a message too few or too many.
-        OptionError: the floor was asked for what it does not have.
+        OptionError: the lower bound was asked for what it does not have.
     """
     return await (floor_discovery if options.version == FLOOR else simple_discovery)(options, phase, pause)

@@ -1,4 +1,4 @@
-"""Which routers are there by name, and what is each made from?"""
+"""The routers by name, the options that each takes, and the function that makes it."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ _LOOK_S = 0.1
 
 @contextmanager
 def _interrupts_taken(take: Callable[[], None]) -> Iterator[None]:
-    """Have interrupts taken here: a running loop's own handler would leave them to the loop, which stands still.
+    """Have interrupts taken here: a running loop's own handler would leave them to the loop, which is paused.
 
     An interrupt that is ignored, or ends the process, still is and does.
     """

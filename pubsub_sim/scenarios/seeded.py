@@ -1,8 +1,8 @@
-"""What does a seed have hosts do, and what goes wrong meanwhile? A plan: data only, drawn before anything runs.
+"""Seeded plans of what hosts do and which faults occur. A plan is data only, drawn before anything runs.
 
-All that happens from outside has its time in the plan, so that it does not depend on what the hosts answer. The plan
-begins once all hosts know their neighbours; links of distinct latencies, drawn in whole ns, keep apart what comes by
-different ways.
+Every external event has its time in the plan, so that it does not depend on what the hosts answer. The plan begins once
+all hosts know their neighbours. Links have distinct latencies, drawn in whole ns, so that what comes by different paths
+arrives at different times.
 """
 
 from __future__ import annotations

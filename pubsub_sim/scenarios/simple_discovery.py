@@ -1,4 +1,4 @@
-"""What is measured? TestSimpleDiscovery of go-libp2p-pubsub, in named phases that each end when the world is quiet.
+"""The measured scenario: TestSimpleDiscovery of go-libp2p-pubsub, in named phases that each end when the world is quiet.
 
 All hosts but the first subscribe and find each other through the rendezvous; the first joins them and publishes once
 all are ready; then random hosts publish, one message at a time, and every subscription must have each before the next.

@@ -1,4 +1,4 @@
-"""How does a mesh of a thousand hosts spread messages? The set-up of gerbil-simsub, whose tables are published, played by ours.
+"""Message propagation in a gossipsub mesh of a thousand hosts: the set-up of gerbil-simsub, whose tables are published.
 
 Each host dials some others at random over links that take time, joins one topic and fills its mesh; from second 5 on a
 few hosts publish in turn by chance, a message a second. Nothing is signed, and time is virtual.
@@ -259,11 +259,11 @@ class _Tally(RawTracer):
         self.dropped = 0
 
     def send_rpc(self, peer: PeerId, frame: bytes) -> None:
-        """See RawTracer."""
+        """Count the frame."""
         self._frames[frame] = self._frames.get(frame, 0) + 1
 
     def drop_rpc(self, peer: PeerId, frame: bytes) -> None:
-        """See RawTracer."""
+        """Count the drop."""
         self.dropped += 1
 
     def by_kind(self) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""What happened in a world, in order? A raw tracer per host that writes into one log."""
+"""The event trace of a world: a raw tracer per host writes into one log, in order."""
 
 from __future__ import annotations
 

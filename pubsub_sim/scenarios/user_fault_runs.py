@@ -1,4 +1,4 @@
-"""Does a world survive its users? One seeded run on the virtual clock, and the verdict on it.
+"""A seeded run with cancelled calls and failing user code on the virtual clock, and the verdict on it.
 
 Users call their hosts at random, and are cancelled at a random round of the loop in some calls; all code of theirs fails
 now and then (`failing_users`). Then nothing fails any more, connections are made anew, as a dropped RPC may have carried

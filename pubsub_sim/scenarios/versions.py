@@ -1,4 +1,4 @@
-"""Which versions can be played, and what are they made of? Those that `drivers` knows, and the floor, which has no driver."""
+"""The versions that can be played, and their descriptions: those of `drivers`, and the lower bound, which has no driver."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pubsub_sim.checks import check_choice
 from pubsub_sim.drivers import versions as drivers
 
 FLOOR = "floor"
-"""Name of the least that the scenario can cost: no pubsub, only queues or sockets, frames and signatures (see `scenarios.floor`)."""
+"""Name of the lower bound of the scenario's cost: no pubsub, only queues or sockets, frames and signatures (see `scenarios.floor`)."""
 
 
 def known_versions() -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""How is a world of pubsub hosts put together? Hosts, network, clock, rendezvous and one version of the node."""
+"""A world of pubsub hosts: hosts, network, clock, rendezvous and one version of the node."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""Does every single transition keep the engine's promises?
+"""A tracer that checks every transition against the plain resolver and a plain queue.
 
-A tracer that holds each transition against the plain resolver and a plain queue, and notes what does not agree. What
-it expects of waits is said in terms of the machine's public questions.
+It notes what does not agree. Its expectations of waits are stated in terms of the machine's public queries.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Which states should be active after a mutation, written down as plainly as the rules themselves?
+"""A plain resolver: the states that should be active after a mutation, computed directly from the rules.
 
-Names, lists and loops instead of numbers and bit masks: an oracle for `asyncmachine.relations`, made from the rules of
-asyncmachine-go 0.19 and the decided differences (Add to its fixpoint; an active Multi state adds only when called;
-Require order by definition; After between any two states). It shares no code with the engine.
+It uses names, lists and loops instead of numbers and bit masks. It is an oracle for `asyncmachine.relations`, made from
+the rules of asyncmachine-go 0.19 and the decided differences (Add to its fixpoint; an active Multi state adds only when
+called; Require order by definition; After between any two states). It shares no code with the engine.
 """
 
 from __future__ import annotations

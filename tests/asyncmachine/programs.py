@@ -1,7 +1,6 @@
-"""Which programs can a machine be put through?
+"""Random programs for a machine: strategies for schemas and handlers, and the scripted handlers themselves.
 
-Strategies for random schemas and handlers, and the handlers themselves: what each does is data, so that the same
-program can be run on several machines.
+What each handler does is data, so that the same program can be run on several machines.
 """
 
 from __future__ import annotations

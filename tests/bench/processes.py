@@ -1,4 +1,4 @@
-"""Which worker processes are alive? Read from the process table; and waiting until something is so."""
+"""Living worker processes, read from the process table, and a wait for a condition."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What is handled in which turn? Of both versions, on a core that only writes down what it is called for."""
+"""The turn in which each thing is handled, in both versions, on a core that only records its calls."""
 
 from __future__ import annotations
 

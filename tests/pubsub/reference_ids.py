@@ -1,4 +1,4 @@
-"""Which of the reference's pubsub tests are there, and which are not, and why not?
+"""The ids of the reference's pubsub tests: those that are covered, and the reasons for those that are not.
 
 A test carries its id in its name, `test_F03_reconnects` (or `test_f03_...`), and may cover several: `test_B03_B04_...`;
 `GS41a` is a part of `GS41`. Tests of one part of the protocol alone are in `tests/protocol`, `tests/node` and

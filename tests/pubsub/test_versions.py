@@ -1,4 +1,4 @@
-"""What does it take to find a version by its name?"""
+"""Look-up of a version by its name."""
 
 from __future__ import annotations
 

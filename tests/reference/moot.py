@@ -1,4 +1,4 @@
-"""Which of the reference's tests say nothing about this library, and why?"""
+"""The reference's tests that do not apply to this library, with the reasons."""
 
 from __future__ import annotations
 

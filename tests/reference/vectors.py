@@ -1,4 +1,4 @@
-"""What did the Go library do with random schemas? Reads `tests/data/go_vectors.txt`, whose head explains the notation."""
+"""Golden vectors: what the Go library did with random schemas; `tests/data/go_vectors.txt` explains their notation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a 95 % interval hold the truth 95 times in 100? Answered with synthetic sweeps whose truth is known."""
+"""Coverage of 95 % confidence intervals, measured with synthetic sweeps whose true ratio is known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does the same scenario cost with py-libp2p? A program of its own environment that speaks the protocol of `bench.worker`.
+"""The benchmark scenario on py-libp2p: a program with its own environment that speaks the protocol of `bench.worker`.
 
 Real hosts on loopback TCP with Noise and Yamux, flooding; every host has seen all others before the first message, so a
 message costs as many RPCs as anywhere else. It does more than our hosts do, and its description lists that. Imports nothing of this project: it runs where py-libp2p is installed.

@@ -1,4 +1,4 @@
-"""How do auto states differ from the reference's on purpose?"""
+"""Intended differences from the reference: auto states."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do errors and interruptions differ from the reference's on purpose?"""
+"""Intended differences from the reference: errors and interruptions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do handlers, and what observes a machine from outside, differ from the reference's on purpose?"""
+"""Intended differences from the reference: handlers, and what observes a machine from outside."""
 
 from __future__ import annotations
 

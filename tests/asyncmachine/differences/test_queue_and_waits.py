@@ -1,4 +1,4 @@
-"""How do the queue, dry runs, evals and waits differ from the reference's on purpose?"""
+"""Intended differences from the reference: the queue, dry runs, evals and waits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do schemas and relations differ from the reference's on purpose?"""
+"""Intended differences from the reference: schemas and relations."""
 
 from __future__ import annotations
 
