@@ -322,8 +322,14 @@ def test_wait_expired(run: Run) -> None:
 def test_an_eager_task_that_ends_its_own_state_is_cancelled(run: Run) -> None:
     """Under an eager task factory a task may end its state, or the machine, before `fork` returns."""
 
+    def eager(loop: Any, coro: Any, *, name: Any = None, context: Any = None, **_: Any) -> Any:
+        factory: Any = asyncio.eager_task_factory  # type: ignore[attr-defined,unused-ignore]
+        return factory(
+            loop, coro, name=name, context=context
+        )  # uvloop also tells `eager_start`, which Python 3.13.0 does not know
+
     async def main() -> None:
-        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined,unused-ignore]
+        asyncio.get_running_loop().set_task_factory(eager)
         m = Machine(STATES)
         ended: list[str] = []
 

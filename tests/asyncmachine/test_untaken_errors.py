@@ -399,6 +399,8 @@ def test_who_awaits_a_fork_takes_its_error(run: Run, caplog: pytest.LogCaptureFi
         raise ValueError("boom")
 
     async def main() -> None:
+        if asyncio.get_running_loop().get_task_factory() is not None:
+            pytest.skip("under a task factory of the loop's own it cannot be seen who awaits a fork")
         m = build()
         fork = lambda: m.fork(work()) or pytest.fail("no task")  # noqa: E731
         with pytest.raises(ValueError, match="boom"):
