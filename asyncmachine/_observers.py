@@ -7,9 +7,9 @@ handed on to tracers as it is; of its own this module reads its `id` and `log_ar
 from __future__ import annotations
 
 import logging
-from _thread import get_ident
+from threading import get_ident
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from asyncmachine._waiters import WHEN_ARGS, WHEN_QUEUE
 from asyncmachine.errors import WrongThreadError
@@ -39,9 +39,29 @@ STEPS: Final = (
 )  # fmt: skip
 """Hooks called in the course of a transition: a machine whose tracers have none of them announces nothing but its end."""
 
+FACTS: Final = "_transition_facts"
+"""The hook of tracers that keep a few facts of each transition and need no object for it; see `FactsTracer`."""
+
 _WAITS: Final = ("when", "whenNot", "whenTime", "whenQueue", "whenQuery", "whenArgs", "whenQueueEnds")
 Hook = tuple["Callable[..., None]", ...]
 _logger = logging.getLogger("asyncmachine")
+
+
+class FactsTracer(Protocol):
+    """A tracer that is told what was done instead of being given a transition, such as the recorders of this library.
+
+    A machine whose tracers are all of this kind makes no transition objects for mutations without handlers.
+    """
+
+    def _transition_facts(self, machine: Any, plan: Plan, queued: QueuedMutation, tx: Any) -> None:
+        """Hear that a transition is complete, whatever its outcome.
+
+        Args:
+            machine: The machine, with the ticks it has now.
+            plan: What was planned. Transitions that do the same in the same configuration share it.
+            queued: The mutation. Its arguments must not be kept.
+            tx: The transition, where there is one. If it is None, the mutation did what was planned, and nothing more happened.
+        """
 
 
 class Observers:
@@ -58,9 +78,13 @@ class Observers:
         log_level: How much is written to the logger.
         slow_handler_s: A handler that runs longer is reported; None measures nothing.
         thread: The only thread that may use the machine; None if nobody looks.
+        facts: Who hears of the end of a transition, if facts will do for all of them; else nobody is here, and all are in
+            `transition_end`.
     """
 
-    __slots__ = (*HOOKS, "_computing_takes_time", "_errors", "log_level", "slow_handler_s", "thread", "tracers")
+    __slots__ = (
+        *HOOKS, "_computing_takes_time", "_errors", "facts", "log_level", "slow_handler_s", "thread", "tracers",
+    )  # fmt: skip
 
     machine_init: Hook
     machine_bound: Hook
@@ -83,6 +107,7 @@ class Observers:
     pipe_add: Hook
     task_fork: Hook
     log: Hook
+    facts: Hook
 
     def __init__(
         self,
@@ -152,12 +177,20 @@ class Observers:
 
     def _sort(self) -> None:
         for name in HOOKS:
-            methods = []
-            for tracer in self.tracers:
-                method = getattr(tracer, name, None)
-                if method is not None and not getattr(getattr(method, "__func__", None), "is_no_op", False):
-                    methods.append(method)
-            setattr(self, name, tuple(methods))
+            setattr(
+                self, name, tuple([hook for tracer in self.tracers if (hook := _hook_of(tracer, name)) is not None])
+            )
+        facts: list[Callable[..., None]] = []
+        ends: list[Callable[..., None]] = []
+        for tracer in self.tracers:
+            keep, end = getattr(tracer, FACTS, None), _hook_of(tracer, "transition_end")
+            if keep is not None:
+                facts.append(keep)
+                ends.append(_told_out_of_transition(keep))
+            if end is not None:
+                ends.append(end)
+        self.facts = tuple(facts) if len(facts) == len(ends) else ()
+        self.transition_end = tuple(ends)
 
     # the course of a transition
 
@@ -300,3 +333,19 @@ class Observers:
 def _names(plans: PlanCache, states: Iterable[int]) -> str:
     names = plans.compiled.names
     return " ".join([names[state] for state in states])
+
+
+def _hook_of(tracer: object, name: str) -> Callable[..., None] | None:
+    """Return a tracer's method for a hook, None if it has none but the empty one of `Tracer`."""
+    method: Callable[..., None] | None = getattr(tracer, name, None)
+    return None if getattr(getattr(method, "__func__", None), "is_no_op", False) else method
+
+
+def _told_out_of_transition(keep: Callable[..., None]) -> Callable[..., None]:
+    """Return a hook for the end of a transition that hands on the facts."""
+
+    def end(tx: Any) -> None:
+        keep(tx.machine, tx._plan, tx._queued, tx)
+
+    end.__self__ = getattr(keep, "__self__", keep)  # type: ignore[attr-defined]  # so that an error in it is put down to its tracer
+    return end

@@ -85,13 +85,18 @@ asks. A queued mutation carries the result its caller was given, and a refusal i
 forms for plans without handlers, while somebody waits or ends are recorded: through the course, a recorded pair of them takes 1.4 times
 as long.
 
+Whoever hears of the end of a transition is given the transition (`transition_end`), or the facts: machine, plan, mutation, and the
+transition where there is one (`FactsTracer` in `_observers`). Recorders and histories take the facts, from which the ticks before follow:
+as many as the machine has now, less those of the plan. If facts will do for all tracers, `_commit_recorded` makes no transition.
+
 Errors nobody takes
 -------------------
 
 The errors of handlers, tasks and `add_err` become the Exception state. An error is taken by
 
     - a State handler of Exception, or of a state entered with it: it is given the error. The handler of a pipe is one if it carries the
-      error on, to Exception of a machine that is still there; then it is that machine's to take. Flat pipes carry no error
+      error on, to Exception of a machine that is still there; then it is that machine's to take. Flat pipes carry no error. If the
+      pipe is unbound before it has carried the error on, that is logged
     - a wait that the entering of Exception, or of a state entered with it, fulfils. A question (`when_query`) is none
     - whoever waits for the queue tick of the mutation that failed, since its result says what happened
     - whoever awaits the task of a fork, unless the loop has a task factory of its own: then that cannot be seen
@@ -570,26 +575,34 @@ class Runtime:
     def _commit_recorded(self, plan: Plan, queued: QueuedMutation) -> Result:
         """Carry out a plan without handlers whose end is recorded."""
         ticks = self._ticks
-        tx = self._transition_class()  # inline: the frame of `_begin` is a tenth of what a recorder in memory costs
-        tx.machine = self
-        tx.before = tuple(ticks)
-        tx.canceled_by = ""
-        tx.completed = True
-        tx._plan = plan
-        tx._queued = queued
-        tx._after = None
+        observers = self._observers
+        facts = observers.facts
+        if not facts:
+            tx = self._transition_class()  # inline: the frame of `_begin` is a tenth of what a recorder in memory costs
+            tx.machine = self
+            tx.before = tuple(ticks)
+            tx.canceled_by = ""
+            tx.completed = True
+            tx._plan = plan
+            tx._queued = queued
+            tx._after = None
         for state in plan.ticks:
             ticks[state] += 1
         self._configuration = plan.target
         self._flags = _RECORDING
-        observers = self._observers
         try:
-            for end in observers.transition_end:
-                try:
-                    end(tx)
-                except Exception:
-                    observers.blame(end)
-                    self._set_audience()  # it may have been detached
+            if facts:
+                for keep in facts:
+                    try:
+                        keep(self, plan, queued, None)
+                    except Exception:
+                        self._blame(keep)
+            else:
+                for end in observers.transition_end:
+                    try:
+                        end(tx)
+                    except Exception:
+                        self._blame(end)
         except BaseException:
             self._abandon()
             raise
@@ -600,6 +613,11 @@ class Runtime:
         else:
             self._flags = RECORDED
         return EXECUTED
+
+    def _blame(self, hook: Callable[..., None]) -> None:
+        """Put an error down to a tracer, which may be detached for it. To be called while handling it."""
+        self._observers.blame(hook)
+        self._set_audience()
 
     def _plan_for(self, kind: int, called: tuple[str, ...]) -> Plan:
         """Return the plan of a mutation that may be new here."""
@@ -1195,15 +1213,27 @@ class Runtime:
 
     def _is_taken(self, plan: Plan, queued: QueuedMutation) -> bool:
         """Tell whether somebody takes the error of an Exception transition; see the page above."""
-        owners = self._handlers
-        for state in plan.enters:
-            for name, _, slot, _ in self._plans.table.state[state]:
-                if getattr(getattr(owners[slot], name, None), TAKES_ERRORS, True):
-                    return True
+        if self._has_taker(plan.enters):
+            return True
         waiters = self._waiters
         if waiters.await_tick(queued[NUMBER]):
             return True
         return waiters.expect(plan.enters, self._configuration.mask, self._ticks)
+
+    def _has_taker(self, states: Iterable[int]) -> bool:
+        """Tell whether a State handler of these states takes errors."""
+        owners = self._handlers
+        for state in states:
+            for name, _, slot, _ in self._plans.table.state[state]:
+                if getattr(getattr(owners[slot], name, None), TAKES_ERRORS, True):
+                    return True
+        return False
+
+    def _log_dropped(self, error: object, source: Origin) -> None:
+        """Log an error whose pipe was unbound before it could carry it on, unless another handler of Exception was given it."""
+        if not self._has_taker((self._plans.compiled.exception,)):
+            where = f"[add] {EXCEPTION} in {tx_id(source[0], source[1])}"
+            self._log_untaken(error, where, "the pipe that was to carry the error on was unbound")
 
     def _tell_refused(self, queued: QueuedMutation, result: Result) -> None:
         """Log the error of an Exception mutation that was refused: now nobody can take it."""
@@ -1214,11 +1244,21 @@ class Runtime:
 
     def _log_error(self, queued: QueuedMutation, why: str) -> None:
         """Log the error that an Exception mutation carries, with its traceback; only an add brings a new one."""
-        error = queued[ARGS].get("error")
-        if queued[KIND] != ADD or not isinstance(error, BaseException):
+        if queued[KIND] == ADD:
+            source = queued[SOURCE]
+            origin = "" if source is None else f" from {tx_id(source[0], source[1])}"
+            self._log_untaken(queued[ARGS].get("error"), f"{Mutation(queued)}{origin}", why)
+
+    def _log_untaken(self, error: object, where: str, why: str) -> None:
+        """Log an error with its traceback, unless somebody has taken it already.
+
+        Args:
+            error: What is an error only if it is an exception.
+            where: Where it came from, in words, if the machine does not know it better.
+            why: Why nobody takes it.
+        """
+        if not isinstance(error, BaseException):
             return
-        source = queued[SOURCE]
-        where = str(Mutation(queued)) + ("" if source is None else f" from {tx_id(source[0], source[1])}")
         if self._failure is not None and self._failure[0] is error:
             where = self._failure[1]
         if where:

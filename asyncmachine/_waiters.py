@@ -10,11 +10,12 @@ is forgotten.
 from __future__ import annotations
 
 import logging
+from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 WHEN, WHEN_NOT, WHEN_TIME, WHEN_QUEUE, WHEN_QUERY, WHEN_ARGS, WHEN_ENDS = range(7)  # told in this order
 _KIND = attrgetter("kind")
@@ -213,7 +214,8 @@ class Waiters:
                             met[subscription] = None
         if self.queries:
             for subscription in tuple(self.queries):
-                if self._asked(subscription):
+                assert subscription.test is not None
+                if self._holds(subscription, subscription.test):
                     met[subscription] = None
         if not met:
             return []
@@ -237,27 +239,14 @@ class Waiters:
 
     def match_args(self, state: int, args: dict[str, Any]) -> list[Subscription]:
         """Remove and return the waits for `state` being entered with these arguments."""
-        met = [subscription for subscription in tuple(self.args.get(state, ())) if self._includes(subscription, args)]
+        met = [
+            subscription
+            for subscription in tuple(self.args.get(state, ()))
+            if self._holds(subscription, partial(_includes, args, subscription.goals))
+        ]
         for subscription in met:
             self.drop(subscription)
         return met
-
-    def _includes(self, subscription: Subscription, args: dict[str, Any]) -> bool:
-        """Tell whether arguments include those waited for; the wait fails with what a user's `==` raises."""
-        try:
-            for name, goal in subscription.goals.items():
-                if name not in args:
-                    return False
-                value = args[name]
-                if value is not goal and not value == goal:  # noqa: SIM201  # `!=` is another method of the user's
-                    return False
-        except _LEAVING:
-            raise
-        except BaseException as error:
-            self.drop(subscription)
-            subscription.waiter.fail(error)
-            return False
-        return True
 
     def match_queue(self, queue_tick: int) -> list[Subscription]:
         """Remove and return the waits for a queue tick that has been reached."""
@@ -285,13 +274,24 @@ class Waiters:
         """The waits of the same kind, for a kind that is about no states."""
         return {WHEN_QUEUE: self.queue, WHEN_QUERY: self.queries, WHEN_ENDS: self.ends}[subscription.kind]
 
-    def _asked(self, subscription: Subscription) -> bool:
-        assert subscription.test is not None
+    def _holds(self, subscription: Subscription, test: Callable[[], bool]) -> bool:
+        """Ask what runs a user's code; what that raises is the outcome of the wait."""
         try:
-            return bool(subscription.test())
+            return bool(test())
         except _LEAVING:
             raise
         except BaseException as error:
             self.drop(subscription)
             subscription.waiter.fail(error)
             return False
+
+
+def _includes(args: Mapping[str, Any], goals: Mapping[str, Any]) -> bool:
+    """Tell whether arguments include those waited for."""
+    for name, goal in goals.items():
+        if name not in args:
+            return False
+        value = args[name]
+        if value is not goal and not value == goal:  # noqa: SIM201  # `!=` is another method of the user's
+            return False
+    return True

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from asyncmachine.machine import Machine, Transition
-    from asyncmachine.mutation import Origin
+    from asyncmachine.mutation import Origin, QueuedMutation
+    from asyncmachine.plans import Plan
 
 __all__ = ["Axis", "Fact", "History", "Past", "Query", "Record", "Span", "UntrackedStateError"]
 
@@ -173,26 +174,34 @@ class Fact(NamedTuple):
     """What is kept of a transition: facts, and neither the machine nor the arguments."""
 
     wall_s: float
-    before: tuple[int, ...]
+    after: tuple[int, ...]
+    """Ticks after the transition."""
     kind: int
     called: tuple[str, ...]
     source: Origin | None
     sequence: int
-    moved: tuple[int, ...] | None
-    """State numbers whose ticks grew, one by one; None if only `after` tells."""
-    after: tuple[int, ...] | None = None
+    moved: tuple[int, ...]
+    """State numbers whose ticks grew, one by one."""
     flags: int = 0
     canceled_by: str = ""
 
-    def ticks(self) -> tuple[int, ...]:
-        """Ticks after the transition."""
-        if self.moved is None:
-            assert self.after is not None
-            return self.after
-        ticks = list(self.before)
-        for state in self.moved:
-            ticks[state] += 1
-        return tuple(ticks)
+    @property
+    def before(self) -> tuple[int, ...]:
+        """Ticks before the transition."""
+        return ticks_before(self.after, self.moved)
+
+
+def ticks_before(after: Sequence[int], moved: Iterable[int]) -> tuple[int, ...]:
+    """Return what ticks were, before those of some states grew one by one."""
+    ticks = list(after)
+    for state in moved:
+        ticks[state] -= 1
+    return tuple(ticks)
+
+
+def moved_between(before: Sequence[int], after: Sequence[int]) -> tuple[int, ...]:
+    """Return the numbers of the states whose ticks grew, each as often as it did."""
+    return tuple([state for state, (old, new) in enumerate(zip(before, after, strict=False)) for _ in range(new - old)])
 
 
 class Past:
@@ -364,7 +373,7 @@ class Past:
         if by not in ("wall", "ticks"):
             raise ValueError(f"by has to be 'wall' or 'ticks', not {by!r}")
         known = [] if self._count > len(self._raw) else [self._start]
-        known += [(raw.wall_s, raw.ticks()) for raw in itertools.starmap(Fact, self._raw)]
+        known += [(raw.wall_s, raw.after) for raw in itertools.starmap(Fact, self._raw)]
         return known if by == "wall" else [(sum(ticks), ticks) for _, ticks in known]
 
     def _was(self, state: str, parity: int, start: float | None, end: float | None, by: Axis) -> bool:
@@ -382,7 +391,7 @@ class Past:
         (place,) = self._checked((state,))
         points = self._points(by)
         if self._count > len(self._raw):
-            points.insert(0, (points[0][0], self._raw[0][1]))
+            points.insert(0, (points[0][0], Fact(*self._raw[0]).before))
         for (_, before), (at, after) in itertools.pairwise(points):
             if has_become(_tick(before, place), _tick(after, place), parity) and is_within(at, (start, end)):
                 return True
@@ -395,11 +404,11 @@ class Past:
         for position in range(len(kept) - 1, -1, -1):
             raw = kept[position]
             is_first = oldest + position == 1
-            previous = kept[position - 1].ticks() if position else self._start[1] if is_first else raw.before
+            previous = kept[position - 1].after if position else self._start[1] if is_first else raw.before
             yield self._record(raw, oldest + position, previous), previous
 
     def _record(self, raw: Fact, number: int, previous: tuple[int, ...]) -> Record:
-        before, after, source = raw.before, raw.ticks(), raw.source
+        before, after, source = raw.before, raw.after, raw.source
         places = self._places.values()
         total = sum(after)
         return Record(
@@ -471,12 +480,15 @@ class History(Past, Tracer):
         self._places = dict(zip(self.tracked, machine._numbers(self.tracked), strict=True))
         self._known = machine.state_names
         self._called, self._called_exclude = frozenset(lists[0]), frozenset(lists[1])
-        self._changed, self._changed_exclude = machine._numbers(lists[2]), machine._numbers(lists[3])
+        self._changed, self._changed_exclude = (
+            frozenset(machine._numbers(lists[2])),
+            frozenset(machine._numbers(lists[3])),
+        )
         machine._numbers(lists[1])
         self._filtered = any(lists)
         self._rejected = rejected
         self._clock = clock
-        self._raw: deque[tuple[Any, ...]] = deque(maxlen=max_records)  # of `_Raw`, made when somebody asks
+        self._raw: deque[tuple[Any, ...]] = deque(maxlen=max_records)  # of `Fact`, made when somebody asks
         self._count = 0
         self._start = (clock(), machine.time())
         self._machine = weakref.ref(machine)
@@ -484,32 +496,30 @@ class History(Past, Tracer):
 
     # recording
 
-    def transition_end(self, tx: Transition) -> None:
+    def _transition_facts(self, machine: Machine, plan: Plan, queued: QueuedMutation, tx: Transition | None) -> None:
         """Keep the facts; called by the machine. Short, as this is what recording costs."""
-        kind, called, _, source, number, flags, _, _ = tx._queued
-        refused = tx.canceled_by
-        before = tx.before
-        if not (self._filtered or flags or refused):  # what it did is what was planned
-            self._count += 1
-            self._raw.append((self._clock(), before, kind, called, source, number, tx._plan.ticks))
-            return
-        after = tx.after
-        if flags & IS_CHECK or (refused and not self._rejected and before == after):
-            return
-        if self._filtered and not self._is_wanted(called, before, after):
+        kind, called, _, source, number, flags, _, _ = queued
+        after = tuple(machine._ticks)
+        if tx is None or not (flags or tx.canceled_by):
+            moved, refused = plan.ticks, ""  # what it did is what was planned
+        else:
+            moved, refused = moved_between(tx.before, after), tx.canceled_by
+            if flags & IS_CHECK or (refused and not self._rejected and not moved):
+                return
+        if self._filtered and not self._is_wanted(called, moved):
             return
         self._count += 1
-        self._raw.append((self._clock(), before, kind, called, source, number, None, after, flags, refused))
+        self._raw.append((self._clock(), after, kind, called, source, number, moved, flags, refused))
 
     def schema_change(self, machine: Machine, old: Any) -> None:
         """Learn the new states; known ones keep their places."""
         self._known = machine.state_names
 
-    def _is_wanted(self, called: tuple[str, ...], before: tuple[int, ...], after: tuple[int, ...]) -> bool:
+    def _is_wanted(self, called: tuple[str, ...], moved: tuple[int, ...]) -> bool:
         wanted = not (self._called or self._changed) or not self._called.isdisjoint(called)
         wanted = wanted and self._called_exclude.isdisjoint(called)
-        wanted = wanted or any(before[place] != after[place] for place in self._changed)
-        return wanted and all(before[place] == after[place] for place in self._changed_exclude)
+        wanted = wanted or not self._changed.isdisjoint(moved)
+        return wanted and self._changed_exclude.isdisjoint(moved)
 
     def close(self) -> None:
         """Stop recording; what is recorded can still be asked for."""

@@ -59,6 +59,8 @@ class _Flow:
     def _pass_on(self, cause: Machine, states: tuple[str, ...], args: dict[str, Any], source: Origin) -> None:
         if self.target is not None:
             self.target._submit_across(cause, self.kind, states, args, source)
+        elif self.kind == ADD and EXCEPTION in states:
+            cause._log_dropped(args.get("error"), source)
 
 
 class _Mirror(_Flow):

@@ -34,9 +34,11 @@ class Interned:
         self._reasons: dict[Plan, tuple[Blocked, ...]] = {}
 
     def key_of(self, tx: Transition) -> Key:
-        """Return what sets apart a transition that was refused, automatic or a dry run."""
+        """Return what sets apart a transition: its plan, unless it was refused, automatic or a dry run."""
         plan, entry, refused = tx._plan, tx._queued, tx.canceled_by
         if not refused:
+            if not entry[5]:
+                return plan
             return (plan, entry[5], entry[1], "", None, ())
         moved = tuple([b - a for a, b in zip(tx.before, tx.after, strict=False)]) if tx.before != tx.after else ()
         return (plan, entry[5], entry[1], refused, moved, () if plan.accepted else self._reason(tx, plan))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asyncmachine.errors import UnknownStateError
-from asyncmachine.history import Past
+from asyncmachine.history import Past, moved_between
 from asyncmachine.mutation import IS_AUTO, tx_id
 from asyncmachine.record.reading import RecordData
 from asyncmachine.relations import KINDS, tell_blocked
@@ -83,8 +83,8 @@ class RecordedHistory(Past):
             flags = IS_AUTO if change.is_auto else 0
             kind = KINDS.index(change.kind)
             raw.append((
-                transition.time_ns / 1e9, before, kind, change.called, origin, transition.number, None, after, flags,
-                change.refused_by,
+                transition.time_ns / 1e9, after, kind, change.called, origin, transition.number, moved_between(before, after),
+                flags, change.refused_by,
             ))  # fmt: skip
         self._raw = raw
         dropped = int(record.run["dropped"])

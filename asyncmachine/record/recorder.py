@@ -18,10 +18,12 @@ import logging
 import platform
 import sqlite3
 import time
-from itertools import count
+from itertools import count, repeat
+from operator import sub
 from typing import TYPE_CHECKING, Any, Self
 
 from asyncmachine._asyncio import computing_takes_time
+from asyncmachine._observers import FACTS
 from asyncmachine.record.changes import Interned, Key
 from asyncmachine.record.errors import UnwritableRecordError
 from asyncmachine.record.format import LEVELS
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from asyncmachine.machine import Machine, Transition
+    from asyncmachine.mutation import Origin, QueuedMutation
+    from asyncmachine.plans import Plan
     from asyncmachine.record.format import Level
 
 DELAY_S = 0.2
@@ -111,9 +115,8 @@ class Recorder(Tracer):
         self._attributes = dict(attributes or {})
         self._new_attributes: dict[str, object] = {}
         self._watching = None if level == "changes" else Watching(self, is_full=level == "full")
-        hooks: dict[str, Any] = {"transition_end": self._make_transition_end()}
-        if self._watching is not None:
-            hooks |= self._watching.hooks(hooks["transition_end"])
+        keep = self._make_keep()
+        hooks: dict[str, Any] = {FACTS: keep} if self._watching is None else self._watching.hooks(keep)
         if log:
             hooks["log"] = self._log
         for name, hook in hooks.items():  # on the instance, so that a machine pays for those of its level only
@@ -123,37 +126,31 @@ class Recorder(Tracer):
 
     # on the machine's path
 
-    def _make_transition_end(self) -> Callable[[Transition], None]:
-        """Make the hook: a plain function, which is called faster than a method."""
+    def _make_keep(self) -> Callable[[Machine, Plan, QueuedMutation, Transition | None], None]:
+        """Make the hook that keeps the facts of a transition: a plain function, which is called faster than a method."""
         rows, clock, note_row, flush = self._rows, time.perf_counter_ns, self._note_row, self.flush
         extend, key_of = rows.extend, self._interned.key_of
         loop_time_ns = self._loop_time_ns
         full = self._batch * self._width
 
-        def transition_end(tx: Transition) -> None:
-            entry = tx._queued
-            key: Key = tx._plan
+        def keep(machine: Machine, plan: Plan, queued: QueuedMutation, tx: Transition | None) -> None:
             if not rows:
                 note_row()
-            if entry[5] or tx.canceled_by:
-                key = key_of(tx)
-            extend((clock(), tx.machine, key, entry[4], entry[3]))
+            key: Key = plan if tx is None else key_of(tx)
+            extend((clock(), machine, key, queued[4], queued[3]))
             if len(rows) >= full:
                 flush()
 
-        def transition_end_on_loop_time(tx: Transition) -> None:
-            entry = tx._queued
-            key: Key = tx._plan
+        def keep_on_loop_time(machine: Machine, plan: Plan, queued: QueuedMutation, tx: Transition | None) -> None:
             if not rows:
                 note_row()
-            if entry[5] or tx.canceled_by:
-                key = key_of(tx)
+            key: Key = plan if tx is None else key_of(tx)
             assert loop_time_ns is not None
-            extend((clock(), tx.machine, key, entry[4], entry[3], loop_time_ns()))
+            extend((clock(), machine, key, queued[4], queued[3], loop_time_ns()))
             if len(rows) >= full:
                 flush()
 
-        hook = transition_end if loop_time_ns is None else transition_end_on_loop_time
+        hook = keep if loop_time_ns is None else keep_on_loop_time
         hook.__self__ = self  # type: ignore[attr-defined]  # so that an error in it is put down to this tracer
         return hook
 
@@ -283,8 +280,11 @@ class Recorder(Tracer):
         self._rows.clear()
         try:
             with self._writer.transaction():
-                self._machines.write_new(self._writer, {one[0] for one in taken[4 :: self._width] if one is not None})
-                self._write_transitions(taken)
+                origins = taken[4 :: self._width]
+                if not any(origins):
+                    origins = []
+                self._machines.write_new(self._writer, {origin[0] for origin in origins if origin is not None})
+                self._write_transitions(taken, origins)
                 self._spans.write(self._writer)
                 if self._watching is not None:
                     self._watching.write(self._writer)
@@ -296,7 +296,7 @@ class Recorder(Tracer):
         except sqlite3.Error as error:
             self._stop(error, len(taken) // self._width)
 
-    def _write_transitions(self, taken: list[Any]) -> None:
+    def _write_transitions(self, taken: list[Any], origins: list[Origin | None]) -> None:
         if not taken:
             return
         width, start_ns, first = self._width, self._start_ns, self._written + 1
@@ -305,13 +305,12 @@ class Recorder(Tracer):
         columns = [*_TRANSITION]
         values: list[Iterable[Any]] = [
             range(first, first + len(machines)),
-            [at - start_ns for at in taken[0::width]],
+            map(sub, taken[0::width], repeat(start_ns)),
             numbers,
             taken[3::width],
             self._interned.ids(taken[2::width], machines),
         ]
-        origins = taken[4::width]
-        if any(origins):
+        if origins:
             by_name = self._machines.by_name
             columns += _SOURCE
             values.append([None if origin is None else by_name[origin[0]] for origin in origins])

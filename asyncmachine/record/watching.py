@@ -57,12 +57,12 @@ class Watching:
         self._called: dict[tuple[str, ...], str] = {}
         self._ids = {"handlers": count(1), "queued": count(1), "waits": count(1)}
 
-    def hooks(self, end: Callable[[Transition], None]) -> dict[str, Callable[..., None]]:
-        """Return the tracer hooks this level needs; `end` records the transition itself."""
+    def hooks(self, keep: Callable[..., None]) -> dict[str, Callable[..., None]]:
+        """Return the tracer hooks this level needs; `keep` records the facts of the transition itself."""
 
         def transition_end(tx: Transition) -> None:
             self._close(tx)
-            end(tx)
+            keep(tx.machine, tx._plan, tx._queued, tx)
 
         transition_end.__self__ = self._recorder  # type: ignore[attr-defined]  # errors in it are put down to the recorder
         found: dict[str, Callable[..., None]] = {

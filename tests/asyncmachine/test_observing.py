@@ -5,11 +5,16 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from asyncmachine import Event, LogLevel, Machine, Mutation, Result, Tracer, Transition
+from asyncmachine.mutation import CALLED, NUMBER
+
+if TYPE_CHECKING:
+    from asyncmachine.mutation import QueuedMutation
+    from asyncmachine.plans import Plan
 
 
 class Stream(Tracer):
@@ -332,3 +337,83 @@ def test_interruption_is_told() -> None:
             m.add("A")
         assert tracer.seen[-1] in ("[add] A False", "end False error")
         assert m.transition is None
+
+
+class Keeping:
+    """Keeps facts of transitions, and has no use for the transition; can be told to fail."""
+
+    def __init__(self, *, is_failing: bool = False) -> None:
+        self.is_failing = is_failing
+        self.kept: list[tuple[int, tuple[str, ...], int, bool]] = []
+
+    def _transition_facts(self, machine: Machine, plan: Plan, queued: QueuedMutation, tx: Transition | None) -> None:
+        self.kept.append((queued[NUMBER], queued[CALLED], sum(machine._ticks), tx is None))
+        if self.is_failing:
+            raise ValueError("of the tracer")
+
+
+class Ending:
+    """Wants the transition, at its end only."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def transition_end(self, tx: Transition) -> None:
+        self.seen.append(str(tx.mutation))
+
+
+def test_facts_are_told_without_a_transition_object() -> None:
+    """It is made for mutations with handlers, refused ones, and as soon as another tracer wants it; the facts are the same."""
+    m = Machine({"A": {}, "B": {"require": ["A"]}}, id="m")
+    keeping, follower = Keeping(), Ending()
+    m.bind_tracer(keeping)
+    m.add("A")
+    m.remove("A")
+    m.add("B")
+    m.bind_tracer(follower)
+    m.add("A")
+    m.unbind_tracer(follower)
+    m.add("B")
+    assert keeping.kept == [
+        (2, ("A",), 1, True), (3, ("A",), 2, True), (4, ("B",), 2, False), (5, ("A",), 3, False), (6, ("B",), 4, True),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("with_others", [False, True])
+def test_a_tracer_of_facts_that_fails(with_others: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """It is blamed, and detached after ten errors, like any other tracer; the others hear of everything."""
+    failing, keeping = Keeping(is_failing=True), Keeping()
+    m = Machine({"A": {}}, tracers=[failing, keeping, *([Ending()] if with_others else [])])
+    for _ in range(6):
+        assert m.add("A").executed
+        assert m.remove("A").executed
+    assert len(failing.kept) == 10
+    assert len(keeping.kept) == 12
+    assert len([record for record in caplog.records if record.exc_info]) == 1
+
+
+def test_tracers_hear_of_ends_in_the_order_they_were_bound() -> None:
+    """Whether they take facts, a transition, or both."""
+    heard: list[str] = []
+
+    class Both:
+        def _transition_facts(
+            self, machine: Machine, plan: Plan, queued: QueuedMutation, tx: Transition | None
+        ) -> None:
+            heard.append("facts of both")
+
+        def transition_end(self, tx: Transition) -> None:
+            heard.append("end of both")
+
+    class Facts:
+        def _transition_facts(
+            self, machine: Machine, plan: Plan, queued: QueuedMutation, tx: Transition | None
+        ) -> None:
+            heard.append("facts")
+
+    class End:
+        def transition_end(self, tx: Transition) -> None:
+            heard.append("end")
+
+    Machine({"A": {}}, tracers=[End(), Facts(), Both()]).add("A")
+    assert heard == ["end", "facts", "facts of both", "end of both"]

@@ -288,6 +288,39 @@ def test_pipes_to_a_machine_that_takes_errors(caplog: pytest.LogCaptureFixture) 
     assert told(caplog) == []
 
 
+@pytest.mark.parametrize("end", ["unbind", "dispose"])
+@pytest.mark.parametrize("is_given", [False, True])
+def test_a_pipe_that_ends_before_it_has_carried_the_error_on(
+    end: str, is_given: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The error is not lost: it is logged, unless another handler was given it."""
+    taken: list[Exception] = []
+    source, target = build(BState=fail), Machine(STATES, id="target")
+    pipe = pipes.bind_err(source, target)
+
+    def stop(self: object, e: Event) -> None:
+        pipe.unbind() if end == "unbind" else target.dispose()
+
+    source.bind(type("Late", (), {"AnyState": stop})())
+    if is_given:
+        source.bind(type("Taker", (), {"ExceptionState": lambda self, e: taken.append(e.args["error"])})())
+    source.add_err(ValueError("boom"))
+    assert not target.is_err()
+    assert [str(error) for error in taken] == ["boom"] * is_given
+    dropped = "[error] m: [add] Exception in m-2; the pipe that was to carry the error on was unbound"
+    assert told(caplog) == ([] if is_given else [dropped])
+
+
+def test_a_pipe_that_ends_before_it_has_carried_no_error_on(caplog: pytest.LogCaptureFixture) -> None:
+    """What is no error is dropped without a word."""
+    source, target = build(), Machine(STATES)
+    pipe = pipes.add(source, target, "A")
+    source.bind(type("Late", (), {"AnyState": lambda self, e: pipe.unbind()})())
+    source.add("A")
+    assert target.not_("A")
+    assert told(caplog) == []
+
+
 def test_pipes_that_carry_no_error(caplog: pytest.LogCaptureFixture) -> None:
     """A pipe to an ordinary state, a mirror and a pipe that has ended take nothing."""
     for connect in (

@@ -22,6 +22,9 @@ ENGINE_OUTER = {
     "notebook",
 }
 MAY_IMPORT_ASYNCIO = {"_asyncio", "testing", "benchmark", "record", "export", "debugger", "notebook"}
+MAY_TAKE_OF_THREADING = {"get_ident", "Lock"}
+"""Which thread this is, and keeping others out: no thread can be started with these."""
+STARTS_THREADS = {"Thread", "Timer", "start_new_thread", "to_thread", "run_in_executor", "ThreadPoolExecutor"}
 OUTSIDE_WORLD = {"asyncio", "threading", "socket", "selectors", "subprocess", "time", "random", "os"}
 
 # room -> rooms of pubsub_sim it may import (every room may import itself and the root files)
@@ -138,7 +141,52 @@ def test_the_engine_knows_neither_pubsub_nor_the_outside_world(path: Path) -> No
         if room in ENGINE_OUTER or (module, imported) in ENGINE_REACHES_OUT:
             continue
         assert not (top == "asyncmachine" and imported.split(".")[1:2] and imported.split(".")[1] in ENGINE_OUTER)
-        assert top not in {"threading", "socket", "subprocess", "multiprocessing"}, f"{module} imports {imported}"
+        assert top not in {"socket", "subprocess", "multiprocessing", "concurrent", "_thread"}, (
+            f"{module} imports {imported}"
+        )
+
+
+def names_in(tree: ast.Module) -> set[str]:
+    """What a module names: variables, attributes, and what it imports from others."""
+    found = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    found |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    return found | {alias.name for node in imports for alias in node.names}
+
+
+def starts_threads(tree: ast.Module) -> bool:
+    """Whether a module takes more of `threading` than it may, or names what starts threads."""
+    taken: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            taken |= {alias.name for alias in node.names if alias.name == "threading"}
+        if isinstance(node, ast.ImportFrom) and node.module == "threading":
+            taken |= {alias.name for alias in node.names}
+    return not taken <= MAY_TAKE_OF_THREADING or not STARTS_THREADS.isdisjoint(names_in(tree))
+
+
+@pytest.mark.parametrize("path", modules("asyncmachine"), ids=name_of)
+def test_the_engine_starts_no_threads(path: Path) -> None:
+    """A machine belongs to one thread; the engine may ask which one that is, and lock, and no more."""
+    parts = name_of(path).split(".")
+    if len(parts) > 1 and parts[1] in ENGINE_OUTER:
+        return
+    assert not starts_threads(ast.parse(path.read_text()))
+
+
+@pytest.mark.parametrize(
+    ("text", "is_starting"),
+    [
+        ("from threading import get_ident, Lock", False),
+        ("from threading import Thread", True),
+        ("import threading", True),
+        ("asyncio.to_thread(f)", True),
+        ("loop.run_in_executor(None, f)", True),
+    ],
+)
+def test_what_starts_threads_is_found(text: str, is_starting: bool) -> None:
+    """Whichever way a module takes to it."""
+    assert starts_threads(ast.parse(text)) is is_starting
 
 
 def graph(package: str) -> dict[str, set[str]]:
