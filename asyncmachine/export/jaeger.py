@@ -7,43 +7,35 @@ FOLLOWS_FROM, after the reference CHILD_OF to the parent.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from asyncmachine.export.files import write_whole
-from asyncmachine.export.spans import MAX_SPANS, build_spans
+from asyncmachine.export.spans import build_spans
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from asyncmachine.export.span_model import Attribute, Span, Trace, Traces
+    from asyncmachine.export.spans import SpanKeywords
     from asyncmachine.record import Record
 
 
 def write_jaeger(
     record: Record,
     path: Path | str,
-    *,
-    machines: Iterable[str] = (),
-    after_ns: int | None = None,
-    until_ns: int | None = None,
-    max_spans: int | None = MAX_SPANS,
-    messages: bool = True,
-    service: str | None = None,
+    **options: Unpack[SpanKeywords],
 ) -> Traces:
-    """Write a record as Jaeger JSON; see `spans.build_spans` for the arguments.
+    """Write a record as Jaeger JSON; see `spans.SpanOptions` for the options.
 
     Returns:
         What was written; as text, how many spans and how many were left out.
 
     Raises:
-        UnknownMachineError: One of `machines` is not in the record.
+        UnknownMachineError: One of the machines is not in the record.
         UnwritableFileError: The file cannot be written.
     """
-    traces = build_spans(
-        record, machines=machines, after_ns=after_ns, until_ns=until_ns, max_spans=max_spans, messages=messages,
-        service=service,
-    )  # fmt: skip
+    traces = build_spans(record, **options)
     write_whole(path, jaeger_chunks(traces))
     return traces
 

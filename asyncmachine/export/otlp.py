@@ -7,18 +7,19 @@ a reader needs no more than one line in memory. Sending needs the `opentelemetry
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
 
 from asyncmachine.export.collector import SCOPE, open_collector
 from asyncmachine.export.files import write_whole
 from asyncmachine.export.span_model import batches
-from asyncmachine.export.spans import MAX_SPANS, build_spans
+from asyncmachine.export.spans import build_spans
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from asyncmachine.export.span_model import Attribute, Span, Traces
+    from asyncmachine.export.spans import SpanKeywords
     from asyncmachine.record import Record
 
 _INTERNAL: Final = 1
@@ -28,27 +29,18 @@ _ERROR: Final = 2
 def write_otlp(
     record: Record,
     path: Path | str,
-    *,
-    machines: Iterable[str] = (),
-    after_ns: int | None = None,
-    until_ns: int | None = None,
-    max_spans: int | None = MAX_SPANS,
-    messages: bool = True,
-    service: str | None = None,
+    **options: Unpack[SpanKeywords],
 ) -> Traces:
-    """Write a record as OTLP JSON lines; see `spans.build_spans` for the arguments.
+    """Write a record as OTLP JSON lines; see `spans.SpanOptions` for the options.
 
     Returns:
         What was written; as text, how many spans and how many were left out.
 
     Raises:
-        UnknownMachineError: One of `machines` is not in the record.
+        UnknownMachineError: One of the machines is not in the record.
         UnwritableFileError: The file cannot be written.
     """
-    traces = build_spans(
-        record, machines=machines, after_ns=after_ns, until_ns=until_ns, max_spans=max_spans, messages=messages,
-        service=service,
-    )  # fmt: skip
+    traces = build_spans(record, **options)
     write_whole(path, otlp_lines(traces))
     return traces
 
@@ -60,14 +52,9 @@ def send_otlp(
     *,
     headers: Mapping[str, str] | None = None,
     timeout_s: float = 10.0,
-    machines: Iterable[str] = (),
-    after_ns: int | None = None,
-    until_ns: int | None = None,
-    max_spans: int | None = MAX_SPANS,
-    messages: bool = True,
-    service: str | None = None,
+    **options: Unpack[SpanKeywords],
 ) -> Traces:
-    """Send a record to a collector; see `spans.build_spans` for the other arguments.
+    """Send a record to a collector; see `spans.SpanOptions` for the options.
 
     Args:
         record: What is sent.
@@ -75,12 +62,7 @@ def send_otlp(
         protocol: "http" or "grpc".
         headers: Sent with every request, such as credentials.
         timeout_s: Seconds a request may take. Nothing is tried twice.
-        machines: See `spans.build_spans`.
-        after_ns: See there.
-        until_ns: See there.
-        max_spans: See there.
-        messages: See there.
-        service: See there.
+        options: The fields of `spans.SpanOptions`.
 
     Returns:
         What was sent, all of it taken.
@@ -89,14 +71,11 @@ def send_otlp(
         CollectorError: Nobody listens there, or the collector failed.
         SpansRefusedError: The collector took only a part of the spans.
         MissingExtraError: The packages are not installed.
-        UnknownMachineError: One of `machines` is not in the record.
+        UnknownMachineError: One of the machines is not in the record.
         ValueError: An unknown protocol.
     """
     with open_collector(endpoint, protocol, headers or {}, timeout_s) as collector:
-        traces = build_spans(
-            record, machines=machines, after_ns=after_ns, until_ns=until_ns, max_spans=max_spans, messages=messages,
-            service=service,
-        )  # fmt: skip
+        traces = build_spans(record, **options)
         collector.send(traces)
     return traces
 

@@ -103,21 +103,20 @@ class Fresh(Base):
         self.calls.append("Fresh")
 
 
-def test_mocks() -> None:
-    """`mock.patch.object` is noticed on the class and on the object, also for a handler that was bound before."""
-    called()
-    with mock.patch.object(Base, "AState") as fake:
-        assert called() == ["B"]
-        fake.assert_called_once()
+@pytest.mark.parametrize("autospec", [None, True], ids=["mock", "function"])
+@pytest.mark.parametrize("where", ["base", "class", "object"])
+def test_mocks(where: str, autospec: bool | None) -> None:
+    """`mock.patch.object` is noticed on the classes and on the object, also for a handler that was bound before."""
+    assert called() == ["Base", "B"]
     h = Handlers()
-    with mock.patch.object(h, "AState") as fake:
-        Machine(DOOR, handlers=h).add("A")
-        fake.assert_called_once()
-    m = Machine(DOOR)
-    with mock.patch.object(Handlers, "AState", autospec=True) as fake:
-        m.bind(Handlers())
+    owner = {"base": Base, "class": Handlers, "object": h}[where]
+    with mock.patch.object(owner, "AState", autospec=autospec) as fake:
+        m = Machine(DOOR)
+        m.bind(h)
         m.add("A")
         fake.assert_called_once()
+    assert h.calls == []
+    assert called() == ["Base", "B"]
 
 
 def test_what_does_not_change_is_looked_up_once() -> None:
@@ -256,35 +255,47 @@ def test_every_kind_of_method(kind: str) -> None:
     assert [*SEEN] == [kind]
 
 
-def test_slots_and_proxies_are_no_class() -> None:
+def a_proxy_of_nothing() -> object:
+    kept.append(object.__new__(type("Empty", (), {})))
+    return weakref.proxy(kept[-1])
+
+
+@pytest.mark.parametrize(
+    ("without", "kind"), [(Slots, "slot"), (a_proxy_of_nothing, "proxy")], ids=["slots", "proxies"]
+)
+def test_slots_and_proxies_are_no_class(without: Callable[[], object], kind: str) -> None:
     """Objects of one class whose slots differ, and stand-ins for objects of different classes, have their own handlers each."""
-    assert Machine(DOOR, handlers=Slots()).add("A").executed
     SEEN.clear()
-    Machine(DOOR, handlers=in_a_slot()).add("A")
-    assert SEEN == ["slot"]
-    empty, full = object.__new__(type("Empty", (), {})), type("Full", (), {"AState": noting("full")})()
-    assert Machine(DOOR, handlers=weakref.proxy(empty)).add("A").executed
-    Machine(DOOR, handlers=weakref.proxy(full)).add("A")
-    assert SEEN == ["slot", "full"]
+    assert Machine(DOOR, handlers=without()).add("A").executed
+    assert SEEN == []
+    Machine(DOOR, handlers=METHODS[kind]()).add("A")
+    assert [*SEEN] == [kind]
 
 
-def test_generator_functions_are_refused() -> None:
+def generates(self: object, e: Event) -> Any:
+    yield
+
+
+async def generates_too(self: object, e: Event) -> Any:
+    yield
+
+
+@pytest.mark.parametrize("name", ["AState", "AEnter", "AnyState"])
+@pytest.mark.parametrize(
+    "function",
+    [generates, generates_too, functools.partialmethod(generates)],
+    ids=["generator", "async generator", "partial"],
+)
+def test_generator_functions_are_refused(function: Any, name: str) -> None:
     """Nobody would run them."""
-
-    def generates(self: object, e: Event) -> Any:
-        yield
-
-    async def generates_too(self: object, e: Event) -> Any:
-        yield
-
-    for function in (generates, generates_too, functools.partialmethod(generates)):
-        for name in ("AState", "AEnter", "AnyState"):
-            with pytest.raises(HandlerError, match=f"H.{name}: a handler cannot be a generator function"):
-                Machine(DOOR, handlers=type("H", (), {name: function})())
+    with pytest.raises(HandlerError, match=f"H.{name}: a handler cannot be a generator function"):
+        Machine(DOOR, handlers=type("H", (), {name: function})())
 
 
-def test_names_of_no_state() -> None:
+@pytest.mark.parametrize(
+    "method", [patched, staticmethod(patched), functools.partialmethod(patched)], ids=["function", "static", "partial"]
+)
+def test_names_of_no_state(method: Any) -> None:
     """A method, of whatever kind, that is named like a handler of a state that does not exist is refused as before."""
-    for method in (patched, staticmethod(patched), functools.partialmethod(patched)):
-        with pytest.raises(HandlerNameError, match="did you mean 'AState'"):
-            Machine(DOOR, handlers=type("H", (), {"AaState": method})())
+    with pytest.raises(HandlerNameError, match="did you mean 'AState'"):
+        Machine(DOOR, handlers=type("H", (), {"AaState": method})())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from asyncmachine import Machine
 from asyncmachine.export.span_model import drop_dangling
-from asyncmachine.export.spans import Link, Span, Trace, Traces, build_spans
+from asyncmachine.export.spans import Link, Span, SpanKeywords, SpanOptions, Trace, Traces, build_spans
 from asyncmachine.record import Record, Recorder, UnknownMachineError
 from asyncmachine.record.format import LEVELS
 from tests.asyncmachine.export.scripted import play
@@ -419,3 +420,8 @@ def test_links_that_lead_nowhere_are_dropped() -> None:
     ]
     drop_dangling([Trace(trace_id, [root, span])])
     assert (root.links, span.links) == ([Link(trace_id, span_id, "source")], [])
+
+
+def test_every_option_is_a_keyword_of_the_functions() -> None:
+    """They are written down twice, as an object and for the type checker."""
+    assert {field.name for field in fields(SpanOptions)} == SpanKeywords.__optional_keys__
