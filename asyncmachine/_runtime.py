@@ -1368,6 +1368,10 @@ class Runtime:
     def _close(self) -> None:
         """Let go of everything. Each step is taken, whatever leaves the one before it."""
         self._flags = self._flags & TRACED | DISPOSED
+        if self._is_alone():
+            self._configuration = self._plans.compiled.bare.empty
+            self._drop_handlers()
+            return
         leaving: BaseException | None = None
         for step in (self._tell_disposal, self._expire_all, self._fail_waits, self._drop_handlers):
             try:
@@ -1386,6 +1390,11 @@ class Runtime:
         self._release()
         if leaving is not None:
             raise leaving
+
+    def _is_alone(self) -> bool:
+        """Tell whether nobody would hear of the end, and nothing is left to do."""
+        is_heard = self._observers is not _NO_OBSERVERS or self._waiters is not _NOBODY or self._on_dispose
+        return not (is_heard or self._queue or self._urgent or self._prepended)
 
     def _tell_disposal(self) -> None:
         self._observers.fire(self._observers.machine_dispose, self)

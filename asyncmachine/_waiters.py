@@ -134,10 +134,15 @@ class Waiters:
 
     def put(self, subscription: Subscription) -> None:
         """Register a wait."""
-        index = self.by_state
         if subscription.kind == WHEN_ARGS:
-            index = self.args
+            (state,) = subscription.states
             self.args_mask |= subscription.mask
+            if state in self.args:
+                self.args[state][subscription] = None
+            else:
+                self.args[state] = {subscription: None}
+            return
+        index = self.by_state
         for state in subscription.states:
             if state in index:
                 index[state][subscription] = None
@@ -148,16 +153,22 @@ class Waiters:
 
     def drop(self, subscription: Subscription) -> None:
         """Forget a wait; nothing happens if it is not registered."""
-        is_args = subscription.kind == WHEN_ARGS
-        index = self.args if is_args else self.by_state
+        if subscription.kind == WHEN_ARGS:
+            (state,) = subscription.states
+            group = self.args.get(state)
+            if group is not None:
+                group.pop(subscription, None)
+                if not group:
+                    del self.args[state]
+                    self.args_mask &= ~subscription.mask
+            return
+        index = self.by_state
         for state in subscription.states:
             group = index.get(state)
             if group is not None:
                 group.pop(subscription, None)
                 if not group:
                     del index[state]
-                    if is_args:
-                        self.args_mask &= ~subscription.mask
         if not subscription.states:
             self._stateless(subscription).pop(subscription, None)
 

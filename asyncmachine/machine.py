@@ -887,7 +887,8 @@ class Machine(Runtime):
         questions neutral. `await disposed()` waits for the tasks to end. Calling it again does nothing.
         """
         self._observers.check_thread(self)
-        if not self._flags & ENDING and self.has(START) and (self._flags & BUSY or self.is_active(START)):
+        flags = self._flags
+        if not flags & ENDING and (START in self._configuration.names or (flags & BUSY and self.has(START))):
             self.remove(START)
         self._dispose()
 

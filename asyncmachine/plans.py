@@ -53,6 +53,7 @@ class Plan:
         ticks: State numbers to increment, one by one; a re-entered Multi state occurs twice.
         negotiation: Handlers to ask, in order.
         finals: Handlers to run after the commit, in order.
+        finals_with_args: The same with a step of slot `TELL_ARGS` after those of each entered state; None until it is asked for.
         fast_ticks: If nothing but arithmetic happens, all ticks of it, the auto transition's included; else None.
         fast_target: The configuration after that.
         auto: Plan of the auto transition that follows, or None.
@@ -71,6 +72,7 @@ class Plan:
         "fast_target",
         "fast_ticks",
         "finals",
+        "finals_with_args",
         "is_check_accepted",
         "kind",
         "negotiation",
@@ -92,6 +94,7 @@ class Plan:
         self.ticks: tuple[int, ...] = ()
         self.negotiation: tuple[Step, ...] = ()
         self.finals: tuple[Step, ...] = ()
+        self.finals_with_args: tuple[Step, ...] | None = None
         self.fast_ticks: tuple[int, ...] | None = None
         self.fast_target = target
         self.auto: Plan | None = None
@@ -376,15 +379,19 @@ class PlanCache:
             return []
         return [step for x in configuration.active for y in target for step in pairs.get((x, y), ())]
 
-    def finals_with_args(self, plan: Plan) -> list[Step]:
+    def finals_with_args(self, plan: Plan) -> tuple[Step, ...]:
         """Return the final handlers with a step of slot `TELL_ARGS` after those of each entered state."""
+        known = plan.finals_with_args
+        if known is not None:
+            return known
         table = self.table
         steps = self._first_finals(plan)
         for state in plan.enters:
             steps += table.state[state]
             steps.append(Step("", _no_handler, TELL_ARGS, state))
         steps += table.any_state
-        return steps
+        plan.finals_with_args = tuple(steps)
+        return plan.finals_with_args
 
     def _finals(self, plan: Plan) -> tuple[Step, ...]:
         table = self.table
