@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from pubsub_sim.protocol.params import HostParams
     from pubsub_sim.protocol.randomsub import RandomsubParams
     from pubsub_sim.protocol.score_params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
-    from pubsub_sim.scenarios.running import run
-    from pubsub_sim.scenarios.world import World
+    from pubsub_sim.world.running import run
+    from pubsub_sim.world.world import World
 
 __version__ = "0.1.0"
 
@@ -78,8 +78,8 @@ _HOMES = {
     "PeerScoreParams": "pubsub_sim.protocol.score_params",
     "PeerScoreThresholds": "pubsub_sim.protocol.score_params",
     "TopicScoreParams": "pubsub_sim.protocol.score_params",
-    "run": "pubsub_sim.scenarios.running",
-    "World": "pubsub_sim.scenarios.world",
+    "run": "pubsub_sim.world.running",
+    "World": "pubsub_sim.world.world",
 }
 
 if not TYPE_CHECKING:  # a type checker would take any name for one of these

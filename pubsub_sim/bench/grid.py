@@ -15,8 +15,8 @@ from pubsub_sim.flags import several
 from pubsub_sim.parameters import reject_unknown
 from pubsub_sim.places import sweeps_folder
 from pubsub_sim.results import NAME, is_name
-from pubsub_sim.scenarios.running import loop_factory
 from pubsub_sim.scenarios.versions import FLOOR, known_versions
+from pubsub_sim.world.running import loop_factory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -25,11 +25,11 @@ from pubsub_sim.node.pubsub import PubSub
 from pubsub_sim.protocol.guards import GuardedTracer
 from pubsub_sim.protocol.params import HostParams
 from pubsub_sim.protocol.tracing import RawTracer, Tracers
-from pubsub_sim.scenarios.faults import FaultPlayer
-from pubsub_sim.scenarios.routers import ROUTERS, MakeRouter, check_params, router_maker
-from pubsub_sim.scenarios.running import run_seed
-from pubsub_sim.scenarios.trace import HostTrace, HostWatcher, TraceEvent
 from pubsub_sim.wire.signing import KeyPair, SignPolicy
+from pubsub_sim.world.faults import FaultPlayer
+from pubsub_sim.world.routers import ROUTERS, MakeRouter, check_params, router_maker
+from pubsub_sim.world.running import run_seed
+from pubsub_sim.world.trace import HostTrace, HostWatcher, TraceEvent
 
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
