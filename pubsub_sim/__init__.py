@@ -12,7 +12,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pubsub_sim.errors import MessageRejected, OptionError, PubsubSimError
+    from pubsub_sim.errors import (
+        CallerError,
+        DataError,
+        MessageRejected,
+        NetworkError,
+        OptionConflict,
+        OptionError,
+        PubsubSimError,
+        RemotePeerError,
+        RunError,
+    )
     from pubsub_sim.net.faults import Crash, Delay, Drop, FaultPlan, Partition, SlowReader
     from pubsub_sim.net.link import LinkModel
     from pubsub_sim.node.pubsub import PubSub
@@ -29,7 +39,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "CallerError",
     "Crash",
+    "DataError",
     "Delay",
     "Drop",
     "FaultPlan",
@@ -38,6 +50,8 @@ __all__ = [
     "HostParams",
     "LinkModel",
     "MessageRejected",
+    "NetworkError",
+    "OptionConflict",
     "OptionError",
     "Partition",
     "PeerGaterParams",
@@ -46,6 +60,8 @@ __all__ = [
     "PubSub",
     "PubsubSimError",
     "RandomsubParams",
+    "RemotePeerError",
+    "RunError",
     "SlowReader",
     "Subscription",
     "Topic",
@@ -56,9 +72,15 @@ __all__ = [
 ]
 
 _HOMES = {
+    "CallerError": "pubsub_sim.errors",
+    "DataError": "pubsub_sim.errors",
     "MessageRejected": "pubsub_sim.errors",
+    "NetworkError": "pubsub_sim.errors",
+    "OptionConflict": "pubsub_sim.errors",
     "OptionError": "pubsub_sim.errors",
     "PubsubSimError": "pubsub_sim.errors",
+    "RemotePeerError": "pubsub_sim.errors",
+    "RunError": "pubsub_sim.errors",
     "Crash": "pubsub_sim.net.faults",
     "Delay": "pubsub_sim.net.faults",
     "Drop": "pubsub_sim.net.faults",
