@@ -12,7 +12,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pubsub_sim.errors import MessageRejected, OptionError, PubsubSimError
+    from pubsub_sim.errors import (
+        CallerError,
+        DataError,
+        MessageRejected,
+        NetworkError,
+        OptionConflict,
+        OptionError,
+        PubsubSimError,
+        RemotePeerError,
+        RunError,
+    )
     from pubsub_sim.net.faults import Crash, Delay, Drop, FaultPlan, Partition, SlowReader
     from pubsub_sim.net.link import LinkModel
     from pubsub_sim.node.pubsub import PubSub
@@ -23,13 +33,15 @@ if TYPE_CHECKING:
     from pubsub_sim.protocol.params import HostParams
     from pubsub_sim.protocol.randomsub import RandomsubParams
     from pubsub_sim.protocol.score_params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
-    from pubsub_sim.scenarios.running import run
-    from pubsub_sim.scenarios.world import World
+    from pubsub_sim.world.running import run
+    from pubsub_sim.world.world import World
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "CallerError",
     "Crash",
+    "DataError",
     "Delay",
     "Drop",
     "FaultPlan",
@@ -38,6 +50,8 @@ __all__ = [
     "HostParams",
     "LinkModel",
     "MessageRejected",
+    "NetworkError",
+    "OptionConflict",
     "OptionError",
     "Partition",
     "PeerGaterParams",
@@ -46,6 +60,8 @@ __all__ = [
     "PubSub",
     "PubsubSimError",
     "RandomsubParams",
+    "RemotePeerError",
+    "RunError",
     "SlowReader",
     "Subscription",
     "Topic",
@@ -56,9 +72,15 @@ __all__ = [
 ]
 
 _HOMES = {
+    "CallerError": "pubsub_sim.errors",
+    "DataError": "pubsub_sim.errors",
     "MessageRejected": "pubsub_sim.errors",
+    "NetworkError": "pubsub_sim.errors",
+    "OptionConflict": "pubsub_sim.errors",
     "OptionError": "pubsub_sim.errors",
     "PubsubSimError": "pubsub_sim.errors",
+    "RemotePeerError": "pubsub_sim.errors",
+    "RunError": "pubsub_sim.errors",
     "Crash": "pubsub_sim.net.faults",
     "Delay": "pubsub_sim.net.faults",
     "Drop": "pubsub_sim.net.faults",
@@ -78,8 +100,8 @@ _HOMES = {
     "PeerScoreParams": "pubsub_sim.protocol.score_params",
     "PeerScoreThresholds": "pubsub_sim.protocol.score_params",
     "TopicScoreParams": "pubsub_sim.protocol.score_params",
-    "run": "pubsub_sim.scenarios.running",
-    "World": "pubsub_sim.scenarios.world",
+    "run": "pubsub_sim.world.running",
+    "World": "pubsub_sim.world.world",
 }
 
 if not TYPE_CHECKING:  # a type checker would take any name for one of these

@@ -1,6 +1,12 @@
-"""What can go wrong in the pubsub simulator, by whose fault.
+"""The errors of the pubsub simulator, as a tree: one base, and below it one branch for each party at fault.
 
-One class per failure a caller can see; each carries its facts as attributes and composes its own message.
+- `CallerError`: the program that uses the package gave a wrong option, or used something wrongly.
+- `RemotePeerError`: a peer sent what it should not have sent.
+- `NetworkError`: a peer cannot be reached.
+- `DataError`: stored runs or results cannot be read, written or compared.
+- `RunError`: a run did not end as it promises.
+
+One class per failure that a caller can see. Each carries its facts as attributes and composes its own message.
 A rejected message is `MessageRejected`, raised to the publisher only: for received messages it is a result.
 """
 
@@ -16,10 +22,62 @@ class PubsubSimError(Exception):
     """Base of every error this package raises."""
 
 
+class CallerError(PubsubSimError):
+    """Base of errors of the program that uses this package: a wrong option, a wrong use, code of its own that fails."""
+
+
+class RemotePeerError(PubsubSimError):
+    """Base of errors of a remote peer: it sent what it should not have sent."""
+
+
+class NetworkError(PubsubSimError):
+    """Base of errors of the network: a peer cannot be reached."""
+
+
+class DataError(PubsubSimError):
+    """Base of errors of stored data: runs, results and reports that cannot be read, written or compared."""
+
+
+class RunError(PubsubSimError):
+    """Base of errors of a run: it hangs, fails, or does not do what it promises."""
+
+
+class _TooLarge(PubsubSimError):
+    """Something is larger than its limit.
+
+    Attributes:
+        size_bytes: its size, encoded or announced.
+        limit_bytes: the limit.
+    """
+
+    _what = "object"
+
+    def __init__(self, size_bytes: int, limit_bytes: int) -> None:
+        super().__init__(f"{self._what} of {size_bytes} bytes is larger than the limit of {limit_bytes} bytes")
+        self.size_bytes = size_bytes
+        self.limit_bytes = limit_bytes
+
+
+class _NoPeer(NetworkError):
+    """A peer cannot be reached, or gives no stream.
+
+    Attributes:
+        peer: text form of its id.
+        why: the reason, as words.
+    """
+
+    _what = "cannot reach"
+
+    def __init__(self, peer: str, why: str) -> None:
+        super().__init__(f"{self._what} {peer}: {why}")
+        self.peer = peer
+        self.why = why
+
+
 # --- the caller's fault ------------------------------------------------------------------------------------------
 
 
-class OptionError(PubsubSimError, ValueError):
+class OptionError(CallerError, ValueError):
     """An option has a value it cannot have.
 
     Attributes:
@@ -29,16 +87,34 @@ class OptionError(PubsubSimError, ValueError):
     """
 
     def __init__(self, option: str, value: object, expected: str) -> None:
-        shown = repr(value)
-        if len(shown) > _LONGEST_VALUE:
-            shown = f"{shown[:_LONGEST_VALUE]}... ({len(shown)} characters)"
-        super().__init__(f"{option}: expected {expected}, got {shown}")
+        super().__init__(f"{option}: expected {expected}, got {_shorten(value)}")
         self.option = option
         self.value = value
         self.expected = expected
 
 
-class PeerIdError(PubsubSimError, ValueError):
+class OptionConflict(OptionError):
+    """Raised when two options have values that cannot be used together, each of which is right on its own.
+
+    Attributes:
+        option: name of the option that has to change.
+        value: what was given for it.
+        other: name of the option it conflicts with.
+        other_value: the value of that option.
+        why: the reason, as words.
+    """
+
+    def __init__(self, option: str, value: object, other: str, other_value: object, why: str) -> None:
+        super().__init__(option, value, f"a value that goes with {other}={_shorten(other_value)}")
+        self.other = other
+        self.other_value = other_value
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"{self.option}={_shorten(self.value)} cannot be used with {self.other}={_shorten(self.other_value)}: {self.why}"
+
+
+class PeerIdError(CallerError, ValueError):
     """Bytes that are no usable peer id or key.
 
     Attributes:
@@ -52,91 +128,69 @@ class PeerIdError(PubsubSimError, ValueError):
         self.expected = expected
 
 
-class TopicExists(PubsubSimError):
-    """Join of a topic this host has already joined ("topic already exists" in go-libp2p-pubsub).
+class TopicError(CallerError):
+    """Base of errors that concern one topic.
 
     Attributes:
         topic: its name.
     """
 
+    _sentence = "wrong use of topic {topic}"
+
     def __init__(self, topic: str) -> None:
-        super().__init__(f"topic already exists: {topic}")
+        super().__init__(self._sentence.format(topic=topic))
         self.topic = topic
 
 
-class TopicNotAllowed(PubsubSimError):
-    """Join of a topic the host's subscription filter does not let pass.
+class TopicExists(TopicError):
+    """Raised when a topic is joined that this host has already joined ("topic already exists" in go-libp2p-pubsub)."""
 
-    Attributes:
-        topic: its name.
-    """
-
-    def __init__(self, topic: str) -> None:
-        super().__init__(f"topic is not allowed by the subscription filter: {topic}")
-        self.topic = topic
+    _sentence = "topic already exists: {topic}"
 
 
-class TopicClosed(PubsubSimError):
-    """A call on a topic handle after its close.
+class TopicNotAllowed(TopicError):
+    """Raised when a topic is joined that the host's subscription filter does not let pass."""
 
-    Attributes:
-        topic: its name.
-    """
-
-    def __init__(self, topic: str) -> None:
-        super().__init__(f"this topic is closed, join it again: {topic}")
-        self.topic = topic
+    _sentence = "topic is not allowed by the subscription filter: {topic}"
 
 
-class TopicInUse(PubsubSimError):
-    """Close of a topic that still has subscriptions, relays or event handlers.
+class TopicClosed(TopicError):
+    """Raised when a topic handle is used after its close."""
 
-    Attributes:
-        topic: its name.
-    """
-
-    def __init__(self, topic: str) -> None:
-        super().__init__(f"cannot close topic: outstanding event handlers or subscriptions: {topic}")
-        self.topic = topic
+    _sentence = "this topic is closed, join it again: {topic}"
 
 
-class SubscriptionCancelled(PubsubSimError):
-    """`next` on a subscription that was cancelled and whose buffer is empty.
+class TopicInUse(TopicError):
+    """Raised when a topic is closed that still has subscriptions, relays or event handlers."""
 
-    Attributes:
-        topic: the subscription's topic.
-    """
-
-    def __init__(self, topic: str) -> None:
-        super().__init__(f"subscription cancelled: {topic}")
-        self.topic = topic
+    _sentence = "cannot close topic: outstanding event handlers or subscriptions: {topic}"
 
 
-class ValidatorExists(PubsubSimError):
-    """A second validator for one topic.
+class SubscriptionCancelled(TopicError):
+    """Raised by `next` on a subscription that was cancelled and whose buffer is empty."""
 
-    Attributes:
-        topic: its name.
-    """
-
-    def __init__(self, topic: str) -> None:
-        super().__init__(f"duplicate validator for topic {topic}")
-        self.topic = topic
+    _sentence = "subscription cancelled: {topic}"
 
 
-class NoValidator(PubsubSimError):
-    """Removal of a validator that is not registered.
+class ValidatorExists(TopicError):
+    """Raised when a second validator is registered for one topic."""
 
-    Attributes:
-        topic: its name.
-    """
-
-    def __init__(self, topic: str) -> None:
-        super().__init__(f"no validator for topic {topic}")
-        self.topic = topic
+    _sentence = "duplicate validator for topic {topic}"
 
 
-class OnlyGossipsub(PubsubSimError):
+class NoValidator(TopicError):
+    """Raised when a validator is removed that is not registered."""
+
+    _sentence = "no validator for topic {topic}"
+
+
+class ScoringDisabled(TopicError):
+    """Raised when a host that does not score its peers is given score parameters ("peer scoring is not enabled in router")."""
+
+    _sentence = "no score parameters for topic {topic}: peer scoring is not enabled, see GossipsubParams.score"
+
+
+class OnlyGossipsub(CallerError):
     """A call that only a gossipsub host can answer ("pubsub router is not gossipsub" in go-libp2p-pubsub).
 
     Attributes:
@@ -148,35 +202,13 @@ class OnlyGossipsub(PubsubSimError):
         self.operation = operation
 
 
-class ScoringDisabled(PubsubSimError):
-    """Score parameters for a host that does not score its peers ("peer scoring is not enabled in router").
+class MessageTooLarge(_TooLarge, CallerError, ValueError):
+    """Raised when the RPC of a publish would be larger than a stream carries."""
 
-    Attributes:
-        topic: the topic they were meant for.
-    """
-
-    def __init__(self, topic: str) -> None:
-        super().__init__(
-            f"no score parameters for topic {topic}: peer scoring is not enabled, see GossipsubParams.score"
-        )
-        self.topic = topic
+    _what = "message"
 
 
-class MessageTooLarge(PubsubSimError, ValueError):
-    """A publish whose RPC would be larger than a stream carries.
-
-    Attributes:
-        size_bytes: the encoded size.
-        limit_bytes: the maximum message size.
-    """
-
-    def __init__(self, size_bytes: int, limit_bytes: int) -> None:
-        super().__init__(f"message of {size_bytes} bytes is larger than the limit of {limit_bytes} bytes")
-        self.size_bytes = size_bytes
-        self.limit_bytes = limit_bytes
-
-
-class MessageRejected(PubsubSimError):
+class MessageRejected(CallerError):
     """A local publish that did not pass validation.
 
     Attributes:
@@ -190,7 +222,7 @@ class MessageRejected(PubsubSimError):
         self.topic = topic
 
 
-class HostClosed(PubsubSimError):
+class HostClosed(CallerError):
     """A call on a host that was closed, or that was closed before the answer came.
 
     Attributes:
@@ -202,14 +234,14 @@ class HostClosed(PubsubSimError):
         self.operation = operation
 
 
-class TraceNotKept(PubsubSimError):
+class TraceNotKept(CallerError):
     """A look at the trace of a world that keeps none."""
 
     def __init__(self) -> None:
         super().__init__("this world keeps no trace: make it with World(..., trace=True)")
 
 
-class UnusableAnswer(PubsubSimError, TypeError):
+class UnusableAnswer(CallerError, TypeError):
     """A function that a user gave to a node answered what the node cannot use.
 
     Attributes:
@@ -223,7 +255,7 @@ class UnusableAnswer(PubsubSimError, TypeError):
         self.expected = expected
 
 
-class PendingIgnored(PubsubSimError):
+class PendingIgnored(CallerError):
     """A driver took no notice of a `Pending`, so that a message and the rest of its RPC were lost.
 
     Attributes:
@@ -240,7 +272,7 @@ class PendingIgnored(PubsubSimError):
         self.message_id = message_id
 
 
-class TaskCancelled(PubsubSimError):
+class TaskCancelled(CallerError):
     """A task of a node was cancelled by somebody who does not own it.
 
     Attributes:
@@ -254,23 +286,7 @@ class TaskCancelled(PubsubSimError):
         self.task = task
 
 
-class TasksRemain(PubsubSimError):
-    """Tasks that were cancelled, and did not end within the time limit of a close. They are left alone.
-
-    Attributes:
-        owner: whose tasks they are.
-        tasks: their names.
-        limit_s: the limit, on the loop's clock.
-    """
-
-    def __init__(self, owner: str, tasks: list[str], limit_s: float) -> None:
-        super().__init__(f"{owner}: not ended within {limit_s:g} s of being cancelled: {', '.join(tasks)}")
-        self.owner = owner
-        self.tasks = tasks
-        self.limit_s = limit_s
-
-
-class OperationRefused(PubsubSimError):
+class OperationRefused(CallerError):
     """A driver would not run an operation (a vetoed mutation, a full queue).
 
     Attributes:
@@ -284,10 +300,24 @@ class OperationRefused(PubsubSimError):
         self.why = why
 
 
+class NoOutsideWorld(CallerError, RuntimeError):
+    """A call out of the program on the virtual clock.
+
+    Attributes:
+        what: what was asked for, as words.
+        why: why it cannot be, as words.
+    """
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(f"a virtual loop has no {what}: {why}")
+        self.what = what
+        self.why = why
+
+
 # --- the remote peer's fault -------------------------------------------------------------------------------------
 
 
-class MalformedFrame(PubsubSimError):
+class MalformedFrame(RemotePeerError):
     """Bytes from a peer that are no RPC.
 
     Attributes:
@@ -301,21 +331,13 @@ class MalformedFrame(PubsubSimError):
         self.why = why
 
 
-class FrameTooLarge(PubsubSimError):
-    """A frame longer than the reader's limit.
+class FrameTooLarge(_TooLarge, RemotePeerError):
+    """Raised when a frame is longer than the reader's limit."""
 
-    Attributes:
-        size_bytes: announced length.
-        limit_bytes: the limit.
-    """
-
-    def __init__(self, size_bytes: int, limit_bytes: int) -> None:
-        super().__init__(f"frame of {size_bytes} bytes is larger than the limit of {limit_bytes} bytes")
-        self.size_bytes = size_bytes
-        self.limit_bytes = limit_bytes
+    _what = "frame"
 
 
-class TooManySubscriptions(PubsubSimError):
+class TooManySubscriptions(RemotePeerError):
     """An RPC with more subscriptions than the filter lets pass ("too many subscriptions" in go-libp2p-pubsub).
 
     Attributes:
@@ -332,18 +354,8 @@ class TooManySubscriptions(PubsubSimError):
 # --- the network's fault -----------------------------------------------------------------------------------------
 
 
-class DialError(PubsubSimError):
-    """A peer that could not be reached.
-
-    Attributes:
-        peer: text form of its id.
-        why: the reason, as words.
-    """
-
-    def __init__(self, peer: str, why: str) -> None:
-        super().__init__(f"cannot reach {peer}: {why}")
-        self.peer = peer
-        self.why = why
+class DialError(_NoPeer):
+    """Raised when a peer could not be reached."""
 
 
 class DialledItself(DialError):
@@ -353,21 +365,30 @@ class DialledItself(DialError):
         super().__init__(peer, "that is the dialling host itself")
 
 
-class StreamRefused(PubsubSimError):
-    """The remote speaks none of the offered protocols, or is not connected.
+class StreamRefused(_NoPeer):
+    """Raised when the remote speaks none of the offered protocols, or is not connected."""
+
+    _what = "no stream to"
+
+
+# --- a run's fault -----------------------------------------------------------------------------------------------
+
+
+class ScenarioFailure(RunError):
+    """A scenario did not do what it promises: a wrong payload, a missing registration, unequal work.
 
     Attributes:
-        peer: text form of its id.
-        why: the reason, as words.
+        phase: where.
+        why: what was expected and what was seen.
     """
 
-    def __init__(self, peer: str, why: str) -> None:
-        super().__init__(f"no stream to {peer}: {why}")
-        self.peer = peer
+    def __init__(self, phase: str, why: str) -> None:
+        super().__init__(f"{phase}: {why}")
+        self.phase = phase
         self.why = why
 
 
-class Deadlock(PubsubSimError):
+class Deadlock(RunError):
     """On the virtual clock, the program waits for what will never happen.
 
     Attributes:
@@ -384,7 +405,7 @@ class Deadlock(PubsubSimError):
         self.tasks = tasks
 
 
-class NeverQuiet(PubsubSimError):
+class NeverQuiet(RunError):
     """A world that should come to rest has not.
 
     Attributes:
@@ -398,32 +419,22 @@ class NeverQuiet(PubsubSimError):
         self.busy = busy
 
 
-class NoOutsideWorld(PubsubSimError, RuntimeError):
-    """A call out of the program on the virtual clock.
+class TasksRemain(RunError):
+    """Tasks that were cancelled, and did not end within the time limit of a close. They are left alone.
 
     Attributes:
-        what: what was asked for, as words.
-        why: why it cannot be, as words.
+        owner: whose tasks they are.
+        tasks: their names.
+        limit_s: the limit, on the loop's clock.
     """
 
-    def __init__(self, what: str, why: str) -> None:
-        super().__init__(f"a virtual loop has no {what}: {why}")
-        self.what = what
-        self.why = why
+    def __init__(self, owner: str, tasks: list[str], limit_s: float) -> None:
+        super().__init__(f"{owner}: not ended within {limit_s:g} s of being cancelled: {', '.join(tasks)}")
+        self.owner = owner
+        self.tasks = tasks
+        self.limit_s = limit_s
 
 
-# --- a run's fault -----------------------------------------------------------------------------------------------
-
-
-class ScenarioFailure(PubsubSimError):
-    """A scenario did not do what it promises: a wrong payload, a missing registration, unequal work.
-
-    Attributes:
-        phase: where.
-        why: what was expected and what was seen.
-    """
-
-    def __init__(self, phase: str, why: str) -> None:
-        super().__init__(f"{phase}: {why}")
-        self.phase = phase
-        self.why = why
+def _shorten(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= _LONGEST_VALUE else f"{shown[:_LONGEST_VALUE]}... ({len(shown)} characters)"

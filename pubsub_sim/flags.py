@@ -8,7 +8,7 @@ import re
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from pubsub_sim.errors import OptionError, PubsubSimError
+from pubsub_sim.errors import CallerError, OptionError
 from pubsub_sim.parameters import reject_unknown
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _ENTRY = re.compile(r"^ {4}(\w+): (.*(?:\n {5,}\S.*)*)", re.MULTILINE)
 
 
-class FlagError(PubsubSimError):
+class FlagError(CallerError):
     """A command line that cannot be read.
 
     Attributes:

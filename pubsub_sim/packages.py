@@ -6,7 +6,7 @@ import importlib.util
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pubsub_sim.errors import PubsubSimError
+from pubsub_sim.errors import CallerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ PACKAGES: dict[str, tuple[str, str]] = {
 """What is imported to the package that has it, and to the extra of pubsub-sim that brings it; "" if every install does."""
 
 
-class MissingPackageError(PubsubSimError, ImportError):
+class MissingPackageError(CallerError, ImportError):
     """Raised when something is asked for that needs a package which is not installed.
 
     Attributes:

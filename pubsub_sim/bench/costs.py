@@ -22,7 +22,7 @@ from pubsub_sim.bench.process import pinned_environment, run_relay
 from pubsub_sim.bench.provenance import of_the_moment, of_the_sweep
 from pubsub_sim.bench.spec import RunSpec
 from pubsub_sim.checks import check_bool, check_seconds, check_whole
-from pubsub_sim.errors import OptionError, PubsubSimError
+from pubsub_sim.errors import OptionError, RunError
 from pubsub_sim.flags import from_flags, several
 from pubsub_sim.results.whole_files import put_whole
 
@@ -38,7 +38,7 @@ _LEAST_MESSAGES, _MOST_MESSAGES = 5, 10_000
 _LEG_S = 0.05  # what a message takes with a hundred hosts
 
 
-class FailedCostRunError(PubsubSimError):
+class FailedCostRunError(RunError):
     """A run ended without a time.
 
     Attributes:

@@ -15,7 +15,7 @@ from pubsub_sim.bench.machine import measuring
 from pubsub_sim.bench.process import pinned_environment, undisturbed
 from pubsub_sim.bench.provenance import installed, of_the_engine, of_the_moment
 from pubsub_sim.checks import check_bool, check_whole
-from pubsub_sim.errors import PubsubSimError
+from pubsub_sim.errors import RunError
 from pubsub_sim.flags import from_flags
 from pubsub_sim.places import packages_folder
 from pubsub_sim.results import EngineFileError, EngineRecord, Store, load_engine, read_engine, write_engine
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _OTHER = ("python", "implementation")
 
 
-class EngineBenchmarkError(PubsubSimError):
+class EngineBenchmarkError(RunError):
     """The engine's benchmark ended without results.
 
     Attributes:

@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from pubsub_sim.bench.pooled import begin_work
+from pubsub_sim.checking.equivalence import difference, play
+from pubsub_sim.checking.seeded import KINDS, ROUTERS, Case
 from pubsub_sim.checks import check_choice, check_seconds, check_whole
-from pubsub_sim.errors import OptionError, PubsubSimError
+from pubsub_sim.errors import OptionError, RunError
 from pubsub_sim.flags import from_flags, several
-from pubsub_sim.scenarios.equivalence import difference, play
-from pubsub_sim.scenarios.seeded import KINDS, ROUTERS, Case
 from pubsub_sim.scenarios.versions import known_versions
 
 if TYPE_CHECKING:
     from multiprocessing.pool import Pool
 
 
-class NoVerdictError(PubsubSimError):
+class NoVerdictError(RunError):
     """A case was not decided: a version hangs, or a worker was killed.
 
     Attributes:

@@ -15,9 +15,9 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pubsub_sim.checking.fault_runs import KINDS, ROUTERS, FaultRun, fault_run
 from pubsub_sim.checks import check_whole
 from pubsub_sim.flags import from_flags, several
-from pubsub_sim.scenarios.fault_runs import KINDS, ROUTERS, FaultRun, fault_run
 
 if TYPE_CHECKING:
     from types import FrameType

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from pubsub_sim.bench.machine import check_hosts
 from pubsub_sim.bench.spec import RunSpec
 from pubsub_sim.checks import check_bool, check_choice, check_seconds, check_whole
-from pubsub_sim.errors import OptionError
+from pubsub_sim.errors import OptionConflict, OptionError
 from pubsub_sim.flags import several
 from pubsub_sim.parameters import reject_unknown
 from pubsub_sim.places import sweeps_folder
 from pubsub_sim.results import NAME, is_name
-from pubsub_sim.scenarios.running import loop_factory
 from pubsub_sim.scenarios.versions import FLOOR, known_versions
+from pubsub_sim.world.running import loop_factory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -179,8 +179,9 @@ class SweepOptions:
                 try:
                     RunOptions(**one | {name: value})
                 except OptionError as error:
-                    told = option if error.option == name else error.option
-                    raise OptionError(told, error.value, error.expected) from None
+                    if error.option != name or isinstance(error, OptionConflict):
+                        raise
+                    raise OptionError(option, error.value, error.expected) from None
         together = [name for name in (*self.versions, *self.field) if name not in (FLOOR, *self.commands)]
         for number in self.hosts:
             check_hosts(number, runs=max(1, len(together) + (self.control is True)), barrier=self.barrier)
@@ -192,15 +193,18 @@ class SweepOptions:
         for version in self.field:
             check_choice("field", version, (*known_versions(), *self.commands))
             if version in self.versions:
-                raise OptionError("field", version, "what is not among the versions, as those are run beside it anyway")
+                raise OptionConflict(
+                    "field", version, "versions", self.versions, "the versions always run alongside the comparators"
+                )
         if FLOOR in (*self.versions, *self.field) and self.router != "floodsub":
-            raise OptionError("field", FLOOR, "other yardsticks, as the floor floods and does nothing else")
+            option = "field" if FLOOR in self.field else "versions"
+            raise OptionConflict(option, FLOOR, "router", self.router, f"{FLOOR!r} only implements flooding")
         if self.field:
             for loop in LOOPS:
                 loop_factory(loop)
             if not self.barrier:
-                raise OptionError(
-                    "field", ", ".join(self.field), "nothing without the barrier, as the work would not be equal"
+                raise OptionConflict(
+                    "field", self.field, "barrier", self.barrier, "without the barrier the work is not equal"
                 )
 
     def _check_stopping(self) -> None:
@@ -212,7 +216,9 @@ class SweepOptions:
             raise OptionError("half_width", self.half_width, "a share such as 0.02, or 0")
         check_whole("max_repeats", self.max_repeats, at_least=1, at_most=_INT16_MAX)
         if self.half_width and self.max_repeats < self.repeats:
-            raise OptionError("max_repeats", self.max_repeats, f"at least as many as repeats, {self.repeats}")
+            raise OptionConflict(
+                "max_repeats", self.max_repeats, "repeats", self.repeats, "the maximum is below the minimum"
+            )
 
     @property
     def commands(self) -> dict[str, tuple[str, ...]]:

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pubsub_sim.errors import OptionError, PubsubSimError
+from pubsub_sim.errors import OptionError, RunError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ CONNECTION_BYTES = 3_000
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
-class BusyMachineError(PubsubSimError):
+class BusyMachineError(RunError):
     """Something else is measured on this machine.
 
     Attributes:

@@ -19,8 +19,8 @@ from pubsub_sim.bench.probes import GcProbe, KernelProbe, PhaseProbe, TaskProbe
 from pubsub_sim.checks import check_whole
 from pubsub_sim.flags import from_flags, several
 from pubsub_sim.places import shipped
-from pubsub_sim.scenarios.running import run
 from pubsub_sim.scenarios.simsub import KINDS, PHASES, Simsub, Spread, simsub
+from pubsub_sim.world.running import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,8 +9,8 @@ from pubsub_sim.bench.witnesses import WITNESSES
 from pubsub_sim.checks import check_bool, check_choice
 from pubsub_sim.errors import OptionError
 from pubsub_sim.parameters import reject_unknown
-from pubsub_sim.scenarios.running import loop_factory
 from pubsub_sim.scenarios.simple_discovery import SimpleDiscovery
+from pubsub_sim.world.running import loop_factory
 
 TIMED = ("timing", "control", "field")
 """Kinds of run that nothing slows down: compared, a version against itself, and beside comparators."""

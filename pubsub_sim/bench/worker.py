@@ -44,8 +44,8 @@ from pubsub_sim.bench.witnesses import WITNESSES
 from pubsub_sim.errors import OptionError, PubsubSimError
 from pubsub_sim.packages import MissingPackageError
 from pubsub_sim.scenarios.play import play
-from pubsub_sim.scenarios.running import loop_factory
 from pubsub_sim.scenarios.versions import describe_version
+from pubsub_sim.world.running import loop_factory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from asyncmachine.errors import AsyncMachineError
 from asyncmachine.record import Record
-from pubsub_sim.errors import PubsubSimError
+from pubsub_sim.errors import CallerError
 from pubsub_sim.flags import from_flags
 from pubsub_sim.recording.exports import play_and_export, send
 from pubsub_sim.recording.options import DiscoveryOptions, PlayOptions
@@ -27,7 +27,7 @@ AM_DBG_PATIENCE_S = 120.0
 """How long am-dbg has to take in what is left at the end of a run; it takes about 1,500 messages a second."""
 
 
-class UnplayableError(PubsubSimError):
+class UnplayableError(CallerError):
     """A run that cannot begin, or a record that cannot be kept.
 
     Attributes:

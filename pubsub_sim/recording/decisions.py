@@ -1,7 +1,7 @@
 """The first decision in which two runs part: what each host decided, in order, read from two records and compared.
 
 Versions differ in how a host gets its turns, which is no decision; so operations of a loop are left out, as machines are. Within an
-instant of the virtual clock a turn may come before another, as in `scenarios.canonical`: there only the order of things of
+instant of the virtual clock a turn may come before another, as in `checking.canonical`: there only the order of things of
 one name with one peer counts.
 """
 

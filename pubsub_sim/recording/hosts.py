@@ -10,7 +10,7 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pubsub_sim.ids import to_base58
-from pubsub_sim.scenarios.trace import HostWatcher, contents_in_words, rpc_in_words
+from pubsub_sim.world.trace import HostWatcher, contents_in_words, rpc_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

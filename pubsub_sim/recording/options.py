@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from asyncmachine.record.format import LEVELS
 from pubsub_sim.checks import check_bool, check_choice
 from pubsub_sim.drivers.versions import check_version
-from pubsub_sim.errors import OptionError
+from pubsub_sim.errors import OptionConflict, OptionError
 from pubsub_sim.flags import several
 from pubsub_sim.places import data_folder
 from pubsub_sim.recording.scenarios import SCENARIOS
@@ -64,14 +64,12 @@ class PlayOptions:
         scenario = SCENARIOS[self.scenario]
         for entry in fields(self):
             if entry.name in scenario.ignored and getattr(self, entry.name) != entry.default:
-                raise OptionError(
-                    entry.name, getattr(self, entry.name), f"nothing, as scenario {self.scenario!r} does not take it"
+                raise OptionConflict(
+                    entry.name, getattr(self, entry.name), "scenario", self.scenario, "the scenario has no such option"
                 )
         scenario.check(self)
         if self.transport == "tcp" and self.clock == "virtual":
-            raise OptionError(
-                "transport", self.transport, "'memory' on the virtual clock, as sockets live on wall time"
-            )
+            raise OptionConflict("transport", "tcp", "clock", "virtual", "sockets need the wall clock")
         check_choice("level", self.level, LEVELS)
         check_bool("log", self.log)
         _check_record(self.record)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from asyncmachine.export.errors import ExportError
 from asyncmachine.export.files import write_whole
+from pubsub_sim.errors import RunError
 from pubsub_sim.packages import require
 from pubsub_sim.places import shipped
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 NOTEBOOK = "5_inside_a_run"
 
 
-class PageError(ExportError):
+class PageError(ExportError, RunError):
     """The notebook did not run to its end.
 
     Attributes:

@@ -20,7 +20,7 @@ from asyncmachine.export.relation_graph import RelationGraph
 from asyncmachine.export.steps import steps_diagram
 from asyncmachine.record import Record, Recorder
 from pubsub_sim.drivers.versions import describe_version
-from pubsub_sim.errors import PubsubSimError
+from pubsub_sim.errors import RunError
 from pubsub_sim.places import data_folder
 from pubsub_sim.recording.sequence import message_sequence
 from pubsub_sim.scenarios.one_message import OneMessage, one_message
@@ -50,7 +50,7 @@ DOWNLOAD: Final[dict[str, dict[str, Any]]] = {
 _NO_WORD = re.compile(r"[^a-z0-9]+")
 
 
-class UndrawnPictureError(PubsubSimError):
+class UndrawnPictureError(RunError):
     """Pictures that cannot be drawn or written.
 
     Attributes:

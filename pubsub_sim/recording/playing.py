@@ -11,7 +11,7 @@ from pubsub_sim.errors import PubsubSimError
 from pubsub_sim.net.clock import clock_of
 from pubsub_sim.recording.scenarios import SCENARIOS
 from pubsub_sim.recording.worlds import WorldRecorder
-from pubsub_sim.scenarios.running import run
+from pubsub_sim.world.running import run
 
 if TYPE_CHECKING:
     from collections import Counter

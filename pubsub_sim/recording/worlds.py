@@ -15,7 +15,7 @@ from asyncmachine.logs import args_mapper
 from pubsub_sim.drivers.versions import can_be_followed, driver_factory, follower, machines_of
 from pubsub_sim.ids import to_base58
 from pubsub_sim.recording.hosts import HostRecorder
-from pubsub_sim.scenarios.world import World
+from pubsub_sim.world.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pubsub_sim.errors import PubsubSimError
+from pubsub_sim.errors import CallerError, DataError, PubsubSimError, RunError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +15,7 @@ class ReportError(PubsubSimError):
     """Base of the errors of the report room."""
 
 
-class MixedConditionsError(ReportError):
+class MixedConditionsError(ReportError, DataError):
     """The runs of one sweep were not measured under the same conditions.
 
     Attributes:
@@ -33,7 +33,7 @@ class MixedConditionsError(ReportError):
         return f"this sweep mixes runs with {self.condition} {found}; measure each into a folder of its own"
 
 
-class NotebookFailedError(ReportError):
+class NotebookFailedError(ReportError, RunError):
     """The findings notebook did not run to its end.
 
     Attributes:
@@ -48,7 +48,7 @@ class NotebookFailedError(ReportError):
         return self.reason
 
 
-class UnwritableReportError(ReportError):
+class UnwritableReportError(ReportError, DataError):
     """The folder of the report cannot be made or written.
 
     Attributes:
@@ -65,7 +65,7 @@ class UnwritableReportError(ReportError):
         return f"cannot write the report to {self.folder}: {self.reason}; choose another folder with --out"
 
 
-class ForeignFilesError(ReportError):
+class ForeignFilesError(ReportError, DataError):
     """The folder of the report holds files that are no part of a report and would be lost.
 
     Attributes:
@@ -83,7 +83,7 @@ class ForeignFilesError(ReportError):
         return f"{self.folder} is no folder of a report, it holds {self.names[0]}{more}; choose another with --out"
 
 
-class CommandLineError(ReportError):
+class CommandLineError(ReportError, CallerError):
     """A command line that cannot be read.
 
     Attributes:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pubsub_sim.errors import PubsubSimError
+from pubsub_sim.errors import DataError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-class ResultsError(PubsubSimError):
+class ResultsError(DataError):
     """Base of the errors of the results room."""
 
 

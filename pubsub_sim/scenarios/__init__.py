@@ -1,1 +1,1 @@
-"""Worlds of several hosts, and what is played in them."""
+"""The measured scenarios, and the versions that can play them."""

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pubsub_sim.checks import check_choice
-from pubsub_sim.errors import OptionError, ScenarioFailure
+from pubsub_sim.errors import OptionConflict, ScenarioFailure
 from pubsub_sim.scenarios.floor_links import Connections, Queues
 from pubsub_sim.scenarios.simple_discovery import TOPIC, Outcome, PhaseCounts, go_on
 from pubsub_sim.wire.codec import encode_subscriptions
@@ -113,7 +113,9 @@ async def floor_discovery(options: SimpleDiscovery, phase: Observe, pause: Pause
     """
     check_choice("router", options.router, ("floodsub",))
     if not options.barrier:
-        raise OptionError("barrier", options.barrier, "true, as the floor has no discovery: all hosts are connected")
+        raise OptionConflict(
+            "barrier", False, "version", options.version, "it has no discovery, all hosts are connected"
+        )
     loop = asyncio.get_running_loop()
     links: Links = (Connections if options.transport == "tcp" else Queues)(loop)
     try:

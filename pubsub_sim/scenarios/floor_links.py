@@ -10,7 +10,7 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, cast
 
-from pubsub_sim.errors import OptionError
+from pubsub_sim.errors import OptionConflict
 from pubsub_sim.net.sockets import Sockets
 from pubsub_sim.net.tcp_frames import prefix, read_varint
 from pubsub_sim.net.virtual import VirtualLoop
@@ -105,7 +105,7 @@ class Connections:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         if isinstance(loop, VirtualLoop):
-            raise OptionError("transport", "tcp", "'memory' on the virtual clock, as sockets live on wall time")
+            raise OptionConflict("transport", "tcp", "clock", "virtual", "sockets need the wall clock")
         self._loop = loop
         self._sockets = Sockets()
 

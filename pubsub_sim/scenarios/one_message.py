@@ -17,9 +17,9 @@ from pubsub_sim.drivers.versions import check_version, driver_factory, follower
 from pubsub_sim.errors import ScenarioFailure
 from pubsub_sim.node.topic import min_topic_size
 from pubsub_sim.parameters import reject_unknown
-from pubsub_sim.scenarios.running import run
-from pubsub_sim.scenarios.trace import TraceEvent, rpc_in_words
-from pubsub_sim.scenarios.world import SIGNING, World
+from pubsub_sim.world.running import run
+from pubsub_sim.world.trace import TraceEvent, rpc_in_words
+from pubsub_sim.world.world import SIGNING, World
 
 if TYPE_CHECKING:
     from pubsub_sim.node.driver import Driver, HostContext

@@ -19,9 +19,9 @@ from pubsub_sim.errors import ScenarioFailure
 from pubsub_sim.node.topic import Subscription, Topic, min_topic_size
 from pubsub_sim.protocol.discovery import namespace_of
 from pubsub_sim.protocol.gossip_params import GossipsubParams
-from pubsub_sim.scenarios.routers import ROUTERS
 from pubsub_sim.scenarios.versions import check_version
-from pubsub_sim.scenarios.world import SIGNING, TRANSPORTS, World
+from pubsub_sim.world.routers import ROUTERS
+from pubsub_sim.world.world import SIGNING, TRANSPORTS, World
 
 TOPIC = "foobar"
 PHASES = (

@@ -29,8 +29,8 @@ from pubsub_sim.node.lifetime import Lifetime
 from pubsub_sim.protocol.gossip_params import GossipsubParams
 from pubsub_sim.protocol.options import HostOptions
 from pubsub_sim.protocol.tracing import RawTracer
-from pubsub_sim.scenarios.world import World
 from pubsub_sim.wire.codec import decode
+from pubsub_sim.world.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -9,8 +9,8 @@ import pytest
 
 from pubsub_sim import OptionError
 from pubsub_sim.bench.faults import FaultSearch, told, within
+from pubsub_sim.checking.fault_runs import FaultRun
 from pubsub_sim.flags import from_flags
-from pubsub_sim.scenarios.fault_runs import FaultRun
 
 
 def command(*words: str) -> subprocess.CompletedProcess[str]:

@@ -8,7 +8,7 @@ import pytest
 
 import pubsub_sim
 from pubsub_sim.bench.grid import PackOptions, RunOptions, SweepOptions
-from pubsub_sim.errors import OptionError
+from pubsub_sim.errors import OptionConflict, OptionError
 from pubsub_sim.flags import from_flags
 from pubsub_sim.parameters import UnknownParameterError
 
@@ -71,11 +71,6 @@ def test_text_with_commas_is_several_values() -> None:
             "field",
             ["floor", "floor"],
             "field: expected each value once ('floor' is there twice), got ['floor', 'floor']",
-        ),
-        (
-            "field",
-            "states",
-            "field: expected what is not among the versions, as those are run beside it anyway, got 'states'",
         ),
         ("field_repeats", 0, "field_repeats: expected a whole number of at least 1, got 0"),
         ("slow_limit_s", 0, "slow_limit_s: expected a number of seconds above 0, got 0"),
@@ -165,17 +160,28 @@ def test_numbers_on_the_command_line_are_numbers() -> None:
     assert (options.hosts, options.messages, options.limit_s, options.seed) == ((5,), (1, 2), 2.5, 7)
 
 
-def test_field_needs_equal_work() -> None:
-    """Without the barrier the topology depends on single turns, so nothing is set beside anything."""
-    with pytest.raises(OptionError, match="field: expected nothing without the barrier"):
-        SweepOptions(field="floor", barrier=False)
+@pytest.mark.parametrize(
+    ("options", "option", "other"),
+    [
+        ({"field": "states"}, "field", "versions"),
+        ({"field": "floor", "barrier": False}, "field", "barrier"),
+        ({"field": "floor", "router": "gossipsub"}, "field", "router"),
+        ({"versions": "floor", "router": "gossipsub"}, "versions", "router"),
+        ({"half_width": 0.1, "repeats": 5, "max_repeats": 4}, "max_repeats", "repeats"),
+    ],
+)
+def test_options_that_exclude_each_other_are_named_both(options: dict[str, Any], option: str, other: str) -> None:
+    """A comparator needs equal work, the lower bound only floods, and a maximum is above its minimum."""
+    with pytest.raises(OptionConflict) as caught:
+        SweepOptions(**options)
+    assert (caught.value.option, caught.value.other) == (option, other)
+    assert option in str(caught.value)
+    assert other in str(caught.value)
 
 
-def test_floor_floods_and_nothing_else() -> None:
-    """It stands beside floodsub, over either transport, and beside no other router."""
+def test_lower_bound_runs_beside_floodsub_over_either_transport() -> None:
+    """It stands beside floodsub, in memory and over sockets."""
     assert SweepOptions(field="floor", transport="tcp").field == ("floor",)
-    with pytest.raises(OptionError, match="field: expected other yardsticks, as the floor floods"):
-        SweepOptions(field="floor", router="gossipsub")
 
 
 def test_every_option_is_explained() -> None:

@@ -110,7 +110,7 @@ def test_sweep_runs_on_until_it_must_stop_and_resumes_where_it_was(tmp_path: Pat
     [
         ("half_width", -0.1, "half_width: expected a share such as 0.02, or 0, got -0.1"),
         ("half_width", "2 %", "half_width: expected a share such as 0.02, or 0, got '2 %'"),
-        ("max_repeats", 2, "max_repeats: expected at least as many as repeats, 3, got 2"),
+        ("max_repeats", 2, "max_repeats=2 cannot be used with repeats=3"),
     ],
 )
 def test_bad_rule_is_one_sentence(name: str, value: Any, sentence: str) -> None:

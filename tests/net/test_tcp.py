@@ -363,9 +363,9 @@ def test_sockets_are_refused_on_the_virtual_clock_and_beside_a_model() -> None:
         async with World(2, transport="tcp"):
             pass
 
-    with pytest.raises(OptionError, match="transport: expected 'memory' on the virtual clock, as sockets live on wall"):
+    with pytest.raises(OptionError, match=r"transport='tcp' .* clock='virtual'"):
         run(main(), clock="virtual")
-    with pytest.raises(OptionError, match="link: expected nothing with transport='tcp'"):
+    with pytest.raises(OptionError, match=r"link=.* transport='tcp'"):
         World(2, transport="tcp", link=LinkModel())
-    with pytest.raises(OptionError, match="faults: expected nothing with transport='tcp'"):
+    with pytest.raises(OptionError, match=r"faults=.* transport='tcp'"):
         World(2, transport="tcp", faults=FaultPlan(faults=()))

@@ -19,7 +19,7 @@ from pubsub_sim.protocol.gossipsub import GossipSub
 from pubsub_sim.protocol.score_params import PeerScoreParams
 from pubsub_sim.protocol.tracing import HOOKS, RawTracer
 from pubsub_sim.protocol.validation import Validator
-from pubsub_sim.scenarios.trace import HostWatcher
+from pubsub_sim.world.trace import HostWatcher
 from tests.pubsub.worlds import add_node
 
 KINDS = [OSError, ValueError, StopIteration, asyncio.CancelledError]

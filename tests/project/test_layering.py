@@ -43,12 +43,22 @@ ALLOWED: dict[str, set[str]] = {
         "wire",
         "drivers.baseline",
     },  # its handlers and its discovery, without its loop
-    "scenarios": {"wire", "protocol", "net", "node", "drivers"},
-    "simulator": {"protocol", "net", "node", "drivers", "scenarios"},
+    "world": {"wire", "protocol", "net", "node", "drivers"},
+    "scenarios": {"wire", "protocol", "net", "node", "drivers", "world"},
+    "checking": {"wire", "protocol", "net", "node", "drivers", "world"},
+    "simulator": {"protocol", "net", "node", "drivers", "world"},
     "results": set(),
-    "bench": {"results", "scenarios"},
+    "bench": {"results", "world", "scenarios", "checking"},
     "report": {"results"},
-    "recording": {"wire", "net", "node", "drivers", "scenarios"},  # of wire the types that tracers are told
+    "recording": {
+        "wire",
+        "net",
+        "node",
+        "drivers",
+        "world",
+        "scenarios",
+        "checking",
+    },  # of wire the types that tracers are told
 }
 MAY_IMPORT_ASYNCMACHINE = {"drivers.states", "simulator", "recording"}
 ENGINE_REACHES_OUT = {  # inside a method: who asks for a picture gets what draws it, and nobody else loads it

@@ -15,10 +15,10 @@ from pubsub_sim.ids import PeerId
 from pubsub_sim.protocol.gossipsub import GossipSub
 from pubsub_sim.protocol.params import FLOODSUB_ID, GOSSIPSUB_ID_V11, GOSSIPSUB_ID_V12
 from pubsub_sim.protocol.subscription_filter import RegexpFilter
-from pubsub_sim.scenarios.trace import TraceEvent
 from pubsub_sim.wire.codec import encode_subscriptions
 from pubsub_sim.wire.rpc_pb2 import RPC
 from pubsub_sim.wire.signing import KeyPair
+from pubsub_sim.world.trace import TraceEvent
 from tests.conftest import VERSIONS
 from tests.pubsub.hostile import LIMIT_BYTES, NO_UTF8, TOPIC, Attacker, frames, message, signed
 from tests.pubsub.test_gossipsub_scored import SCORED

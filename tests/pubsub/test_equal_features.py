@@ -11,8 +11,8 @@ from pubsub_sim.ids import PeerId
 from pubsub_sim.protocol.seqno_validator import SeqnoValidator
 from pubsub_sim.protocol.subscription_filter import RegexpFilter
 from pubsub_sim.protocol.validation import Validator, Verdict
-from pubsub_sim.scenarios.trace import TraceEvent
 from pubsub_sim.wire.message import Message
+from pubsub_sim.world.trace import TraceEvent
 from tests.pubsub.worlds import FakePeer, key_of, play, sub, subscriptions
 
 

@@ -16,10 +16,10 @@ from pubsub_sim.protocol.gossipsub import GossipSub
 from pubsub_sim.protocol.router import Acceptance, Router, RouterTimer
 from pubsub_sim.protocol.score_params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
 from pubsub_sim.protocol.validation import Verdict
-from pubsub_sim.scenarios.trace import TraceEvent
 from pubsub_sim.wire.message import Message
 from pubsub_sim.wire.rpc_pb2 import RPC
 from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
+from pubsub_sim.world.trace import TraceEvent
 from tests.protocol.bench import Gate
 from tests.pubsub.gossip_worlds import BOOTSTRAPPER, FakePeer, connect_some, connect_star, join_all, play, subscribe
 

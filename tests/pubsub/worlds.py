@@ -18,10 +18,10 @@ from pubsub_sim.ports import Inbound, Rendezvous, Stream
 from pubsub_sim.protocol.floodsub import FloodSub
 from pubsub_sim.protocol.params import FLOODSUB_ID
 from pubsub_sim.protocol.router import Router
-from pubsub_sim.scenarios.trace import HostTrace
 from pubsub_sim.wire.codec import decode, encode_subscriptions
 from pubsub_sim.wire.rpc_pb2 import RPC
 from pubsub_sim.wire.signing import KeyPair, SignPolicy
+from pubsub_sim.world.trace import HostTrace
 
 T = TypeVar("T")
 Play = Callable[[World], Awaitable[None]]

@@ -16,9 +16,9 @@ from pubsub_sim.net.clock import clock_of
 from pubsub_sim.protocol.router import Router
 from pubsub_sim.recording.decisions import compare_decisions
 from pubsub_sim.recording.worlds import WorldRecorder
-from pubsub_sim.scenarios.routers import router_maker
 from pubsub_sim.scenarios.simple_discovery import SimpleDiscovery, go_on, simple_discovery
-from pubsub_sim.scenarios.trace import digest
+from pubsub_sim.world.routers import router_maker
+from pubsub_sim.world.trace import digest
 from tests.recording.runs import played
 
 SEEDS = range(3)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pubsub_sim.errors import PubsubSimError
+from pubsub_sim.errors import CallerError, PubsubSimError, RunError
 
 
 class ExportError(PubsubSimError):
     """Base of the errors of the exporters."""
 
 
-class DuplicateFigureNameError(ExportError):
+class DuplicateFigureNameError(ExportError, CallerError):
     """Two outputs of a notebook ask for the same figure name.
 
     Attributes:
@@ -30,7 +30,7 @@ class DuplicateFigureNameError(ExportError):
         )
 
 
-class TypesettingError(ExportError):
+class TypesettingError(ExportError, RunError):
     """A program refused the document.
 
     Attributes:

@@ -23,13 +23,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pubsub_sim.errors import DialError, MessageRejected, OperationRefused, TopicExists, TopicInUse
-from pubsub_sim.net.link import LinkModel
-from pubsub_sim.node.lifetime import Lifetime
-from pubsub_sim.protocol.gossip_params import GossipsubParams
-from pubsub_sim.protocol.params import HostParams
-from pubsub_sim.protocol.score_params import PeerScoreParams
-from pubsub_sim.scenarios.failing_users import (
+from pubsub_sim.checking.failing_users import (
     Failing,
     FailingService,
     Planted,
@@ -38,8 +32,14 @@ from pubsub_sim.scenarios.failing_users import (
     failing_score,
     failing_validator,
 )
-from pubsub_sim.scenarios.running import run
-from pubsub_sim.scenarios.world import World
+from pubsub_sim.errors import DialError, MessageRejected, OperationRefused, TopicExists, TopicInUse
+from pubsub_sim.net.link import LinkModel
+from pubsub_sim.node.lifetime import Lifetime
+from pubsub_sim.protocol.gossip_params import GossipsubParams
+from pubsub_sim.protocol.params import HostParams
+from pubsub_sim.protocol.score_params import PeerScoreParams
+from pubsub_sim.world.running import run
+from pubsub_sim.world.world import World
 
 if TYPE_CHECKING:
     from pubsub_sim.node.driver import Driver, HostContext

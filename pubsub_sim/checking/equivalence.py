@@ -11,16 +11,16 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pubsub_sim.checking.canonical import canonical, in_words, parting
+from pubsub_sim.checking.seeded import BEGIN_S, LENGTH_S, REST_S, TOPICS, Case, Plan, Step, plan_of
 from pubsub_sim.errors import DialError, HostClosed, MessageRejected, ScenarioFailure
 from pubsub_sim.net.linked import LinkedNetwork
 from pubsub_sim.node.lifetime import Lifetime, raise_grouped
 from pubsub_sim.node.topic import Subscription, Topic, min_topic_size
 from pubsub_sim.protocol.validation import Verdict
-from pubsub_sim.scenarios.canonical import canonical, in_words, parting
-from pubsub_sim.scenarios.running import run
-from pubsub_sim.scenarios.seeded import BEGIN_S, LENGTH_S, REST_S, TOPICS, Case, Plan, Step, plan_of
-from pubsub_sim.scenarios.trace import TraceEvent, digest
-from pubsub_sim.scenarios.world import World
+from pubsub_sim.world.running import run
+from pubsub_sim.world.trace import TraceEvent, digest
+from pubsub_sim.world.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,13 +6,13 @@ import re
 
 import pytest
 
+from pubsub_sim.checking.fault_oracle import Evidence, Life, judge
 from pubsub_sim.ids import PeerId
-from pubsub_sim.scenarios.fault_oracle import Evidence, Life, judge
-from pubsub_sim.scenarios.trace import TraceEvent
 from pubsub_sim.wire.codec import encode_subscriptions
 from pubsub_sim.wire.message import Message, outgoing
 from pubsub_sim.wire.rpc_pb2 import RPC
 from pubsub_sim.wire.signing import KeyPair
+from pubsub_sim.world.trace import TraceEvent
 
 KEYS = [KeyPair(bytes([number]) * 32) for number in range(3)]
 IDS = [key.peer_id for key in KEYS]

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from typing import Any, Generic, TypeVar
 
 from pubsub_sim.checks import check_seconds
-from pubsub_sim.errors import OptionError
+from pubsub_sim.errors import OptionConflict, OptionError
 from pubsub_sim.net.virtual import VirtualLoop
 from pubsub_sim.packages import MissingPackageError, explain_missing
 
@@ -103,14 +103,14 @@ def _factory(
     }
     if clock == "virtual":
         if loop is not None:
-            raise OptionError("loop", loop, "nothing, as the virtual clock has a loop of its own")
+            raise OptionConflict("loop", loop, "clock", clock, "the virtual clock has its own event loop")
         for name, value in limits.items():
             check_seconds(name, value)
         return lambda: VirtualLoop(**limits)
     if clock != "wall":
         raise OptionError("clock", clock, "'wall' or 'virtual'")
     for name, value in limits.items():
-        raise OptionError(name, value, "nothing, as only the virtual clock has it")
+        raise OptionConflict(name, value, "clock", clock, "only the virtual clock has this limit")
     if loop is not None:
         return loop_factory(loop)
     try:

@@ -9,10 +9,10 @@ import pytest
 
 from pubsub_sim import OptionError
 from pubsub_sim.bench.faults import replay_command, within
+from pubsub_sim.checking.fault_runs import FaultRun, fault_run
 from pubsub_sim.drivers.versions import driver_factory
 from pubsub_sim.node.driver import Driver, Seat
 from pubsub_sim.protocol.core import Core
-from pubsub_sim.scenarios.fault_runs import FaultRun, fault_run
 from pubsub_sim.wire.message import Message
 from pubsub_sim.wire.rpc_pb2 import RPC
 

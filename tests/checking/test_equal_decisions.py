@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pubsub_sim import LinkModel, World, min_topic_size, run
-from pubsub_sim.scenarios.trace import TraceEvent
+from pubsub_sim.world.trace import TraceEvent
 
 
 def traces(version: str, seed: int, sign: str, link: LinkModel | None = None) -> list[list[TraceEvent]]:

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import pytest
 
 from pubsub_sim import LinkModel, World, min_topic_size, run
-from pubsub_sim.scenarios.trace import digest
+from pubsub_sim.world.trace import digest
 
 
 def fingerprint(version: str, **options: Any) -> str:
@@ -42,8 +42,8 @@ def fingerprint(version: str, **options: Any) -> str:
 @pytest.mark.parametrize(
     "code",
     [
-        "from tests.scenarios.test_determinism import fingerprint; print(fingerprint({0!r}))",
-        "from tests.scenarios.test_faults import chaos, digest; print(digest(chaos({0!r}, 5)))",
+        "from tests.world.test_determinism import fingerprint; print(fingerprint({0!r}))",
+        "from tests.world.test_faults import chaos, digest; print(digest(chaos({0!r}, 5)))",
     ],
     ids=["calm", "with faults"],
 )

@@ -21,6 +21,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pubsub_sim.checking.fault_oracle import Evidence, Life, judge
+from pubsub_sim.checking.user_fault_runs import user_fault_run
 from pubsub_sim.checks import check_choice, check_whole
 from pubsub_sim.drivers.versions import check_version
 from pubsub_sim.errors import DialError, HostClosed, ScenarioFailure
@@ -31,11 +33,9 @@ from pubsub_sim.node.lifetime import Lifetime, raise_grouped
 from pubsub_sim.node.topic import min_topic_size
 from pubsub_sim.protocol.gossip_params import GossipsubParams
 from pubsub_sim.protocol.params import HostParams
-from pubsub_sim.scenarios.fault_oracle import Evidence, Life, judge
-from pubsub_sim.scenarios.running import run
-from pubsub_sim.scenarios.user_fault_runs import user_fault_run
-from pubsub_sim.scenarios.world import World
 from pubsub_sim.wire.codec import decode
+from pubsub_sim.world.running import run
+from pubsub_sim.world.world import World
 
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from pubsub_sim.checks import check_bool, check_choice, check_ip, check_kind, check_seconds, check_whole
 from pubsub_sim.drivers.versions import driver_factory
-from pubsub_sim.errors import HostClosed, NeverQuiet, OptionError, TasksRemain, TraceNotKept
+from pubsub_sim.errors import HostClosed, NeverQuiet, OptionConflict, OptionError, TasksRemain, TraceNotKept
 from pubsub_sim.foreign import ForeignCode, nothing
 from pubsub_sim.net.clock import LoopClock, clock_of
 from pubsub_sim.net.faults import FaultPlan
@@ -25,11 +25,11 @@ from pubsub_sim.node.pubsub import PubSub
 from pubsub_sim.protocol.guards import GuardedTracer
 from pubsub_sim.protocol.params import HostParams
 from pubsub_sim.protocol.tracing import RawTracer, Tracers
-from pubsub_sim.scenarios.faults import FaultPlayer
-from pubsub_sim.scenarios.routers import ROUTERS, MakeRouter, check_params, router_maker
-from pubsub_sim.scenarios.running import run_seed
-from pubsub_sim.scenarios.trace import HostTrace, HostWatcher, TraceEvent
 from pubsub_sim.wire.signing import KeyPair, SignPolicy
+from pubsub_sim.world.faults import FaultPlayer
+from pubsub_sim.world.routers import ROUTERS, MakeRouter, check_params, router_maker
+from pubsub_sim.world.running import run_seed
+from pubsub_sim.world.trace import HostTrace, HostWatcher, TraceEvent
 
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
@@ -126,7 +126,7 @@ class World:
             self._plan.check_hosts(hosts)
         for option, value in (("link", link), ("faults", faults)):
             if transport == "tcp" and value is not None:
-                raise OptionError(option, value, "nothing with transport='tcp', as real sockets are not modelled")
+                raise OptionConflict(option, value, "transport", transport, "real sockets are not modelled")
         self._options = options
         self._addresses = None if addresses is None else [check_ip("addresses", addresses(n)) for n in range(hosts)]
         check_bool("trace", trace)
@@ -375,7 +375,7 @@ class World:
     def _make_network(self, loop: asyncio.AbstractEventLoop) -> MemoryNetwork | TcpNetwork:
         if self._transport == "tcp":
             if self.clock.kind == "virtual":
-                raise OptionError("transport", "tcp", "'memory' on the virtual clock, as sockets live on wall time")
+                raise OptionConflict("transport", "tcp", "clock", "virtual", "sockets need the wall clock")
             return TcpNetwork(loop)
         if self._link is None and self._plan is None:
             return MemoryNetwork(loop)

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from pubsub_sim import OptionError
+from pubsub_sim.checking.equivalence import Played, difference, play
+from pubsub_sim.checking.seeded import KINDS, ROUTERS, Case
 from pubsub_sim.drivers.versions import driver_factory
 from pubsub_sim.ids import PeerId
 from pubsub_sim.node.driver import Driver, Seat
 from pubsub_sim.protocol.operations import Heartbeat, Operation
-from pubsub_sim.scenarios.equivalence import Played, difference, play
-from pubsub_sim.scenarios.seeded import KINDS, ROUTERS, Case
 from pubsub_sim.wire.message import Message
 from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
 from tests.conftest import VERSIONS
@@ -69,7 +69,7 @@ def churn_digests() -> list[str]:
 
 def test_the_hash_seed_does_not() -> None:
     """No set's order reaches a decision, in worlds where hosts come and go."""
-    code = "from tests.scenarios.test_equivalence import churn_digests; print(*churn_digests())"
+    code = "from tests.checking.test_equivalence import churn_digests; print(*churn_digests())"
     for seed in "1", "2":
         done = subprocess.run(
             [sys.executable, "-c", code],

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pubsub_sim.scenarios.canonical import canonical, in_words, parting
-from pubsub_sim.scenarios.trace import TraceEvent
+from pubsub_sim.checking.canonical import canonical, in_words, parting
 from pubsub_sim.wire.codec import encode_subscriptions
+from pubsub_sim.world.trace import TraceEvent
 
 A, B = b"a" * 32, b"b" * 32
 SUBSCRIBE = encode_subscriptions(("t",), subscribe=True)

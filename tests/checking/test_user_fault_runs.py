@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from pubsub_sim.bench.faults import FaultSearch, replay_command, told
+from pubsub_sim.checking.fault_runs import ROUTERS, FaultRun, fault_run
 from pubsub_sim.drivers.versions import driver_factory
 from pubsub_sim.flags import from_flags
 from pubsub_sim.node.driver import Driver, HostContext
 from pubsub_sim.protocol.operations import Request
-from pubsub_sim.scenarios.fault_runs import ROUTERS, FaultRun, fault_run
 
 SEEDS = range(4)
 Defect = Callable[[HostContext, Driver], None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
-from pubsub_sim.scenarios.trace import TraceEvent, rpc_in_words
+from pubsub_sim.world.trace import TraceEvent, rpc_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -30,10 +30,10 @@ from dataclasses import dataclass, field
 
 from pubsub_sim.ids import PeerId
 from pubsub_sim.protocol.validation import Reason
-from pubsub_sim.scenarios.trace import TraceEvent
 from pubsub_sim.wire.message import Message, author_and_seqno
 from pubsub_sim.wire.rpc_pb2 import RPC
 from pubsub_sim.wire.signing import is_signature_valid
+from pubsub_sim.world.trace import TraceEvent
 
 _MOST = 20  # of what is told of one run
 

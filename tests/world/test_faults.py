@@ -13,7 +13,7 @@ from pubsub_sim import Crash, Delay, Drop, FaultPlan, LinkModel, OptionError, Pa
 from pubsub_sim.errors import DialError, HostClosed
 from pubsub_sim.net.faults import Fault
 from pubsub_sim.node.topic import Subscription
-from pubsub_sim.scenarios.trace import TraceEvent, digest
+from pubsub_sim.world.trace import TraceEvent, digest
 
 S = 1_000_000_000
 Script = Callable[[World, list[Topic], list[Subscription]], Awaitable[None]]

@@ -1,0 +1,1 @@
+"""Worlds of several hosts: hosts, network, clock, faults and trace, and the event loop that they run on."""
