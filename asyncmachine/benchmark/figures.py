@@ -72,7 +72,7 @@ def times_ours(results: Results, name: str) -> Figure | None:
 
 def judged(results: Results, clause: Clause) -> Verdict:
     """Hold the samples against a clause."""
-    found = figure_of(_figures(results, clause.figure, clause.own, clause.over))
+    found = figure_of(_clause_figures(results, clause))
     bar = clause.at_least if clause.at_least is not None else clause.at_most
     if clause.noise is not None:
         noise = figure_of(_figures(results, TIME, *clause.noise))
@@ -87,6 +87,19 @@ def judged(results: Results, clause: Clause) -> Verdict:
 def trouble(results: Results, name: str) -> str:
     """Say why a workload has no figure, "" if nothing went wrong with it."""
     return next((e["error"] for e in results.samples if e["workload"] == name and e["outcome"] != "ok"), "")
+
+
+def _clause_figures(results: Results, clause: Clause) -> list[float]:
+    """Give the figure in each round; nanoseconds as on the machine for which the bar was set."""
+    if not clause.pace:
+        return _figures(results, clause.figure, clause.own, clause.over)
+    own, pace = costs(results, clause.own), costs(results, clause.pace)
+    over = costs(results, clause.over) if clause.over else dict.fromkeys(own, 0.0)
+    return [
+        (own[number] - over[number]) * clause.pace_ns / pace[number]
+        for number in own
+        if number in over and number in pace
+    ]
 
 
 def _figures(results: Results, kind: str, own: str, over: str) -> list[float]:

@@ -39,7 +39,7 @@ Ts = TypeVarTuple("Ts")
 PATIENCE_S = 7200.0
 """Virtual time a program may wait for its nodes' polls alone: twice their longest pause, the hour of a dial back-off."""
 
-_FEW = 64  # cancelled timers that are not worth a clean-up
+_FEW = 8  # cancelled timers that are not worth a clean-up: less than 2 kB of them stay
 
 
 class Call(asyncio.Handle):

@@ -117,7 +117,7 @@ def test_cancelled_timers_cost_no_memory_and_change_no_order() -> None:
         return held, order
 
     held, order = run(main(), clock="virtual")
-    assert held < 200
+    assert held <= 2 * 20 + 8  # those that are armed, as many that are not, and few more
     assert order == list(range(0, 20_000, 1000))
 
 
