@@ -39,6 +39,7 @@ FEWEST = 10
 """Runs below which no interval is given: of few values a bootstrap interval is too narrow."""
 
 _LABELS = {"memory": "memory", "tcp": "TCP", "strict": "signed", "none": "unsigned"}
+_WORDS = {"a yardstick": "a reference"}
 _WORK = QUANTITIES["cpu"]
 _PER_RPC = QUANTITIES["cpu-per-rpc"]
 
@@ -83,6 +84,13 @@ class Condition:
 
 def _drop_narrow(value: Estimate) -> Estimate:
     return value if value.observations >= FEWEST else replace(value, low=np.nan, high=np.nan)
+
+
+def _reword(summary: str) -> str:
+    """Write a stored description in the terms of the report."""
+    for old, new in _WORDS.items():
+        summary = summary.replace(old, new)
+    return summary
 
 
 def name_version(name: str) -> str:
@@ -204,5 +212,5 @@ def tabulate_comparators(sweep: Sweep) -> Table | Absent:
     for name in guests:
         described = sweep.described[name]
         besides = "; ".join(map(str, described.get("also", ())))
-        rows.append([name_version(name), str(described.get("summary", NOTHING)), besides or NOTHING])
+        rows.append([name_version(name), _reword(str(described.get("summary", NOTHING))), besides or NOTHING])
     return Table(["name", "what it is", "what it also does, and ours do not"], rows, words=3)
