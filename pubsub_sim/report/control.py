@@ -128,7 +128,7 @@ def _describe_entry(sweep: Sweep, entry: Beside) -> str:
 
 def _title(sweep: Sweep, entry: Beside) -> Prose:
     return Prose(
-        f"**{entry.quantity.title}**: {format_code(entry.version)} / {format_code(sweep.base)} beside the control"
+        f"**{entry.quantity.title}**: {format_code(entry.version)} / {format_code(sweep.base)}, and the control: median paired ratios"
     )
 
 

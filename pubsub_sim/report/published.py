@@ -138,8 +138,8 @@ def tabulate(sweep: Sweep, file: Path | None, version: str = OTHER) -> Table | P
     columns = [
         "quantity",
         "hosts",
-        "published",
-        "least to greatest",
+        "published, mean",
+        "published, range",
         f"here, {format_code(version)} / {format_code(sweep.base)}",
     ]
     return Table(columns, rows)
