@@ -30,6 +30,7 @@ PACKAGES: dict[str, tuple[str, str]] = {
     "seaborn": ("seaborn", "lab"),
     "tqdm": ("tqdm", "lab"),
     "traitlets": ("traitlets", "lab"),
+    "pikepdf": ("pikepdf", "pdf"),
     "pypandoc": ("pypandoc-binary", "pdf"),
     "typst": ("typst", "pdf"),
     "distributed": ("distributed", "dask"),

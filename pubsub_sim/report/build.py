@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 import tempfile
@@ -13,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from pubsub_sim.packages import require
 from pubsub_sim.places import local_report_folder, shipped
 from pubsub_sim.report import summary
+from pubsub_sim.report.display import ABSENT
 from pubsub_sim.report.errors import ForeignFilesError, NotebookFailedError, UnwritableReportError
 from pubsub_sim.report.options import ReportOptions
-from pubsub_sim.report.show import ABSENT
 from pubsub_sim.report.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -23,13 +24,16 @@ if TYPE_CHECKING:
 
     from nbformat import NotebookNode
 
-FORMATS = {"bench-md": "bench.md", "typst": "bench.pdf", "offline-html": "bench.html"}
-"""Name of an nbconvert exporter to the file that it writes."""
+FORMATS = {"bench-md": ".md", "typst": ".pdf", "offline-html": ".html"}
+"""Name of an nbconvert exporter to the ending of the file that it writes."""
+
+REPORT, APPENDIX = "bench", "appendix"
+"""File names, without ending, of the report and of its full tables."""
 
 FIGURES = "bench_files"
-"""Folder of the figures that bench.md shows."""
+"""Folder of the figures that bench.md and appendix.md show."""
 
-_OURS = {*FORMATS.values(), FIGURES, summary.FILE}
+_OURS = {*(name + ending for name in (REPORT, APPENDIX) for ending in FORMATS.values()), FIGURES, summary.FILE}
 
 
 def default_out() -> Path:
@@ -41,7 +45,7 @@ def default_out() -> Path:
 
 
 def build_report(sweep: str, out: Path | None = None, reference: str = "published-2024") -> list[Path]:
-    """Write the report of a sweep: bench.md with its figures, bench.pdf, bench.html and summary.json.
+    """Write the report of a sweep and its appendix, each as .md with figures, .pdf and .html, and summary.json.
 
     The same data give the same bytes. A report that is there is replaced as a whole, once the new one is complete.
 
@@ -62,20 +66,21 @@ def build_report(sweep: str, out: Path | None = None, reference: str = "publishe
         UnwritableReportError: the folder cannot be made or written.
     """
     options = ReportOptions(sweep=sweep, reference=reference)
-    require("the report", "ipykernel", "jinja2", "nbconvert", "nbformat", "papermill", "pypandoc", "typst")
+    require("the report", "ipykernel", "jinja2", "nbconvert", "nbformat", "papermill", "pikepdf", "pypandoc", "typst")
     target = (default_out() if out is None else out).absolute()
     _refuse_foreign(target)
     runs = Sweep.load(options.folder)
-    with _replaced(target) as folder, _fixed_date():
-        text = summary.text(runs, options.reference)
-        notebook = without_absent(_stripped(_executed(options)))
-        for name, file in FORMATS.items():
-            _export(notebook, name, folder / file)
+    with _replace(target) as folder, _fix_date():
+        text = summary.write_summary(runs, options.reference)
+        report, appendix = split_appendix(remove_absent(_strip(_execute(options))))
+        for name, ending in FORMATS.items():
+            _export(report, name, folder / f"{REPORT}{ending}")
+            _export(appendix, name, folder / f"{APPENDIX}{ending}")
         (folder / summary.FILE).write_text(text, encoding="utf-8")
     return sorted(path for path in target.rglob("*") if path.is_file())
 
 
-def _executed(options: ReportOptions) -> NotebookNode:
+def _execute(options: ReportOptions) -> NotebookNode:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside papermill and its dependencies
         import nbformat
@@ -102,7 +107,7 @@ def _executed(options: ReportOptions) -> NotebookNode:
         return notebook
 
 
-def _stripped(notebook: NotebookNode) -> NotebookNode:
+def _strip(notebook: NotebookNode) -> NotebookNode:
     """Take out what differs between two executions: papermill's cell, ids, times and counts."""
     injected = "injected-parameters"
     notebook.cells = [cell for cell in notebook.cells if injected not in cell.metadata.get("tags", ())]
@@ -118,14 +123,14 @@ def _stripped(notebook: NotebookNode) -> NotebookNode:
     return notebook
 
 
-def without_absent(notebook: NotebookNode) -> NotebookNode:
+def remove_absent(notebook: NotebookNode) -> NotebookNode:
     """Leave out what only says that something is absent, and headings and words that then have nothing below them.
 
     The words of a cell of Markdown belong to the cells of code that follow it. One that is followed by a deeper heading
     stays.
     """
     kept: list[NotebookNode] = []
-    for cell, below in _with_code_below(notebook.cells):
+    for cell, below in _group_cells(notebook.cells):
         shown = [one for one in below if one.outputs]
         there = [one for one in shown if not _is_absent(one)]
         if cell is None or there or not shown or _opens_deeper(cell, notebook.cells):
@@ -135,7 +140,7 @@ def without_absent(notebook: NotebookNode) -> NotebookNode:
     return notebook
 
 
-def _with_code_below(cells: list[NotebookNode]) -> Iterator[tuple[NotebookNode | None, list[NotebookNode]]]:
+def _group_cells(cells: list[NotebookNode]) -> Iterator[tuple[NotebookNode | None, list[NotebookNode]]]:
     """Give each cell of Markdown, and None for the beginning, with the cells of code up to the next one."""
     words: NotebookNode | None = None
     below: list[NotebookNode] = []
@@ -157,6 +162,21 @@ def _opens_deeper(cell: NotebookNode, cells: list[NotebookNode]) -> bool:
     later = [one for one in cells[cells.index(cell) + 1 :] if one.cell_type == "markdown"]
     levels = [len(one.source) - len(one.source.lstrip("#")) for one in (cell, *later[:1])]
     return len(levels) == 2 and 0 < levels[0] < levels[1]
+
+
+def split_appendix(notebook: NotebookNode) -> tuple[NotebookNode, NotebookNode]:
+    """Split a notebook before its second level-1 heading.
+
+    Returns:
+        The report and its appendix; the appendix has no cells if there is no such heading.
+    """
+    from pubsub_sim.report.exporters.content import find_headings
+
+    titles = [heading.cell for heading in find_headings(notebook) if heading.level == 1]
+    at = titles[1] if len(titles) > 1 else len(notebook.cells)
+    report, appendix = copy.copy(notebook), copy.copy(notebook)
+    report.cells, appendix.cells = notebook.cells[:at], notebook.cells[at:]
+    return report, appendix
 
 
 def _export(notebook: NotebookNode, name: str, file: Path) -> None:
@@ -184,7 +204,7 @@ def _refuse_foreign(target: Path) -> None:
 
 
 @contextmanager
-def _replaced(target: Path) -> Iterator[Path]:
+def _replace(target: Path) -> Iterator[Path]:
     """Give an empty folder beside the target that takes its place when all went well."""
     fresh = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     old = target.with_name(f".{target.name}.{os.getpid()}.old.tmp")
@@ -204,7 +224,7 @@ def _replaced(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _fixed_date() -> Iterator[None]:
+def _fix_date() -> Iterator[None]:
     """Let exporters write a fixed date, unless the caller has chosen one."""
     name = "SOURCE_DATE_EPOCH"
     if name in os.environ:

@@ -11,13 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pubsub_sim.report.engine import cost, numbers, workload
-from pubsub_sim.report.intervals import Estimate, drawn_medians, median, percentiles
+from pubsub_sim.report.display import Absent, Prose, Several, Table
+from pubsub_sim.report.engine import estimate_cost, find_workload
+from pubsub_sim.report.formatting import (
+    NOTHING,
+    count_things,
+    format_code,
+    format_estimate,
+    format_number,
+    join_words,
+    round_number,
+    to_json,
+)
 from pubsub_sim.report.quantities import QUANTITIES, Quantity
-from pubsub_sim.report.ratios import PAIR, version_pairs
-from pubsub_sim.report.show import Prose, Several, Table
+from pubsub_sim.report.ratios import PAIR, pair_version
 from pubsub_sim.report.sweep import CELL
-from pubsub_sim.report.wording import NOTHING, code, count, estimate, listing, number, number_or_none
+from pubsub_sim.results.intervals import Estimate, drawn_medians, mean_of_medians, median, percentiles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,7 +75,7 @@ class Parts:
     of_base: float
 
 
-def parts(sweep: Sweep, version: str, quantity: Quantity = TIME) -> Parts | None:
+def fit_parts(sweep: Sweep, version: str, quantity: Quantity = TIME) -> Parts | None:
     """Fit the median differences of the cells by least squares, each cell counting alike.
 
     The intervals come from drawing the pairs of each cell anew and fitting again.
@@ -79,7 +88,7 @@ def parts(sweep: Sweep, version: str, quantity: Quantity = TIME) -> Parts | None
     Returns:
         The line; None if the runs that have the quantity are of a single number of hosts, or there are none.
     """
-    paired = version_pairs(sweep, version, quantity)
+    paired = pair_version(sweep, version, quantity)
     groups = [rows for _, rows in paired.groupby(CELL, sort=True)]
     hosts = np.array([float(rows["hosts"].iloc[0]) for rows in groups])
     if len(set(hosts)) < 2:
@@ -100,7 +109,21 @@ def parts(sweep: Sweep, version: str, quantity: Quantity = TIME) -> Parts | None
     return Parts(version, quantity, found[0], found[1], worst, len(groups), found[2], of_base)
 
 
-def per_call(time: Parts, calls: Parts) -> tuple[Estimate, float] | None:
+def estimate_amount(sweep: Sweep, version: str, quantity: Quantity = TIME) -> Estimate:
+    """Estimate by how much a version exceeds the base per message: the mean over the cells of the median paired difference.
+
+    Args:
+        sweep: the runs.
+        version: whose difference from the base.
+        quantity: `TIME`, in µs per message, or `CALLS`.
+    """
+    paired = pair_version(sweep, version, quantity)
+    scale = _SCALES[quantity.unit]
+    each = (paired["difference"] * scale / paired["messages"]).groupby([paired[name] for name in CELL], sort=True)
+    return mean_of_medians([values.to_numpy() for _, values in each])
+
+
+def estimate_per_call(time: Parts, calls: Parts) -> tuple[Estimate, float] | None:
     """Give what a call more takes, and what a call of the base takes on average, in us.
 
     Returns:
@@ -113,46 +136,48 @@ def per_call(time: Parts, calls: Parts) -> tuple[Estimate, float] | None:
 
 
 def show(sweep: Sweep) -> Several | Prose:
-    """Take each version's extra time apart, beside what the engine takes by itself."""
+    """Split each version's extra time into parts, beside what the engine takes by itself."""
     shown: list[Prose | Table] = []
     for version in sweep.others:
-        found, calls = parts(sweep, version), parts(sweep, version, CALLS)
+        found, calls = fit_parts(sweep, version), fit_parts(sweep, version, CALLS)
         if found is not None:
-            shown += [_told(sweep, found), *_counted(sweep, found, calls), _table(sweep, found, calls)]
-            shown.append(_told_before(sweep, version))
-    return Several(shown) if shown else Prose("The grid has one number of hosts, so there is no line to draw.")
+            shown += [_describe_line(sweep, found), *_describe_calls(sweep, found, calls), _table(sweep, found, calls)]
+            shown.append(_describe_before(sweep, version))
+    return Several(shown) if shown else Absent("The grid has one number of hosts, so there is no line to fit.")
 
 
 def summarise(sweep: Sweep) -> list[dict[str, Any]]:
     """Give both parts of each version as JSON values, and what a call takes."""
     entries = []
     for version in sweep.others:
-        found, calls = parts(sweep, version), parts(sweep, version, CALLS)
+        found, calls = fit_parts(sweep, version), fit_parts(sweep, version, CALLS)
         if found is None:
             continue
         about: dict[str, Any] = {"version": version, "over": sweep.base}
         for line in (found, calls) if calls is not None else (found,):
             place = {"quantity": line.quantity.name} | about | {"unit": _UNITS[line.quantity.unit]}
             for part, value in (("message", line.per_message), ("host and message", line.per_host)):
-                entries.append(place | {"per": part} | numbers(value) | {"farthest_cell": number_or_none(line.worst)})
-        each = per_call(found, calls) if calls is not None else None
+                entries.append(place | {"per": part} | to_json(value) | {"farthest_cell": round_number(line.worst)})
+        mean = {"quantity": found.quantity.name} | about | {"unit": "µs", "per": "message, mean over cells"}
+        entries.append(mean | to_json(estimate_amount(sweep, version)))
+        each = estimate_per_call(found, calls) if calls is not None else None
         if each is not None:
             more, base = each
             place = {"quantity": TIME.name} | about | {"unit": _UNITS[TIME.unit], "per": "call"}
-            entries.append(place | numbers(more) | {"base": number_or_none(base)})
-        for hosts, value in before_messages(sweep, version).items():
+            entries.append(place | to_json(more) | {"base": round_number(base)})
+        for hosts, value in estimate_before_messages(sweep, version).items():
             place = {"quantity": "before messages"} | about | {"unit": WHOLE.unit, "per": "run", "hosts": hosts}
-            entries.append(place | numbers(value))
+            entries.append(place | to_json(value))
     return entries
 
 
-def before_messages(sweep: Sweep, version: str) -> dict[int, Estimate]:
+def estimate_before_messages(sweep: Sweep, version: str) -> dict[int, Estimate]:
     """Give by how much longer a version takes before the phase `rand msgs`, in ms without fixed waits.
 
     Returns:
         Number of hosts to the median over the pairs of all cells with so many.
     """
-    whole, messages = (version_pairs(sweep, version, quantity) for quantity in (WHOLE, MESSAGES))
+    whole, messages = (pair_version(sweep, version, quantity) for quantity in (WHOLE, MESSAGES))
     both = whole.merge(messages, on=PAIR, suffixes=("", "_messages"), validate="one_to_one")
     more = both.assign(more=both["difference"] - both["difference_messages"])
     return {int(str(hosts)): median(values) for hosts, values in more.groupby("hosts", sort=True)["more"]}
@@ -165,63 +190,68 @@ def _of_base(sweep: Sweep, quantity: Quantity) -> float:
     return float(each.groupby(CELL, sort=True)["value"].median().mean())
 
 
-def _told(sweep: Sweep, found: Parts) -> Prose:
+def _describe_line(sweep: Sweep, found: Parts) -> Prose:
     return Prose(
-        f"A line through the {count(found.cells, 'cell')} says that {code(found.version)} takes "
-        f"{estimate(found.per_message)} µs more than {code(sweep.base)} for each message, and "
-        f"{estimate(found.per_host)} µs more for each host that it reaches; no cell is farther than "
-        f"{number(found.worst, places=1)} µs from it."
+        f"A least-squares line through the median differences of the {count_things(found.cells, 'cell')} gives "
+        f"{format_estimate(found.per_message)} µs more CPU time of {format_code(found.version)} than of {format_code(sweep.base)} "
+        f"for each message, and {format_estimate(found.per_host)} µs more for each host that the message reaches. The largest "
+        f"residual is {format_number(found.worst, places=1)} µs."
     )
 
 
-def _told_before(sweep: Sweep, version: str) -> Prose:
-    each = [f"{estimate(more)} ms with {hosts} hosts" for hosts, more in before_messages(sweep, version).items()]
+def _describe_before(sweep: Sweep, version: str) -> Prose:
+    more = estimate_before_messages(sweep, version)
+    each = [f"{format_estimate(value)} ms with {hosts} hosts" for hosts, value in more.items()]
     return Prose(
-        f"Durations also hold what comes before `rand msgs`, while hosts are made and meet. Without fixed waits that takes "
-        f"{code(version)} longer than {code(sweep.base)} by {listing(each)}."
+        f"Durations also hold the phases before `rand msgs`, in which hosts are created and connected. Without fixed waits "
+        f"{format_code(version)} needs more time there than {format_code(sweep.base)}: {join_words(each)} (medians of paired "
+        "differences)."
     )
 
 
-def _counted(sweep: Sweep, time: Parts, calls: Parts | None) -> list[Prose]:
+def _describe_calls(sweep: Sweep, time: Parts, calls: Parts | None) -> list[Prose]:
     """Say the same in calls, and what one takes; nothing if the sweep has not counted them."""
     if calls is None:
         return []
     said = (
-        f"Counted in calls of functions, which no clock blurs, the line is {estimate(calls.per_message)} more for each "
-        f"message and {estimate(calls.per_host)} more for each host, and no cell is farther than "
-        f"{number(calls.worst, places=1)} from it."
+        f"The same line fitted to counts of function calls, which have no timing noise, gives {format_estimate(calls.per_message)} "
+        f"more calls for each message and {format_estimate(calls.per_host)} more for each host. The largest residual is "
+        f"{format_number(calls.worst, places=1)} calls."
     )
-    each = per_call(time, calls)
+    each = estimate_per_call(time, calls)
     if each is not None:
         more, base = each
         said += (
-            f" So a call more takes {estimate(more)} µs; all that {code(sweep.base)} takes comes to {number(base)} µs for "
-            "each of its calls."
+            f" Each additional call costs {format_estimate(more)} µs; {format_code(sweep.base)} averages {format_number(base)} µs "
+            "per call."
         )
     return [Prose(said)]
 
 
 def _table(sweep: Sweep, found: Parts, calls: Parts | None) -> Table:
-    counts = [NOTHING] * 2 if calls is None else [estimate(calls.per_message), estimate(calls.per_host)]
-    each = f"each message, {code(found.version)} less {code(sweep.base)}"
+    counts = [NOTHING] * 2 if calls is None else [format_estimate(calls.per_message), format_estimate(calls.per_host)]
+    each = f"each message, {format_code(found.version)} minus {format_code(sweep.base)}"
     rows = [
-        ["measured here", each, estimate(found.per_message), counts[0]],
-        ["measured here", "each host it reaches", estimate(found.per_host), counts[1]],
+        ["fitted line", each, format_estimate(found.per_message), counts[0]],
+        ["fitted line", "each host that it reaches", format_estimate(found.per_host), counts[1]],
     ]
     if sweep.engine is not None:
         rows += [_engine_row(sweep.engine, name) for name in ENGINE if _is_known(sweep.engine, name)]
-    return Table(["", "what", "CPU time, µs", "calls"], rows, words=2)
+    return Table(["source", "what", "CPU time, µs", "calls"], rows, words=2)
 
 
 def _engine_row(engine: EngineRecord, name: str) -> list[str]:
-    entry = workload(engine, name)
-    found = cost(engine, name)
+    entry = find_workload(engine, name)
+    found = estimate_cost(engine, name)
     scaled = Estimate(found.value / 1000, found.low / 1000, found.high / 1000, found.observations)
-    return ["the engine by itself", f"{entry.title}, each {entry.per}", estimate(scaled), NOTHING]
+    return ["engine benchmark", f"{entry.title}, each {entry.per}", format_estimate(scaled), NOTHING]
 
 
 def _is_known(engine: EngineRecord, name: str) -> bool:
-    return any(entry.name == name and entry.unit == "ns" for entry in engine.workloads) and cost(engine, name).is_known
+    return (
+        any(entry.name == name and entry.unit == "ns" for entry in engine.workloads)
+        and estimate_cost(engine, name).is_known
+    )
 
 
 def _estimate(value: float, draws: NDArray[np.float64], fewest: int, observations: int) -> Estimate:

@@ -71,7 +71,7 @@ _ALL = (
         unit="ms",
         column="wall_ns",
         per_unit=_MS,
-        meaning="Time on the clock over all phases, the fixed waits of the procedure included.",
+        meaning="Wall-clock time over all phases, including the fixed waits of the procedure.",
     ),
     Quantity(
         name="duration-net",
@@ -80,7 +80,7 @@ _ALL = (
         column="wall_ns",
         minus="fixed_wait_ns",
         per_unit=_MS,
-        meaning="Time on the clock over all phases, less the time asked for by the procedure's fixed waits.",
+        meaning="Wall-clock time over all phases, minus the requested time of the fixed waits.",
     ),
     Quantity(
         name="cpu",
@@ -88,7 +88,7 @@ _ALL = (
         unit="ms",
         column="rand msgs/cpu_ns",
         per_unit=_MS,
-        meaning="Processor time of the process in the phase `rand msgs`, in which only messages are sent.",
+        meaning="CPU time of the process in the phase `rand msgs`, in which only messages are sent.",
     ),
     Quantity(
         name="cpu-per-rpc",
@@ -97,7 +97,7 @@ _ALL = (
         column="rand msgs/cpu_ns",
         over="rand msgs/rpcs",
         per_unit=_US,
-        meaning="The same processor time, divided by the RPCs sent in that phase.",
+        meaning="The same CPU time divided by the number of RPCs sent in that phase.",
     ),
     Quantity(
         name="calls",
@@ -105,8 +105,7 @@ _ALL = (
         unit="calls",
         column="rand msgs/calls",
         kind="calls",
-        meaning="Calls of functions while messages are sent, counted in runs of their own. No clock has a part in it: it says how "
-        "much the interpreter is asked to do, not how long that takes.",
+        meaning="Function calls while messages are sent, counted in separate instrumented runs. The count has no timing noise; a call is no fixed amount of time.",
         is_count=True,
     ),
     Quantity(
@@ -116,7 +115,7 @@ _ALL = (
         column="longest_turn_ns",
         kind="lag",
         per_unit=_MS,
-        meaning="Longest time between two turns of the event loop while messages are sent, in runs of its own.",
+        meaning="Longest time between two turns of the event loop while messages are sent, in separate instrumented runs.",
     ),
     Quantity(
         name="memory",
@@ -124,7 +123,7 @@ _ALL = (
         unit="MiB",
         column="peak_rss_bytes",
         per_unit=_MIB,
-        meaning="Largest resident memory of the process, its interpreter and imports included.",
+        meaning="Peak resident memory of the process, including the interpreter and all imports.",
     ),
     Quantity(
         name="allocated",
@@ -133,7 +132,7 @@ _ALL = (
         column="allocated_bytes",
         kind="memory",
         per_unit=_MIB,
-        meaning="What the traced memory grew by from one call or return to the next, added up over the run.",
+        meaning="Sum over the run of the increases in traced memory between consecutive calls and returns.",
     ),
     Quantity(
         name="peak-traced",
@@ -142,7 +141,7 @@ _ALL = (
         column="peak_traced_bytes",
         kind="memory",
         per_unit=_MIB,
-        meaning="Most memory that the run itself had at a time: what Python allocates, without interpreter and imports.",
+        meaning="Peak of the memory that Python allocated for the run, without interpreter and imports.",
     ),
     Quantity(
         name="final-traced",
@@ -151,7 +150,7 @@ _ALL = (
         column="final_traced_bytes",
         kind="memory",
         per_unit=_MIB,
-        meaning="The same at the end of the last phase, before the hosts are closed.",
+        meaning="The same memory at the end of the last phase, before the hosts are closed.",
     ),
     Quantity(
         name="freed",
@@ -160,7 +159,7 @@ _ALL = (
         column="freed_bytes",
         kind="memory",
         per_unit=_MIB,
-        meaning="What of the memory at the end closing the hosts and a garbage collection give back.",
+        meaning="Part of the final memory that closing the hosts and a garbage collection release.",
     ),
     Quantity(
         name="tasks-created",

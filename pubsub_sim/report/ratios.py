@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from pubsub_sim.report.intervals import Estimate, mean_of_medians, mean_of_sampled_groups, median
 from pubsub_sim.report.sweep import CELL
+from pubsub_sim.results.intervals import Estimate, mean_of_medians, mean_of_sampled_groups, median
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,7 +38,7 @@ class CellRatio:
     difference: Estimate
 
 
-def pairs(base: pd.DataFrame, other: pd.DataFrame, quantity: Quantity) -> pd.DataFrame:
+def match_pairs(base: pd.DataFrame, other: pd.DataFrame, quantity: Quantity) -> pd.DataFrame:
     """Match runs that ran side by side: runs of the same cell and repeat that were measured at different times are no pair.
 
     Args:
@@ -68,19 +68,19 @@ def _positive(runs: pd.DataFrame, quantity: Quantity) -> dict[tuple[int, ...], t
     return {place: (pair, value) for place, pair, value in rows if value > 0}
 
 
-def version_pairs(sweep: Sweep, version: str, quantity: Quantity) -> pd.DataFrame:
+def pair_version(sweep: Sweep, version: str, quantity: Quantity) -> pd.DataFrame:
     """Pair the runs of a version with those of the base."""
     base, other = sweep.of(sweep.base, kind=quantity.kind), sweep.of(version, kind=quantity.kind)
-    return sweep.once(("pairs", version, quantity), lambda: pairs(base, other, quantity))
+    return sweep.once(("pairs", version, quantity), lambda: match_pairs(base, other, quantity))
 
 
-def cell_median(sweep: Sweep, version: str, cell: tuple[int, int], quantity: Quantity) -> Estimate:
+def estimate_cell_median(sweep: Sweep, version: str, cell: tuple[int, int], quantity: Quantity) -> Estimate:
     """Estimate the median of a version in one cell of the grid, given as hosts and messages."""
     runs = sweep.of(version, cell, quantity.kind)
     return sweep.once(("median", version, cell, quantity), lambda: median(quantity.of(runs)))
 
 
-def control_pairs(sweep: Sweep, quantity: Quantity) -> pd.DataFrame:
+def pair_control(sweep: Sweep, quantity: Quantity) -> pd.DataFrame:
     """Pair the second runs of a version with its first ones: a ratio that should be 1. Only what is timed has some."""
     return sweep.once(("control pairs", quantity), lambda: _control_pairs(sweep, quantity))
 
@@ -88,12 +88,12 @@ def control_pairs(sweep: Sweep, quantity: Quantity) -> pd.DataFrame:
 def _control_pairs(sweep: Sweep, quantity: Quantity) -> pd.DataFrame:
     versions = sorted(set(sweep.controls["version"]))
     if not versions or quantity.kind != "timing":
-        return pairs(sweep.runs.iloc[:0], sweep.runs.iloc[:0], quantity)
+        return match_pairs(sweep.runs.iloc[:0], sweep.runs.iloc[:0], quantity)
     first = sweep.of(versions[0])
-    return pairs(first, sweep.controls.loc[sweep.controls["version"] == versions[0]], quantity)
+    return match_pairs(first, sweep.controls.loc[sweep.controls["version"] == versions[0]], quantity)
 
 
-def per_cell(paired: pd.DataFrame) -> list[CellRatio]:
+def estimate_cells(paired: pd.DataFrame) -> list[CellRatio]:
     """Estimate each cell of the grid.
 
     Args:
@@ -110,7 +110,7 @@ def per_cell(paired: pd.DataFrame) -> list[CellRatio]:
     return found
 
 
-def over_grid(paired: pd.DataFrame) -> Estimate:
+def estimate_over_grid(paired: pd.DataFrame) -> Estimate:
     """Estimate the geometric mean over the cells of each cell's median ratio.
 
     Args:
@@ -122,7 +122,7 @@ def over_grid(paired: pd.DataFrame) -> Estimate:
     return mean_of_medians(_by_cell(paired)).exp()
 
 
-def over_sampled_cells(paired: pd.DataFrame) -> Estimate:
+def estimate_over_sampled_cells(paired: pd.DataFrame) -> Estimate:
     """Estimate the same mean as one over all cells there could be.
 
     Args:

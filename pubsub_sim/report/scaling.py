@@ -1,4 +1,4 @@
-"""Growth of the cost: exponents of hosts and of messages, fitted by least squares on logarithms."""
+"""Growth of the cost: exponents of hosts and of messages, fitted by least squares on logarithms. Table and figure."""
 
 from __future__ import annotations
 
@@ -6,18 +6,35 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
-from pubsub_sim.report.engine import numbers
-from pubsub_sim.report.intervals import UNKNOWN, Estimate, drawn_medians, percentiles
+from pubsub_sim.report.display import Absent, Picture, Prose, Table
+from pubsub_sim.report.formatting import (
+    NOTHING,
+    count_things,
+    format_code,
+    format_exponent,
+    format_given,
+    format_number,
+    join_words,
+    round_number,
+    to_json,
+)
 from pubsub_sim.report.quantities import QUANTITIES, Quantity
-from pubsub_sim.report.show import Prose, Table
+from pubsub_sim.report.ratios import estimate_cell_median
+from pubsub_sim.report.style import WIDTH, choose_look, drawing, pick_evenly, render
 from pubsub_sim.report.sweep import CELL
-from pubsub_sim.report.wording import NOTHING, code, exponent, number, number_or_none
+from pubsub_sim.results.intervals import UNKNOWN, Estimate, drawn_medians, percentiles
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
+    from pubsub_sim.report.quantities import Quantity
     from pubsub_sim.report.sweep import Sweep
+
 
 WORK = Quantity(
     name="rpcs",
@@ -57,13 +74,13 @@ class Growth:
     levels: dict[int, float]
 
 
-def quantities(sweep: Sweep) -> list[Quantity]:
+def list_quantities(sweep: Sweep) -> list[Quantity]:
     """Give what is fitted: the work first, then every measured cost that is not one per RPC."""
     known = [WORK, *(quantity for quantity in QUANTITIES.values() if not quantity.over)]
     return [quantity for quantity in known if (quantity.of(sweep.of_kind(quantity.kind)) > 0).any()]
 
 
-def growth(sweep: Sweep, version: str, quantity: Quantity, axis: str) -> Growth:
+def fit_growth(sweep: Sweep, version: str, quantity: Quantity, axis: str) -> Growth:
     """Fit the medians of the cells by least squares on logarithms.
 
     The interval comes from drawing the runs of each cell anew and fitting again: it holds the noise of the runs and not
@@ -96,7 +113,7 @@ def growth(sweep: Sweep, version: str, quantity: Quantity, axis: str) -> Growth:
     return Growth(version, quantity.name, axis, found, worst, levels)
 
 
-def difference(sweep: Sweep, version: str, quantity: Quantity, axis: str) -> Estimate:
+def compare_growth(sweep: Sweep, version: str, quantity: Quantity, axis: str) -> Estimate:
     """Estimate by how much a version's exponent exceeds the base's: the exponent of their ratio.
 
     Below 0 the ratio falls along the axis. Both versions' runs are drawn on their own.
@@ -114,46 +131,53 @@ def difference(sweep: Sweep, version: str, quantity: Quantity, axis: str) -> Est
     return _estimate(one - base, ones - bases, min(own, theirs, key=len))
 
 
-def table(sweep: Sweep) -> Table | Prose:
+def tabulate(sweep: Sweep) -> Table | Prose:
     """Give the exponents of every measured quantity for each version, and those of the ratios."""
     rows = []
-    for quantity in quantities(sweep):
+    for quantity in list_quantities(sweep):
         versions = sweep.versions if quantity is not WORK else sweep.versions[:1]
         for version in versions:
-            found = [growth(sweep, version, quantity, axis) for axis in AXES]
+            found = [fit_growth(sweep, version, quantity, axis) for axis in AXES]
             if any(one.exponent.is_known for one in found):
-                shown = [text for one in found for text in (exponent(one.exponent), _worst(one.worst))]
-                who = code(version) if quantity is not WORK else "every version"
+                shown = [text for one in found for text in (format_exponent(one.exponent), _worst(one.worst))]
+                who = format_code(version) if quantity is not WORK else "every version"
                 rows.append([quantity.title, who, *shown])
         for version in sweep.others if quantity is not WORK else ():
-            ratios = [difference(sweep, version, quantity, axis) for axis in AXES]
+            ratios = [compare_growth(sweep, version, quantity, axis) for axis in AXES]
             if any(one.is_known for one in ratios):
-                shown = [text for one in ratios for text in (exponent(one), "")]
-                rows.append([quantity.title, f"{code(version)} / {code(sweep.base)}", *shown])
-    columns = ["quantity", "", "exponent of hosts", "worst cell", "exponent of messages", "worst cell"]
+                shown = [text for one in ratios for text in (format_exponent(one), "")]
+                rows.append([quantity.title, f"{format_code(version)} / {format_code(sweep.base)}", *shown])
+    columns = [
+        "quantity",
+        "version",
+        "exponent of hosts",
+        "largest residual",
+        "exponent of messages",
+        "largest residual",
+    ]
     if not rows:
-        return Prose("The grid has one number of hosts and one of messages, so nothing can be said about growth.")
+        return Absent("The grid has one number of hosts and one of messages, so no growth can be fitted.")
     return Table(columns, rows, words=2)
 
 
 def summarise(sweep: Sweep) -> list[dict[str, Any]]:
     """Give every exponent as JSON values, those of the versions and those of the ratios to the base."""
     found = []
-    for quantity in quantities(sweep):
+    for quantity in list_quantities(sweep):
         for axis in AXES:
             place = {"quantity": quantity.name, "axis": axis, "unit": "1"}
             for version in sweep.versions:
-                one = growth(sweep, version, quantity, axis)
-                worst = {"unit": "%", "value": number_or_none((one.worst - 1) * 100)}
-                found.append(place | {"version": version} | numbers(one.exponent) | {"worst_cell": worst})
+                one = fit_growth(sweep, version, quantity, axis)
+                worst = {"unit": "%", "value": round_number((one.worst - 1) * 100)}
+                found.append(place | {"version": version} | to_json(one.exponent) | {"worst_cell": worst})
             for version in sweep.others if quantity is not WORK else ():
-                own = numbers(difference(sweep, version, quantity, axis))
+                own = to_json(compare_growth(sweep, version, quantity, axis))
                 found.append(place | {"version": version, "over": sweep.base} | own)
     return [entry for entry in found if entry["value"] is not None]
 
 
 def _worst(value: float) -> str:
-    return NOTHING if np.isnan(value) else f"{number((value - 1) * 100, places=1)} %"
+    return NOTHING if np.isnan(value) else f"{format_number((value - 1) * 100, places=1)} %"
 
 
 def _estimate(value: float, draws: NDArray[np.float64], samples: list[NDArray[np.float64]]) -> Estimate:
@@ -196,3 +220,100 @@ def _design(xs: NDArray[np.float64], others: list[int]) -> NDArray[np.float64] |
     away = np.array([x - middle[other] for x, other in zip(xs, others, strict=True)])
     total = float((away**2).sum()) if len(away) else 0.0
     return away / total if total > 0 else None
+
+
+_DRAWN = (("duration-net",), ("cpu",), ("tasks-created",), ("allocated", "memory"))
+"""What is drawn in each column: the first of these that the sweep has."""
+
+_HEIGHT = 1.75
+_MOST_TICKS = 5
+_LABELS = {"hosts": "hosts", "messages": "messages in total"}
+
+
+def draw_fits(sweep: Sweep) -> Picture | Prose:
+    """Draw each quantity over hosts and over messages, with the lines of the fits.
+
+    Args:
+        sweep: the runs.
+
+    Returns:
+        The figure, or a sentence if the grid has only one cell or no run ended well.
+    """
+    axes = [axis for axis in AXES if len(_ticks(sweep, axis)) > 1]
+    measured = {quantity.name: quantity for quantity in list_quantities(sweep)}
+    chosen = [next((measured[name] for name in names if name in measured), None) for names in _DRAWN]
+    drawn = [quantity for quantity in chosen if quantity is not None]
+    if not axes or not drawn:
+        return Absent("There are no two cells to fit a line through.")
+    with drawing():
+        figure = Figure(figsize=(WIDTH, _HEIGHT * len(axes) + 0.4), layout="constrained")
+        grid = figure.subplots(len(axes), len(drawn), squeeze=False)
+        for axis, panels in zip(axes, grid, strict=True):
+            for quantity, panel in zip(drawn, panels, strict=True):
+                _panel(panel, sweep, quantity, axis)
+        for quantity, panel in zip(drawn, grid[0], strict=True):
+            panel.set_title(f"{quantity.title.replace('`', '')}\n({quantity.unit})", fontsize=7.5)
+        handles = [Line2D([], [], label=version, **choose_look(n)) for n, version in enumerate(sweep.versions)]
+        figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), handlelength=3)
+        return render(figure, "scaling", _caption(sweep, axes))
+
+
+def _panel(panel: Axes, sweep: Sweep, quantity: Quantity, axis: str) -> None:
+    for order, version in enumerate(sweep.versions):
+        style = choose_look(order)
+        found = fit_growth(sweep, version, quantity, axis)
+        for other in (level for level in pick_evenly(list(found.levels), 2) if found.exponent.is_known):
+            cells = [(value, other) if axis == AXES[0] else (other, value) for value in _ticks(sweep, axis)]
+            values = [estimate_cell_median(sweep, version, cell, quantity).value for cell in cells]
+            xs = np.array(_ticks(sweep, axis), dtype=np.float64)
+            panel.plot(xs, values, color=style["color"], marker=style["marker"], markersize=3.5, linestyle="", mew=0)
+            line = found.levels[other] * xs**found.exponent.value
+            panel.plot(xs, line, color=style["color"], linestyle=style["linestyle"], linewidth=1)
+            if order == 0:
+                _label_line(panel, float(xs[-1]), float(line[-1]), _level_text(axis, other))
+    panel.set_xscale("log")
+    panel.set_yscale("log")
+    _scales(panel, _ticks(sweep, axis))
+    panel.set_xlabel(_LABELS[axis], fontsize=7)
+
+
+def _label_line(panel: Axes, x: float, y: float, text: str) -> None:
+    """Write below the right end of a line which value of the other axis it is for."""
+    panel.annotate(
+        text, (x, y), xytext=(2, -5), textcoords="offset points", ha="right", va="top", fontsize=6, color="#444444"
+    )
+
+
+def _level_text(axis: str, other: int) -> str:
+    return count_things(other, "message") if axis == AXES[0] else count_things(other, "host")
+
+
+def _scales(panel: Axes, xs: list[int]) -> None:
+    panel.xaxis.set_major_locator(FixedLocator(pick_evenly(xs, _MOST_TICKS)))
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    panel.yaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5), numticks=20))
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: format_given(value)))
+    for side in (panel.xaxis, panel.yaxis):
+        side.set_minor_locator(NullLocator())
+    low, high = panel.get_ylim()
+    if high / low < 3:  # a flat line needs a tick on either side of it, and must not look steep
+        middle = (low * high) ** 0.5
+        panel.set_ylim(middle / 2.5, middle * 2.5)
+    panel.tick_params(labelsize=6.5)
+
+
+def _ticks(sweep: Sweep, axis: str) -> list[int]:
+    return sweep.hosts if axis == AXES[0] else sweep.messages
+
+
+def _caption(sweep: Sweep, axes: list[str]) -> str:
+    held = {"hosts": ("messages", sweep.messages), "messages": ("hosts", sweep.hosts)}
+    parts = []
+    for axis in axes:
+        name, values = held[axis]
+        ends = join_words(f"{value:,}" for value in pick_evenly(values, 2))
+        parts.append(f"over {axis} with {ends} {name}")
+    return (
+        f"Growth on logarithmic scales, {join_words(parts)}, as written at the lines. Dots: medians; lines: the power law fitted to "
+        "all cells. Where dots are far from their line, no power law describes the growth."
+    )

@@ -10,8 +10,8 @@ import matplotlib as mpl
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from pubsub_sim.report.shorter_svg import shorter
-from pubsub_sim.report.show import Picture
+from pubsub_sim.report.display import Picture
+from pubsub_sim.report.minify_svg import minify_svg
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -58,7 +58,7 @@ _STYLE: dict[Any, Any] = {
 }
 
 
-def look(number: int) -> dict[str, Any]:
+def choose_look(number: int) -> dict[str, Any]:
     """Give colour, marker and dashes of the version of a number."""
     at = number % len(_COLOURS)
     size = max(6.0 - 1.5 * number, 3.0)  # the first is seen behind the others where they are equal
@@ -75,19 +75,19 @@ def drawing() -> Iterator[None]:
         yield
 
 
-def rows_of(amount: int, columns: int = COLUMNS) -> int:
+def count_rows(amount: int, columns: int = COLUMNS) -> int:
     """Count the rows of so many small multiples."""
     return -(-max(amount, 1) // min(max(amount, 1), columns))
 
 
-def spread(values: Sequence[int], most: int) -> list[int]:
+def pick_evenly(values: Sequence[int], most: int) -> list[int]:
     """Choose at most so many values for a figure, evenly, with the first and the last."""
     if len(values) <= most:
         return list(values)
     return [values[round(number * (len(values) - 1) / (most - 1))] for number in range(most)]
 
 
-def panels(amount: int, height: float, *, columns: int = COLUMNS) -> tuple[Figure, list[Axes]]:
+def make_panels(amount: int, height: float, *, columns: int = COLUMNS) -> tuple[Figure, list[Axes]]:
     """Make small multiples.
 
     Args:
@@ -99,7 +99,7 @@ def panels(amount: int, height: float, *, columns: int = COLUMNS) -> tuple[Figur
         The figure and its axes, row by row.
     """
     across = min(max(amount, 1), columns)
-    down = rows_of(amount, columns)
+    down = count_rows(amount, columns)
     width = WIDTH if across > 1 else WIDTH * 0.6
     figure = Figure(figsize=(width, height * down), layout="constrained")
     grid = figure.subplots(down, across, squeeze=False)
@@ -109,7 +109,7 @@ def panels(amount: int, height: float, *, columns: int = COLUMNS) -> tuple[Figur
     return figure, list(axes[:amount])
 
 
-def picture(figure: Figure, name: str, caption: str) -> Picture:
+def render(figure: Figure, name: str, caption: str) -> Picture:
     """Turn a drawing into SVG that is the same for the same data: no date, fixed ids, text as outlines.
 
     Must be called inside `drawing`.
@@ -118,4 +118,4 @@ def picture(figure: Figure, name: str, caption: str) -> Picture:
     out = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     figure.savefig(out, format="svg", metadata=nothing)
-    return Picture(name, caption, shorter(out.getvalue()))
+    return Picture(name, caption, minify_svg(out.getvalue()))

@@ -9,17 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 from pubsub_sim.places import sweeps_folder
 from pubsub_sim.report import control, difference, engine, published, scaling
-from pubsub_sim.report.engine import numbers
-from pubsub_sim.report.field import PLACE, YARDSTICKS, conditions, field_versions
-from pubsub_sim.report.intervals import LEVEL, RESAMPLES, Estimate
+from pubsub_sim.report.comparators import PLACE, REFERENCES, list_conditions, list_versions
+from pubsub_sim.report.formatting import round_number, to_json
 from pubsub_sim.report.options import reference_file
-from pubsub_sim.report.prose import wait_shares
 from pubsub_sim.report.quantities import HEADLINE, QUANTITIES
-from pubsub_sim.report.ratios import cell_median, control_pairs, over_grid, over_sampled_cells, per_cell, version_pairs
+from pubsub_sim.report.ratios import (
+    estimate_cell_median,
+    estimate_cells,
+    estimate_over_grid,
+    estimate_over_sampled_cells,
+    pair_control,
+    pair_version,
+)
 from pubsub_sim.report.sweep import CELL, Sweep
-from pubsub_sim.report.tables import PHASE_METRICS, control_version, is_spread, phase_median
-from pubsub_sim.report.wording import number_or_none
+from pubsub_sim.report.tables import PHASE_METRICS, estimate_phase, find_control_version, is_spread
+from pubsub_sim.report.text import wait_shares
 from pubsub_sim.results import ResultsError
+from pubsub_sim.results.intervals import LEVEL, RESAMPLES, Estimate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +36,7 @@ if TYPE_CHECKING:
 FILE = "summary.json"
 """Name of the summary in the folder of a report."""
 
-_SCHEMA = 4
+_SCHEMA = 5
 
 
 def summarise(sweep: Sweep, reference: str = "") -> dict[str, Any]:
@@ -69,18 +75,18 @@ def summarise(sweep: Sweep, reference: str = "") -> dict[str, Any]:
         "scaling": scaling.summarise(sweep),
         "difference": difference.summarise(sweep),
         "phases": _phases(sweep),
-        "field": _field(sweep),
+        "comparators": _comparators(sweep),
         "medians": [entry for quantity in QUANTITIES.values() for entry in _medians(sweep, quantity)],
         "reference": reference,
         "published": published.summarise(sweep, file),
         "published_failures": {
-            name: {"failed": few, "runs": all_} for name, (few, all_) in published.failed(file).items()
+            name: {"failed": few, "runs": all_} for name, (few, all_) in published.count_failures(file).items()
         },
         "engine": engine.summarise(sweep.engine),
     }
 
 
-def text(sweep: Sweep, reference: str = "") -> str:
+def write_summary(sweep: Sweep, reference: str = "") -> str:
     """Give the summary as it is stored.
 
     Args:
@@ -106,7 +112,7 @@ def is_stale(out: Path, raw: Path | None = None) -> bool:
         sweep = Sweep.load((raw or sweeps_folder()) / str(stored["sweep"]))
         if stored["fingerprint"] != sweep.fingerprint:
             return True  # other runs: what they give need not be computed
-        fresh = json.loads(text(sweep, str(stored["reference"])))
+        fresh = json.loads(write_summary(sweep, str(stored["reference"])))
     except (OSError, ValueError, KeyError, TypeError, ResultsError):
         return True
     return bool(stored != fresh)
@@ -114,7 +120,12 @@ def is_stale(out: Path, raw: Path | None = None) -> bool:
 
 def _amounts(sweep: Sweep) -> dict[str, dict[str, int]]:
     """Count the runs of each purpose and those of them that failed."""
-    purposes = {"compared": sweep.runs, "control": sweep.controls, "watched": sweep.watched, "field": sweep.field}
+    purposes = {
+        "compared": sweep.runs,
+        "control": sweep.controls,
+        "instrumented": sweep.watched,
+        "comparators": sweep.field,
+    }
     return {
         name: {"runs": len(runs), "failed": int((runs["outcome"] != "ok").sum())} for name, runs in purposes.items()
     }
@@ -124,15 +135,15 @@ def _control(sweep: Sweep) -> dict[str, Any] | None:
     """Give what a version against itself says beside the headline; None for a sweep without such runs."""
     if sweep.controls.empty:
         return None
-    found = {name: numbers(over_grid(control_pairs(sweep, QUANTITIES[name]))) for name in HEADLINE}
-    return {"version": control_version(sweep), **found}
+    found = {name: to_json(estimate_over_grid(pair_control(sweep, QUANTITIES[name]))) for name in HEADLINE}
+    return {"version": find_control_version(sweep), **found}
 
 
 def _waits(sweep: Sweep) -> dict[str, Any]:
     """Give the share of the fixed waits in the duration of a run, from the least to the greatest."""
     share = wait_shares(sweep)
     ends = (share.min(), share.max()) if len(share) else (math.nan, math.nan)
-    return {"unit": "%", "least": number_or_none(ends[0]), "greatest": number_or_none(ends[1])}
+    return {"unit": "%", "least": round_number(ends[0]), "greatest": round_number(ends[1])}
 
 
 def _phases(sweep: Sweep) -> list[dict[str, Any]]:
@@ -140,33 +151,35 @@ def _phases(sweep: Sweep) -> list[dict[str, Any]]:
     places = itertools.product(sweep.hosts, sweep.messages[-1:], sweep.versions, sweep.phases, PHASE_METRICS)
     found = []
     for hosts, messages, version, phase, metric in places:
-        value = phase_median(sweep, version, (hosts, messages), phase, metric)
+        value = estimate_phase(sweep, version, (hosts, messages), phase, metric)
         if value.is_known:
             place = {"phase": phase, "metric": metric, "version": version, "hosts": hosts, "messages": messages}
-            found.append(place | {"unit": "ms"} | numbers(value))
+            found.append(place | {"unit": "ms"} | to_json(value))
     return found
 
 
-def _field(sweep: Sweep) -> list[dict[str, Any]]:
+def _comparators(sweep: Sweep) -> list[dict[str, Any]]:
     found = []
-    for condition in conditions(sweep):
+    for condition in list_conditions(sweep):
         place = {name: getattr(condition, name) for name in (*CELL, *PLACE)}
-        for version in filter(condition.versions.__contains__, field_versions(sweep)):
+        for version in list_versions(sweep):
+            if not (condition.runs["version"] == version).any():
+                continue
             entry = {"quantity": "cpu-per-rpc", "version": version, **place, "unit": "µs"}
-            ratios = {f"over_{name}": numbers(condition.ratio(version, name)) for name in YARDSTICKS if name != version}
-            found.append(entry | numbers(condition.per_rpc(version)) | ratios)
+            ratios = {f"over_{name}": to_json(condition.ratio(version, name)) for name in REFERENCES if name != version}
+            found.append(entry | to_json(condition.per_rpc(version)) | ratios)
     return found
 
 
 def _means(sweep: Sweep, quantity: Quantity) -> list[dict[str, Any]]:
-    compared = [(version, sweep.base, version_pairs(sweep, version, quantity)) for version in sweep.others]
+    compared = [(version, sweep.base, pair_version(sweep, version, quantity)) for version in sweep.others]
     if not sweep.controls.empty:
-        name = control_version(sweep)
-        compared.append((name, name, control_pairs(sweep, quantity)))
+        name = find_control_version(sweep)
+        compared.append((name, name, pair_control(sweep, quantity)))
     return [
-        {"quantity": quantity.name, "version": other, "over": base, "unit": "1", "cells": len(per_cell(paired))}
-        | numbers(over_grid(paired))
-        | {"interval_as_sample": numbers(over_sampled_cells(paired))["interval"]}
+        {"quantity": quantity.name, "version": other, "over": base, "unit": "1", "cells": len(estimate_cells(paired))}
+        | to_json(estimate_over_grid(paired))
+        | {"interval_as_sample": to_json(estimate_over_sampled_cells(paired))["interval"]}
         for other, base, paired in compared
         if not paired.empty
     ]
@@ -182,11 +195,11 @@ def _ratios(sweep: Sweep, quantity: Quantity) -> list[dict[str, Any]]:
             "messages": cell.messages,
         }
         | {"unit": "1"}
-        | numbers(cell.ratio)
-        | {"difference": {"unit": quantity.unit} | numbers(cell.difference)}
+        | to_json(cell.ratio)
+        | {"difference": {"unit": quantity.unit} | to_json(cell.difference)}
         | _per_message(quantity, cell)
         for version in sweep.others
-        for cell in per_cell(version_pairs(sweep, version, quantity))
+        for cell in estimate_cells(pair_version(sweep, version, quantity))
     ]
 
 
@@ -197,7 +210,7 @@ def _per_message(quantity: Quantity, cell: CellRatio) -> dict[str, Any]:
     scale = 1000 / cell.messages
     own = cell.difference
     each = Estimate(own.value * scale, own.low * scale, own.high * scale, own.observations)
-    return {"difference_per_message": {"unit": "µs"} | numbers(each)}
+    return {"difference_per_message": {"unit": "µs"} | to_json(each)}
 
 
 def _medians(sweep: Sweep, quantity: Quantity) -> list[dict[str, Any]]:
@@ -206,7 +219,7 @@ def _medians(sweep: Sweep, quantity: Quantity) -> list[dict[str, Any]]:
         for version in sweep.versions:
             runs = sweep.of(version, cell, quantity.kind)
             place = {"version": version, "hosts": cell[0], "messages": cell[1], "runs": len(runs)}
-            value = cell_median(sweep, version, cell, quantity)
+            value = estimate_cell_median(sweep, version, cell, quantity)
             if value.is_known:
-                found.append({"quantity": quantity.name, **place, "unit": quantity.unit} | numbers(value))
+                found.append({"quantity": quantity.name, **place, "unit": quantity.unit} | to_json(value))
     return found

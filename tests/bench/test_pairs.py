@@ -17,10 +17,10 @@ from pubsub_sim.bench.grid import SweepOptions
 from pubsub_sim.bench.plan import plan
 from pubsub_sim.bench.stopping import half_width
 from pubsub_sim.bench.sweep import SweepInterrupted, sweep
-from pubsub_sim.report.prose import grid
 from pubsub_sim.report.quantities import QUANTITIES
-from pubsub_sim.report.ratios import version_pairs
+from pubsub_sim.report.ratios import pair_version
 from pubsub_sim.report.sweep import Sweep
+from pubsub_sim.report.text import describe_sweep
 from pubsub_sim.results import PackedRunsError, Store, UnwritableFolderError
 from tests.bench.processes import wait_until
 
@@ -62,7 +62,7 @@ def content(folder: Path) -> dict[str, bytes]:
 def ratios(folder: Path) -> list[int]:
     """Give the repeats that are in the paired ratios of the report."""
     loaded = Sweep.load(folder)
-    return sorted(version_pairs(loaded, "states", QUANTITIES["duration-net"])["repeat"])
+    return sorted(pair_version(loaded, "states", QUANTITIES["duration-net"])["repeat"])
 
 
 def remake(folder: Path, options: SweepOptions, version: str, repeat: int) -> None:
@@ -117,7 +117,7 @@ def test_runs_of_different_measurements_are_no_pair_anywhere(mine: Path) -> None
     assert ratios(mine) == [2]
     loaded = Sweep.load(mine)
     assert loaded.apart() == 1
-    assert "1 run was not measured together with the rest of the pair" in str(grid(loaded))
+    assert "1 run was measured at another time than the partner" in str(describe_sweep(loaded))
     records = [record for pair in plan(options) for run in pair.runs if (record := Store(mine).read(run))]
     assert half_width(records, options.versions) == float("inf")
     looked = sweep(tiny(mine, measure=False))

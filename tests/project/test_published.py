@@ -34,9 +34,9 @@ def test_a_changed_number_makes_the_committed_report_stale(tmp_path: Path, seed:
 
 @pytest.mark.xdist_group("kernels")
 def test_the_committed_report_is_what_its_runs_give(tmp_path: Path) -> None:
-    """Written again from the published runs, the Markdown report and the summary are the committed bytes, each number."""
+    """Written again from the published runs, the Markdown files and the summary are the committed bytes, each number."""
     build_report("published", tmp_path / "report")
-    for name in ("bench.md", "summary.json"):
+    for name in ("bench.md", "appendix.md", "summary.json"):
         assert (tmp_path / "report" / name).read_bytes() == (ROOT / "data" / "report" / name).read_bytes(), name
 
 

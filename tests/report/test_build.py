@@ -7,15 +7,16 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pikepdf
 import pytest
 from nbformat import NotebookNode, v4
 
 from pubsub_sim.__main__ import main
 from pubsub_sim.errors import OptionError
-from pubsub_sim.report.build import build_report, without_absent
+from pubsub_sim.report.build import build_report, remove_absent, split_appendix
+from pubsub_sim.report.display import ABSENT
 from pubsub_sim.report.errors import ForeignFilesError, UnwritableReportError
-from pubsub_sim.report.show import ABSENT
-from pubsub_sim.report.wording import number
+from pubsub_sim.report.formatting import format_number
 from pubsub_sim.results import write_engine
 from tests.report.runs import write_sweep
 from tests.results.engine_runs import an_engine
@@ -43,36 +44,54 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
+MAIN = {"ratio", "control", "duration-net", "cpu", "scaling", "published", "machines-states", "engine"}
+APPENDIX = {"nine-charts", "more-medians", "runs-duration-net", "runs-cpu", "phases"}
+
+
 def test_report_has_every_form(report: Path) -> None:
-    """Markdown with its figures, PDF, HTML and the summary; nothing else."""
-    figures = {"nine-charts", "more-medians", "ratio", "control", "duration-net", "runs-duration-net", "runs-cpu"}
-    figures |= {"scaling", "phases", "published", "machine-1-pubsub-host", "engine"}
+    """Report and appendix as Markdown with figures, PDF and HTML, and the summary; nothing else."""
     assert contents(report).keys() == {
-        "bench.md",
-        "bench.pdf",
-        "bench.html",
+        *(f"{name}.{ending}" for name in ("bench", "appendix") for ending in ("md", "pdf", "html")),
         "summary.json",
-        *(f"bench_files/{name}.svg" for name in figures),
+        *(f"bench_files/{name}.svg" for name in MAIN | APPENDIX),
     }
 
 
-def test_markdown_refers_to_the_figures_that_are_there(report: Path) -> None:
-    """Every picture of bench.md is a file beside it."""
-    shown = set(re.findall(r"\]\((bench_files/[^)]+)\)", (report / "bench.md").read_text()))
-    assert shown == {name for name in contents(report) if name.startswith("bench_files/")}
+@pytest.mark.parametrize(("name", "figures"), [("bench", MAIN), ("appendix", APPENDIX)])
+def test_markdown_refers_to_the_figures_that_are_there(report: Path, name: str, figures: set[str]) -> None:
+    """Every picture of a page is a file beside it."""
+    shown = re.findall(r"\]\(bench_files/([^)]+)\.svg\)", (report / f"{name}.md").read_text())
+    assert sorted(shown) == sorted(figures)
+
+
+@pytest.mark.parametrize("name", ["bench", "appendix"])
+def test_every_link_of_the_contents_leads_somewhere(report: Path, name: str) -> None:
+    """In Markdown to an anchor, in HTML to a heading."""
+    text, page = (report / f"{name}.md").read_text(), (report / f"{name}.html").read_text()
+    links = re.findall(r"\]\(#([^)]+)\)", text)
+    assert len(links) > 5
+    for link in links:
+        assert text.count(f'<a id="{link}"></a>') == 1
+        assert len(re.findall(rf'<h[1-6] id="{link}">', page)) == 1
+
+
+def test_report_fits_on_about_nine_pages(report: Path) -> None:
+    """The full tables are in the appendix."""
+    with pikepdf.open(report / "bench.pdf") as document:
+        assert 6 <= len(document.pages) <= 10
 
 
 def test_report_holds_the_engine(report: Path) -> None:
-    """Its figure is a file beside bench.md (see above), its tables are in it."""
-    text = (report / "bench.md").read_text()
-    assert "](bench_files/engine.svg)" in text
+    """Its figure is in the report, its tables are in the appendix."""
+    assert "](bench_files/engine.svg)" in (report / "bench.md").read_text()
+    text = (report / "appendix.md").read_text()
     assert "| add and remove | mutation | 110 (100\N{EN DASH}120) | ns |" in text
-    assert "### The contract" in text
+    assert "### Contract" in text
 
 
 def test_report_says_the_headline(report: Path) -> None:
     """The first page has the ratio, injected from the data."""
-    assert "`states` takes **1.12 times**" in (report / "bench.md").read_text()
+    assert "**1.12 times** the duration without fixed waits" in (report / "bench.md").read_text()
     assert json.loads((report / "summary.json").read_text())["sweep"] == "tiny"
 
 
@@ -93,9 +112,12 @@ def test_every_number_of_the_results_is_in_the_summary(report: Path) -> None:
     for value in [*numbers_in(summary), *in_us]:
         # The summary has six figures, so what lies half-way between two shorter numbers may have come from either side.
         for near in (value, value * (1 - 1e-6), value * (1 + 1e-6)):
-            known |= {number(abs(near), places=places) for places in range(-6, 7)}
-    results = (report / "bench.md").read_text().partition("## Results")[2].partition("## Threats")[0]
-    words = re.sub(r"`[^`]*`|\]\([^)]*\)|\(Python [^)]*\)", "", results)  # the last: where the engine was measured
+            known |= {format_number(abs(near), places=places) for places in range(-6, 7)}
+    results = (report / "bench.md").read_text().partition("\n## Results")[2].partition("\n## Threats")[0]
+    results += (report / "appendix.md").read_text().partition("\n## Ratios over the grid")[2]
+    words = re.sub(
+        r"`[^`]*`|<a [^>]*>|\]\([^)]*\)|\(Python [^)]*\)|95 %", "", results
+    )  # the last: where the engine was measured
     shown = re.findall(r"(?<![\w.])\d[\d,]*(?:\.\d+)?", words)
     assert len(shown) > 300
     assert [text for text in shown if text.rstrip(",") not in known] == []
@@ -131,7 +153,7 @@ def test_sections_without_content_are_left_out() -> None:
         ("table", [False, True]),
         "## Words alone",
     )
-    assert [cell.source for cell in without_absent(notebook).cells] == [
+    assert [cell.source for cell in remove_absent(notebook).cells] == [
         "import a",
         "# Title",
         "## Kept",
@@ -143,12 +165,21 @@ def test_sections_without_content_are_left_out() -> None:
     ]
 
 
+def test_the_second_title_begins_the_appendix() -> None:
+    """One notebook is the report and its full tables; without a second title the appendix is empty."""
+    report, appendix = split_appendix(cells("# Title", ("a", [False]), "## Part", "# Appendix", ("b", [False])))
+    assert [cell.source for cell in report.cells] == ["# Title", "a", "## Part"]
+    assert [cell.source for cell in appendix.cells] == ["# Appendix", "b"]
+    assert split_appendix(cells("# Title", "## Part"))[1].cells == []
+
+
 def test_a_report_has_no_heading_for_what_its_sweep_lacks(report: Path) -> None:
     """The tiny sweep has no comparators; the findings notebook has a section for them."""
-    text = (report / "bench.md").read_text()
-    assert "### Growth" in text
-    assert "### Beside the floor" not in text
-    assert "This sweep has no" not in text
+    for name in ("bench", "appendix"):
+        text = (report / f"{name}.md").read_text()
+        assert "Growth\n" in text
+        assert "Comparators" not in text
+        assert "This sweep has no" not in text
 
 
 def test_report_tells_nothing_of_this_machine(report: Path, sweep: Path) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from pubsub_sim.report import control, summary
-from pubsub_sim.report.intervals import UNKNOWN, Estimate
-from pubsub_sim.report.show import Prose, Several
+from pubsub_sim.report.display import Absent, Several, Table
 from pubsub_sim.report.sweep import Sweep
+from pubsub_sim.results.intervals import UNKNOWN, Estimate
 from tests.report.runs import write_sweep
 
 pytestmark = pytest.mark.xdist_group("control")
@@ -37,37 +37,41 @@ def test_intervals_are_apart_if_they_have_nothing_in_common(one: Estimate, other
 
 def test_every_cell_has_the_ratio_and_the_control_beside_it(whole: Sweep) -> None:
     """Both headline quantities, cell by cell, and the means over the grid in the last row."""
-    shown = control.show(whole)
+    shown = control.show_cells(whole)
     assert isinstance(shown, Several)
-    text = shown._repr_mimebundle_()["text/markdown"]
-    assert text.count("| hosts | messages | `baseline` / itself | `states` / `baseline` | intervals apart |") == 2
-    assert text.count("| all | all |") == 2
-    cpu = next(entry for entry in control.beside(whole) if entry.quantity.name == "cpu")
+    tables = [part for part in shown.parts if isinstance(part, Table)]
+    assert [len(table.rows) for table in tables] == [5, 5]
+    assert all(table.rows[-1][:2] == ["all", "all"] for table in tables)
+    cpu = next(entry for entry in control.compare_with_control(whole) if entry.quantity.name == "cpu")
     assert list(cpu.cells) == whole.cells
     assert cpu.ratio.value == pytest.approx(1.2)
     assert cpu.apart == cpu.judged == 4
-    assert f"and in {cpu.apart} of 4 cells" in text
+    assert f"in {cpu.apart} of 4 cells" in control.describe(whole).markdown
 
 
 def test_version_that_costs_as_much_is_not_apart(tmp_path: Path) -> None:
     """A ratio within the noise is called that."""
     sweep = Sweep.load(write_sweep(tmp_path, costs={"baseline": 1.0, "states": 1.0}, repeats=6))
-    assert all(entry.apart == 0 for entry in control.beside(sweep))
-    assert "Over the grid the intervals are not apart" in control.show(sweep)._repr_mimebundle_()["text/markdown"]
+    assert all(entry.apart == 0 for entry in control.compare_with_control(sweep))
+    assert "do not overlap in 0 of 4 cells" in control.describe(sweep).markdown
 
 
 def test_sweep_without_control_says_so(tmp_path: Path) -> None:
     """No table of dashes."""
     sweep = Sweep.load(write_sweep(tmp_path, control=False))
-    assert control.beside(sweep) == []
-    assert isinstance(control.show(sweep), Prose)
+    assert control.compare_with_control(sweep) == []
+    assert isinstance(control.show_cells(sweep), Absent)
+    assert isinstance(control.describe(sweep), Absent)
 
 
 def test_cell_without_a_ratio_is_a_dash(tmp_path: Path) -> None:
     """A cell that one version did not run is not judged."""
     sweep = Sweep.load(write_sweep(tmp_path, without=[("states", 10, 60)]))
-    assert all(entry.judged == 3 for entry in control.beside(sweep))
-    assert "| \N{EN DASH} | \N{EN DASH} |" in control.show(sweep)._repr_mimebundle_()["text/markdown"]
+    assert all(entry.judged == 3 for entry in control.compare_with_control(sweep))
+    shown = control.show_cells(sweep)
+    assert isinstance(shown, Several)
+    row = next(row for part in shown.parts if isinstance(part, Table) for row in part.rows if row[:2] == ["10", "60"])
+    assert row[3:] == ["\N{EN DASH}", "\N{EN DASH}"]
 
 
 def test_summary_has_the_cells_and_the_counts(whole: Sweep) -> None:

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from pubsub_sim.report.intervals import UNKNOWN, mean_of_medians, mean_of_sampled_groups, median
+from pubsub_sim.results.intervals import UNKNOWN, mean_of_medians, mean_of_sampled_groups, median
 
 
 def test_median_of_few_values_is_the_textbook_one() -> None:

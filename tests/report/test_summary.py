@@ -29,7 +29,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
 @pytest.fixture(scope="module")
 def text(sweep: Sweep) -> str:
     """The summary of that sweep."""
-    return summary.text(sweep)
+    return summary.write_summary(sweep)
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ import sys
 from pathlib import Path
 from pubsub_sim.report import summary
 from pubsub_sim.report.sweep import Sweep
-sys.stdout.write(summary.text(Sweep.load(Path(sys.argv[1]))))
+sys.stdout.write(summary.write_summary(Sweep.load(Path(sys.argv[1]))))
 """
 
 

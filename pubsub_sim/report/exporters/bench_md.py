@@ -11,10 +11,16 @@ from nbformat import NotebookNode
 from traitlets import Bool, default
 from traitlets.config import Config
 
-from pubsub_sim.report.exporters.attachments import name_attachments_apart
-from pubsub_sim.report.exporters.content import TEMPLATES, report_config
-from pubsub_sim.report.exporters.figures import SVG, caption_line, register_named_figures
-from pubsub_sim.report.exporters.quoting import fenced
+from pubsub_sim.report.exporters.content import (
+    SVG,
+    TEMPLATES,
+    escape_caption,
+    fence,
+    find_headings,
+    insert_contents,
+    register_named_figures,
+    report_config,
+)
 
 _HARD_BREAK = re.compile(r"(?<=\S) {2,}\n(?=[ \t]*\S)")
 _LINE_END = re.compile(r"[ \t]+$", re.MULTILINE)
@@ -47,7 +53,7 @@ class BenchMarkdownExporter(MarkdownExporter):
     @property
     def default_config(self) -> Config:
         """Markdown before HTML, and no figure but SVG."""
-        shown = ["text/markdown", SVG, "image/png", "image/jpeg", "text/html", "text/latex", "text/plain"]
+        shown = ["text/markdown", SVG, "image/png", "image/jpeg", "text/html", "text/plain"]
         config = report_config(super().default_config, shown=shown)
         config.merge(Config({"ExtractOutputPreprocessor": {"enabled": False}}))
         return config
@@ -59,10 +65,10 @@ class BenchMarkdownExporter(MarkdownExporter):
     def default_filters(self) -> Any:
         """Add the filters that the template uses."""
         yield from super().default_filters()  # type: ignore[no-untyped-call]
-        yield "fenced", fenced
-        yield "without_style", without_style
-        yield "caption_line", caption_line
-        yield "visible_breaks", visible_breaks
+        yield "fence", fence
+        yield "remove_style", remove_style
+        yield "escape_caption", escape_caption
+        yield "show_breaks", show_breaks
 
     def from_notebook_node(  # type: ignore[override]  # nbconvert says NotebookNode where it means text
         self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kw: Any
@@ -77,18 +83,28 @@ class BenchMarkdownExporter(MarkdownExporter):
         Returns:
             The Markdown, and resources whose `outputs` are the SVG files.
         """
-        notebook = name_attachments_apart(copy.deepcopy(nb))
+        notebook = _anchor_headings(insert_contents(copy.deepcopy(nb)))
         text, resources = super().from_notebook_node(notebook, resources, **kw)
         text = _BLANK_LINES.sub("\n\n", _LINE_END.sub("", text)).strip() + "\n"
         return text, resources
 
 
-def without_style(html: str) -> str:
+def _anchor_headings(notebook: NotebookNode) -> NotebookNode:
+    """Put an anchor above each heading: not every Markdown viewer makes one of the heading's text."""
+    for heading in reversed(find_headings(notebook)):
+        cell = notebook.cells[heading.cell]
+        lines = cell.source.splitlines()
+        lines[heading.line : heading.line] = [f'<a id="{heading.slug}"></a>', ""]
+        cell.source = "\n".join(lines)
+    return notebook
+
+
+def remove_style(html: str) -> str:
     """Leave styles and scripts out of an HTML output; a Git host would show or drop them."""
     lines = _STYLE.sub("", html).splitlines()
     return "\n".join(line for line in lines if line.strip())
 
 
-def visible_breaks(markdown: str) -> str:
+def show_breaks(markdown: str) -> str:
     """Write hard line breaks as backslashes, since blanks at line ends are removed."""
     return _HARD_BREAK.sub(r"\\\n", markdown)

@@ -5,22 +5,22 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from jinja2 import pass_context
-from jinja2.runtime import Context
 from nbconvert.exporters import HTMLExporter
-from nbconvert.filters.markdown_mistune import MarkdownWithMath
 from nbformat import NotebookNode
 from traitlets import Bool, default
 from traitlets.config import Config
 
-from pubsub_sim.report.exporters.content import TEMPLATES, report_config
-from pubsub_sim.report.exporters.figures import SVG, as_quoted_text, tidy_svg, with_plain_figures
-from pubsub_sim.report.exporters.frames import put_frames_back, set_frames_aside
-from pubsub_sim.report.exporters.headings import report_title
-from pubsub_sim.report.exporters.maths import MarkedMaths, marked_latex, with_mathml
-from pubsub_sim.report.exporters.needed_rules import with_needed_rules
-from pubsub_sim.report.exporters.quoting import printed_in_colour
-from pubsub_sim.report.exporters.self_contained import without_addresses
+from pubsub_sim.report.exporters.content import (
+    SVG,
+    TEMPLATES,
+    clean_printed,
+    clean_svg,
+    find_headings,
+    find_title,
+    insert_contents,
+    report_config,
+)
+from pubsub_sim.report.exporters.inline_html import inline_html, quote_svg
 
 
 class OfflineHTMLExporter(HTMLExporter):
@@ -55,36 +55,15 @@ class OfflineHTMLExporter(HTMLExporter):
     @property
     def default_config(self) -> Config:
         """Static representations only: widgets and scripts would need a network or a kernel."""
-        shown = ["text/html", "text/markdown", SVG, "text/latex", "image/png", "image/jpeg", "text/plain"]
+        shown = ["text/html", "text/markdown", SVG, "image/png", "image/jpeg", "text/plain"]
         return report_config(super().default_config, shown=shown)
 
     def default_filters(self) -> Any:
         """Add the filters that the template uses."""
         yield from super().default_filters()  # type: ignore[no-untyped-call]
-        yield "tidy_svg", tidy_svg
-        yield "as_quoted_text", as_quoted_text
-        yield "printed", printed_in_colour
-        yield "marked_latex", marked_latex
-
-    @pass_context
-    def markdown2html(self, context: Context, source: str) -> str:
-        """Render Markdown as nbconvert does, with formulas marked for MathML.
-
-        Args:
-            context: the template's variables, for the attachments of the cell.
-            source: Markdown.
-
-        Returns:
-            HTML.
-        """
-        renderer = MarkedMaths(
-            escape=False,
-            attachments=context.get("cell", {}).get("attachments", {}),
-            embed_images=self.embed_images,
-            path=context.get("resources", {}).get("metadata", {}).get("path", ""),
-            exclude_anchor_links=self.exclude_anchor_links,
-        )
-        return MarkdownWithMath(renderer=renderer).render(source)
+        yield "clean_svg", clean_svg
+        yield "quote_svg", quote_svg
+        yield "clean_printed", clean_printed
 
     def from_notebook_node(  # type: ignore[override]  # nbconvert says NotebookNode where it means text
         self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kw: Any
@@ -99,16 +78,11 @@ class OfflineHTMLExporter(HTMLExporter):
         Returns:
             The HTML, and nbconvert's resources.
         """
-        notebook = copy.deepcopy(nb)
-        notebook.metadata["title"] = report_title(nb)
+        notebook = insert_contents(copy.deepcopy(nb))
+        notebook.metadata["title"] = find_title(nb)
         notebook.metadata.pop("widgets", None)
         for number, cell in enumerate(notebook.cells, start=1):
             cell["id"] = f"cell-{number}"
-        resources = {**(resources or {}), "scripts": self.scripts}
-        html, resources = super().from_notebook_node(notebook, resources, **kw)
-        html, frames = set_frames_aside(html) if self.scripts else (html, [])
-        html, warning = with_mathml(html)
-        if warning:
-            self.log.warning(warning)
-        html = with_plain_figures(with_needed_rules(without_addresses(html)))
-        return put_frames_back(html, frames), resources
+        html, resources = super().from_notebook_node(notebook, {**(resources or {}), "scripts": self.scripts}, **kw)
+        anchors = [(heading.text, heading.slug) for heading in find_headings(notebook)]
+        return inline_html(html, anchors, keep_frames=self.scripts), resources

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import copy
-import re
+import io
+import json
+import os
+import subprocess
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +18,164 @@ from nbformat import NotebookNode
 from traitlets import Bool, List, Unicode, default
 from traitlets.config import Config
 
-from pubsub_sim.report.exporters.attachments import name_attachments_apart
-from pubsub_sim.report.exporters.content import TEMPLATES, report_config
-from pubsub_sim.report.exporters.figures import SVG, caption_line, register_named_figures
-from pubsub_sim.report.exporters.headings import report_title
-from pubsub_sim.report.exporters.quoting import fenced
-from pubsub_sim.report.exporters.typesetting import Page, pandoc_program, to_pdf, to_typst, typst_compiler
+from pubsub_sim.packages import PACKAGES, MissingPackageError, explain_missing
+from pubsub_sim.report.errors import TypesettingError
+from pubsub_sim.report.exporters.content import (
+    SVG,
+    TEMPLATES,
+    escape_caption,
+    fence,
+    find_title,
+    register_named_figures,
+    report_config,
+)
+
+Compiler = Callable[..., Any]
+"""`typst.compile`."""
+
+# Jupyter shows CommonMark with tables and maths. Pandoc's own Markdown would take @name for a citation, wants a blank
+# line before lists and splits HTML tables.
+_READER = "commonmark_x+autolink_bare_uris" + "".join(
+    f"-{extension}"
+    for extension in ("yaml_metadata_block", "fancy_lists", "subscript", "superscript", "definition_lists", "smart")
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """What the pages look like beside their content.
+
+    Attributes:
+        title: plain text; names the document and heads its pages.
+        authors: names, also for the document's properties.
+        paper: name of a paper size that Typst knows.
+        font_folders: folders with fonts, searched before the built-in ones.
+        system_fonts: whether this machine's fonts are used too.
+    """
+
+    title: str
+    authors: tuple[str, ...] = ()
+    paper: str = "a4"
+    font_folders: tuple[Path, ...] = ()
+    system_fonts: bool = False
+
+
+def find_pandoc() -> str:
+    """Find pandoc.
+
+    Returns:
+        Path of the program.
+
+    Raises:
+        MissingPackageError: if there is none.
+    """
+    with explain_missing("the PDF report"):
+        import pypandoc  # type: ignore[import-untyped]
+    try:
+        return str(pypandoc.get_pandoc_path())
+    except OSError:
+        raise MissingPackageError("the PDF report", *PACKAGES["pypandoc"]) from None
+
+
+def find_typst() -> Compiler:
+    """Find Typst.
+
+    Returns:
+        Its function that compiles.
+
+    Raises:
+        MissingPackageError: if it is not installed.
+    """
+    with explain_missing("the PDF report"):
+        import typst
+    return typst.compile
+
+
+def to_typst(markdown: str, *, folder: Path, images: Path, pandoc: str) -> tuple[str, str]:
+    """Translate Markdown into a Typst document.
+
+    Args:
+        markdown: the report, figures referred to by their names in `folder`.
+        folder: where extracted figures are and where pandoc puts all others.
+        images: where local images of the notebook are.
+        pandoc: path of the program.
+
+    Returns:
+        The document, and what pandoc warned of.
+
+    Raises:
+        TypesettingError: if pandoc fails.
+    """
+    ours = TEMPLATES / "typst"
+    command = [pandoc, "--from", _READER, "--to", "typst", "--wrap=none", "--standalone"]
+    command += [f"--template={ours / 'page.typ'}", f"--lua-filter={ours / 'filter.lua'}"]
+    command += [f"--resource-path={folder}{os.pathsep}{images}", "--extract-media=media"]
+    run = subprocess.run(command, input=markdown.encode(), cwd=folder, capture_output=True, check=False)
+    said = run.stderr.decode(errors="replace").strip()
+    if run.returncode:
+        raise TypesettingError("pandoc", said)
+    return run.stdout.decode(), said
+
+
+def to_pdf(source: str, *, folder: Path, page: Page, compiler: Compiler) -> bytes:
+    """Compile a Typst document.
+
+    Args:
+        source: the document.
+        folder: the only folder that Typst may read.
+        page: what the pages look like.
+        compiler: `typst.compile`.
+
+    Returns:
+        The bytes of the PDF; the same for the same arguments and SOURCE_DATE_EPOCH.
+
+    Raises:
+        TypesettingError: if Typst refuses the document.
+    """
+    document = folder / "report.typ"
+    document.write_text(source, encoding="utf-8")
+    try:
+        pdf = compiler(
+            document,
+            root=folder,
+            font_paths=[*page.font_folders, *_figure_fonts()],
+            ignore_system_fonts=not page.system_fonts,
+            sys_inputs={"title": page.title, "authors": json.dumps(page.authors), "paper": page.paper},
+            timestamp=int(os.environ.get("SOURCE_DATE_EPOCH") or 0),
+        )
+    except RuntimeError as error:
+        raise TypesettingError("Typst", str(error)) from error
+    return _compress(bytes(pdf))
+
+
+def _compress(pdf: bytes) -> bytes:
+    """Pack the many small objects that tell the structure of a tagged document: about half its size.
+
+    The same bytes for the same argument: the document's identity is computed from its content.
+    """
+    with explain_missing("the PDF report"):
+        import pikepdf
+    out = io.BytesIO()
+    with pikepdf.open(io.BytesIO(pdf)) as document:
+        document.save(
+            out,
+            object_stream_mode=pikepdf.ObjectStreamMode.generate,
+            recompress_flate=True,
+            deterministic_id=True,
+        )
+    return out.getvalue()
+
+
+def _figure_fonts() -> list[Path]:
+    """Let text in SVG figures be set in the face that matplotlib measured it in."""
+    try:
+        import matplotlib
+    except ImportError:
+        return []
+    return [Path(matplotlib.get_data_path()) / "fonts" / "ttf"]
+
 
 FIGURES = (SVG, "image/png", "image/jpeg")
-
-_BARE_MATHS = re.compile(
-    r"^(?<!\$)(\\begin\{(align|equation|gather|eqnarray)\*?\}.*?\\end\{\2\*?\})", re.MULTILINE | re.DOTALL
-)
 
 
 class TypstPDFExporter(TemplateExporter):
@@ -61,8 +212,8 @@ class TypstPDFExporter(TemplateExporter):
 
     @property
     def default_config(self) -> Config:
-        """Markdown and vector figures first; attachments become files for Typst."""
-        shown = ["text/markdown", *FIGURES, "text/html", "text/latex", "text/plain"]
+        """Markdown and vector figures first; pasted pictures become files for Typst."""
+        shown = ["text/markdown", *FIGURES, "text/html", "text/plain"]
         config = report_config(super().default_config, shown=shown)
         config.merge(Config({"ExtractAttachmentsPreprocessor": {"enabled": True}}))
         return config
@@ -74,9 +225,8 @@ class TypstPDFExporter(TemplateExporter):
     def default_filters(self) -> Any:
         """Add the filters that the template uses."""
         yield from super().default_filters()  # type: ignore[no-untyped-call]
-        yield "fenced", fenced
-        yield "caption_line", caption_line
-        yield "display_maths", display_maths
+        yield "fence", fence
+        yield "escape_caption", escape_caption
 
     def from_notebook_node(
         self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kw: Any
@@ -95,10 +245,10 @@ class TypstPDFExporter(TemplateExporter):
             MissingPackageError: if pandoc or Typst is not installed.
             TypesettingError: if one of them refuses the document.
         """
-        pandoc, compiler = pandoc_program(), typst_compiler()
-        markdown, resources = super().from_notebook_node(name_attachments_apart(copy.deepcopy(nb)), resources, **kw)
+        pandoc, compiler = find_pandoc(), find_typst()
+        markdown, resources = super().from_notebook_node(copy.deepcopy(nb), resources, **kw)
         page = Page(
-            title=report_title(nb),
+            title=find_title(nb),
             authors=tuple(str(author["name"]) for author in nb.metadata.get("authors", ()) if "name" in author),
             paper=self.paper,
             font_folders=tuple(Path(folder) for folder in self.font_dirs),
@@ -117,8 +267,3 @@ class TypstPDFExporter(TemplateExporter):
         resources["output_extension"] = ".pdf"
         resources["outputs"] = {}
         return pdf, resources
-
-
-def display_maths(markdown: str) -> str:
-    """Mark LaTeX environments as maths: Jupyter takes a bare one for maths, CommonMark for text."""
-    return _BARE_MATHS.sub(r"$$\1$$", markdown)

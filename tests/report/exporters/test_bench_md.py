@@ -10,8 +10,8 @@ import pytest
 from nbconvert.exporters import get_exporter
 from nbformat import v4
 
+from pubsub_sim.report.errors import DuplicateFigureNameError
 from pubsub_sim.report.exporters.bench_md import BenchMarkdownExporter
-from pubsub_sim.report.exporters.errors import DuplicateFigureNameError
 
 SVG = {"image/svg+xml": "<svg xmlns='http://www.w3.org/2000/svg'/>"}
 
@@ -102,8 +102,9 @@ def test_progress_is_shown_as_it_ended(exported: tuple[str, dict[str, bytes]]) -
     assert "```text\ndone\ngreen\n```" in exported[0]
 
 
-def test_pictures_pasted_under_one_name_are_kept_apart(exported: tuple[str, dict[str, bytes]]) -> None:
-    """JupyterLab calls each of them image.png."""
-    body, files = exported
-    assert files["bench_files/image.png"] != files["bench_files/2-image.png"]
-    assert "![two](bench_files/2-image.png)" in body
+def test_headings_have_anchors_that_the_contents_list_names() -> None:
+    """A viewer that makes no ids of headings still follows the links."""
+    cells = [v4.new_markdown_cell(text) for text in ("# T", "## A b\n\ntext", "## C", "## D")]
+    body, _ = BenchMarkdownExporter().from_notebook_node(v4.new_notebook(cells=cells))
+    assert "- [A b](#a-b)" in body
+    assert '<a id="a-b"></a>\n\n## A b\n\ntext' in body

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,8 @@ from bs4 import BeautifulSoup
 from nbconvert.exporters import get_exporter
 from nbformat import v4
 
+from pubsub_sim.report.exporters.inline_html import inline_html
 from pubsub_sim.report.exporters.offline_html import OfflineHTMLExporter
-from pubsub_sim.report.exporters.self_contained import without_addresses
 
 
 @pytest.fixture
@@ -49,13 +48,13 @@ def test_the_title_is_the_first_heading(page: BeautifulSoup) -> None:
 
 def test_cells_are_numbered(page: BeautifulSoup) -> None:
     """Random cell ids would change the bytes."""
-    ids = [str(cell["id"]) for cell in page.select(".jp-Cell")]
-    assert all(re.fullmatch(r"cell-id=cell-\d+", name) for name in ids)
+    ids = [str(cell["id"]) for cell in page.select("section")]
+    assert all(re.fullmatch(r"cell-\d+", name) for name in ids)
 
 
 def test_figures_are_in_the_page_with_their_captions(page: BeautifulSoup) -> None:
     """One file is the whole report."""
-    figure = page.select_one("figure#median-by-hosts")
+    figure = page.select_one("figure#figure-median-by-hosts")
     assert figure is not None
     assert figure.img is not None
     assert str(figure.img["src"]).startswith("data:image/svg+xml,<")
@@ -63,9 +62,9 @@ def test_figures_are_in_the_page_with_their_captions(page: BeautifulSoup) -> Non
     assert figure.figcaption.get_text(strip=True) == "Median time byhosts,states[dashed] and baseline"
 
 
-def test_local_and_pasted_pictures_are_in_the_page(page: BeautifulSoup) -> None:
+def test_local_pictures_are_in_the_page(page: BeautifulSoup) -> None:
     """The folder of the notebook need not travel with the report."""
-    assert {image.get("alt") for image in page.select(".jp-MarkdownCell img")} == {"Near", "one", "two"}
+    assert {image.get("alt") for image in page.select("section.text img")} == {"Near"}
 
 
 def test_a_remote_image_becomes_a_link(page: BeautifulSoup) -> None:
@@ -73,22 +72,25 @@ def test_a_remote_image_becomes_a_link(page: BeautifulSoup) -> None:
     assert page.select_one('a[href="https://example.org/badge.svg"]') is not None
 
 
-def test_formulas_are_mathml(page: BeautifulSoup) -> None:
-    """Browsers draw them without a script."""
-    assert len(page.find_all("math")) == 5
-    assert page.select("code.report-tex") == []
+def test_headings_have_the_ids_that_the_contents_list_names() -> None:
+    """The links of the list lead to the sections, whatever the case of their words."""
+    cells = [v4.new_markdown_cell(text) for text in ("# T", "## A b", "## A b", "## D")]
+    body, _ = OfflineHTMLExporter().from_notebook_node(v4.new_notebook(cells=cells))
+    soup = BeautifulSoup(body, features="html.parser")
+    assert [heading["id"] for heading in soup.select("h1, h2")] == ["t", "a-b", "a-b-1", "d"]
+    assert [str(link["href"]) for link in soup.select("li a")] == ["#a-b", "#a-b-1", "#d"]
 
 
-def test_formulas_stay_readable_without_pandoc(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The HTML report needs no PDF extra."""
-    monkeypatch.setitem(sys.modules, "pypandoc", None)
-    assert "x^2" in BeautifulSoup(exported("$x^2$"), features="html.parser").get_text()
+def test_the_page_brings_only_the_style_of_the_report() -> None:
+    """No style sheet of JupyterLab: an empty page is a few kilobytes."""
+    assert len(exported("words")) < 6_000
 
 
-def test_html_around_markdown_keeps_its_content(page: BeautifulSoup) -> None:
-    """A fold-out holds what the notebook has in it."""
-    assert page.details is not None
-    assert "hidden text" in page.details.get_text()
+def test_printed_text_is_text(page: BeautifulSoup) -> None:
+    """Signs that HTML knows, and colours of terminals, are neither markup nor noise."""
+    shown = [block.get_text() for block in page.select("pre.printed")]
+    assert any("#set text\n$ dollars * _ @ref <l>" in text for text in shown)
+    assert not any("\x1b" in text for text in shown)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +110,7 @@ def test_html_around_markdown_keeps_its_content(page: BeautifulSoup) -> None:
 )
 def test_an_address_is_at_most_a_link(html: str) -> None:
     """Each way by which a page loads something is closed."""
-    soup = BeautifulSoup(without_addresses(f"<html><body>{html}</body></html>"), features="html.parser")
+    soup = BeautifulSoup(inline_html(f"<html><body>{html}</body></html>"), features="html.parser")
     for link in soup.find_all("a"):
         link.decompose()
     assert "host" not in str(soup)
@@ -116,7 +118,7 @@ def test_an_address_is_at_most_a_link(html: str) -> None:
 
 def test_styles_of_an_output_do_not_restyle_the_report() -> None:
     """Rules for one element by id stay, rules for any cell of any table go."""
-    page = without_addresses("<body><style>td {color: red}</style><style>#T_1 td {color: blue}</style></body>")
+    page = inline_html("<body><style>td {color: red}</style><style>#T_1 td {color: blue}</style></body>")
     assert "red" not in page
     assert "blue" in page
 

@@ -1,4 +1,4 @@
--- What must change in a notebook's document so that Typst accepts it and a page can hold it?
+-- Changes to a notebook's document by which Typst accepts it and a page can hold it.
 local stringify = pandoc.utils.stringify
 local WIDEST = 620    -- CSS pixels between the margins of a page
 local LONGEST = 92      -- characters of monospaced type in one line
@@ -58,9 +58,18 @@ local function least_width(tbl)
   return sum
 end
 
-local function count_rows(tbl)
-  local count = #tbl.head.rows
-  for _, body in ipairs(tbl.bodies) do count = count + #body.body end
+-- About how many lines of type a table has: a cell of a table of words holds some 45 characters in a line.
+local function count_lines(tbl)
+  local count = 0
+  local function look(rows)
+    for _, row in ipairs(rows) do
+      local lines = 1
+      for _, cell in ipairs(row.cells) do lines = math.max(lines, math.ceil(#stringify(cell.contents) / 45)) end
+      count = count + lines
+    end
+  end
+  look(tbl.head.rows)
+  for _, body in ipairs(tbl.bodies) do look(body.body) end
   return count
 end
 
@@ -104,7 +113,7 @@ local function tidy_table(tbl)
   end
   merge_index_names(tbl)
   tidy_headings(tbl)
-  local fit = string.format("#fitting(%d, %d, %d)[", least_width(tbl), #tbl.colspecs, count_rows(tbl))
+  local fit = string.format("#fitting(%d, %d, %d)[", least_width(tbl), #tbl.colspecs, count_lines(tbl))
   return {pandoc.RawBlock("typst", fit), tbl, pandoc.RawBlock("typst", "]")}
 end
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pubsub_sim.report.show import Prose, Several, Table
+from pubsub_sim.report.display import Prose, Several, Table
 
 TABLE = Table(["name", "value"], [["a|b `c`", "1"], ["<d>", "2"]])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from pubsub_sim.report.shorter_svg import shorter
+from pubsub_sim.report.minify_svg import minify_svg
 
 HEAD = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">\n'
 SHORT_HEAD = '<svg xmlns="http://www.w3.org/2000/svg">\n'
@@ -12,7 +12,7 @@ SHORT_HEAD = '<svg xmlns="http://www.w3.org/2000/svg">\n'
 
 def short(body: str) -> str:
     """Shorten a body, and see that a document is still one."""
-    found = shorter(f"{HEAD}{body}\n</svg>\n")
+    found = minify_svg(f"{HEAD}{body}\n</svg>\n")
     ElementTree.fromstring(found)
     return found.removeprefix(SHORT_HEAD).removesuffix("\n</svg>\n")
 

@@ -24,7 +24,7 @@ _OFTEN = 3
 _GROUP = re.compile(r"<g\b[^>]*>\n?|</g>\n?")
 
 
-def shorter(svg: str) -> str:
+def minify_svg(svg: str) -> str:
     """Write an SVG document of matplotlib's shorter.
 
     Coordinates are cut to hundredths of a point; indentation, comments, ids that nothing refers to and groups without

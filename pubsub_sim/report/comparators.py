@@ -1,0 +1,216 @@
+"""Comparators: CPU time per RPC of other programs beside the versions, and ratios to the references.
+
+References are versions of the same work with less around it: the lower bound only floods, `direct` takes the same decisions by
+plain calls. Other comparators are other implementations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pubsub_sim.report.display import Absent, Prose, Several, Table
+from pubsub_sim.report.formatting import NOTHING, count_things, format_code, format_estimate, format_ratio
+from pubsub_sim.report.quantities import QUANTITIES
+from pubsub_sim.report.ratios import match_pairs
+from pubsub_sim.report.sweep import CELL
+from pubsub_sim.results.intervals import median
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from pubsub_sim.report.sweep import Sweep
+    from pubsub_sim.results.intervals import Estimate
+
+LOWER_BOUND, DIRECT = "floor", "direct"
+"""Names under which the runs of the references are stored."""
+
+REFERENCES = (LOWER_BOUND, DIRECT)
+"""Versions that the others are divided by, the cheaper one first."""
+
+PLACE = ("loop", "sign", "transport")
+"""Parameters that make a condition of a cell, in the order in which tables show them."""
+
+FEWEST = 10
+"""Runs below which no interval is given: of few values a bootstrap interval is too narrow."""
+
+_LABELS = {"memory": "memory", "tcp": "TCP", "strict": "signed", "none": "unsigned"}
+_WORDS = {"a yardstick": "a reference"}
+_WORK = QUANTITIES["cpu"]
+_PER_RPC = QUANTITIES["cpu-per-rpc"]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One cell of the grid on one loop, signed or not, in memory or over sockets.
+
+    Attributes:
+        hosts: number of hosts.
+        messages: number of random messages.
+        loop: event loop.
+        sign: "strict" or "none".
+        transport: "memory" or "tcp".
+        runs: one row per run.
+    """
+
+    hosts: int
+    messages: int
+    loop: str
+    sign: str
+    transport: str
+    runs: pd.DataFrame
+
+    @property
+    def label(self) -> str:
+        """Network and signing, for the heading of a column."""
+        return f"{_LABELS[self.transport]}, {_LABELS[self.sign]}"
+
+    def per_rpc(self, version: str) -> Estimate:
+        """Estimate a version's CPU time per RPC in microseconds: the median over its runs."""
+        return _drop_narrow(median(_PER_RPC.of(self._of(version))))
+
+    def ratio(self, version: str, reference: str) -> Estimate:
+        """Estimate the ratio of the CPU times of `rand msgs`: the median over the pairs of the paired ratios."""
+        found = median(match_pairs(self._of(reference), self._of(version), _WORK)["log_ratio"])
+        return _drop_narrow(found.exp()) if found.is_known else found
+
+    def _of(self, version: str) -> pd.DataFrame:
+        return self.runs.loc[self.runs["version"] == version]
+
+
+def _drop_narrow(value: Estimate) -> Estimate:
+    return value if value.observations >= FEWEST else replace(value, low=np.nan, high=np.nan)
+
+
+def _reword(summary: str) -> str:
+    """Write a stored description in the terms of the report."""
+    for old, new in _WORDS.items():
+        summary = summary.replace(old, new)
+    return summary
+
+
+def name_version(name: str) -> str:
+    """Give a version's name as tables show it."""
+    return "lower bound" if name == LOWER_BOUND else format_code(name)
+
+
+def list_conditions(sweep: Sweep) -> list[Condition]:
+    """Give the conditions of the runs beside comparators in a fixed order, the transports of each side by side."""
+    groups = sweep.field.groupby([*CELL, *PLACE], sort=True)
+    firsts = [(runs.iloc[0], runs) for _, runs in groups]
+    return [
+        Condition(
+            hosts=int(first["hosts"]),
+            messages=int(first["messages"]),
+            loop=str(first["loop"]),
+            sign=str(first["sign"]),
+            transport=str(first["transport"]),
+            runs=runs,
+        )
+        for first, runs in firsts
+    ]
+
+
+def list_versions(sweep: Sweep) -> list[str]:
+    """Name everybody in the runs beside comparators: references, the versions of the sweep, then the others."""
+    there = sorted(set(map(str, sweep.field["version"])))
+    known = [name for name in (*REFERENCES, *sweep.versions) if name in there]
+    return [*known, *(name for name in there if name not in known)]
+
+
+def list_largest(sweep: Sweep) -> list[Condition]:
+    """Give the conditions of the largest cell on the sweep's event loop, in memory first, signed first."""
+    loop = sweep.conditions().get("loop", "")
+    there = [found for found in list_conditions(sweep) if found.loop == loop]
+    largest = max(((found.hosts, found.messages) for found in there), default=None)
+    chosen = [found for found in there if (found.hosts, found.messages) == largest]
+    return sorted(chosen, key=lambda found: (found.transport, found.sign != "strict"))
+
+
+def show_largest(sweep: Sweep) -> Several | Absent:
+    """Give the CPU time per RPC in the largest cell, and the ratios to the lower bound; a column per condition."""
+    found = list_largest(sweep)
+    if not found:
+        return Absent("This sweep has no runs beside comparators.")
+    columns = ["version", *(condition.label for condition in found)]
+    versions = list_versions(sweep)
+    times = [[name_version(name), *(format_estimate(one.per_rpc(name)) for one in found)] for name in versions]
+    where = f"{count_things(found[0].hosts, 'host')}, {count_things(found[0].messages, 'message')}, {found[0].loop}"
+    parts: list[Prose | Table] = [
+        Prose(f"**CPU time per RPC, µs** (median over runs; {where})"),
+        Table(columns, times),
+    ]
+    ratios = _tabulate_ratios(found, [name for name in versions if name != LOWER_BOUND])
+    if ratios:
+        parts += [
+            Prose("**Ratio to the lower bound** (median over pairs of the paired ratios)"),
+            Table(columns, ratios),
+        ]
+    return Several(parts)
+
+
+def _tabulate_ratios(found: Sequence[Condition], names: Sequence[str]) -> list[list[str]]:
+    rows = []
+    for name in names:
+        ratios = [one.ratio(name, LOWER_BOUND) for one in found]
+        if any(one.is_known for one in ratios):
+            rows.append([name_version(name), *(format_ratio(one) if one.is_known else NOTHING for one in ratios)])
+    return rows
+
+
+def tabulate(sweep: Sweep, reference: str) -> Table | Absent:
+    """Divide everybody's CPU time of the messages by a reference's.
+
+    Args:
+        sweep: the runs.
+        reference: the version that is divided by.
+
+    Returns:
+        One row per cell, loop, signing and transport: the reference's time per RPC, then the ratio of each other version
+        to it; or a sentence if the sweep has no such runs.
+    """
+    if not (sweep.field["version"] == reference).any():
+        return Absent(f"This sweep has no runs of the {name_version(reference)}.")
+    others = [name for name in list_versions(sweep) if name != reference]
+    columns = ["hosts", "messages", "loop", "signatures", "transport", f"{name_version(reference)}, µs per RPC"]
+    columns += [f"{name_version(name)}, ratio" for name in others]
+    rows = []
+    for condition in list_conditions(sweep):
+        row = [f"{condition.hosts:,}", f"{condition.messages:,}", condition.loop, condition.sign, condition.transport]
+        row.append(format_estimate(condition.per_rpc(reference)))
+        ratios = (condition.ratio(name, reference) for name in others)
+        rows.append(row + [format_ratio(found) if found.is_known else NOTHING for found in ratios])
+    return Table(columns, rows)
+
+
+def describe(sweep: Sweep) -> Prose:
+    """Say how many runs beside comparators there are, how many failed, and whether they have intervals."""
+    if sweep.field.empty:
+        return Absent("This sweep has no runs beside comparators.")
+    failed = int((sweep.field["outcome"] != "ok").sum())
+    fewest = int(sweep.field.groupby([*CELL, *PLACE, "version"]).size().min())
+    text = f"{failed:,} of the {count_things(len(sweep.field), 'run')} beside comparators failed."
+    if fewest < FEWEST:
+        text += " Values of fewer than ten runs or pairs have no interval."
+    return Prose(text)
+
+
+def tabulate_comparators(sweep: Sweep) -> Table | Absent:
+    """Say which comparators stand beside the versions, and what each does that those do not.
+
+    Returns:
+        One row each, in its own words; or a sentence if nobody does, or nobody described itself.
+    """
+    guests = [name for name in list_versions(sweep) if name not in sweep.versions and name in sweep.described]
+    if not guests:
+        return Absent("This sweep has no comparators.")
+    rows = []
+    for name in guests:
+        described = sweep.described[name]
+        besides = "; ".join(map(str, described.get("also", ())))
+        rows.append([name_version(name), _reword(str(described.get("summary", NOTHING))), besides or NOTHING])
+    return Table(["name", "what it is", "what it also does, and ours do not"], rows, words=3)
