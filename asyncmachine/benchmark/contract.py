@@ -4,7 +4,7 @@
 (`unobserved`), in the same round; the bar is the run's own noise.
 
 Bars in nanoseconds hold for one machine: the one on which `transitions` makes 146,000 events per second. On another one the figure is
-converted, in each round, by what an event of `transitions` takes there. So the verdict does not depend on the machine.
+converted to that reference speed, in each round, by what an event of `transitions` takes. So the verdict does not depend on the machine.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _takes(operation: str, own: str, at_most: float, over: str = "") -> Clause:
     """A bar in nanoseconds; with `over`, of what is added to the cost of that."""
     figure = DIFFERENCE if over else VALUE
     return Clause(
-        operation=operation,
+        operation=f"{operation}, at reference speed",
         own=own,
         figure=figure,
         over=over,

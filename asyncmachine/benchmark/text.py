@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asyncmachine.benchmark.catalogue import WORKLOADS
-from asyncmachine.benchmark.contract import CONTRACT
+from asyncmachine.benchmark.contract import CONTRACT, PACE_NS
 from asyncmachine.benchmark.figures import costs, figure_of, judged, times_ours, trouble
 from asyncmachine.benchmark.workload import FEATURE, OURS
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     Rows = list[list[str]]
 
+_NOTE = f"Reference speed: nanoseconds as on a machine on which an event of transitions takes {PACE_NS:,.0f} ns, converted in each round.\n"
+
 
 def shown(results: Results) -> str:
     """Give all tables that the run has rows for; cells are medians over rounds, with the least and the greatest."""
@@ -27,7 +29,9 @@ def shown(results: Results) -> str:
         (_beside(results), ["task", "who", "how", "per event", "times asyncmachine's"]),
         (_contract(results), ["contract", "figure", "bar", "verdict"]),
     ]
-    return "\n".join(_aligned([head, *rows]) for rows, head in parts if rows)
+    tables = [_aligned([head, *rows]) for rows, head in parts if rows]
+    is_converted = any(clause.pace and set(clause.workloads()) <= set(results.names) for clause in CONTRACT)
+    return "\n".join([*tables, _NOTE] if is_converted else tables)
 
 
 def number(value: float) -> str:

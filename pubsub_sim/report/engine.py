@@ -92,7 +92,12 @@ def compare_with_ours(engine: EngineRecord, other: EngineWorkload) -> Estimate:
 
 
 def estimate_figure(engine: EngineRecord, clause: EngineClause) -> Estimate:
-    """Estimate the figure of a clause, as its kind says."""
+    """Estimate the figure of a clause, as its kind says; nanoseconds as on the machine for which its bar was set."""
+    if clause.pace:
+        own, pace = list_costs(engine, clause.own), list_costs(engine, clause.pace)
+        over = list_costs(engine, clause.over) if clause.over else dict.fromkeys(own, 0.0)
+        shared = own.keys() & over.keys() & pace.keys()
+        return median([(own[n] - over[n]) * clause.pace_ns / pace[n] for n in sorted(shared)])
     if clause.figure == "value":
         return estimate_cost(engine, clause.own)
     return median(_paired(engine, clause.figure, clause.own, clause.over))
@@ -283,7 +288,7 @@ def _bar(clause: EngineClause, found: Judgement) -> str:
 
 def _verdict(engine: EngineRecord, clause: EngineClause, found: Judgement) -> str:
     if not found.verdict:
-        names = [clause.own, clause.over, *(clause.noise or ())]
+        names = [clause.own, clause.over, *(clause.noise or ()), clause.pace]
         return next((said for name in names if (said := find_error(engine, name))), "not measured")
     return "**fail**" if found.verdict == "fail" else found.verdict
 

@@ -7,7 +7,7 @@ reading it needs neither the engine nor its benchmark.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pubsub_sim.results.errors import EngineFileError
@@ -69,6 +69,8 @@ class EngineClause:
         at_most: the bar from above, or None.
         noise: two workloads that do the same; the figure may lie as far from 1 as their ratio does, up to `at_most`.
         unit: of the figure, "1" for ratios.
+        pace: for nanoseconds, the workload by whose cost in the same round they are converted; "" for a figure as it was measured.
+        pace_ns: what an event of it took on the machine the bar was set for.
     """
 
     operation: str
@@ -79,6 +81,8 @@ class EngineClause:
     at_most: float | None
     noise: list[str] | None
     unit: str
+    pace: str = ""
+    pace_ns: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -198,13 +202,15 @@ def _record(data: Mapping[str, Any]) -> EngineRecord:
                 f"a sample of {sample.workload!r} with outcome {sample.outcome!r} does not fit its numbers"
             )
     for clause in record.contract:
-        if not {clause.own, clause.over, *(clause.noise or ())} <= known | {""}:
+        if not {clause.own, clause.over, *(clause.noise or ()), clause.pace} <= known | {""}:
             raise ValueError(f"the clause {clause.operation!r} needs a workload that the file lacks")
     return record
 
 
 def _part(cls: type[_Part], data: Mapping[str, Any]) -> _Part:
-    names = [entry.name for entry in fields(cls)]  # type: ignore[arg-type]  # each part is a dataclass
-    if sorted(data) != sorted(names):
+    parts = fields(cls)  # type: ignore[arg-type]  # each part is a dataclass
+    names = [entry.name for entry in parts]
+    needed = {entry.name for entry in parts if entry.default is MISSING}  # the others came later
+    if not needed <= set(data) <= set(names):
         raise ValueError(f"expected {', '.join(names)}, got {', '.join(map(str, data))}")
     return cls(**data)

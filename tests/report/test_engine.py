@@ -171,6 +171,7 @@ def test_a_broken_file_ends_the_report_with_one_sentence(tmp_path: Path) -> None
 def test_report_and_terminal_agree(tmp_path: Path) -> None:
     """What the benchmark prints and what the report computes from its file are the same medians and verdicts."""
     names = ("bare", "unrelated-wait", "hand-toggle", "construct-bytes", "states-20", "states-200", "recorder")
+    names += ("transitions-toggle",)
     results = run(names, rounds=2, effort=Effort(batch_s=0.0005, batches=1))
     path = tmp_path / "out.json"
     path.write_text(json.dumps(results.to_dict()))
@@ -184,7 +185,7 @@ def test_report_and_terminal_agree(tmp_path: Path) -> None:
     assert reported_times(engine, find_workload(engine, "hand-toggle")).value == times.middle
     told_clauses = [entry for entry in CONTRACT if set(entry.workloads()) <= set(names)]
     assert [entry.operation for entry in told_clauses] == [entry.operation for entry in engine.contract]
-    assert len(told_clauses) == 3
+    assert len(told_clauses) == 5
     for entry, stored in zip(told_clauses, engine.contract, strict=True):
         found = judge(engine, stored)
         if found.verdict != "undecided":

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from asyncmachine.benchmark.__main__ import main
-from asyncmachine.benchmark.contract import CONTRACT, Clause
+from asyncmachine.benchmark.contract import CONTRACT, PACE_NS, Clause
 from asyncmachine.benchmark.figures import Figure, costs, judged, times_ours
 from asyncmachine.benchmark.rounds import Results, one_sample, run
 from asyncmachine.benchmark.text import number, shown
@@ -90,8 +90,22 @@ def test_values_and_differences_have_a_unit() -> None:
     found = results(construct_bytes=[(3_000_000, 1000)] * 3, recorder=[(1800, 2)] * 3, bare=[(300, 2)] * 3)
     assert judged(found, clause("construct-bytes")).figure == Figure(3000, 3000, 3000)
     assert judged(found, clause("construct-bytes")).passes is False
-    assert judged(found, clause("recorder", "bare")).figure == Figure(750, 750, 750)
-    assert judged(found, clause("recorder", "bare")).passes
+    plain = replace(clause("recorder", "bare"), pace="", pace_ns=0.0)
+    assert judged(found, plain).figure == Figure(750, 750, 750)
+    assert judged(found, plain).passes
+
+
+@pytest.mark.parametrize("slower", [1, 3])
+def test_a_bar_in_nanoseconds_is_the_same_bar_on_a_slow_machine(slower: int) -> None:
+    """Figures are converted by the speed of a workload that everybody has; one without it is not judged."""
+    amounts = {"recorder": [(1800 * slower, 2)], "bare": [(300 * slower, 2)], "construct": [(9_000 * slower, 1)]}
+    found = results(**amounts, transitions_toggle=[(round(PACE_NS * 1000) * slower, 1000)])
+    for name, over, expected in (("recorder", "bare", 750), ("construct", "", 9_000)):
+        verdict = judged(found, clause(name, over))
+        assert verdict.figure is not None
+        assert verdict.figure.middle == pytest.approx(expected, rel=1e-6)
+        assert verdict.passes
+        assert judged(results(**amounts), clause(name, over)).passes is None
 
 
 @pytest.mark.parametrize(("without", "passes"), [(100, True), (96, True), (90, False)])
@@ -161,10 +175,11 @@ def test_a_process_that_says_nothing_is_a_failed_sample() -> None:
 
 def test_results_are_plain_data_with_their_words() -> None:
     """Another program finds the words, units and clauses beside the samples, and only those clauses it has samples for."""
-    data = json.loads(json.dumps(results(recorder=[(1800, 2)] * 3, bare=[(300, 2)] * 3).to_dict()))
+    found = results(recorder=[(1800, 2)] * 3, bare=[(300, 2)] * 3, transitions_toggle=[(9000, 1)] * 3)
+    data = json.loads(json.dumps(found.to_dict()))
     assert (data["form"], data["schema"]) == ("asyncmachine-benchmark", 1)
-    assert [entry["name"] for entry in data["workloads"]] == ["recorder", "bare"]
-    assert [entry["own"] for entry in data["contract"]] == ["recorder"]
+    assert [entry["name"] for entry in data["workloads"]] == ["recorder", "bare", "transitions-toggle"]
+    assert [entry["own"] for entry in data["contract"]] == ["bare", "recorder"]
     assert data["samples"][0] == results(recorder=[(1800, 2)]).samples[0]
 
 
