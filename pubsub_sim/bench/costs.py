@@ -23,7 +23,8 @@ from pubsub_sim.bench.provenance import of_the_moment, of_the_sweep
 from pubsub_sim.bench.spec import RunSpec
 from pubsub_sim.checks import check_bool, check_seconds, check_whole
 from pubsub_sim.errors import OptionError, RunError
-from pubsub_sim.flags import from_flags, several
+from pubsub_sim.flags import from_flags
+from pubsub_sim.parameters import several
 from pubsub_sim.results.whole_files import put_whole
 
 if TYPE_CHECKING:

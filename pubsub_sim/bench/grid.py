@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pubsub_sim.bench.machine import check_hosts
 from pubsub_sim.bench.spec import RunSpec
 from pubsub_sim.checks import check_bool, check_choice, check_seconds, check_whole
 from pubsub_sim.errors import OptionConflict, OptionError
-from pubsub_sim.flags import several
-from pubsub_sim.parameters import reject_unknown
+from pubsub_sim.flags import REPEATED
+from pubsub_sim.parameters import Parameters, several
 from pubsub_sim.places import sweeps_folder
 from pubsub_sim.results import NAME, is_name
 from pubsub_sim.scenarios.versions import FLOOR, known_versions
 from pubsub_sim.world.running import loop_factory
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 LOOPS = ("uvloop", "asyncio")
 """The event loops of the comparators."""
@@ -60,7 +58,7 @@ class RunOptions(RunSpec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SweepOptions:
+class SweepOptions(Parameters):
     """A grid of runs. Where several values can stand, one value, a list or a text with commas will do.
 
     Attributes:
@@ -135,7 +133,7 @@ class SweepOptions:
     executor: str = "serial"
     scheduler: str = ""
     dask_workers: int = 1
-    programs: tuple[str, ...] = ()
+    programs: tuple[str, ...] = dataclasses.field(default=(), metadata=REPEATED)
     progress: str = "auto"
     share: bool = False
 
@@ -242,19 +240,6 @@ class SweepOptions:
                 raise OptionError("programs", text, "a command without NUL characters")
             found[name.strip()] = words
         return found
-
-    @classmethod
-    def from_parameters(cls, parameters: Mapping[str, Any]) -> SweepOptions:
-        """Make options of names and values that came from outside.
-
-        Args:
-            parameters: name to value; what is left out has its default.
-
-        Raises:
-            OptionError: a name is unknown (the sentence tells the nearest known one) or a value cannot be used.
-        """
-        reject_unknown(parameters, (entry.name for entry in fields(cls)))
-        return cls(**parameters)
 
     @property
     def folder(self) -> Path:
