@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from pubsub_sim.bench.pooled import begin_work
+from pubsub_sim.bench.pool import begin_work
 from pubsub_sim.bench.probes import GcProbe, KernelProbe, PhaseProbe, TaskProbe
 from pubsub_sim.checks import check_whole
 from pubsub_sim.flags import from_flags

@@ -11,7 +11,7 @@ from pubsub_sim.bench.costs import CostOptions
 from pubsub_sim.bench.engine import EngineOptions
 from pubsub_sim.bench.equivalence import EquivalenceOptions
 from pubsub_sim.bench.faults import FaultSearch
-from pubsub_sim.bench.grid import PackOptions, RunOptions, SweepOptions
+from pubsub_sim.bench.options import PackOptions, RunOptions, SweepOptions
 from pubsub_sim.bench.simsub import SimsubOptions
 from pubsub_sim.errors import OptionError
 from pubsub_sim.flags import REPEATED, FlagError, UnreadableType, from_flags, read_value
