@@ -14,11 +14,11 @@ SWEEP ?= local-$(GRID)
 # `make report` shows that sweep if it was measured here, and the published one in a fresh clone.
 REPORT := data/local/report
 REPORTED = $(if $(wildcard data/raw/$(SWEEP)),$(SWEEP),published)
-GRID_default := {hosts: [5, 10, 15, 20], messages: [20, 60, 100], repeats: 5, field: [floor, direct], field_repeats: 2}
+GRID_default := {hosts: [5, 10, 15, 20], messages: [20, 60, 100], repeats: 5, comparators: [floor, direct], comparator_repeats: 2}
 GRID_full := {hosts: [5, 10, 15, 20], messages: [20, 40, 60, 80, 100], repeats: 15, control: true, \
-	memory_repeats: 2, calls_repeats: 1, lag_repeats: 3, field: [floor, direct], field_repeats: 3}
+	memory_repeats: 2, calls_repeats: 1, lag_repeats: 3, comparators: [floor, direct], comparator_repeats: 3}
 GRID_auto := {hosts: [5, 10, 15, 20], messages: [20, 40, 60, 80, 100], repeats: 5, half_width: 0.02, max_repeats: 40, \
-	control: true, memory_repeats: 2, calls_repeats: 1, lag_repeats: 3, field: [floor, direct], field_repeats: 3}
+	control: true, memory_repeats: 2, calls_repeats: 1, lag_repeats: 3, comparators: [floor, direct], comparator_repeats: 3}
 GRID_tiny := {hosts: [5], messages: [20], repeats: 2}
 # Rounds of the engine's own benchmark, about 15 s each.
 ROUNDS_tiny := 1
@@ -42,10 +42,10 @@ PEERS_VENV := .venv-peers
 PEERS_FOLDER := pubsub_sim/bench/peers
 GO ?= $(shell command -v go)
 COMMA := ,
-PEERS_FIELD := floor, direct, py-libp2p$(if $(GO),$(COMMA) go-libp2p)
+PEERS_COMPARED := floor, direct, py-libp2p$(if $(GO),$(COMMA) go-libp2p)
 PEERS_PROGRAMS := "py-libp2p=$(PEERS_VENV)/bin/python $(PEERS_FOLDER)/py_libp2p.py"$(if \
 	$(GO),$(COMMA) "go-libp2p=$(PEERS_VENV)/bin/go-libp2p")
-PEERS_PARAMETERS := {field: [$(PEERS_FIELD)], field_repeats: 2, slow_limit_s: 300, programs: [$(PEERS_PROGRAMS)]}
+PEERS_PARAMETERS := {comparators: [$(PEERS_COMPARED)], comparator_repeats: 2, slow_limit_s: 300, programs: [$(PEERS_PROGRAMS)]}
 PEERS_READY := $(PEERS_VENV)/.ready $(if $(GO),$(PEERS_VENV)/bin/go-libp2p,no-go)
 
 # Modules that users import: the pages of `make docs`.

@@ -1,21 +1,13 @@
-"""Checks of notebook parameters, and the error that ends a notebook that cannot go on.
-
-For parameter cells and papermill. Papermill only warns of names that a notebook does not know.
-"""
+"""Options from names and values that a notebook, a command line or a file gives: unknown names, aliases, several values."""
 
 from __future__ import annotations
 
-import ast
 import difflib
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any, ClassVar, Self
 
-from pubsub_sim.errors import OptionError, PubsubSimError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-_INJECTED = "# Parameters"
+from pubsub_sim.errors import OptionError
 
 
 class UnknownParameterError(OptionError):
@@ -36,32 +28,29 @@ class UnknownParameterError(OptionError):
         return self._sentence
 
 
-class NotebookError(Exception):
-    """Ends a notebook with one sentence instead of a traceback, and papermill with a status that is not 0.
+class Parameters:
+    """Base of the dataclasses of options that can be made of names and values from outside."""
 
-    Attributes:
-        sentence: what is wrong.
-    """
+    ALIASES: ClassVar[Mapping[str, str]] = {}
+    """Names that are also accepted, and the field that each stands for."""
 
-    def __init__(self, sentence: str) -> None:
-        super().__init__(sentence)
-        self.sentence = sentence
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Any], **fixed: Any) -> Self:
+        """Make options of names and values that came from outside.
 
-    def _render_traceback_(self) -> list[str]:
-        return [self.sentence]
+        Args:
+            parameters: name to value; what is left out has its default. Of a field and its alias the later one counts.
+            fixed: fields that the caller sets and `parameters` may not.
 
-
-@contextmanager
-def one_sentence() -> Iterator[None]:
-    """Turn the errors of this package into the end of the notebook.
-
-    Raises:
-        NotebookError: what happened inside raised a PubsubSimError.
-    """
-    try:
-        yield
-    except PubsubSimError as error:
-        raise NotebookError(str(error)) from None
+        Raises:
+            UnknownParameterError: a name is unknown; the sentence tells the nearest known one.
+            OptionError: a value cannot be used.
+        """
+        names = [entry.name for entry in fields(cls) if entry.name not in fixed]  # type: ignore[arg-type]  # of dataclasses
+        known = {alias: name for alias, name in cls.ALIASES.items() if name in names}
+        given = {known.get(name, name): value for name, value in parameters.items()}
+        reject_unknown(given, names)
+        return cls(**given, **fixed)
 
 
 def reject_unknown(given: Mapping[str, object], known: Iterable[str]) -> None:
@@ -80,39 +69,20 @@ def reject_unknown(given: Mapping[str, object], known: Iterable[str]) -> None:
             raise UnknownParameterError(name, value, names)
 
 
-def parameters_in(namespace: Mapping[str, Any]) -> dict[str, Any]:
-    """Find what a notebook's parameters cell, and the cell that papermill puts after it, define.
+def several(option: str, value: object) -> tuple[Any, ...]:
+    """Take one value, several, or a text with commas; whole numbers in such a text become numbers.
 
-    Args:
-        namespace: ``globals()`` of the notebook, in the cell that follows the parameters cell. The parameters cell
-            is the latest executed one that begins with an annotated name; papermill's cells begin with a comment.
-
-    Returns:
-        Name to value, names that nobody knows included: papermill injects those too and only warns.
+    Raises:
+        OptionError: there is no value, or one is there twice.
     """
-    names: dict[str, None] = {}
-    for source in namespace["In"]:
-        found = _assigned(source)
-        if found is not None and found[1]:
-            names = {}
-        for name in found[0] if found else ():
-            names[name] = None
-    return {name: namespace[name] for name in names if name in namespace}
-
-
-def _assigned(source: str) -> tuple[list[str], bool] | None:
-    """Give the names that a cell of parameters assigns and whether it is the notebook's own; None for other cells."""
-    try:
-        statements = ast.parse(source).body
-    except SyntaxError:
-        return None
-    is_own = bool(statements) and isinstance(statements[0], ast.AnnAssign)
-    if not is_own and not source.startswith(_INJECTED):
-        return None
-    names = []
-    for statement in statements:
-        if isinstance(statement, ast.Assign):
-            names += [target.id for target in statement.targets if isinstance(target, ast.Name)]
-        elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-            names.append(statement.target.id)
-    return names, is_own
+    if isinstance(value, str):
+        parts = [part.strip() for part in value.split(",")]
+        values: tuple[Any, ...] = tuple(int(part) if part.isascii() and part.isdigit() else part for part in parts)
+    else:
+        values = tuple(value) if isinstance(value, (list, tuple)) else (value,)
+    if not values:
+        raise OptionError(option, value, "at least one value")
+    for number, one in enumerate(values):
+        if one in values[:number]:
+            raise OptionError(option, value, f"each value once ({one!r} is there twice)")
+    return values

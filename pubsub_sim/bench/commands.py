@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from pubsub_sim.bench import manifest
-from pubsub_sim.bench.grid import PackOptions, RunOptions, SweepOptions, sweep_folder
+from pubsub_sim.bench.options import PackOptions, RunOptions, SweepOptions, sweep_folder
 from pubsub_sim.bench.process import Answer, pinned_environment, run_worker
 from pubsub_sim.bench.spec import RunSpec
 from pubsub_sim.bench.sweep import sweep

@@ -3,7 +3,7 @@
 Measured is the processor time of TestSimpleDiscovery's message phase, unsigned and in memory, each run in a fresh process.
 What the cyclic garbage collector takes in it is left out: a full collection looks at every object of the standing world,
 so its share of an RPC grows with the number of hosts, and says nothing about the RPC.
-A round interleaves (`process.run_relay`) one run of each version for each number of hosts, in random order. A slow spell
+A round interleaves (`process.run_interleaved`) one run of each version for each number of hosts, in random order. A slow spell
 of the machine then slows all of them.
 """
 
@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING
 
 from pubsub_sim.bench.cost_model import Costs, Sample, fitted, interval, resampled
 from pubsub_sim.bench.machine import check_hosts, measuring
-from pubsub_sim.bench.process import pinned_environment, run_relay
+from pubsub_sim.bench.process import pinned_environment, run_interleaved
 from pubsub_sim.bench.provenance import of_the_moment, of_the_sweep
 from pubsub_sim.bench.spec import RunSpec
 from pubsub_sim.checks import check_bool, check_seconds, check_whole
 from pubsub_sim.errors import OptionError, RunError
-from pubsub_sim.flags import from_flags, several
+from pubsub_sim.flags import from_flags
+from pubsub_sim.parameters import several
 from pubsub_sim.results.whole_files import put_whole
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ PHASE = "rand msgs"
 """Of a run, what is measured."""
 
 _LEAST_MESSAGES, _MOST_MESSAGES = 5, 10_000
-_LEG_S = 0.05  # what a message takes with a hundred hosts
+_SLICE_S = 0.05  # what a message takes with a hundred hosts
 
 
 class FailedCostRunError(RunError):
@@ -126,7 +127,7 @@ def cost_rounds(
         specs = [options.spec(version, hosts, number) for hosts in options.hosts for version in options.versions]
         rng.shuffle(specs)
         runs = [(spec.to_json(), options.limit_s) for spec in specs]
-        answers = run_relay(runs, environment=pinned_environment("pinned"), leg_s=_LEG_S)
+        answers = run_interleaved(runs, environment=pinned_environment("pinned"), slice_s=_SLICE_S)
         for rounds in found.values():
             rounds.append({})
         for spec, answer in zip(specs, answers, strict=True):

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pubsub_sim.bench.grid import sweep_folder
 from pubsub_sim.bench.machine import measuring
+from pubsub_sim.bench.options import sweep_folder
 from pubsub_sim.bench.process import pinned_environment, undisturbed
 from pubsub_sim.bench.provenance import installed, of_the_engine, of_the_moment
 from pubsub_sim.checks import check_bool, check_whole

@@ -10,12 +10,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from pubsub_sim.bench.pooled import begin_work
+from pubsub_sim.bench.pool import begin_work
 from pubsub_sim.checking.equivalence import difference, play
 from pubsub_sim.checking.seeded import KINDS, ROUTERS, Case
 from pubsub_sim.checks import check_choice, check_seconds, check_whole
 from pubsub_sim.errors import OptionError, RunError
-from pubsub_sim.flags import from_flags, several
+from pubsub_sim.flags import from_flags
+from pubsub_sim.parameters import several
 from pubsub_sim.scenarios.versions import known_versions
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from pubsub_sim.bench.grid import limit_of, specification
 from pubsub_sim.bench.machine import measuring
-from pubsub_sim.bench.plan import limit_of, specification
-from pubsub_sim.bench.process import pinned_environment, run_relay, run_worker
+from pubsub_sim.bench.process import pinned_environment, run_interleaved, run_worker
 from pubsub_sim.bench.provenance import of_the_moment, of_the_sweep
 from pubsub_sim.bench.spec import TIMED
 from pubsub_sim.errors import OptionError
@@ -23,7 +23,7 @@ from pubsub_sim.results import PAIR, RunRecord
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from pubsub_sim.bench.grid import SweepOptions
+    from pubsub_sim.bench.options import SweepOptions
     from pubsub_sim.results import RunParameters
 
 Task = list[tuple["RunParameters", int]]
@@ -78,12 +78,12 @@ def make_pair(options: SweepOptions, task: Task, facts: Mapping[str, Any]) -> It
     """Make the runs of one pair here: interleaved where possible, by themselves those of programs and instrumented runs."""
     environment = pinned_environment(options.allocator)
     common = {**facts, "environment": environment, PAIR: secrets.token_hex(8)}
-    for together in _relays(options, task):
+    for together in _interleaved(options, task):
         moment = of_the_moment()
         limits_s = [limit_of(options, run) for run, _ in together]
         if len(together) > 1:
             specs = [specification(run) for run, _ in together]
-            answers = run_relay(list(zip(specs, limits_s, strict=True)), environment=environment)
+            answers = run_interleaved(list(zip(specs, limits_s, strict=True)), environment=environment)
         else:
             ((run, _),) = together
             command = options.commands.get(run.version)
@@ -102,7 +102,7 @@ def make_pair(options: SweepOptions, task: Task, facts: Mapping[str, Any]) -> It
             yield Made(record, "" if answer.outcome == "ok" else answer.log)
 
 
-def _relays(options: SweepOptions, task: Task) -> list[Task]:
+def _interleaved(options: SweepOptions, task: Task) -> list[Task]:
     """Divide the runs of a pair into those that are made together, in the order of the first of each."""
     together = [one for one in task if one[0].kind in TIMED and one[0].version not in options.commands]
     groups = [[one] for one in task if one not in together] + ([together] if together else [])

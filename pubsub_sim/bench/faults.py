@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 from pubsub_sim.checking.fault_runs import KINDS, ROUTERS, FaultRun, fault_run
 from pubsub_sim.checks import check_whole
-from pubsub_sim.flags import from_flags, several
+from pubsub_sim.flags import from_flags
+from pubsub_sim.parameters import several
 
 if TYPE_CHECKING:
     from types import FrameType

@@ -1,310 +1,129 @@
-"""The options of a sweep: which runs are asked for, and how; each is checked before anything is measured."""
+"""The run order of a grid: cells are shuffled, and so are the runs within each pair, both by the seed.
+
+Timing runs come first, then instrumented runs, one kind after the other, then the comparators.
+"""
 
 from __future__ import annotations
 
-import shlex
-from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import itertools
+import json
+import random
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
 
-from pubsub_sim.bench.machine import check_hosts
-from pubsub_sim.bench.spec import RunSpec
-from pubsub_sim.checks import check_bool, check_choice, check_seconds, check_whole
-from pubsub_sim.errors import OptionConflict, OptionError
-from pubsub_sim.flags import several
-from pubsub_sim.parameters import reject_unknown
-from pubsub_sim.places import sweeps_folder
-from pubsub_sim.results import NAME, is_name
-from pubsub_sim.scenarios.versions import FLOOR, known_versions
-from pubsub_sim.world.running import loop_factory
+from pubsub_sim.bench.instruments import INSTRUMENTS
+from pubsub_sim.bench.options import LOOPS, SIGNS, TRANSPORTS
+from pubsub_sim.bench.spec import COMPARED, RunSpec
+from pubsub_sim.results import RunParameters
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator
 
-LOOPS = ("uvloop", "asyncio")
-"""The event loops of the comparators."""
-
-SIGNS = ("strict", "none")
-"""Its ways of signing."""
-
-TRANSPORTS = ("memory", "tcp")
-"""Its ways of connecting hosts."""
-
-ALLOCATORS = ("pinned", "default")
-EXECUTORS = ("serial", "dask")
-PROGRESS = ("auto", "lines", "none")
-_INT16_MAX = 2**15 - 1
-_INT32_MAX = 2**31 - 1
+    from pubsub_sim.bench.options import SweepOptions
+    from pubsub_sim.bench.stopping import Stop
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunOptions(RunSpec):
-    """One run from the command line.
+@dataclass(frozen=True)
+class Pair:
+    """The runs of one cell and repeat, which are compared with each other.
 
     Attributes:
-        allocator: "pinned" fixes glibc's malloc thresholds, "default" leaves them alone.
-        limit_s: the run is stopped after this many seconds.
-
-    Raises:
-        OptionError: a value that cannot be used; the sentence names it.
+        first: position of its first run in the sweep, from 0.
+        runs: one run per version, and the control if there is one, in the order in which they are made.
     """
 
-    allocator: str = "pinned"
-    limit_s: float = 60.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_choice("allocator", self.allocator, ALLOCATORS)
-        check_seconds("limit_s", self.limit_s)
-        check_hosts(self.hosts, barrier=self.barrier)
+    first: int
+    runs: tuple[RunParameters, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class SweepOptions:
-    """A grid of runs. Where several values can stand, one value, a list or a text with commas will do.
-
-    Attributes:
-        versions: which control flows to compare.
-        hosts: numbers of hosts, each at least 2.
-        messages: numbers of random messages in total, each at least 1.
-        repeats: how often each cell of the grid is run.
-        half_width: if above 0, cells are run on until half the 95 % interval of each ratio is no wider than this share of
-            the ratio (0.02 is 2 %), but at least `repeats` times; 0 for exactly `repeats` times.
-        max_repeats: where that ends at the latest.
-        router: routing protocol.
-        transport: how hosts are connected, "memory" or "tcp" (loopback sockets).
-        loop: event loop, "uvloop" or "asyncio".
-        sign: "strict" signs and verifies every message, "none" does not.
-        seed: seed of the first repeat and of the order of the runs; later repeats count up from it.
-        out: folder of the sweep; a relative one starts at the clone's data/raw, or outside a clone at the current folder.
-        measure: whether to measure; if not, the stored runs are only read.
-        barrier: whether all hosts are connected before the first message, which makes the work equal.
-        warmup: whether a small run of the same version comes first in each worker.
-        control: whether the first version runs twice in each pair, for the comparison of a version with itself.
-        allocator: "pinned" fixes glibc's malloc thresholds in the workers, "default" leaves them alone.
-        limit_s: a timing run is stopped after this many seconds.
-        memory_repeats: how often each cell is run with its memory traced; 0 for never.
-        calls_repeats: how often each cell is run with its calls counted; 0 for never.
-        lag_repeats: how often each cell is run with the turns of its event loop timed; 0 for never.
-        field: what else is run, beside the versions and for comparison only: references and other implementations. In
-            the smallest and the largest cell, in memory and over sockets, on both event loops, with and without
-            signatures; programs of others over sockets and on this sweep's loop only, as what they run on is their own.
-        field_repeats: how often each of those conditions is run.
-        slow_limit_s: a run of a comparator, or an instrumented one, is stopped after this many seconds.
-        retry_failed: whether stored runs that failed are measured again, with the others of their pairs.
-        force: whether all stored runs of the grid are measured again.
-        executor: "serial" makes the runs in this process's children, "dask" on the machines of a cluster, one run at a
-            time on each machine.
-        scheduler: address of a Dask scheduler whose workers were started with --resources run=1; "" starts workers here.
-        dask_workers: how many workers are started here; they take turns, as one machine makes one run at a time.
-        programs: other implementations as "name=command": programs that speak the protocol of `bench.worker`, in an
-            environment of their own. Their names can stand among the versions and in `field`.
-        progress: "auto" for a bar or an updating display, "lines" for plain lines, "none".
-        share: whether to measure although something else is measured on this machine, and let others do so: for tests.
-
-    Raises:
-        OptionError: a value that cannot be used; the sentence names the parameter, the value and what was expected.
-    """
-
-    versions: tuple[str, ...] = ("baseline", "states")
-    hosts: tuple[int, ...] = (5, 10, 15, 20)
-    messages: tuple[int, ...] = (20, 60, 100)
-    repeats: int = 5
-    half_width: float = 0.0
-    max_repeats: int = 60
-    router: str = "floodsub"
-    transport: str = "memory"
-    loop: str = "uvloop"
-    sign: str = "strict"
-    seed: int = 1
-    out: str = "local-default"
-    measure: bool = True
-    barrier: bool = True
-    warmup: bool = True
-    control: bool = False
-    allocator: str = "pinned"
-    limit_s: float = 3.0
-    memory_repeats: int = 0
-    calls_repeats: int = 0
-    lag_repeats: int = 0
-    field: tuple[str, ...] = ()
-    field_repeats: int = 5
-    slow_limit_s: float = 120.0
-    retry_failed: bool = False
-    force: bool = False
-    executor: str = "serial"
-    scheduler: str = ""
-    dask_workers: int = 1
-    programs: tuple[str, ...] = ()
-    progress: str = "auto"
-    share: bool = False
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "programs", _texts(self.programs))
-        for name in ("versions", "hosts", "messages"):
-            object.__setattr__(self, name, several(name, getattr(self, name)))
-        object.__setattr__(self, "field", several("field", self.field) if self.field else ())
-        self._check_cells()
-        self._check_field()
-        check_whole("repeats", self.repeats, at_least=1, at_most=_INT16_MAX)
-        for name in ("memory_repeats", "calls_repeats", "lag_repeats"):
-            check_whole(name, getattr(self, name), at_least=0, at_most=_INT16_MAX)
-        check_whole("field_repeats", self.field_repeats, at_least=1, at_most=_INT16_MAX)
-        check_seconds("slow_limit_s", self.slow_limit_s)
-        for name in ("measure", "control", "retry_failed", "force", "share"):
-            check_bool(name, getattr(self, name))
-        self._check_stopping()
-        check_choice("executor", self.executor, EXECUTORS)
-        if not isinstance(self.scheduler, str):
-            raise OptionError("scheduler", self.scheduler, "an address, or an empty text")
-        check_whole("dask_workers", self.dask_workers, at_least=1)
-        check_choice("progress", self.progress, PROGRESS)
-        sweep_folder("out", self.out)
-        object.__setattr__(self, "out", str(self.out))
-
-    def _check_cells(self) -> None:
-        for value in self.hosts:
-            check_whole("hosts", value, at_least=2, at_most=_INT16_MAX)
-        for value in self.messages:
-            check_whole("messages", value, at_least=1, at_most=_INT32_MAX)
-        own = {entry.name for entry in fields(self)}
-        plain = {entry.name: getattr(self, entry.name) for entry in fields(RunOptions) if entry.name in own}
-        ours = next((name for name in self.versions if name not in self.commands), known_versions()[0])
-        one: dict[str, Any] = plain | {"version": ours, "hosts": 2, "messages": 1}
-        several = {"versions": "version", "hosts": "hosts", "messages": "messages"}
-        for option, name in several.items():
-            for value in getattr(self, option):
-                if option == "versions" and value in self.commands:
-                    continue
-                try:
-                    RunOptions(**one | {name: value})
-                except OptionError as error:
-                    if error.option != name or isinstance(error, OptionConflict):
-                        raise
-                    raise OptionError(option, error.value, error.expected) from None
-        together = [name for name in (*self.versions, *self.field) if name not in (FLOOR, *self.commands)]
-        for number in self.hosts:
-            check_hosts(number, runs=max(1, len(together) + (self.control is True)), barrier=self.barrier)
-
-    def _check_field(self) -> None:
-        for version in (*self.versions, *self.field):
-            if not is_name(version):
-                raise OptionError("field" if version in self.field else "versions", version, NAME)
-        for version in self.field:
-            check_choice("field", version, (*known_versions(), *self.commands))
-            if version in self.versions:
-                raise OptionConflict(
-                    "field", version, "versions", self.versions, "the versions always run alongside the comparators"
-                )
-        if FLOOR in (*self.versions, *self.field) and self.router != "floodsub":
-            option = "field" if FLOOR in self.field else "versions"
-            raise OptionConflict(option, FLOOR, "router", self.router, f"{FLOOR!r} only implements flooding")
-        if self.field:
-            for loop in LOOPS:
-                loop_factory(loop)
-            if not self.barrier:
-                raise OptionConflict(
-                    "field", self.field, "barrier", self.barrier, "without the barrier the work is not equal"
-                )
-
-    def _check_stopping(self) -> None:
-        if (
-            isinstance(self.half_width, bool)
-            or not isinstance(self.half_width, int | float)
-            or not self.half_width >= 0
-        ):
-            raise OptionError("half_width", self.half_width, "a share such as 0.02, or 0")
-        check_whole("max_repeats", self.max_repeats, at_least=1, at_most=_INT16_MAX)
-        if self.half_width and self.max_repeats < self.repeats:
-            raise OptionConflict(
-                "max_repeats", self.max_repeats, "repeats", self.repeats, "the maximum is below the minimum"
-            )
-
-    @property
-    def commands(self) -> dict[str, tuple[str, ...]]:
-        """Other implementations: name to the words of the command that starts one.
-
-        Raises:
-            OptionError: a text that is no "name=command", or the name of a version.
-        """
-        found: dict[str, tuple[str, ...]] = {}
-        for text in self.programs:
-            name, _, command = text.partition("=")
-            try:
-                words = tuple(shlex.split(command))
-            except ValueError as error:
-                raise OptionError("programs", text, f"a command of whole words ({error})") from None
-            if not name.strip() or not words or name.strip() in (*known_versions(), *found):
-                raise OptionError("programs", text, 'a new name and a command, such as "mine=python mine.py"')
-            if not is_name(name.strip()):
-                raise OptionError("programs", name.strip(), NAME)
-            if any("\0" in word for word in words):
-                raise OptionError("programs", text, "a command without NUL characters")
-            found[name.strip()] = words
-        return found
-
-    @classmethod
-    def from_parameters(cls, parameters: Mapping[str, Any]) -> SweepOptions:
-        """Make options of names and values that came from outside.
-
-        Args:
-            parameters: name to value; what is left out has its default.
-
-        Raises:
-            OptionError: a name is unknown (the sentence tells the nearest known one) or a value cannot be used.
-        """
-        reject_unknown(parameters, (entry.name for entry in fields(cls)))
-        return cls(**parameters)
-
-    @property
-    def folder(self) -> Path:
-        """The folder of the sweep; in a clone it is found from where this package lies, wherever Python was started."""
-        return sweep_folder("out", self.out)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PackOptions:
-    """Which sweep to pack, and where to.
-
-    Attributes:
-        out: folder of the sweep; a relative one starts at the clone's data/raw, or outside a clone at the current folder.
-        target: folder for one packed file per version, found in the same way.
-
-    Raises:
-        OptionError: a value that is no name of a folder.
-    """
-
-    out: str = "local-default"
-    target: str
-
-    def __post_init__(self) -> None:
-        sweep_folder("out", self.out)
-        sweep_folder("target", self.target)
-
-
-def sweep_folder(option: str, value: object) -> Path:
-    """Find the folder of a sweep.
+def plan(options: SweepOptions) -> tuple[Pair, ...]:
+    """Lay the runs of a sweep out.
 
     Args:
-        option: the parameter that names it.
-        value: an absolute folder, or one below `sweeps_folder()`.
+        options: the grid.
 
-    Raises:
-        OptionError: it is no name of a folder.
+    Returns:
+        Pairs in a shuffled order, so that a drift of the machine spreads over the grid. Runs of a pair stand side by
+        side in an order drawn for that pair and have the same seed. The same options always give the same plan.
     """
-    if not isinstance(value, (str, Path)) or not str(value).strip():
-        raise OptionError(option, value, "the name of a folder")
-    if "\0" in str(value):
-        raise OptionError(option, value, "the name of a folder, which holds no NUL character")
-    try:
-        folder = Path(value).expanduser()
-    except RuntimeError:
-        raise OptionError(option, str(value), "a folder of a user of this machine") from None
-    if folder.is_absolute():
-        return folder
-    return sweeps_folder() / folder
+    repeats = {"timing": options.repeats, **{kind: getattr(options, f"{kind}_repeats") for kind in INSTRUMENTS}}
+    together = [runs for kind, amount in repeats.items() for runs in _of_kind(options, kind, amount)]
+    together += _of_comparators(options)
+    firsts = itertools.accumulate(map(len, together), initial=0)
+    return tuple(Pair(first, tuple(runs)) for first, runs in zip(firsts, together, strict=False))
 
 
-def _texts(value: object) -> tuple[str, ...]:
-    """Take one text or several; commands hold commas, so those separate nothing."""
-    return tuple(map(str, value)) if isinstance(value, (list, tuple)) else (str(value),)
+def _of_kind(options: SweepOptions, kind: str, repeats: int) -> Iterator[list[RunParameters]]:
+    cells = list(itertools.product(options.hosts, options.messages, range(1, repeats + 1)))
+    random.Random(f"{options.seed}/cells").shuffle(cells)
+    for hosts, messages, repeat in cells:
+        yield _side_by_side(options, kind, hosts, messages, repeat)
+
+
+def _side_by_side(options: SweepOptions, kind: str, hosts: int, messages: int, repeat: int) -> list[RunParameters]:
+    runs = [_run(options, version, hosts, messages, repeat, kind) for version in options.versions]
+    if options.control and kind == "timing":
+        runs.append(_run(options, options.versions[0], hosts, messages, repeat, "control"))
+    random.Random(f"{options.seed}/{hosts}/{messages}/{repeat}").shuffle(runs)
+    return runs
+
+
+def _of_comparators(options: SweepOptions) -> Iterator[list[RunParameters]]:
+    if not options.comparators:
+        return
+    corners = dict.fromkeys((size(options.hosts), size(options.messages)) for size in (min, max))
+    cells = list(itertools.product(corners, TRANSPORTS, LOOPS, SIGNS, range(1, options.comparator_repeats + 1)))
+    random.Random(f"{options.seed}/field").shuffle(cells)
+    for (hosts, messages), transport, loop, sign, repeat in cells:
+        there = [*options.versions, *options.comparators]
+        if (transport, loop) != ("tcp", options.loop):
+            there = [name for name in there if name not in options.commands]
+        place = {"transport": transport, "loop": loop, "sign": sign}
+        runs = [replace(_run(options, name, hosts, messages, repeat, COMPARED), **place) for name in there]
+        random.Random(f"{options.seed}/field/{hosts}/{messages}/{'/'.join(place.values())}/{repeat}").shuffle(runs)
+        yield runs
+
+
+def one_more(options: SweepOptions, stops: Iterable[Stop], first: int) -> tuple[Pair, ...]:
+    """Lay out one more timing pair for every cell that is not narrow enough yet, in a shuffled order.
+
+    Args:
+        options: the grid.
+        stops: what was decided about its cells.
+        first: position of the first of these runs in the sweep.
+    """
+    open_cells = [(stop.hosts, stop.messages, stop.repeats + 1) for stop in stops if not stop.reason]
+    random.Random(f"{options.seed}/more/{open_cells}").shuffle(open_cells)
+    together = [_side_by_side(options, "timing", *cell) for cell in open_cells]
+    firsts = itertools.accumulate(map(len, together), initial=first)
+    return tuple(Pair(start, tuple(runs)) for start, runs in zip(firsts, together, strict=False))
+
+
+def specification(run: RunParameters) -> str:
+    """Give what a worker must know of a run, as the JSON object that it reads."""
+    names = [entry.name for entry in fields(RunSpec)]
+    return json.dumps({name: getattr(run, name) for name in names})
+
+
+def limit_of(options: SweepOptions, run: RunParameters) -> float:
+    """Give the time in seconds after which a run is stopped: longer for comparators and instrumented runs."""
+    is_slow = run.kind == COMPARED or run.kind in INSTRUMENTS
+    return float(options.slow_limit_s if is_slow else options.limit_s)
+
+
+def _run(options: SweepOptions, version: str, hosts: int, messages: int, repeat: int, kind: str) -> RunParameters:
+    return RunParameters(
+        version=version,
+        hosts=hosts,
+        messages=messages,
+        repeat=repeat,
+        router=options.router,
+        transport=options.transport,
+        loop=options.loop,
+        sign=options.sign,
+        seed=options.seed + repeat - 1,
+        barrier=options.barrier,
+        warmup=options.warmup,
+        allocator=options.allocator,
+        kind=kind,
+    )

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from pubsub_sim.bench.grid import SweepOptions
-    from pubsub_sim.bench.plan import Pair
+    from pubsub_sim.bench.grid import Pair
+    from pubsub_sim.bench.options import SweepOptions
     from pubsub_sim.bench.stopping import Stop
     from pubsub_sim.results import RunRecord
 

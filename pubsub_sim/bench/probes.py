@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import resource
 import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from pubsub_sim.bench.legs import Legs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Iterator
@@ -76,6 +75,43 @@ class GcProbe:
         self.collected += info["collected"]
 
 
+class TimeSlices:
+    """The time slices of one run.
+
+    Args:
+        token: file descriptor on which the turn token is passed on and comes back, a byte each; -1 for a run by itself,
+            which never pauses.
+        slice_ns: how long a time slice lasts at least; it ends at the first pause after that.
+
+    Attributes:
+        taken: time slices begun.
+        paused_ns: time on the clock in which the run was paused.
+        paused_cpu_ns: processor time that this took.
+    """
+
+    def __init__(self, token: int = -1, slice_ns: int = 0) -> None:
+        self.taken = 0
+        self.paused_ns = 0
+        self.paused_cpu_ns = 0
+        self._token = token
+        self._slice_ns = slice_ns
+        self._ends_ns = 0  # the first pause comes before the first time slice
+
+    def pause(self) -> None:
+        """Pause here if the time slice has been long enough; the event loop pauses as well, as nothing is awaited."""
+        if self._token < 0 or time.perf_counter_ns() < self._ends_ns:
+            return
+        cpu_ns, wall_ns = time.process_time_ns(), time.perf_counter_ns()
+        os.write(self._token, b".")
+        if not os.read(self._token, 1):
+            os._exit(1)  # nobody is there to hand it back
+        self.taken += 1
+        now_ns = time.perf_counter_ns()
+        self._ends_ns = now_ns + self._slice_ns
+        self.paused_ns += now_ns - wall_ns
+        self.paused_cpu_ns += time.process_time_ns() - cpu_ns
+
+
 class PhaseProbe:
     """Takes the time of named phases.
 
@@ -83,7 +119,7 @@ class PhaseProbe:
         tasks: counts the tasks.
         collector: watches the collector.
         announce: called with a phase's name before its clock starts.
-        legs: the run's time slices, if it shares the machine; it may pause before a phase, and a pause within one does
+        slices: the run's time slices, if it shares the machine; it may pause before a phase, and a pause within one does
             not count.
 
     Attributes:
@@ -92,22 +128,22 @@ class PhaseProbe:
     """
 
     def __init__(
-        self, tasks: TaskProbe, collector: GcProbe, announce: Callable[[str], None], legs: Legs | None = None
+        self, tasks: TaskProbe, collector: GcProbe, announce: Callable[[str], None], slices: TimeSlices | None = None
     ) -> None:
         self.costs: dict[str, dict[str, int]] = {}
         self.tasks_alive = 0
         self._tasks = tasks
         self._collector = collector
         self._announce = announce
-        self._legs = legs or Legs()
+        self._slices = slices or TimeSlices()
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
         """Time what happens inside; a phase that ends with an exception leaves no numbers."""
-        legs = self._legs
-        legs.pause()
+        slices = self._slices
+        slices.pause()
         self._announce(name)
-        paused_ns, paused_cpu_ns = legs.paused_ns, legs.paused_cpu_ns
+        paused_ns, paused_cpu_ns = slices.paused_ns, slices.paused_cpu_ns
         created, gc_wall_ns = self._tasks.created, self._collector.wall_ns
         cpu_ns = time.process_time_ns()
         wall_ns = time.perf_counter_ns()
@@ -115,8 +151,8 @@ class PhaseProbe:
         wall_ns = time.perf_counter_ns() - wall_ns
         cpu_ns = time.process_time_ns() - cpu_ns
         self.costs[name] = {
-            "wall_ns": wall_ns - (legs.paused_ns - paused_ns),
-            "cpu_ns": cpu_ns - (legs.paused_cpu_ns - paused_cpu_ns),
+            "wall_ns": wall_ns - (slices.paused_ns - paused_ns),
+            "cpu_ns": cpu_ns - (slices.paused_cpu_ns - paused_cpu_ns),
             "gc_wall_ns": self._collector.wall_ns - gc_wall_ns,
             "tasks_created": self._tasks.created - created,
         }

@@ -35,7 +35,7 @@ STARTUP_LIMIT_S = 30.0
 _LOOK_S = 0.01
 _LONGEST_ERROR = 1000
 
-LEG_S = 0.01
+SLICE_S = 0.01
 """How long a time slice of interleaved runs lasts at least: a hundred times the time to pass the turn token and warm caches."""
 
 _DISTURBING = ("PYTHON", "MALLOC_", "GLIBC_TUNABLES")
@@ -114,8 +114,8 @@ def run_worker(
     return worker.answer()
 
 
-def run_relay(
-    runs: Sequence[tuple[str, float]], *, environment: Mapping[str, str], leg_s: float = LEG_S
+def run_interleaved(
+    runs: Sequence[tuple[str, float]], *, environment: Mapping[str, str], slice_s: float = SLICE_S
 ) -> list[Answer]:
     """Measure runs that are to be compared, each in a fresh process of our own worker, of which one at a time goes on.
 
@@ -128,7 +128,7 @@ def run_relay(
         runs: of each what to run, as the JSON object of a RunSpec, and the time in seconds that its time slices
             may take together.
         environment: variables pinned for the workers.
-        leg_s: how long a time slice lasts at least, in seconds; it ends with a message or a phase.
+        slice_s: how long a time slice lasts at least, in seconds; it ends with a message or a phase.
 
     Returns:
         The workers' answers, in the order of the runs.
@@ -140,7 +140,7 @@ def run_relay(
             stack.enter_context(_Worker(spec, limit_s, STARTUP_LIMIT_S, selector, whole)) for spec, limit_s in runs
         ]
         for worker in workers:
-            worker.start(leg_s=leg_s)
+            worker.start(slice_s=slice_s)
         _attend(workers, selector)
     return [worker.answer() for worker in workers]
 
@@ -225,7 +225,7 @@ class _Worker:
         self._selector = selector
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
-        self._baton: socket.socket | None = None
+        self._token: socket.socket | None = None
         self._output, self._log = Printed(), Log()
         self._open = 0
         self._verdict: Answer | None = None
@@ -237,17 +237,17 @@ class _Worker:
         self._end()
         if self._process is not None:
             self._process.__exit__(None, None, None)
-        if self._baton is not None:
-            self._baton.close()
+        if self._token is not None:
+            self._token.close()
 
-    def start(self, command: Sequence[str] | None = None, leg_s: float | None = None) -> None:
+    def start(self, command: Sequence[str] | None = None, slice_s: float | None = None) -> None:
         """Start the process, ours or another program, with a turn token if given a time slice, and say what to run."""
         words, passed = [*(command or _our_worker())], []
         folder = working_folder() if command else packages_folder()
-        if leg_s is not None:
-            self._baton, theirs = socket.socketpair()
+        if slice_s is not None:
+            self._token, theirs = socket.socketpair()
             passed = [theirs.fileno()]
-            words += [str(theirs.fileno()), str(round(leg_s * 1e9))]
+            words += [str(theirs.fileno()), str(round(slice_s * 1e9))]
         try:
             process = self._process = _started([*words, str(os.getpid())], folder, self._environment, passed)
         except OSError as error:
@@ -255,26 +255,26 @@ class _Worker:
             self.is_over = True
             return
         finally:
-            if leg_s is not None:
+            if slice_s is not None:
                 theirs.close()
         assert process.stdin is not None
         for stream, sink in ((process.stdout, self._output), (process.stderr, self._log)):
             assert stream is not None
             self._selector.register(stream, selectors.EVENT_READ, partial(self._hear, stream, sink))
             self._open += 1
-        if self._baton is not None:
-            self._selector.register(self._baton, selectors.EVENT_READ, self._take_baton)
+        if self._token is not None:
+            self._selector.register(self._token, selectors.EVENT_READ, self._take_token)
         with suppress(BrokenPipeError):
             process.stdin.write(self._spec.encode())
             process.stdin.close()
 
     def go_on(self) -> None:
         """Pass the turn token to it: its time runs."""
-        assert self._baton is not None
+        assert self._token is not None
         self.is_asking = False
         self._timer.go_on()
         with suppress(OSError):  # it has just been killed, and its streams will tell
-            self._baton.send(b".")
+            self._token.send(b".")
 
     @property
     def patience_s(self) -> float | None:
@@ -320,7 +320,7 @@ class _Worker:
         piece = os.read(stream.fileno(), 65536)
         if piece:
             sink.add(piece)
-            if self._log.phase and self._run is None and self._baton is None:
+            if self._log.phase and self._run is None and self._token is None:
                 self._begin(is_going=True)
             return
         self._selector.unregister(stream)
@@ -328,16 +328,16 @@ class _Worker:
         if not self._open and self._timer.left_s > 0:
             self._timer = _Timer("end", self._startup_s)
 
-    def _take_baton(self) -> None:
-        assert self._baton is not None
+    def _take_token(self) -> None:
+        assert self._token is not None
         if self.is_over:  # it ended in the same round, and nothing is listened to any more
             return
         try:
-            said = self._baton.recv(1)
+            said = self._token.recv(1)
         except ConnectionResetError:  # killed before it saw the turn token
             said = b""
         if not said:
-            self._selector.unregister(self._baton)
+            self._selector.unregister(self._token)
             return
         if self._run is None:
             self._begin(is_going=False)
@@ -370,7 +370,7 @@ class _Worker:
         self.is_over = True
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        for source in (self._process.stdout, self._process.stderr, self._baton):
+        for source in (self._process.stdout, self._process.stderr, self._token):
             if source is not None:
                 with suppress(KeyError):
                     self._selector.unregister(source)

@@ -14,10 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from pubsub_sim.bench.pooled import begin_work
+from pubsub_sim.bench.pool import begin_work
 from pubsub_sim.bench.probes import GcProbe, KernelProbe, PhaseProbe, TaskProbe
 from pubsub_sim.checks import check_whole
-from pubsub_sim.flags import from_flags, several
+from pubsub_sim.flags import from_flags
+from pubsub_sim.parameters import several
 from pubsub_sim.places import shipped
 from pubsub_sim.scenarios.simsub import KINDS, PHASES, Simsub, Spread, simsub
 from pubsub_sim.world.running import run

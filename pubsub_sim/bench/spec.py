@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, fields
 
-from pubsub_sim.bench.witnesses import WITNESSES
+from pubsub_sim.bench.instruments import INSTRUMENTS
 from pubsub_sim.checks import check_bool, check_choice
 from pubsub_sim.errors import OptionError
 from pubsub_sim.parameters import reject_unknown
 from pubsub_sim.scenarios.simple_discovery import SimpleDiscovery
 from pubsub_sim.world.running import loop_factory
 
-TIMED = ("timing", "control", "field")
+COMPARED = "field"
+"""Kind of the runs of comparators and of the versions beside them, by the name it is stored under."""
+
+TIMED = ("timing", "control", COMPARED)
 """Kinds of run that nothing slows down: compared, a version against itself, and beside comparators."""
 
-KINDS = (*TIMED, *WITNESSES)
+KINDS = (*TIMED, *INSTRUMENTS)
 """What a run can be for."""
 
 

@@ -9,14 +9,14 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pubsub_sim.bench.witnesses import MESSAGES_PHASE
+from pubsub_sim.bench.instruments import MESSAGES_PHASE
 from pubsub_sim.results import RUN
 from pubsub_sim.results.intervals import median
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pubsub_sim.bench.grid import SweepOptions
+    from pubsub_sim.bench.options import SweepOptions
     from pubsub_sim.results import RunRecord
 
 Cell = tuple[int, int]

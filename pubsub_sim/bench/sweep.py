@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from pubsub_sim.bench.display import Display
 from pubsub_sim.bench.equal_work import as_failed, unequal
 from pubsub_sim.bench.executors import executor
+from pubsub_sim.bench.grid import one_more, plan
 from pubsub_sim.bench.manifest import Manifest
-from pubsub_sim.bench.plan import one_more, plan
 from pubsub_sim.bench.stopping import stops
 from pubsub_sim.results import PackedRunsError, Store
 from pubsub_sim.results.footers import PACKED, same_ground
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pubsub_sim.bench.executors import Executor, Task
-    from pubsub_sim.bench.grid import SweepOptions
-    from pubsub_sim.bench.plan import Pair
+    from pubsub_sim.bench.grid import Pair
+    from pubsub_sim.bench.options import SweepOptions
     from pubsub_sim.results import RunParameters, RunRecord
 
 

@@ -37,10 +37,9 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pubsub_sim.bench.legs import Legs
-from pubsub_sim.bench.probes import GcProbe, KernelProbe, PhaseProbe, TaskProbe
+from pubsub_sim.bench.instruments import INSTRUMENTS
+from pubsub_sim.bench.probes import GcProbe, KernelProbe, PhaseProbe, TaskProbe, TimeSlices
 from pubsub_sim.bench.spec import RunSpec
-from pubsub_sim.bench.witnesses import WITNESSES
 from pubsub_sim.errors import OptionError, PubsubSimError
 from pubsub_sim.packages import MissingPackageError
 from pubsub_sim.scenarios.play import play
@@ -50,7 +49,7 @@ from pubsub_sim.world.running import loop_factory
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pubsub_sim.bench.witnesses import Witness
+    from pubsub_sim.bench.instruments import Instrument
     from pubsub_sim.scenarios.simple_discovery import Observe, Outcome, Pause
 
 _PR_SET_PDEATHSIG = 1
@@ -72,18 +71,18 @@ def die_with_parent(parent: str) -> None:
         os._exit(1)
 
 
-def measure(spec: RunSpec, legs: Legs | None = None) -> dict[str, Any]:
+def measure(spec: RunSpec, slices: TimeSlices | None = None) -> dict[str, Any]:
     """Run the scenario once and say what it cost.
 
     Args:
         spec: the run.
-        legs: its time slices; None for a run by itself.
+        slices: its time slices; None for a run by itself.
 
     Returns:
         The record: outcome "ok" or "failed", error (one sentence), rows of [phase, metric, value], and version, the
         version's own description.
     """
-    legs = legs or Legs()
+    slices = slices or TimeSlices()
     try:
         warmup_wall_ns = _warm_up(spec) if spec.warmup else 0
     except Exception as error:
@@ -93,22 +92,22 @@ def measure(spec: RunSpec, legs: Legs | None = None) -> dict[str, Any]:
     gc.freeze()
     faults: list[str] = []
     tasks, collector = TaskProbe(), GcProbe()
-    phases = PhaseProbe(tasks, collector, lambda name: print_line(f"phase: {name}"), legs)
-    witness = WITNESSES[spec.kind]() if spec.kind in WITNESSES else None
+    phases = PhaseProbe(tasks, collector, lambda name: print_line(f"phase: {name}"), slices)
+    instrument = INSTRUMENTS[spec.kind]() if spec.kind in INSTRUMENTS else None
     try:
         with asyncio.Runner(loop_factory=loop_factory(spec.loop)) as runner:
             tasks.attach(runner.get_loop())
             kernel = KernelProbe()
             collector.attach()
-            if witness is not None:
-                witness.start()
-            observe = phases if witness is None else _watched(phases, witness)
-            outcome = runner.run(_play(spec, observe, legs.pause, faults))
+            if instrument is not None:
+                instrument.start()
+            observe = phases if instrument is None else _watched(phases, instrument)
+            outcome = runner.run(_play(spec, observe, slices.pause, faults))
             collector.detach()
             costs = kernel.read()
-        if witness is not None:
-            witness.stop()
-            costs |= witness.of_run()
+        if instrument is not None:
+            instrument.stop()
+            costs |= instrument.of_run()
         gc.collect()  # a task whose exception nobody fetched tells of it only now
         version = describe_version(spec.version)
     except asyncio.CancelledError:
@@ -120,8 +119,8 @@ def measure(spec: RunSpec, legs: Legs | None = None) -> dict[str, Any]:
         return _failure(faults[0])
     costs |= {
         "failures": 0,
-        "legs": legs.taken,
-        "paused_ns": legs.paused_ns,
+        "legs": slices.taken,
+        "paused_ns": slices.paused_ns,
         "connections": outcome.connections,
         "deliveries": outcome.deliveries,
         "tasks_final": phases.tasks_alive,
@@ -130,7 +129,7 @@ def measure(spec: RunSpec, legs: Legs | None = None) -> dict[str, Any]:
         "gc_wall_ns": collector.wall_ns,
         "gc_collected_objects": collector.collected,
     }
-    seen = {} if witness is None else witness.of_phases()
+    seen = {} if instrument is None else instrument.of_phases()
     rows = [(phase, name, value) for phase, values in seen.items() for name, value in values.items()]
     return {"outcome": "ok", "error": "", "rows": rows + _rows(phases, outcome, costs), "version": version}
 
@@ -150,10 +149,10 @@ async def _play(spec: RunSpec, observe: Observe, pause: Pause, faults: list[str]
     return await play(spec, observe, pause)
 
 
-def _watched(phases: PhaseProbe, witness: Witness) -> Observe:
+def _watched(phases: PhaseProbe, instrument: Instrument) -> Observe:
     @contextmanager
     def both(name: str) -> Iterator[None]:
-        with phases(name), witness.around(name):
+        with phases(name), instrument.around(name):
             yield
 
     return both
@@ -218,11 +217,11 @@ def main(arguments: list[str]) -> int:
     """
     if arguments:
         die_with_parent(arguments[-1])
-    legs = Legs(*map(int, arguments[:-1]))
+    slices = TimeSlices(*map(int, arguments[:-1]))
     with os.fdopen(os.dup(1), "w") as answer:
         os.dup2(2, 1)  # whatever the measured code prints must not mix with the record
         try:
-            record = measure(RunSpec.from_json(sys.stdin.buffer.read()), legs)
+            record = measure(RunSpec.from_json(sys.stdin.buffer.read()), slices)
             status = 0 if record["outcome"] == "ok" else 1
         except (MissingPackageError, OptionError) as error:
             record = _failure(str(error))

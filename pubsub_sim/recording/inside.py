@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,14 +12,13 @@ from asyncmachine.record import Record, RecordError
 from pubsub_sim.checks import check_whole
 from pubsub_sim.drivers.versions import check_version
 from pubsub_sim.errors import OptionError
-from pubsub_sim.parameters import reject_unknown
+from pubsub_sim.parameters import Parameters
 from pubsub_sim.recording.decisions import compare_decisions
 from pubsub_sim.recording.options import PlayOptions
 from pubsub_sim.recording.playing import play_recorded
 from pubsub_sim.recording.words import record_in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from types import TracebackType
 
 VERSIONS = ("states", "baseline")
@@ -27,7 +26,7 @@ _ALIKE = ("scenario", "hosts", "messages", "router", "transport", "sign", "seed"
 
 
 @dataclass(frozen=True, kw_only=True)
-class InsideOptions:
+class InsideOptions(Parameters):
     """Which run is looked into: one that is played now on the virtual clock, or one that was recorded.
 
     Attributes:
@@ -63,17 +62,6 @@ class InsideOptions:
                 check_version(self.beside)
             except OptionError as error:
                 raise OptionError("beside", self.beside, error.expected) from None
-
-    @classmethod
-    def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
-        """The options from a notebook's parameters.
-
-        Raises:
-            UnknownParameterError: a name that does not exist.
-            OptionError: an unusable value.
-        """
-        reject_unknown(parameters, [field.name for field in fields(cls)])
-        return cls(**parameters)
 
 
 class Runs:

@@ -10,7 +10,7 @@ from asyncmachine.record.format import LEVELS
 from pubsub_sim.checks import check_bool, check_choice
 from pubsub_sim.drivers.versions import check_version
 from pubsub_sim.errors import OptionConflict, OptionError
-from pubsub_sim.flags import several
+from pubsub_sim.parameters import several
 from pubsub_sim.places import data_folder
 from pubsub_sim.recording.scenarios import SCENARIOS
 

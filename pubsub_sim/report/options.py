@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pubsub_sim.errors import OptionError
-from pubsub_sim.parameters import reject_unknown
+from pubsub_sim.parameters import Parameters
 from pubsub_sim.places import shipped, sweeps_folder, sweeps_place
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 
@@ -19,7 +18,7 @@ LOCAL, PUBLISHED = "local-default", "published"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReportOptions:
+class ReportOptions(Parameters):
     """What a report is about.
 
     Attributes:
@@ -47,19 +46,6 @@ class ReportOptions:
         if self.reference and self.reference not in references():
             known = ", ".join(references())
             raise OptionError("reference", self.reference, f'a dataset in data/reference (there are {known}) or ""')
-
-    @classmethod
-    def from_parameters(cls, parameters: Mapping[str, Any]) -> ReportOptions:
-        """Make options of names and values that came from outside.
-
-        Args:
-            parameters: name to value; what is left out has its default.
-
-        Raises:
-            OptionError: a name is unknown (the sentence tells the nearest known one) or a value cannot be used.
-        """
-        reject_unknown(parameters, (entry.name for entry in fields(cls)))
-        return cls(**parameters)
 
     @property
     def folder(self) -> Path:

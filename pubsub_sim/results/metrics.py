@@ -70,17 +70,15 @@ _TABLE = (
     _metric("gc_wall_ns", "ns", "both", "lower", "Time spent in those collections, contained in wall_ns."),
     _metric("gc_collected_objects", "1", "run", "lower", "Objects in reference cycles freed by those collections."),
     _metric(
-        "page_faults", "1", "run", "none", "Minor page faults during the run: a witness of the allocator's regime."
+        "page_faults", "1", "run", "none", "Minor page faults during the run: it shows the regime of the allocator."
     ),
-    _metric(
-        "involuntary_switches", "1", "run", "none", "Times the kernel took the processor away: a witness of noise."
-    ),
+    _metric("involuntary_switches", "1", "run", "none", "Times the kernel took the processor away: a sign of noise."),
     _metric(
         "legs",
         "1",
         "run",
         "none",
-        "Legs in which the run was made, in turn with the others of its pair; 0 if by itself.",
+        "Time slices of the run, interleaved with those of the others in its pair; 0 for a run by itself.",
     ),
     _metric(
         "paused_ns", "ns", "run", "none", "Time in which the run stood still for them, contained in no other time."

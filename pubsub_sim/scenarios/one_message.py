@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from pubsub_sim.checks import check_bool, check_choice, check_whole
 from pubsub_sim.drivers.versions import check_version, driver_factory, follower
 from pubsub_sim.errors import ScenarioFailure
 from pubsub_sim.node.topic import min_topic_size
-from pubsub_sim.parameters import reject_unknown
+from pubsub_sim.parameters import Parameters
 from pubsub_sim.world.running import run
 from pubsub_sim.world.trace import TraceEvent, rpc_in_words
 from pubsub_sim.world.world import SIGNING, World
@@ -37,7 +37,7 @@ def say_nothing(host: int, kind: Kind, text: str) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OneMessage:
+class OneMessage(Parameters):
     """One message in one version.
 
     Attributes:
@@ -63,17 +63,6 @@ class OneMessage:
         check_bool("ready", self.ready)
         check_choice("sign", self.sign, SIGNING)
         check_whole("seed", self.seed, at_least=0)
-
-    @classmethod
-    def from_parameters(cls, version: str, parameters: Mapping[str, Any]) -> OneMessage:
-        """The options of one version from a notebook's parameters.
-
-        Raises:
-            UnknownParameterError: a name that does not exist.
-            OptionError: an unusable value.
-        """
-        reject_unknown(parameters, [field.name for field in fields(cls) if field.name != "version"])
-        return cls(version=version, **parameters)
 
 
 class Step(NamedTuple):

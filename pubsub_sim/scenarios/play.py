@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pubsub_sim.scenarios.floor import floor_discovery
+from pubsub_sim.scenarios.lower_bound import lower_bound_discovery
 from pubsub_sim.scenarios.simple_discovery import go_on, simple_discovery
-from pubsub_sim.scenarios.versions import FLOOR
+from pubsub_sim.scenarios.versions import LOWER_BOUND
 
 if TYPE_CHECKING:
     from pubsub_sim.scenarios.simple_discovery import Observe, Outcome, Pause, SimpleDiscovery
@@ -24,4 +24,4 @@ async def play(options: SimpleDiscovery, phase: Observe, pause: Pause = go_on) -
         ScenarioFailure: a wrong payload, a missing registration or connection, a message too few or too many.
         OptionError: the lower bound was asked for what it does not have.
     """
-    return await (floor_discovery if options.version == FLOOR else simple_discovery)(options, phase, pause)
+    return await (lower_bound_discovery if options.version == LOWER_BOUND else simple_discovery)(options, phase, pause)

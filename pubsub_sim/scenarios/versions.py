@@ -7,13 +7,13 @@ from typing import Any
 from pubsub_sim.checks import check_choice
 from pubsub_sim.drivers import versions as drivers
 
-FLOOR = "floor"
-"""Name of the lower bound of the scenario's cost: no pubsub, only queues or sockets, frames and signatures (see `scenarios.floor`)."""
+LOWER_BOUND = "floor"
+"""Name of the lower bound of the scenario's cost: no pubsub, only queues or sockets, frames and signatures (see `scenarios.lower_bound`)."""
 
 
 def known_versions() -> tuple[str, ...]:
     """All names, our own first; imports no version."""
-    return (*drivers.known_versions(), FLOOR)
+    return (*drivers.known_versions(), LOWER_BOUND)
 
 
 def check_version(version: object) -> None:
@@ -22,7 +22,7 @@ def check_version(version: object) -> None:
     Raises:
         OptionError: an unknown name.
     """
-    if version not in (*drivers.VERSIONS, FLOOR):
+    if version not in (*drivers.VERSIONS, LOWER_BOUND):
         check_choice("version", version, known_versions())
 
 
@@ -32,9 +32,9 @@ def describe_version(version: str) -> dict[str, Any]:
     Raises:
         OptionError: an unknown name.
     """
-    if version == FLOOR:
+    if version == LOWER_BOUND:
         return {
-            "summary": "a yardstick, no pubsub: a set of message ids per host, queues or bare sockets between them, the "
+            "summary": "a reference, no pubsub: a set of message ids per host, queues or bare sockets between them, the "
             "same frames and the same signatures; what the scenario costs whoever decides nothing",
             "machines": [],
         }

@@ -72,8 +72,8 @@ def test_pack_writes_one_file_per_version(tmp_path: Path) -> None:
     ("words", "sentence"),
     [
         (("sweep", "--hosts", "0"), "hosts: expected a whole number of at least 2, got 0"),
-        (("sweep", "--hosts", "many"), "hosts: expected a whole number of at least 2, got 'many'"),
-        (("sweep", "--hosts", "5,x"), "hosts: expected a whole number of at least 2, got 'x'"),
+        (("sweep", "--hosts", "many"), "--hosts: expected whole numbers separated by commas, got 'many'"),
+        (("sweep", "--hosts", "5,x"), "--hosts: expected whole numbers separated by commas, got '5,x'"),
         (
             ("sweep", "--versions", "original"),
             "versions: expected one of baseline, states, direct, floor, got 'original'",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pubsub_sim.bench import peers
-from pubsub_sim.bench.grid import SweepOptions
+from pubsub_sim.bench.options import SweepOptions
 from pubsub_sim.bench.sweep import sweep
 from pubsub_sim.errors import OptionError
 from pubsub_sim.results import Store, wide
@@ -24,7 +24,7 @@ def options(tmp_path: Path) -> dict[str, Any]:
         "hosts": 3,
         "messages": 2,
         "repeats": 1,
-        "field_repeats": 1,
+        "comparator_repeats": 1,
         "programs": f"mine={sys.executable} {EXAMPLE}",
         "out": str(tmp_path / "runs"),
         "progress": "none",
@@ -34,7 +34,7 @@ def options(tmp_path: Path) -> dict[str, Any]:
 
 def test_program_runs_in_the_field_by_its_name(options: dict[str, Any], tmp_path: Path) -> None:
     """Its numbers stand beside ours over sockets, signed and not; what it does not tell fails nobody."""
-    result = sweep(SweepOptions(field=["floor", "mine"], **options))
+    result = sweep(SweepOptions(comparators=["floor", "mine"], **options))
     assert dict(result.outcomes) == {"ok": 1 + 8 * 2 + 2}
     runs = wide(Store(tmp_path / "runs").load())
     mine = runs.loc[runs["version"] == "mine"]

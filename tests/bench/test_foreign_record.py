@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pubsub_sim.bench.grid import SweepOptions
+from pubsub_sim.bench.options import SweepOptions
 from pubsub_sim.bench.process import Answer, run_worker
 from pubsub_sim.bench.sweep import sweep
 from pubsub_sim.results import RUN, Store, wide

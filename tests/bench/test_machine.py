@@ -11,8 +11,8 @@ import pytest
 
 from pubsub_sim.__main__ import main
 from pubsub_sim.bench.costs import CostOptions
-from pubsub_sim.bench.grid import RunOptions, SweepOptions
 from pubsub_sim.bench.machine import LOCK, BusyMachineError, check_hosts, measuring, memory_bytes
+from pubsub_sim.bench.options import RunOptions, SweepOptions
 from pubsub_sim.bench.sweep import sweep
 from pubsub_sim.errors import OptionError
 

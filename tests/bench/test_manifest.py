@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from pubsub_sim.bench.grid import SweepOptions
+from pubsub_sim.bench.options import SweepOptions
 from pubsub_sim.bench.sweep import sweep
 from pubsub_sim.results import Store
 

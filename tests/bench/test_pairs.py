@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from pubsub_sim.__main__ import main
-from pubsub_sim.bench.grid import SweepOptions
-from pubsub_sim.bench.plan import plan
+from pubsub_sim.bench.grid import plan
+from pubsub_sim.bench.options import SweepOptions
 from pubsub_sim.bench.stopping import half_width
 from pubsub_sim.bench.sweep import SweepInterrupted, sweep
 from pubsub_sim.report.quantities import QUANTITIES

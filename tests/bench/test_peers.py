@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pubsub_sim.bench import peers
-from pubsub_sim.bench.plan import specification
+from pubsub_sim.bench.grid import specification
 from pubsub_sim.bench.process import run_worker
 from pubsub_sim.results import RUN, RunParameters, RunRecord
 from pubsub_sim.scenarios.simple_discovery import PHASES

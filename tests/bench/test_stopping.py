@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pubsub_sim.bench.grid import SweepOptions
-from pubsub_sim.bench.plan import one_more
+from pubsub_sim.bench.grid import one_more
+from pubsub_sim.bench.options import SweepOptions
 from pubsub_sim.bench.stopping import half_width, stops
 from pubsub_sim.bench.sweep import sweep
 from pubsub_sim.results import RUN, Row, RunParameters, RunRecord, Store, wide

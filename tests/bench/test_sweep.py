@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from pubsub_sim.bench.grid import SweepOptions
+from pubsub_sim.bench.grid import plan
 from pubsub_sim.bench.manifest import ForeignManifestError
-from pubsub_sim.bench.plan import plan
+from pubsub_sim.bench.options import SweepOptions
 from pubsub_sim.bench.sweep import SweepResult, sweep
 from pubsub_sim.errors import PubsubSimError
 from pubsub_sim.results import RUN, NoRunsError, Row, Store, UnwritableFolderError, wide

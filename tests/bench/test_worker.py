@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pubsub_sim.bench.plan import specification
+from pubsub_sim.bench.grid import specification
 from pubsub_sim.bench.spec import KINDS, RunSpec
 from pubsub_sim.results import METRICS, RUN, Row, RunParameters, RunRecord
 from pubsub_sim.scenarios.simple_discovery import PHASES
@@ -181,7 +181,7 @@ print(json.dumps(measure(RunSpec(version=sys.argv[1], hosts=3, messages=50, sign
         ("states", "pubsub_sim.protocol.core", "Core", "publish_message"),
         ("baseline", "pubsub_sim.net.memory", "MemoryHost", "_drain"),  # in a callback of the loop
         ("states", "pubsub_sim.net.memory", "MemoryHost", "_drain"),
-        ("floor", "pubsub_sim.scenarios.floor", "FloorHost", "take"),
+        ("floor", "pubsub_sim.scenarios.lower_bound", "LowerBoundHost", "take"),
     ],
 )
 def test_a_run_ends_at_an_error_and_says_which(version: str, module: str, owner: str, method: str) -> None:

@@ -13,8 +13,8 @@ import pytest
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelspec import get_kernel_dict
 
-from pubsub_sim.bench.grid import SweepOptions
-from pubsub_sim.parameters import NotebookError
+from pubsub_sim.bench.options import SweepOptions
+from pubsub_sim.notebook import NotebookError
 from pubsub_sim.recording.inside import InsideOptions
 from pubsub_sim.report.options import ReportOptions
 from pubsub_sim.scenarios.one_message import OneMessage

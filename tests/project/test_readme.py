@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pubsub_sim.bench.grid import SweepOptions
-from pubsub_sim.bench.plan import plan
+from pubsub_sim.bench.grid import plan
+from pubsub_sim.bench.options import SweepOptions
 from pubsub_sim.flags import from_flags
 
 ROOT = Path(__file__).parents[2]

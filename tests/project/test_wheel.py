@@ -21,7 +21,7 @@ from packaging.utils import canonicalize_name
 import asyncmachine
 import pubsub_sim
 from pubsub_sim.__main__ import COMMANDS
-from pubsub_sim.bench.grid import SweepOptions
+from pubsub_sim.bench.options import SweepOptions
 from pubsub_sim.bench.sweep import sweep
 from pubsub_sim.packages import PACKAGES, MissingPackageError
 from tests.conftest import PROJECTS

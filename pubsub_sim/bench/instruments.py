@@ -21,7 +21,7 @@ MESSAGES_PHASE = "rand msgs"
 """The phase in which only messages are sent."""
 
 
-class Witness(Protocol):
+class Instrument(Protocol):
     """Watches a run."""
 
     def start(self) -> None:
@@ -40,7 +40,7 @@ class Witness(Protocol):
         """Give the numbers of the run as a whole."""
 
 
-class MemoryWitness:
+class MemoryInstrument:
     """Traces what Python allocates (tracemalloc); memory that C libraries take for themselves is not in it.
 
     tracemalloc knows what is alive, not what was allocated in all. So the traced memory is read at every call and
@@ -90,7 +90,7 @@ class MemoryWitness:
         }
 
 
-class CallWitness:
+class CallInstrument:
     """Counts calls, in C (cProfile): of Python functions, of C functions by Python, and resumptions of coroutines.
 
     The count is decided by the program and not by the clock: the same run gives the same number on a busy machine.
@@ -125,7 +125,7 @@ class CallWitness:
         return {"calls": sum(self._calls.values())}
 
 
-class LagWitness:
+class LagInstrument:
     """Takes the time between two turns of the event loop while messages are sent.
 
     It asks to be called in every turn, so the loop never sleeps; a timer would be cheaper, but uvloop's timers are
@@ -175,7 +175,11 @@ class LagWitness:
         return {"turns": self._turns, "longest_turn_ns": self._longest_ns}
 
 
-WITNESSES: dict[str, Callable[[], Witness]] = {"memory": MemoryWitness, "calls": CallWitness, "lag": LagWitness}
+INSTRUMENTS: dict[str, Callable[[], Instrument]] = {
+    "memory": MemoryInstrument,
+    "calls": CallInstrument,
+    "lag": LagInstrument,
+}
 """Kind of a run to its instrument; a run of another kind has none."""
 
 

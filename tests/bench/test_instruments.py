@@ -1,4 +1,4 @@
-"""The witnesses."""
+"""The instruments."""
 
 import asyncio
 import json
@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 import uvloop
 
-from pubsub_sim.bench.witnesses import MESSAGES_PHASE, CallWitness, LagWitness, MemoryWitness, Witness
+from pubsub_sim.bench.instruments import MESSAGES_PHASE, CallInstrument, Instrument, LagInstrument, MemoryInstrument
 
 
-def watch(witness: Witness, *stretches: Any) -> None:
-    """Call one function per phase, named after its number, under a witness."""
-    witness.start()
+def watch(instrument: Instrument, *stretches: Any) -> None:
+    """Call one function per phase, named after its number, under a instrument."""
+    instrument.start()
     for number, stretch in enumerate(stretches):
-        around: AbstractContextManager[None] = witness.around(str(number))
+        around: AbstractContextManager[None] = instrument.around(str(number))
         with around:
             stretch()
-    witness.stop()
+    instrument.stop()
 
 
 def test_memory_in_all_at_its_peak_and_at_the_end_by_hand() -> None:
@@ -34,16 +34,16 @@ def test_memory_in_all_at_its_peak_and_at_the_end_by_hand() -> None:
     def keep() -> None:
         kept.append(bytearray(1 << 20))
 
-    witness = MemoryWitness()
-    witness.start()
-    with witness.around("one"):
+    instrument = MemoryInstrument()
+    instrument.start()
+    with instrument.around("one"):
         for _ in range(4):
             come_and_go()
-    with witness.around("two"):
+    with instrument.around("two"):
         keep()
     kept.clear()
-    witness.stop()
-    found = {name: value / 2**20 for name, value in witness.of_run().items()}
+    instrument.stop()
+    found = {name: value / 2**20 for name, value in instrument.of_run().items()}
     expected = {"allocated_bytes": 13, "peak_traced_bytes": 3, "final_traced_bytes": 1, "freed_bytes": 1}
     assert found == pytest.approx(expected, abs=0.1)
 
@@ -55,11 +55,11 @@ def test_calls_are_counted_per_phase() -> None:
         for _ in range(times):
             abs(-1)
 
-    witness = CallWitness()
-    watch(witness, lambda: call(10), lambda: call(20))
-    counts = [phase["calls"] for phase in witness.of_phases().values()]
+    instrument = CallInstrument()
+    watch(instrument, lambda: call(10), lambda: call(20))
+    counts = [phase["calls"] for phase in instrument.of_phases().values()]
     assert counts[1] - counts[0] == 10
-    assert witness.of_run() == {"calls": sum(counts)}
+    assert instrument.of_run() == {"calls": sum(counts)}
 
 
 @pytest.mark.parametrize("version", ["baseline", "states"])
@@ -84,21 +84,21 @@ def test_count_of_calls_is_the_same_in_every_process(version: str) -> None:
 @pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop])
 def test_turns_of_the_loop_are_timed_only_while_messages_are_sent(factory: Any) -> None:
     """Each round of the loop is a turn, other phases count nothing."""
-    witness = LagWitness()
+    instrument = LagInstrument()
 
     async def main() -> None:
-        with witness.around("init"):
+        with instrument.around("init"):
             await asyncio.sleep(0)
-        assert witness.of_run() == {"turns": 0, "longest_turn_ns": 0}
-        with witness.around(MESSAGES_PHASE):
+        assert instrument.of_run() == {"turns": 0, "longest_turn_ns": 0}
+        with instrument.around(MESSAGES_PHASE):
             for _ in range(5):
                 await asyncio.sleep(0)
                 sum(range(100_000))
-        assert 4 <= witness.of_run()["turns"] <= 7
+        assert 4 <= instrument.of_run()["turns"] <= 7
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        assert witness.of_run()["turns"] <= 7
+        assert instrument.of_run()["turns"] <= 7
 
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(main())
-    assert witness.of_run()["longest_turn_ns"] > 0
+    assert instrument.of_run()["longest_turn_ns"] > 0

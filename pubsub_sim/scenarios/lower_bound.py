@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pubsub_sim.checks import check_choice
 from pubsub_sim.errors import OptionConflict, ScenarioFailure
-from pubsub_sim.scenarios.floor_links import Connections, Queues
+from pubsub_sim.scenarios.lower_bound_links import Connections, Queues
 from pubsub_sim.scenarios.simple_discovery import TOPIC, Outcome, PhaseCounts, go_on
 from pubsub_sim.wire.codec import encode_subscriptions
 from pubsub_sim.wire.message import outgoing
@@ -26,12 +26,12 @@ from pubsub_sim.wire.signing import KeyPair, is_signature_valid
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from pubsub_sim.scenarios.floor_links import Links
+    from pubsub_sim.scenarios.lower_bound_links import Links
     from pubsub_sim.scenarios.simple_discovery import Observe, Pause, SimpleDiscovery
     from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
 
 
-class FloorHost:
+class LowerBoundHost:
     """One host.
 
     Args:
@@ -99,7 +99,7 @@ class FloorHost:
                 send(frame)
 
 
-async def floor_discovery(options: SimpleDiscovery, phase: Observe, pause: Pause = go_on) -> Outcome:
+async def lower_bound_discovery(options: SimpleDiscovery, phase: Observe, pause: Pause = go_on) -> Outcome:
     """Play the scenario between bare queues; phases that have nothing to do are there, and short.
 
     Args:
@@ -126,7 +126,7 @@ async def floor_discovery(options: SimpleDiscovery, phase: Observe, pause: Pause
 
 async def _play(options: SimpleDiscovery, phase: Observe, pause: Pause, links: Links) -> Outcome:
     rng = random.Random(f"{options.seed}/publishers")
-    hosts: list[FloorHost] = []
+    hosts: list[LowerBoundHost] = []
     counts: list[PhaseCounts] = []
 
     @contextmanager
@@ -139,7 +139,7 @@ async def _play(options: SimpleDiscovery, phase: Observe, pause: Pause, links: L
     with counted("init"):
         for number in range(options.hosts):
             key = KeyPair(hashlib.sha256(f"{options.seed}/key/{number}".encode()).digest())
-            hosts.append(FloorHost(key, links, signs=options.sign == "strict"))
+            hosts.append(LowerBoundHost(key, links, signs=options.sign == "strict"))
     for name in ("subscribe", "ps1.Subscribe"):
         with counted(name):
             pass
@@ -162,13 +162,13 @@ async def _play(options: SimpleDiscovery, phase: Observe, pause: Pause, links: L
     return Outcome(tuple(counts), connections, (options.messages + 1) * options.hosts)
 
 
-async def _settle(hosts: Sequence[FloorHost]) -> None:
+async def _settle(hosts: Sequence[LowerBoundHost]) -> None:
     """Wait until every frame sent has come."""
     while sum(host.sent - host.taken for host in hosts):  # noqa: ASYNC110 - a frame takes a round of the loop or two
         await asyncio.sleep(0)
 
 
-async def _expect(hosts: Sequence[FloorHost], payload: bytes, phase: str) -> None:
+async def _expect(hosts: Sequence[LowerBoundHost], payload: bytes, phase: str) -> None:
     for number, host in enumerate(hosts):
         data = await host.delivered.get()
         if data != payload:

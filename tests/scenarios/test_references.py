@@ -13,12 +13,12 @@ from pubsub_sim import OptionError, World, run
 from pubsub_sim.errors import HostClosed
 from pubsub_sim.net.sockets import Sockets
 from pubsub_sim.net.tcp_frames import prefix
-from pubsub_sim.scenarios.floor_links import Line
+from pubsub_sim.scenarios.lower_bound_links import Line
 from pubsub_sim.scenarios.play import play
 from pubsub_sim.scenarios.simple_discovery import PHASES, Outcome, SimpleDiscovery
 from pubsub_sim.scenarios.versions import describe_version, known_versions
 
-YARDSTICKS = ("direct", "floor")
+REFERENCES = ("direct", "floor")
 
 
 class Taker:
@@ -51,7 +51,7 @@ def played(**options: object) -> Outcome:
 
 
 @pytest.mark.parametrize("sign", ["strict", "none"])
-@pytest.mark.parametrize("version", YARDSTICKS)
+@pytest.mark.parametrize("version", REFERENCES)
 def test_a_yardstick_does_the_work_of_the_baseline(version: str, sign: str) -> None:
     """Equal RPCs for the messages, equal RPCs in all, equal connections and deliveries: only then is a ratio to it a cost."""
     mine, other = (played(version=name, sign=sign, seed=3) for name in (version, "baseline"))
@@ -62,7 +62,7 @@ def test_a_yardstick_does_the_work_of_the_baseline(version: str, sign: str) -> N
 
 @pytest.mark.parametrize("sign", ["strict", "none"])
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-@pytest.mark.parametrize("version", YARDSTICKS)
+@pytest.mark.parametrize("version", REFERENCES)
 def test_a_yardstick_does_the_work_over_sockets(version: str, loop: str, sign: str) -> None:
     """Equal connections and deliveries; each host that hears a message from a third one first saves one RPC, so at most as many."""
     given = SimpleDiscovery(version=version, hosts=5, messages=10, sign=sign, transport="tcp")
