@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from pubsub_sim.errors import DialError
+from pubsub_sim.framing import uvarint_bytes
 from pubsub_sim.ids import short
 from pubsub_sim.net.link import Lane, LinkModel
 from pubsub_sim.net.memory import WINDOW, MemoryHost, MemoryNetwork, MemoryStream
@@ -79,7 +80,8 @@ class LinkedStream(MemoryStream):
         network, lane = self._network, self._lane
         is_lost = frame is not _END and lane.loses()
         now_ns = network.clock.now_ns()
-        due_ns = lane.carry(0 if frame is _END else _size_on_line(frame), now_ns)
+        size_bytes = 0 if frame is _END else uvarint_bytes(len(frame)) + len(frame)
+        due_ns = lane.carry(size_bytes, now_ns)
         due_ns = self._last_ns = max(due_ns, self._last_ns)
         self._flying.append((frame, is_lost))
         network.in_flight += 1
@@ -110,12 +112,6 @@ class LinkedStream(MemoryStream):
                 self.tell_room()
             return
         self.receiver.arrived(self, frame)
-
-
-def _size_on_line(frame: bytes) -> int:
-    """Bytes of a frame with its length prefix, an unsigned varint."""
-    size = len(frame)
-    return size + max(1, (size.bit_length() + 6) // 7)
 
 
 class LinkedHost(MemoryHost):

@@ -17,9 +17,10 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from pubsub_sim.errors import StreamRefused
+from pubsub_sim.errors import MalformedFrame, StreamRefused
+from pubsub_sim.framing import read_uvarint
 from pubsub_sim.ids import PeerId, short
-from pubsub_sim.net.tcp_frames import KINDS, LONGEST, LONGEST_TEXT, Kind, control_frame, read_varint
+from pubsub_sim.net.tcp_frames import KINDS, LENGTH_BYTES, LONGEST_TEXT, Kind, control_frame
 from pubsub_sim.net.tcp_stream import TcpInbound, TcpStream
 
 if TYPE_CHECKING:
@@ -223,28 +224,22 @@ class Line(asyncio.Protocol):
         self._needed = 0
         while position < end and not self._is_cut:
             start = position
-            size = data[position]
-            position += 1
-            if size >= 0x80:
-                if position < end and data[position] < 0x80:  # two bytes, as most have
-                    size += (data[position] << 7) - 0x80
-                    position += 1
-                else:
-                    size, position = read_varint(data, start)
-            elif not size and position < end:
-                if data[position] != Kind.EMPTY:
-                    position = self._read_control(data, position)
-                    if position:
-                        continue
-                else:
-                    position += 1
-            elif not size:
-                position = 0
+            try:
+                size, position = read_uvarint(data, start, LENGTH_BYTES)
+                if position and not size:  # an empty frame or a control frame
+                    if position == end:
+                        position = 0
+                    elif data[position] == Kind.EMPTY:
+                        position += 1
+                    else:
+                        position = self._read_control(data, position)
+                        if position:
+                            continue
+            except MalformedFrame:
+                self._break_off()
+                return
             if not position:
                 self._rest += data[start:]
-                return
-            if size > LONGEST:
-                self._break_off()
                 return
             stop = position + size
             if stop > end:
@@ -271,21 +266,28 @@ class Line(asyncio.Protocol):
             incoming.reset()
 
     def _read_control(self, data: bytes, position: int) -> int:
-        """Do what a control frame says; gives where it ends, 0 if it is not all there or the connection is over."""
+        """Do what a control frame says, whose kind is at `position`.
+
+        Returns:
+            Where it ends; 0 if more bytes are needed.
+
+        Raises:
+            MalformedFrame: it is none.
+        """
         kind = data[position]
-        number, at = read_varint(data, position + 1)
-        size, at = read_varint(data, at) if at else (0, 0)
-        if kind not in KINDS or number > LONGEST or size > LONGEST_TEXT:
-            self._break_off()
-            return 0
+        if kind not in KINDS:
+            raise MalformedFrame(1, f"{kind} is no kind of control frame")
+        number, at = read_uvarint(data, position + 1, LENGTH_BYTES)
+        size, at = read_uvarint(data, at, LENGTH_BYTES) if at else (0, 0)
+        if size > LONGEST_TEXT:
+            raise MalformedFrame(size, f"a control frame's text has at most {LONGEST_TEXT} bytes")
         if not at or at + size > len(data):
             self._needed = at + size - position + 1 if at else 0
             return 0
         try:
             text = data[at : at + size].decode()
-        except UnicodeDecodeError:
-            self._break_off()
-            return 0
+        except UnicodeDecodeError as error:
+            raise MalformedFrame(size, str(error)) from None
         self._obey(kind, number, text)
         self.taken += 1
         return at + size

@@ -14,7 +14,6 @@ from pubsub_sim.errors import FrameTooLarge, StreamRefused
 from pubsub_sim.net.tcp_frames import LONGEST, LONGEST_TEXT, Kind, control_frame, prefix
 from pubsub_sim.net.tcp_line import HIGH_WATER_BYTES, Line
 from pubsub_sim.net.tcp_stream import TcpStream
-from pubsub_sim.wire.framing import encode_uvarint
 from tests.net.frames import PROTOCOL, Reader, peer
 
 MiB = 1 << 20
@@ -128,12 +127,6 @@ def test_frames_come_out_whole_whatever_the_pieces_and_the_room(
         assert reading.taken == len(frames) + 2
 
     run(main(), clock="virtual")
-
-
-@given(st.integers(0, LONGEST))
-def test_a_length_prefix_is_an_unsigned_varint(size: int) -> None:
-    """As in libp2p's framing."""
-    assert prefix(size) == encode_uvarint(size)
 
 
 def test_a_longer_frame_is_refused() -> None:
