@@ -115,11 +115,11 @@ class Connections:
         for number, host in enumerate(hosts):
             greeted: list[bytes] = []
             others = hosts[number + 1 :]
-            server = await self._loop.create_server(partial(Line, host, self._sockets, greeted), _LOOPBACK, 0)
+            server = await self._loop.create_server(partial(Connection, host, self._sockets, greeted), _LOOPBACK, 0)
             try:
                 address = server.sockets[0].getsockname()
                 for other in others:
-                    dialler = partial(Line, other, self._sockets, greeted, host.peer_id)
+                    dialler = partial(Connection, other, self._sockets, greeted, host.peer_id)
                     await self._loop.create_connection(dialler, *address)
                 while len(greeted) < len(others):  # noqa: ASYNC110 - a greeting takes a round of the loop or two
                     await asyncio.sleep(0)
@@ -135,7 +135,7 @@ class Connections:
         await self._sockets.close()
 
 
-class Line(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """One end of a connection: cuts what is received into frames; what is sent leaves at once.
 
     Args:

@@ -128,16 +128,16 @@ class Listener(_Greeting):
 
     Args:
         own_id: who we are.
-        welcomes: whether a peer's connection is taken.
+        accepts_dial: whether a peer's connection is taken.
         connected: called if it is.
         sockets: told of ours.
     """
 
     def __init__(
-        self, own_id: PeerId, welcomes: Callable[[PeerId], bool], connected: Connected, sockets: Sockets
+        self, own_id: PeerId, accepts_dial: Callable[[PeerId], bool], connected: Connected, sockets: Sockets
     ) -> None:
         super().__init__(own_id, sockets)
-        self._welcomes = welcomes
+        self._accepts_dial = accepts_dial
         self._connected = connected
 
     def data_received(self, data: bytes) -> None:
@@ -146,7 +146,7 @@ class Listener(_Greeting):
         if greeting is None:
             return
         _, peer, rest = greeting
-        if self._welcomes(peer):
+        if self._accepts_dial(peer):
             self._greet(_WELCOME)
             self._connected(peer, self.transport, rest)
         else:
