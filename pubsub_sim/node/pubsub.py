@@ -174,7 +174,7 @@ class PubSub:
             (
                 ("close of the driver", lambda: self._driver.close()),
                 ("close of the discovery", lambda: None if discovery is None else discovery.close()),
-                ("end of the subscriptions", lambda: self._core.interest.end(None)),
+                ("end of the subscriptions", lambda: self._core.local_topics.end(None)),
                 ("close of the connections", lambda: self._host.close()),
                 ("check of the driver", lambda: None if self.failure is not None else self._core.check_read()),
             )
@@ -431,7 +431,7 @@ class PubSub:
             self._lifetime.cancel()
             closed = HostClosed("reading")
             closed.__cause__ = error
-            self._core.interest.end(closed)
+            self._core.local_topics.end(closed)
 
     def _check_alive(self, operation: str) -> None:
         if self._is_closed or self.failure is not None:

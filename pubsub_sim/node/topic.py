@@ -82,7 +82,7 @@ class Subscription:
         return len(self._messages)
 
     def offer(self, message: Message) -> bool:
-        """Take a message; False if the buffer is full (see interest.Sink)."""
+        """Take a message; False if the buffer is full (see local_topics.Sink)."""
         if len(self._messages) >= self._capacity:
             return False
         self._messages.append(message)
@@ -91,7 +91,7 @@ class Subscription:
         return True
 
     def end(self, error: Exception | None = None) -> None:
-        """No more messages (see interest.Sink)."""
+        """No more messages (see local_topics.Sink)."""
         if not self._is_over:
             self._is_over = True
             self._error = error
@@ -154,7 +154,7 @@ class TopicEvents:
         self.end(None)
 
     def end(self, error: Exception | None) -> None:
-        """There are no more events (see interest.TopicHandle)."""
+        """There are no more events (see local_topics.TopicHandle)."""
         if not self._is_over:
             self._is_over = True
             self._error = error
@@ -311,7 +311,7 @@ class Topic:
             await self._node.close_topic(self)
             self._is_closed = True
 
-    # --- the core's side (see interest.TopicHandle) ------------------------------------------------------------------
+    # --- the core's side (see local_topics.TopicHandle) ------------------------------------------------------------------
 
     @property
     def has_watchers(self) -> bool:

@@ -133,7 +133,7 @@ class ValidationQueue:
             if self._own.get(message.id) is fate:
                 del self._own[message.id]
             if not is_accepted:
-                core.give_up(message)
+                core.forget_message(message)
             fate.set_result(is_accepted)
 
     async def _message_room(self) -> None:

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING
 from pubsub_sim.errors import MessageRejected, PendingIgnored
 from pubsub_sim.foreign import ForeignCode, as_bytes, ask
 from pubsub_sim.ids import PeerId, short
-from pubsub_sim.protocol.announced import Announced
 from pubsub_sim.protocol.backoff import DeadPeerBackoff
 from pubsub_sim.protocol.blacklist import MapBlacklist
 from pubsub_sim.protocol.guards import GuardedBlacklist, GuardedFilter, guarded_inspection
-from pubsub_sim.protocol.interest import Interest
+from pubsub_sim.protocol.local_topics import LocalTopics
+from pubsub_sim.protocol.peer_topics import PeerTopics
 from pubsub_sim.protocol.router import Acceptance
 from pubsub_sim.protocol.seen import seen_cache
 from pubsub_sim.protocol.validation import Reason, Validators, policy_check, refused_by_signature
@@ -111,7 +111,7 @@ class Core:
     Attributes:
         peers: peers we have, or are opening, an outbound stream to.
         topics: topic -> peers that announced it, in the order they did.
-        interest: the topics we take part in.
+        local_topics: the topics we take part in.
         policy: signature policy.
         refused_by_policy: why it refuses a message, if it does.
         author: who writes our messages; None without an author.
@@ -148,14 +148,14 @@ class Core:
         self.router = router
         self.tracer: RawTracer | None = None
         self.peers: dict[PeerId, Outbox] = {}
-        self._announced = Announced(params.announced_frames * params.max_message_bytes)
-        self.topics = self._announced.topics
+        self._peer_topics = PeerTopics(params.announced_frames * params.max_message_bytes)
+        self.topics = self._peer_topics.topics
         self.validators = Validators(options.default_validators)
         self._validators_of = self.validators.by_topic.get  # asked for every message
-        self.interest = Interest()
-        self._wanted = self.interest.wanted  # asked for every message
-        self._subscriptions = self.interest.subscriptions
-        self._handles = self.interest.handles
+        self.local_topics = LocalTopics()
+        self._subscribed_or_relayed = self.local_topics.subscribed_or_relayed  # asked for every message
+        self._subscriptions = self.local_topics.subscriptions
+        self._handles = self.local_topics.handles
         self.refused_by_policy = policy_check(self.policy, has_author=self.author is not None)
         looks = options.inspect_rpc
         self._inspect_rpc = None if looks is None else guarded_inspection(looks, self.foreign)
@@ -339,15 +339,15 @@ class Core:
             self.router.remove_peer(peer)
 
     def _forget_topics(self, peer: PeerId) -> None:
-        for topic in self._announced.forget(peer):
-            self.interest.tell_left(topic, peer)
+        for topic in self._peer_topics.forget(peer):
+            self.local_topics.tell_left(topic, peer)
 
     def _is_heard(self, peer: PeerId) -> bool:
         """Whether a stream to or from a peer is there; its last RPCs may be handled after its end, and change nothing."""
         return peer in self.peers or peer in self._inbound
 
     def _hello(self) -> list[bytes]:
-        return encode_hello(self.interest.announced(), self.params.max_message_bytes)
+        return encode_hello(self.local_topics.list_announced(), self.params.max_message_bytes)
 
     # --- announcing, joining, leaving ------------------------------------------------------------------------------
 
@@ -359,7 +359,7 @@ class Core:
 
     def announce_again(self, peer: PeerId, topic: str, *, subscribe: bool) -> None:
         """Try one announcement again, if the peer is still there and the wish still holds."""
-        if peer in self.peers and (topic in self._wanted) == subscribe:
+        if peer in self.peers and (topic in self._subscribed_or_relayed) == subscribe:
             frame = encode_subscriptions((topic,), subscribe=subscribe)
             self._announce_to(peer, topic, frame, subscribe=subscribe)
 
@@ -470,7 +470,7 @@ class Core:
         if refusal is not None:
             self.reject(message.wire, message.received_from, refusal)
             return None
-        return self._take_up(message)
+        return self._remember(message)
 
     def check_own(self, message: Message) -> Sequence[Validator] | None:
         """Any time: like `check`, for a message of our own, which the signature policy must allow.
@@ -483,9 +483,9 @@ class Core:
         refusal = self.refused_by_policy(message.wire) or refused_by_signature(message.wire)
         if refusal is not None:
             raise self.reject_own(message, refusal)
-        return self._take_up(message)
+        return self._remember(message)
 
-    def _take_up(self, message: Message) -> Sequence[Validator] | None:
+    def _remember(self, message: Message) -> Sequence[Validator] | None:
         """Remember a message's id, unless it is known; see `check`."""
         if not self.mark_seen(message.id):
             self.duplicate(message.id, message.received_from)
@@ -494,8 +494,8 @@ class Core:
             self.tracer.validate_message(message)
         return self._validators_of(message.topic, self.validators.defaults)
 
-    def give_up(self, message: Message) -> None:
-        """Any time: a message of our own that `check_own` took up will not be published: its content was not seen here."""
+    def forget_message(self, message: Message) -> None:
+        """Any time: forget the id of a message of our own that passed `check_own` and will not be published."""
         self._seen.forget(message.id)
 
     def reject_own(self, message: Message, reason: Reason) -> MessageRejected:
@@ -526,11 +526,11 @@ class Core:
             for option in subscriptions:
                 topic = option.topicid
                 if not option.subscribe:
-                    if self._announced.remove(peer, topic):
+                    if self._peer_topics.remove(peer, topic):
                         self.router.peer_left(peer, topic)
-                        self.interest.tell_left(topic, peer)
-                elif self._announced.add(peer, topic):
-                    self.interest.tell_joined(topic, peer)
+                        self.local_topics.tell_left(topic, peer)
+                elif self._peer_topics.add(peer, topic):
+                    self.local_topics.tell_joined(topic, peer)
         return True
 
     def _blacklisted(self, peer: PeerId, source: bytes) -> Reason | None:
@@ -547,7 +547,7 @@ class Core:
     def _examine(self, peer: PeerId, wire: WireMessage) -> Message | None:
         """The checks before validation, in the reference's order; each protobuf field is read once."""
         topic = wire.topic
-        if topic not in self._wanted:
+        if topic not in self._subscribed_or_relayed:
             return None
         source = wire.author
         refusal = self._blacklisted(peer, source) if self._may_be_blacklisted else None

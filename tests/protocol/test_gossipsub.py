@@ -313,7 +313,7 @@ def test_a_throttled_peer_is_traced_and_its_messages_are_ignored() -> None:
     router = GossipSub(gater=Gate(Acceptance.CONTROL))
     bench = Bench(router)
     peer = bench.add_peer("peer", "t")
-    bench.core.interest.record_relay("t")
+    bench.core.local_topics.record_relay("t")
     bench.core.join("t")
     bench.traced.clear()
     rpc = RPC(publish=[Message(data=b"x", topic="t", author=peer, seqno=bytes(8))])

@@ -1,6 +1,6 @@
 """The topics that peers have announced: which peers take part in which topics, as far as they have said so.
 
-A peer may announce any topic, ours or not, so that these tables are bounded: see `Announced.add`. Knows nothing of what
+A peer may announce any topic, ours or not, so that these tables are bounded: see `PeerTopics.add`. Knows nothing of what
 we take part in ourselves.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("pubsub_sim.core")
 
 
-class Announced:
+class PeerTopics:
     """What the peers of one host announced.
 
     Args:
