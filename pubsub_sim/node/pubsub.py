@@ -133,7 +133,7 @@ class PubSub:
             foreign=self._foreign,
         )
         theirs = [GuardedTracer(one, self._foreign) for one in options.tracers]
-        self._core.tracer = _tracer_of(self.peer_id, tracer, (*router.judges, *theirs))
+        self._core.tracer = _tracer_of(self.peer_id, tracer, (*router.evaluators, *theirs))
         self._driver = make_driver(
             HostContext(
                 core=self._core,
@@ -447,11 +447,11 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-def _tracer_of(own_id: PeerId, watcher: RawTracer | None, judges: Sequence[RawTracer]) -> RawTracer | None:
-    """One tracer for all; a node without judges calls its watcher directly."""
-    if not judges:
+def _tracer_of(own_id: PeerId, watcher: RawTracer | None, evaluators: Sequence[RawTracer]) -> RawTracer | None:
+    """One tracer for all; a node without evaluators calls its watcher directly."""
+    if not evaluators:
         return watcher
-    return Tracers(own_id, watchers=() if watcher is None else (watcher,), judges=judges)
+    return Tracers(own_id, watchers=() if watcher is None else (watcher,), evaluators=evaluators)
 
 
 class _CorePorts:

@@ -225,8 +225,8 @@ class Core:
             self.foreign.note("message id", error, "the message is dropped")
             return None
 
-    def id_of_judged(self, wire: WireMessage) -> bytes:
-        """Any time: the id of a peer's message for those who judge peers; author and number if there is no other."""
+    def id_for_evaluation(self, wire: WireMessage) -> bytes:
+        """Any time: the id of a peer's message for those who evaluate peers; author and number if there is no other."""
         message_id = self.id_of_received(wire)
         return author_and_seqno(wire) if message_id is None else message_id
 

@@ -107,7 +107,7 @@ class Source:
 
 
 class PeerGater(RawTracer):
-    """One host's gater. A `Tracers` should list it among its judges; whoever owns the clock calls `decay`.
+    """One host's gater. A `Tracers` should list it among its evaluators; whoever owns the clock calls `decay`.
 
     Args:
         params: its numbers.

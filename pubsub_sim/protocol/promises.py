@@ -31,7 +31,7 @@ _NO_DELIVERY = frozenset({Reason.MISSING_SIGNATURE, Reason.INVALID_SIGNATURE})
 
 
 class Promises(RawTracer):
-    """The promises other peers made to one host. A `Tracers` should list it among its judges.
+    """The promises other peers made to one host. A `Tracers` should list it among its evaluators.
 
     Args:
         now_ns: monotonic time; the hooks carry none.

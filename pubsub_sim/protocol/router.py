@@ -50,8 +50,8 @@ class Router(Protocol):
         """What it does by the clock; read when the host starts."""
 
     @property
-    def judges(self) -> Sequence[RawTracer]:
-        """Who must be told what the host decides, so that it can judge peers: scores, promises, a gater."""
+    def evaluators(self) -> Sequence[RawTracer]:
+        """Who must be told what the host decides, so that it can evaluate peers: scores, promises, a gater."""
 
     @property
     def previews(self) -> bool:
@@ -107,7 +107,7 @@ class MeshlessRouter:
     """What routers have in common that keep no mesh: nothing by the clock, no control messages, nobody refused."""
 
     timers: Sequence[RouterTimer] = ()
-    judges: Sequence[RawTracer] = ()
+    evaluators: Sequence[RawTracer] = ()
     previews = False
     mesh: Mapping[str, Sequence[PeerId]] = {}
     fanout: Mapping[str, Sequence[PeerId]] = {}

@@ -63,7 +63,7 @@ class _Peer:
 class PeerScore(RawTracer):
     """The scores of one host's peers.
 
-    A `Tracers` should list it among its judges: our own messages are nobody's merit.
+    A `Tracers` should list it among its evaluators: our own messages are nobody's merit.
 
     Args:
         params: weights, caps and decays.
