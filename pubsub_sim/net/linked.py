@@ -14,15 +14,13 @@ from pubsub_sim.errors import DialError
 from pubsub_sim.framing import uvarint_bytes
 from pubsub_sim.ids import short
 from pubsub_sim.net.link import Lane, LinkModel
-from pubsub_sim.net.memory import WINDOW, MemoryHost, MemoryNetwork, MemoryStream
+from pubsub_sim.net.memory import MemoryHost, MemoryNetwork, MemoryStream
 
 if TYPE_CHECKING:
     import asyncio
 
     from pubsub_sim.ids import PeerId
     from pubsub_sim.net.clock import LoopClock
-
-_END = None  # what travels when a stream was closed
 
 
 class LinkWatcher(Protocol):
@@ -52,24 +50,6 @@ class LinkedStream(MemoryStream):
         self._last_ns = 0
         self._is_cut = False
 
-    def write(self, frame: bytes) -> bool:
-        """Send a frame over the lane, or refuse it if the window is full."""
-        if self.unread >= WINDOW:
-            self.wants_room = True
-            return False
-        if self.is_open:
-            self.unread += 1
-            if frame:
-                self.receiver.frames += 1
-            self._send(frame)
-        return True
-
-    def close(self) -> None:
-        """Send the end of the stream over the lane, after the frames in flight."""
-        if self.is_open:
-            self.is_open = False
-            self._send(_END)
-
     def reset(self) -> None:
         """See Stream; what is in flight is lost. Both ends are told in the next round, without a latency."""
         if self.is_open:
@@ -77,10 +57,11 @@ class LinkedStream(MemoryStream):
             super().reset()
 
     def _send(self, frame: bytes | None) -> None:
+        """Send a frame, or None for the end of the stream, over the lane."""
         network, lane = self._network, self._lane
-        is_lost = frame is not _END and lane.loses()
+        is_lost = frame is not None and lane.loses()
         now_ns = network.clock.now_ns()
-        size_bytes = 0 if frame is _END else uvarint_bytes(len(frame)) + len(frame)
+        size_bytes = 0 if frame is None else uvarint_bytes(len(frame)) + len(frame)
         due_ns = lane.carry(size_bytes, now_ns)
         due_ns = self._last_ns = max(due_ns, self._last_ns)
         self._flying.append((frame, is_lost))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from pubsub_sim.protocol.sending import send_message
+from pubsub_sim.protocol.router import send_message
 from pubsub_sim.wire.rpc_pb2 import RPC, ControlMessage
 from pubsub_sim.wire.splitting import split
 
