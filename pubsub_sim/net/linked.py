@@ -46,7 +46,7 @@ class LinkedStream(MemoryStream):
         self.receiver: LinkedHost
         self._network = network
         self._lane = network.lane(peer, receiver.peer_id)
-        self._flying: deque[tuple[bytes | None, bool]] = deque()  # frame, whether it will be lost
+        self._flying: deque[tuple[bytes | None, bool]] = deque()  # (frame or None for the end, whether it will be lost)
         self._last_ns = 0
         self._is_cut = False
 
@@ -69,7 +69,7 @@ class LinkedStream(MemoryStream):
         if due_ns <= now_ns:
             self._arrive()
             if self.receiver.arrivals and self.receiver.is_resting:
-                self.receiver.wake()  # and not at once, as the writer is in the middle of a turn
+                self.receiver.wake()  # scheduled: the writer is in the middle of a turn
         else:
             network.clock.call_at_ns(due_ns, self._come)
 
@@ -107,7 +107,7 @@ class LinkedHost(MemoryHost):
         self.is_resting = False
         self._drain()
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Read what has arrived in the meantime."""
         if not self.is_resting and not self._is_blocked:
             self.loop.call_soon(self._drain)
@@ -147,7 +147,7 @@ class LinkedNetwork(MemoryNetwork):
         self._lanes: dict[tuple[PeerId, PeerId], Lane] = {}
         self.paused: dict[PeerId, int] = {}
         self.watcher: LinkWatcher | None = None
-        self._separated: dict[tuple[int, int], int] = {}  # pairs, the lower number first, and by how many partitions
+        self._separated: dict[tuple[int, int], int] = {}  # (lower, higher number) -> partitions between them
 
     def add_host(self, peer_id: PeerId, ip: str | None = None) -> LinkedHost:
         """See MemoryNetwork; links are named after the order in which hosts come, and keep their names."""
@@ -223,17 +223,17 @@ class LinkedNetwork(MemoryNetwork):
             if not self._separated[pair]:
                 del self._separated[pair]
 
-    def stop_reading(self, peer_id: PeerId) -> None:
+    def pause_reading(self, peer_id: PeerId) -> None:
         """A host takes no frames from now on, in this life and the next."""
         self.paused[peer_id] = self.paused.get(peer_id, 0) + 1
 
-    def go_on_reading(self, peer_id: PeerId) -> None:
-        """Undo one `stop_reading`."""
+    def resume_reading(self, peer_id: PeerId) -> None:
+        """Undo one `pause_reading`."""
         self.paused[peer_id] -= 1
         if not self.paused[peer_id]:
             del self.paused[peer_id]
             if peer_id in self._hosts:
-                self._hosts[peer_id].go_on()
+                self._hosts[peer_id].resume()
 
     def _pairs_between(self, groups: Sequence[Sequence[int]]) -> Iterator[tuple[int, int]]:
         group_of = dict.fromkeys(range(len(self._ids)), -1)

@@ -147,7 +147,7 @@ class MemoryHost:
         self.streams: list[MemoryStream] = []
         self.frames = 0
         self.links: dict[PeerId, MemoryHost] = {}
-        self._dialled: set[PeerId] = set()  # those of them we dialled
+        self._dialled: set[PeerId] = set()  # peers in `links` that we dialled
         self._network = network
         self._is_blocked = False
         self._accept: dict[str, Callable[[Inbound], FrameReader]] = {}
@@ -273,7 +273,7 @@ class MemoryHost:
                     contents.appendleft(frame)
                     self._is_blocked = True
                     return
-        except BaseException:  # of a reader; what came after that frame is read all the same
+        except BaseException:  # raised by a reader: the frames after this one are read all the same
             self.wake()
             raise
         self.is_resting = True

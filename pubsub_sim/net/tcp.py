@@ -43,7 +43,9 @@ class TcpHost:
         self._network = network
         self._loop = network.loop
         self._dials: dict[PeerId, asyncio.Future[None]] = {}  # done when the dial is over, however it ended
-        self._awaited: dict[PeerId, asyncio.Future[None]] = {}  # peers whose own dial is to bring the connection
+        self._awaited: dict[
+            PeerId, asyncio.Future[None]
+        ] = {}  # peers that refused our dial as theirs stands; done once connected
         self._blocked: list[Connection] = []
         self._accept: dict[str, Callable[[Inbound], FrameReader]] = {}
         self._on_connected: list[Callable[[PeerId], None]] = []

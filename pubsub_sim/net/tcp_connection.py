@@ -89,11 +89,11 @@ class Connection(asyncio.Protocol):
         self._opened = 0
         self._opening: dict[int, asyncio.Future[TcpStream]] = {}
         self._partial = bytearray()  # the beginning of a frame
-        self._expected = 0  # its length, as far as it is known
+        self._expected = 0  # its length with the prefix; 0 while that is unknown
         self._skip_bytes = 0  # bytes still to come of a frame that is thrown away
         self._unread_bytes = 0  # control frames written since the peer has stopped reading
-        self._blocked_at: tuple[bytes, int] | None = None  # received, and where the frame begins that found no room
-        self._backlog = b""  # received after that
+        self._blocked_at: tuple[bytes, int] | None = None  # received bytes, and where the refused frame begins
+        self._backlog = b""  # received after those of `_blocked_at`
         self._is_cut = False
         transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
 
@@ -327,7 +327,7 @@ class Connection(asyncio.Protocol):
     def _opened_by_peer(self, number: int, text: str, *, is_accepted: bool) -> None:
         """The peer answers our OPEN: `text` is the protocol, or why not."""
         future = self._opening.get(number)
-        if future is None or future.done():  # who asked has given up
+        if future is None or future.done():  # whoever asked was cancelled
             if is_accepted:
                 self.control(Kind.RESET, number)
         elif is_accepted:

@@ -161,11 +161,11 @@ class Core:
         self._inspect_rpc = None if looks is None else guarded_inspection(looks, self.foreign)
         self._message_id = options.message_id
         self._topic_ids: dict[str, MessageId] = {}
-        self._has_own_ids = options.message_id is not None  # whether any message has another id than usual
+        self._has_own_ids = options.message_id is not None  # whether any message has an id other than author and number
         self._blacklist: Blacklist = MapBlacklist()
         if options.blacklist is not None:
             self._blacklist = GuardedBlacklist(options.blacklist, self.foreign)
-        self._may_be_blacklisted = options.blacklist is not None  # whether anybody is, as far as we know
+        self._may_be_blacklisted = options.blacklist is not None  # False while we know that nobody is
         self._seen = seen_cache(options.seen_strategy, int(params.seen_ttl_s * 1e9), ports.now_ns)
         self._pending: dict[PeerId, None] = {}
         self._dead: dict[PeerId, Outbox] = {}
@@ -366,7 +366,7 @@ class Core:
     def _announce_to(self, peer: PeerId, topic: str, frame: bytes, *, subscribe: bool) -> None:
         if not self.send(peer, frame):
             delay_ms = self._rng.randint(1, self.params.announce_retry_ms)
-            self._ports.retry_announcement(peer, topic, subscribe, delay_ms)
+            self._ports.retry_announcement(peer, topic, delay_ms, subscribe=subscribe)
 
     def join(self, topic: str) -> None:
         """Take part in a topic, after it was announced."""
@@ -392,13 +392,13 @@ class Core:
 
     def send(self, peer: PeerId, frame: bytes) -> bool:
         """Queue a frame to a peer we have; False (and lost) if its queue is full."""
-        return self._traced(peer, frame, self.peers[peer].push(frame))
+        return self._report_sending(peer, frame, is_sent=self.peers[peer].push(frame))
 
     def send_urgent(self, peer: PeerId, frame: bytes) -> bool:
         """Like `send`, but ahead of what waits and is not urgent."""
-        return self._traced(peer, frame, self.peers[peer].push_urgent(frame))
+        return self._report_sending(peer, frame, is_sent=self.peers[peer].push_urgent(frame))
 
-    def _traced(self, peer: PeerId, frame: bytes, is_sent: bool) -> bool:
+    def _report_sending(self, peer: PeerId, frame: bytes, *, is_sent: bool) -> bool:
         if self.tracer is not None:
             (self.tracer.send_rpc if is_sent else self.tracer.drop_rpc)(peer, frame)
         return is_sent
@@ -428,7 +428,7 @@ class Core:
             return None
         acceptance = self.router.accept_from(peer)
         if acceptance is Acceptance.ALL:
-            return self._read(peer, rpc, iter(self._previewed(peer, rpc) if self._previews else rpc.publish))
+            return self._read(peer, rpc, iter(self._preview(peer, rpc) if self._previews else rpc.publish))
         if acceptance is Acceptance.CONTROL and self.tracer is not None:
             self.tracer.throttle_peer(peer)
         if acceptance is not Acceptance.NONE:
@@ -533,12 +533,12 @@ class Core:
                     self.local_topics.tell_joined(topic, peer)
         return True
 
-    def _blacklisted(self, peer: PeerId, source: bytes) -> Reason | None:
+    def _check_blacklist(self, peer: PeerId, source: bytes) -> Reason | None:
         if peer in self._blacklist:
             return Reason.BLACKLISTED_PEER
         return Reason.BLACKLISTED_SOURCE if source in self._blacklist else None
 
-    def _previewed(self, peer: PeerId, rpc: RPC) -> list[Message]:
+    def _preview(self, peer: PeerId, rpc: RPC) -> list[Message]:
         """The messages of one RPC, all shown to the router before the first is validated."""
         messages = [m for m in (self._examine(peer, wire) for wire in rpc.publish) if m is not None]
         self.router.preprocess(peer, messages)
@@ -550,7 +550,7 @@ class Core:
         if topic not in self._subscribed_or_relayed:
             return None
         source = wire.author
-        refusal = self._blacklisted(peer, source) if self._may_be_blacklisted else None
+        refusal = self._check_blacklist(peer, source) if self._may_be_blacklisted else None
         refusal = refusal or self.refused_by_policy(wire)
         if refusal is None and source == self.peer_id and peer != source:
             refusal = Reason.SELF_ORIGIN

@@ -55,16 +55,16 @@ def make_evaluation(params: GossipsubParams, core: Core) -> PeerEvaluation:
     score = promises = gater = None
     timers: list[RouterTimer] = []
     if params.score is not None:
-        score = _scored(params.score, core, timers)
+        score = _make_score(params.score, core, timers)
         promises = Promises(
             now_ns=core.now_ns, rng=core.rng, followup_s=params.iwant_followup_s, message_id=core.id_for_evaluation
         )
     if params.gater is not None:
-        gater = _gated(params.gater, core, timers)
+        gater = _make_gater(params.gater, core, timers)
     return PeerEvaluation(scoring=score, promises=promises, gater=gater, timers=tuple(timers))
 
 
-def _scored(params: PeerScoreParams, core: Core, timers: list[RouterTimer]) -> PeerScore:
+def _make_score(params: PeerScoreParams, core: Core, timers: list[RouterTimer]) -> PeerScore:
     now_ns = core.now_ns
     if params.app_specific_score is not None:
         params = replace(params, app_specific_score=guarded_score(params.app_specific_score, core.foreign))
@@ -80,7 +80,7 @@ def _scored(params: PeerScoreParams, core: Core, timers: list[RouterTimer]) -> P
     return score
 
 
-def _gated(params: PeerGaterParams, core: Core, timers: list[RouterTimer]) -> PeerGater:
+def _make_gater(params: PeerGaterParams, core: Core, timers: list[RouterTimer]) -> PeerGater:
     now_ns = core.now_ns
     gater = PeerGater(params, now_ns=now_ns, rng=core.rng, addresses=core.addresses)
     interval_s = params.decay_interval_s

@@ -33,8 +33,8 @@ class PeerTopics:
     def __init__(self, limit_bytes: int) -> None:
         self.topics: dict[str, dict[PeerId, None]] = {}
         self._limit_bytes = limit_bytes
-        self._bytes: dict[PeerId, int] = {}  # size of the hello of who takes part in what it announced
-        self._warned: set[PeerId] = set()  # whose further topics are not noted, which has been logged
+        self._bytes: dict[PeerId, int] = {}  # encoded size of what each peer announced
+        self._warned: set[PeerId] = set()  # peers at the limit, already named in the log
 
     def add(self, peer: PeerId, topic: str) -> bool:
         """A peer announces a topic; whether that is news.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 IWANT_FOLLOWUP_S = 3.0
 """How long a peer may take to deliver what it was asked for (`GossipSubIWantFollowupTime`)."""
 
-# what is so obviously wrong that it fulfils nothing
+# messages refused for these reasons do not fulfil a promise
 _NO_DELIVERY = frozenset({Reason.MISSING_SIGNATURE, Reason.INVALID_SIGNATURE})
 
 
