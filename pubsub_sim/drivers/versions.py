@@ -1,7 +1,7 @@
 """The versions: names and where their factories live; nothing is imported before it is asked for.
 
 A third party adds one by an entry point in the group `pubsub_sim.versions` that names a module with `make_driver`
-and `describe`, and perhaps `follow` and `machines`, like `pubsub_sim.drivers.baseline` and `pubsub_sim.drivers.states`.
+and `describe`, and perhaps `trace` and `machines`, like `pubsub_sim.drivers.baseline` and `pubsub_sim.drivers.states`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ VERSIONS: dict[str, str] = {
     "states": "pubsub_sim.drivers.states",
     "direct": "pubsub_sim.drivers.direct",
 }
-"""Name -> module; the last is a yardstick for the two others."""
+"""Name -> module; the last is a reference for the two others."""
+
+Trace = Callable[["Driver", Callable[[str], None]], None]
+"""Has a function told of each step of a driver, before the driver acts; called before the driver starts."""
 
 ENTRY_POINT_GROUP = "pubsub_sim.versions"
 
@@ -50,21 +53,27 @@ def driver_factory(version: str) -> Callable[[HostContext], Driver]:
     return factory
 
 
-def follower(version: str) -> Callable[[Driver, Callable[[str], None]], None]:
-    """The function that has each step of a driver of this version told, in words; for exhibits.
+def driver_tracer(version: str) -> Trace:
+    """The function that reports each step of a driver of this version, in words; for exhibits.
 
     Raises:
-        OptionError: an unknown name, or a version that cannot be followed.
+        OptionError: an unknown name, or a version without such a function.
     """
-    follow: Callable[[Driver, Callable[[str], None]], None] | None = getattr(_module(version), "follow", None)
-    if follow is None:
-        raise OptionError("version", version, "a version that can be followed: one with a function `follow`")
-    return follow
+    trace = _trace_of(version)
+    if trace is None:
+        raise OptionError("version", version, "a version that can be traced: one with a function `trace`")
+    return trace
 
 
-def can_be_followed(version: str) -> bool:
-    """Whether `follower` has a function for this version; raises OptionError for an unknown name."""
-    return hasattr(_module(version), "follow")
+def is_traceable(version: str) -> bool:
+    """Whether `driver_tracer` has a function for this version; raises OptionError for an unknown name."""
+    return _trace_of(version) is not None
+
+
+def _trace_of(version: str) -> Trace | None:
+    module = _module(version)
+    trace: Trace | None = getattr(module, "trace", None) or getattr(module, "follow", None)  # its name until 0.1.0
+    return trace
 
 
 def machines_of(version: str) -> Callable[[Driver], Sequence[Any]]:

@@ -11,17 +11,16 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from pubsub_sim.errors import DialError
+from pubsub_sim.framing import uvarint_bytes
 from pubsub_sim.ids import short
 from pubsub_sim.net.link import Lane, LinkModel
-from pubsub_sim.net.memory import WINDOW, MemoryHost, MemoryNetwork, MemoryStream
+from pubsub_sim.net.memory import MemoryHost, MemoryNetwork, MemoryStream
 
 if TYPE_CHECKING:
     import asyncio
 
     from pubsub_sim.ids import PeerId
     from pubsub_sim.net.clock import LoopClock
-
-_END = None  # what travels when a stream was closed
 
 
 class LinkWatcher(Protocol):
@@ -47,27 +46,9 @@ class LinkedStream(MemoryStream):
         self.receiver: LinkedHost
         self._network = network
         self._lane = network.lane(peer, receiver.peer_id)
-        self._flying: deque[tuple[bytes | None, bool]] = deque()  # frame, whether it will be lost
+        self._flying: deque[tuple[bytes | None, bool]] = deque()  # (frame or None for the end, whether it will be lost)
         self._last_ns = 0
         self._is_cut = False
-
-    def write(self, frame: bytes) -> bool:
-        """Send a frame over the lane, or refuse it if the window is full."""
-        if self.unread >= WINDOW:
-            self.wants_room = True
-            return False
-        if self.is_open:
-            self.unread += 1
-            if frame:
-                self.receiver.frames += 1
-            self._send(frame)
-        return True
-
-    def close(self) -> None:
-        """Send the end of the stream over the lane, after the frames in flight."""
-        if self.is_open:
-            self.is_open = False
-            self._send(_END)
 
     def reset(self) -> None:
         """See Stream; what is in flight is lost. Both ends are told in the next round, without a latency."""
@@ -76,17 +57,19 @@ class LinkedStream(MemoryStream):
             super().reset()
 
     def _send(self, frame: bytes | None) -> None:
+        """Send a frame, or None for the end of the stream, over the lane."""
         network, lane = self._network, self._lane
-        is_lost = frame is not _END and lane.loses()
+        is_lost = frame is not None and lane.loses()
         now_ns = network.clock.now_ns()
-        due_ns = lane.carry(0 if frame is _END else _size_on_line(frame), now_ns)
+        size_bytes = 0 if frame is None else uvarint_bytes(len(frame)) + len(frame)
+        due_ns = lane.carry(size_bytes, now_ns)
         due_ns = self._last_ns = max(due_ns, self._last_ns)
         self._flying.append((frame, is_lost))
         network.in_flight += 1
         if due_ns <= now_ns:
             self._arrive()
             if self.receiver.arrivals and self.receiver.is_resting:
-                self.receiver.wake()  # and not at once, as the writer is in the middle of a turn
+                self.receiver.wake()  # scheduled: the writer is in the middle of a turn
         else:
             network.clock.call_at_ns(due_ns, self._come)
 
@@ -112,12 +95,6 @@ class LinkedStream(MemoryStream):
         self.receiver.arrived(self, frame)
 
 
-def _size_on_line(frame: bytes) -> int:
-    """Bytes of a frame with its length prefix, an unsigned varint."""
-    size = len(frame)
-    return size + max(1, (size.bit_length() + 6) // 7)
-
-
 class LinkedHost(MemoryHost):
     """A host that can be made to stop reading."""
 
@@ -130,7 +107,7 @@ class LinkedHost(MemoryHost):
         self.is_resting = False
         self._drain()
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Read what has arrived in the meantime."""
         if not self.is_resting and not self._is_blocked:
             self.loop.call_soon(self._drain)
@@ -170,7 +147,7 @@ class LinkedNetwork(MemoryNetwork):
         self._lanes: dict[tuple[PeerId, PeerId], Lane] = {}
         self.paused: dict[PeerId, int] = {}
         self.watcher: LinkWatcher | None = None
-        self._separated: dict[tuple[int, int], int] = {}  # pairs, the lower number first, and by how many partitions
+        self._separated: dict[tuple[int, int], int] = {}  # (lower, higher number) -> partitions between them
 
     def add_host(self, peer_id: PeerId, ip: str | None = None) -> LinkedHost:
         """See MemoryNetwork; links are named after the order in which hosts come, and keep their names."""
@@ -246,17 +223,17 @@ class LinkedNetwork(MemoryNetwork):
             if not self._separated[pair]:
                 del self._separated[pair]
 
-    def stop_reading(self, peer_id: PeerId) -> None:
+    def pause_reading(self, peer_id: PeerId) -> None:
         """A host takes no frames from now on, in this life and the next."""
         self.paused[peer_id] = self.paused.get(peer_id, 0) + 1
 
-    def go_on_reading(self, peer_id: PeerId) -> None:
-        """Undo one `stop_reading`."""
+    def resume_reading(self, peer_id: PeerId) -> None:
+        """Undo one `pause_reading`."""
         self.paused[peer_id] -= 1
         if not self.paused[peer_id]:
             del self.paused[peer_id]
             if peer_id in self._hosts:
-                self._hosts[peer_id].go_on()
+                self._hosts[peer_id].resume()
 
     def _pairs_between(self, groups: Sequence[Sequence[int]]) -> Iterator[tuple[int, int]]:
         group_of = dict.fromkeys(range(len(self._ids)), -1)

@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from ipaddress import IPv4Address
 from typing import Protocol
 
 from pubsub_sim.errors import DialError, DialledItself, StreamRefused
 from pubsub_sim.ids import PeerId, short
-from pubsub_sim.net.addresses import Addresses
 from pubsub_sim.ports import FrameReader, FrameWriter, Inbound
 
 WINDOW = 32
 """Frames on their way in one stream."""
+
+_FIRST_ADDRESS = IPv4Address("10.0.0.1")
 
 
 class Closable(Protocol):
@@ -37,6 +39,20 @@ def close_all(hosts: Iterable[Closable]) -> None:
             errors.append(error)
     if errors:
         raise ExceptionGroup("close of the network's hosts", errors)
+
+
+class Addresses:
+    """IP addresses of the hosts of a network, as peers see them: 10.0.0.1, 10.0.0.2, ... in the order hosts are added.
+
+    A host that is added again keeps its address. No frame travels by these addresses; peers are scored and gated by them.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: dict[PeerId, int] = {}
+
+    def of(self, peer_id: PeerId) -> str:
+        """Give the address of a host."""
+        return str(_FIRST_ADDRESS + self._numbers.setdefault(peer_id, len(self._numbers)))
 
 
 class MemoryStream:
@@ -66,28 +82,30 @@ class MemoryStream:
         self.writer = writer
 
     def write(self, frame: bytes) -> bool:
-        """Append a frame to the receiver's arrivals, or refuse it if the window is full."""
+        """Send a frame, or refuse it if the window is full."""
         if self.unread >= WINDOW:
             self.wants_room = True
             return False
         if self.is_open:
             self.unread += 1
-            receiver = self.receiver
             if frame:
-                receiver.frames += 1
-            receiver.arrivals.append(self)
-            receiver.contents.append(frame)
-            if receiver.is_resting:
-                receiver.wake()
+                self.receiver.frames += 1
+            self._send(frame)
         return True
 
     def close(self) -> None:
-        """Append the end of the stream to the receiver's arrivals."""
+        """Send the end of the stream after the frames before it."""
         if self.is_open:
             self.is_open = False
-            self.receiver.arrived(self, None)
-            if self.receiver.is_resting:
-                self.receiver.wake()
+            self._send(None)
+
+    def _send(self, frame: bytes | None) -> None:
+        """Append a frame, or None for the end of the stream, to the receiver's arrivals."""
+        receiver = self.receiver
+        receiver.arrivals.append(self)
+        receiver.contents.append(frame)
+        if receiver.is_resting:
+            receiver.wake()
 
     def reset(self) -> None:
         """See Stream; from either end. Both ends are told, in the next round."""
@@ -112,7 +130,8 @@ class MemoryHost:
     Attributes:
         ip: its address, as peers see it.
         arrivals: of each frame that waits to be read, in order of arrival, its stream.
-        contents: these frames; None is the end of a stream. Pairs would be objects, as many as frames are on their way.
+        contents: the frames, parallel to `arrivals`; None marks the end of a stream. Two deques instead of one of tuples
+            save an allocation per frame.
         is_resting: whether the next arrival has to wake the host: no drain is scheduled, and none is blocked.
         streams: streams that end here.
         frames: frames written to streams that end here, empty ones not counted.
@@ -128,7 +147,7 @@ class MemoryHost:
         self.streams: list[MemoryStream] = []
         self.frames = 0
         self.links: dict[PeerId, MemoryHost] = {}
-        self._dialled: set[PeerId] = set()  # those of them we dialled
+        self._dialled: set[PeerId] = set()  # peers in `links` that we dialled
         self._network = network
         self._is_blocked = False
         self._accept: dict[str, Callable[[Inbound], FrameReader]] = {}
@@ -254,7 +273,7 @@ class MemoryHost:
                     contents.appendleft(frame)
                     self._is_blocked = True
                     return
-        except BaseException:  # of a reader; what came after that frame is read all the same
+        except BaseException:  # raised by a reader: the frames after this one are read all the same
             self.wake()
             raise
         self.is_resting = True

@@ -1,6 +1,6 @@
 """The TCP network: hosts connected over loopback TCP, behind the same ports as the memory network.
 
-One connection per pair of hosts, whichever dialled; see `tcp_line` for what goes over it and `tcp_greeting` for its
+One connection per pair of hosts, whichever dialled; see `tcp_connection` for what goes over it and `tcp_handshake` for its
 beginning. All hosts are in one process, so a cut is known to both ends at once, and the network can tell whether
 anything is on its way. Wall time only.
 """
@@ -13,11 +13,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 from pubsub_sim.errors import DialError, DialledItself, StreamRefused
 from pubsub_sim.ids import PeerId, short
-from pubsub_sim.net.addresses import Addresses
-from pubsub_sim.net.memory import close_all
-from pubsub_sim.net.sockets import Sockets
-from pubsub_sim.net.tcp_greeting import Dialler, Listener
-from pubsub_sim.net.tcp_line import Line
+from pubsub_sim.net.memory import Addresses, close_all
+from pubsub_sim.net.tcp_connection import Connection
+from pubsub_sim.net.tcp_handshake import Dialler, Listener, Sockets
 from pubsub_sim.net.tcp_stream import TcpStream
 from pubsub_sim.ports import FrameReader, Inbound
 
@@ -33,20 +31,22 @@ class TcpHost:
 
     Attributes:
         ip: its address, as peers see it; the sockets themselves are all on loopback.
-        lines: connections by peer, oldest first.
+        connections: connections by peer, oldest first.
         frames_of_ended: frames written to connections that are gone, empty ones not counted.
     """
 
     def __init__(self, network: TcpNetwork, peer_id: PeerId, ip: str) -> None:
         self.peer_id = peer_id
         self.ip = ip
-        self.lines: dict[PeerId, Line] = {}
+        self.connections: dict[PeerId, Connection] = {}
         self.frames_of_ended = 0
         self._network = network
         self._loop = network.loop
         self._dials: dict[PeerId, asyncio.Future[None]] = {}  # done when the dial is over, however it ended
-        self._awaited: dict[PeerId, asyncio.Future[None]] = {}  # peers whose own dial is to bring the connection
-        self._blocked: list[Line] = []
+        self._awaited: dict[
+            PeerId, asyncio.Future[None]
+        ] = {}  # peers that refused our dial as theirs stands; done once connected
+        self._blocked: list[Connection] = []
         self._accept: dict[str, Callable[[Inbound], FrameReader]] = {}
         self._on_connected: list[Callable[[PeerId], None]] = []
         self._is_closed = False
@@ -62,7 +62,7 @@ class TcpHost:
             sock, self._socket = self._socket, None
             try:
                 self._server = await self._loop.create_server(
-                    lambda: Listener(self.peer_id, self._welcomes, self._connected, self._network.sockets),
+                    lambda: Listener(self.peer_id, self._accepts_dial, self._connected, self._network.sockets),
                     sock=sock,
                     backlog=_BACKLOG,
                 )
@@ -74,19 +74,19 @@ class TcpHost:
 
     def connected_peers(self) -> Sequence[PeerId]:
         """List the peers of all connections, oldest first."""
-        return tuple(self.lines)
+        return tuple(self.connections)
 
     def is_connected(self, peer: PeerId) -> bool:
         """Whether there is a connection with `peer`."""
-        return peer in self.lines
+        return peer in self.connections
 
     def is_outbound(self, peer: PeerId) -> bool:
         """Whether we dialled the connection with `peer`."""
-        return peer in self.lines and self.lines[peer].is_outbound
+        return peer in self.connections and self.connections[peer].is_outbound
 
     def addresses(self, peer: PeerId) -> Sequence[str]:
         """The address the network gave to `peer`, or loopback if it no longer knows it; none without a connection."""
-        if peer not in self.lines:
+        if peer not in self.connections:
             return ()
         return (self._network.host(peer).ip if self._network.knows(peer) else _LOOPBACK,)
 
@@ -94,7 +94,7 @@ class TcpHost:
         """Dial over TCP unless connected; await a dial under way first. Raises DialError or DialledItself."""
         if peer == self.peer_id:
             raise DialledItself(short(peer))
-        while peer not in self.lines:
+        while peer not in self.connections:
             other = self._dials.get(peer)
             if other is None:
                 await self._dial(peer)
@@ -104,7 +104,7 @@ class TcpHost:
 
     def close(self) -> None:
         """Cut all connections and close the listening socket."""
-        for peer in list(self.lines):
+        for peer in list(self.connections):
             self._network.disconnect(self.peer_id, peer)
         self._is_closed = True
         if self._server is not None:
@@ -119,10 +119,10 @@ class TcpHost:
 
     def forget(self, peer: PeerId) -> None:
         """The connection with a peer is over, if there is one."""
-        line = self.lines.pop(peer, None)
-        if line is not None:
-            self.frames_of_ended += line.frames
-            line.cut()
+        connection = self.connections.pop(peer, None)
+        if connection is not None:
+            self.frames_of_ended += connection.frames
+            connection.cut()
 
     @property
     def is_dialling(self) -> bool:
@@ -132,7 +132,7 @@ class TcpHost:
     @property
     def frames(self) -> int:
         """Frames written to streams so far, empty ones not counted."""
-        return self.frames_of_ended + sum(line.frames for line in self.lines.values())
+        return self.frames_of_ended + sum(connection.frames for connection in self.connections.values())
 
     async def _dial(self, peer: PeerId) -> None:
         ended = self._dials[peer] = self._loop.create_future()
@@ -141,7 +141,7 @@ class TcpHost:
             async with asyncio.timeout(DIAL_LIMIT_S):
                 address = self._network.host(peer).address
                 await self._loop.create_connection(lambda: dialler, *address)
-                if not await dialler.answer and peer not in self.lines:
+                if not await dialler.answer and peer not in self.connections:
                     await self._wait_for(peer)
         except TimeoutError:
             raise DialError(short(peer), f"no answer within {DIAL_LIMIT_S:g} s") from None
@@ -160,26 +160,28 @@ class TcpHost:
         finally:
             del self._awaited[peer]
 
-    def _welcomes(self, peer: PeerId) -> bool:
-        return peer != self.peer_id and peer not in self.lines and (peer not in self._dials or peer < self.peer_id)
+    def _accepts_dial(self, peer: PeerId) -> bool:
+        return (
+            peer != self.peer_id and peer not in self.connections and (peer not in self._dials or peer < self.peer_id)
+        )
 
     def _connected_by_us(self, peer: PeerId, transport: asyncio.Transport, rest: bytes) -> None:
         self._connected(peer, transport, rest, is_outbound=True)
 
     def _connected(self, peer: PeerId, transport: asyncio.Transport, rest: bytes, *, is_outbound: bool = False) -> None:
-        line = Line(self, peer, transport, self._loop, is_outbound=is_outbound)
-        transport.set_protocol(line)
+        connection = Connection(self, peer, transport, self._loop, is_outbound=is_outbound)
+        transport.set_protocol(connection)
         if self._is_closed:
-            line.cut()
+            connection.cut()
             return
-        self.lines[peer] = line
+        self.connections[peer] = connection
         awaited = self._awaited.get(peer)
         if awaited is not None and not awaited.done():
             awaited.set_result(None)
         for callback in self._on_connected:
             self._loop.call_soon(callback, peer)
         if rest:
-            line.data_received(rest)
+            connection.data_received(rest)
 
     # --- streams -------------------------------------------------------------------------------------------------
 
@@ -189,34 +191,34 @@ class TcpHost:
 
     async def open_stream(self, peer: PeerId, protocols: Sequence[str]) -> TcpStream:
         """Negotiate a stream over the connection with `peer`. Raises StreamRefused if there is none."""
-        line = self.lines.get(peer)
-        if line is None:
+        connection = self.connections.get(peer)
+        if connection is None:
             await asyncio.sleep(0)
             raise StreamRefused(short(peer), "not connected")
-        return await line.open_stream(protocols)
+        return await connection.open_stream(protocols)
 
     def resume_reading(self) -> None:
         """Let the blocked connections read on."""
         blocked, self._blocked = self._blocked, []
-        for line in blocked:
-            line.go_on()
+        for connection in blocked:
+            connection.resume_reading()
 
-    # --- what connections ask for (see LineOwner) ----------------------------------------------------------------
+    # --- what connections ask for (see ConnectionOwner) ----------------------------------------------------------------
 
     def accepts(self, protocols: Sequence[str]) -> tuple[str, Callable[[Inbound], FrameReader]] | None:
         """Choose the first protocol that is served, or None."""
         protocol = next((p for p in protocols if p in self._accept), None)
         return None if protocol is None else (protocol, self._accept[protocol])
 
-    def is_blocked_by(self, line: Line) -> None:
+    def is_blocked_by(self, connection: Connection) -> None:
         """Note a connection whose reader had no room, for `resume_reading`."""
-        self._blocked.append(line)
+        self._blocked.append(connection)
 
-    def lost(self, line: Line) -> None:
+    def lost(self, connection: Connection) -> None:
         """Forget the connection, if it is the current one, and note its socket as closed."""
-        if self.lines.get(line.peer) is line:
-            self.forget(line.peer)
-        self._network.sockets.closed(line.transport)
+        if self.connections.get(connection.peer) is connection:
+            self.forget(connection.peer)
+        self._network.sockets.closed(connection.transport)
 
 
 class TcpNetwork:
@@ -284,7 +286,7 @@ class TcpNetwork:
     @property
     def connections(self) -> int:
         """How many pairs of hosts are connected."""
-        return sum(len(host.lines) for host in self._hosts.values()) // 2
+        return sum(len(host.connections) for host in self._hosts.values()) // 2
 
     @property
     def frames(self) -> int:
@@ -297,8 +299,8 @@ class TcpNetwork:
         for host in self._hosts.values():
             if host.is_dialling:
                 return False
-            for peer, line in host.lines.items():
-                twin = self._hosts[peer].lines.get(host.peer_id) if peer in self._hosts else None
-                if twin is None or twin.sent != line.taken:
+            for peer, connection in host.connections.items():
+                twin = self._hosts[peer].connections.get(host.peer_id) if peer in self._hosts else None
+                if twin is None or twin.sent != connection.taken:
                     return False
         return True

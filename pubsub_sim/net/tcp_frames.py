@@ -9,14 +9,16 @@ from __future__ import annotations
 import enum
 
 from pubsub_sim.errors import FrameTooLarge
+from pubsub_sim.framing import encode_uvarint
 
-LONGEST = (1 << 28) - 1
-"""Bytes of the longest frame: four bytes of varint."""
+LENGTH_BYTES = 4
+"""Bytes of the longest varint."""
+
+LONGEST = (1 << 7 * LENGTH_BYTES) - 1
+"""Bytes of the longest frame."""
 
 LONGEST_TEXT = 1 << 16
 """Bytes of the longest text of a control frame: more protocols than anybody speaks."""
-
-_SHORT = tuple(bytes((size,)) for size in range(0x80))
 
 
 class Kind(enum.IntEnum):
@@ -37,28 +39,12 @@ EMPTY_FRAME = bytes((0, Kind.EMPTY))
 
 def prefix(size: int) -> bytes:
     """The length prefix of a frame: its size as an unsigned varint; raises FrameTooLarge."""
-    if size < 0x80:
-        return _SHORT[size]
-    if size < 0x4000:
-        return bytes((size & 0x7F | 0x80, size >> 7))
     if size > LONGEST:
         raise FrameTooLarge(size, LONGEST)
-    return bytes((size & 0x7F | 0x80,)) + prefix(size >> 7)
+    return encode_uvarint(size)
 
 
 def control_frame(kind: Kind, number: int, text: str) -> bytes:
     """The bytes of a control frame about stream `number`."""
     body = text.encode()
-    return b"\0" + _SHORT[kind] + prefix(number) + prefix(len(body)) + body
-
-
-def read_varint(data: bytes, position: int) -> tuple[int, int]:
-    """A number and where it ends; (0, 0) if it is not all there, something over LONGEST if it is none of ours."""
-    number = shift = 0
-    for byte in data[position : position + 4]:
-        position += 1
-        number |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return number, position
-        shift += 7
-    return (LONGEST + 1, position) if shift == 28 else (0, 0)
+    return bytes((0, kind)) + prefix(number) + prefix(len(body)) + body

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pubsub_sim.net.tcp_frames import EMPTY_FRAME, Kind, prefix
 
 if TYPE_CHECKING:
-    from pubsub_sim.net.tcp_line import Line
+    from pubsub_sim.net.tcp_connection import Connection
     from pubsub_sim.ports import FrameReader, FrameWriter
 
 PENDING = 32
@@ -25,10 +25,10 @@ class TcpStream:
         writer: who is told that there is room, and of the end; None as long as nobody has asked.
     """
 
-    __slots__ = ("_line", "is_open", "number", "protocol", "wants_room", "writer")
+    __slots__ = ("_connection", "is_open", "number", "protocol", "wants_room", "writer")
 
-    def __init__(self, line: Line, number: int, protocol: str) -> None:
-        self._line = line
+    def __init__(self, connection: Connection, number: int, protocol: str) -> None:
+        self._connection = connection
         self.number = number
         self.protocol = protocol
         self.is_open = True
@@ -41,11 +41,11 @@ class TcpStream:
 
     def write(self, frame: bytes) -> bool:
         """Queue a frame for the next flush of the connection. Raises FrameTooLarge over LONGEST."""
-        line = self._line
+        connection = self._connection
         if not self.is_open:
             return True
-        pending = line.pending
-        if line.is_full or len(pending) >= 2 * PENDING:
+        pending = connection.pending
+        if connection.is_full or len(pending) >= 2 * PENDING:
             self.wants_room = True
             return False
         if frame:
@@ -53,22 +53,22 @@ class TcpStream:
             pending.append(frame)
         else:
             pending.append(EMPTY_FRAME)
-            line.empty += 1
-        line.sent += 1
-        if not line.is_flushing:
-            line.wake()
+            connection.empty += 1
+        connection.sent += 1
+        if not connection.is_flushing:
+            connection.wake()
         return True
 
     def close(self) -> None:
         """Write a CLOSE control frame after the queued frames, if the stream is open."""
         if self.is_open:
             self.is_open = False
-            self._line.control(Kind.CLOSE, self.number)
+            self._connection.control(Kind.CLOSE, self.number)
 
     def reset(self) -> None:
         """See Stream; what has left already may still be read."""
         if self.is_open:
-            self._line.control(Kind.RESET, self.number)
+            self._connection.control(Kind.RESET, self.number)
             self.ended()
 
     def ended(self) -> None:
@@ -76,7 +76,7 @@ class TcpStream:
         if self.is_open:
             self.is_open = False
             if self.writer is not None:
-                self._line.loop.call_soon(self.writer.ended)
+                self._connection.loop.call_soon(self.writer.ended)
 
 
 class TcpInbound:
@@ -88,18 +88,18 @@ class TcpInbound:
         reader: takes its frames.
     """
 
-    __slots__ = ("_line", "number", "peer", "reader")
+    __slots__ = ("_connection", "number", "peer", "reader")
 
-    def __init__(self, line: Line, number: int) -> None:
-        self._line = line
-        self.peer = line.peer
+    def __init__(self, connection: Connection, number: int) -> None:
+        self._connection = connection
+        self.peer = connection.peer
         self.number = number
         self.reader: FrameReader
 
     def reset(self) -> None:
         """See Inbound; frames that still arrive are thrown away."""
-        line = self._line
-        if line.incoming is self:
-            line.incoming = None
-            line.control(Kind.STOP, self.number)
-            line.loop.call_soon(self.reader.ended, False)
+        connection = self._connection
+        if connection.incoming is self:
+            connection.incoming = None
+            connection.control(Kind.STOP, self.number)
+            connection.loop.call_soon(self.reader.ended, False)

@@ -66,7 +66,7 @@ class Inbox:
         self._core = context.core
         self._operations: deque[Operation] = deque()
         self._rpcs: deque[tuple[PeerId, RPC | WireMessage]] = deque()
-        self._asked: dict[Request[Any], None] = {}  # requests somebody waits for, whether they still wait here or not
+        self._asked: dict[Request[Any], None] = {}  # requests that somebody awaits, queued or already taken by a turn
         self._signals: set[type[Operation]] = set()  # signals among the operations
         self._messages = 0  # messages among the operations
         self.has_message_room = True
@@ -92,7 +92,7 @@ class Inbox:
 
     async def ask(self, request: Request[T]) -> T:
         if self._is_closed:
-            raise self._closed(request)
+            raise self._make_closed_error(request)
         reply: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         request.reply = reply
         request.is_answered = False
@@ -192,11 +192,11 @@ class Inbox:
         self.has_message_room = True
         self._has_refused = False
         for request in self._asked:
-            request.refuse(self._closed(request))
+            request.refuse(self._make_closed_error(request))
 
     # --- inside --------------------------------------------------------------------------------------------------
 
-    def _closed(self, request: Request[Any]) -> HostClosed:
+    def _make_closed_error(self, request: Request[Any]) -> HostClosed:
         closed = HostClosed(type(request).__name__)
         closed.__cause__ = self._failure
         return closed

@@ -49,7 +49,7 @@ class Lifetime:
         self._name = name
         self._limit_s = limit_s
         self.on_failure: Callable[[BaseException], None] = _ignore
-        self._tasks: dict[asyncio.Task[Any], bool] = {}  # whether it is work that ends by itself
+        self._tasks: dict[asyncio.Task[Any], bool] = {}  # True for work that ends by itself
         self._stopped: set[asyncio.Task[Any]] = set()  # those we have cancelled
         self._timers: dict[int, Timer] = {}
         self._armed = 0
@@ -75,7 +75,7 @@ class Lifetime:
             flow.close()
             return None
         task = asyncio.get_running_loop().create_task(flow, name=name)
-        self._own(task, is_work)
+        self._own(task, is_work=is_work)
         return task
 
     def adopt(self, task: asyncio.Task[Any] | None, name: str, *, is_work: bool = True) -> None:
@@ -158,14 +158,14 @@ class Lifetime:
         self.cancel()
         errors, remaining = await run_steps(steps, deadline_s)
         remaining += await _wait_for([task for task in self._tasks if task not in self._closers], deadline_s)
-        await asyncio.sleep(0)  # until we have heard of the last ones
+        await asyncio.sleep(0)  # lets the callbacks of the last tasks run
         if remaining:
             errors.append(TasksRemain(self._name, remaining, self._limit_s))
         raise_grouped(f"close of {self._name}", [*self._late, *errors])
 
     # --- inside --------------------------------------------------------------------------------------------------
 
-    def _own(self, task: asyncio.Task[Any], is_work: bool) -> None:
+    def _own(self, task: asyncio.Task[Any], *, is_work: bool) -> None:
         self._tasks[task] = is_work
         task.add_done_callback(self._ended)
 
@@ -246,10 +246,10 @@ def raise_grouped(message: str, errors: Sequence[BaseException]) -> None:
     A CancelledError among them is carried by a TaskCancelled: whoever gets the group was not cancelled.
     """
     if errors:
-        raise BaseExceptionGroup(message, [_carried(message, error) for error in errors])
+        raise BaseExceptionGroup(message, [_as_reported(message, error) for error in errors])
 
 
-def _carried(message: str, error: BaseException) -> BaseException:
+def _as_reported(message: str, error: BaseException) -> BaseException:
     if not isinstance(error, asyncio.CancelledError):
         return error
     carrier = TaskCancelled(message, "step")

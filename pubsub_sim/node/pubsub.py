@@ -133,7 +133,7 @@ class PubSub:
             foreign=self._foreign,
         )
         theirs = [GuardedTracer(one, self._foreign) for one in options.tracers]
-        self._core.tracer = _tracer_of(self.peer_id, tracer, (*router.judges, *theirs))
+        self._core.tracer = _tracer_of(self.peer_id, tracer, (*router.evaluators, *theirs))
         self._driver = make_driver(
             HostContext(
                 core=self._core,
@@ -174,7 +174,7 @@ class PubSub:
             (
                 ("close of the driver", lambda: self._driver.close()),
                 ("close of the discovery", lambda: None if discovery is None else discovery.close()),
-                ("end of the subscriptions", lambda: self._core.interest.end(None)),
+                ("end of the subscriptions", lambda: self._core.local_topics.end(None)),
                 ("close of the connections", lambda: self._host.close()),
                 ("check of the driver", lambda: None if self.failure is not None else self._core.check_read()),
             )
@@ -246,7 +246,7 @@ class PubSub:
         timeout_s: float | None = None,
         concurrency: int = 1024,
     ) -> None:
-        """Have every message of a topic judged.
+        """Have every message of a topic validated.
 
         Args:
             topic: its name.
@@ -308,6 +308,7 @@ class PubSub:
         self,
         topic: str,
         data: bytes,
+        *,
         ready: Readiness | None,
         local: bool,
         key: KeyPair | None,
@@ -316,7 +317,7 @@ class PubSub:
         if not isinstance(data, bytes):
             raise OptionError("data", data, "bytes")
         self._check_alive("publish")
-        message = self._written(topic, data, local, *self._writer(local, key, author))
+        message = self._make_message(topic, data, *self._choose_author(key, author, local=local), local=local)
         if not local and len(message.frame) > self._params.max_message_bytes:
             raise MessageTooLarge(len(message.frame), self._params.max_message_bytes)
         if ready is not None:
@@ -327,7 +328,9 @@ class PubSub:
         await self._validation.publish_local(message)
         return message.id
 
-    def _writer(self, local: bool, key: KeyPair | None, author: PeerId | None) -> tuple[PeerId | None, KeyPair | None]:
+    def _choose_author(
+        self, key: KeyPair | None, author: PeerId | None, *, local: bool
+    ) -> tuple[PeerId | None, KeyPair | None]:
         """Who writes a message, and with what it is signed, if at all."""
         if local or (key is None and author is None):
             return self._core.author, self._key if self._core.policy.signs else None
@@ -339,7 +342,9 @@ class PubSub:
             raise OptionError("author", author, "a peer id, not an empty one")
         return author, key
 
-    def _written(self, topic: str, data: bytes, local: bool, author: PeerId | None, key: KeyPair | None) -> Message:
+    def _make_message(
+        self, topic: str, data: bytes, author: PeerId | None, key: KeyPair | None, *, local: bool
+    ) -> Message:
         seqno = b"" if author is None else self._core.next_seqno()
         wire = outgoing(topic, data, author=author, seqno=seqno)
         if key is not None:
@@ -400,7 +405,7 @@ class PubSub:
 
     # --- what the core asks for (see core.Ports) -----------------------------------------------------------------
 
-    def retry_announcement(self, peer: PeerId, topic: str, subscribe: bool, delay_ms: int) -> None:
+    def retry_announcement(self, peer: PeerId, topic: str, delay_ms: int, *, subscribe: bool) -> None:
         def retry() -> None:
             self._driver.submit(
                 Eval(lambda: self._core.announce_again(peer, topic, subscribe=subscribe), "announceRetry")
@@ -431,7 +436,7 @@ class PubSub:
             self._lifetime.cancel()
             closed = HostClosed("reading")
             closed.__cause__ = error
-            self._core.interest.end(closed)
+            self._core.local_topics.end(closed)
 
     def _check_alive(self, operation: str) -> None:
         if self._is_closed or self.failure is not None:
@@ -447,11 +452,11 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-def _tracer_of(own_id: PeerId, watcher: RawTracer | None, judges: Sequence[RawTracer]) -> RawTracer | None:
-    """One tracer for all; a node without judges calls its watcher directly."""
-    if not judges:
+def _tracer_of(own_id: PeerId, watcher: RawTracer | None, evaluators: Sequence[RawTracer]) -> RawTracer | None:
+    """One tracer for all; a node without evaluators calls its watcher directly."""
+    if not evaluators:
         return watcher
-    return Tracers(own_id, watchers=() if watcher is None else (watcher,), judges=judges)
+    return Tracers(own_id, watchers=() if watcher is None else (watcher,), evaluators=evaluators)
 
 
 class _CorePorts:
@@ -476,6 +481,6 @@ class _CorePorts:
         self.addresses: Callable[[PeerId], Sequence[str]] = node._host.addresses
         self.dial: Callable[[PeerId], bool] = node._dialler.dial
         self.open_outbox: Callable[[PeerId, Sequence[bytes], int], OutboundQueue] = node._streams.open_outbox
-        self.retry_announcement: Callable[[PeerId, str, bool, int], None] = node.retry_announcement
+        self.retry_announcement = node.retry_announcement
         self.enqueue_validation: Callable[[Message], bool] = node._validation.enqueue
         self.now_ns: Callable[[], int] = node._clock.now_ns

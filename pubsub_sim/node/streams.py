@@ -41,10 +41,8 @@ class OutboundQueue:
         self.peer = peer
         self._capacity = capacity
         self._on_ended = on_ended
-        self._waiting: deque[bytes] | None = (
-            None  # made when something has to wait: most queues are empty nearly always
-        )
-        self._urgent = 0  # how many of them, at the front, are urgent
+        self._waiting: deque[bytes] | None = None  # made when something has to wait: most queues stay empty
+        self._urgent = 0  # number of urgent frames at the front
         self._stream: Stream | None = None
         self._is_closed = False
 

@@ -68,7 +68,7 @@ class Subscription:
                 await waiter
             except asyncio.CancelledError:
                 if waiter.done() and not waiter.cancelled():
-                    self._wake()  # the message we were woken for is somebody else's now
+                    self._wake()  # hand the wake-up on: another reader takes that message
                 raise
         return self._messages.popleft()
 
@@ -82,7 +82,7 @@ class Subscription:
         return len(self._messages)
 
     def offer(self, message: Message) -> bool:
-        """Take a message; False if the buffer is full (see interest.Sink)."""
+        """Take a message; False if the buffer is full (see local_topics.Sink)."""
         if len(self._messages) >= self._capacity:
             return False
         self._messages.append(message)
@@ -91,7 +91,7 @@ class Subscription:
         return True
 
     def end(self, error: Exception | None = None) -> None:
-        """No more messages (see interest.Sink)."""
+        """No more messages (see local_topics.Sink)."""
         if not self._is_over:
             self._is_over = True
             self._error = error
@@ -142,7 +142,7 @@ class TopicEvents:
         self._is_over = False
         self._error: Exception | None = None  # why, if it was not closed
 
-    def note(self, peer: PeerId, joined: bool) -> None:
+    def note(self, peer: PeerId, *, joined: bool) -> None:
         """A peer joined or left."""
         if self._latest.setdefault(peer, joined) != joined:
             del self._latest[peer]
@@ -154,7 +154,7 @@ class TopicEvents:
         self.end(None)
 
     def end(self, error: Exception | None) -> None:
-        """There are no more events (see interest.TopicHandle)."""
+        """There are no more events (see local_topics.TopicHandle)."""
         if not self._is_over:
             self._is_over = True
             self._error = error
@@ -187,6 +187,7 @@ class TopicUser(Protocol):
         self,
         topic: str,
         data: bytes,
+        *,
         ready: Readiness | None,
         local: bool,
         key: KeyPair | None,
@@ -274,7 +275,7 @@ class Topic:
             MessageRejected: a validator refused it.
         """
         self._check_open()
-        return await self._node.publish(self.name, data, ready, local, key, author)
+        return await self._node.publish(self.name, data, ready=ready, local=local, key=key, author=author)
 
     async def events(self) -> TopicEvents:
         """Peers joining and leaving from now on, preceded by those that are there.
@@ -311,7 +312,7 @@ class Topic:
             await self._node.close_topic(self)
             self._is_closed = True
 
-    # --- the core's side (see interest.TopicHandle) ------------------------------------------------------------------
+    # --- the core's side (see local_topics.TopicHandle) ------------------------------------------------------------------
 
     @property
     def has_watchers(self) -> bool:
@@ -321,12 +322,12 @@ class Topic:
     def peer_joined(self, peer: PeerId) -> None:
         """A peer announced the topic."""
         for watcher in self._watchers:
-            watcher.note(peer, True)
+            watcher.note(peer, joined=True)
 
     def peer_left(self, peer: PeerId) -> None:
         """A peer withdrew, died or was blacklisted."""
         for watcher in self._watchers:
-            watcher.note(peer, False)
+            watcher.note(peer, joined=False)
 
     def end_events(self, error: Exception | None) -> None:
         """The node takes no more turns."""
@@ -337,7 +338,7 @@ class Topic:
         """A new event handler that starts with who is there; called in a turn of the host."""
         events = TopicEvents(self._watchers.remove)
         for peer in present:
-            events.note(peer, True)
+            events.note(peer, joined=True)
         self._watchers.append(events)
         return events
 

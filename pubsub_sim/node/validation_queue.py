@@ -58,7 +58,7 @@ class ValidationQueue:
         self._busy = 0  # workers that wait for an inline validator
         self._running = 0  # messages at their asynchronous validators
         self._own: dict[bytes, asyncio.Future[bool]] = {}
-        """Messages of our own that are being judged: id -> whether it will be published."""
+        """Messages of our own being validated: id -> whether it will be published."""
 
     def start(self, core: Core, driver: Driver) -> None:
         """Whose messages are checked, and who publishes them."""
@@ -91,8 +91,8 @@ class ValidationQueue:
     async def publish_local(self, message: Message) -> None:
         """Check a message of our own and give it to the driver; returns before it is delivered.
 
-        A duplicate is no error, as in the reference. One of a message that is still being judged waits for the verdict, and
-        is judged itself if that message is not published.
+        A duplicate is no error, as in the reference. One of a message that is still being validated waits for the verdict, and
+        is validated itself if that message is not published.
 
         Raises:
             MessageRejected: the policy or a validator refused it.
@@ -111,11 +111,11 @@ class ValidationQueue:
             if self._is_closed:
                 raise HostClosed("publish")
         if validators or self._is_closed or not self._driver.has_message_room:
-            await self._judge_own(message, validators)
+            await self._validate_own(message, validators)
         self._driver.submit(PublishMessage(message))
 
-    async def _judge_own(self, message: Message, validators: Sequence[Validator]) -> None:
-        """Have a message of our own judged, and wait for room. If it fails, or its publisher goes, it was never seen here."""
+    async def _validate_own(self, message: Message, validators: Sequence[Validator]) -> None:
+        """Validate a message of our own and wait for room. If it fails, or its publisher is cancelled, its id is forgotten."""
         core = self._core
         fate = self._own[message.id] = asyncio.get_running_loop().create_future()
         is_accepted = False
@@ -133,7 +133,7 @@ class ValidationQueue:
             if self._own.get(message.id) is fate:
                 del self._own[message.id]
             if not is_accepted:
-                core.give_up(message)
+                core.forget_message(message)
             fate.set_result(is_accepted)
 
     async def _message_room(self) -> None:
@@ -172,7 +172,7 @@ class ValidationQueue:
             conclusion.add(verdict)
             if conclusion.is_rejected:
                 break
-        return self._go_on(message, conclusion, others)
+        return self._run_validators(message, conclusion, others)
 
     def _start_worker(
         self, message: Message, conclusion: Conclusion, inline: Sequence[Validator], others: Sequence[Validator]
@@ -194,11 +194,11 @@ class ValidationQueue:
         if self._front and not self._is_scheduled:
             self._schedule()
         if others and not conclusion.is_rejected:
-            return self._go_on(message, conclusion, others)
+            return self._run_validators(message, conclusion, others)
         await self._message_room()
         return self._conclude(message, conclusion)
 
-    def _go_on(self, message: Message, conclusion: Conclusion, others: Sequence[Validator]) -> None:
+    def _run_validators(self, message: Message, conclusion: Conclusion, others: Sequence[Validator]) -> None:
         """After the inline validators: the asynchronous ones, in a task, if the node has not too many under way."""
         if not others or conclusion.is_rejected:
             self._conclude(message, conclusion)
@@ -211,9 +211,9 @@ class ValidationQueue:
     async def _check_in_task(self, message: Message, conclusion: Conclusion, validators: Sequence[Validator]) -> None:
         try:
             if len(validators) == 1:
-                await self._throttled(validators[0], message, conclusion)
+                await self._run_within_limit(validators[0], message, conclusion)
             else:
-                await self._all_at_once(validators, message, conclusion)
+                await self._run_all(validators, message, conclusion)
         finally:
             self._running -= 1
         await self._message_room()
@@ -228,7 +228,7 @@ class ValidationQueue:
 
     # --- calling validators --------------------------------------------------------------------------------------
 
-    async def _throttled(self, validator: Validator, message: Message, conclusion: Conclusion) -> None:
+    async def _run_within_limit(self, validator: Validator, message: Message, conclusion: Conclusion) -> None:
         """Run one validator, unless too many of its runs are under way."""
         if validator.running >= validator.concurrency:
             conclusion.add_throttled()
@@ -239,10 +239,10 @@ class ValidationQueue:
         finally:
             validator.running -= 1
 
-    async def _all_at_once(self, validators: Sequence[Validator], message: Message, conclusion: Conclusion) -> None:
+    async def _run_all(self, validators: Sequence[Validator], message: Message, conclusion: Conclusion) -> None:
         """Run several validators, each in a task of its own; the first rejection ends the others, and waits for none."""
         start = self._lifetime.start
-        runs = [start(self._throttled(v, message, conclusion), "validator") for v in validators]
+        runs = [start(self._run_within_limit(v, message, conclusion), "validator") for v in validators]
         waiting = {run for run in runs if run is not None}
         try:
             while waiting and not conclusion.is_rejected:
@@ -262,7 +262,7 @@ class ValidationQueue:
                 return None
             return verdict_of(answer)
         except FOREIGN_ERRORS as error:
-            return self._raised(validator, error)
+            return self._note_failure(validator, error)
 
     async def _answer_or_ignore(self, validator: Validator, message: Message) -> Verdict:
         """Run a validator on somebody else's message."""
@@ -272,10 +272,10 @@ class ValidationQueue:
         except FOREIGN_ERRORS as error:
             if ours.are_ours(error):
                 raise
-            return self._raised(validator, error)
+            return self._note_failure(validator, error)
 
-    def _raised(self, validator: Validator, error: BaseException) -> Verdict:
-        """A validator that raised on somebody else's message: nobody's fault that the sender could be told of."""
+    def _note_failure(self, validator: Validator, error: BaseException) -> Verdict:
+        """Count the error of a validator on a peer's message; the message is ignored, and its sender is not blamed."""
         self._foreign.note(f"validator of {validator.topic}", error, _IGNORED)
         return Verdict.IGNORE
 

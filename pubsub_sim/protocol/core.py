@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING
 from pubsub_sim.errors import MessageRejected, PendingIgnored
 from pubsub_sim.foreign import ForeignCode, as_bytes, ask
 from pubsub_sim.ids import PeerId, short
-from pubsub_sim.protocol.announced import Announced
 from pubsub_sim.protocol.backoff import DeadPeerBackoff
 from pubsub_sim.protocol.blacklist import MapBlacklist
 from pubsub_sim.protocol.guards import GuardedBlacklist, GuardedFilter, guarded_inspection
-from pubsub_sim.protocol.interest import Interest
+from pubsub_sim.protocol.local_topics import LocalTopics
+from pubsub_sim.protocol.peer_topics import PeerTopics
 from pubsub_sim.protocol.router import Acceptance
 from pubsub_sim.protocol.seen import seen_cache
 from pubsub_sim.protocol.validation import Reason, Validators, policy_check, refused_by_signature
@@ -111,7 +111,7 @@ class Core:
     Attributes:
         peers: peers we have, or are opening, an outbound stream to.
         topics: topic -> peers that announced it, in the order they did.
-        interest: the topics we take part in.
+        local_topics: the topics we take part in.
         policy: signature policy.
         refused_by_policy: why it refuses a message, if it does.
         author: who writes our messages; None without an author.
@@ -148,24 +148,24 @@ class Core:
         self.router = router
         self.tracer: RawTracer | None = None
         self.peers: dict[PeerId, Outbox] = {}
-        self._announced = Announced(params.announced_frames * params.max_message_bytes)
-        self.topics = self._announced.topics
+        self._peer_topics = PeerTopics(params.announced_frames * params.max_message_bytes)
+        self.topics = self._peer_topics.topics
         self.validators = Validators(options.default_validators)
         self._validators_of = self.validators.by_topic.get  # asked for every message
-        self.interest = Interest()
-        self._wanted = self.interest.wanted  # asked for every message
-        self._subscriptions = self.interest.subscriptions
-        self._handles = self.interest.handles
+        self.local_topics = LocalTopics()
+        self._subscribed_or_relayed = self.local_topics.subscribed_or_relayed  # asked for every message
+        self._subscriptions = self.local_topics.subscriptions
+        self._handles = self.local_topics.handles
         self.refused_by_policy = policy_check(self.policy, has_author=self.author is not None)
         looks = options.inspect_rpc
         self._inspect_rpc = None if looks is None else guarded_inspection(looks, self.foreign)
         self._message_id = options.message_id
         self._topic_ids: dict[str, MessageId] = {}
-        self._has_own_ids = options.message_id is not None  # whether any message has another id than usual
+        self._has_own_ids = options.message_id is not None  # whether any message has an id other than author and number
         self._blacklist: Blacklist = MapBlacklist()
         if options.blacklist is not None:
             self._blacklist = GuardedBlacklist(options.blacklist, self.foreign)
-        self._may_be_blacklisted = options.blacklist is not None  # whether anybody is, as far as we know
+        self._may_be_blacklisted = options.blacklist is not None  # False while we know that nobody is
         self._seen = seen_cache(options.seen_strategy, int(params.seen_ttl_s * 1e9), ports.now_ns)
         self._pending: dict[PeerId, None] = {}
         self._dead: dict[PeerId, Outbox] = {}
@@ -225,8 +225,8 @@ class Core:
             self.foreign.note("message id", error, "the message is dropped")
             return None
 
-    def id_of_judged(self, wire: WireMessage) -> bytes:
-        """Any time: the id of a peer's message for those who judge peers; author and number if there is no other."""
+    def id_for_evaluation(self, wire: WireMessage) -> bytes:
+        """Any time: the id of a peer's message for those who evaluate peers; author and number if there is no other."""
         message_id = self.id_of_received(wire)
         return author_and_seqno(wire) if message_id is None else message_id
 
@@ -339,15 +339,15 @@ class Core:
             self.router.remove_peer(peer)
 
     def _forget_topics(self, peer: PeerId) -> None:
-        for topic in self._announced.forget(peer):
-            self.interest.tell_left(topic, peer)
+        for topic in self._peer_topics.forget(peer):
+            self.local_topics.tell_left(topic, peer)
 
     def _is_heard(self, peer: PeerId) -> bool:
         """Whether a stream to or from a peer is there; its last RPCs may be handled after its end, and change nothing."""
         return peer in self.peers or peer in self._inbound
 
     def _hello(self) -> list[bytes]:
-        return encode_hello(self.interest.announced(), self.params.max_message_bytes)
+        return encode_hello(self.local_topics.list_announced(), self.params.max_message_bytes)
 
     # --- announcing, joining, leaving ------------------------------------------------------------------------------
 
@@ -359,14 +359,14 @@ class Core:
 
     def announce_again(self, peer: PeerId, topic: str, *, subscribe: bool) -> None:
         """Try one announcement again, if the peer is still there and the wish still holds."""
-        if peer in self.peers and (topic in self._wanted) == subscribe:
+        if peer in self.peers and (topic in self._subscribed_or_relayed) == subscribe:
             frame = encode_subscriptions((topic,), subscribe=subscribe)
             self._announce_to(peer, topic, frame, subscribe=subscribe)
 
     def _announce_to(self, peer: PeerId, topic: str, frame: bytes, *, subscribe: bool) -> None:
         if not self.send(peer, frame):
             delay_ms = self._rng.randint(1, self.params.announce_retry_ms)
-            self._ports.retry_announcement(peer, topic, subscribe, delay_ms)
+            self._ports.retry_announcement(peer, topic, delay_ms, subscribe=subscribe)
 
     def join(self, topic: str) -> None:
         """Take part in a topic, after it was announced."""
@@ -392,13 +392,13 @@ class Core:
 
     def send(self, peer: PeerId, frame: bytes) -> bool:
         """Queue a frame to a peer we have; False (and lost) if its queue is full."""
-        return self._traced(peer, frame, self.peers[peer].push(frame))
+        return self._report_sending(peer, frame, is_sent=self.peers[peer].push(frame))
 
     def send_urgent(self, peer: PeerId, frame: bytes) -> bool:
         """Like `send`, but ahead of what waits and is not urgent."""
-        return self._traced(peer, frame, self.peers[peer].push_urgent(frame))
+        return self._report_sending(peer, frame, is_sent=self.peers[peer].push_urgent(frame))
 
-    def _traced(self, peer: PeerId, frame: bytes, is_sent: bool) -> bool:
+    def _report_sending(self, peer: PeerId, frame: bytes, *, is_sent: bool) -> bool:
         if self.tracer is not None:
             (self.tracer.send_rpc if is_sent else self.tracer.drop_rpc)(peer, frame)
         return is_sent
@@ -428,7 +428,7 @@ class Core:
             return None
         acceptance = self.router.accept_from(peer)
         if acceptance is Acceptance.ALL:
-            return self._read(peer, rpc, iter(self._previewed(peer, rpc) if self._previews else rpc.publish))
+            return self._read(peer, rpc, iter(self._preview(peer, rpc) if self._previews else rpc.publish))
         if acceptance is Acceptance.CONTROL and self.tracer is not None:
             self.tracer.throttle_peer(peer)
         if acceptance is not Acceptance.NONE:
@@ -470,7 +470,7 @@ class Core:
         if refusal is not None:
             self.reject(message.wire, message.received_from, refusal)
             return None
-        return self._take_up(message)
+        return self._remember(message)
 
     def check_own(self, message: Message) -> Sequence[Validator] | None:
         """Any time: like `check`, for a message of our own, which the signature policy must allow.
@@ -483,9 +483,9 @@ class Core:
         refusal = self.refused_by_policy(message.wire) or refused_by_signature(message.wire)
         if refusal is not None:
             raise self.reject_own(message, refusal)
-        return self._take_up(message)
+        return self._remember(message)
 
-    def _take_up(self, message: Message) -> Sequence[Validator] | None:
+    def _remember(self, message: Message) -> Sequence[Validator] | None:
         """Remember a message's id, unless it is known; see `check`."""
         if not self.mark_seen(message.id):
             self.duplicate(message.id, message.received_from)
@@ -494,8 +494,8 @@ class Core:
             self.tracer.validate_message(message)
         return self._validators_of(message.topic, self.validators.defaults)
 
-    def give_up(self, message: Message) -> None:
-        """Any time: a message of our own that `check_own` took up will not be published: its content was not seen here."""
+    def forget_message(self, message: Message) -> None:
+        """Any time: forget the id of a message of our own that passed `check_own` and will not be published."""
         self._seen.forget(message.id)
 
     def reject_own(self, message: Message, reason: Reason) -> MessageRejected:
@@ -526,19 +526,19 @@ class Core:
             for option in subscriptions:
                 topic = option.topicid
                 if not option.subscribe:
-                    if self._announced.remove(peer, topic):
+                    if self._peer_topics.remove(peer, topic):
                         self.router.peer_left(peer, topic)
-                        self.interest.tell_left(topic, peer)
-                elif self._announced.add(peer, topic):
-                    self.interest.tell_joined(topic, peer)
+                        self.local_topics.tell_left(topic, peer)
+                elif self._peer_topics.add(peer, topic):
+                    self.local_topics.tell_joined(topic, peer)
         return True
 
-    def _blacklisted(self, peer: PeerId, source: bytes) -> Reason | None:
+    def _check_blacklist(self, peer: PeerId, source: bytes) -> Reason | None:
         if peer in self._blacklist:
             return Reason.BLACKLISTED_PEER
         return Reason.BLACKLISTED_SOURCE if source in self._blacklist else None
 
-    def _previewed(self, peer: PeerId, rpc: RPC) -> list[Message]:
+    def _preview(self, peer: PeerId, rpc: RPC) -> list[Message]:
         """The messages of one RPC, all shown to the router before the first is validated."""
         messages = [m for m in (self._examine(peer, wire) for wire in rpc.publish) if m is not None]
         self.router.preprocess(peer, messages)
@@ -547,10 +547,10 @@ class Core:
     def _examine(self, peer: PeerId, wire: WireMessage) -> Message | None:
         """The checks before validation, in the reference's order; each protobuf field is read once."""
         topic = wire.topic
-        if topic not in self._wanted:
+        if topic not in self._subscribed_or_relayed:
             return None
         source = wire.author
-        refusal = self._blacklisted(peer, source) if self._may_be_blacklisted else None
+        refusal = self._check_blacklist(peer, source) if self._may_be_blacklisted else None
         refusal = refusal or self.refused_by_policy(wire)
         if refusal is None and source == self.peer_id and peer != source:
             refusal = Reason.SELF_ORIGIN

@@ -29,7 +29,7 @@ class Ports(Protocol):
     def open_outbox(self, peer: PeerId, hello: Sequence[bytes], delay_ms: int) -> Outbox:
         """A new outbound queue with the frames of the hello in it, all of them; its stream is opened after the delay."""
 
-    def retry_announcement(self, peer: PeerId, topic: str, subscribe: bool, delay_ms: int) -> None:
+    def retry_announcement(self, peer: PeerId, topic: str, delay_ms: int, *, subscribe: bool) -> None:
         """Have `announce_again` called in a turn after the delay."""
 
     def enqueue_validation(self, message: Message) -> bool:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from pubsub_sim.errors import OptionError
 from pubsub_sim.protocol.params import FLOODSUB_ID
-from pubsub_sim.protocol.router import MeshlessRouter
-from pubsub_sim.protocol.sending import send_message
+from pubsub_sim.protocol.router import MeshlessRouter, send_message
 
 if TYPE_CHECKING:
     from pubsub_sim.wire.message import Message

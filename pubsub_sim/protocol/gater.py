@@ -107,7 +107,7 @@ class Source:
 
 
 class PeerGater(RawTracer):
-    """One host's gater. A `Tracers` should list it among its judges; whoever owns the clock calls `decay`.
+    """One host's gater. A `Tracers` should list it among its evaluators; whoever owns the clock calls `decay`.
 
     Args:
         params: its numbers.
@@ -190,15 +190,15 @@ class PeerGater(RawTracer):
         """One decay interval has passed: counts shrink, sources long without peers are forgotten."""
         params = self.params
         to_zero, factor = params.decay_to_zero, params.source_decay
-        self.validated = _decayed(self.validated * params.global_decay, to_zero)
-        self.throttled = _decayed(self.throttled * params.global_decay, to_zero)
+        self.validated = _decay(self.validated * params.global_decay, to_zero)
+        self.throttled = _decay(self.throttled * params.global_decay, to_zero)
         expired = []
         for place, source in self._sources.items():
             if source.connected:
-                source.deliveries = _decayed(source.deliveries * factor, to_zero)
-                source.duplicates = _decayed(source.duplicates * factor, to_zero)
-                source.ignored = _decayed(source.ignored * factor, to_zero)
-                source.rejected = _decayed(source.rejected * factor, to_zero)
+                source.deliveries = _decay(source.deliveries * factor, to_zero)
+                source.duplicates = _decay(source.duplicates * factor, to_zero)
+                source.ignored = _decay(source.ignored * factor, to_zero)
+                source.rejected = _decay(source.rejected * factor, to_zero)
             elif source.expiry_ns < now_ns:
                 expired.append(place)
         for place in expired:
@@ -243,5 +243,5 @@ class PeerGater(RawTracer):
             self.source_of(peer).rejected += 1
 
 
-def _decayed(count: float, to_zero: float) -> float:
+def _decay(count: float, to_zero: float) -> float:
     return count if count >= to_zero else 0.0

@@ -166,11 +166,11 @@ class Gossip:
         if len(ids) <= params.max_ihave_length:
             frame = _ihave(topic, ids)
             for peer in told:
-                self._sender.gossip_later(peer, frame)
+                self._sender.queue_gossip(peer, frame)
             return
-        for peer in told:  # each gets another part, so that together they hear of more
+        for peer in told:  # each peer gets its own random part, so that together they hear of more ids
             rng.shuffle(ids)
-            self._sender.gossip_later(peer, _ihave(topic, ids[: params.max_ihave_length]))
+            self._sender.queue_gossip(peer, _ihave(topic, ids[: params.max_ihave_length]))
 
     def _listeners(self, topic: str, excluded: Container[PeerId], score: Callable[[PeerId], float]) -> list[PeerId]:
         meshing, direct = self._peers.meshing, self._peers.direct

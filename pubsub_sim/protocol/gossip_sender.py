@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from pubsub_sim.protocol.sending import send_message
+from pubsub_sim.protocol.router import send_message
 from pubsub_sim.wire.rpc_pb2 import RPC, ControlMessage
 from pubsub_sim.wire.splitting import split
 
@@ -72,18 +72,18 @@ class GossipSender:
         frame = rpc.SerializeToString()
         limit = core.params.max_message_bytes
         if len(frame) < limit:
-            self._push(peer, rpc, frame, urgent)
+            self._push(peer, rpc, frame, urgent=urgent)
             return
         for piece in split(rpc, limit, packs_messages=self._packs_pieces):
             frame = piece.SerializeToString()
             if len(frame) <= limit:
-                self._push(peer, piece, frame, urgent)
+                self._push(peer, piece, frame, urgent=urgent)
             else:
                 self._lost(peer, piece)
                 if core.tracer is not None:
                     core.tracer.drop_rpc(peer, frame)
 
-    def gossip_later(self, peer: PeerId, frame: bytes) -> None:
+    def queue_gossip(self, peer: PeerId, frame: bytes) -> None:
         """Have an encoded RPC with one IHAVE ride on the next RPC to a peer, or leave with the flush."""
         self._gossip.setdefault(peer, []).append(frame)
 
@@ -114,7 +114,7 @@ class GossipSender:
     def _is_meshed(self, topic: str, peer: PeerId) -> bool:
         return peer in self._meshes.get(topic, ())
 
-    def _push(self, peer: PeerId, rpc: RPC, frame: bytes, urgent: bool) -> None:
+    def _push(self, peer: PeerId, rpc: RPC, frame: bytes, *, urgent: bool) -> None:
         send = self._core.send_urgent if urgent else self._core.send
         if not send(peer, frame):
             self._lost(peer, rpc)

@@ -19,9 +19,9 @@ from pubsub_sim.protocol.gossip_peers import GossipPeers, PeerFilter
 from pubsub_sim.protocol.gossip_sender import GossipSender
 from pubsub_sim.protocol.guards import guarded_peer_filter
 from pubsub_sim.protocol.heartbeat import Heartbeat
-from pubsub_sim.protocol.judging import Judging, judging_of
 from pubsub_sim.protocol.mesh import Mesh
 from pubsub_sim.protocol.params import FLOODSUB_ID, GOSSIPSUB_ID_V10, GOSSIPSUB_ID_V11, GOSSIPSUB_ID_V12, HostParams
+from pubsub_sim.protocol.peer_evaluation import PeerEvaluation, make_evaluation
 from pubsub_sim.protocol.router import Acceptance, RouterTimer
 from pubsub_sim.protocol.score import PeerScore
 from pubsub_sim.protocol.score_params import PeerScoreThresholds
@@ -44,7 +44,7 @@ class GossipSub:
     """The gossiping router.
 
     Args:
-        params: its options; with `score` and `gater`, it judges its peers.
+        params: its options; with `score` and `gater`, it evaluates its peers.
         direct: peers that get everything and are kept out of meshes; must be so on both sides.
         peer_filter: who may take part in which topic; None lets everybody.
         scoring: scores peers in another way than `params.score` says.
@@ -70,7 +70,7 @@ class GossipSub:
         timers: Sequence[RouterTimer] = (),
     ) -> None:
         self.params = params = params or GossipsubParams()
-        self._judging = Judging(scoring=scoring, promises=promises, gater=gater, timers=tuple(timers))
+        self._evaluation = PeerEvaluation(scoring=scoring, promises=promises, gater=gater, timers=tuple(timers))
         if params.score is not None or params.gater is not None:
             others = {"scoring": scoring, "promises": promises, "gater": gater, "timers": timers or None}
             for name, other in others.items():
@@ -84,7 +84,7 @@ class GossipSub:
         self._core: Core
 
     def attach(self, core: Core) -> None:
-        """See Router. Who judges peers needs the host's clock, chance and addresses, so the parts are made here.
+        """See Router. The evaluation of peers needs the host's clock, chance and addresses, so the parts are made here.
 
         Raises:
             OptionError: the router's parameters give the host an option that it does not have.
@@ -93,9 +93,9 @@ class GossipSub:
         params = self.params
         _check_host_params(params, core.params)
         if params.score is not None or params.gater is not None:
-            self._judging = judging_of(params, core)
-        scoring, promises = self._judging.scoring, self._judging.promises
-        self._gater = self._judging.gater
+            self._evaluation = make_evaluation(params, core)
+        scoring, promises = self._evaluation.scoring, self._evaluation.promises
+        self._gater = self._evaluation.gater
         chosen = self._peer_filter
         self._peers = GossipPeers(
             direct=self._direct,
@@ -129,12 +129,12 @@ class GossipSub:
         direct = RouterTimer(
             first_s=params.direct_connect_initial_delay_s, every_s=None, action=self._heartbeat.connect_direct
         )
-        return (heartbeat, *((direct,) if self._peers.direct else ()), *self._judging.timers)
+        return (heartbeat, *((direct,) if self._peers.direct else ()), *self._evaluation.timers)
 
     @property
-    def judges(self) -> Sequence[RawTracer]:
+    def evaluators(self) -> Sequence[RawTracer]:
         """Those of scoring, promises and gater that follow what happens."""
-        return self._judging.tracers
+        return self._evaluation.tracers
 
     @property
     def previews(self) -> bool:
@@ -159,7 +159,7 @@ class GossipSub:
     @property
     def score_details(self) -> Mapping[PeerId, PeerSnapshot]:
         """View: all that the scores are made of, peers included that left with a score worth remembering."""
-        scoring = self._judging.scoring
+        scoring = self._evaluation.scoring
         return scoring.scores() if isinstance(scoring, PeerScore) else {}
 
     @property
@@ -182,8 +182,8 @@ class GossipSub:
     def peer_left(self, peer: PeerId, topic: str) -> None:
         """See Router: out of mesh and fanout, and nothing more to its credit for what it did in the topic."""
         self._mesh.forget_in(peer, topic)
-        if isinstance(self._judging.scoring, PeerScore):
-            self._judging.scoring.peer_left(peer, topic)
+        if isinstance(self._evaluation.scoring, PeerScore):
+            self._evaluation.scoring.peer_left(peer, topic)
 
     def has_enough_peers(self, topic: str, suggested: int) -> bool:
         """See Router; the router's own idea is Dlo, and a full mesh is always enough."""
@@ -276,7 +276,7 @@ class GossipSub:
         Raises:
             ScoringDisabled: this host does not score its peers.
         """
-        scoring = self._judging.scoring
+        scoring = self._evaluation.scoring
         if not isinstance(scoring, PeerScore):
             raise ScoringDisabled(topic)
         scoring.set_topic_params(topic, params)

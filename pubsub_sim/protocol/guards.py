@@ -1,13 +1,14 @@
 """Guards around code that users give to a host: each has an answer for the case that this code fails.
 
-See `pubsub_sim.foreign` for the rules. A guard decides against a peer: what cannot be judged is dropped or refused.
+See `pubsub_sim.foreign` for the rules. If the code fails on a peer, the guard decides against that peer: what it sent is
+dropped, or it is refused.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pubsub_sim.errors import TooManySubscriptions, UnusableAnswer
 from pubsub_sim.foreign import ForeignCode, ask, at_once, is_true, nothing
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from pubsub_sim.protocol.options import InspectRPC
     from pubsub_sim.protocol.subscription_filter import SubscriptionFilter
 
+Inner = TypeVar("Inner")
+Answer = TypeVar("Answer")
+
 
 def guarded_inspection(inspect: InspectRPC, foreign: ForeignCode) -> InspectRPC:
     """An RPC that cannot be looked at is dropped."""
@@ -28,7 +32,7 @@ def guarded_inspection(inspect: InspectRPC, foreign: ForeignCode) -> InspectRPC:
 
 
 def guarded_peer_filter(peer_filter: PeerFilter, foreign: ForeignCode) -> PeerFilter:
-    """A peer that cannot be judged does not take part."""
+    """A peer on which the filter fails does not take part."""
     return foreign.guard("peer filter", peer_filter, is_true, False, "the peer is left out")
 
 
@@ -52,61 +56,103 @@ class GuardedTracer(RawTracer):
                 setattr(self, hook, call)
 
 
-class GuardedFilter:
-    """Another subscription filter. An RPC whose subscriptions it cannot judge is dropped.
+class _Guarded(Generic[Inner, Answer]):
+    """An object of the user's that decides about peers, and that users may ask too.
 
     Args:
-        inner: the other one.
+        inner: the object.
+        foreign: keeps account of its errors.
+        kind: what it is, as the log names it.
+        decide: asks it about a peer.
+        check: gives the decision as the core wants it, or raises.
+        answer: the decision if it fails.
+        instead: what that means, as words.
+    """
+
+    def __init__(
+        self,
+        inner: Inner,
+        foreign: ForeignCode,
+        kind: str,
+        *,
+        decide: Callable[..., Any],
+        check: Callable[[Any], Answer],
+        answer: Answer,
+        instead: str,
+    ) -> None:
+        self._inner = inner
+        self._decide = foreign.guard(kind, decide, check, answer, instead)
+
+    def _ask(self, what: str, method: Callable[..., Any], *args: Any) -> bool:
+        """Call a method for a user who waits for its answer; raises what it raises (see `foreign.ask`)."""
+        return ask(what, method, is_true, *args)
+
+
+class GuardedFilter(_Guarded["SubscriptionFilter", "list[RPC.SubOpts] | None"]):
+    """A user's subscription filter. An RPC on whose subscriptions it fails is dropped.
+
+    Args:
+        inner: the filter.
         foreign: keeps account of its errors.
     """
 
     def __init__(self, inner: SubscriptionFilter, foreign: ForeignCode) -> None:
-        self._inner = inner
-        self._filter_incoming = foreign.guard(
-            "subscription filter", self._filtered, _kept, None, "the RPC with the subscriptions is dropped"
+        super().__init__(
+            inner,
+            foreign,
+            "subscription filter",
+            decide=self._filter,
+            check=_check_kept,
+            answer=None,
+            instead="the RPC with the subscriptions is dropped",
         )
 
     def can_subscribe(self, topic: str) -> bool:
-        """Whether we may join a topic; raises what the filter raises, as somebody wants to join."""
-        return ask("join", self._inner.can_subscribe, is_true, topic)
+        """Whether we may join a topic; raises what the filter raises."""
+        return self._ask("join", self._inner.can_subscribe, topic)
 
     def filter_incoming(self, peer: PeerId, subscriptions: Sequence[RPC.SubOpts]) -> list[RPC.SubOpts] | None:
-        """Those to take note of; None if the RPC is to be dropped."""
-        return self._filter_incoming(peer, subscriptions)
+        """Give the subscriptions to note; None if the RPC is to be dropped."""
+        return self._decide(peer, subscriptions)
 
-    def _filtered(self, peer: PeerId, subscriptions: Sequence[RPC.SubOpts]) -> Any:
+    def _filter(self, peer: PeerId, subscriptions: Sequence[RPC.SubOpts]) -> Any:
         try:
             return self._inner.filter_incoming(peer, subscriptions)
         except TooManySubscriptions as refusal:  # an answer, and no failure
             return refusal
 
 
-class GuardedBlacklist:
-    """Another blacklist. Whoever cannot be looked up counts as blacklisted.
+class GuardedBlacklist(_Guarded["Blacklist", bool]):
+    """A user's blacklist. A peer on which it fails counts as blacklisted.
 
     Args:
-        inner: the other one.
+        inner: the blacklist.
         foreign: keeps account of its errors.
     """
 
     def __init__(self, inner: Blacklist, foreign: ForeignCode) -> None:
-        self._inner = inner
-        self._has = foreign.guard(
-            "blacklist", lambda peer: peer in self._inner, bool, True, "the peer counts as blacklisted"
+        super().__init__(
+            inner,
+            foreign,
+            "blacklist",
+            decide=lambda peer: peer in inner,
+            check=bool,
+            answer=True,
+            instead="the peer counts as blacklisted",
         )
 
     def add(self, peer: PeerId, /) -> bool:
-        """Blacklist a peer; raises what the list raises, as somebody asks for it."""
-        return ask("blacklist", self._inner.add, is_true, peer)
+        """Blacklist a peer; raises what the list raises."""
+        return self._ask("blacklist", self._inner.add, peer)
 
     def __contains__(self, peer: object, /) -> bool:
-        return self._has(peer)
+        return self._decide(peer)
 
     def __len__(self) -> int:
         return len(self._inner)
 
 
-def _kept(answer: Any) -> list[RPC.SubOpts] | None:
+def _check_kept(answer: Any) -> list[RPC.SubOpts] | None:
     if isinstance(answer, TooManySubscriptions):
         return None
     kept = list(at_once(answer, "a list of subscriptions"))

@@ -69,7 +69,7 @@ class Heartbeat:
         shaping = _Shaping(self._params, self._peers, self._mesh, self._core, now_ns)
         is_grafting_time = self._ticks % self._params.opportunistic_graft_ticks == 0
         for topic, members in self._mesh.meshes.items():
-            shaping.shape(topic, members, is_grafting_time)
+            shaping.shape(topic, members, is_grafting_time=is_grafting_time)
             self._gossip.emit(topic, members, shaping.score)
         if self._mesh.last_published_ns or self._mesh.fanout:
             self._keep_fanouts(shaping.score, now_ns)
@@ -112,10 +112,10 @@ class _Shaping:
         self._scores: dict[PeerId, float] = {}
         self._grafts: dict[PeerId, list[str]] = {}
         self._prunes: dict[PeerId, list[str]] = {}
-        self._unworthy: dict[PeerId, None] = {}  # pruned for their score: no peers are offered to them
+        self._unworthy: dict[PeerId, None] = {}  # pruned for their score; their PRUNE offers no other peers
         self.score: Callable[[PeerId], float] = peers.score if peers.scoring is None else self._cached_score
 
-    def shape(self, topic: str, members: dict[PeerId, None], is_grafting_time: bool) -> None:
+    def shape(self, topic: str, members: dict[PeerId, None], *, is_grafting_time: bool) -> None:
         """Bring one mesh into shape: size, then its dialled members, then better peers."""
         params = self._params
         if self._peers.scoring is not None:
@@ -160,7 +160,7 @@ class _Shaping:
         accepts: Callable[[PeerId], bool] | None = None,
     ) -> None:
         """Take in up to `count` peers that may be grafted and, if given, are acceptable."""
-        graftable = _outside(members, self._mesh.graftable(topic, self.score))
+        graftable = _outside(members, self._mesh.graft_filter(topic, self.score))
         chosen = self._peers.choose(
             topic, count, graftable if accepts is None else lambda peer: accepts(peer) and graftable(peer)
         )
@@ -192,7 +192,7 @@ class _Shaping:
         if missing <= 0:
             return
         for place in range(1, min(d, len(ranked))):
-            if ranked[place] in outbound:  # first those that stay anyway, lest they be pushed out
+            if ranked[place] in outbound:  # peers that stay anyway keep their place
                 ranked.insert(0, ranked.pop(place))
         for place in range(d, len(ranked)):
             if missing > 0 and ranked[place] in outbound:

@@ -82,7 +82,7 @@ class Mesh:
         """Make a mesh, of the fanout if there is one, and graft its members."""
         if topic in self.meshes:
             return
-        accepts = self.graftable(topic, self._peers.score)
+        accepts = self.graft_filter(topic, self._peers.score)
         fanout = self.fanout.pop(topic, None)
         if fanout is None:
             members = dict.fromkeys(self._peers.choose(topic, self._params.d, accepts))
@@ -110,8 +110,8 @@ class Mesh:
             self._sender.send(peer, RPC(control=ControlMessage(prune=[prune])))
             self.backoff.add(topic, peer, expiry_ns)
 
-    def graftable(self, topic: str, score: Callable[[PeerId], float]) -> Callable[[PeerId], bool]:
-        """Who may be taken into a topic's mesh when we choose: not direct, no back-off entry, no negative score."""
+    def graft_filter(self, topic: str, score: Callable[[PeerId], float]) -> Callable[[PeerId], bool]:
+        """Give the test for who may be taken into a topic's mesh when we choose: not direct, no back-off entry, no negative score."""
         direct, backoff = self._peers.direct, self.backoff.of(topic)
         return lambda peer: peer not in direct and peer not in backoff and score(peer) >= 0
 
@@ -139,7 +139,7 @@ class Mesh:
                     offers_peers = False
                     self.add_backoff(peer, topic, now_ns)
                 elif len(members) >= self._params.d_hi and peer not in self._peers.outbound:
-                    # a full mesh takes only peers that we dialled, lest others take it over
+                    # a full mesh takes only peers that we dialled: dialling us must not be enough to take it over
                     self.add_backoff(peer, topic, now_ns)
                 else:
                     self.add(peer, topic)
@@ -153,7 +153,9 @@ class Mesh:
             topic = prune.topic_id
             if topic not in self.meshes:
                 continue
-            if peer in self.meshes[topic]:  # it may have left the topic just before, and told a deficit costs once
+            if (
+                peer in self.meshes[topic]
+            ):  # pruned already if it left the topic just before: its deficit is counted once
                 self.remove(peer, topic)
             asked_s = min(prune.backoff, LONGEST_BACKOFF_S)
             backoff_ns = asked_s * _S if asked_s else self._prune_backoff_ns

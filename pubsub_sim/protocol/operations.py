@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pubsub_sim.ids import PeerId
-    from pubsub_sim.protocol.interest import Sink, TopicHandle
+    from pubsub_sim.protocol.local_topics import Sink, TopicHandle
     from pubsub_sim.protocol.validation import Validator
     from pubsub_sim.wire.message import Message
 

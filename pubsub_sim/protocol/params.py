@@ -78,7 +78,7 @@ class HostParams:
 
     def __post_init__(self) -> None:
         may_be_zero = {"discovery_initial_delay_s", "discovery_poll_s"}
-        for field in fields(HostParams):  # a router's own are its own business
+        for field in fields(HostParams):  # parameters of a router are checked by the router
             value = getattr(self, field.name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
                 raise OptionError(field.name, value, "a finite number")

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 IWANT_FOLLOWUP_S = 3.0
 """How long a peer may take to deliver what it was asked for (`GossipSubIWantFollowupTime`)."""
 
-# what is so obviously wrong that it fulfils nothing
+# messages refused for these reasons do not fulfil a promise
 _NO_DELIVERY = frozenset({Reason.MISSING_SIGNATURE, Reason.INVALID_SIGNATURE})
 
 
 class Promises(RawTracer):
-    """The promises other peers made to one host. A `Tracers` should list it among its judges.
+    """The promises other peers made to one host. A `Tracers` should list it among its evaluators.
 
     Args:
         now_ns: monotonic time; the hooks carry none.

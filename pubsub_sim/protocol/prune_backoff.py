@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from pubsub_sim.ids import PeerId
 
-_SLACK_NS = 2 * 1_000_000_000  # two default heartbeats (`clearBackoff`): the other side's clock may be late
+_SLACK_NS = 2 * 1_000_000_000  # two default heartbeats (`clearBackoff`): the other side's timer may be late
 
 
 class PruneBackoff:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from pubsub_sim.checks import check_whole
 from pubsub_sim.protocol.params import FLOODSUB_ID, RANDOMSUB_ID, HostParams
-from pubsub_sim.protocol.router import MeshlessRouter
-from pubsub_sim.protocol.sending import send_message
+from pubsub_sim.protocol.router import MeshlessRouter, send_message
 
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId

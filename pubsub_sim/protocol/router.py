@@ -1,9 +1,9 @@
-"""The port between a host's core and its router: floodsub, randomsub or gossipsub."""
+"""The port between a host's core and its router (floodsub, randomsub or gossipsub), and how routers send messages."""
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -50,8 +50,8 @@ class Router(Protocol):
         """What it does by the clock; read when the host starts."""
 
     @property
-    def judges(self) -> Sequence[RawTracer]:
-        """Who must be told what the host decides, so that it can judge peers: scores, promises, a gater."""
+    def evaluators(self) -> Sequence[RawTracer]:
+        """Who must be told what the host decides, so that it can evaluate peers: scores, promises, a gater."""
 
     @property
     def previews(self) -> bool:
@@ -107,7 +107,7 @@ class MeshlessRouter:
     """What routers have in common that keep no mesh: nothing by the clock, no control messages, nobody refused."""
 
     timers: Sequence[RouterTimer] = ()
-    judges: Sequence[RawTracer] = ()
+    evaluators: Sequence[RawTracer] = ()
     previews = False
     mesh: Mapping[str, Sequence[PeerId]] = {}
     fanout: Mapping[str, Sequence[PeerId]] = {}
@@ -171,3 +171,21 @@ class Gater(Protocol):
 
     def accept_from(self, peer: PeerId) -> Acceptance:
         """How much of a peer's RPC to look at."""
+
+
+def send_message(core: Core, message: Message, peers: Iterable[PeerId]) -> None:
+    """Send a message to peers, except to its sender and its author; a full queue drops it."""
+    frame = message.frame  # encoded once, shared by all peers
+    outboxes = core.peers
+    sender, author = message.received_from, message.source
+    if core.tracer is not None:
+        for peer in peers:
+            if peer not in (sender, author) and peer in outboxes:
+                core.send(peer, frame)
+        return
+    for peer in peers:
+        if peer == sender or peer == author:  # noqa: SIM109 - a tuple per peer costs more than the comparison
+            continue
+        outbox = outboxes.get(peer)
+        if outbox is not None:
+            outbox.push(frame)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 MINUTE_S = 60.0
 """How often addresses are looked at again and delivery records swept (`background` of the reference)."""
 
-# refused before validation, and clearly the sender's fault: no record, but a penalty
+# refused before validation for a fault of the sender: a penalty, but no record
 _CLEARLY_INVALID = frozenset(
     {
         Reason.MISSING_SIGNATURE,
@@ -44,7 +44,7 @@ _CLEARLY_INVALID = frozenset(
         Reason.SELF_ORIGIN,
     }
 )
-# says nothing of the message
+# no statement about the message
 _UNTOLD = frozenset({Reason.BLACKLISTED_PEER, Reason.BLACKLISTED_SOURCE, Reason.QUEUE_FULL})
 
 
@@ -63,7 +63,7 @@ class _Peer:
 class PeerScore(RawTracer):
     """The scores of one host's peers.
 
-    A `Tracers` should list it among its judges: our own messages are nobody's merit.
+    A `Tracers` should list it among its evaluators: our own messages are nobody's merit.
 
     Args:
         params: weights, caps and decays.

@@ -220,7 +220,7 @@ class PeerScoreParams:
             check_topic("topics", topic)
             if not isinstance(params, TopicScoreParams):
                 raise OptionError(f"topics[{topic!r}]", params, "TopicScoreParams")
-        object.__setattr__(self, "topics", dict(self.topics))  # later changes of the caller's are no changes here
+        object.__setattr__(self, "topics", dict(self.topics))  # a copy: the caller may change the original
         check.at_least("topic_score_cap", 0)
         if self.app_specific_score is None:
             if not self.skip_atomic_validation:

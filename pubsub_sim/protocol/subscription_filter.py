@@ -50,7 +50,7 @@ class AllowlistFilter:
 
     def filter_incoming(self, peer: PeerId, subscriptions: Sequence[RPC.SubOpts]) -> list[RPC.SubOpts]:
         """See SubscriptionFilter; never raises."""
-        return filtered(subscriptions, self.can_subscribe)
+        return filter_subscriptions(subscriptions, self.can_subscribe)
 
 
 class RegexpFilter:
@@ -75,7 +75,7 @@ class RegexpFilter:
 
     def filter_incoming(self, peer: PeerId, subscriptions: Sequence[RPC.SubOpts]) -> list[RPC.SubOpts]:
         """See SubscriptionFilter; never raises."""
-        return filtered(subscriptions, self.can_subscribe)
+        return filter_subscriptions(subscriptions, self.can_subscribe)
 
 
 class LimitFilter:
@@ -101,7 +101,7 @@ class LimitFilter:
         return self._inner.filter_incoming(peer, subscriptions)
 
 
-def filtered(subscriptions: Iterable[RPC.SubOpts], is_allowed: Callable[[str], bool]) -> list[RPC.SubOpts]:
+def filter_subscriptions(subscriptions: Iterable[RPC.SubOpts], is_allowed: Callable[[str], bool]) -> list[RPC.SubOpts]:
     """Allowed subscriptions, each topic at most once, in the order of the RPC.
 
     The same wish twice counts once; opposite wishes cancel out, so that a third one counts again.

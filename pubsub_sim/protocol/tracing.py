@@ -75,18 +75,20 @@ class Tracers(RawTracer):
     Args:
         own_id: who we are.
         watchers: are told everything (the reference's event tracers).
-        judges: are told of messages only if another peer brought them: validate, deliver, reject and duplicate of our
-            own are kept from them, as from the reference's raw tracers. Scores, promises and gaters are judges.
+        evaluators: are told of messages only if another peer brought them: validate, deliver, reject and duplicate of our
+            own are kept from them, as from the reference's raw tracers. Scores, promises and gaters are evaluators.
     """
 
-    __slots__ = ("_calls", "_judges", "_own_id")
+    __slots__ = ("_calls", "_evaluators", "_own_id")
 
-    def __init__(self, own_id: PeerId, *, watchers: Iterable[RawTracer] = (), judges: Iterable[RawTracer] = ()) -> None:
+    def __init__(
+        self, own_id: PeerId, *, watchers: Iterable[RawTracer] = (), evaluators: Iterable[RawTracer] = ()
+    ) -> None:
         self._own_id = own_id
-        watching, judging = tuple(watchers), tuple(judges)
-        self._judges = {name: _overrides(judging, name) for name in _OF_MESSAGES}
+        watching, evaluating = tuple(watchers), tuple(evaluators)
+        self._evaluators = {name: _overrides(evaluating, name) for name in _OF_MESSAGES}
         self._calls = {
-            name: _overrides(watching if name in _OF_MESSAGES else judging + watching, name) for name in HOOKS
+            name: _overrides(watching if name in _OF_MESSAGES else evaluating + watching, name) for name in HOOKS
         }
 
     def add_peer(self, peer: PeerId, protocol: str) -> None:
@@ -125,33 +127,33 @@ class Tracers(RawTracer):
             call(message)
 
     def validate_message(self, message: Message) -> None:
-        """Call the judges, unless the message is our own, then the watchers."""
+        """Call the evaluators, unless the message is our own, then the watchers."""
         if message.received_from != self._own_id:
-            for call in self._judges["validate_message"]:
+            for call in self._evaluators["validate_message"]:
                 call(message)
         for call in self._calls["validate_message"]:
             call(message)
 
     def deliver_message(self, message: Message) -> None:
-        """Call the judges, unless the message is our own, then the watchers."""
+        """Call the evaluators, unless the message is our own, then the watchers."""
         if message.received_from != self._own_id:
-            for call in self._judges["deliver_message"]:
+            for call in self._evaluators["deliver_message"]:
                 call(message)
         for call in self._calls["deliver_message"]:
             call(message)
 
     def reject_message(self, message: WireMessage, peer: PeerId, reason: str) -> None:
-        """Call the judges, unless the message is our own, then the watchers."""
+        """Call the evaluators, unless the message is our own, then the watchers."""
         if peer != self._own_id:
-            for call in self._judges["reject_message"]:
+            for call in self._evaluators["reject_message"]:
                 call(message, peer, reason)
         for call in self._calls["reject_message"]:
             call(message, peer, reason)
 
     def duplicate_message(self, message_id: bytes, peer: PeerId) -> None:
-        """Call the judges, unless the message is our own, then the watchers."""
+        """Call the evaluators, unless the message is our own, then the watchers."""
         if peer != self._own_id:
-            for call in self._judges["duplicate_message"]:
+            for call in self._evaluators["duplicate_message"]:
                 call(message_id, peer)
         for call in self._calls["duplicate_message"]:
             call(message_id, peer)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from asyncmachine import LogLevel, Machine, Tracer
 from asyncmachine.logs import args_mapper
-from pubsub_sim.drivers.versions import can_be_followed, driver_factory, follower, machines_of
+from pubsub_sim.drivers.versions import driver_factory, driver_tracer, is_traceable, machines_of
 from pubsub_sim.ids import to_base58
 from pubsub_sim.recording.hosts import HostRecorder
 from pubsub_sim.world.world import World
@@ -124,7 +124,7 @@ class WorldRecorder:
 
     def _recorded(self, version: str, make: Callable[[HostContext], Driver]) -> Callable[[HostContext], Driver]:
         machines_in = machines_of(version)
-        follow = follower(version) if self.level != "changes" and can_be_followed(version) else None
+        trace = driver_tracer(version) if self.level != "changes" and is_traceable(version) else None
 
         def make_recorded(context: HostContext) -> Driver:
             driver = make(context)
@@ -135,8 +135,8 @@ class WorldRecorder:
                 for tracer in self._tracers:
                     machine.bind_tracer(tracer)
                 self._recorder.bind(machine, span=host.span if machine.parent is None else None)
-            if not machines and follow is not None:
-                follow(driver, host.operation)
+            if not machines and trace is not None:
+                trace(driver, host.operation)
             return driver
 
         return make_recorded

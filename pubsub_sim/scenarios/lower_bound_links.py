@@ -11,8 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, cast
 
 from pubsub_sim.errors import OptionConflict
-from pubsub_sim.net.sockets import Sockets
-from pubsub_sim.net.tcp_frames import prefix, read_varint
+from pubsub_sim.framing import FrameDecoder
+from pubsub_sim.net.tcp_frames import LONGEST, prefix
+from pubsub_sim.net.tcp_handshake import Sockets
 from pubsub_sim.net.virtual import VirtualLoop
 
 if TYPE_CHECKING:
@@ -114,11 +115,11 @@ class Connections:
         for number, host in enumerate(hosts):
             greeted: list[bytes] = []
             others = hosts[number + 1 :]
-            server = await self._loop.create_server(partial(Line, host, self._sockets, greeted), _LOOPBACK, 0)
+            server = await self._loop.create_server(partial(Connection, host, self._sockets, greeted), _LOOPBACK, 0)
             try:
                 address = server.sockets[0].getsockname()
                 for other in others:
-                    dialler = partial(Line, other, self._sockets, greeted, host.peer_id)
+                    dialler = partial(Connection, other, self._sockets, greeted, host.peer_id)
                     await self._loop.create_connection(dialler, *address)
                 while len(greeted) < len(others):  # noqa: ASYNC110 - a greeting takes a round of the loop or two
                     await asyncio.sleep(0)
@@ -134,7 +135,7 @@ class Connections:
         await self._sockets.close()
 
 
-class Line(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """One end of a connection: cuts what is received into frames; what is sent leaves at once.
 
     Args:
@@ -149,7 +150,7 @@ class Line(asyncio.Protocol):
         self._sockets = sockets
         self._greeted = greeted
         self._peer = peer
-        self._rest = b""
+        self._frames = FrameDecoder(LONGEST)
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -161,25 +162,11 @@ class Line(asyncio.Protocol):
             self._host.linked(self._peer, self._transport.write)
 
     def data_received(self, data: bytes) -> None:
-        """Cut the bytes into frames, hand each on, and keep the rest of an incomplete one."""
-        if self._rest:
-            data, self._rest = self._rest + data, b""
-        position, end = 0, len(data)
-        while position < end:
-            start, size = position, data[position]
-            position += 1
-            if size >= 0x80:
-                if position < end and data[position] < 0x80:  # two bytes, as most have
-                    size += (data[position] << 7) - 0x80
-                    position += 1
-                else:
-                    size, position = read_varint(data, start)
-            stop = position + size
-            if not position or stop > end:
-                self._rest = data[start:]
-                return
-            self._take(data[position:stop])
-            position = stop
+        """Cut the bytes into frames and take each."""
+        frames = self._frames
+        frames.feed(data)
+        while (frame := frames.next_frame()) is not None:
+            self._take(frame)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Report the socket as closed."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from pubsub_sim.checks import check_bool, check_choice, check_whole
-from pubsub_sim.drivers.versions import check_version, driver_factory, follower
+from pubsub_sim.drivers.versions import check_version, driver_factory, driver_tracer
 from pubsub_sim.errors import ScenarioFailure
 from pubsub_sim.node.topic import min_topic_size
 from pubsub_sim.parameters import Parameters
@@ -111,7 +111,7 @@ def one_message(options: OneMessage) -> list[Step]:
         yield
 
     def followed(hosts: int, **arguments: Any) -> World:
-        world = World(hosts, **arguments, trace=True, make_driver=_followed(options.version, log))
+        world = World(hosts, **arguments, trace=True, make_driver=_traced(options.version, log))
         log.trace, log.peer_ids = world.trace, world.peer_ids
         return world
 
@@ -188,15 +188,15 @@ class _Log:
         return steps
 
 
-def _followed(version: str, log: _Log) -> Callable[[HostContext], Driver]:
-    make, follow = driver_factory(version), follower(version)
+def _traced(version: str, log: _Log) -> Callable[[HostContext], Driver]:
+    make, trace = driver_factory(version), driver_tracer(version)
 
-    def make_followed(context: HostContext) -> Driver:
+    def make_traced(context: HostContext) -> Driver:
         driver = make(context)
-        follow(driver, lambda text: log.note(context.number, "control", text))
+        trace(driver, lambda text: log.note(context.number, "control", text))
         return driver
 
-    return make_followed
+    return make_traced
 
 
 def _step_of(event: TraceEvent, numbers: Mapping[bytes, int]) -> Step | None:

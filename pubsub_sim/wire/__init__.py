@@ -1,1 +1,1 @@
-"""Bytes to messages and back: the RPC, its framing and its signatures; no clock, loop, socket or chance."""
+"""Bytes to messages and back: the RPC and its signatures; no clock, loop, socket or chance."""

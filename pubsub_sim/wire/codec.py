@@ -1,6 +1,6 @@
 """The RPC codec: encodes RPCs as frames and decodes frames.
 
-A frame is the protobuf encoding of one RPC without its length; `framing` adds the length where a transport needs it.
+A frame is the protobuf encoding of one RPC without its length; `pubsub_sim.framing` adds the length where a transport needs it.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pubsub_sim.framing import uvarint_bytes
 from pubsub_sim.wire.rpc_pb2 import RPC, ControlMessage
 
 if TYPE_CHECKING:
@@ -57,11 +58,7 @@ def split(rpc: RPC, limit_bytes: int, *, packs_messages: bool) -> list[RPC]:
 
 def field_bytes(body: int) -> int:
     """Encoded size of a field with a length, of at most 15 as a number: tag, length and body."""
-    size = body + 2
-    while body > 0x7F:
-        body >>= 7
-        size += 1
-    return size
+    return 1 + uvarint_bytes(body) + body
 
 
 def _split_control(cutter: _Cutter, control: ControlMessage) -> None:

@@ -174,11 +174,11 @@ class FaultPlayer:
 
     def _slow_reader(self, fault: SlowReader) -> Callable[[], None]:
         peer_id = self._world.peer_id(fault.host)
-        self._network.stop_reading(peer_id)
+        self._network.pause_reading(peer_id)
         self._world.note("reading_stops", fault.host, b"", "")
 
         def end() -> None:
-            self._network.go_on_reading(peer_id)
+            self._network.resume_reading(peer_id)
             self._world.note("reading_goes_on", fault.host, b"", "")
 
         return end

@@ -17,7 +17,7 @@ from pubsub_sim.checking.equivalence import Played, difference, play
 from pubsub_sim.checking.seeded import KINDS, ROUTERS, Case
 from pubsub_sim.drivers.versions import driver_factory
 from pubsub_sim.ids import PeerId
-from pubsub_sim.node.driver import Driver, Seat
+from pubsub_sim.node.driver import Driver, HostContext
 from pubsub_sim.protocol.operations import Heartbeat, Operation
 from pubsub_sim.wire.message import Message
 from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
@@ -25,7 +25,7 @@ from tests.conftest import VERSIONS
 
 pytestmark = pytest.mark.xdist_group("equivalence")
 
-Factory = Callable[[Seat], Driver]
+Factory = Callable[[HostContext], Driver]
 PAIR = ("baseline", "states")
 SEEDS = range(1, 6)
 
@@ -99,8 +99,8 @@ def test_something_happens(router: str) -> None:
 def announces_after_joining(make: Factory) -> Factory:
     """Take a topic up in the wrong order."""
 
-    def plant(seat: Seat) -> Driver:
-        announce, join = seat.core.announce, seat.core.join
+    def plant(context: HostContext) -> Driver:
+        announce, join = context.core.announce, context.core.join
 
         def announce_late(topic: str, *, subscribe: bool) -> None:
             if not subscribe:
@@ -110,8 +110,8 @@ def announces_after_joining(make: Factory) -> Factory:
             join(topic)
             announce(topic, subscribe=True)
 
-        vars(seat.core).update(announce=announce_late, join=join_first)
-        return make(seat)
+        vars(context.core).update(announce=announce_late, join=join_first)
+        return make(context)
 
     return plant
 
@@ -119,8 +119,8 @@ def announces_after_joining(make: Factory) -> Factory:
 def tells_the_author(make: Factory) -> Factory:
     """Send a message back to who wrote it, if another brought it."""
 
-    def plant(seat: Seat) -> Driver:
-        core, publish = seat.core, seat.core.publish_message
+    def plant(context: HostContext) -> Driver:
+        core, publish = context.core, context.core.publish_message
 
         def publish_to_author(message: Message) -> None:
             publish(message)
@@ -129,7 +129,7 @@ def tells_the_author(make: Factory) -> Factory:
                 core.send(author, message.frame)
 
         vars(core).update(publish_message=publish_to_author)
-        return make(seat)
+        return make(context)
 
     return plant
 
@@ -137,8 +137,8 @@ def tells_the_author(make: Factory) -> Factory:
 def delivers_before_validating(make: Factory) -> Factory:
     """Publish what a peer brought at once; what its validators say comes later."""
 
-    def plant(seat: Seat) -> Driver:
-        core, push, publish = seat.core, seat.core._push, seat.core.publish_message
+    def plant(context: HostContext) -> Driver:
+        core, push, publish = context.core, context.core._push, context.core.publish_message
         published: set[bytes] = set()
 
         def push_first(message: Message) -> bool:
@@ -156,7 +156,7 @@ def delivers_before_validating(make: Factory) -> Factory:
                 core.pending = None if core.pending.is_last else core.pending
 
         vars(core).update(_push=push_first, publish_message=publish_once)
-        return make(seat)
+        return make(context)
 
     return plant
 
@@ -164,8 +164,8 @@ def delivers_before_validating(make: Factory) -> Factory:
 def forwards_duplicates(make: Factory) -> Factory:
     """Pass the second copy of a message on, too."""
 
-    def plant(seat: Seat) -> Driver:
-        core, examine = seat.core, seat.core._examine
+    def plant(context: HostContext) -> Driver:
+        core, examine = context.core, context.core._examine
         forwarded: set[bytes] = set()
 
         def examine_and_forward(peer: PeerId, wire: WireMessage) -> Message | None:
@@ -179,7 +179,7 @@ def forwards_duplicates(make: Factory) -> Factory:
             return examine(peer, wire)
 
         vars(core).update(_examine=examine_and_forward)
-        return make(seat)
+        return make(context)
 
     return plant
 
@@ -187,8 +187,8 @@ def forwards_duplicates(make: Factory) -> Factory:
 def beats_late(make: Factory) -> Factory:
     """Do at each heartbeat what was due at the one before."""
 
-    def plant(seat: Seat) -> Driver:
-        driver = make(seat)
+    def plant(context: HostContext) -> Driver:
+        driver = make(context)
         submit = driver.submit
         due: list[Operation] = []
 

@@ -11,7 +11,7 @@ from pubsub_sim import OptionError
 from pubsub_sim.bench.faults import replay_command, within
 from pubsub_sim.checking.fault_runs import FaultRun, fault_run
 from pubsub_sim.drivers.versions import driver_factory
-from pubsub_sim.node.driver import Driver, Seat
+from pubsub_sim.node.driver import Driver, HostContext
 from pubsub_sim.protocol.core import Core
 from pubsub_sim.wire.message import Message
 from pubsub_sim.wire.rpc_pb2 import RPC
@@ -163,14 +163,14 @@ def shy(core: Core) -> None:
     core.router.has_enough_peers = lambda topic, suggested: False
 
 
-def ill(version: str, defect: Defect) -> Callable[[Seat], Driver]:
+def ill(version: str, defect: Defect) -> Callable[[HostContext], Driver]:
     """What makes the control flow of the hosts, one of which has a defect."""
     make_driver = driver_factory(version)
 
-    def make(seat: Seat) -> Driver:
-        if seat.number == ILL:
-            defect(seat.core)
-        return make_driver(seat)
+    def make(context: HostContext) -> Driver:
+        if context.number == ILL:
+            defect(context.core)
+        return make_driver(context)
 
     return make
 
@@ -203,9 +203,9 @@ def test_a_host_that_never_rests_is_found_out(version: str) -> None:
     """Its world is never quiet."""
     make_driver = driver_factory(version)
 
-    def make_restless(seat: Seat) -> Driver:
-        driver = make_driver(seat)
-        if seat.number == ILL:
+    def make_restless(context: HostContext) -> Driver:
+        driver = make_driver(context)
+        if context.number == ILL:
             driver.__class__ = type("Restless", (type(driver),), {"is_idle": False})
         return driver
 

@@ -241,8 +241,8 @@ def test_a_connection_that_breaks_is_noticed_by_the_other_end(play: Play) -> Non
 
     async def script(network: TcpNetwork, hosts: list[TcpHost], readers: list[list[Reader]]) -> None:
         writer = await stream(hosts[0], 1)
-        hosts[1].lines[peer(0)].transport.abort()
-        await until(lambda: not hosts[0].lines and not hosts[1].lines)
+        hosts[1].connections[peer(0)].transport.abort()
+        await until(lambda: not hosts[0].connections and not hosts[1].connections)
         await rest(network)
         assert (writer.closes, readers[1][0].ends) == (1, [False])
 
@@ -288,7 +288,7 @@ def test_a_host_that_dials_itself_is_told_so(play: Play) -> None:
         with pytest.raises(DialError, match="the dialling host itself answered"):
             await hosts[0].connect(peer(1))
         hosts[1].address = own
-        assert not hosts[0].lines
+        assert not hosts[0].connections
         assert network.is_quiet
         await hosts[0].connect(peer(1))
 
@@ -305,8 +305,8 @@ def test_bytes_that_are_no_greeting_and_no_frame_end_a_connection(play: Play) ->
             assert await reader.read() == b""
         writer.close()
         await stream(hosts[0], 1)
-        hosts[0].lines[peer(1)].transport.write(b"\xff\xff\xff\xff\xff")
-        await until(lambda: not hosts[0].lines and not hosts[1].lines)
+        hosts[0].connections[peer(1)].transport.write(b"\xff\xff\xff\xff\xff")
+        await until(lambda: not hosts[0].connections and not hosts[1].connections)
 
     play(script)
 
@@ -320,9 +320,9 @@ def test_frames_cost_no_task_and_one_write_per_round(play: Play) -> None:
         for number in range(20):
             writer.stream.write(b"%d" % number)
         assert network.connections == 1
-        assert len(hosts[0].lines[peer(1)].pending) == 40
+        assert len(hosts[0].connections[peer(1)].pending) == 40
         await asyncio.sleep(0)
-        assert hosts[0].lines[peer(1)].pending == []
+        assert hosts[0].connections[peer(1)].pending == []
         await rest(network)
         assert len(readers[1][0].frames) == 20
         assert asyncio.all_tasks() == {asyncio.current_task()}

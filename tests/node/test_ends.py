@@ -225,7 +225,7 @@ def test_a_crash_whose_close_fails_is_told_at_the_end_and_the_host_comes_back(ve
         world = World(2, version=version)
         await world.__aenter__()
         await busy(world)
-        world.pubsubs[0]._core.interest.end = raises  # type: ignore[method-assign]
+        world.pubsubs[0]._core.local_topics.end = raises  # type: ignore[method-assign]
         world.crash(0)
         node = await world.restart(0)
         await (await node.join("t")).subscribe()

@@ -34,7 +34,7 @@ class Tables:
     """Stands for a host's core: does nothing, but for what is planted."""
 
     def __init__(self, name: str = "", function: Callable[..., Any] | None = None) -> None:
-        self.interest = self.validators = self
+        self.local_topics = self.validators = self
         self.has_dead_peers = True
         if function is not None:
             setattr(self, name, function)
@@ -148,7 +148,7 @@ REQUESTS: dict[str, Callable[[], op.Request[Any]]] = {
     "list_topics": op.GetTopics,
     "add_topic": lambda: op.AddTopic(SimpleNamespace()),  # type: ignore[arg-type]
     "remove_topic": lambda: op.RemoveTopic(SimpleNamespace()),  # type: ignore[arg-type]
-    "is_wanted": lambda: op.AddRelay("t"),
+    "is_subscribed_or_relayed": lambda: op.AddRelay("t"),
     "announce": lambda: op.AddRelay("t"),
     "join": lambda: op.AddSubscription(SimpleNamespace(topic="t")),  # type: ignore[arg-type]
     "record_subscription": lambda: op.AddSubscription(SimpleNamespace(topic="t")),  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from pubsub_sim import run
 from pubsub_sim.drivers.versions import driver_factory
 from pubsub_sim.ids import PeerId
 from pubsub_sim.net.clock import clock_of
-from pubsub_sim.node.driver import Driver, Seat
+from pubsub_sim.node.driver import Driver, HostContext
 from pubsub_sim.protocol.params import INCOMING_RPCS, HostParams
 
 PEER = PeerId(b"peer")
@@ -41,7 +41,7 @@ def test_refused_rpcs_are_taken_in_by_the_turn_that_handles_them(version: str) -
             while refused and driver.offer_rpc(PEER, refused[0]):  # type: ignore[arg-type] # this core takes anything
                 refused.popleft()
 
-        driver = _driver(version, SimpleNamespace(halfway=None, handle_rpc=handle_rpc, publish_message=None), take_in)
+        driver = _driver(version, SimpleNamespace(handle_rpc=handle_rpc, publish_message=None), take_in)
         driver.start()
         await asyncio.sleep(0)
         for number in range(INCOMING_RPCS + 2):
@@ -61,7 +61,7 @@ def _driver(version: str, core: Any, on_room: Any) -> Driver:
         raise error
 
     return driver_factory(version)(
-        Seat(
+        HostContext(
             core=core,
             clock=clock_of(asyncio.get_running_loop()),
             params=HostParams(),

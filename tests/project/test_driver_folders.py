@@ -17,7 +17,7 @@ PAIRS = (
     ("pubsub_handlers", "pubsub_handlers"),
     ("discovery_loop", "discovery_machine"),
     ("bootstrap_loop", "bootstrap_machine"),
-    ("following", "following"),
+    ("tracing", "tracing"),
     ("__init__", "__init__"),
 )
 

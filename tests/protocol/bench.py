@@ -141,7 +141,7 @@ class Bench:
         self.outboxes[peer] = Outbox()
         return self.outboxes[peer]
 
-    def retry_announcement(self, peer: PeerId, topic: str, subscribe: bool, delay_ms: int) -> None:
+    def retry_announcement(self, peer: PeerId, topic: str, delay_ms: int, *, subscribe: bool) -> None:
         raise AssertionError("nothing is announced here")
 
     def enqueue_validation(self, message: Message) -> bool:

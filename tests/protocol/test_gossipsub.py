@@ -313,7 +313,7 @@ def test_a_throttled_peer_is_traced_and_its_messages_are_ignored() -> None:
     router = GossipSub(gater=Gate(Acceptance.CONTROL))
     bench = Bench(router)
     peer = bench.add_peer("peer", "t")
-    bench.core.interest.record_relay("t")
+    bench.core.local_topics.record_relay("t")
     bench.core.join("t")
     bench.traced.clear()
     rpc = RPC(publish=[Message(data=b"x", topic="t", author=peer, seqno=bytes(8))])
@@ -354,7 +354,7 @@ def test_pending_gossip_takes_the_place_of_other_gossip_in_an_rpc() -> None:
     router = GossipSub()
     bench, (peer,) = bench_of(1, router)
     pending = RPC(control=ControlMessage(ihave=[ControlIHave(topic_id="t", message_ids=[b"pending"])]))
-    router._sender.gossip_later(peer, pending.SerializeToString())
+    router._sender.queue_gossip(peer, pending.SerializeToString())
     router._sender.send(peer, RPC(control=ControlMessage(ihave=[ControlIHave(topic_id="t", message_ids=[b"own"])])))
     (rpc,) = bench.take(peer)
     assert [list(have.message_ids) for have in rpc.control.ihave] == [[b"pending"]]

@@ -483,7 +483,7 @@ def test_nothing_stays_to_the_credit_of_a_peer_that_unsubscribes() -> None:
     peer = bench.add_peer("peer", "t", "u")
     for topic in ("t", "u"):
         router.join(topic)
-    score = router._judging.scoring
+    score = router._evaluation.scoring
     assert isinstance(score, PeerScore)
     score.deliver_message(bench.message("t", author=peer))
     bench.time_ns += S // 2
@@ -501,7 +501,7 @@ def test_what_is_held_against_a_peer_outlives_its_unsubscribing_and_counts_once(
     bench = judged_bench(router)
     peer = bench.add_peer("peer", "t")
     router.join("t")
-    score = router._judging.scoring
+    score = router._evaluation.scoring
     assert isinstance(score, PeerScore)
     bench.time_ns += 2 * S
     score.refresh(bench.time_ns)
@@ -518,5 +518,5 @@ def test_what_is_held_against_a_peer_outlives_its_unsubscribing_and_counts_once(
 def judged_bench(router: GossipSub) -> Bench:
     """A bench whose router's score is told of everything."""
     bench = Bench(router)
-    bench.core.tracer = Tracers(OWN, watchers=(), judges=router.judges)
+    bench.core.tracer = Tracers(OWN, watchers=(), evaluators=router.evaluators)
     return bench

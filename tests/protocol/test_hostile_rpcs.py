@@ -69,7 +69,7 @@ def test_no_rpc_makes_a_core_raise(router: str, said: list[tuple[PeerId, bytes, 
     benches.append(bench)
     for peer in OTHERS:
         bench.add_peer(peer.decode(), TOPIC, protocol=GOSSIPSUB_ID_V12)
-    bench.core.interest.record_subscription(Wanted())
+    bench.core.local_topics.record_subscription(Wanted())
     bench.core.join(TOPIC)
     for peer, frame, pause_s in said:
         try:

@@ -59,7 +59,7 @@ def arguments_of(hook: str, peer: PeerId) -> tuple[object, ...]:
 def test_every_hook_reaches_every_tracer_with_its_arguments(hook: str) -> None:
     """Judges first, each in the order given."""
     log: list[tuple[object, ...]] = []
-    tracers = Tracers(OWN, watchers=[Notes(log, "w1"), Notes(log, "w2")], judges=[Notes(log, "j")])
+    tracers = Tracers(OWN, watchers=[Notes(log, "w1"), Notes(log, "w2")], evaluators=[Notes(log, "j")])
     arguments = arguments_of(hook, PEER)
     getattr(tracers, hook)(*arguments)
     assert log == [(name, hook, *arguments) for name in ("j", "w1", "w2")]
@@ -69,7 +69,7 @@ def test_every_hook_reaches_every_tracer_with_its_arguments(hook: str) -> None:
 def test_judges_are_not_told_of_our_own_messages(hook: str) -> None:
     """Only validate, deliver, reject and duplicate are kept from them; watchers are told."""
     log: list[tuple[object, ...]] = []
-    getattr(Tracers(OWN, watchers=[Notes(log, "w")], judges=[Notes(log, "j")]), hook)(*arguments_of(hook, OWN))
+    getattr(Tracers(OWN, watchers=[Notes(log, "w")], evaluators=[Notes(log, "j")]), hook)(*arguments_of(hook, OWN))
     is_kept = hook in {"validate_message", "deliver_message", "reject_message", "duplicate_message"}
     assert [entry[0] for entry in log] == (["w"] if is_kept else ["j", "w"])
 

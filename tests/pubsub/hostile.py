@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 
 from pubsub_sim import PubSub, World
+from pubsub_sim.framing import encode_uvarint
 from pubsub_sim.ids import PeerId, public_key_of
 from pubsub_sim.ports import Stream
-from pubsub_sim.wire.framing import encode_uvarint
 from pubsub_sim.wire.rpc_pb2 import (
     RPC,
     ControlGraft,

@@ -282,7 +282,7 @@ def test_F19_announce_retry(version: str) -> None:
         fake = FakePeer(world)
         await fake.connect(ps)
         await world.clock.sleep(0.1)
-        ps.retry_announcement(fake.peer_id, "test", True, random.Random(1).randint(1, 1000))
+        ps.retry_announcement(fake.peer_id, "test", random.Random(1).randint(1, 1000), subscribe=True)
         await world.clock.sleep(1.1)
         assert fake.announced("test") == [True, True]
 
@@ -298,8 +298,8 @@ def test_F19_a_wish_that_is_gone_is_not_announced_again(version: str) -> None:
         fake = FakePeer(world)
         await fake.connect(ps)
         await world.settle()
-        ps.retry_announcement(fake.peer_id, "test", True, 500)
-        ps.retry_announcement(key_of("nobody").peer_id, "test", True, 500)
+        ps.retry_announcement(fake.peer_id, "test", 500, subscribe=True)
+        ps.retry_announcement(key_of("nobody").peer_id, "test", 500, subscribe=True)
         await subscription.cancel()
         await world.clock.sleep(1)
         assert fake.announced("test") == [True, False]

@@ -157,9 +157,9 @@ def test_X2_a_hosts_tables_are_touched_in_its_turns_only(version: str) -> None:
         for ps in world.pubsubs:
             core = ps._core
             core.peers = Owned(core.peers, strangers)
-            core.topics = core._announced.topics = Owned(core.topics, strangers)
-            core.interest.handles = core._handles = Owned(core.interest.handles, strangers)
-            core.interest.subscriptions = core._subscriptions = Owned(core.interest.subscriptions, strangers)
+            core.topics = core._peer_topics.topics = Owned(core.topics, strangers)
+            core.local_topics.handles = core._handles = Owned(core.local_topics.handles, strangers)
+            core.local_topics.subscriptions = core._subscriptions = Owned(core.local_topics.subscriptions, strangers)
         topics = [await ps.join("t") for ps in world.pubsubs]
         subscribed = [await topic.subscribe() for topic in topics]
         stop = await topics[0].relay()

@@ -44,7 +44,7 @@ def test_T11_topic_relay_reuse(version: str) -> None:
         await connect(world, (0, 1))
         topic = await handle(world.pubsubs[0], "foobar")
         stops = [await topic.relay() for _ in range(3)]
-        relays = world.pubsubs[0]._core.interest._relays
+        relays = world.pubsubs[0]._core.local_topics._relays
         assert relays == {"foobar": 3}
         for _ in range(3):
             await stops[0]()

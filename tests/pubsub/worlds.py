@@ -75,7 +75,7 @@ async def handle(ps: PubSub, topic: str) -> Topic:
     try:
         return await ps.join(topic)
     except TopicExists:
-        there = ps._core.interest.handles[topic]
+        there = ps._core.local_topics.handles[topic]
         assert isinstance(there, Topic)
         return there
 

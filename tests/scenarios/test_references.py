@@ -11,9 +11,9 @@ import pytest
 
 from pubsub_sim import OptionError, World, run
 from pubsub_sim.errors import HostClosed
-from pubsub_sim.net.sockets import Sockets
 from pubsub_sim.net.tcp_frames import prefix
-from pubsub_sim.scenarios.lower_bound_links import Line
+from pubsub_sim.net.tcp_handshake import Sockets
+from pubsub_sim.scenarios.lower_bound_links import Connection
 from pubsub_sim.scenarios.play import play
 from pubsub_sim.scenarios.simple_discovery import PHASES, Outcome, SimpleDiscovery
 from pubsub_sim.scenarios.versions import describe_version, known_versions
@@ -30,7 +30,7 @@ class Taker:
         self.frames: list[tuple[bytes, bytes]] = []
 
     def linked(self, peer: bytes, send: Callable[[bytes], None]) -> None:
-        raise AssertionError("its line knew the peer from the beginning")
+        raise AssertionError("its connection knew the peer from the beginning")
 
     def take(self, sender: bytes, frame: bytes) -> None:
         self.frames.append((sender, frame))
@@ -90,10 +90,10 @@ def test_floor_cuts_frames_out_of_bytes_in_any_pieces(size: int) -> None:
     """Lengths of one, two and three bytes, cut anywhere."""
     frames = [b"a", b"b" * 127, b"c" * 128, b"d" * 16_383, b"e" * 16_384, b"", b"f" * 40_000]
     host = Taker()
-    line = Line(host, Sockets(), [], b"peer")
+    connection = Connection(host, Sockets(), [], b"peer")
     data = b"".join(prefix(len(frame)) + frame for frame in frames)
     for start in range(0, len(data), size):
-        line.data_received(data[start : start + size])
+        connection.data_received(data[start : start + size])
     assert host.frames == [(b"peer", frame) for frame in frames]
 
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pubsub_sim.errors import FrameTooLarge, MalformedFrame
+from pubsub_sim.errors import MalformedFrame
+from pubsub_sim.framing import encode_uvarint
 from pubsub_sim.wire.codec import decode, unpack
-from pubsub_sim.wire.framing import FrameDecoder, encode_uvarint
 from pubsub_sim.wire.rpc_pb2 import RPC
 from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
 from pubsub_sim.wire.signing import is_signature_valid
@@ -67,39 +67,6 @@ def test_the_short_way_is_taken_by_messages_of_ordinary_sizes(size: int) -> None
     found = unpack(RPC(publish=[message]).SerializeToString())
     assert isinstance(found, WireMessage) == (message.ByteSize() < 1 << 14)
     assert (found if isinstance(found, WireMessage) else found.publish[0]) == message
-
-
-@given(st.lists(st.binary(max_size=60), max_size=8), st.integers(0, 80))
-@fuzz
-def test_any_bytes_of_a_stream_are_frames_until_they_are_none(pieces: list[bytes], limit: int) -> None:
-    """No frame is over the limit, none is made up, and only the two errors of a stream end it."""
-    decoder = FrameDecoder(limit_bytes=limit)
-    fed = taken = b""
-    for piece in pieces:
-        decoder.feed(piece)
-        fed += piece
-        try:
-            while (frame := decoder.next_frame()) is not None:
-                assert len(frame) <= limit
-                taken += frame
-        except (FrameTooLarge, MalformedFrame):
-            break
-    assert len(taken) <= len(fed)
-    at = 0
-    for byte in taken:  # in the order they came
-        at = fed.index(byte, at) + 1
-
-
-@given(st.integers(0, 2**63 - 1), st.binary(max_size=20))
-@fuzz
-def test_a_length_over_the_limit_is_refused_before_its_bytes_arrive(length: int, rest: bytes) -> None:
-    decoder = FrameDecoder(limit_bytes=100)
-    decoder.feed(encode_uvarint(length) + rest)
-    if length > 100:
-        with pytest.raises(FrameTooLarge, match=f"frame of {length} bytes"):
-            decoder.next_frame()
-    else:
-        assert decoder.next_frame() == (rest[:length] if len(rest) >= length else None)
 
 
 @given(rpcs([ATTACKER.peer_id]), st.integers(1, 3000), st.booleans())

@@ -10,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nacl.signing import SigningKey
 
-from pubsub_sim.errors import FrameTooLarge, MalformedFrame, PeerIdError
+from pubsub_sim.errors import MalformedFrame, PeerIdError
 from pubsub_sim.ids import peer_id_of, public_key_of, to_base58
 from pubsub_sim.wire.codec import decode, encode_hello, encode_subscriptions
-from pubsub_sim.wire.framing import FrameDecoder, encode_uvarint
 from pubsub_sim.wire.message import Message, outgoing
 from pubsub_sim.wire.rpc_pb2 import RPC
 from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
@@ -68,36 +67,6 @@ def test_bytes_that_are_no_rpc_are_a_clear_error() -> None:
     """The remote peer's fault, with the size."""
     with pytest.raises(MalformedFrame, match="frame of 3 bytes is no pubsub RPC"):
         decode(b"\xff\xff\xff")
-
-
-@given(st.integers(min_value=0, max_value=2**63 - 1))
-def test_a_varint_of_any_length_is_read_back(number: int) -> None:
-    """Unsigned LEB128, as multiformats has it."""
-    decoder = FrameDecoder(limit_bytes=-1)
-    decoder.feed(encode_uvarint(number))
-    with pytest.raises(FrameTooLarge, match=f"frame of {number} bytes"):
-        decoder.next_frame()
-
-
-@given(st.lists(st.binary(max_size=300), max_size=6), st.integers(min_value=1, max_value=50))
-def test_frames_survive_any_cutting_of_the_stream(frames: list[bytes], piece: int) -> None:
-    """Frames come out whole and in order, however the bytes arrived."""
-    stream = b"".join(encode_uvarint(len(frame)) + frame for frame in frames)
-    decoder = FrameDecoder(limit_bytes=300)
-    out = []
-    for start in range(0, len(stream), piece):
-        decoder.feed(stream[start : start + piece])
-        while (frame := decoder.next_frame()) is not None:
-            out.append(frame)
-    assert out == frames
-
-
-def test_a_length_that_never_ends_is_malformed() -> None:
-    """Nine bytes at most, as unsigned-varint says."""
-    decoder = FrameDecoder(limit_bytes=10)
-    decoder.feed(b"\xff" * 10)
-    with pytest.raises(MalformedFrame, match="no unsigned varint"):
-        decoder.next_frame()
 
 
 def test_a_peer_id_embeds_its_key() -> None:

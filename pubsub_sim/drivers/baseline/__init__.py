@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pubsub_sim.drivers.baseline.following import follow
 from pubsub_sim.drivers.baseline.pubsub_loop import PubsubLoop
+from pubsub_sim.drivers.baseline.tracing import trace
 
 if TYPE_CHECKING:
     from pubsub_sim.node.driver import HostContext
 
-__all__ = ["describe", "follow", "make_driver"]
+__all__ = ["describe", "make_driver", "trace"]
 
 
 def make_driver(context: HostContext) -> PubsubLoop:

@@ -26,29 +26,29 @@ def handlers_of(core: Core, discovery: Discovery | None) -> Handlers:
     """
 
     def remove_topic(request: op.RemoveTopic) -> None:
-        core.interest.remove_topic(request.topic)
+        core.local_topics.remove_topic(request.topic)
         request.answer(None)
 
     def add_subscription(request: op.AddSubscription) -> None:
         subscription = request.subscription
-        if not core.interest.is_wanted(subscription.topic):
+        if not core.local_topics.is_subscribed_or_relayed(subscription.topic):
             start_topic(subscription.topic)
-        core.interest.record_subscription(subscription)
+        core.local_topics.record_subscription(subscription)
         request.answer(subscription)
 
     def remove_subscription(request: op.RemoveSubscription) -> None:
-        if core.interest.end_subscription(request.subscription):
+        if core.local_topics.end_subscription(request.subscription):
             stop_topic(request.subscription.topic)
         request.answer(None)
 
     def add_relay(request: op.AddRelay) -> None:
-        if not core.interest.is_wanted(request.topic):
+        if not core.local_topics.is_subscribed_or_relayed(request.topic):
             start_topic(request.topic)
-        core.interest.record_relay(request.topic)
+        core.local_topics.record_relay(request.topic)
         request.answer(None)
 
     def remove_relay(request: op.RemoveRelay) -> None:
-        if core.interest.end_relay(request.topic):
+        if core.local_topics.end_relay(request.topic):
             stop_topic(request.topic)
         request.answer(None)
 
@@ -85,8 +85,8 @@ def handlers_of(core: Core, discovery: Discovery | None) -> Handlers:
         op.PeerError: lambda failed: core.forget_peer(failed.peer, failed.outbox),
         op.PeerCloseStream: lambda closed: core.close_inbound(closed.peer, closed.stream),
         op.Heartbeat: lambda operation: operation.action(),
-        op.GetTopics: lambda request: request.answer(core.interest.list_topics()),
-        op.AddTopic: lambda request: request.answer(core.interest.add_topic(request.topic)),
+        op.GetTopics: lambda request: request.answer(core.local_topics.list_topics()),
+        op.AddTopic: lambda request: request.answer(core.local_topics.add_topic(request.topic)),
         op.RemoveTopic: remove_topic,
         op.AddSubscription: add_subscription,
         op.RemoveSubscription: remove_subscription,

@@ -24,7 +24,7 @@ class PubsubLoop(Inbox):
 
     Attributes:
         discovery: the discovery loop, or None.
-        handlers: what is done with each operation; `following` wraps them.
+        handlers: what is done with each operation; `tracing` wraps them.
     """
 
     def __init__(self, context: HostContext) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from asyncmachine import Machine, Schema
-from pubsub_sim.drivers.states.following import follow
 from pubsub_sim.drivers.states.pubsub_machine import PubsubMachine
 from pubsub_sim.drivers.states.schemas import BootstrapStates, DiscoveryStates, PubsubStates
+from pubsub_sim.drivers.states.tracing import trace
 
 if TYPE_CHECKING:
     from pubsub_sim.node.driver import HostContext
 
-__all__ = ["describe", "follow", "machines", "make_driver"]
+__all__ = ["describe", "machines", "make_driver", "trace"]
 
 
 def make_driver(context: HostContext) -> PubsubMachine:

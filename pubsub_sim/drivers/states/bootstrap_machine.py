@@ -43,21 +43,21 @@ class BootstrapHandlers:
     def BootstrapCheckingState(self, e: Event) -> None:
         checked = self._discovery.check(self._ready)
         if checked.done:  # the host machine was idle, as it nearly always is
-            self._checked(e.machine, checked)
+            self._take_answer(e.machine, checked)
         else:
             e.fork(self._wait_for(e.machine, checked))
 
     async def _wait_for(self, machine: Machine, checked: Outcome) -> None:
         await checked
-        self._checked(machine, checked)
+        self._take_answer(machine, checked)
 
-    def _checked(self, machine: Machine, checked: Outcome) -> None:
+    def _take_answer(self, machine: Machine, checked: Outcome) -> None:
         try:
             is_ready = checked.result()
         except MachineDisposedError:
             return  # the host has ended, and so will this flow
         if isinstance(is_ready, BaseException):
-            self._discovery.bootstrapped(self._topic, self._call, is_ready)
+            self._discovery.end_bootstrap(self._topic, self._call, is_ready)
         else:
             machine.add("TopicBootstrapped" if is_ready else "DiscoveringTopic")
 
@@ -72,4 +72,4 @@ class BootstrapHandlers:
         e.machine.add("BootstrapChecking")
 
     def TopicBootstrappedState(self, e: Event) -> None:
-        self._discovery.bootstrapped(self._topic, self._call)
+        self._discovery.end_bootstrap(self._topic, self._call)

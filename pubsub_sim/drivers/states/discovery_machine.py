@@ -204,7 +204,7 @@ class DiscoveryMachine:
         except MachineDisposedError:
             return False
         except asyncio.CancelledError:
-            self.bootstrapped(topic, call)  # nobody wants it any more
+            self.end_bootstrap(topic, call)  # nobody wants it any more
             raise
         finally:
             self._waiting.discard(call)
@@ -248,7 +248,7 @@ class DiscoveryMachine:
         """Evaluate readiness between two transitions of the host machine; gives the error if it raises one."""
         return self._host.eval_soon(_answer_or_error, ready, label="bootstrapFlow.BootstrapCheckingState")
 
-    def bootstrapped(self, topic: str, call: int, error: BaseException | None = None) -> None:
+    def end_bootstrap(self, topic: str, call: int, error: BaseException | None = None) -> None:
         """Take note that a wait is over; nothing happens if it was given up meanwhile.
 
         Args:

@@ -102,7 +102,7 @@ class PubsubHandlers:
     def GetTopicsState(self, e: Event) -> None:
         e.remove("GetTopics")
         request: op.GetTopics = e.args["topicReq"]
-        request.answer(self._core.interest.list_topics())
+        request.answer(self._core.local_topics.list_topics())
 
     def AddTopicEnter(self, e: Event) -> bool:
         return isinstance(e.args.get("addTopicReq"), op.AddTopic)
@@ -110,7 +110,7 @@ class PubsubHandlers:
     def AddTopicState(self, e: Event) -> None:
         e.remove("AddTopic")
         request: op.AddTopic = e.args["addTopicReq"]
-        request.answer(self._core.interest.add_topic(request.topic))
+        request.answer(self._core.local_topics.add_topic(request.topic))
 
     def RemoveTopicEnter(self, e: Event) -> bool:
         return isinstance(e.args.get("rmTopicReq"), op.RemoveTopic)
@@ -119,7 +119,7 @@ class PubsubHandlers:
         e.remove("RemoveTopic")
         request: op.RemoveTopic = e.args["rmTopicReq"]
         try:
-            self._core.interest.remove_topic(request.topic)
+            self._core.local_topics.remove_topic(request.topic)
         except TopicInUse as error:
             request.refuse(error)
         else:
@@ -133,21 +133,21 @@ class PubsubHandlers:
     def AddSubscriptionState(self, e: Event) -> None:
         e.remove("AddSubscription")
         request: op.AddSubscription = e.args["addSubReq"]
-        if self._core.interest.is_wanted(request.subscription.topic):
+        if self._core.local_topics.is_subscribed_or_relayed(request.subscription.topic):
             self._record(request)
         else:
             self._start_topic(e, request.subscription.topic, request)
 
     def RemoveSubscriptionEnter(self, e: Event) -> bool:
         request = e.args.get("Subscription")
-        return isinstance(request, op.RemoveSubscription) and self._core.interest.has_subscription(
+        return isinstance(request, op.RemoveSubscription) and self._core.local_topics.has_subscription(
             request.subscription.topic
         )
 
     def RemoveSubscriptionState(self, e: Event) -> None:
         e.remove("RemoveSubscription")
         request: op.RemoveSubscription = e.args["Subscription"]
-        if self._core.interest.end_subscription(request.subscription):
+        if self._core.local_topics.end_subscription(request.subscription):
             self._stop_topic(e, request.subscription.topic, request)
         else:
             request.answer(None)
@@ -158,19 +158,19 @@ class PubsubHandlers:
     def AddRelayState(self, e: Event) -> None:
         e.remove("AddRelay")
         request: op.AddRelay = e.args["addRelayReq"]
-        if self._core.interest.is_wanted(request.topic):
+        if self._core.local_topics.is_subscribed_or_relayed(request.topic):
             self._record(request)
         else:
             self._start_topic(e, request.topic, request)
 
     def RemoveRelayEnter(self, e: Event) -> bool:
         request = e.args.get("topic")
-        return isinstance(request, op.RemoveRelay) and self._core.interest.has_relay(request.topic)
+        return isinstance(request, op.RemoveRelay) and self._core.local_topics.has_relay(request.topic)
 
     def RemoveRelayState(self, e: Event) -> None:
         e.remove("RemoveRelay")
         request: op.RemoveRelay = e.args["topic"]
-        if self._core.interest.end_relay(request.topic):
+        if self._core.local_topics.end_relay(request.topic):
             self._stop_topic(e, request.topic, request)
         else:
             request.answer(None)
@@ -203,11 +203,11 @@ class PubsubHandlers:
 
     def _record(self, request: op.Request[Any]) -> None:
         if isinstance(request, op.AddSubscription):
-            self._core.interest.record_subscription(request.subscription)
+            self._core.local_topics.record_subscription(request.subscription)
             request.answer(request.subscription)
             return
         if isinstance(request, op.AddRelay):
-            self._core.interest.record_relay(request.topic)
+            self._core.local_topics.record_relay(request.topic)
         request.answer(None)
 
     # --- messages ------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""One connection, byte by byte: what a line makes of whatever pieces a socket gives it."""
+"""One connection, byte by byte: what a connection makes of whatever pieces a socket gives it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 
 from pubsub_sim import run
 from pubsub_sim.errors import FrameTooLarge, StreamRefused
+from pubsub_sim.net.tcp_connection import HIGH_WATER_BYTES, Connection
 from pubsub_sim.net.tcp_frames import LONGEST, LONGEST_TEXT, Kind, control_frame, prefix
-from pubsub_sim.net.tcp_line import HIGH_WATER_BYTES, Line
 from pubsub_sim.net.tcp_stream import TcpStream
-from pubsub_sim.wire.framing import encode_uvarint
 from tests.net.frames import PROTOCOL, Reader, peer
 
 MiB = 1 << 20
@@ -29,7 +28,7 @@ class Wire(asyncio.Transport):
         self.is_reading_paused = False
         self.is_aborted = False
 
-    def write(self, data: bytes) -> None:  # type: ignore[override] # bytes are all a line writes
+    def write(self, data: bytes) -> None:  # type: ignore[override] # bytes are all a connection writes
         self.written.append(data)
 
     def pause_reading(self) -> None:
@@ -50,7 +49,7 @@ class Owner:
 
     def __init__(self) -> None:
         self.readers: list[Reader] = []
-        self.blocked: list[Line] = []
+        self.blocked: list[Connection] = []
 
     def accepts(self, protocols: object) -> tuple[str, object]:
         def accept(inbound: object) -> Reader:
@@ -59,26 +58,26 @@ class Owner:
 
         return PROTOCOL, accept
 
-    def is_blocked_by(self, line: Line) -> None:
-        self.blocked.append(line)
+    def is_blocked_by(self, connection: Connection) -> None:
+        self.blocked.append(connection)
 
-    def lost(self, line: Line) -> None:
+    def lost(self, connection: Connection) -> None:
         pass
 
 
-def line(owner: Owner, wire: Wire) -> Line:
-    return Line(owner, peer(1), wire, asyncio.get_running_loop(), is_outbound=True)  # type: ignore[arg-type]
+def connection(owner: Owner, wire: Wire) -> Connection:
+    return Connection(owner, peer(1), wire, asyncio.get_running_loop(), is_outbound=True)  # type: ignore[arg-type]
 
 
 async def sent_by_a_stream(frames: list[bytes]) -> tuple[bytes, int]:
     """The bytes of a stream that is opened, carries the frames and is closed; and in how many writes after opening."""
     wire, owner = Wire(), Owner()
-    writer = line(owner, wire)
+    writer = connection(owner, wire)
     opening = asyncio.create_task(writer.open_stream([PROTOCOL]))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     answer = Wire()
-    line(owner, answer).data_received(b"".join(wire.written))
+    connection(owner, answer).data_received(b"".join(wire.written))
     await asyncio.sleep(0)
     writer.data_received(b"".join(answer.written))
     stream = await opening
@@ -108,7 +107,7 @@ def test_frames_come_out_whole_whatever_the_pieces_and_the_room(
         data, writes = await sent_by_a_stream(frames)
         assert writes == len(sizes) // 32 + 1
         wire, owner = Wire(), Owner()
-        reading = line(owner, wire)
+        reading = connection(owner, wire)
         position = number = 0
         while position < len(data):
             size = cuts[number % len(cuts)]
@@ -117,23 +116,17 @@ def test_frames_come_out_whole_whatever_the_pieces_and_the_room(
             number += 1
             if owner.readers and number < len(rooms):
                 owner.readers[0].room = rooms[number]
-                reading.go_on()
+                reading.resume_reading()
         (reader,) = owner.readers
         while not reader.ends:
             reader.room = 1
-            reading.go_on()
+            reading.resume_reading()
         assert reader.frames == frames
         assert reader.ends == [True]
         assert not wire.is_reading_paused
         assert reading.taken == len(frames) + 2
 
     run(main(), clock="virtual")
-
-
-@given(st.integers(0, LONGEST))
-def test_a_length_prefix_is_an_unsigned_varint(size: int) -> None:
-    """As in libp2p's framing."""
-    assert prefix(size) == encode_uvarint(size)
 
 
 def test_a_longer_frame_is_refused() -> None:
@@ -154,7 +147,7 @@ def test_nothing_is_kept_of_a_frame_that_nobody_takes(has_reader: bool, piece: i
 
     async def main() -> None:
         wire, owner = Wire(), Owner()
-        reading = line(owner, wire)
+        reading = connection(owner, wire)
         if has_reader:
             reading.data_received(OPEN)
             owner.readers[0].limit_bytes = MiB
@@ -182,7 +175,7 @@ def test_nothing_is_kept_of_a_frame_that_nobody_takes(has_reader: bool, piece: i
 
 def test_a_frame_as_long_as_its_reader_takes_is_read() -> None:
     async def main() -> None:
-        reading = line(owner := Owner(), Wire())
+        reading = connection(owner := Owner(), Wire())
         reading.data_received(OPEN)
         owner.readers[0].limit_bytes = MiB
         data = prefix(MiB) + bytes(MiB)
@@ -209,7 +202,7 @@ def test_what_is_no_frame_ends_the_connection(bad: bytes) -> None:
 
     async def main() -> None:
         wire, owner = Wire(), Owner()
-        reading = line(owner, wire)
+        reading = connection(owner, wire)
         for byte in bad:
             reading.data_received(bytes((byte,)))
         assert wire.is_aborted
@@ -223,7 +216,7 @@ def test_what_is_no_frame_ends_the_connection(bad: bytes) -> None:
 def test_who_asks_on_without_reading_the_answers_is_cut_off() -> None:
     async def main() -> None:
         wire = Wire()
-        reading = line(Owner(), wire)
+        reading = connection(Owner(), wire)
         reading.pause_writing()
         asked = 0
         while not wire.is_aborted:
@@ -237,7 +230,7 @@ def test_who_asks_on_without_reading_the_answers_is_cut_off() -> None:
 def test_an_answer_with_another_protocol_is_a_refusal() -> None:
     async def main() -> None:
         wire = Wire()
-        asking = line(Owner(), wire)
+        asking = connection(Owner(), wire)
         opening = asyncio.create_task(asking.open_stream([PROTOCOL]))
         await asyncio.sleep(0)
         asking.data_received(control_frame(Kind.ACCEPT, 1, "/other/1"))
@@ -264,7 +257,7 @@ def test_no_bytes_make_a_line_raise(said: list[bytes], piece: int) -> None:
     async def main() -> None:
         data = b"".join(said)
         wire, owner = Wire(), Owner()
-        reading = line(owner, wire)
+        reading = connection(owner, wire)
         opening = asyncio.create_task(reading.open_stream([PROTOCOL]))
         await asyncio.sleep(0)
         for start in range(0, len(data), piece):

@@ -17,9 +17,10 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from pubsub_sim.errors import StreamRefused
+from pubsub_sim.errors import MalformedFrame, StreamRefused
+from pubsub_sim.framing import read_uvarint
 from pubsub_sim.ids import PeerId, short
-from pubsub_sim.net.tcp_frames import KINDS, LONGEST, LONGEST_TEXT, Kind, control_frame, read_varint
+from pubsub_sim.net.tcp_frames import KINDS, LENGTH_BYTES, LONGEST_TEXT, Kind, control_frame
 from pubsub_sim.net.tcp_stream import TcpInbound, TcpStream
 
 if TYPE_CHECKING:
@@ -29,20 +30,20 @@ HIGH_WATER_BYTES = 64 * 1024
 """Bytes that wait in front of the socket before a stream takes no more (asyncio's default, set for uvloop too)."""
 
 
-class LineOwner(Protocol):
+class ConnectionOwner(Protocol):
     """The host as its connections see it."""
 
     def accepts(self, protocols: Sequence[str]) -> tuple[str, Callable[[Inbound], FrameReader]] | None:
         """The first protocol we speak and what reads it, or None."""
 
-    def is_blocked_by(self, line: Line) -> None:
-        """A reader had no room: `line.go_on` is to be called when it has."""
+    def is_blocked_by(self, connection: Connection) -> None:
+        """A reader had no room: `connection.resume_reading` is to be called when it has."""
 
-    def lost(self, line: Line) -> None:
+    def lost(self, connection: Connection) -> None:
         """The connection is gone."""
 
 
-class Line(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """One connection as one of its two hosts sees it.
 
     Args:
@@ -65,7 +66,7 @@ class Line(asyncio.Protocol):
 
     def __init__(
         self,
-        owner: LineOwner,
+        owner: ConnectionOwner,
         peer: PeerId,
         transport: asyncio.Transport,
         loop: asyncio.AbstractEventLoop,
@@ -87,12 +88,12 @@ class Line(asyncio.Protocol):
         self.transport = transport
         self._opened = 0
         self._opening: dict[int, asyncio.Future[TcpStream]] = {}
-        self._rest = bytearray()  # the beginning of a frame
-        self._needed = 0  # its length, as far as it is known
-        self._unwanted = 0  # bytes still to come of a frame that is thrown away
+        self._partial = bytearray()  # the beginning of a frame
+        self._expected = 0  # its length with the prefix; 0 while that is unknown
+        self._skip_bytes = 0  # bytes still to come of a frame that is thrown away
         self._unread_bytes = 0  # control frames written since the peer has stopped reading
-        self._held: tuple[bytes, int] | None = None  # received, and where the frame begins that found no room
-        self._late = b""  # received after that
+        self._blocked_at: tuple[bytes, int] | None = None  # received bytes, and where the refused frame begins
+        self._backlog = b""  # received after those of `_blocked_at`
         self._is_cut = False
         transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
 
@@ -124,7 +125,7 @@ class Line(asyncio.Protocol):
         self._is_cut = True
         self.transport.abort()
         self.pending.clear()
-        self._held = None
+        self._blocked_at = None
         if self.outgoing is not None:
             self.outgoing.ended()
         if self.incoming is not None:
@@ -185,66 +186,60 @@ class Line(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Cut frames out of the received bytes; keep an incomplete one, and all bytes while a reader has no room."""
-        if self._held is not None:
-            self._late += data
+        if self._blocked_at is not None:
+            self._backlog += data
             return
-        if self._unwanted:
-            passed = min(self._unwanted, len(data))
-            self._unwanted -= passed
-            if self._unwanted:
+        if self._skip_bytes:
+            passed = min(self._skip_bytes, len(data))
+            self._skip_bytes -= passed
+            if self._skip_bytes:
                 return
             self.taken += 1
             self._read(data, passed)
             return
-        if self._rest:
-            self._rest += data
-            if len(self._rest) < self._needed:
+        if self._partial:
+            self._partial += data
+            if len(self._partial) < self._expected:
                 return
-            data = bytes(self._rest)
-            self._rest.clear()
+            data = bytes(self._partial)
+            self._partial.clear()
         self._read(data, 0)
 
-    def go_on(self) -> None:
+    def resume_reading(self) -> None:
         """There is room again for the frame that was refused."""
-        if self._held is None:
+        if self._blocked_at is None:
             return
-        (data, position), self._held = self._held, None
+        (data, position), self._blocked_at = self._blocked_at, None
         self._read(data, position)
-        if self._held is None and not self._is_cut:
-            late, self._late = self._late, b""
-            if late:
-                self.data_received(late)
-            if self._held is None and not self._is_cut:  # the late ones may have changed that
+        if self._blocked_at is None and not self._is_cut:
+            backlog, self._backlog = self._backlog, b""
+            if backlog:
+                self.data_received(backlog)
+            if self._blocked_at is None and not self._is_cut:  # a frame of the backlog may have been refused
                 self.transport.resume_reading()
 
     def _read(self, data: bytes, position: int) -> None:
         """Take the frames of `data` from `position` on, and keep what is left."""
         end = len(data)
-        self._needed = 0
+        self._expected = 0
         while position < end and not self._is_cut:
             start = position
-            size = data[position]
-            position += 1
-            if size >= 0x80:
-                if position < end and data[position] < 0x80:  # two bytes, as most have
-                    size += (data[position] << 7) - 0x80
-                    position += 1
-                else:
-                    size, position = read_varint(data, start)
-            elif not size and position < end:
-                if data[position] != Kind.EMPTY:
-                    position = self._read_control(data, position)
-                    if position:
-                        continue
-                else:
-                    position += 1
-            elif not size:
-                position = 0
-            if not position:
-                self._rest += data[start:]
+            try:
+                size, position = read_uvarint(data, start, LENGTH_BYTES)
+                if position and not size:  # an empty frame or a control frame
+                    if position == end:
+                        position = 0
+                    elif data[position] == Kind.EMPTY:
+                        position += 1
+                    else:
+                        position = self._read_control(data, position)
+                        if position:
+                            continue
+            except MalformedFrame:
+                self._protocol_error()
                 return
-            if size > LONGEST:
-                self._break_off()
+            if not position:
+                self._partial += data[start:]
                 return
             stop = position + size
             if stop > end:
@@ -252,7 +247,7 @@ class Line(asyncio.Protocol):
                 return
             incoming = self.incoming
             if incoming is not None and not incoming.reader.frame(data[position:stop]):
-                self._held = (data, start)
+                self._blocked_at = (data, start)
                 self.transport.pause_reading()
                 self._owner.is_blocked_by(self)
                 return
@@ -263,39 +258,46 @@ class Line(asyncio.Protocol):
         """The frame that begins at `start` ends at `stop`, after `data`: keep what is there, unless nobody takes it."""
         incoming = self.incoming
         if incoming is not None and size <= incoming.reader.limit_bytes:
-            self._needed = stop - start
-            self._rest += data[start:]
+            self._expected = stop - start
+            self._partial += data[start:]
             return
-        self._unwanted = stop - len(data)
+        self._skip_bytes = stop - len(data)
         if incoming is not None:
             incoming.reset()
 
     def _read_control(self, data: bytes, position: int) -> int:
-        """Do what a control frame says; gives where it ends, 0 if it is not all there or the connection is over."""
+        """Do what a control frame says, whose kind is at `position`.
+
+        Returns:
+            Where it ends; 0 if more bytes are needed.
+
+        Raises:
+            MalformedFrame: it is none.
+        """
         kind = data[position]
-        number, at = read_varint(data, position + 1)
-        size, at = read_varint(data, at) if at else (0, 0)
-        if kind not in KINDS or number > LONGEST or size > LONGEST_TEXT:
-            self._break_off()
-            return 0
+        if kind not in KINDS:
+            raise MalformedFrame(1, f"{kind} is no kind of control frame")
+        number, at = read_uvarint(data, position + 1, LENGTH_BYTES)
+        size, at = read_uvarint(data, at, LENGTH_BYTES) if at else (0, 0)
+        if size > LONGEST_TEXT:
+            raise MalformedFrame(size, f"a control frame's text has at most {LONGEST_TEXT} bytes")
         if not at or at + size > len(data):
-            self._needed = at + size - position + 1 if at else 0
+            self._expected = at + size - position + 1 if at else 0
             return 0
         try:
             text = data[at : at + size].decode()
-        except UnicodeDecodeError:
-            self._break_off()
-            return 0
-        self._obey(kind, number, text)
+        except UnicodeDecodeError as error:
+            raise MalformedFrame(size, str(error)) from None
+        self._handle_control(kind, number, text)
         self.taken += 1
         return at + size
 
-    def _break_off(self) -> None:
+    def _protocol_error(self) -> None:
         """What came is no frame: read nothing more, and end the connection."""
-        self._unwanted = sys.maxsize
+        self._skip_bytes = sys.maxsize
         self.transport.abort()
 
-    def _obey(self, kind: int, number: int, text: str) -> None:
+    def _handle_control(self, kind: int, number: int, text: str) -> None:
         """Do what a control frame says."""
         incoming, outgoing = self.incoming, self.outgoing
         if kind == Kind.OPEN:
@@ -325,7 +327,7 @@ class Line(asyncio.Protocol):
     def _opened_by_peer(self, number: int, text: str, *, is_accepted: bool) -> None:
         """The peer answers our OPEN: `text` is the protocol, or why not."""
         future = self._opening.get(number)
-        if future is None or future.done():  # who asked has given up
+        if future is None or future.done():  # whoever asked was cancelled
             if is_accepted:
                 self.control(Kind.RESET, number)
         elif is_accepted:

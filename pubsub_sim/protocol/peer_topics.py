@@ -1,6 +1,6 @@
 """The topics that peers have announced: which peers take part in which topics, as far as they have said so.
 
-A peer may announce any topic, ours or not, so that these tables are bounded: see `Announced.add`. Knows nothing of what
+A peer may announce any topic, ours or not, so that these tables are bounded: see `PeerTopics.add`. Knows nothing of what
 we take part in ourselves.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("pubsub_sim.core")
 
 
-class Announced:
+class PeerTopics:
     """What the peers of one host announced.
 
     Args:
@@ -33,8 +33,8 @@ class Announced:
     def __init__(self, limit_bytes: int) -> None:
         self.topics: dict[str, dict[PeerId, None]] = {}
         self._limit_bytes = limit_bytes
-        self._bytes: dict[PeerId, int] = {}  # size of the hello of who takes part in what it announced
-        self._warned: set[PeerId] = set()  # whose further topics are not noted, which has been logged
+        self._bytes: dict[PeerId, int] = {}  # encoded size of what each peer announced
+        self._warned: set[PeerId] = set()  # peers at the limit, already named in the log
 
     def add(self, peer: PeerId, topic: str) -> bool:
         """A peer announces a topic; whether that is news.

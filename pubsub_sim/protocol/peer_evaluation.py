@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judging:
-    """Who judges the peers of one host.
+class PeerEvaluation:
+    """What evaluates the peers of one host.
 
     Attributes:
         scoring: scores them; None scores everybody 0.
@@ -50,25 +50,25 @@ class Judging:
         return tuple(part for part in parts if isinstance(part, RawTracer))
 
 
-def judging_of(params: GossipsubParams, core: Core) -> Judging:
-    """The judges a host's options ask for; promises are kept where broken ones cost something."""
+def make_evaluation(params: GossipsubParams, core: Core) -> PeerEvaluation:
+    """Make the evaluators that a host's options ask for; promises are kept where broken ones cost something."""
     score = promises = gater = None
     timers: list[RouterTimer] = []
     if params.score is not None:
-        score = _scored(params.score, core, timers)
+        score = _make_score(params.score, core, timers)
         promises = Promises(
-            now_ns=core.now_ns, rng=core.rng, followup_s=params.iwant_followup_s, message_id=core.id_of_judged
+            now_ns=core.now_ns, rng=core.rng, followup_s=params.iwant_followup_s, message_id=core.id_for_evaluation
         )
     if params.gater is not None:
-        gater = _gated(params.gater, core, timers)
-    return Judging(scoring=score, promises=promises, gater=gater, timers=tuple(timers))
+        gater = _make_gater(params.gater, core, timers)
+    return PeerEvaluation(scoring=score, promises=promises, gater=gater, timers=tuple(timers))
 
 
-def _scored(params: PeerScoreParams, core: Core, timers: list[RouterTimer]) -> PeerScore:
+def _make_score(params: PeerScoreParams, core: Core, timers: list[RouterTimer]) -> PeerScore:
     now_ns = core.now_ns
     if params.app_specific_score is not None:
         params = replace(params, app_specific_score=guarded_score(params.app_specific_score, core.foreign))
-    score = PeerScore(params, now_ns=now_ns, addresses=core.addresses, message_id=core.id_of_judged)
+    score = PeerScore(params, now_ns=now_ns, addresses=core.addresses, message_id=core.id_for_evaluation)
 
     def look_around() -> None:
         score.refresh_ips()
@@ -80,7 +80,7 @@ def _scored(params: PeerScoreParams, core: Core, timers: list[RouterTimer]) -> P
     return score
 
 
-def _gated(params: PeerGaterParams, core: Core, timers: list[RouterTimer]) -> PeerGater:
+def _make_gater(params: PeerGaterParams, core: Core, timers: list[RouterTimer]) -> PeerGater:
     now_ns = core.now_ns
     gater = PeerGater(params, now_ns=now_ns, rng=core.rng, addresses=core.addresses)
     interval_s = params.decay_interval_s

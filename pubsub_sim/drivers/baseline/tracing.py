@@ -10,10 +10,10 @@ from pubsub_sim.protocol.core import Pending
 from pubsub_sim.protocol.operations import Eval
 
 
-def follow(driver: PubsubLoop, note: Callable[[str], None]) -> None:
+def trace(driver: PubsubLoop, note: Callable[[str], None]) -> None:
     """Have `note` told of every operation the loop takes, before it acts. Call it before the driver starts."""
 
-    def followed(name: str, handler: Callable[[Any], None]) -> Callable[[Any], None]:
+    def wrap(name: str, handler: Callable[[Any], None]) -> Callable[[Any], None]:
         def handle(operation: Any) -> None:
             note(f"{name}: {operation.label}" if isinstance(operation, Eval) else name)
             handler(operation)
@@ -22,4 +22,4 @@ def follow(driver: PubsubLoop, note: Callable[[str], None]) -> None:
 
     for kind, handler in driver.handlers.items():
         name = "PublishMessage, in the same turn" if kind is Pending else kind.__name__
-        driver.handlers[kind] = followed(name, handler)
+        driver.handlers[kind] = wrap(name, handler)

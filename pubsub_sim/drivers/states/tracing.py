@@ -8,7 +8,7 @@ from asyncmachine import Machine, Tracer, Transition
 from pubsub_sim.drivers.states.pubsub_machine import PubsubMachine
 
 
-class _Follower(Tracer):
+class _Tracer(Tracer):
     """Writes down the mutations of a host's machines, flow machines included, and what refuses one."""
 
     def __init__(self, note: Callable[[str], None]) -> None:
@@ -25,9 +25,9 @@ class _Follower(Tracer):
             self._note(f"{tx.machine.id}: refused by {tx.canceled_by}")
 
 
-def follow(driver: PubsubMachine, note: Callable[[str], None]) -> None:
+def trace(driver: PubsubMachine, note: Callable[[str], None]) -> None:
     """Have `note` told of every mutation of the host's machines, before it acts. Call it before the driver starts."""
-    follower = _Follower(note)
-    driver.machine.bind_tracer(follower)
+    tracer = _Tracer(note)
+    driver.machine.bind_tracer(tracer)
     if driver.discovery is not None:
-        driver.discovery.machine.bind_tracer(follower)
+        driver.discovery.machine.bind_tracer(tracer)

@@ -53,23 +53,23 @@ class TopicHandle(Protocol):
         """There are no more events; what waits stays readable. See `Sink.end` for the error."""
 
 
-class Interest:
+class LocalTopics:
     """Topic handles, subscriptions and relays of one host.
 
     Attributes:
         handles: topic -> its handle.
         subscriptions: topic -> its subscriptions; a topic without one is not in it.
-        wanted: topics with a subscription or a relay.
+        subscribed_or_relayed: topics with a subscription or a relay.
     """
 
     def __init__(self) -> None:
         self.handles: dict[str, TopicHandle] = {}
         self.subscriptions: dict[str, list[Sink]] = {}
-        self.wanted: set[str] = set()
+        self.subscribed_or_relayed: set[str] = set()
         self._relays: dict[str, int] = {}
 
-    def announced(self) -> list[str]:
-        """What a hello announces: subscribed topics, then those that are only relayed."""
+    def list_announced(self) -> list[str]:
+        """List what a hello announces: subscribed topics, then those that are only relayed."""
         return list(dict.fromkeys([*self.subscriptions, *self._relays]))
 
     def list_topics(self) -> list[str]:
@@ -84,7 +84,7 @@ class Interest:
         """RemoveTopic: raises TopicInUse while subscriptions, relays or event handlers are open."""
         name = handle.name
         if self.handles.get(name) is handle:
-            if handle.has_watchers or name in self.wanted:
+            if handle.has_watchers or name in self.subscribed_or_relayed:
                 raise TopicInUse(name)
             del self.handles[name]
 
@@ -100,18 +100,18 @@ class Interest:
         if handle is not None:
             handle.peer_left(peer)
 
-    def is_wanted(self, topic: str) -> bool:
-        """Whether we subscribe or relay a topic. The first interest is advertised, announced and joined."""
-        return topic in self.wanted
+    def is_subscribed_or_relayed(self, topic: str) -> bool:
+        """Whether we subscribe or relay a topic. The first subscription or relay advertises, announces and joins it."""
+        return topic in self.subscribed_or_relayed
 
     def record_subscription(self, subscription: Sink) -> None:
         """AddSubscription, last step: deliver to it from now on."""
         topic = subscription.topic
         self.subscriptions.setdefault(topic, []).append(subscription)
-        self.wanted.add(topic)
+        self.subscribed_or_relayed.add(topic)
 
     def end_subscription(self, subscription: Sink) -> bool:
-        """RemoveSubscription, first step: end it; whether the topic was given up with it."""
+        """RemoveSubscription, first step: end it; whether it was the last subscription or relay of the topic."""
         topic = subscription.topic
         subscriptions = self.subscriptions.get(topic)
         if subscriptions is None or subscription not in subscriptions:
@@ -121,7 +121,7 @@ class Interest:
         if subscriptions:
             return False
         del self.subscriptions[topic]
-        return self._give_up(topic)
+        return self._stop_topic(topic)
 
     def has_subscription(self, topic: str) -> bool:
         """Whether anybody here subscribes to a topic."""
@@ -130,10 +130,10 @@ class Interest:
     def record_relay(self, topic: str) -> None:
         """AddRelay, last step: accept and forward the topic from now on."""
         self._relays[topic] = self._relays.get(topic, 0) + 1
-        self.wanted.add(topic)
+        self.subscribed_or_relayed.add(topic)
 
     def end_relay(self, topic: str) -> bool:
-        """RemoveRelay, first step: count down; whether the topic was given up with it."""
+        """RemoveRelay, first step: count down; whether it was the last subscription or relay of the topic."""
         count = self._relays.get(topic, 0)
         if count == 0:
             return False
@@ -141,7 +141,7 @@ class Interest:
             self._relays[topic] = count - 1
             return False
         del self._relays[topic]
-        return self._give_up(topic)
+        return self._stop_topic(topic)
 
     def has_relay(self, topic: str) -> bool:
         """Whether a topic is relayed."""
@@ -155,8 +155,8 @@ class Interest:
         for handle in self.handles.values():
             handle.end_events(error)
 
-    def _give_up(self, topic: str) -> bool:
+    def _stop_topic(self, topic: str) -> bool:
         if topic in self.subscriptions or topic in self._relays:
             return False
-        self.wanted.discard(topic)
+        self.subscribed_or_relayed.discard(topic)
         return True
