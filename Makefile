@@ -187,7 +187,7 @@ lock: $(READY) ## pin the versions in requirements.lock anew
 proto: ## generate the RPC code from rpc.proto again
 	$(PYTHON) -m venv $(VENV)-proto
 	$(VENV)-proto/bin/python -m pip install --quiet grpcio-tools==1.74.0 mypy-protobuf==3.6.0 'protobuf<7' 'setuptools<81'
-	PATH="$(VENV)-proto/bin:$$PATH" $(VENV)-proto/bin/python -m grpc_tools.protoc -I. --python_out=. --mypy_out=. pubsub_sim/wire/rpc.proto
+	PATH="$(VENV)-proto/bin:$$PATH" $(VENV)-proto/bin/python -m grpc_tools.protoc -I. --python_out=. --mypy_out=. pubsub_sim/wire/rpc.proto pubsub_sim/libp2p/messages.proto
 	rm -rf $(VENV)-proto
 
 clean: ## remove the environments that make built
