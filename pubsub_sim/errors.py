@@ -346,6 +346,20 @@ class DialError(PubsubSimError):
         self.why = why
 
 
+class ListenError(PubsubSimError):
+    """An address at which a host cannot listen.
+
+    Attributes:
+        address: its text form.
+        why: the reason, as words.
+    """
+
+    def __init__(self, address: str, why: str) -> None:
+        super().__init__(f"cannot listen on {address}: {why}")
+        self.address = address
+        self.why = why
+
+
 class DialledItself(DialError):
     """A host dialled its own id ("dial to self attempted" in go-libp2p)."""
 

@@ -212,7 +212,9 @@ class Session:
         return stream
 
     def write(self, stream: YamuxStream, *parts: bytes) -> None:
-        """Send data in a stream that is writable, as soon as its window allows."""
+        """Send data in a stream, as soon as its window allows; nothing if it is not writable any more."""
+        if not stream.is_writable:
+            return
         stream.pending += parts
         for part in parts:
             stream.pending_bytes += len(part)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 
 class Sockets:
@@ -22,10 +23,19 @@ class Sockets:
         if not self._open and self._emptied is not None and not self._emptied.done():
             self._emptied.set_result(None)
 
+    async def drain(self, limit_s: float) -> None:
+        """Wait until all have closed by themselves, but no longer than the limit."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                await self._none_open()
+
     async def close(self) -> None:
         """End all at once, and wait until they have."""
         for transport in self._open:
             transport.abort()
+        await self._none_open()
+
+    async def _none_open(self) -> None:
         while self._open:
             self._emptied = asyncio.get_running_loop().create_future()
             await self._emptied
