@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pubsub_sim.protocol.randomsub import RandomsubParams
     from pubsub_sim.protocol.score_params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
     from pubsub_sim.scenarios.running import run
+    from pubsub_sim.scenarios.standalone import Node
     from pubsub_sim.scenarios.world import World
 
 __version__ = "0.1.0"
@@ -38,6 +39,7 @@ __all__ = [
     "HostParams",
     "LinkModel",
     "MessageRejected",
+    "Node",
     "OptionError",
     "Partition",
     "PeerGaterParams",
@@ -79,6 +81,7 @@ _HOMES = {
     "PeerScoreThresholds": "pubsub_sim.protocol.score_params",
     "TopicScoreParams": "pubsub_sim.protocol.score_params",
     "run": "pubsub_sim.scenarios.running",
+    "Node": "pubsub_sim.scenarios.standalone",
     "World": "pubsub_sim.scenarios.world",
 }
 

@@ -11,7 +11,7 @@ import random
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
-from pubsub_sim.bench.grid import LOOPS, SIGNS, TRANSPORTS
+from pubsub_sim.bench.grid import COMPARED_TRANSPORTS, LOOPS, SIGNS
 from pubsub_sim.bench.spec import RunSpec
 from pubsub_sim.bench.witnesses import WITNESSES
 from pubsub_sim.results import RunParameters
@@ -72,7 +72,7 @@ def _of_field(options: SweepOptions) -> Iterator[list[RunParameters]]:
     if not options.field:
         return
     corners = dict.fromkeys((size(options.hosts), size(options.messages)) for size in (min, max))
-    cells = list(itertools.product(corners, TRANSPORTS, LOOPS, SIGNS, range(1, options.field_repeats + 1)))
+    cells = list(itertools.product(corners, COMPARED_TRANSPORTS, LOOPS, SIGNS, range(1, options.field_repeats + 1)))
     random.Random(f"{options.seed}/field").shuffle(cells)
     for (hosts, messages), transport, loop, sign, repeat in cells:
         there = [*options.versions, *options.field]

@@ -40,6 +40,8 @@ from pubsub_sim.net.libp2p_streams import (
 from pubsub_sim.net.memory import close_all
 from pubsub_sim.net.sockets import Sockets
 
+__all__ = ["LOOPBACK", "Libp2pHost", "Libp2pNetwork", "Multiaddr"]
+
 if TYPE_CHECKING:
     from pubsub_sim.libp2p.ciphers import Cipher
     from pubsub_sim.libp2p.identify import PeerInfo

@@ -27,7 +27,7 @@ class PlayOptions:
         hosts: how many; at least 2.
         messages: random messages in total, after the first; simple_discovery only.
         router: "floodsub", "randomsub" or "gossipsub"; simple_discovery only.
-        transport: "memory", or "tcp" (loopback sockets, on wall time); simple_discovery only.
+        transport: "memory", or "tcp" or "libp2p" (loopback sockets, on wall time); simple_discovery only.
         sign: "strict" signs and verifies every message, "none" does not.
         seed: for keys, choices and the order of publishers.
         clock: "wall", or "virtual": computation takes no time, and a run with one seed is the same again.
@@ -68,7 +68,7 @@ class PlayOptions:
                     entry.name, getattr(self, entry.name), f"nothing, as scenario {self.scenario!r} does not take it"
                 )
         scenario.check(self)
-        if self.transport == "tcp" and self.clock == "virtual":
+        if self.transport != "memory" and self.clock == "virtual":
             raise OptionError(
                 "transport", self.transport, "'memory' on the virtual clock, as sockets live on wall time"
             )

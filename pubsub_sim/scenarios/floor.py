@@ -109,9 +109,10 @@ async def floor_discovery(options: SimpleDiscovery, phase: Observe, pause: Pause
 
     Raises:
         ScenarioFailure: a wrong payload or an invalid signature.
-        OptionError: a router other than floodsub, no barrier, or sockets on virtual time.
+        OptionError: a router other than floodsub, no barrier, libp2p, or sockets on virtual time.
     """
     check_choice("router", options.router, ("floodsub",))
+    check_choice("transport", options.transport, ("memory", "tcp"))
     if not options.barrier:
         raise OptionError("barrier", options.barrier, "true, as the floor has no discovery: all hosts are connected")
     loop = asyncio.get_running_loop()
