@@ -211,13 +211,12 @@ class Session:
         self._send(WINDOW_UPDATE, SYN, number, 0)
         return stream
 
-    def write(self, stream: YamuxStream, *parts: bytes) -> None:
-        """Send data in a stream, as soon as its window allows; nothing if it is not writable any more."""
+    def write(self, stream: YamuxStream, data: bytes, more: bytes = b"") -> None:
+        """Send data in a stream, in one or two parts, as soon as its window allows; nothing if it is not writable any more."""
         if not stream.is_writable:
             return
-        stream.pending += parts
-        for part in parts:
-            stream.pending_bytes += len(part)
+        stream.pending += (data, more)
+        stream.pending_bytes += len(data) + len(more)
         if not stream.is_queued and stream.send_window:
             stream.is_queued = True
             self._queued.append(stream)
@@ -262,6 +261,18 @@ class Session:
 
     def take(self, limit_bytes: int = 4 * LONGEST_FRAME) -> bytes:
         """What is to be sent now: answers, then data, up to one frame more than the limit."""
+        queued = self._queued
+        if len(queued) == 1 and not self._control and not self._credits:  # as nearly always
+            stream = queued[0]
+            size = stream.pending_bytes
+            if size <= stream.send_window and size <= LONGEST_FRAME and not stream.is_finishing:
+                queued.clear()
+                stream.is_queued = False
+                stream.send_window -= size
+                data = b"".join((_pack(DATA, 0, stream.number, size), *stream.pending))
+                stream.pending.clear()
+                stream.pending_bytes = 0
+                return data
         out: list[bytes | memoryview] = []
         if self._control:
             out += self._control
@@ -270,7 +281,6 @@ class Session:
             for stream in self._credits:
                 self._tell_credit(stream, out)
             self._credits.clear()
-        queued = self._queued
         while queued and limit_bytes > 0:
             self._queued = []
             for stream in queued:

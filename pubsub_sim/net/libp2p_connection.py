@@ -187,6 +187,7 @@ class Connection(asyncio.Protocol):
         self._upgrade: Upgrade | None = upgrade
         self._channel: Channel
         self._timer: asyncio.TimerHandle | None = None
+        self._flush_soon = self._flush_scheduled  # one object, as it is scheduled for nearly every frame
         self._is_heard = True
         self._silent_ticks = 0
         self._has_socket = False
@@ -315,7 +316,7 @@ class Connection(asyncio.Protocol):
     def wake(self) -> None:
         """Schedule a flush."""
         self.is_flushing = True
-        self.loop.call_soon(self._flush_scheduled)
+        self.loop.call_soon(self._flush_soon)
 
     def wake_if_needed(self) -> None:
         """Schedule a flush if there is something to send and none is scheduled."""
