@@ -73,14 +73,12 @@ async def _chat(options: NodeOptions) -> None:
         subscription = await topic.subscribe()
         for address in options.dial:
             _tell(f"connected to {short(await node.dial(address))}")
-        printing = asyncio.create_task(_print_messages(subscription, node), name="printer")
-        try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_print_messages(subscription, node), name="printer")
             lines = _lines()
             while (line := await lines.get()) is not None:
                 await topic.publish(line.encode())
-        finally:
             await subscription.cancel()
-            await printing
 
 
 async def _print_messages(subscription: Subscription, node: Node) -> None:
