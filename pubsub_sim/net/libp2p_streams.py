@@ -257,6 +257,7 @@ class InboundFrames:
         "_on_end",
         "_owed",
         "_partial",
+        "_start",
         "_stream",
         "connection",
         "is_blocked",
@@ -281,7 +282,8 @@ class InboundFrames:
         self._on_blocked = on_blocked
         self._on_end = on_end
         self._partial = bytearray()  # the beginning of a frame
-        self._needed = 0  # bytes of it after which it is worth looking again
+        self._needed = 0  # its bytes with its length; 0 as long as the length is not there
+        self._start = 0  # where it begins, behind its length
         self._held = b""  # from the frame on that found no room
         self._owed = 0  # received bytes that were not credited because of it
         self._is_finished = False
@@ -296,12 +298,7 @@ class InboundFrames:
         partial = self._partial
         if partial:
             partial += data
-            if len(partial) >= self._needed:
-                data = bytes(partial)
-                partial.clear()
-                is_taken = self._cut(data)
-            else:
-                is_taken = True
+            is_taken = len(partial) < self._needed or self._take_collected(partial)
         else:
             is_taken = self._cut(data)
         if is_taken:
@@ -350,7 +347,7 @@ class InboundFrames:
                 if size > self.reader.limit_bytes:
                     self.reset()
                 else:
-                    self._keep(data[start:], stop - start)
+                    self._keep(data[start:], stop - start, position - start)
                 return True
             if not take(data[position:stop]):
                 self._held = data[start:]
@@ -360,9 +357,28 @@ class InboundFrames:
             position = stop
         return True
 
-    def _keep(self, data: bytes, needed: int) -> None:
+    def _keep(self, data: bytes, needed: int, start: int = 0) -> None:
         self._partial += data
         self._needed = needed
+        self._start = start
+
+    def _take_collected(self, partial: bytearray) -> bool:
+        """Give the collected frame to the reader, copied once, and what stands behind it; False if one found no room."""
+        start, stop = self._start, self._needed
+        if not stop:  # so far, not even its length is known
+            data = bytes(partial)
+            partial.clear()
+            return self._cut(data)
+        with memoryview(partial) as view:
+            frame, behind = bytes(view[start:stop]), bytes(view[stop:])
+        if not self.reader.frame(frame):
+            self._held = bytes(partial)
+            partial.clear()
+            self.is_blocked = True
+            self._on_blocked(self)
+            return False
+        partial.clear()
+        return not behind or self._cut(behind)
 
     def finished(self) -> None:
         """The peer has closed the stream: finish our direction too, after what is held."""
