@@ -407,15 +407,17 @@ def test_wrong_peers_are_found_out_both_ways(go_node: Path) -> None:
     """Whoever dials somebody else at an address is told, and nobody is connected."""
 
     async def main() -> None:
-        async with ours("floodsub", "baseline") as mine, theirs(go_node, "floodsub") as peer:
-            async with ours("floodsub", "baseline") as other:
-                wrong = peer.address.replace(peer.peer, other.peer)
-                with pytest.raises(DialError, match="answered"):
-                    await mine.node.dial(wrong)
-                before = len(peer.events)
-                peer.send("dial", mine.node.address.replace(mine.peer, other.peer))
-                assert (await peer.when_event("error", command="dial", since=before))["error"]
-                assert not mine.node.connected_peers()
+        async with (
+            ours("floodsub", "baseline") as mine,
+            theirs(go_node, "floodsub") as peer,
+            ours("floodsub", "baseline") as other,
+        ):
+            with pytest.raises(DialError, match="answered"):
+                await mine.node.dial(peer.address.replace(peer.peer, other.peer))
+            before = len(peer.events)
+            peer.send("dial", mine.node.address.replace(mine.peer, other.peer))
+            assert (await peer.when_event("error", command="dial", since=before))["error"]
+            assert not mine.node.connected_peers()
 
     play(main())
 
