@@ -35,6 +35,9 @@ SEEDS ?= 200
 # Tests run in as many processes as there are processors, at most 8; `make check PROCESSES=0` runs them in one.
 PROCESSES ?= logical
 
+# `make interop INTEROP="-k ci"` runs the cases of continuous integration only.
+INTEROP ?=
+
 # `make bench PEERS=1` also runs other implementations as comparators, each in an environment of its own: py-libp2p, and
 # go-libp2p where there is a go command. That takes some minutes more.
 PEERS ?=
@@ -50,7 +53,7 @@ PEERS_READY := $(PEERS_VENV)/.ready $(if $(GO),$(PEERS_VENV)/bin/go-libp2p,no-go
 
 # Modules that users import: the pages of `make docs`.
 DOCUMENTED := asyncmachine $(addprefix asyncmachine.,history logs pipes schemas testing record export.diagrams export.sequence \
-	export.steps export.timeline) pubsub_sim $(addprefix pubsub_sim.,bench.worker errors node.driver node.inbox protocol.tracing \
+	export.steps export.timeline) pubsub_sim $(addprefix pubsub_sim.,bench.worker errors libp2p net.libp2p_connection node.driver node.inbox protocol.tracing \
 	recording.sequence results)
 
 # Reports carry no time of their own, so that the same data give the same bytes.
@@ -61,7 +64,7 @@ export PYDEVD_DISABLE_FILE_VALIDATION = 1
 # A line of `make` alone: a target and what stands after its ##.
 .DEFAULT_GOAL := help
 
-.PHONY: help bench peers no-go report publish pictures docs test lint types check check-packages check-viewers discovery equivalence faults simsub costs coverage hostile $(HOSTILE) clean proto lock
+.PHONY: help bench peers no-go report publish pictures docs test lint types check check-packages check-viewers interop discovery equivalence faults simsub costs coverage hostile $(HOSTILE) clean proto lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*[#]# \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -129,6 +132,12 @@ $(HOSTILE): hostile-%: $(READY)
 faults: $(READY) ## play 1,000 random fault schedules per version, and 1,000 runs with failing users' code, and judge each run
 	$(BIN)/python -m pubsub_sim faults --kinds network,users --seeds 500
 
+# Our nodes and those of other implementations in one topic. The Go node is built first; where there is no go command, nothing
+# is tested and that is an error.
+interop: $(READY) ## talk to go-libp2p nodes: every router, both versions, both directions
+	@test -n "$(GO)" || { echo "GO: expected a go command on the PATH, got none"; exit 1; }
+	$(BIN)/python -m pytest -m interop --numprocesses 0 $(INTEROP) tests/interop
+
 # A gossipsub mesh of 1,000 hosts on the virtual clock, played by both versions, beside the published one.
 simsub: $(READY) ## play a gossipsub mesh of 1,000 hosts beside published figures
 	$(BIN)/python -m pubsub_sim simsub
@@ -187,7 +196,7 @@ lock: $(READY) ## pin the versions in requirements.lock anew
 proto: ## generate the RPC code from rpc.proto again
 	$(PYTHON) -m venv $(VENV)-proto
 	$(VENV)-proto/bin/python -m pip install --quiet grpcio-tools==1.74.0 mypy-protobuf==3.6.0 'protobuf<7' 'setuptools<81'
-	PATH="$(VENV)-proto/bin:$$PATH" $(VENV)-proto/bin/python -m grpc_tools.protoc -I. --python_out=. --mypy_out=. pubsub_sim/wire/rpc.proto
+	PATH="$(VENV)-proto/bin:$$PATH" $(VENV)-proto/bin/python -m grpc_tools.protoc -I. --python_out=. --mypy_out=. pubsub_sim/wire/rpc.proto pubsub_sim/libp2p/messages.proto
 	rm -rf $(VENV)-proto
 
 clean: ## remove the environments that make built

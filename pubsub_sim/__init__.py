@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pubsub_sim.protocol.randomsub import RandomsubParams
     from pubsub_sim.protocol.score_params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
     from pubsub_sim.world.running import run
+    from pubsub_sim.world.standalone import Node
     from pubsub_sim.world.world import World
 
 __version__ = "0.1.0"
@@ -51,6 +52,7 @@ __all__ = [
     "LinkModel",
     "MessageRejected",
     "NetworkError",
+    "Node",
     "OptionConflict",
     "OptionError",
     "Partition",
@@ -101,6 +103,7 @@ _HOMES = {
     "PeerScoreThresholds": "pubsub_sim.protocol.score_params",
     "TopicScoreParams": "pubsub_sim.protocol.score_params",
     "run": "pubsub_sim.world.running",
+    "Node": "pubsub_sim.world.standalone",
     "World": "pubsub_sim.world.world",
 }
 

@@ -358,6 +358,20 @@ class DialError(_NoPeer):
     """Raised when a peer could not be reached."""
 
 
+class ListenError(PubsubSimError):
+    """An address at which a host cannot listen.
+
+    Attributes:
+        address: its text form.
+        why: the reason, as words.
+    """
+
+    def __init__(self, address: str, why: str) -> None:
+        super().__init__(f"cannot listen on {address}: {why}")
+        self.address = address
+        self.why = why
+
+
 class DialledItself(DialError):
     """A host dialled its own id ("dial to self attempted" in go-libp2p)."""
 

@@ -16,6 +16,7 @@ PACKAGES: dict[str, tuple[str, str]] = {
     "google": ("protobuf", ""),
     "nacl": ("pynacl", ""),
     "uvloop": ("uvloop", ""),
+    "cryptography": ("cryptography", "libp2p"),
     "IPython": ("ipykernel", "lab"),
     "bs4": ("beautifulsoup4", "lab"),
     "ipykernel": ("ipykernel", "lab"),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from pubsub_sim.bench.instruments import INSTRUMENTS
-from pubsub_sim.bench.options import LOOPS, SIGNS, TRANSPORTS
+from pubsub_sim.bench.options import COMPARED_TRANSPORTS, LOOPS, SIGNS
 from pubsub_sim.bench.spec import COMPARED, RunSpec
 from pubsub_sim.results import RunParameters
 
@@ -72,7 +72,9 @@ def _of_comparators(options: SweepOptions) -> Iterator[list[RunParameters]]:
     if not options.comparators:
         return
     corners = dict.fromkeys((size(options.hosts), size(options.messages)) for size in (min, max))
-    cells = list(itertools.product(corners, TRANSPORTS, LOOPS, SIGNS, range(1, options.comparator_repeats + 1)))
+    cells = list(
+        itertools.product(corners, COMPARED_TRANSPORTS, LOOPS, SIGNS, range(1, options.comparator_repeats + 1))
+    )
     random.Random(f"{options.seed}/field").shuffle(cells)
     for (hosts, messages), transport, loop, sign, repeat in cells:
         there = [*options.versions, *options.comparators]

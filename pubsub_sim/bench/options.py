@@ -25,8 +25,11 @@ LOOPS = ("uvloop", "asyncio")
 SIGNS = ("strict", "none")
 """Its ways of signing."""
 
-TRANSPORTS = ("memory", "tcp")
+TRANSPORTS = ("memory", "tcp", "libp2p")
 """Its ways of connecting hosts."""
+
+COMPARED_TRANSPORTS = ("memory", "tcp")
+"""Those on which comparators are run beside the versions: what all of them can play."""
 
 ALLOCATORS = ("pinned", "default")
 EXECUTORS = ("serial", "dask")
@@ -70,7 +73,7 @@ class SweepOptions(Parameters):
             the ratio (0.02 is 2 %), but at least `repeats` times; 0 for exactly `repeats` times.
         max_repeats: where that ends at the latest.
         router: routing protocol.
-        transport: how hosts are connected, "memory" or "tcp" (loopback sockets).
+        transport: how hosts are connected, "memory", "tcp" (loopback sockets) or "libp2p" (loopback sockets with Noise and yamux).
         loop: event loop, "uvloop" or "asyncio".
         sign: "strict" signs and verifies every message, "none" does not.
         seed: seed of the first repeat and of the order of the runs; later repeats count up from it.

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pubsub_sim.errors import DialError, DialledItself, StreamRefused
 from pubsub_sim.ids import PeerId, short
 from pubsub_sim.net.memory import Addresses, close_all
+from pubsub_sim.net.sockets import Sockets
 from pubsub_sim.net.tcp_connection import Connection
-from pubsub_sim.net.tcp_handshake import Dialler, Listener, Sockets
+from pubsub_sim.net.tcp_handshake import Dialler, Listener
 from pubsub_sim.net.tcp_stream import TcpStream
 from pubsub_sim.ports import FrameReader, Inbound
 

@@ -1,4 +1,4 @@
-"""The beginning of a TCP connection: the table of open sockets, and one greeting each way before the first frame.
+"""The beginning of a TCP connection: one greeting each way before the first frame.
 
 The dialler says who it is; the listener answers who it is and whether it takes the connection. Two hosts have one
 connection: a listener refuses a second one, and of two dials at once that of the smaller id stands.
@@ -11,38 +11,13 @@ from collections.abc import Callable
 from typing import cast
 
 from pubsub_sim.ids import PeerId
+from pubsub_sim.net.sockets import Sockets
 
 _MAGIC = b"pubsub_sim 1\n"
 _WELCOME, _REFUSED = b"\1", b"\0"
 
 Connected = Callable[[PeerId, asyncio.Transport, bytes], None]
 """What is done with a connection whose peer is known: (peer, transport, bytes received after the greeting)."""
-
-
-class Sockets:
-    """The connected sockets of one network, so that closing the network leaves none behind."""
-
-    def __init__(self) -> None:
-        self._open: dict[asyncio.Transport, None] = {}
-        self._emptied: asyncio.Future[None] | None = None
-
-    def opened(self, transport: asyncio.Transport) -> None:
-        """A socket is connected."""
-        self._open[transport] = None
-
-    def closed(self, transport: asyncio.Transport) -> None:
-        """A socket is closed, as its protocol was told."""
-        self._open.pop(transport, None)
-        if not self._open and self._emptied is not None and not self._emptied.done():
-            self._emptied.set_result(None)
-
-    async def close(self) -> None:
-        """Abort all connections and wait until all sockets are closed."""
-        for transport in self._open:
-            transport.abort()
-        while self._open:
-            self._emptied = asyncio.get_running_loop().create_future()
-            await self._emptied
 
 
 class _Greeting(asyncio.Protocol):

@@ -27,7 +27,7 @@ class PlayOptions:
         hosts: how many; at least 2.
         messages: random messages in total, after the first; simple_discovery only.
         router: "floodsub", "randomsub" or "gossipsub"; simple_discovery only.
-        transport: "memory", or "tcp" (loopback sockets, on wall time); simple_discovery only.
+        transport: "memory", or "tcp" or "libp2p" (loopback sockets, on wall time); simple_discovery only.
         sign: "strict" signs and verifies every message, "none" does not.
         seed: for keys, choices and the order of publishers.
         clock: "wall", or "virtual": computation takes no time, and a run with one seed is the same again.
@@ -68,8 +68,8 @@ class PlayOptions:
                     entry.name, getattr(self, entry.name), "scenario", self.scenario, "the scenario has no such option"
                 )
         scenario.check(self)
-        if self.transport == "tcp" and self.clock == "virtual":
-            raise OptionConflict("transport", "tcp", "clock", "virtual", "sockets need the wall clock")
+        if self.transport != "memory" and self.clock == "virtual":
+            raise OptionConflict("transport", self.transport, "clock", "virtual", "sockets need the wall clock")
         check_choice("level", self.level, LEVELS)
         check_bool("log", self.log)
         _check_record(self.record)

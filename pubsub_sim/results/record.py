@@ -45,7 +45,7 @@ class RunParameters:
         messages: number of random messages in total.
         repeat: number of the repetition, from 1.
         router: routing protocol.
-        transport: "memory" or "tcp".
+        transport: "memory", "tcp" or "libp2p".
         loop: event loop, "uvloop" or "asyncio".
         sign: "strict" or "none".
         seed: seed of the run; equal for all versions of one pair.

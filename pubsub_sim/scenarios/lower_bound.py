@@ -109,9 +109,10 @@ async def lower_bound_discovery(options: SimpleDiscovery, phase: Observe, pause:
 
     Raises:
         ScenarioFailure: a wrong payload or an invalid signature.
-        OptionError: a router other than floodsub, no barrier, or sockets on virtual time.
+        OptionError: a router other than floodsub, no barrier, libp2p, or sockets on virtual time.
     """
     check_choice("router", options.router, ("floodsub",))
+    check_choice("transport", options.transport, ("memory", "tcp"))
     if not options.barrier:
         raise OptionConflict(
             "barrier", False, "version", options.version, "it has no discovery, all hosts are connected"

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from pubsub_sim.errors import OptionConflict
 from pubsub_sim.framing import FrameDecoder
+from pubsub_sim.net.sockets import Sockets
 from pubsub_sim.net.tcp_frames import LONGEST, prefix
-from pubsub_sim.net.tcp_handshake import Sockets
 from pubsub_sim.net.virtual import VirtualLoop
 
 if TYPE_CHECKING:

@@ -47,7 +47,7 @@ class SimpleDiscovery:
         hosts: how many; at least 2.
         messages: random messages in total, after the first; at least 1.
         router: "floodsub", "randomsub" or "gossipsub".
-        transport: "memory" or "tcp".
+        transport: "memory", "tcp" or "libp2p".
         sign: "strict" or "none".
         seed: for keys, choices and the order of publishers.
         barrier: wait until all are connected and announced before the first message; False is the original's

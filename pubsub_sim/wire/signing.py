@@ -57,6 +57,21 @@ class KeyPair:
         """
         message.signature = self._key.sign(_signed_bytes(message)).signature
 
+    def sign_bytes(self, data: bytes) -> bytes:
+        """The 64 bytes of signature over these bytes."""
+        return self._key.sign(data).signature
+
+
+def is_signed(data: bytes, signature: bytes, public_key: bytes) -> bool:
+    """Whether a signature is that of an Ed25519 key over these bytes."""
+    if len(signature) != 64:
+        return False
+    try:
+        crypto_sign_open(signature + data, public_key)
+    except BadSignatureError:
+        return False
+    return True
+
 
 def is_signature_valid(message: WireMessage) -> bool:
     """Whether the signature is the author's over this very message.
@@ -71,13 +86,7 @@ def is_signature_valid(message: WireMessage) -> bool:
         return False
     if message.HasField("key") and not _is_marshalled(message.key, public_key):
         return False
-    if len(signature) != 64:
-        return False
-    try:
-        crypto_sign_open(signature + _signed_bytes(message), public_key)
-    except BadSignatureError:
-        return False
-    return True
+    return is_signed(_signed_bytes(message), signature, public_key)
 
 
 def _is_marshalled(key: bytes, public_key: bytes) -> bool:

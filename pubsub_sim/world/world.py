@@ -15,6 +15,7 @@ from pubsub_sim.errors import HostClosed, NeverQuiet, OptionConflict, OptionErro
 from pubsub_sim.foreign import ForeignCode, nothing
 from pubsub_sim.net.clock import LoopClock, clock_of
 from pubsub_sim.net.faults import FaultPlan
+from pubsub_sim.net.libp2p import Libp2pHost, Libp2pNetwork
 from pubsub_sim.net.link import LinkModel
 from pubsub_sim.net.linked import LinkedNetwork
 from pubsub_sim.net.memory import MemoryHost, MemoryNetwork
@@ -36,7 +37,10 @@ if TYPE_CHECKING:
     from pubsub_sim.node.driver import Driver, HostContext
     from pubsub_sim.protocol.options import HostOptions
 
-TRANSPORTS = ("memory", "tcp")
+TRANSPORTS = ("memory", "tcp", "libp2p")
+MODELLED = ("memory",)
+"""Transports whose links can be given and broken; the others are real sockets, on wall time."""
+
 SIGNING = {
     "strict": SignPolicy.STRICT,
     "none": SignPolicy.STRICT_NO_SIGN,
@@ -57,7 +61,8 @@ class World:
         router: "floodsub", "randomsub" or "gossipsub"; or a function that makes a host's router, called with its number
             and the peer ids of all hosts.
         seed: for keys, sequence numbers and every choice; None takes the seed given to `run`.
-        transport: "memory", or "tcp": loopback sockets, one connection per pair of hosts, on wall time only.
+        transport: "memory"; "tcp": loopback sockets, one connection per pair of hosts, with a framing of our own; or
+            "libp2p": loopback sockets with Noise and yamux, as go-libp2p speaks. Sockets live on wall time only.
         sign: "strict" (StrictSign: everything is signed and verified), "none" (StrictNoSign), "lax" (LaxSign) or
             "lax-none" (LaxNoSign).
         discovery: a shared rendezvous; without it, connect by hand.
@@ -125,7 +130,7 @@ class World:
         if self._plan is not None:
             self._plan.check_hosts(hosts)
         for option, value in (("link", link), ("faults", faults)):
-            if transport == "tcp" and value is not None:
+            if transport not in MODELLED and value is not None:
                 raise OptionConflict(option, value, "transport", transport, "real sockets are not modelled")
         self._options = options
         self._addresses = None if addresses is None else [check_ip("addresses", addresses(n)) for n in range(hosts)]
@@ -135,8 +140,8 @@ class World:
         self.rendezvous = RendezvousServer() if discovery else None
         self.pubsubs: list[PubSub] = []
         self.clock: LoopClock
-        self.network: MemoryNetwork | TcpNetwork
-        self._network_hosts: dict[int, MemoryHost | TcpHost] = {}
+        self.network: MemoryNetwork | TcpNetwork | Libp2pNetwork
+        self._network_hosts: dict[int, MemoryHost | TcpHost | Libp2pHost] = {}
         self._lives: list[int] = [0] * hosts
         self._ends_of_watchers: dict[int, tuple[Callable[[], None], ...]] = {}  # of the present life of each host
         self._ends = Lifetime("the world", 2 * CLOSE_LIMIT_S)  # owns what ends hosts, and begins their next life
@@ -372,11 +377,13 @@ class World:
         ]
         return hosts if self.network.is_quiet else ["the network", *hosts]
 
-    def _make_network(self, loop: asyncio.AbstractEventLoop) -> MemoryNetwork | TcpNetwork:
-        if self._transport == "tcp":
+    def _make_network(self, loop: asyncio.AbstractEventLoop) -> MemoryNetwork | TcpNetwork | Libp2pNetwork:
+        if self._transport not in MODELLED:
             if self.clock.kind == "virtual":
-                raise OptionConflict("transport", "tcp", "clock", "virtual", "sockets need the wall clock")
-            return TcpNetwork(loop)
+                raise OptionConflict("transport", self._transport, "clock", "virtual", "sockets need the wall clock")
+            if self._transport == "tcp":
+                return TcpNetwork(loop)
+            return Libp2pNetwork(loop, {key.peer_id: key.sign_bytes for key in self._keys})
         if self._link is None and self._plan is None:
             return MemoryNetwork(loop)
         return LinkedNetwork(loop, self.clock, self._link or LinkModel(), self._seed)

@@ -21,7 +21,7 @@ def test_defaults_are_the_grid_of_the_notebook() -> None:
     assert options.messages == (20, 60, 100)
 
 
-@pytest.mark.parametrize("transport", ["memory", "tcp"])
+@pytest.mark.parametrize("transport", ["memory", "tcp", "libp2p"])
 def test_sweep_can_be_made_over_each_transport(transport: str) -> None:
     """In memory, where versions are compared on equal RPCs, and over loopback sockets."""
     assert SweepOptions(transport=transport).transport == transport

@@ -10,6 +10,7 @@ NETWORKS = {
     "memory": {},
     "links": {"link": LinkModel(latency_s=0.001)},
     "sockets": {"transport": "tcp"},
+    "libp2p": {"transport": "libp2p"},
 }
 
 

@@ -32,7 +32,8 @@ ALLOWED: dict[str, set[str]] = {
     "root": set(),
     "wire": set(),
     "protocol": {"wire"},
-    "net": set(),
+    "libp2p": {"wire"},
+    "net": {"libp2p"},
     "node": {"wire", "protocol"},
     "drivers": {"node"},  # drivers/versions.py: names, and the types of the seam
     "drivers.baseline": {"protocol", "node", "wire"},
@@ -67,7 +68,7 @@ ENGINE_REACHES_OUT = {  # inside a method: who asks for a picture gets what draw
     ("asyncmachine.schema", "asyncmachine.export"),
     ("asyncmachine.schema", "asyncmachine.export.diagrams"),
 }
-FORBIDDEN_STDLIB = {"wire": OUTSIDE_WORLD, "protocol": OUTSIDE_WORLD}
+FORBIDDEN_STDLIB = {"wire": OUTSIDE_WORLD, "protocol": OUTSIDE_WORLD, "libp2p": OUTSIDE_WORLD}
 
 
 def room_of(module: str) -> str:

@@ -11,8 +11,8 @@ import pytest
 
 from pubsub_sim import OptionError, World, run
 from pubsub_sim.errors import HostClosed
+from pubsub_sim.net.sockets import Sockets
 from pubsub_sim.net.tcp_frames import prefix
-from pubsub_sim.net.tcp_handshake import Sockets
 from pubsub_sim.scenarios.lower_bound_links import Connection
 from pubsub_sim.scenarios.play import play
 from pubsub_sim.scenarios.simple_discovery import PHASES, Outcome, SimpleDiscovery

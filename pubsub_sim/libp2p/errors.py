@@ -1,0 +1,108 @@
+"""What can go wrong between two ends of a libp2p connection, by layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pubsub_sim.errors import PubsubSimError
+from pubsub_sim.ids import to_base58
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_LONGEST_VALUE = 60  # of what a peer sent, in a sentence
+
+
+class Libp2pError(PubsubSimError):
+    """Base of the errors that end a connection or a stream."""
+
+
+class ProtocolViolation(Libp2pError):
+    """The peer sent what its protocol does not allow.
+
+    Attributes:
+        layer: the protocol, e.g. "yamux".
+        expected: what would have been right, as words.
+        value: what came.
+    """
+
+    def __init__(self, layer: str, expected: str, value: object) -> None:
+        shown = repr(value)
+        if len(shown) > _LONGEST_VALUE:
+            shown = f"{shown[:_LONGEST_VALUE]}..."
+        super().__init__(f"{layer}: expected {expected}, got {shown}")
+        self.layer = layer
+        self.expected = expected
+        self.value = value
+
+
+class NotSupported(Libp2pError):
+    """The two ends have no protocol in common.
+
+    Attributes:
+        proposed: what the dialling end proposed, as far as it is known.
+    """
+
+    def __init__(self, proposed: Sequence[str]) -> None:
+        super().__init__(f"speaks none of {', '.join(proposed)}" if proposed else "no protocol in common")
+        self.proposed = tuple(proposed)
+
+
+class WrongPeer(Libp2pError):
+    """Somebody else answers at the address that was dialled.
+
+    Attributes:
+        expected: whom we dialled.
+        found: who answers.
+    """
+
+    def __init__(self, expected: bytes, found: bytes) -> None:
+        super().__init__(f"expected peer {to_base58(expected)}, {to_base58(found)} answered")
+        self.expected = expected
+        self.found = found
+
+
+class KeyTypeNotSupported(Libp2pError):
+    """The peer's identity is no Ed25519 key, and others are not supported.
+
+    Attributes:
+        key_type: the number of its type in libp2p's PublicKey message.
+    """
+
+    def __init__(self, key_type: int) -> None:
+        name = _KEY_TYPES.get(key_type, f"type {key_type}")
+        super().__init__(f"the peer's identity is an {name} key, and only Ed25519 keys are supported")
+        self.key_type = key_type
+
+
+_KEY_TYPES = {0: "RSA", 1: "Ed25519", 2: "secp256k1", 3: "ECDSA"}
+
+
+class MultiaddrError(Libp2pError, ValueError):
+    """A text or bytes that are no multiaddr.
+
+    Attributes:
+        value: what was given.
+        reason: what is wrong with it, as words.
+    """
+
+    def __init__(self, value: str | bytes, reason: str) -> None:
+        super().__init__(f"expected a multiaddr such as /ip4/127.0.0.1/tcp/4001, got {value!r}: {reason}")
+        self.value = value
+        self.reason = reason
+
+
+class TooMuchUnsent(Libp2pError):
+    """The peer asks on without reading the answers.
+
+    Attributes:
+        unsent_bytes: answers that wait.
+        limit_bytes: how many may.
+    """
+
+    def __init__(self, unsent_bytes: int, limit_bytes: int) -> None:
+        super().__init__(
+            f"{unsent_bytes} bytes of answers wait for a peer that does not read, of {limit_bytes} allowed"
+        )
+        self.unsent_bytes = unsent_bytes
+        self.limit_bytes = limit_bytes

@@ -1,0 +1,73 @@
+"""Identity keys as libp2p writes them: public keys on the wire, private keys in files (libp2p/specs, peer-ids)."""
+
+from __future__ import annotations
+
+from google.protobuf.message import DecodeError
+
+from pubsub_sim.errors import PeerIdError
+from pubsub_sim.ids import PeerId, peer_id_of
+from pubsub_sim.libp2p.errors import KeyTypeNotSupported, ProtocolViolation
+from pubsub_sim.libp2p.messages_pb2 import PublicKey
+
+ED25519 = 1
+"""The number of the key type."""
+
+_SEED_BYTES = 32
+
+
+def marshal_public_key(peer_id: PeerId) -> bytes:
+    """The PublicKey message of the Ed25519 key that a peer id embeds: an identity multihash is that message itself."""
+    return peer_id[2:]
+
+
+def peer_id_of_key(message: bytes, *, layer: str) -> PeerId:
+    """The peer id of a PublicKey message.
+
+    Args:
+        message: its bytes.
+        layer: who reads it, for the error.
+
+    Raises:
+        KeyTypeNotSupported: another type than Ed25519.
+        ProtocolViolation: no such message, or no key in it.
+    """
+    key = _read(message)
+    if key is None:
+        raise ProtocolViolation(layer, "a public key", message)
+    if key.type != ED25519:
+        raise KeyTypeNotSupported(key.type)
+    try:
+        return peer_id_of(key.data)
+    except PeerIdError:
+        raise ProtocolViolation(layer, "an Ed25519 key of 32 bytes", key.data) from None
+
+
+def marshal_private_key(seed: bytes, public_key: bytes) -> bytes:
+    """The PrivateKey message of an Ed25519 key, as libp2p keeps it in files: type, then seed and public key."""
+    return PublicKey(type=ED25519, data=seed + public_key).SerializeToString()  # the same fields as a PublicKey
+
+
+def seed_of_private_key(message: bytes) -> bytes:
+    """The 32 bytes of seed in a PrivateKey message; an old form repeats the public key behind it.
+
+    Raises:
+        KeyTypeNotSupported: another type than Ed25519.
+        ProtocolViolation: no such message.
+    """
+    key = _read(message)
+    if key is None:
+        raise ProtocolViolation("key file", "a private key as libp2p writes it", f"{len(message)} bytes")
+    if key.type != ED25519:
+        raise KeyTypeNotSupported(key.type)
+    if len(key.data) not in (2 * _SEED_BYTES, 3 * _SEED_BYTES):
+        raise ProtocolViolation("key file", "64 bytes of an Ed25519 key", f"{len(key.data)} bytes")
+    return key.data[:_SEED_BYTES]
+
+
+def _read(message: bytes) -> PublicKey | None:
+    """A key message with both its fields, or None."""
+    try:
+        key = PublicKey.FromString(message)
+    except DecodeError:
+        return None
+    return key if key.IsInitialized() else None

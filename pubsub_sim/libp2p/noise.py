@@ -1,0 +1,373 @@
+"""Noise as libp2p uses it: the handshake XX over 25519, ChaChaPoly and SHA256, and the channel that comes of it.
+
+Names of objects and functions are those of the Noise specification, revision 34. All messages are preceded by their length
+in two bytes, big-endian. The payloads of messages 2 and 3 carry the sender's identity key and its signature of the
+sender's static key, which is made anew for each connection. Source: libp2p/specs noise.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from struct import Struct
+from typing import TYPE_CHECKING
+
+from google.protobuf.message import DecodeError
+from nacl.bindings import crypto_scalarmult, crypto_scalarmult_base
+
+from pubsub_sim.ids import public_key_of
+from pubsub_sim.libp2p.ciphers import TAG_BYTES, TagMismatch
+from pubsub_sim.libp2p.errors import ProtocolViolation, WrongPeer
+from pubsub_sim.libp2p.keys import marshal_public_key, peer_id_of_key
+from pubsub_sim.libp2p.messages_pb2 import NoiseExtensions, NoiseHandshakePayload
+from pubsub_sim.libp2p.security import Secured
+from pubsub_sim.wire.signing import is_signed
+
+if TYPE_CHECKING:
+    from pubsub_sim.ids import PeerId
+    from pubsub_sim.libp2p.ciphers import Cipher
+    from pubsub_sim.libp2p.exchange import Steps
+    from pubsub_sim.libp2p.security import Identity
+
+NOISE = "/noise"
+"""The protocol's name in multistream-select."""
+
+LONGEST_MESSAGE = 0xFFFF
+"""Bytes of a message, without its length."""
+
+LONGEST_PLAINTEXT = LONGEST_MESSAGE - TAG_BYTES
+
+LONGEST_HANDSHAKE_MESSAGE = 4096
+"""Bytes of a handshake message that are waited for: an identity key, a signature and names of muxers are a few hundred."""
+
+SIGNED_PREFIX = b"noise-libp2p-static-key:"
+"""What stands before a static key where it is signed."""
+
+_NAME = b"Noise_XX_25519_ChaChaPoly_SHA256"  # 32 bytes, so it is the first hash itself
+KEY_BYTES = 32
+_LAYER = "noise"
+
+_nonce = Struct("<4xQ").pack  # four zero bytes and a counter
+
+
+@dataclass(frozen=True)
+class KeyExchangeKey:
+    """An X25519 key pair of one handshake.
+
+    Attributes:
+        private: 32 bytes.
+        public: 32 bytes.
+    """
+
+    private: bytes
+    public: bytes
+
+    @classmethod
+    def of(cls, private: bytes) -> KeyExchangeKey:
+        """The pair of a private key."""
+        return cls(private, crypto_scalarmult_base(private))
+
+    def shared_with(self, public: bytes) -> bytes:
+        """The Diffie-Hellman result; raises ProtocolViolation for a point of low order, which would give no secret."""
+        try:
+            return crypto_scalarmult(self.private, public)
+        except RuntimeError:
+            raise ProtocolViolation(_LAYER, "a public key that is no point of low order", public) from None
+
+
+class CipherState:
+    """A key and the number of messages under it."""
+
+    __slots__ = ("_cipher", "_count")
+
+    def __init__(self, cipher: Cipher) -> None:
+        self._cipher = cipher
+        self._count = 0
+
+    def encrypt(self, data: bytes, associated_data: bytes = b"") -> bytes:
+        """Encrypt the next message."""
+        nonce = _nonce(self._count)
+        self._count += 1
+        return self._cipher.encrypt(nonce, data, associated_data)
+
+    def decrypt(self, data: bytes, associated_data: bytes = b"") -> bytes:
+        """Decrypt the next message. Raises ProtocolViolation if somebody has tampered with it."""
+        nonce = _nonce(self._count)
+        self._count += 1
+        try:
+            return self._cipher.decrypt(nonce, data, associated_data)
+        except TagMismatch:
+            raise ProtocolViolation(_LAYER, "an authentic message", f"{len(data)} bytes that are not") from None
+
+
+class SymmetricState:
+    """The chaining key and the hash of a handshake, and the key there is so far."""
+
+    def __init__(self, make_cipher: Callable[[bytes], Cipher], prologue: bytes) -> None:
+        self._make_cipher = make_cipher
+        self._chaining_key = self.hash = _NAME
+        self._cipher: CipherState | None = None
+        self.mix_hash(prologue)
+
+    def mix_hash(self, data: bytes) -> None:
+        """Add to the hash what both ends know."""
+        self.hash = sha256(self.hash + data).digest()
+
+    def mix_key(self, secret: bytes) -> None:
+        """Derive a new chaining key and a new cipher key."""
+        self._chaining_key, key = self._hkdf(secret)
+        self._cipher = CipherState(self._make_cipher(key))
+
+    def encrypt_and_hash(self, data: bytes) -> bytes:
+        """Encrypt, if there is a key, and add the ciphertext to the hash."""
+        out = data if self._cipher is None else self._cipher.encrypt(data, self.hash)
+        self.mix_hash(out)
+        return out
+
+    def decrypt_and_hash(self, data: bytes) -> bytes:
+        """Undo `encrypt_and_hash`. Raises ProtocolViolation."""
+        out = data if self._cipher is None else self._cipher.decrypt(data, self.hash)
+        self.mix_hash(data)
+        return out
+
+    def split(self) -> tuple[CipherState, CipherState]:
+        """The two keys of the channel: from the dialling to the listening end, and back."""
+        first, second = self._hkdf(b"")
+        return CipherState(self._make_cipher(first)), CipherState(self._make_cipher(second))
+
+    def _hkdf(self, secret: bytes) -> tuple[bytes, bytes]:
+        temporary = hmac.digest(self._chaining_key, secret, "sha256")
+        first = hmac.digest(temporary, b"\1", "sha256")
+        return first, hmac.digest(temporary, first + b"\2", "sha256")
+
+
+class HandshakeState:
+    """The handshake XX as one end sees it: messages are written and read in turn, the dialling end's first.
+
+    Args:
+        static: our static key.
+        ephemeral: our ephemeral key, never used before.
+        make_cipher: makes the cipher of a key.
+        prologue: what both ends have agreed on before.
+
+    Attributes:
+        symmetric: the state of keys and hash.
+        remote_static: the other end's static key, once it was read.
+    """
+
+    def __init__(
+        self,
+        static: KeyExchangeKey,
+        ephemeral: KeyExchangeKey,
+        make_cipher: Callable[[bytes], Cipher],
+        prologue: bytes = b"",
+    ) -> None:
+        self.symmetric = SymmetricState(make_cipher, prologue)
+        self.remote_static = b""
+        self._static = static
+        self._ephemeral = ephemeral
+        self._remote_ephemeral = b""
+
+    def write_first(self, payload: bytes) -> bytes:
+        """-> e."""
+        return self._write_ephemeral() + self.symmetric.encrypt_and_hash(payload)
+
+    def read_first(self, message: bytes) -> bytes:
+        """Read message 1; gives its payload. Raises ProtocolViolation."""
+        return self.symmetric.decrypt_and_hash(self._read_ephemeral(message))
+
+    def write_second(self, payload: bytes) -> bytes:
+        """<- e, ee, s, es."""
+        symmetric = self.symmetric
+        ephemeral = self._write_ephemeral()
+        symmetric.mix_key(self._ephemeral.shared_with(self._remote_ephemeral))
+        static = symmetric.encrypt_and_hash(self._static.public)
+        symmetric.mix_key(self._static.shared_with(self._remote_ephemeral))
+        return ephemeral + static + symmetric.encrypt_and_hash(payload)
+
+    def read_second(self, message: bytes) -> bytes:
+        """Read message 2; gives its payload. Raises ProtocolViolation."""
+        symmetric = self.symmetric
+        rest = self._read_ephemeral(message)
+        symmetric.mix_key(self._ephemeral.shared_with(self._remote_ephemeral))
+        rest = self._read_static(rest)
+        symmetric.mix_key(self._ephemeral.shared_with(self.remote_static))
+        return symmetric.decrypt_and_hash(rest)
+
+    def write_third(self, payload: bytes) -> bytes:
+        """-> s, se."""
+        symmetric = self.symmetric
+        static = symmetric.encrypt_and_hash(self._static.public)
+        symmetric.mix_key(self._static.shared_with(self._remote_ephemeral))
+        return static + symmetric.encrypt_and_hash(payload)
+
+    def read_third(self, message: bytes) -> bytes:
+        """Read message 3; gives its payload. Raises ProtocolViolation."""
+        rest = self._read_static(message)
+        self.symmetric.mix_key(self._ephemeral.shared_with(self.remote_static))
+        return self.symmetric.decrypt_and_hash(rest)
+
+    def _write_ephemeral(self) -> bytes:
+        self.symmetric.mix_hash(self._ephemeral.public)
+        return self._ephemeral.public
+
+    def _read_ephemeral(self, message: bytes) -> bytes:
+        if len(message) < KEY_BYTES:
+            raise ProtocolViolation(_LAYER, "a message with an ephemeral key", message)
+        self._remote_ephemeral = message[:KEY_BYTES]
+        self.symmetric.mix_hash(self._remote_ephemeral)
+        return message[KEY_BYTES:]
+
+    def _read_static(self, message: bytes) -> bytes:
+        end = KEY_BYTES + TAG_BYTES
+        if len(message) < end:
+            raise ProtocolViolation(_LAYER, "a message with a static key", message)
+        self.remote_static = self.symmetric.decrypt_and_hash(message[:end])
+        return message[end:]
+
+
+def make_payload(identity: Identity, static: KeyExchangeKey) -> bytes:
+    """The payload that says whose static key this is."""
+    extensions = NoiseExtensions(stream_muxers=[name.encode() for name in identity.muxers]) if identity.muxers else None
+    return NoiseHandshakePayload(
+        identity_key=marshal_public_key(identity.peer_id),
+        identity_sig=identity.sign(SIGNED_PREFIX + static.public),
+        extensions=extensions,
+    ).SerializeToString()
+
+
+def read_payload(data: bytes, remote_static: bytes) -> tuple[PeerId, tuple[bytes, ...]]:
+    """Whose static key the other end's is, and its muxers.
+
+    Raises:
+        ProtocolViolation: no payload, or not signed by the key in it.
+        KeyTypeNotSupported: its identity is no Ed25519 key.
+    """
+    try:
+        payload = NoiseHandshakePayload.FromString(data)
+    except DecodeError:
+        raise ProtocolViolation(_LAYER, "a handshake payload", data) from None
+    peer = peer_id_of_key(payload.identity_key, layer=_LAYER)
+    if not is_signed(SIGNED_PREFIX + remote_static, payload.identity_sig, public_key_of(peer)):
+        raise ProtocolViolation(_LAYER, "a static key signed by the peer's identity key", payload.identity_sig)
+    return peer, tuple(payload.extensions.stream_muxers)
+
+
+def dial_noise(identity: Identity, expected: PeerId | None) -> Steps[Secured]:
+    """The dialling end. The other end's identity is checked before ours is told.
+
+    Raises:
+        WrongPeer: another peer than the expected one answers.
+        ProtocolViolation, KeyTypeNotSupported: the handshake has failed.
+    """
+    static = KeyExchangeKey.of(identity.random(KEY_BYTES))
+    state = HandshakeState(static, KeyExchangeKey.of(identity.random(KEY_BYTES)), identity.make_cipher)
+    yield _framed(state.write_first(b""))
+    message = yield from _read_message()
+    peer, muxers = read_payload(state.read_second(message), state.remote_static)
+    if expected is not None and peer != expected:
+        raise WrongPeer(expected, peer)
+    yield _framed(state.write_third(make_payload(identity, static)))
+    sending, receiving = state.symmetric.split()
+    chosen = _choose_muxer([name.encode() for name in identity.muxers], muxers)
+    return Secured(peer, NoiseChannel(sending, receiving), chosen)
+
+
+def accept_noise(identity: Identity) -> Steps[Secured]:
+    """The listening end.
+
+    Raises:
+        ProtocolViolation, KeyTypeNotSupported: the handshake has failed.
+    """
+    static = KeyExchangeKey.of(identity.random(KEY_BYTES))
+    state = HandshakeState(static, KeyExchangeKey.of(identity.random(KEY_BYTES)), identity.make_cipher)
+    state.read_first((yield from _read_message()))
+    yield _framed(state.write_second(make_payload(identity, static)))
+    message = yield from _read_message()
+    peer, muxers = read_payload(state.read_third(message), state.remote_static)
+    receiving, sending = state.symmetric.split()
+    chosen = _choose_muxer(muxers, [name.encode() for name in identity.muxers])
+    return Secured(peer, NoiseChannel(sending, receiving), chosen)
+
+
+def _choose_muxer(dialler: Sequence[bytes], listener: Sequence[bytes]) -> str | None:
+    """The first of the dialling end's muxers that the listening end has; None if one of them named none.
+
+    Raises:
+        ProtocolViolation: they have none in common.
+    """
+    if not dialler or not listener:
+        return None
+    for name in dialler:
+        if name in listener:
+            return name.decode()  # one of ours
+    raise ProtocolViolation(_LAYER, f"one of the muxers {list(listener)}", list(dialler))
+
+
+def _framed(message: bytes) -> bytes:
+    return len(message).to_bytes(2, "big") + message
+
+
+def _read_message() -> Steps[bytes]:
+    size = int.from_bytes((yield 2), "big")
+    if size > LONGEST_HANDSHAKE_MESSAGE:
+        raise ProtocolViolation(_LAYER, f"a handshake message of at most {LONGEST_HANDSHAKE_MESSAGE} bytes", size)
+    return (yield size) if size else b""
+
+
+class NoiseChannel:
+    """The channel after the handshake: each message is a ciphertext of at most 65,519 bytes of plaintext. Implements Channel.
+
+    Args:
+        sending: the key of what we write.
+        receiving: the key of what the other end writes.
+    """
+
+    __slots__ = ("_partial", "_receiving", "_sending")
+
+    def __init__(self, sending: CipherState, receiving: CipherState) -> None:
+        self._sending = sending
+        self._receiving = receiving
+        self._partial = b""  # the beginning of a message
+
+    def seal(self, data: bytes) -> bytes:
+        """The wire's bytes of what is to be sent."""
+        if len(data) <= LONGEST_PLAINTEXT:
+            sealed = self._sending.encrypt(data)
+            return len(sealed).to_bytes(2, "big") + sealed
+        encrypt = self._sending.encrypt
+        parts: list[bytes] = []
+        for start in range(0, len(data), LONGEST_PLAINTEXT):
+            sealed = encrypt(data[start : start + LONGEST_PLAINTEXT])
+            parts += len(sealed).to_bytes(2, "big"), sealed
+        return b"".join(parts)
+
+    def open(self, data: bytes) -> bytes:
+        """What the other end wrote, as far as whole messages have come. Raises ProtocolViolation."""
+        if self._partial:
+            data = self._partial + data
+        end = len(data)
+        if end >= 2:
+            stop = 2 + (data[0] << 8 | data[1])
+            if stop == end:  # one message, as nearly always
+                self._partial = b""
+                return self._receiving.decrypt(data[2:])
+            if stop < end:
+                return self._open_all(data)
+        self._partial = data
+        return b""
+
+    def _open_all(self, data: bytes) -> bytes:
+        decrypt = self._receiving.decrypt
+        position, end = 0, len(data)
+        parts: list[bytes] = []
+        while position + 2 <= end:
+            stop = position + 2 + (data[position] << 8 | data[position + 1])
+            if stop > end:
+                break
+            parts.append(decrypt(data[position + 2 : stop]))
+            position = stop
+        self._partial = data[position:]
+        return b"".join(parts)

@@ -1,0 +1,66 @@
+"""Plaintext 2.0.0: both ends tell who they are and prove nothing. For debugging and for measuring what encryption costs.
+
+Both ends send one message at once: the peer id and the public key. Source: libp2p/specs plaintext.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from google.protobuf.message import DecodeError
+
+from pubsub_sim.libp2p.errors import ProtocolViolation, WrongPeer
+from pubsub_sim.libp2p.exchange import read_delimited
+from pubsub_sim.libp2p.keys import marshal_public_key, peer_id_of_key
+from pubsub_sim.libp2p.messages_pb2 import PlaintextExchange
+from pubsub_sim.libp2p.security import Secured
+from pubsub_sim.libp2p.varint import encode_varint
+
+if TYPE_CHECKING:
+    from pubsub_sim.ids import PeerId
+    from pubsub_sim.libp2p.exchange import Steps
+    from pubsub_sim.libp2p.security import Identity
+
+PLAINTEXT = "/plaintext/2.0.0"
+"""The protocol's name in multistream-select."""
+
+LONGEST_EXCHANGE = 4096
+"""Bytes of the message that are waited for."""
+
+_LAYER = "plaintext"
+
+
+class PlainChannel:
+    """Bytes go as they are. Implements Channel."""
+
+    __slots__ = ()
+
+    def seal(self, data: bytes) -> bytes:
+        """Give the bytes themselves."""
+        return data
+
+    def open(self, data: bytes) -> bytes:
+        """Give the bytes themselves."""
+        return data
+
+
+def exchange_plaintext(identity: Identity, expected: PeerId | None) -> Steps[Secured]:
+    """Either end.
+
+    Raises:
+        WrongPeer: another peer than the expected one answers.
+        ProtocolViolation, KeyTypeNotSupported: what came is no exchange.
+    """
+    own = PlaintextExchange(id=identity.peer_id, public_key=marshal_public_key(identity.peer_id)).SerializeToString()
+    yield encode_varint(len(own)) + own
+    data = yield from read_delimited(LONGEST_EXCHANGE, _LAYER)
+    try:
+        theirs = PlaintextExchange.FromString(data)
+    except DecodeError:
+        raise ProtocolViolation(_LAYER, "an exchange of peer id and key", data) from None
+    peer = peer_id_of_key(theirs.public_key, layer=_LAYER)
+    if theirs.id != peer:
+        raise ProtocolViolation(_LAYER, "the peer id of the key", theirs.id)
+    if expected is not None and peer != expected:
+        raise WrongPeer(expected, peer)
+    return Secured(peer, PlainChannel(), None)

@@ -1,0 +1,495 @@
+"""yamux 1.0.0: many streams over one connection, as an object that takes bytes and gives bytes and events.
+
+A frame has a header of twelve bytes, big-endian: version 0, type, flags, stream, length. Each end may send `WINDOW` bytes
+of data in a stream at first, and as many more as the other end's window updates say. Windows count the bytes of data
+frames only. The body of a data frame is passed on as it comes, so that no frame is ever collected.
+
+What is to be sent waits in the session until `take` is called: answers and window updates before data, and the data of
+all streams in turn, in frames of at most `LONGEST_FRAME` bytes.
+
+What a peer can make a session keep is bounded: streams by `YamuxLimits.inbound`, data by the windows, answers by
+`YamuxLimits.unsent_bytes`. An announced length is checked as soon as the header is there. Frames for streams that are not
+there, as they were reset, are dropped.
+
+Source: hashicorp/yamux spec.md, and libp2p/specs yamux for the number of streams without an answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from struct import Struct
+from typing import NamedTuple
+
+from pubsub_sim.libp2p.errors import Libp2pError, ProtocolViolation, TooMuchUnsent
+
+YAMUX = "/yamux/1.0.0"
+"""The protocol's name in multistream-select."""
+
+WINDOW = 256 * 1024
+"""Bytes that either end may send in a new stream."""
+
+LARGEST_WINDOW = (1 << 32) - 1
+"""Bytes of the largest window: what a number of four bytes can say."""
+
+LONGEST_FRAME = 64 * 1024
+"""Bytes of data that we put into one frame (go-yamux's limit for its own)."""
+
+HEADER_BYTES = 12
+
+DATA, WINDOW_UPDATE, PING, GO_AWAY = range(4)
+SYN, ACK, FIN, RST = 1, 2, 4, 8
+
+NORMAL, PROTOCOL_ERROR, INTERNAL_ERROR = range(3)
+"""Why a session goes away."""
+
+CANCELLED, NEGOTIATION_FAILED, RESOURCE_LIMIT = 0, 0x1001, 0x1002
+"""Why a stream is reset (the codes go-libp2p uses)."""
+
+_HEADER = Struct(">HHII")  # version 0 and type in one number
+_pack, _unpack_from = _HEADER.pack, _HEADER.unpack_from
+_LAYER = "yamux"
+_CREDIT_AT = WINDOW // 2  # bytes taken from a stream after which its writer is told
+
+
+@dataclass(frozen=True, kw_only=True)
+class YamuxLimits:
+    """What a session allows the other end.
+
+    Attributes:
+        inbound: streams that it has opened and that are not over.
+        unanswered: streams of ours that it has not answered yet; more are not opened.
+        unsent_bytes: answers that wait because it does not read.
+    """
+
+    inbound: int = 64
+    unanswered: int = 256
+    unsent_bytes: int = 64 * 1024
+
+
+class TooManyStreams(Libp2pError):
+    """A stream is not opened, as the other end has not answered those before.
+
+    Attributes:
+        unanswered: how many it has not answered.
+    """
+
+    def __init__(self, unanswered: int) -> None:
+        super().__init__(f"{unanswered} streams have not been answered yet")
+        self.unanswered = unanswered
+
+
+class YamuxStream:
+    """One stream of a session.
+
+    Attributes:
+        number: its number on the wire.
+        is_local: whether we opened it.
+        is_answered: whether the other end has acknowledged it.
+        is_writable: whether we have neither finished nor reset it.
+        is_readable: whether the other end has neither finished nor reset it.
+        send_window: bytes we may send now.
+        receive_window: bytes the other end may send now.
+        pending_bytes: bytes written and not sent yet.
+        user: who uses it; the session does not look at it.
+    """
+
+    __slots__ = (
+        "consumed",
+        "is_answered",
+        "is_finishing",
+        "is_local",
+        "is_queued",
+        "is_readable",
+        "is_writable",
+        "number",
+        "pending",
+        "pending_bytes",
+        "receive_window",
+        "send_window",
+        "user",
+    )
+
+    def __init__(self, number: int, *, is_local: bool) -> None:
+        self.number = number
+        self.is_local = is_local
+        self.is_answered = not is_local
+        self.is_writable = True
+        self.is_readable = True
+        self.is_finishing = False  # finished by us, with data still to be sent
+        self.is_queued = False  # among those that have something to send
+        self.send_window = WINDOW
+        self.receive_window = WINDOW
+        self.pending: list[bytes | memoryview] = []
+        self.pending_bytes = 0
+        self.consumed = 0  # bytes taken by the user of which the other end has not been told
+        self.user: object = None
+
+
+class Received(NamedTuple):
+    """Data of a stream."""
+
+    stream: YamuxStream
+    data: bytes
+
+
+class Opened(NamedTuple):
+    """The other end opened a stream."""
+
+    stream: YamuxStream
+
+
+class Finished(NamedTuple):
+    """The other end sends no more data in a stream."""
+
+    stream: YamuxStream
+
+
+class WasReset(NamedTuple):
+    """The other end gave up a stream, or refused it."""
+
+    stream: YamuxStream
+    code: int
+
+
+class PingAnswered(NamedTuple):
+    """The answer to a ping of ours."""
+
+    value: int
+
+
+class GoneAway(NamedTuple):
+    """The other end ends the session."""
+
+    code: int
+
+
+Event = Received | Opened | Finished | WasReset | PingAnswered | GoneAway
+
+
+class Session:
+    """One end of a connection with streams.
+
+    Args:
+        is_dialler: whether we dialled: our streams have odd numbers then.
+        limits: what the other end may do.
+
+    Attributes:
+        streams: those that are not over, by number.
+        is_going_away: whether either end has said that it ends the session.
+    """
+
+    def __init__(self, *, is_dialler: bool, limits: YamuxLimits | None = None) -> None:
+        self.streams: dict[int, YamuxStream] = {}
+        self.is_going_away = False
+        self._limits = YamuxLimits() if limits is None else limits
+        self._next_number = 1 if is_dialler else 2
+        self._remote_parity = 0 if is_dialler else 1
+        self._inbound = 0
+        self._unanswered = 0
+        self._control: list[bytes] = []  # frames without data that wait to be sent
+        self._credits: dict[YamuxStream, None] = {}  # streams whose writers are to be told of what was taken
+        self._queued: list[YamuxStream] = []  # streams with something to send that their windows allow
+        self._partial = b""  # the beginning of a header
+        self._body_left = 0  # bytes still to come of a data frame
+        self._body_stream: YamuxStream | None = None  # whose they are; None: nobody's
+        self._body_flags = 0
+
+    # --- what we want --------------------------------------------------------------------------------------------
+
+    def open(self) -> YamuxStream:
+        """A new stream.
+
+        Raises:
+            TooManyStreams: the other end has not answered those before.
+        """
+        if self._unanswered >= self._limits.unanswered:
+            raise TooManyStreams(self._unanswered)
+        number = self._next_number
+        self._next_number += 2
+        stream = self.streams[number] = YamuxStream(number, is_local=True)
+        self._unanswered += 1
+        self._send(WINDOW_UPDATE, SYN, number, 0)
+        return stream
+
+    def write(self, stream: YamuxStream, data: bytes, more: bytes = b"") -> None:
+        """Send data in a stream, in one or two parts, as soon as its window allows; nothing if it is not writable any more."""
+        if not stream.is_writable:
+            return
+        stream.pending += (data, more)
+        stream.pending_bytes += len(data) + len(more)
+        if not stream.is_queued and stream.send_window:
+            stream.is_queued = True
+            self._queued.append(stream)
+
+    def finish(self, stream: YamuxStream) -> None:
+        """Send no more data in a stream after what was written."""
+        if stream.is_writable:
+            stream.is_writable = False
+            if stream.pending:
+                stream.is_finishing = True
+            else:
+                self._send(WINDOW_UPDATE, FIN, stream.number, 0)
+                self._forget_if_over(stream)
+
+    def reset(self, stream: YamuxStream, code: int = CANCELLED) -> None:
+        """Give a stream up, in both directions; nothing if it is over."""
+        if self.streams.get(stream.number) is stream:
+            self._send(WINDOW_UPDATE, RST, stream.number, code)
+            self._forget(stream)
+
+    def credit(self, stream: YamuxStream, count: int) -> None:
+        """So many received bytes have been taken: the other end may send as many more."""
+        stream.consumed += count
+        if stream.consumed >= _CREDIT_AT and stream.is_readable:
+            self._credits[stream] = None
+
+    def ping(self, value: int) -> None:
+        """Ask for an answer with the same number of four bytes."""
+        self._send(PING, SYN, 0, value)
+
+    def go_away(self, code: int = NORMAL) -> None:
+        """Say that we end the session."""
+        self.is_going_away = True
+        self._send(GO_AWAY, 0, 0, code)
+
+    # --- what is to be sent --------------------------------------------------------------------------------------
+
+    @property
+    def has_output(self) -> bool:
+        """Whether `take` would give anything."""
+        return bool(self._control or self._queued or self._credits)
+
+    def take(self, limit_bytes: int = 4 * LONGEST_FRAME) -> bytes:
+        """What is to be sent now: answers, then data, up to one frame more than the limit."""
+        queued = self._queued
+        if len(queued) == 1 and not self._control and not self._credits:  # as nearly always
+            stream = queued[0]
+            size = stream.pending_bytes
+            if size <= stream.send_window and size <= LONGEST_FRAME and not stream.is_finishing:
+                queued.clear()
+                stream.is_queued = False
+                stream.send_window -= size
+                data = b"".join((_pack(DATA, 0, stream.number, size), *stream.pending))
+                stream.pending.clear()
+                stream.pending_bytes = 0
+                return data
+        out: list[bytes | memoryview] = []
+        if self._control:
+            out += self._control
+            self._control.clear()
+        if self._credits:
+            for stream in self._credits:
+                self._tell_credit(stream, out)
+            self._credits.clear()
+        while queued and limit_bytes > 0:
+            self._queued = []
+            for stream in queued:
+                limit_bytes -= self._take_frame(stream, out)
+            queued = self._queued
+        return b"".join(out)
+
+    def _tell_credit(self, stream: YamuxStream, out: list[bytes | memoryview]) -> None:
+        if stream.is_readable and stream.consumed:
+            stream.receive_window += stream.consumed
+            out.append(_pack(WINDOW_UPDATE, 0, stream.number, stream.consumed))
+            stream.consumed = 0
+
+    def _take_frame(self, stream: YamuxStream, out: list[bytes | memoryview]) -> int:
+        """Append one data frame of a queued stream, and queue it again if there may be another; gives the frame's size."""
+        size = stream.pending_bytes
+        room = stream.send_window
+        if size <= room and size <= LONGEST_FRAME:
+            if size:
+                out.append(_pack(DATA, 0, stream.number, size))
+                out += stream.pending
+                stream.pending.clear()
+                stream.pending_bytes = 0
+                stream.send_window = room - size
+            stream.is_queued = False
+            if stream.is_finishing:
+                stream.is_finishing = False
+                out.append(_pack(WINDOW_UPDATE, FIN, stream.number, 0))
+                self._forget_if_over(stream)
+            return size
+        size = min(size, room, LONGEST_FRAME)
+        rest = memoryview(b"".join(stream.pending)) if len(stream.pending) > 1 else memoryview(stream.pending[0])
+        out.append(_pack(DATA, 0, stream.number, size))
+        out.append(rest[:size])
+        stream.pending = [rest[size:]]
+        stream.pending_bytes -= size
+        stream.send_window = room - size
+        if stream.send_window:
+            self._queued.append(stream)
+        else:
+            stream.is_queued = False
+        return size
+
+    def _send(self, kind: int, flags: int, number: int, value: int) -> None:
+        self._control.append(_pack(kind, flags, number, value))
+
+    # --- what comes ----------------------------------------------------------------------------------------------
+
+    def receive(self, data: bytes) -> list[Event]:
+        """Take received bytes; gives what they mean, in order.
+
+        Raises:
+            ProtocolViolation: they are no frames; the session cannot go on.
+            TooMuchUnsent: the other end does not read the answers it asks for; likewise.
+        """
+        events: list[Event] = []
+        if self._partial:
+            data = self._partial + data
+            self._partial = b""
+        position, end = 0, len(data)
+        while position < end:
+            left = self._body_left
+            if left:
+                stop = position + left
+                if stop > end:
+                    stop = end
+                stream = self._body_stream
+                if stream is not None and stream.is_readable:
+                    events.append(Received(stream, data[position:stop]))
+                self._body_left = left - (stop - position)
+                position = stop
+                if not self._body_left:
+                    self._end_body(events)
+                continue
+            if end - position < HEADER_BYTES:
+                self._partial = data[position:]
+                break
+            kind, flags, number, length = _unpack_from(data, position)
+            position += HEADER_BYTES
+            if kind == DATA and not flags and number:  # as nearly all
+                stream = self.streams.get(number)
+                if stream is not None:
+                    if length > stream.receive_window or not stream.is_readable:
+                        raise self._over_window(stream, length)
+                    stream.receive_window -= length
+                self._body_stream = stream
+                self._body_left = length
+            else:
+                self._read_header(kind, flags, number, length, events)
+        if len(self._control) * HEADER_BYTES > self._limits.unsent_bytes:
+            raise TooMuchUnsent(len(self._control) * HEADER_BYTES, self._limits.unsent_bytes)
+        return events
+
+    @property
+    def is_between_frames(self) -> bool:
+        """Whether what was received ends with the end of a frame."""
+        return not self._body_left and not self._partial
+
+    def _over_window(self, stream: YamuxStream, length: int) -> ProtocolViolation:
+        if not stream.is_readable:
+            return ProtocolViolation(_LAYER, "no data in a stream that was finished", f"{length} bytes")
+        return ProtocolViolation(_LAYER, f"data within a window of {stream.receive_window} bytes", f"{length} bytes")
+
+    def _read_header(self, kind: int, flags: int, number: int, length: int, events: list[Event]) -> None:
+        if kind > GO_AWAY:
+            expected = "version 0" if kind > 0xFF else "a known type of frame"
+            raise ProtocolViolation(_LAYER, expected, kind >> 8 if kind > 0xFF else kind)
+        if kind >= PING:
+            if number:
+                raise ProtocolViolation(_LAYER, "stream 0 for pings and ends", number)
+            self._read_session_frame(kind, flags, length, events)
+            return
+        if not number:
+            raise ProtocolViolation(_LAYER, "a stream other than 0", number)
+        stream = self._stream_of(flags, number, events)
+        if flags & RST:
+            self._was_reset(stream, length if kind == WINDOW_UPDATE else 0, events)
+            stream = None
+        if kind == WINDOW_UPDATE:
+            if stream is not None:
+                self._widen(stream, length)
+                if flags & FIN:
+                    self._finished(stream, events)
+            return
+        if stream is not None:
+            if length and (length > stream.receive_window or not stream.is_readable):
+                raise self._over_window(stream, length)
+            stream.receive_window -= length
+        self._body_stream = stream
+        self._body_flags = flags
+        self._body_left = length
+        if not length:
+            self._end_body(events)
+
+    def _end_body(self, events: list[Event]) -> None:
+        flags, self._body_flags = self._body_flags, 0
+        stream, self._body_stream = self._body_stream, None
+        if flags & FIN and stream is not None:
+            self._finished(stream, events)
+
+    def _stream_of(self, flags: int, number: int, events: list[Event]) -> YamuxStream | None:
+        """The stream of a frame, after what its flags SYN and ACK say; None if there is none."""
+        stream = self.streams.get(number)
+        if flags & SYN:
+            if number & 1 != self._remote_parity:
+                expected = "odd" if self._remote_parity else "even"
+                raise ProtocolViolation(_LAYER, f"an {expected} number for a stream of the peer", number)
+            if stream is not None:
+                raise ProtocolViolation(_LAYER, "a new number for a new stream", number)
+            return self._accept(number, events)
+        if stream is not None and flags & ACK and not stream.is_answered:
+            stream.is_answered = True
+            self._unanswered -= 1
+        return stream
+
+    def _accept(self, number: int, events: list[Event]) -> YamuxStream | None:
+        if self._inbound >= self._limits.inbound or self.is_going_away:
+            self._send(WINDOW_UPDATE, RST, number, RESOURCE_LIMIT)
+            return None
+        self._inbound += 1
+        stream = self.streams[number] = YamuxStream(number, is_local=False)
+        self._send(WINDOW_UPDATE, ACK, number, 0)
+        events.append(Opened(stream))
+        return stream
+
+    def _read_session_frame(self, kind: int, flags: int, value: int, events: list[Event]) -> None:
+        if kind == GO_AWAY:
+            self.is_going_away = True
+            events.append(GoneAway(value))
+        elif flags & SYN:
+            self._send(PING, ACK, 0, value)
+        elif flags & ACK:
+            events.append(PingAnswered(value))
+
+    def _widen(self, stream: YamuxStream, delta: int) -> None:
+        stream.send_window += delta
+        if stream.send_window > LARGEST_WINDOW:
+            raise ProtocolViolation(_LAYER, f"a window of at most {LARGEST_WINDOW} bytes", stream.send_window)
+        if stream.pending and not stream.is_queued and stream.send_window:
+            stream.is_queued = True
+            self._queued.append(stream)
+
+    def _finished(self, stream: YamuxStream, events: list[Event]) -> None:
+        if stream.is_readable:
+            stream.is_readable = False
+            events.append(Finished(stream))
+            self._forget_if_over(stream)
+
+    def _was_reset(self, stream: YamuxStream | None, code: int, events: list[Event]) -> None:
+        if stream is not None:
+            self._forget(stream)
+            events.append(WasReset(stream, code))
+
+    def _forget_if_over(self, stream: YamuxStream) -> None:
+        if not stream.is_readable and not stream.is_writable and not stream.is_finishing:
+            self._forget(stream)
+
+    def _forget(self, stream: YamuxStream) -> None:
+        if self.streams.pop(stream.number, None) is None:
+            return
+        stream.is_readable = stream.is_writable = stream.is_finishing = False
+        stream.pending.clear()
+        stream.pending_bytes = 0
+        if stream.is_queued:
+            stream.is_queued = False
+            if stream in self._queued:
+                self._queued.remove(stream)
+        self._credits.pop(stream, None)
+        if not stream.is_local:
+            self._inbound -= 1
+        elif not stream.is_answered:
+            self._unanswered -= 1

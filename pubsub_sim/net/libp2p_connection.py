@@ -1,0 +1,405 @@
+"""One libp2p connection: the only place where a socket meets the protocols of `pubsub_sim.libp2p`.
+
+Received bytes go through the upgrade at first, then through channel and muxer to the users of the streams, in one call
+and without a task. What is written in one round of the loop leaves together: the muxer's output of a round is sealed and
+written once. Nothing is taken from the muxer while the socket's buffer is over its high-water mark.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, cast
+
+from pubsub_sim.errors import OptionError
+from pubsub_sim.libp2p.errors import Libp2pError
+from pubsub_sim.libp2p.yamux import (
+    NEGOTIATION_FAILED,
+    Finished,
+    GoneAway,
+    Opened,
+    Received,
+    Session,
+    WasReset,
+    YamuxLimits,
+    YamuxStream,
+)
+
+if TYPE_CHECKING:
+    from pubsub_sim.ids import PeerId
+    from pubsub_sim.libp2p.security import Channel
+    from pubsub_sim.libp2p.upgrade import Upgrade
+    from pubsub_sim.libp2p.yamux import Event
+
+HIGH_WATER_BYTES = 64 * 1024
+"""Bytes that wait in front of the socket before a stream takes no more (asyncio's default, set for uvloop too)."""
+
+CLOSE_LIMIT_S = 5.0
+"""How long a closed connection may take to send what was written; then it is cut."""
+
+SILENT_TICKS, LOST_TICKS = 3, 4
+"""Ticks without received data after which a peer is pinged, and after which it is given up."""
+
+_KEEP_ALIVE = 0x6B65  # the number of our pings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Libp2pLimits:
+    """What peers may cost a host, and how long they may take.
+
+    Attributes:
+        upgrade_s: an inbound connection until its peer and muxer are known (go-libp2p: 15 s).
+        dial_s: a dial until then.
+        identify_s: identify, from the opening of its stream (go-libp2p: 5 s).
+        negotiate_s: the choice of a stream's protocol (go-libp2p: 10 s).
+        tick_s: how often silent connections are looked for: they are pinged after 3 ticks, given up after 4.
+        upgrading: inbound connections whose peer is not known yet.
+        inbound: inbound connections in all.
+        per_peer: connections with one peer (go-libp2p: 8).
+        streams: streams that a peer has open in one connection.
+        book_peers: peers whose addresses are remembered.
+        book_addresses: addresses remembered of each.
+    """
+
+    upgrade_s: float = 15.0
+    dial_s: float = 5.0
+    identify_s: float = 5.0
+    negotiate_s: float = 10.0
+    tick_s: float = 10.0
+    upgrading: int = 256
+    inbound: int = 1024
+    per_peer: int = 8
+    streams: int = 64
+    book_peers: int = 1024
+    book_addresses: int = 8
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
+                raise OptionError(name, value, "a number over 0")
+
+
+class StreamUser(Protocol):
+    """Whoever uses a stream of a connection. What it raises as a Libp2pError resets the stream."""
+
+    def received(self, data: bytes) -> None:
+        """Data came; whoever takes it credits it to the session."""
+
+    def finished(self) -> None:
+        """The peer sends no more data."""
+
+    def was_reset(self) -> None:
+        """The peer gave the stream up, or the connection is gone."""
+
+
+class ConnectionOwner(Protocol):
+    """The host as its connections see it."""
+
+    def socket_opened(self, connection: Connection) -> bool:
+        """A socket is connected; False if there are too many."""
+
+    def upgraded(self, connection: Connection) -> bool:
+        """The peer is known; False if it has too many connections."""
+
+    def stream_opened(self, connection: Connection, stream: YamuxStream) -> None:
+        """The peer opened a stream: its `user` is to be set."""
+
+    def lost(self, connection: Connection, error: Exception | None) -> None:
+        """The connection is over, by an error or not; told once, also if it was never upgraded."""
+
+    def socket_closed(self, connection: Connection) -> None:
+        """The socket of a connection is closed."""
+
+
+class Silent(Libp2pError):
+    """A peer answers no pings."""
+
+    def __init__(self) -> None:
+        super().__init__("the peer has sent nothing for long, not even the answer to a ping")
+
+
+class TooSlow(Libp2pError):
+    """A handshake took too long.
+
+    Attributes:
+        limit_s: how long it may take.
+    """
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(f"the connection is not upgraded within {limit_s:g} s")
+        self.limit_s = limit_s
+
+
+class Connection(asyncio.Protocol):
+    """One connection as one of its two ends sees it.
+
+    Args:
+        owner: the host.
+        upgrade: what comes first.
+        loop: the event loop.
+        limits: of the host.
+        is_outbound: whether we dialled.
+
+    Attributes:
+        peer: who the other end is, once it is known.
+        transport: the socket.
+        local, remote: the addresses of both ends of the socket.
+        session: the muxer, once the connection is upgraded.
+        wanting: streams that wait for room, each of which offers it to its writer.
+        is_full: whether the socket's buffer is over its high-water mark.
+        is_flushing: whether a flush is scheduled.
+        is_over: whether the connection is cut or closed.
+        security: the security protocol agreed on.
+        is_early: whether the muxer was agreed on in the security handshake.
+        sent_bytes, received_bytes: of the socket.
+        frames: written to streams of frames, empty ones not counted.
+    """
+
+    peer: PeerId
+    transport: asyncio.Transport
+    session: Session
+
+    def __init__(
+        self,
+        owner: ConnectionOwner,
+        upgrade: Upgrade,
+        loop: asyncio.AbstractEventLoop,
+        limits: Libp2pLimits,
+        *,
+        is_outbound: bool,
+    ) -> None:
+        self.is_outbound = is_outbound
+        self.loop = loop
+        self.limits = limits
+        self.local: tuple[str, int] = ("", 0)
+        self.remote: tuple[str, int] = ("", 0)
+        self.wanting: list[RoomTaker] = []
+        self.is_upgraded = False
+        self.is_full = False
+        self.is_flushing = False
+        self.is_over = False
+        self.frames = 0
+        self.security = ""
+        self.is_early = False
+        self.sent_bytes = 0
+        self.received_bytes = 0
+        self._owner = owner
+        self._upgrade: Upgrade | None = upgrade
+        self._channel: Channel
+        self._timer: asyncio.TimerHandle | None = None
+        self._flush_soon = self._flush_scheduled  # one object, as it is scheduled for nearly every frame
+        self._is_heard = True
+        self._silent_ticks = 0
+        self._has_socket = False
+        self._has_given_up = False
+
+    # --- the socket ----------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin the upgrade, unless there are too many connections."""
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but its class
+        self.transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
+        self._has_socket = True
+        self.local = tuple(transport.get_extra_info("sockname")[:2])
+        self.remote = tuple((transport.get_extra_info("peername") or ("", 0))[:2])
+        if not self._owner.socket_opened(self) or self._has_given_up:
+            self.cut()
+            return
+        assert self._upgrade is not None
+        limit_s = self.limits.dial_s if self.is_outbound else self.limits.upgrade_s
+        self._timer = self.loop.call_later(limit_s, self._too_slow, limit_s)
+        self._write(self._upgrade.begin())
+
+    def data_received(self, data: bytes) -> None:
+        """Pass on what came; whatever is not as the protocols say ends the connection."""
+        if self.is_over:
+            return
+        self.received_bytes += len(data)
+        self._is_heard = True
+        try:
+            if self._upgrade is not None:
+                data = self._go_on_upgrading(self._upgrade, data)
+                if not data:
+                    return
+            else:
+                data = self._channel.open(data)
+            events = self.session.receive(data)
+        except Libp2pError as error:
+            self.cut(error)
+            return
+        self._dispatch(events)
+
+    def _dispatch(self, events: list[Event]) -> None:
+        """Tell the users of streams what came, as long as the connection is there."""
+        for event in events:
+            if self.is_over:
+                return
+            if type(event) is Received:
+                user: StreamUser = event.stream.user  # type: ignore[assignment] # set where it was opened
+                try:
+                    user.received(event.data)
+                except Libp2pError:
+                    self.session.reset(event.stream, NEGOTIATION_FAILED)
+                    user.was_reset()
+            else:
+                self._handle(event)
+        self.wake_if_needed()
+
+    def eof_received(self) -> None:
+        """See asyncio.Protocol; the transport closes, as streams are finished one by one."""
+
+    def pause_writing(self) -> None:
+        """Take no more frames: the socket's buffer is over its high-water mark."""
+        self.is_full = True
+
+    def resume_writing(self) -> None:
+        """Take frames again, and tell those who wait for room."""
+        self.is_full = False
+        if self.is_upgraded and not self.is_over:
+            self._flush()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is closed; a reset is the usual end with some implementations."""
+        self.cut(exc)
+        self._cancel_timer()
+        self._owner.socket_closed(self)
+
+    # --- the upgrade ---------------------------------------------------------------------------------------------
+
+    def _go_on_upgrading(self, upgrade: Upgrade, data: bytes) -> bytes:
+        """Gives what is for the muxer already."""
+        answer = upgrade.receive(data)
+        if answer:
+            self._write(answer)
+        if not upgrade.is_over:
+            return b""
+        self._upgrade = None
+        self._cancel_timer()
+        self.peer = upgrade.secured.peer
+        self.security, self.is_early = upgrade.security, upgrade.is_early
+        self._channel = upgrade.secured.channel
+        self.session = Session(is_dialler=self.is_outbound, limits=YamuxLimits(inbound=self.limits.streams))
+        self.is_upgraded = True
+        if not self._owner.upgraded(self):
+            self.cut()
+            return b""
+        return upgrade.rest
+
+    def _too_slow(self, limit_s: float) -> None:
+        self.cut(TooSlow(limit_s))
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    # --- streams -------------------------------------------------------------------------------------------------
+
+    def _handle(self, event: Event) -> None:
+        if isinstance(event, Opened):
+            self._owner.stream_opened(self, event.stream)
+        elif isinstance(event, Finished):
+            user: StreamUser = event.stream.user  # type: ignore[assignment]
+            try:
+                user.finished()
+            except Libp2pError:
+                self.session.reset(event.stream, NEGOTIATION_FAILED)
+                user.was_reset()
+        elif isinstance(event, WasReset):
+            user = event.stream.user  # type: ignore[assignment]
+            user.was_reset()
+        elif isinstance(event, GoneAway):
+            self.close()
+
+    # --- writing -------------------------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Schedule a flush."""
+        self.is_flushing = True
+        self.loop.call_soon(self._flush_soon)
+
+    def wake_if_needed(self) -> None:
+        """Schedule a flush if there is something to send and none is scheduled."""
+        if not self.is_flushing and not self.is_over and self.session.has_output:
+            self.wake()
+
+    def _flush_scheduled(self) -> None:
+        self.is_flushing = False
+        if not self.is_over and not self.is_full:
+            self._flush()
+
+    def _flush(self) -> None:
+        data = self.session.take()
+        if data:
+            self._write(self._channel.seal(data))
+        if not self.is_flushing and not self.is_full and self.session.has_output:
+            self.wake()
+        if self.wanting and not self.is_full:
+            wanting, self.wanting = self.wanting, []
+            for stream in wanting:
+                stream.offer_room()
+
+    def _write(self, data: bytes) -> None:
+        self.sent_bytes += len(data)
+        self.transport.write(data)
+
+    # --- the end -------------------------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Once in a while: ping a peer that has been silent for some ticks, and give it up after one more."""
+        if self._is_heard:
+            self._is_heard = False
+            self._silent_ticks = 0
+            return
+        self._silent_ticks += 1
+        if self._silent_ticks >= LOST_TICKS:
+            self.cut(Silent())
+        elif self._silent_ticks == SILENT_TICKS and self.is_upgraded:
+            self.session.ping(_KEEP_ALIVE)
+            self.wake_if_needed()
+
+    def close(self) -> None:
+        """End the connection: what was written is sent as far as windows allow, then that we go away."""
+        if self.is_over:
+            return
+        if not self.is_upgraded:
+            self.cut()
+            return
+        data = b""
+        while self.session.has_output:
+            data += self._channel.seal(self.session.take())
+        self.session.go_away()
+        self._write(data + self._channel.seal(self.session.take()))
+        self._end(None)
+        self.transport.close()
+        self._timer = self.loop.call_later(CLOSE_LIMIT_S, self.transport.abort)
+
+    def cut(self, error: Exception | None = None) -> None:
+        """End the connection at once."""
+        if not self.is_over:
+            self._end(error)
+            self.transport.abort()
+
+    def give_up(self) -> None:
+        """Nobody waits for the upgrade of a dial any more, which may not even have a socket."""
+        self._has_given_up = True
+        if self._has_socket:
+            self.cut()
+
+    def _end(self, error: Exception | None) -> None:
+        self.is_over = True
+        self._cancel_timer()
+        self.wanting.clear()
+        self._owner.lost(self, error)
+        if self.is_upgraded:
+            for stream in list(self.session.streams.values()):
+                user = cast("StreamUser | None", stream.user)
+                if user is not None:
+                    user.was_reset()
+
+
+class RoomTaker(Protocol):
+    """A stream whose writer was refused."""
+
+    def offer_room(self) -> None:
+        """There may be room again."""

@@ -1,0 +1,498 @@
+"""The users of the streams of a libp2p connection: negotiation, frames of pubsub in either direction, identify, ping.
+
+A negotiation hands its stream over inside the call that took the last token, together with what came behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pubsub_sim.libp2p.errors import Libp2pError, ProtocolViolation
+from pubsub_sim.libp2p.exchange import Exchange
+from pubsub_sim.libp2p.identify import IdentifyReader
+from pubsub_sim.libp2p.multistream import choose, propose
+from pubsub_sim.libp2p.varint import decode_varint, encode_varint
+from pubsub_sim.libp2p.yamux import CANCELLED, NEGOTIATION_FAILED, WINDOW
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from pubsub_sim.libp2p.identify import PeerInfo
+    from pubsub_sim.libp2p.yamux import YamuxStream
+    from pubsub_sim.net.libp2p_connection import Connection, StreamUser
+    from pubsub_sim.ports import FrameReader, FrameWriter
+
+PENDING = 32
+"""Frames a stream takes in one round of the loop, as the window of the memory network."""
+
+PENDING_BYTES = WINDOW
+"""Bytes that wait for the peer's window before a stream takes no more."""
+
+_MOST_ECHOED = 64 * 1024  # bytes of pings whose echo the peer has not read
+
+
+class Negotiation:
+    """Agrees on the protocol of a stream, then gives the stream to its user. Implements StreamUser.
+
+    Args:
+        connection: whose stream it is.
+        stream: the stream.
+        exchange: the steps of our end.
+        make_user: gives the user of the stream for the protocol agreed on; None, and it is reset.
+        on_failure: told why, if there is no agreement.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        stream: YamuxStream,
+        exchange: Exchange[str],
+        make_user: Callable[[str], StreamUser | None],
+        on_failure: Callable[[str], None],
+    ) -> None:
+        self._connection = connection
+        self._stream = stream
+        self._exchange = exchange
+        self._make_user = make_user
+        self._on_failure = on_failure
+        self._timer = connection.loop.call_later(connection.limits.negotiate_s, self._too_slow)
+        stream.user = self
+        self._send(exchange.begin())
+
+    def received(self, data: bytes) -> None:
+        """Go on; hand over once agreed, with what is left."""
+        connection, stream, exchange = self._connection, self._stream, self._exchange
+        self._send(exchange.receive(data))
+        connection.session.credit(stream, len(data))
+        if not exchange.is_over:
+            return
+        self._timer.cancel()
+        user = self._make_user(exchange.result)
+        if user is None:
+            connection.session.reset(stream, NEGOTIATION_FAILED)
+            return
+        stream.user = user
+        if exchange.rest:
+            connection.session.credit(stream, -len(exchange.rest))  # its user takes it
+            user.received(exchange.rest)
+
+    def finished(self) -> None:
+        """The peer gave up."""
+        self.was_reset()
+        self._connection.session.reset(self._stream, NEGOTIATION_FAILED)
+
+    def was_reset(self) -> None:
+        """The stream is gone."""
+        self._timer.cancel()
+        self._on_failure("the stream was reset")
+
+    def give_up(self) -> None:
+        """Nobody wants the stream any more."""
+        self._timer.cancel()
+        if not self._connection.is_over:
+            self._connection.session.reset(self._stream, CANCELLED)
+            self._connection.wake_if_needed()
+
+    def _too_slow(self) -> None:
+        self._on_failure(f"no protocol within {self._connection.limits.negotiate_s:g} s")
+        self.give_up()
+
+    def _send(self, data: bytes) -> None:
+        if data:
+            self._connection.session.write(self._stream, data)
+            self._connection.wake_if_needed()
+
+
+def negotiate_outbound(
+    connection: Connection,
+    protocols: Sequence[str],
+    make_user: Callable[[YamuxStream, str], StreamUser],
+    on_failure: Callable[[str], None],
+) -> Negotiation:
+    """Open a stream and propose protocols. Raises TooManyStreams."""
+    stream = connection.session.open()
+    exchange = Exchange(lambda: propose(protocols))
+    return Negotiation(connection, stream, exchange, lambda protocol: make_user(stream, protocol), on_failure)
+
+
+def negotiate_inbound(
+    connection: Connection,
+    stream: YamuxStream,
+    protocols: Collection[str],
+    make_user: Callable[[YamuxStream, str], StreamUser | None],
+) -> Negotiation:
+    """Have a stream that the peer opened choose among protocols."""
+    exchange = Exchange(lambda: choose(protocols))
+    return Negotiation(connection, stream, exchange, lambda protocol: make_user(stream, protocol), _nobody_waits)
+
+
+def _nobody_waits(reason: str) -> None:
+    """A stream of the peer's came to nothing."""
+
+
+class OutboundFrames:
+    """Our end of a stream of frames to a peer. Implements Stream, StreamUser and RoomTaker.
+
+    Args:
+        connection: whose stream it is.
+        stream: the muxer's.
+        protocol: the negotiated protocol.
+        on_end: told if it ends, and not by `close`; in the next round, as its writer is.
+
+    Attributes:
+        protocol: the negotiated protocol.
+        connection: whose stream it is.
+        is_open: neither closed nor reset.
+    """
+
+    __slots__ = ("_on_end", "_stream", "_wants_room", "_writer", "connection", "is_open", "protocol")
+
+    def __init__(
+        self,
+        connection: Connection,
+        stream: YamuxStream,
+        protocol: str,
+        on_end: Callable[[OutboundFrames], None],
+    ) -> None:
+        self.connection = connection
+        self.protocol = protocol
+        self.is_open = True
+        self._stream = stream
+        self._on_end = on_end
+        self._writer: FrameWriter | None = None
+        self._wants_room = False
+
+    def set_writer(self, writer: FrameWriter) -> None:
+        """Keep the writer to be told."""
+        self._writer = writer
+
+    def write(self, frame: bytes) -> bool:
+        """Queue a frame, after its length, for the next flush of the connection."""
+        if not self.is_open:
+            return True
+        connection, stream = self.connection, self._stream
+        if connection.is_full or len(stream.pending) >= 2 * PENDING or stream.pending_bytes >= PENDING_BYTES:
+            if not self._wants_room:
+                self._wants_room = True
+                connection.wanting.append(self)
+            return False
+        if frame:
+            connection.frames += 1
+        connection.session.write(stream, encode_varint(len(frame)), frame)
+        if not connection.is_flushing:
+            connection.wake()
+        return True
+
+    def offer_room(self) -> None:
+        """Tell the writer, if there is room now."""
+        stream = self._stream
+        if len(stream.pending) >= 2 * PENDING or stream.pending_bytes >= PENDING_BYTES:
+            self.connection.wanting.append(self)
+            return
+        self._wants_room = False
+        if self._writer is not None and self.is_open:
+            self._writer.writable()
+
+    def close(self) -> None:
+        """Finish the stream after the queued frames, if it is open."""
+        if self.is_open:
+            self.is_open = False
+            self.connection.session.finish(self._stream)
+            self.connection.wake_if_needed()
+
+    def reset(self) -> None:
+        """Reset the stream; its owner is told in the next round."""
+        if self.is_open:
+            self.connection.session.reset(self._stream, CANCELLED)
+            self.connection.wake_if_needed()
+            self.was_reset()
+
+    def received(self, data: bytes) -> None:
+        """A reader never writes: to go-libp2p-pubsub, too, a byte here means that the peer is dead."""
+        self.reset()
+
+    def finished(self) -> None:
+        """The reader is gone, unless we have closed the stream."""
+        self.reset()
+
+    def was_reset(self) -> None:
+        """The stream is over, and not by `close`."""
+        if self.is_open:
+            self.is_open = False
+            self.connection.loop.call_soon(self._tell_end)
+
+    def _tell_end(self) -> None:
+        if self._writer is not None:
+            self._writer.ended()
+        self._on_end(self)
+
+
+class InboundFrames:
+    """Our end of a stream of frames from a peer. Implements Inbound and StreamUser.
+
+    Bytes are credited to the peer once they are taken or collected as the beginning of a frame; while the reader has no
+    room they are kept and not credited, so there are never more of them than a window.
+
+    Args:
+        connection: whose stream it is.
+        stream: the muxer's.
+        on_blocked: told when the reader had no room: `go_on` is to be called when it has.
+        on_end: told when the stream is over.
+
+    Attributes:
+        peer: who writes.
+        connection: whose stream it is.
+        reader: takes its frames.
+        is_open: neither finished nor reset.
+        is_blocked: whether a frame found no room.
+    """
+
+    __slots__ = (
+        "_held",
+        "_is_finished",
+        "_needed",
+        "_on_blocked",
+        "_on_end",
+        "_owed",
+        "_partial",
+        "_start",
+        "_stream",
+        "connection",
+        "is_blocked",
+        "is_open",
+        "peer",
+        "reader",
+    )
+
+    def __init__(
+        self,
+        connection: Connection,
+        stream: YamuxStream,
+        on_blocked: Callable[[InboundFrames], None],
+        on_end: Callable[[InboundFrames], None],
+    ) -> None:
+        self.connection = connection
+        self.peer = connection.peer
+        self.reader: FrameReader
+        self.is_open = True
+        self.is_blocked = False
+        self._stream = stream
+        self._on_blocked = on_blocked
+        self._on_end = on_end
+        self._partial = bytearray()  # the beginning of a frame
+        self._needed = 0  # its bytes with its length; 0 as long as the length is not there
+        self._start = 0  # where it begins, behind its length
+        self._held = b""  # from the frame on that found no room
+        self._owed = 0  # received bytes that were not credited because of it
+        self._is_finished = False
+
+    def received(self, data: bytes) -> None:
+        """Cut frames out of the received bytes."""
+        size = len(data)
+        if self.is_blocked:
+            self._held += data
+            self._owed += size
+            return
+        partial = self._partial
+        if partial:
+            partial += data
+            is_taken = len(partial) < self._needed or self._take_collected(partial)
+        else:
+            is_taken = self._cut(data)
+        if is_taken:
+            self.connection.session.credit(self._stream, size)
+        else:
+            self._owed += size
+
+    def go_on(self) -> None:
+        """There is room again for the frame that was refused."""
+        if not self.is_blocked or not self.is_open:
+            return
+        self.is_blocked = False
+        held, self._held = self._held, b""
+        try:
+            if not self._cut(held):
+                return
+        except Libp2pError:
+            self.reset()
+            return
+        owed, self._owed = self._owed, 0
+        self.connection.session.credit(self._stream, owed)
+        self.connection.wake_if_needed()
+        if self._is_finished:
+            self.finished()
+
+    def _cut(self, data: bytes) -> bool:
+        """Give whole frames to the reader and keep what is left; False if a frame found no room."""
+        position, end = 0, len(data)
+        take = self.reader.frame
+        while position < end and self.is_open:
+            start = position
+            size = data[position]
+            position += 1
+            if size >= 0x80:
+                if position < end and data[position] < 0x80:  # two bytes, as most have
+                    size += (data[position] << 7) - 0x80
+                    position += 1
+                else:
+                    found = decode_varint(data, start, layer="pubsub")
+                    if found is None:
+                        self._keep(data[start:], 0)
+                        return True
+                    size, position = found
+            stop = position + size
+            if stop > end:
+                if size > self.reader.limit_bytes:
+                    self.reset()
+                else:
+                    self._keep(data[start:], stop - start, position - start)
+                return True
+            if not take(data[position:stop]):
+                self._held = data[start:]
+                self.is_blocked = True
+                self._on_blocked(self)
+                return False
+            position = stop
+        return True
+
+    def _keep(self, data: bytes, needed: int, start: int = 0) -> None:
+        self._partial += data
+        self._needed = needed
+        self._start = start
+
+    def _take_collected(self, partial: bytearray) -> bool:
+        """Give the collected frame to the reader, copied once, and what stands behind it; False if one found no room."""
+        start, stop = self._start, self._needed
+        if not stop:  # so far, not even its length is known
+            data = bytes(partial)
+            partial.clear()
+            return self._cut(data)
+        with memoryview(partial) as view:
+            frame, behind = bytes(view[start:stop]), bytes(view[stop:])
+        if not self.reader.frame(frame):
+            self._held = bytes(partial)
+            partial.clear()
+            self.is_blocked = True
+            self._on_blocked(self)
+            return False
+        partial.clear()
+        return not behind or self._cut(behind)
+
+    def finished(self) -> None:
+        """The peer has closed the stream: finish our direction too, after what is held."""
+        if self.is_blocked:
+            self._is_finished = True
+        elif self.is_open:
+            self.connection.session.finish(self._stream)
+            self._end(clean=not self._partial)
+
+    def was_reset(self) -> None:
+        """The peer has given the stream up."""
+        self._end(clean=False)
+
+    def reset(self) -> None:
+        """Refuse all further frames."""
+        if self.is_open:
+            self.connection.session.reset(self._stream, CANCELLED)
+            self.connection.wake_if_needed()
+            self._end(clean=False)
+
+    def _end(self, *, clean: bool) -> None:
+        if self.is_open:
+            self.is_open = False
+            self._held = b""
+            self._partial = bytearray()
+            self.connection.loop.call_soon(self.reader.ended, clean)
+            self._on_end(self)
+
+
+class Telling:
+    """Sends one message and ends: the answer to an identify, or a push. Implements StreamUser."""
+
+    def __init__(self, connection: Connection, stream: YamuxStream, message: bytes) -> None:
+        connection.session.write(stream, message)
+        connection.session.finish(stream)
+        connection.wake_if_needed()
+
+    def received(self, data: bytes) -> None:
+        """Nothing is expected."""
+        raise ProtocolViolation("identify", "nothing from the end that listens", data)
+
+    def finished(self) -> None:
+        """Both directions are over."""
+
+    def was_reset(self) -> None:
+        """The peer does not want to know."""
+
+
+class Listening:
+    """Reads what a peer tells of itself. Implements StreamUser.
+
+    Args:
+        connection: whose stream it is.
+        stream: the muxer's.
+        told: called with what the peer told; with None if it came to nothing.
+        limit_s: how long it may take.
+    """
+
+    def __init__(
+        self, connection: Connection, stream: YamuxStream, told: Callable[[PeerInfo | None], None], limit_s: float
+    ) -> None:
+        self._connection = connection
+        self._stream = stream
+        self._told = told
+        self._reader = IdentifyReader(connection.peer)
+        self._timer: asyncio.TimerHandle | None = connection.loop.call_later(limit_s, self._too_slow)
+
+    def received(self, data: bytes) -> None:
+        """Read on."""
+        self._reader.receive(data)
+        self._connection.session.credit(self._stream, len(data))
+
+    def finished(self) -> None:
+        """All is there."""
+        info = self._reader.end()
+        self._connection.session.finish(self._stream)
+        self._end(info)
+
+    def was_reset(self) -> None:
+        """It came to nothing."""
+        self._end(None)
+
+    def _too_slow(self) -> None:
+        self._connection.session.reset(self._stream, CANCELLED)
+        self._connection.wake_if_needed()
+        self._end(None)
+
+    def _end(self, info: PeerInfo | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            self._told(info)
+
+
+class Echo:
+    """Sends back what comes: the listening end of ping. Implements StreamUser."""
+
+    def __init__(self, connection: Connection, stream: YamuxStream) -> None:
+        self._connection = connection
+        self._stream = stream
+
+    def received(self, data: bytes) -> None:
+        """Send it back. Raises ProtocolViolation if the peer does not read what it asks for."""
+        session = self._connection.session
+        if self._stream.pending_bytes > _MOST_ECHOED:
+            raise ProtocolViolation(
+                "ping", "a peer that reads the answers", f"{self._stream.pending_bytes} bytes unread"
+            )
+        session.write(self._stream, data)
+        session.credit(self._stream, len(data))
+
+    def finished(self) -> None:
+        """Finish our direction too."""
+        self._connection.session.finish(self._stream)
+
+    def was_reset(self) -> None:
+        """It is over."""
