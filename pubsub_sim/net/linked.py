@@ -14,7 +14,7 @@ from pubsub_sim.errors import DialError
 from pubsub_sim.framing import uvarint_bytes
 from pubsub_sim.ids import short
 from pubsub_sim.net.link import Lane, LinkModel
-from pubsub_sim.net.memory import MemoryHost, MemoryNetwork, MemoryStream
+from pubsub_sim.net.memory import WINDOW, MemoryHost, MemoryNetwork, MemoryStream
 
 if TYPE_CHECKING:
     import asyncio
@@ -55,6 +55,18 @@ class LinkedStream(MemoryStream):
         if self.is_open:
             self._is_cut = True
             super().reset()
+
+    def write(self, frame: bytes) -> bool:
+        """Send a frame over the lane, or refuse it if the window is full."""
+        if self.unread >= WINDOW:
+            self.wants_room = True
+            return False
+        if self.is_open:
+            self.unread += 1
+            if frame:
+                self.receiver.frames += 1
+            self._send(frame)
+        return True
 
     def _send(self, frame: bytes | None) -> None:
         """Send a frame, or None for the end of the stream, over the lane."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from pubsub_sim.errors import OptionError, ScoringDisabled
+from pubsub_sim.errors import OptionConflict, OptionError, ScoringDisabled
 from pubsub_sim.protocol.gossip import Gossip
 from pubsub_sim.protocol.gossip_params import GossipsubParams
 from pubsub_sim.protocol.gossip_peers import GossipPeers, PeerFilter
@@ -54,7 +54,7 @@ class GossipSub:
         timers: what these need done by the clock, e.g. letting scores decay.
 
     Raises:
-        OptionError: both `params` and another argument say how peers are scored or gated.
+        OptionConflict: both `params` and another argument say how peers are scored or gated.
     """
 
     def __init__(
@@ -75,9 +75,13 @@ class GossipSub:
             others = {"scoring": scoring, "promises": promises, "gater": gater, "timers": timers or None}
             for name, other in others.items():
                 if other is not None:
-                    raise OptionError(name, other, "nothing, as params say how peers are judged")
+                    raise OptionConflict(
+                        name, other, "params", params, "the parameters already say how peers are evaluated"
+                    )
         if thresholds is not None and params.thresholds is not None:
-            raise OptionError("thresholds", thresholds, "nothing, as params have thresholds")
+            raise OptionConflict(
+                "thresholds", thresholds, "params", params, "the parameters have thresholds of their own"
+            )
         self._direct = direct
         self._peer_filter = peer_filter
         self._thresholds = thresholds or params.thresholds or PeerScoreThresholds()
