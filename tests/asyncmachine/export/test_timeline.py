@@ -251,8 +251,8 @@ def odd_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("odd") / "odd.sqlite"
     with Recorder(path, "ops", loop_time_ns=lambda: next(moments)) as recorder:
         with recorder.span("outer") as outer, outer.span("inner") as inner:
-            with inner.span("left") as left, inner.span("right") as right:
-                right.point("received", flow="message", link=left.point("sent", flow="message"))
+            left, right = inner.span("left"), inner.span("right")
+            right.point("received", flow="message", link=left.point("sent", flow="message"))
         outsider = Machine({"A": {}}, id="outsider")
         for number in range(MANY_LANES):
             machine = Machine({"A": {}}, id=f"m{number}", tracers=[recorder])
