@@ -684,7 +684,7 @@ class _HandlerTask(asyncio.Task[None]):
             start.clear()
             self.machine = None
             forget_task(machine, self, self.state)
-        elif not self.done():
+        else:
             machine._keep_task(self, -1)
         return super().cancel(msg)
 

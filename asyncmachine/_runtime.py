@@ -130,6 +130,7 @@ outcome of that wait; a wait or a task on a closed loop is dropped. The others a
 from __future__ import annotations
 
 import logging
+from abc import abstractmethod
 from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
@@ -254,9 +255,9 @@ class HandlerCall:
     _state: int
     _tick: int
 
+    @abstractmethod
     def start_task(self, coro: Any, state: int, name: str) -> None:
         """Start the coroutine of an async handler; `machine.Event` knows how."""
-        raise NotImplementedError
 
 
 class TransitionRecord:
@@ -394,8 +395,8 @@ class Runtime:
     _urgent: deque[Job] | None
     _waiters: Waiters
 
-    _event_class: ClassVar[type[HandlerCall]] = HandlerCall
-    _transition_class: ClassVar[type[TransitionRecord]] = TransitionRecord
+    _event_class: ClassVar[type[HandlerCall]]
+    _transition_class: ClassVar[type[TransitionRecord]]
 
     def __init__(self, id: str, plans: PlanCache, handlers: tuple[object, ...], queue_limit: int) -> None:  # noqa: A002
         self._handlers = handlers

@@ -86,18 +86,16 @@ class Machines:
         return number
 
     def end(self, machine: Machine) -> None:
-        """Write down the end of a machine, if it is one of the record's."""
-        number = self.numbers.get(id(machine))
-        if number is not None:
-            self._note_row()
-            self._ended.append((self._now(), self._loop_now(), to_json(machine._ticks), number))
+        """Write down the end of a machine."""
+        number = self.number_of(machine)
+        self._note_row()
+        self._ended.append((self._now(), self._loop_now(), to_json(machine._ticks), number))
 
     def grow(self, machine: Machine) -> None:
-        """Write down that the schema of a machine has grown, if it is one of the record's."""
-        number = self.numbers.get(id(machine))
-        if number is not None:
-            self._note_row()
-            self._grown.append((self._next_seq(), number, self._schema_of(machine)))
+        """Write down that the schema of a machine has grown."""
+        number = self.number_of(machine)
+        self._note_row()
+        self._grown.append((self._next_seq(), number, self._schema_of(machine)))
 
     def living(self) -> Iterator[tuple[int, Machine]]:
         """Give the machines that somebody still has, with their numbers."""

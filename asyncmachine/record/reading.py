@@ -221,7 +221,7 @@ class RecordData:
         changes = self._changes
         while True:
             rows = self._rows(query, after, last, *arguments)
-            if any(row[5] not in changes for row in rows):  # written since
+            if any(row[5] not in changes or row[3] not in self.all_machines for row in rows):  # written since
                 self.refresh()
                 changes = self._changes
             for row in rows:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from asyncmachine.record.format import Step
 from asyncmachine.record.writer import to_json
-from asyncmachine.relations import ADD, AUTO, SET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,8 +90,6 @@ def steps_of(tx: Transition, node: Configuration, plan: Plan, handlers: tuple[st
 
 def _adders(relations: Relations, node: Configuration, plan: Plan, state: int) -> list[int]:
     """Return the states that bring another one along: called ones, or entered with them."""
-    if plan.kind not in (ADD, SET, AUTO):
-        return []
     candidates = dict.fromkeys([*plan.called, *plan.target.active])
     return [s for s in candidates if state in relations.adds[s] and (s in plan.called or not node.mask >> s & 1)]
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _CHECKPOINT_PAGES = 64
+_LIMIT = 50_000  # of each kind of what is interned
 _VALUES_AT_ONCE: Final = 100
 """Values in one statement. Rows of five values take 0.6 of the time when 20 of them share a statement; more share it no better."""
 
@@ -176,7 +177,7 @@ class RecordWriter:
         )  # fmt: skip
         number = self._changes.get(content)
         if number is None:
-            if len(self._changes) >= 50_000:  # equal changes may then occur twice; readers compare contents
+            if len(self._changes) >= _LIMIT:  # equal changes may then occur twice; readers compare contents
                 self._changes.clear()
             self._counts["changes"] += 1
             number = self._changes[content] = self._counts["changes"]
@@ -187,7 +188,7 @@ class RecordWriter:
         """Return the id of a list of steps, given as JSON, inserting it when it is new."""
         number = self._steps.get(text)
         if number is None:
-            if len(self._steps) >= 50_000:
+            if len(self._steps) >= _LIMIT:
                 self._steps.clear()
             self._counts["steps"] += 1
             number = self._steps[text] = self._counts["steps"]
@@ -199,11 +200,6 @@ class RecordWriter:
         query = "select s.states, m.start_ticks from machines m join schemas s on s.id = m.schema where m.number = ?"
         ((states, ticks),) = self.execute(query, machine)
         return dict(zip(json.loads(states), json.loads(ticks), strict=False))
-
-    def forget_interned(self) -> None:
-        """Forget which changes and steps were inserted, after a transaction that inserted some was rolled back."""
-        self._changes.clear()
-        self._steps.clear()
 
     def close(self) -> None:
         """Make the record one plain file that can be read from anywhere.

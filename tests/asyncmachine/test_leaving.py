@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from asyncmachine import Event, Machine, MachineDisposedError
-from asyncmachine._observers import HOOKS
+from asyncmachine._observers import FACTS, HOOKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -192,5 +192,53 @@ def test_every_function_of_on_dispose_is_called(error: type[BaseException], run:
             m.dispose()
         assert called == [1, 2]
         assert end.done()
+
+    run(main)
+
+
+@leaving
+@pytest.mark.parametrize("disposing", [False, True])
+@pytest.mark.parametrize("hook", ["transition_end", FACTS])
+def test_a_tracer_of_ends_that_leaves(hook: str, disposing: bool, error: type[BaseException]) -> None:
+    """The mutation it heard of is committed, and what it has queued is done by the next call, or before the end if it disposes."""
+    left: list[str] = []
+
+    def method(self: object, *args: Any) -> None:
+        if not left:
+            left.append(hook)
+            m.add("B")
+            if disposing:
+                m.dispose()
+            raise error
+
+    m = Machine(STATES, tracers=[type("Leaving", (), {hook: method})()])
+    with pytest.raises(error):
+        m.add("A")
+    assert (m.is_disposed, m.is_("A"), m.queue_len) == (disposing, not disposing, int(not disposing))
+    assert m.add("M").canceled == disposing
+    assert m.is_("A", "B", "M") == (not disposing)
+
+
+@pytest.mark.parametrize("error", [error for error in LEAVING if error is not asyncio.CancelledError])
+def test_a_question_that_leaves(error: type[BaseException], run: Run) -> None:
+    """What has changed stays so, and whoever asks goes on waiting; a cancellation is the outcome of the wait instead."""
+
+    async def main() -> None:
+        m = Machine(STATES)
+        answers: list[bool | type[BaseException]] = [False, error, True]
+
+        def question(clock: object) -> bool:
+            answer = answers.pop(0)
+            if isinstance(answer, bool):
+                return answer
+            raise answer
+
+        wait = m.when_query(question)
+        with pytest.raises(error):
+            m.add("A")
+        assert m.is_("A")
+        assert not wait.done()
+        m.add("B")
+        assert wait.done()
 
     run(main)

@@ -272,6 +272,28 @@ def test_slots_and_proxies_are_no_class(without: Callable[[], object], kind: str
     assert [*SEEN] == [kind]
 
 
+class Listing:
+    """Says itself which attributes it has."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __dir__(self) -> list[str]:
+        return [self.name]
+
+    def __getattr__(self, name: str) -> Any:
+        return noting("listed")
+
+
+def test_objects_that_list_their_own_attributes() -> None:
+    """Two objects of one class have the handlers that each of them lists."""
+    SEEN.clear()
+    assert Machine(DOOR, handlers=Listing("name")).add("A").executed
+    assert SEEN == []
+    assert Machine(DOOR, handlers=Listing("AState")).add("A").executed
+    assert [*SEEN] == ["listed"]
+
+
 def generates(self: object, e: Event) -> Any:
     yield
 

@@ -56,6 +56,13 @@ def test_repetition_at_the_end_is_dropped() -> None:
     assert m.queue_tick == 4
 
 
+def test_repetition_is_dropped_where_nothing_handles_it() -> None:
+    """A machine without handlers drops it too."""
+    m = Machine(STATES)
+    assert ticks(m.eval(lambda: [m.add("A"), m.add("A"), m.remove("A"), m.remove("A")])) == [2, 0, 3, 0]
+    assert m.queue_tick == 3
+
+
 def test_repetition_behind_another_is_kept() -> None:
     """A repeated mutation has its turn if anything waits behind the first one: it changes the order of the active states."""
     m, _ = run(lambda e: [e.add("B"), e.add("C"), e.add("B")])

@@ -518,3 +518,42 @@ def test_functions_of_on_dispose(caplog: pytest.LogCaptureFixture) -> None:
     m.dispose()
     assert called == [1]
     assert told(caplog) == ["[dispose] m: on_dispose function failed"]
+
+
+def test_a_dry_run_of_an_error_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    """That the Exception state would be refused is the answer, and nothing is logged."""
+    assert build(ExceptionEnter=lambda self, e: False).can_add("Exception").canceled
+    assert told(caplog) == []
+
+
+@pytest.mark.parametrize("is_taken", [False, True])
+@pytest.mark.parametrize(("error", "is_told"), [(KeyboardInterrupt, False), (SystemExit, False), (GeneratorExit, True)])
+def test_what_leaves_a_task_becomes_no_state(
+    error: type[BaseException], is_told: bool, is_taken: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged if it leaves neither the loop nor the task that awaits this one."""
+    m = build()
+
+    async def work() -> None:
+        raise error
+
+    async def main() -> None:
+        task = m.fork(work())
+        assert task is not None
+        if is_taken:
+            await task
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    with asyncio.Runner() as runner:
+        if is_told and not is_taken:
+            runner.run(main())
+        else:
+            with pytest.raises(error):
+                runner.run(main())
+    assert not m.is_err()
+    assert told(caplog) == (
+        ["[error] m: task test_what_leaves_a_task_becomes_no_state.<locals>.work failed"]
+        if is_told and not is_taken
+        else []
+    )

@@ -102,11 +102,8 @@ def _machine_lanes(track: Track, numbers: Mapping[Key, int], first: int) -> dict
     for place, machine in enumerate(track.machines):
         life = Bar(numbers[Kind.MACHINE_BEGIN, machine.number], numbers.get((Kind.MACHINE_END, machine.number), end))
         lanes[machine.number] = Lane("machine", machine.id, first + place, bars=[life])
-    if not lanes:
-        return lanes
     for transition in track.transitions:
-        if transition.machine in lanes:
-            lanes[transition.machine].marks.append(numbers[Kind.TRANSITION, transition.seq])
+        lanes[transition.machine].marks.append(numbers[Kind.TRANSITION, transition.seq])
     states: dict[tuple[int, str], list[Bar]] = {}
     for activation in track.record.activations():
         states.setdefault((activation.machine, activation.state), []).append(_activation_bar(activation, numbers))
@@ -114,10 +111,8 @@ def _machine_lanes(track: Track, numbers: Mapping[Key, int], first: int) -> dict
         lane = lanes[machine.number]
         lane.marks.sort()
         for number, name in enumerate(machine.state_names):
-            if bars := states.pop((machine.number, name), None):
+            if bars := states.get((machine.number, name)):
                 lane.below.append(Lane("state", name, lane.machine, number, sorted(bars)))
-    for (owner, name), bars in states.items():  # of an earlier schema
-        lanes[owner].below.append(Lane("state", name, lanes[owner].machine, len(lanes[owner].below), sorted(bars)))
     return lanes
 
 

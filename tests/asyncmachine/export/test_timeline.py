@@ -12,13 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asyncmachine import Machine, pipes
 from asyncmachine.export.errors import MissingExtraError
 from asyncmachine.export.timeline import UnknownFlowError, message_figure, message_path, timeline, timeline_figure
 from asyncmachine.export.timeline.columns import packed, unpacked
 from asyncmachine.export.timeline.data import timeline_data
 from asyncmachine.export.timeline.events import Kind
 from asyncmachine.export.timeline.lanes import MANY
-from asyncmachine.record import Record
+from asyncmachine.record import Record, Recorder
 from tests.asyncmachine.export.timelines import EVIL, framed, opened, play
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from asyncmachine.record import RecordedTransition
+
+
+MANY_LANES = 80
 
 
 @pytest.fixture(scope="module")
@@ -238,6 +242,63 @@ def test_order_gives_each_event_a_place_of_its_own(record: Record) -> None:
     assert page.columns["event_time"] == sorted(page.columns["event_time"])
     seqs = [page.columns["tx_seq"][page.columns["event_ref"][event]] for event in page.columns["tx_event"]]
     assert seqs == sorted(seqs)
+
+
+@pytest.fixture(scope="module")
+def odd_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A record at level "ops" on a loop's own clock, with a cause that was not recorded and more machines than a picture has rows."""
+    moments = iter(range(0, 10**9, 10**6))
+    path = tmp_path_factory.mktemp("odd") / "odd.sqlite"
+    with Recorder(path, "ops", loop_time_ns=lambda: next(moments)) as recorder:
+        with recorder.span("outer") as outer, outer.span("inner") as inner:
+            left, right = inner.span("left"), inner.span("right")
+            right.point("received", flow="message", link=left.point("sent", flow="message"))
+        outsider = Machine({"A": {}}, id="outsider")
+        for number in range(MANY_LANES):
+            machine = Machine({"A": {}}, id=f"m{number}", tracers=[recorder])
+            machine.add("A")
+        pipes.add(outsider, machine, "A")
+        outsider.add("A")
+    return path
+
+
+def test_a_cause_that_is_not_in_the_record_is_named(odd_path: Path) -> None:
+    """By the id of its transition; a record of level "ops" tells no steps."""
+    with Record.open(odd_path) as odd:
+        page = opened(timeline(odd).html)
+    assert "outsider-2" in page.header["texts"]
+    assert set(page.columns["tx_steps"]) == {-1}
+
+
+def test_a_picture_says_what_it_leaves_out(odd_path: Path) -> None:
+    """How many lanes are not shown; on the axis of order, it says the time where that moves on."""
+    with Record.open(odd_path) as odd:
+        picture = timeline_figure(odd, axis="order")
+    (axes,) = picture.figure.axes
+    assert len(axes.texts) < MANY_LANES
+    assert axes.get_xlabel().endswith(" more lanes are not shown")
+    labels = [label.get_text() for label in axes.get_xticklabels()]
+    assert labels[0] == "0 s"
+    assert labels == sorted(labels, key=lambda label: float(label.split()[0]))
+    shown, about = picture._repr_mimebundle_()
+    assert shown == {"image/svg+xml": picture.svg(), "text/plain": picture.caption}
+    assert about == {"filename": "timeline", "caption": picture.caption}
+
+
+def test_the_places_of_a_message_are_those_in_which_its_points_differ(odd_path: Path) -> None:
+    """The spans around all of them have no lanes."""
+    with Record.open(odd_path) as odd:
+        page = opened(message_path(odd, flow="message").html)
+    assert [lane[2] for lane in page.header["lanes"]] == ["left", "right"]
+
+
+def test_a_record_of_no_machine_has_a_page(tmp_path: Path) -> None:
+    """With its spans alone."""
+    with Recorder(tmp_path / "run.sqlite") as recorder, recorder.span("test"):
+        pass
+    with Record.open(tmp_path / "run.sqlite") as record:
+        page = opened(timeline(record).html)
+    assert [lane[2] for lane in page.header["lanes"]] == ["test"]
 
 
 def test_two_records_share_the_axis_of_order(record: Record, scripted_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from asyncmachine import Machine
-from asyncmachine.record import Recorder
+from asyncmachine.record import Recorder, RecordWriter
 from asyncmachine.record.command import main
+from tests.asyncmachine.export.test_otlp import http_receiver
 
 
 @pytest.fixture
@@ -86,6 +89,52 @@ def test_every_format_is_written_beside_the_record(
     (line,) = answer(capsys, "export", path, "--to", name)
     written = path.with_suffix(f".{suffix}")
     assert line.startswith(f"{written}: {written.stat().st_size:,} bytes")
+
+
+def test_what_a_record_lacks_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the limit has dropped, what was lost, and why the recording stopped."""
+    with Recorder(tmp_path / "dropped", limit=2, batch=2) as recorder:
+        machine = Machine({"A": {}}, tracers=[recorder])
+        for _ in range(6):
+            machine.toggle("A")
+    assert f"  {recorder.dropped} the oldest transitions dropped" in answer(capsys, "show", tmp_path / "dropped")
+    RecordWriter(tmp_path / "lost", {}).fail("disk full", 3)
+    lines = answer(capsys, "show", tmp_path / "lost")
+    assert lines[1:] == ["  3 transitions lost", "  recording stopped: disk full", "0 machines, 0 transitions"]
+
+
+def test_a_record_is_sent_to_a_collector(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And what was sent is told."""
+    with http_receiver() as receiver:
+        (line,) = answer(capsys, "export", path, "--to", "otlp", "--endpoint", receiver.endpoint)
+    assert line.startswith(f"sent to {receiver.endpoint}: ")
+    assert receiver.requests
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing more is written to it, not even when the program ends."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w", buffering=1) as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert main(["record", "show", str(path)]) == 0
+        assert os.path.sameopenfile(stdout.fileno(), os.open(os.devnull, os.O_WRONLY))
+
+
+def test_the_package_is_a_program(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its exit status is that of the command; importing it runs nothing."""
+    for words, status in ((["show", str(path)], 0), (["show", str(tmp_path / "none")], 2)):
+        monkeypatch.setattr(sys, "argv", ["asyncmachine", "record", *words])
+        with pytest.raises(SystemExit) as left:
+            runpy.run_module("asyncmachine", run_name="__main__")
+        assert left.value.code == status
+    told = capsys.readouterr()
+    assert "2 machines, 4 transitions" in told.out
+    assert "does not exist" in told.err
+    runpy.run_module("asyncmachine.__main__", run_name="imported")
+    assert capsys.readouterr() == ("", "")
 
 
 def test_it_runs_as_a_module(path: Path) -> None:

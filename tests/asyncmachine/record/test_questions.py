@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asyncmachine import Event, Machine, UnknownStateError, pipes
+from asyncmachine.export.errors import MissingExtraError
 from asyncmachine.export.files import UnwritableFileError
 from asyncmachine.history import History, Query
 from asyncmachine.record import Record, Recorder, UnknownMachineError, UnknownTransitionError
@@ -95,6 +97,29 @@ def test_why_tells_the_chain_of_causes(record: Record) -> None:
         record.find("one-99")
 
 
+def test_a_chain_of_causes_ends_where_the_record_does(tmp_path: Path) -> None:
+    """At a transition that was made in one of a machine that is not recorded; its history names that one."""
+    with Recorder(tmp_path / "run.sqlite") as recorder:
+        machine = Machine({"A": {}}, id="m", tracers=[recorder])
+        outsider = Machine({"A": {}}, id="outsider")
+        pipes.add(outsider, machine, "A")
+        outsider.add("A")
+    with Record.open(tmp_path / "run.sqlite") as record:
+        assert [record.tx_id(one) for one in record.why(1)] == ["m-2"]
+        (found,) = record.history("m").find()
+        assert found.source is not None
+        assert found.source.tx_id == "outsider-2"
+        with pytest.raises(UnknownTransitionError, match="no transition 'm-second'"):
+            record.find("m-second")
+
+
+def test_the_history_of_a_machine_names_the_causes_of_its_transitions(record: Record) -> None:
+    """In other machines of the record, and in itself."""
+    sources = [one.source and one.source.tx_id for one in record.history("two").find()]
+    assert "one-p1" in sources
+    assert "two-6" in sources
+
+
 def test_blocked_tells_who_refused_a_state(record: Record) -> None:
     """Handlers and relations with their states, the most frequent first, of all machines or one."""
     assert [(one.text, one.times, one.machines) for one in record.blocked("M")] == [("MEnter", 4, ("one", "two"))]
@@ -111,6 +136,8 @@ def test_two_records_of_one_program_do_not_differ(tmp_path: Path) -> None:
 
     def play(name: str, *, planted: str = "") -> Record:
         with Recorder(tmp_path / name, batch=3 if name == "b" else 1000) as recorder:
+            with recorder.span("lap", of=planted if planted == "span" else ""):
+                pass
             if planted == "machine":
                 Machine(STATES, id="more", tracers=[recorder])
             machine = Machine(STATES, id="m", tracers=[recorder])
@@ -125,13 +152,14 @@ def test_two_records_of_one_program_do_not_differ(tmp_path: Path) -> None:
         with play("b") as same:
             assert one.diff(same) is None
         found = {}
-        for planted in ("machine", "transition", "point"):
+        for planted in ("machine", "transition", "span", "point"):
             with play("c", planted=planted) as other:
                 found[planted] = one.diff(other)
                 assert (other.diff(one) is None) == (found[planted] is None)
         assert {key: (value.what, value.position) for key, value in found.items() if value} == {
             "machine": ("machine", 0),
             "transition": ("transition", 7),
+            "span": ("span", 0),
             "point": ("point", 1),
         }
         assert str(found["transition"]) == "transition 8: m-9 [remove] A moved A / m-9 [add] M moved M"
@@ -154,3 +182,19 @@ def test_tables_are_there_for_everybody(record: Record, tmp_path: Path) -> None:
     with sqlite3.connect(record.path) as file:
         by_sql = "select s.key, count(*) from readable r, json_each(r.moved) s group by 1 order by 1"
         assert dict(file.execute(by_sql).fetchall()) == {"A": 2, "B": 2, "C": 2, "M": 1}
+
+
+@pytest.mark.parametrize(("package", "what"), [("pandas", "a table of a record"), ("pyarrow", "a Parquet file")])
+def test_a_missing_package_is_one_sentence(
+    record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, what: str
+) -> None:
+    """It says what to install, and no file is written."""
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtraError, match=rf"{what} needs .*pip install 'asyncmachine\[tables\]'"):
+        record.to_parquet(tmp_path / "parquet")
+    assert not (tmp_path / "parquet").exists()
+
+
+def test_two_records_with_causes_are_compared_by_them(record: Record) -> None:
+    """A record is equal to itself, pipes and refusals included."""
+    assert record.diff(record) is None

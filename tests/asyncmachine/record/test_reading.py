@@ -200,6 +200,83 @@ def open_in_a_locked_folder(folder: Path) -> None:
     assert done.stdout.split() == ["10", "1"], done.stderr
 
 
+def left_behind(folder: Path, *, log: bool) -> Path:
+    """Make a record as a killed program leaves it, where SQLite cannot share the memory it needs for the log beside it."""
+    recorder = Recorder(folder / "live.sqlite", batch=1)
+    Machine(STATES, id="m", tracers=[recorder]).add("A")
+    path = folder / "killed.sqlite"
+    for suffix in ("", "-wal") if log else ("",):
+        shutil.copyfile(folder / f"live.sqlite{suffix}", folder / f"killed.sqlite{suffix}")
+    recorder.close()
+    path.with_name("killed.sqlite-shm").symlink_to("nowhere/file")
+    return path
+
+
+@pytest.mark.parametrize(("log", "transitions"), [(True, 1), (False, 0)])
+def test_a_record_that_cannot_be_opened_in_its_place_is_read_otherwise(
+    tmp_path: Path, log: bool, transitions: int
+) -> None:
+    """From a copy with its log, which goes with the record; without a log, as a file that does not change."""
+    with Record.open(left_behind(tmp_path, log=log)) as record:
+        assert record.last_seq == transitions
+        copy = record._file._copy
+        assert (copy is not None) == log
+    assert copy is None or not Path(copy.name).exists()
+
+
+def test_a_record_whose_log_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    """With the system's own words, and without leaving a copy."""
+    path = left_behind(tmp_path, log=False)
+    path.with_name("killed.sqlite-wal").mkdir()
+    (path.with_name("killed.sqlite-wal") / "content").touch()
+    with pytest.raises(RecordFileError, match="cannot be read: Is a directory"):
+        Record.open(path)
+
+
+def test_a_record_whose_path_is_too_long_for_sqlite_is_refused(tmp_path: Path) -> None:
+    """Though the system can read it."""
+    folder = tmp_path.joinpath(*["d" * 200] * 4)
+    folder.mkdir(parents=True)
+    path = make(tmp_path / "run.sqlite").rename(folder / "run.sqlite")
+    with pytest.raises(RecordFileError, match="cannot be read: unable to open database file"):
+        Record.open(path)
+
+
+def test_a_record_without_one_of_its_tables_is_refused(tmp_path: Path) -> None:
+    """By opening it."""
+    for table in ("run", "changes"):
+        path = make(tmp_path / f"{table}.sqlite")
+        with sqlite3.connect(path) as file:
+            file.execute("drop view readable")
+            file.execute(f"drop table {table}")
+        file.close()
+        with pytest.raises(DamagedRecordError, match=f"no such table: {table}"):
+            Record.open(path)
+
+
+def test_a_closed_record_answers_nothing(tmp_path: Path) -> None:
+    """Asking it is a mistake of the program, and no damage of the file."""
+    with Record.open(make(tmp_path / "run.sqlite")) as record:
+        pass
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        list(record.transitions())
+
+
+def test_clocks_are_known_at_a_moment(tmp_path: Path) -> None:
+    """Of the machines that were alive then, with the transitions up to it."""
+    moments = iter(range(0, 100_000, 1000))
+    with Recorder(tmp_path / "run.sqlite", loop_time_ns=lambda: next(moments)) as recorder:
+        machine = Machine(STATES, id="m", tracers=[recorder])
+        machine.add("A")
+        machine.add("B")
+        machine.dispose()
+    with Record.open(tmp_path / "run.sqlite") as record:
+        found = {
+            at: [tuple(clock.values()) for clock in record.clocks(at).values()] for at in (0, 999, 1000, 2000, 3000)
+        }
+        assert found == {0: [(0, 0, 0)], 999: [(0, 0, 0)], 1000: [(0, 1, 0)], 2000: [(0, 1, 1)], 3000: []}
+
+
 def test_a_machine_is_found_by_id_or_number(tmp_path: Path) -> None:
     """Of several with one id the latest; an unknown one is told with the nearest name."""
     with Recorder(tmp_path / "run.sqlite") as recorder:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from asyncmachine import Event, LogLevel, Machine, Schema, State, Tracer, Transition, pipes
 from asyncmachine.record import Record, Recorder, UnwritableRecordError
 from asyncmachine.record.recorder import KEYFRAME_EVERY
+from tests.asyncmachine.followers import Follower
 from tests.asyncmachine.programs import KINDS, Interruption, Program, handlers, programs
 
 LEVELS = ("changes", "ops", "full")
@@ -503,3 +504,121 @@ def test_machines_go_on_after_the_recorder_has_closed(tmp_path: Path) -> None:
     with Record.open(tmp_path / "run.sqlite") as record:
         assert record.last_seq == 1
         assert json.loads(record._rows("select states from schemas")[0][0])["B"] == {"require": ["A"]}
+
+
+def test_facts_can_be_added_while_the_program_runs(tmp_path: Path) -> None:
+    """They join those of the beginning."""
+    with Recorder(tmp_path / "run.sqlite", attributes={"seed": 7}) as recorder:
+        recorder.note_run(ended="well", seed=8)
+    with Record.open(tmp_path / "run.sqlite") as record:
+        assert record.run["attributes"] == {"seed": 8, "ended": "well"}
+
+
+def test_one_recorder_serves_several_loops(tmp_path: Path) -> None:
+    """What a loop that was closed has left is written under the next one."""
+    with Recorder(tmp_path / "run.sqlite") as recorder:
+        machine = Machine(STATES, tracers=[recorder])
+
+        async def main() -> None:
+            machine.toggle("A")
+            recorder.point("p")
+            assert recorder._handle is not None
+            assert recorder._handle[0] is asyncio.get_running_loop()
+
+        asyncio.run(main())
+        asyncio.run(main())
+    with Record.open(tmp_path / "run.sqlite") as record:
+        assert (record.last_seq, len(record.points())) == (2, 2)
+
+
+def test_what_comes_after_the_end_is_not_recorded(tmp_path: Path) -> None:
+    """Points, spans and facts are dropped without an error, also where a loop runs, and nothing of them is kept."""
+    with Recorder(tmp_path / "run.sqlite", batch=1) as recorder:
+        recorder.point("before")
+
+    async def main() -> None:
+        recorder.point("after")
+        recorder.note_run(late=True)
+        with recorder.span("late"):
+            pass
+        recorder.flush()
+
+    asyncio.run(main())
+    assert recorder._handle is None
+    assert recorder._spans._points == []
+    with Record.open(tmp_path / "run.sqlite") as record:
+        assert [point.name for point in record.points()] == ["before"]
+        assert record.spans() == []
+
+
+def test_a_record_that_cannot_be_finished_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """While another program holds on to it: one warning, and everything written can be read."""
+    recorder = Recorder(tmp_path / "run.sqlite")
+    Machine(STATES, tracers=[recorder]).add("A")
+    recorder.flush()
+    recorder._writer.execute("pragma busy_timeout = 0")
+    other = sqlite3.connect(tmp_path / "run.sqlite", isolation_level=None)
+    other.execute("begin")
+    other.execute("select * from run").fetchall()
+    recorder.close()
+    other.close()
+    assert isinstance(recorder.failure, UnwritableRecordError)
+    assert "cannot be finished: database is locked" in caplog.text
+    with Record.open(tmp_path / "run.sqlite") as record:
+        assert record.last_seq == 1
+
+
+def test_a_machine_that_goes_while_others_are_told_is_left_out(tmp_path: Path) -> None:
+    """Ending a recording lets go of machines, and the last one who holds another may go with one of them."""
+    with Recorder(tmp_path / "run.sqlite") as recorder:
+        machines = [Machine(STATES, id=name, tracers=[recorder]) for name in ("one", "two", "three")]
+        living = recorder._machines.living()
+        assert next(living)[1] is machines[0]
+        del machines[1]
+        gc.collect()
+        assert [machine.id for _, machine in living] == ["three"]
+
+
+def test_a_transition_that_is_under_way_when_it_is_bound_is_recorded_without_its_beginning(tmp_path: Path) -> None:
+    """The handlers that run in it are not told, as nothing is known of the ones before them."""
+
+    class Handlers:
+        def AState(self, e: Event) -> None:
+            recorder.bind(e.machine)
+
+        def AnyState(self, e: Event) -> None:
+            pass
+
+    with Recorder(tmp_path / "run.sqlite", "ops") as recorder:
+        machine = Machine(STATES, id="m", handlers=Handlers(), tracers=[Follower()])
+        machine.add("A")
+        machine.add("B")
+    with Record.open(tmp_path / "run.sqlite") as record:
+        assert [record.tx_id(one) for one in record.transitions()] == ["m-2", "m-3"]
+        assert list(record.operations()) == [2]
+        assert {seq: [call.name for call in calls] for seq, calls in record.handlers().items()} == {2: ["AnyState"]}
+
+
+def test_a_transition_that_ends_unheard_is_forgotten(tmp_path: Path) -> None:
+    """A machine that was unbound in the middle of one inside another's is told no more, and the other one goes on."""
+
+    class Inner:
+        def AState(self, e: Event) -> None:
+            e.machine.unbind_tracer(recorder)
+
+    class Outer:
+        def AState(self, e: Event) -> None:
+            inner.add("A")
+
+        def AnyState(self, e: Event) -> None:
+            pass
+
+    with Recorder(tmp_path / "run.sqlite", "ops") as recorder:
+        inner = Machine(STATES, id="inner", handlers=Inner(), tracers=[recorder])
+        outer = Machine(STATES, id="outer", handlers=Outer(), tracers=[recorder])
+        outer.add("A")
+    assert recorder._watching is not None
+    assert recorder._watching._open == []
+    with Record.open(tmp_path / "run.sqlite") as record:
+        assert [record.tx_id(one) for one in record.transitions()] == ["outer-2"]
+        assert list(record.operations()) == [1]
