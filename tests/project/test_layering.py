@@ -41,7 +41,7 @@ ALLOWED: dict[str, set[str]] = {
         "drivers.baseline",
     },  # its handlers and its discovery, without its loop
     "scenarios": {"wire", "protocol", "net", "node", "drivers"},
-    "simulator": {"protocol", "net", "node", "drivers", "scenarios"},
+    "simulator": {"wire", "protocol", "net", "node", "drivers", "scenarios", "results"},  # of wire the keys of nodes
     "results": set(),
     "bench": {"results", "scenarios"},
     "report": {"results"},
