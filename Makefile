@@ -28,6 +28,8 @@ HOSTILE := hostile-baseline hostile-states
 # The run that `make discovery` plays; `VERSION=states` plays one version only.
 HOSTS ?= 3
 MESSAGES ?= 10
+# How long `make watch` simulates.
+DURATION ?= 15m
 VERSION ?= states,baseline
 # Seeds of each kind of scenario that both versions are compared on, about a third of a second each.
 SEEDS ?= 200
@@ -64,7 +66,7 @@ export PYDEVD_DISABLE_FILE_VALIDATION = 1
 # A line of `make` alone: a target and what stands after its ##.
 .DEFAULT_GOAL := help
 
-.PHONY: help bench peers no-go report publish pictures docs test lint types check check-packages check-viewers interop discovery equivalence faults simsub costs coverage hostile $(HOSTILE) clean proto lock
+.PHONY: help bench peers no-go report publish pictures docs test lint types check check-packages check-viewers interop watch discovery equivalence faults simsub costs coverage hostile $(HOSTILE) clean proto lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*[#]# \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -145,6 +147,10 @@ simsub: $(READY) ## play a gossipsub mesh of 1,000 hosts beside published figure
 # TestSimpleDiscovery once per version, recorded: the record in every form below data/runs, and how to open each.
 discovery: $(READY) ## record TestSimpleDiscovery once per version into data/runs (HOSTS=3 MESSAGES=10 VERSION=states,baseline)
 	$(BIN)/python -m pubsub_sim discovery --versions $(VERSION) --hosts $(HOSTS) --messages $(MESSAGES)
+
+# A simulation on the wall clock that serves its metrics, and Debian's Prometheus scraping it, if it is there.
+watch: $(READY) ## simulate on the wall clock, with Prometheus beside it if it is installed (DURATION=15m)
+	$(BIN)/python -m pubsub_sim.simulator.watch $(DURATION)
 
 # What a publish, a delivery and an RPC cost in each version, fitted to runs of 5 to 100 hosts.
 costs: $(READY) ## fit what a publish, a delivery and an RPC cost in each version

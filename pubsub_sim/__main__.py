@@ -50,6 +50,12 @@ COMMANDS = {
     "report": Command("write the report of a sweep", "pubsub_sim.report.command", "report_command"),
     "node": Command("run a libp2p node and chat in a topic", "pubsub_sim.world.chat", "node_command"),
     "play": Command("play a scenario once, recorded", "pubsub_sim.recording.commands", "play_command"),
+    "simulate": Command(
+        "simulate a living network of peers and topics", "pubsub_sim.simulator.command", "simulate_command"
+    ),
+    "dashboard": Command(
+        "write the Grafana dashboard of the simulator", "pubsub_sim.simulator.dashboard", "dashboard_command"
+    ),
     "discovery": Command(
         "play TestSimpleDiscovery once per version and leave its record in every form",
         "pubsub_sim.recording.commands",

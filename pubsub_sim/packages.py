@@ -35,6 +35,9 @@ PACKAGES: dict[str, tuple[str, str]] = {
     "pypandoc": ("pypandoc-binary", "pdf"),
     "typst": ("typst", "pdf"),
     "distributed": ("distributed", "dask"),
+    "prometheus_client": ("prometheus-client", "simulator"),
+    "rich": ("rich", "simulator"),
+    "yaml": ("pyyaml", "simulator"),
 }
 """What is imported to the package that has it, and to the extra of pubsub-sim that brings it; "" if every install does."""
 

@@ -1,4 +1,7 @@
-"""The mock discovery server of the reference's tests: a shared table of registrations that never expire."""
+"""The mock discovery server of the reference's tests: a shared table of registrations that never expire.
+
+Whoever owns the hosts may withdraw those of a host that is gone.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,14 @@ class RendezvousServer:
     def register(self, namespace: str, peer: PeerId) -> None:
         """Add a peer; a second time changes nothing."""
         self._namespaces.setdefault(namespace, {})[peer] = None
+
+    def withdraw(self, peer: PeerId, namespace: str | None = None) -> None:
+        """Remove a peer from a namespace, or from all; nothing if it is not registered."""
+        for name in list(self._namespaces) if namespace is None else [namespace]:
+            peers = self._namespaces.get(name, {})
+            peers.pop(peer, None)
+            if not peers:
+                self._namespaces.pop(name, None)
 
     def registered(self, namespace: str) -> tuple[PeerId, ...]:
         """Who is registered."""

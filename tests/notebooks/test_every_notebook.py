@@ -18,6 +18,7 @@ from pubsub_sim.notebook import NotebookError
 from pubsub_sim.recording.inside import InsideOptions
 from pubsub_sim.report.options import ReportOptions
 from pubsub_sim.scenarios.one_message import OneMessage
+from pubsub_sim.simulator.seeds import SeedsOptions
 from tests.notebooks.execution import FOLDER, Executed, declared, last_words, stored
 from tests.notebooks.in_process import execute_here
 
@@ -28,6 +29,7 @@ OPTIONS: dict[str, Any] = {
     "3_sweep": SweepOptions,
     "4_findings": ReportOptions,
     "5_inside_a_run": InsideOptions,
+    "6_simulator": SeedsOptions,
 }
 WITHOUT_PARAMETERS = "1_state_machine"
 NAMES = (WITHOUT_PARAMETERS, *OPTIONS)
@@ -95,6 +97,8 @@ REFUSED = [
     ("4_findings", "sweep", "5", "sweep: expected a name, got 5"),
     ("5_inside_a_run", "recrd", "x", "recrd: there is no such parameter, did you mean 'record'?"),
     ("5_inside_a_run", "record", "there-is-none", "record: expected a record; "),
+    ("6_simulator", "seed", "1", "seed: there is no such parameter, did you mean 'seeds'?"),
+    ("6_simulator", "moment", "x", "moment: expected a whole number of at least 0"),
     ("5_inside_a_run", "beside", "stats", "beside: expected one of "),
 ]
 """Notebook, parameter, a value that cannot be used, and how the refusal begins; first of each notebook, a name it does not know."""

@@ -47,7 +47,7 @@ ALLOWED: dict[str, set[str]] = {
     "world": {"wire", "protocol", "net", "node", "drivers"},
     "scenarios": {"wire", "protocol", "net", "node", "drivers", "world"},
     "checking": {"wire", "protocol", "net", "node", "drivers", "world"},
-    "simulator": {"protocol", "net", "node", "drivers", "world"},
+    "simulator": {"wire", "protocol", "net", "node", "drivers", "world", "results"},  # of wire the keys of nodes
     "results": set(),
     "bench": {"results", "world", "scenarios", "checking"},
     "report": {"results"},

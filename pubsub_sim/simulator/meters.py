@@ -1,0 +1,194 @@
+"""What is measured of a simulation: counts of its machines, and a row of figures per second.
+
+A row tells the state of the network at one moment, and of messages both the totals and what is new since the row before,
+with the mean latency of it. `table_of` makes a table for Parquet of the rows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from asyncmachine import Tracer
+from pubsub_sim.protocol.gossipsub import GossipSub
+from pubsub_sim.simulator.accounts import REASONS
+from pubsub_sim.simulator.schemas import TopicStates
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from asyncmachine import Machine, Transition
+    from pubsub_sim.simulator.options import SimOptions
+    from pubsub_sim.simulator.simulation import SimResult, Simulation
+
+TOPIC_STATES = (TopicStates.Stale, TopicStates.HasPeers, TopicStates.Active, TopicStates.Peaking)
+
+
+def kind_of(machine: Machine) -> str:
+    """What a machine is: the name of its schema."""
+    return machine.schema.__name__
+
+
+class MachineMeter(Tracer):
+    """Counts what machines do.
+
+    Attributes:
+        transitions: (kind of machine, kind of mutation, result, "auto" or "called") -> how many.
+        handlers: kind -> handlers that ran.
+        ticks: kind -> changes of states.
+        exceptions: (kind, class of the error) -> how many.
+        queued: kind -> mutations that waited in a queue.
+        bound: kind -> machines so far.
+    """
+
+    def __init__(self) -> None:
+        self.transitions: Counter[tuple[str, str, str, str]] = Counter()
+        self.handlers: Counter[str] = Counter()
+        self.ticks: Counter[str] = Counter()
+        self.exceptions: Counter[tuple[str, str]] = Counter()
+        self.queued: Counter[str] = Counter()
+        self.bound: Counter[str] = Counter()
+        self._kinds: dict[str, str] = {}
+
+    def bind(self, machine: Machine) -> None:
+        """Count a machine that exists already."""
+        machine.bind_tracer(self)
+
+    def machine_init(self, machine: Machine) -> None:
+        self.bound[self._kind(machine)] += 1
+
+    def machine_bound(self, machine: Machine) -> None:
+        self.bound[self._kind(machine)] += 1
+
+    def transition_end(self, tx: Transition) -> None:
+        kind, mutation = self._kind(tx.machine), tx.mutation
+        result = "accepted" if tx.accepted else "canceled"
+        self.transitions[kind, mutation.kind, result, "auto" if mutation.is_auto else "called"] += 1
+        self.ticks[kind] += sum(tx.after) - sum(tx.before)
+        error = mutation.args.get("error")
+        if isinstance(error, BaseException):
+            self.exceptions[kind, type(error).__name__] += 1
+
+    def handler_end(self, tx: Transition, binding: str, name: str) -> None:
+        self.handlers[self._kind(tx.machine)] += 1
+
+    def mutation_queued(self, machine: Machine, mutation: object) -> None:
+        self.queued[self._kind(machine)] += 1
+
+    def _kind(self, machine: Machine) -> str:
+        kind = self._kinds.get(machine.id)
+        if kind is None:
+            kind = self._kinds[machine.id] = kind_of(machine)
+        return kind
+
+
+class Series:
+    """A row of figures per second.
+
+    Args:
+        meter: counts of machines, for the rows.
+
+    Attributes:
+        rows: figures by name, oldest first.
+    """
+
+    def __init__(self, meter: MachineMeter) -> None:
+        self.rows: list[dict[str, float | int | None]] = []
+        self._meter = meter
+        self._copies = self._duplicates = 0
+
+    def take(self, sim: Simulation) -> None:
+        """Add the row of this moment."""
+        self.rows.append(self._row(sim))
+
+    def _row(self, sim: Simulation) -> dict[str, float | int | None]:
+        ledger, before = sim.ledger, self.rows[-1] if self.rows else {}
+        latencies = ledger.take_latencies()
+        row: dict[str, float | int | None] = {"time_s": round(sim.elapsed_s, 9), **figures(sim)}
+        for name, value in totals(sim).items():
+            row[name] = value
+            row[f"{name}_new"] = value - int(before.get(name) or 0)
+        row["latency_ms"] = None if not latencies else sum(latencies) / len(latencies) / 1e6
+        row["latency_max_ms"] = None if not latencies else max(latencies) / 1e6
+        meter = self._meter
+        row["transitions"] = meter.transitions.total()
+        row["transitions_canceled"] = sum(n for key, n in meter.transitions.items() if key[2] == "canceled")
+        row["handlers"] = meter.handlers.total()
+        row["ticks"] = meter.ticks.total()
+        row["exceptions"] = meter.exceptions.total()
+        return row
+
+
+def figures(sim: Simulation) -> dict[str, int | float]:
+    """The network at this moment: peers, topics by state, connections, friendships, meshes."""
+    peers, topics = sim.peers.values(), sim.topics.values()
+    ready = [peer for peer in peers if peer.is_ready and peer.node is not None]
+    degrees = mesh_degrees(sim)
+    joined = [len(peer.joined) for peer in ready]
+    found: dict[str, int | float] = {
+        "peers": len(peers),
+        "peers_ready": len(ready),
+        "peers_with_topics": sum(count > 0 for count in joined),
+        "topics": len(topics),
+        "peers_per_topic": sum(joined) / len(topics) if topics else 0.0,
+        "connections": sum(len(peer.node.connections) for peer in ready if peer.node is not None) // 2,
+        "friendships": sum(len(peer.friends) for peer in peers) // 2,
+        "mesh_degree": sum(degrees) / len(degrees) if degrees else 0.0,
+        "mesh_degree_max": max(degrees, default=0),
+    }
+    for state in TOPIC_STATES:
+        found[f"topics_{_snake(str(state))}"] = sum(topic.machine.is_active(state) for topic in topics)
+    return found
+
+
+def totals(sim: Simulation) -> dict[str, int]:
+    """Messages so far."""
+    ledger = sim.ledger
+    return {
+        "sent": ledger.sent,
+        "owed": ledger.owed,
+        "delivered": ledger.delivered,
+        **{f"missed_{_snake(reason)}": ledger.missed[reason] for reason in REASONS},
+        "extra": ledger.extra,
+        "copies": ledger.copies,
+        "duplicates": ledger.duplicates,
+    }
+
+
+def mesh_degrees(sim: Simulation) -> list[int]:
+    """Peers in each mesh of each ready peer; nothing for routers without meshes."""
+    routers = [peer.node.pubsub.router for peer in sim.peers.values() if peer.is_ready and peer.node is not None]
+    return [len(mesh) for router in routers if isinstance(router, GossipSub) for mesh in router.mesh.values()]
+
+
+def _snake(text: str) -> str:
+    return {"HasPeers": "has_peers"}.get(text, text.lower().replace(" ", "_"))
+
+
+def write_series(series: Series, options: SimOptions, result: SimResult, path: Path) -> None:
+    """Write the rows as Parquet, with options and result in the footer.
+
+    Raises:
+        UnwritableFolderError: the folder cannot be made or written, or the disk is full.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from pubsub_sim.results.parquet import with_footer
+    from pubsub_sim.results.whole_files import put_whole
+
+    table = with_footer(pa.Table.from_pylist(series.rows), {"options": asdict(options), "result": asdict(result)})
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
+    put_whole(sink.getvalue(), path)
+
+
+def read_series(path: Path) -> tuple[Any, dict[str, Any]]:
+    """Read rows as a data frame, and the facts of the footer: "options" and "result"."""
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path)
+    facts = {name.decode(): value for name, value in (table.schema.metadata or {}).items()}
+    return table.to_pandas(), {name: json.loads(facts[name]) for name in ("options", "result")}

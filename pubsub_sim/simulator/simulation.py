@@ -1,0 +1,251 @@
+"""A simulation from its start to its end: the root, its network, its account, and what is measured of them.
+
+result = run(Simulation(SimOptions(duration="1m")).run(), clock="virtual")
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pubsub_sim.net.clock import LoopClock, clock_of
+from pubsub_sim.node.lifetime import Shielded, raise_grouped
+from pubsub_sim.simulator.accounts import Ledger, LossWatcher
+from pubsub_sim.simulator.network import Network
+from pubsub_sim.simulator.peer import BOOTSTRAPS, Part, Peer
+from pubsub_sim.simulator.root import Root, end_peer, end_topic
+from pubsub_sim.simulator.schemas import PeerStates, RootStates
+from pubsub_sim.simulator.topic import PEER, Topic
+
+if TYPE_CHECKING:
+    from asyncmachine import Machine
+    from pubsub_sim.simulator.options import SimOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimResult:
+    """What became of a simulation.
+
+    Attributes:
+        outcome: "ok", or "interrupted".
+        sent: messages.
+        owed: deliveries that were owed.
+        delivered: of them, those that came in time.
+        missed: reason -> those that did not.
+        extra: deliveries that were owed to nobody, such as to a peer that joined a moment later.
+        adds_up: whether every owed delivery has one fate, and every miss a reason.
+        peers_failed: errors that ended peers, in words.
+        simulated_s: how long it ran, on its own clock.
+        digest: of all decisions, sent messages and deliveries, with their times; equal for equal runs of all versions.
+    """
+
+    outcome: str
+    sent: int
+    owed: int
+    delivered: int
+    missed: dict[str, int]
+    extra: int
+    adds_up: bool
+    peers_failed: tuple[str, ...]
+    simulated_s: float
+    digest: str
+
+
+class Digest:
+    """A fingerprint of what happened, and when. What happens at one moment has no order: it is put into one.
+
+    Two versions of a node take the same decisions at the same moment of virtual time, in another order of the loop's rounds.
+    """
+
+    def __init__(self, now_ns: Callable[[], int]) -> None:
+        self._now_ns = now_ns
+        self._hash = hashlib.sha256()
+        self._moment_ns = -1
+        self._lines: list[str] = []
+
+    def note(self, *facts: object) -> None:
+        """Something happened now."""
+        now_ns = self._now_ns()
+        if now_ns != self._moment_ns:
+            self._flush()
+            self._moment_ns = now_ns
+        self._lines.append(repr(facts))
+
+    def _flush(self) -> None:
+        if self._lines:
+            self._hash.update(f"{self._moment_ns}{sorted(self._lines)}".encode())
+            self._lines.clear()
+
+    def text(self) -> str:
+        """The fingerprint of what happened so far."""
+        self._flush()
+        return self._hash.hexdigest()
+
+
+class Simulation:
+    """A simulation. Implements what its peers and topics need of it.
+
+    Args:
+        options: what is simulated.
+        tracers: of the machines of root, peers and topics, such as a recorder.
+        bind_node_machine: is given each state machine of each node, before the node starts.
+        on_heartbeat: called at the beginning of each heartbeat.
+        on_metrics: called once a second, and at the end, when the account is settled and everybody is still there.
+
+    Attributes:
+        options: what is simulated.
+        clock: its time; there while it runs.
+        ledger: the account of messages; likewise.
+        network: where the nodes are; likewise.
+        handlers: the root's handlers, with peers and topics; likewise.
+    """
+
+    def __init__(
+        self,
+        options: SimOptions,
+        *,
+        tracers: Sequence[object] = (),
+        bind_node_machine: Callable[[Any], None] | None = None,
+        on_heartbeat: Callable[[Simulation], None] | None = None,
+        on_metrics: Callable[[Simulation], None] | None = None,
+    ) -> None:
+        self.options = options
+        self.clock: LoopClock
+        self.ledger: Ledger
+        self.network: Network
+        self.handlers: Root
+        self.failures: list[str] = []
+        self._tracers = tuple(tracers)
+        self._bind_node_machine = bind_node_machine or _nobody
+        self._on_heartbeat = on_heartbeat or _nobody
+        self._on_metrics = on_metrics or _nobody
+        self._start_ns = 0
+
+    # --- what peers and topics need ------------------------------------------------------------------------------
+
+    @property
+    def root(self) -> Machine:
+        """The root machine."""
+        return self.handlers.machine
+
+    @property
+    def peers(self) -> dict[str, Peer]:
+        """Name -> peer."""
+        return self.handlers.peers
+
+    @property
+    def topics(self) -> dict[str, Topic]:
+        """Name -> topic."""
+        return self.handlers.topics
+
+    def members(self, topic: str) -> Sequence[Part]:
+        """Who is in a topic, as the peers say."""
+        return [peer.parts[topic] for peer in self.peers.values() if peer.is_in(topic) and peer.is_ready]
+
+    def bootstraps(self, peer: Peer) -> Sequence[Peer]:
+        """The ready peers that have been there longest."""
+        return [other for other in self.handlers.ready() if other is not peer][:BOOTSTRAPS]
+
+    def failed(self, who: str, error: BaseException) -> None:
+        """An error that ended a peer."""
+        self.failures.append(f"{who}: {type(error).__name__}: {error}")
+
+    @property
+    def elapsed_s(self) -> float:
+        """How long it has run, on its own clock."""
+        return (self.clock.now_ns() - self._start_ns) / 1e9
+
+    # --- the run -------------------------------------------------------------------------------------------------
+
+    async def run(self) -> SimResult:
+        """Run to the end of the duration; give what became of it.
+
+        Cancelled, it ends in order as well, and the CancelledError is passed on; `result` tells what there was.
+
+        Raises:
+            ExceptionGroup: what went wrong while it ended.
+            the error of a handler of the root.
+        """
+        self._begin()
+        error = self.root.when_err()
+        try:
+            self.root.add(RootStates.Start)
+            timer = asyncio.ensure_future(self.clock.sleep(self.options.duration_s))
+            try:
+                await asyncio.wait([timer, error], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                timer.cancel()
+            self._simulated_s = self.elapsed_s
+            if error.done() and self.root.err is not None:
+                raise self.root.err
+        finally:
+            self._simulated_s = self.elapsed_s
+            error.cancel()
+            await Shielded(self._end(), "end of the simulation").end()
+        return self.result()
+
+    def result(self, outcome: str = "ok") -> SimResult:
+        """What became of it, once it has ended."""
+        ledger = self.ledger
+        return SimResult(
+            outcome=outcome,
+            sent=ledger.sent,
+            owed=ledger.owed,
+            delivered=ledger.delivered,
+            missed={reason: count for reason, count in sorted(ledger.missed.items()) if count},
+            extra=ledger.extra,
+            adds_up=ledger.adds_up,
+            peers_failed=tuple(self.failures),
+            simulated_s=self._simulated_s,
+            digest=self._digest.text(),
+        )
+
+    def _begin(self) -> None:
+        self.clock = clock_of(asyncio.get_running_loop())
+        self._start_ns = self.clock.now_ns()
+        self._simulated_s = 0.0
+        self._digest = Digest(lambda: self.clock.now_ns() - self._start_ns)
+        draws_lots = self.options.router == "randomsub"
+        self.ledger = Ledger(self.clock.now_ns, self.members, self._digest.note, draws_lots=draws_lots)
+        self.network = Network(self.options, self.clock, self._bind_node_machine, LossWatcher(self.ledger))
+        self.handlers = Root(
+            self.options,
+            self.clock,
+            self.ledger,
+            make_peer=lambda number: Peer(self, number, self._tracers),
+            make_topic=lambda name: Topic(self, name, self._tracers),
+            note=self._digest.note,
+            on_heartbeat=lambda: self._on_heartbeat(self),
+            on_metrics=lambda: self._on_metrics(self),
+            tracers=self._tracers,
+        )
+
+    async def _end(self) -> None:
+        """Settle the account, then let peers, topics and the root go, in this order."""
+        self.ledger.settle(self.clock.now_ns() - round(self.options.delivery_limit_s * 1e9))
+        self.ledger.end()
+        self._on_metrics(self)
+        self.root.remove(RootStates.Start)
+        errors: list[BaseException] = []
+        peers, topics = list(self.peers.values()), list(self.topics.values())
+        self.peers.clear()
+        self.topics.clear()
+        for peer in peers:
+            peer.machine.add(PeerStates.Disconnecting, **{PEER: peer.name})
+        peers += self.handlers.leaving.values()
+        ends = [*(end_peer(peer) for peer in peers), *(end_topic(topic) for topic in topics)]
+        errors += [one for one in await asyncio.gather(*ends, return_exceptions=True) if isinstance(one, BaseException)]
+        self.root.dispose()
+        await self.root.disposed()
+        try:
+            await self.network.close()
+        except Exception as error:
+            errors.append(error)
+        raise_grouped("end of the simulation", errors)
+
+
+def _nobody(*args: Any) -> None:
+    """Nobody is told."""
