@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pubsub_sim.checks import check_whole
 from pubsub_sim.errors import OptionError
-from pubsub_sim.flags import several
 from pubsub_sim.packages import explain_missing
-from pubsub_sim.parameters import reject_unknown
+from pubsub_sim.parameters import reject_unknown, several
 from pubsub_sim.protocol.gossipsub import GossipSub
 from pubsub_sim.simulator.meters import MachineMeter, Series
 from pubsub_sim.simulator.options import SimOptions, seconds_of
