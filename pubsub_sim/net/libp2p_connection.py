@@ -246,7 +246,7 @@ class Connection(asyncio.Protocol):
         self.wake_if_needed()
 
     def eof_received(self) -> None:
-        """See asyncio.Protocol; the transport closes, as streams are finished one by one."""
+        """Let the transport close at the peer's end of data, as streams are finished one by one."""
 
     def pause_writing(self) -> None:
         """Take no more frames: the socket's buffer is over its high-water mark."""

@@ -51,7 +51,7 @@ class LinkedStream(MemoryStream):
         self._is_cut = False
 
     def reset(self) -> None:
-        """See Stream; what is in flight is lost. Both ends are told in the next round, without a latency."""
+        """Reset the stream; what is in flight is lost. Both ends are told in the next round, without a latency."""
         if self.is_open:
             self._is_cut = True
             super().reset()
@@ -162,7 +162,7 @@ class LinkedNetwork(MemoryNetwork):
         self._separated: dict[tuple[int, int], int] = {}  # (lower, higher number) -> partitions between them
 
     def add_host(self, peer_id: PeerId, ip: str | None = None) -> LinkedHost:
-        """See MemoryNetwork; links are named after the order in which hosts come, and keep their names."""
+        """Make a host; links are named after the order in which hosts come, and keep their names."""
         if peer_id not in self._numbers:
             self._numbers[peer_id] = len(self._ids)
             self._ids.append(peer_id)
@@ -178,7 +178,7 @@ class LinkedNetwork(MemoryNetwork):
         return lane
 
     async def round_trip(self, one: PeerId, other: PeerId) -> None:
-        """See MemoryNetwork; to a peer nobody knows it takes a round of the loop."""
+        """Wait as long as a frame takes there and back; to a peer nobody knows it takes a round of the loop."""
         if other not in self._numbers:
             await super().round_trip(one, other)
             return

@@ -114,7 +114,7 @@ class MemoryStream:
             receiver.wake()
 
     def reset(self) -> None:
-        """See Stream; from either end. Both ends are told, in the next round."""
+        """Reset the stream from either end. Both ends are told, in the next round."""
         if self.is_open:
             self.is_open = False
             self.receiver.drop(self)

@@ -339,7 +339,7 @@ class Connection(asyncio.Protocol):
             future.set_exception(StreamRefused(short(self.peer), text))
 
     def eof_received(self) -> None:
-        """See asyncio.Protocol; the transport closes, as nobody reads what we would write."""
+        """Let the transport close at the peer's end of data, as nobody reads what we would write."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End both directions and tell the host."""

@@ -66,7 +66,7 @@ class TcpStream:
             self._connection.control(Kind.CLOSE, self.number)
 
     def reset(self) -> None:
-        """See Stream; what has left already may still be read."""
+        """Reset the stream; what has left already may still be read."""
         if self.is_open:
             self._connection.control(Kind.RESET, self.number)
             self.ended()
@@ -97,7 +97,7 @@ class TcpInbound:
         self.reader: FrameReader
 
     def reset(self) -> None:
-        """See Inbound; frames that still arrive are thrown away."""
+        """Stop reading; frames that still arrive are thrown away."""
         connection = self._connection
         if connection.incoming is self:
             connection.incoming = None

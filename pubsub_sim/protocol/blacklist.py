@@ -37,7 +37,7 @@ class MapBlacklist:
         self._peers = dict.fromkeys(peers)
 
     def add(self, peer: PeerId) -> bool:
-        """See Blacklist; always True, as in the reference."""
+        """Add a peer; always True, as in the reference."""
         self._peers[peer] = None
         return True
 
@@ -65,7 +65,7 @@ class TimeCachedBlacklist:
         self._expiry_ns: dict[PeerId, int] = {}
 
     def add(self, peer: PeerId) -> bool:
-        """See Blacklist; False if the peer was on it."""
+        """Add a peer; False if it was on the list."""
         now_ns = self._now_ns()
         self._forget_expired(now_ns)
         if peer in self._expiry_ns:

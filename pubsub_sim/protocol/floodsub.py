@@ -32,7 +32,7 @@ class FloodSub(MeshlessRouter):
         self.protocols = tuple(protocols)
 
     def has_enough_peers(self, topic: str, suggested: int) -> bool:
-        """See Router; the router's own idea is 5."""
+        """Tell whether the topic has enough peers: 5 unless told otherwise."""
         return len(self._core.topics.get(topic, ())) >= (suggested or _ENOUGH_PEERS)
 
     def publish(self, message: Message) -> None:

@@ -190,7 +190,7 @@ class GossipSub:
             self._evaluation.scoring.peer_left(peer, topic)
 
     def has_enough_peers(self, topic: str, suggested: int) -> bool:
-        """See Router; the router's own idea is Dlo, and a full mesh is always enough."""
+        """Tell whether the topic has enough peers: Dlo unless told otherwise, and a full mesh always is."""
         members = self._core.topics.get(topic)
         if members is None:
             return False
@@ -247,7 +247,7 @@ class GossipSub:
         self._gossip.refuse_copies(peer, messages)
 
     def handle_control(self, peer: PeerId, rpc: RPC, now_ns: int) -> None:
-        """See Router; what there is to answer leaves in one RPC."""
+        """Handle the control part of an RPC; what there is to answer leaves in one RPC."""
         control = rpc.control
         wanted = self._gossip.handle_ihave(peer, control.ihave)
         messages = self._gossip.handle_iwant(peer, control.iwant) if control.iwant else []

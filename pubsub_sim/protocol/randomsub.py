@@ -57,7 +57,7 @@ class RandomSub(MeshlessRouter):
         self._protocols.pop(peer, None)
 
     def has_enough_peers(self, topic: str, suggested: int) -> bool:
-        """See Router; the router's own idea is 6, and 6 that choose at random are always enough."""
+        """Tell whether the topic has enough peers: 6 unless told otherwise, and 6 that choose at random always are."""
         members = self._core.topics.get(topic)
         if members is None:
             return False

@@ -127,7 +127,7 @@ class MeshlessRouter:
         """Do nothing."""
 
     def peer_left(self, peer: PeerId, topic: str) -> None:
-        """See Router; whoever is chosen is looked up among the topic's peers each time."""
+        """Do nothing: whoever is chosen is looked up among the topic's peers each time."""
 
     def accept_from(self, peer: PeerId) -> Acceptance:
         """Accept everything from every peer."""

@@ -49,7 +49,7 @@ class AllowlistFilter:
         return topic in self._topics
 
     def filter_incoming(self, peer: PeerId, subscriptions: Sequence[RPC.SubOpts]) -> list[RPC.SubOpts]:
-        """See SubscriptionFilter; never raises."""
+        """Keep the subscriptions the filter agrees to; never raises."""
         return filter_subscriptions(subscriptions, self.can_subscribe)
 
 
@@ -74,7 +74,7 @@ class RegexpFilter:
         return self._search(topic) is not None
 
     def filter_incoming(self, peer: PeerId, subscriptions: Sequence[RPC.SubOpts]) -> list[RPC.SubOpts]:
-        """See SubscriptionFilter; never raises."""
+        """Keep the subscriptions the filter agrees to; never raises."""
         return filter_subscriptions(subscriptions, self.can_subscribe)
 
 

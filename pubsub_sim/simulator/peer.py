@@ -77,22 +77,22 @@ class Part:
 
     @property
     def peer(self) -> str:
-        """See Member."""
+        """Name of the peer in accounts and pictures."""
         return self._owner.name
 
     @property
     def peer_id(self) -> PeerId:
-        """See Member."""
+        """Id of the peer's node."""
         assert self._owner.node is not None
         return self._owner.node.peer_id
 
     @property
     def is_over(self) -> bool:
-        """See Member."""
+        """Whether it is leaving, or its peer has gone."""
         return self.is_leaving or not self._owner.is_ready
 
     def targets(self) -> set[PeerId]:
-        """See Member."""
+        """Return the peers its node would send a message of the topic to."""
         assert self._owner.node is not None
         return self._owner.node.targets(self.topic)
 
