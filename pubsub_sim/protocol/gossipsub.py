@@ -88,7 +88,7 @@ class GossipSub:
         self._core: Core
 
     def attach(self, core: Core) -> None:
-        """See Router. The evaluation of peers needs the host's clock, chance and addresses, so the parts are made here.
+        """Take the host's core. The evaluation of peers needs the host's clock, chance and addresses, so the parts are made here.
 
         Raises:
             OptionError: the router's parameters give the host an option that it does not have.
@@ -243,7 +243,7 @@ class GossipSub:
         return targets
 
     def preprocess(self, peer: PeerId, messages: Sequence[Message]) -> None:
-        """See Router: tell the meshes that these need not be sent to us (IDONTWANT, v1.2)."""
+        """Tell the meshes that these need not be sent to us (IDONTWANT, v1.2)."""
         self._gossip.refuse_copies(peer, messages)
 
     def handle_control(self, peer: PeerId, rpc: RPC, now_ns: int) -> None:
