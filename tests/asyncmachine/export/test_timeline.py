@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from html.parser import HTMLParser
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +18,7 @@ from asyncmachine.export.timeline import UnknownFlowError, message_figure, messa
 from asyncmachine.export.timeline.columns import packed, unpacked
 from asyncmachine.export.timeline.data import timeline_data
 from asyncmachine.export.timeline.events import Kind
+from asyncmachine.export.timeline.figure import _bars
 from asyncmachine.export.timeline.lanes import MANY
 from asyncmachine.record import Record, Recorder
 from tests.asyncmachine.export.timelines import EVIL, framed, opened, play
@@ -283,6 +284,20 @@ def test_a_picture_says_what_it_leaves_out(odd_path: Path) -> None:
     shown, about = picture._repr_mimebundle_()
     assert shown == {"image/svg+xml": picture.svg(), "text/plain": picture.caption}
     assert about == {"filename": "timeline", "caption": picture.caption}
+
+
+def test_bars_narrower_than_a_pixel_are_drawn_as_one(tmp_path: Path) -> None:
+    """Those of a state that comes and goes within nanoseconds; where a pixel is short enough, each is drawn."""
+    now = count(0, 1000)
+    with Recorder(tmp_path / "run.sqlite", loop_time_ns=lambda: next(now)) as recorder:
+        machine = Machine({"A": {}}, id="m", tracers=[recorder])
+        for _ in range(10):
+            machine.toggle("A")
+    with Record.open(tmp_path / "run.sqlite") as record:
+        data = timeline_data([record], ["run"])
+    (lane,) = [number for number, lane in enumerate(data.header["lanes"]) if lane[1] == "state"]
+    xs = [time / 1e9 for time in data.columns["event_time"]]
+    assert [len(_bars(data, xs, lane, pixel)) for pixel in (1.0, 1e-9)] == [1, 5]
 
 
 def test_the_places_of_a_message_are_those_in_which_its_points_differ(odd_path: Path) -> None:
