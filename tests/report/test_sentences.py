@@ -53,7 +53,7 @@ def test_headline_without_a_control_says_so(tmp_path: Path) -> None:
 
 
 def test_headline_has_the_count_beside_the_times(tmp_path: Path) -> None:
-    """The witness without a clock is named as what it is: calls, counted."""
+    """Calls are named as what they are: counted, not timed."""
     text = prose.headline(Sweep.load(write_sweep(tmp_path, watched=True))).markdown
     assert text.endswith(
         " Counted instead of timed, it makes 1.20 times the calls of functions in `rand msgs` "
