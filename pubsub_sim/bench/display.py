@@ -1,19 +1,21 @@
-"""Progress display of a sweep: a bar in a terminal, an updating line in JupyterLab, plain lines elsewhere, or nothing."""
+"""Progress display of a sweep: tqdm's bar in a terminal or a notebook, plain lines elsewhere, or nothing."""
 
 from __future__ import annotations
 
 import sys
 import time
+import warnings
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from tqdm import tqdm
+from tqdm import TqdmWarning
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from tqdm import tqdm
+
 _LINE_EVERY_S = 2.0
-_UPDATE_EVERY_S = 0.5
 
 
 class Tally:
@@ -53,15 +55,11 @@ class Tally:
         return text
 
 
-class _Shown(Protocol):
-    def show(self, tally: Tally, *, is_last: bool) -> None: ...
-
-
 class Display:
     """Shows a sweep's progress while it is entered.
 
     Args:
-        progress: "auto", "lines" or "none".
+        progress: "auto" for a bar in a terminal or a notebook and plain lines elsewhere, "lines", or "none".
         total: runs to make.
 
     Attributes:
@@ -70,75 +68,49 @@ class Display:
 
     def __init__(self, progress: str, total: int) -> None:
         self.tally = Tally(total)
-        self._shown = _choose(progress, total)
+        self._bar: tqdm[Any] | None = None
+        self._has_lines = progress == "lines"
+        self._next_s = 0.0
+        if progress == "auto" and (sys.stderr.isatty() or _is_notebook()):
+            self._bar = _make_bar(total)
+        elif progress == "auto":
+            self._has_lines = True
 
     def __enter__(self) -> Self:
-        self._shown.show(self.tally, is_last=False)
+        self._show()
         return self
 
     def add(self, outcome: str) -> None:
         """Count a run and show it."""
         self.tally.add(outcome)
-        self._shown.show(self.tally, is_last=False)
+        self._show()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._shown.show(self.tally, is_last=True)
+        self._show(is_last=True)
+        if self._bar is not None:
+            self._bar.close()
 
-
-class _Nothing:
-    def show(self, tally: Tally, *, is_last: bool) -> None:
-        pass
-
-
-class _Lines:
-    def __init__(self) -> None:
-        self._next_s = 0.0
-
-    def show(self, tally: Tally, *, is_last: bool) -> None:
-        if is_last or time.monotonic() >= self._next_s:
-            sys.stdout.write(tally.sentence() + "\n")
+    def _show(self, *, is_last: bool = False) -> None:
+        if self._bar is not None:
+            self._bar.set_postfix_str(self.tally.failures(), refresh=is_last)
+            self._bar.update(self.tally.done - self._bar.n)
+        elif self._has_lines and (is_last or time.monotonic() >= self._next_s):
+            sys.stdout.write(self.tally.sentence() + "\n")
             sys.stdout.flush()
             self._next_s = time.monotonic() + _LINE_EVERY_S
 
 
-class _Bar:
-    def __init__(self, total: int) -> None:
-        self._bar: tqdm[Any] = tqdm(total=total, unit="run", dynamic_ncols=True)
-
-    def show(self, tally: Tally, *, is_last: bool) -> None:
-        self._bar.set_postfix_str(tally.failures(), refresh=False)
-        self._bar.update(tally.done - self._bar.n)
-        if is_last:
-            self._bar.close()
-
-
-class _Notebook:
-    def __init__(self) -> None:
-        from IPython.display import DisplayHandle
-
-        self._handle: Any = DisplayHandle()  # type: ignore[no-untyped-call]  # IPython carries no types
-        self._next_s = -1.0
-
-    def show(self, tally: Tally, *, is_last: bool) -> None:
-        if not is_last and time.monotonic() < self._next_s:
-            return
-        filled = 30 * tally.done // max(tally.total, 1)
-        text = {"text/plain": f"[{'#' * filled}{'.' * (30 - filled)}] {tally.sentence()}"}
-        if self._next_s < 0:
-            self._handle.display(text, raw=True)
-        else:
-            self._handle.update(text, raw=True)
-        self._next_s = time.monotonic() + _UPDATE_EVERY_S
-
-
-def _choose(progress: str, total: int) -> _Shown:
-    if progress == "none":
-        return _Nothing()
-    if progress == "lines":
-        return _Lines()
+def _is_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
     shell = sys.modules.get("IPython")
-    if shell is not None and type(shell.get_ipython()).__name__ == "ZMQInteractiveShell":
-        return _Notebook()
-    return _Bar(total) if sys.stderr.isatty() else _Lines()
+    return shell is not None and type(shell.get_ipython()).__name__ == "ZMQInteractiveShell"
+
+
+def _make_bar(total: int) -> tqdm[Any]:
+    """A bar with the time left: a widget in a notebook that has ipywidgets, text elsewhere."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TqdmWarning)  # it asks for ipywidgets; text will do
+        from tqdm.auto import tqdm as automatic
+    return automatic(total=total, unit="run", dynamic_ncols=True)

@@ -1,5 +1,8 @@
 """Progress."""
 
+import io
+import sys
+
 import pytest
 
 from pubsub_sim.bench.display import Display, Tally
@@ -41,3 +44,38 @@ def test_without_a_terminal_there_are_plain_lines(capsys: pytest.CaptureFixture[
     captured = capsys.readouterr()
     assert captured.out.splitlines()[-1] == "1 of 1 runs, no failures"
     assert captured.err == ""
+
+
+class Terminal(io.StringIO):
+    """A stream that is a terminal."""
+
+    def isatty(self) -> bool:
+        """Say so."""
+        return True
+
+
+def test_terminal_has_a_bar_with_counts_and_failures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last state of the bar counts all runs, and names those that failed."""
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    with Display("auto", 3) as display:
+        for outcome in ("ok", "timeout", "failed"):
+            display.add(outcome)
+    last = terminal.getvalue().rstrip().rpartition("\r")[2]
+    assert "3/3" in last
+    assert "1 failed, 1 timeout" in last
+
+
+def test_bar_of_a_sweep_that_was_interrupted_tells_how_far_it_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is left as it is, below what comes next."""
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    display = Display("auto", 3)
+
+    def interrupt() -> None:
+        with display:
+            display.add("ok")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupt()
+    assert "1/3" in terminal.getvalue().rpartition("\r")[2]
+    assert terminal.getvalue().endswith("\n")

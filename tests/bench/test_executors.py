@@ -38,7 +38,7 @@ def test_killed_worker_of_a_cluster_costs_no_run(tmp_path: Path) -> None:
         found: dict[int, list[int]] = {}
 
         def is_busy() -> bool:
-            found.update({pid: relay for pid in children(running.pid) if len(relay := workers_of(pid)) == 2})
+            found.update({pid: workers for pid in children(running.pid) if len(workers := workers_of(pid)) == 2})
             return bool(found)
 
         assert wait_until(is_busy)

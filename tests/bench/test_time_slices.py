@@ -30,7 +30,7 @@ def of_run(answer: Answer, metric: str) -> int:
     return next(row.value for row in answer.rows if (row.phase, row.metric) == (RUN, metric))
 
 
-def test_runs_of_a_relay_end_well() -> None:
+def test_interleaved_runs_end_well() -> None:
     """In many slices; what a run was paused is in none of its times."""
     began_ns = time.perf_counter_ns()
     answers = run_interleaved([(spec, 30.0) for spec in SHORT], environment={}, slice_s=0.001)
@@ -78,7 +78,7 @@ def test_limit_is_of_a_runs_own_legs() -> None:
     assert short.outcome == "ok"
 
 
-def test_killed_run_does_not_stop_the_relay() -> None:
+def test_killed_run_does_not_stop_the_others() -> None:
     """It is a crash, wherever it was, and the others go on without it; no process is left."""
     answers: list[Answer] = []
     runs = [(ENDLESS, 60.0), (SHORT[0], 60.0), (ENDLESS, 60.0)]
@@ -105,14 +105,14 @@ TimeSlices(*map(int, sys.argv[1:3])).pause()
 
 
 class _LastWords(selectors.DefaultSelector):
-    """Looks late, so that all ends of a worker are there at once, and tells of batons last."""
+    """Looks late, so that all ends of a worker are there at once, and tells of turn tokens last."""
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         time.sleep(0.3)
         return sorted(super().select(timeout), key=lambda event: isinstance(event[0].fileobj, socket.socket))
 
 
-def test_baton_that_ends_in_the_same_round_as_its_worker_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_token_that_ends_in_the_same_round_as_its_worker_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker is over by then, and its token not listened to any more."""
     monkeypatch.setattr("pubsub_sim.bench.process.selectors.DefaultSelector", _LastWords)
     monkeypatch.setattr("pubsub_sim.bench.process._our_worker", lambda: (sys.executable, "-c", _EARLY_SPEAKER))
@@ -126,7 +126,7 @@ def test_run_that_cannot_begin_leaves_the_others() -> None:
     assert made.outcome == "ok"
 
 
-def test_pair_is_a_relay_and_what_is_watched_runs_by_itself() -> None:
+def test_pair_is_interleaved_and_what_is_watched_runs_by_itself() -> None:
     """In a sweep the versions and the control share slices; a run that something watches never pauses."""
     options = SweepOptions(hosts="5", messages="100", repeats=1, control=True, calls_repeats=1, limit_s=30.0)
     slices = {}

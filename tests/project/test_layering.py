@@ -18,10 +18,8 @@ ENGINE_OUTER = {
     "benchmark",
     "record",
     "export",
-    "debugger",
-    "notebook",
 }
-MAY_IMPORT_ASYNCIO = {"_asyncio", "testing", "benchmark", "record", "export", "debugger", "notebook"}
+MAY_IMPORT_ASYNCIO = {"_asyncio", "testing", "benchmark", "record", "export"}
 MAY_TAKE_OF_THREADING = {"get_ident", "Lock"}
 """Which thread this is, and keeping others out: no thread can be started with these."""
 STARTS_THREADS = {"Thread", "Timer", "start_new_thread", "to_thread", "run_in_executor", "ThreadPoolExecutor"}
@@ -58,7 +56,6 @@ ALLOWED: dict[str, set[str]] = {
         "drivers",
         "world",
         "scenarios",
-        "checking",
     },  # of wire the types that tracers are told
 }
 MAY_IMPORT_ASYNCMACHINE = {"drivers.states", "simulator", "recording"}

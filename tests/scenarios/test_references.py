@@ -52,7 +52,7 @@ def played(**options: object) -> Outcome:
 
 @pytest.mark.parametrize("sign", ["strict", "none"])
 @pytest.mark.parametrize("version", REFERENCES)
-def test_a_yardstick_does_the_work_of_the_baseline(version: str, sign: str) -> None:
+def test_a_reference_does_the_work_of_the_baseline(version: str, sign: str) -> None:
     """Equal RPCs for the messages, equal RPCs in all, equal connections and deliveries: only then is a ratio to it a cost."""
     mine, other = (played(version=name, sign=sign, seed=3) for name in (version, "baseline"))
     assert mine.phases[-1].rpcs == other.phases[-1].rpcs == 3 * 4 * 4
@@ -63,7 +63,7 @@ def test_a_yardstick_does_the_work_of_the_baseline(version: str, sign: str) -> N
 @pytest.mark.parametrize("sign", ["strict", "none"])
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 @pytest.mark.parametrize("version", REFERENCES)
-def test_a_yardstick_does_the_work_over_sockets(version: str, loop: str, sign: str) -> None:
+def test_a_reference_does_the_work_over_sockets(version: str, loop: str, sign: str) -> None:
     """Equal connections and deliveries; each host that hears a message from a third one first saves one RPC, so at most as many."""
     given = SimpleDiscovery(version=version, hosts=5, messages=10, sign=sign, transport="tcp")
     outcome = run(play(given, lambda _: nullcontext()), loop=loop)
