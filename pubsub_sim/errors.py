@@ -358,7 +358,7 @@ class DialError(_NoPeer):
     """Raised when a peer could not be reached."""
 
 
-class ListenError(PubsubSimError):
+class ListenError(NetworkError):
     """An address at which a host cannot listen.
 
     Attributes:

@@ -173,9 +173,11 @@ class Simulation:
         error = self.root.when_err()
         try:
             self.root.add(RootStates.Start)
-            timer = asyncio.ensure_future(self.clock.sleep(self.options.duration_s))
+            loop = asyncio.get_running_loop()
+            over: asyncio.Future[None] = loop.create_future()
+            timer = loop.call_later(self.options.duration_s, over.set_result, None)
             try:
-                await asyncio.wait([timer, error], return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait([over, error], return_when=asyncio.FIRST_COMPLETED)
             finally:
                 timer.cancel()
             self._simulated_s = self.elapsed_s

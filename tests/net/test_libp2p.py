@@ -538,5 +538,5 @@ def test_sockets_live_on_wall_time() -> None:
         async with World(2, transport="libp2p"):
             pass
 
-    with pytest.raises(OptionError, match="wall time"):
+    with pytest.raises(OptionError, match="wall clock"):
         run(main(), clock="virtual")

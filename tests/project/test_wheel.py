@@ -256,7 +256,7 @@ def test_the_commands_are_listed_without_any_other_package(installed: Path) -> N
     assert "sweep" in done.stdout
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", sorted({*COMMANDS} - {"dashboard"}))  # which writes what is known without any
 def test_a_command_names_the_package_it_misses_in_one_sentence(command: str, installed: Path) -> None:
     """No traceback: what needs which package, and the line that installs it."""
     done = alone(installed, "pubsub_sim", command)
@@ -272,9 +272,8 @@ def test_a_name_of_the_simulator_says_what_it_needs(installed: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-S", "-c", code], env=environment, capture_output=True, text=True, check=True
     )
-    assert (
-        done.stdout == "pubsub_sim.World needs the package 'protobuf', which is not installed: pip install protobuf\n"
-    )
+    sentence = r"pubsub_sim\.World needs the package '([a-z]+)', which is not installed: pip install \1\n"
+    assert re.fullmatch(sentence, done.stdout), done.stdout
 
 
 def test_every_public_name_of_the_simulator_can_be_had() -> None:
