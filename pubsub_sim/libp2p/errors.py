@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pubsub_sim.errors import PubsubSimError
+from pubsub_sim.errors import CallerError, PubsubSimError, RemotePeerError
 from pubsub_sim.ids import to_base58
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ class Libp2pError(PubsubSimError):
     """Base of the errors that end a connection or a stream."""
 
 
-class ProtocolViolation(Libp2pError):
+class ProtocolViolation(Libp2pError, RemotePeerError):
     """The peer sent what its protocol does not allow.
 
     Attributes:
@@ -36,7 +36,7 @@ class ProtocolViolation(Libp2pError):
         self.value = value
 
 
-class NotSupported(Libp2pError):
+class NotSupported(Libp2pError, RemotePeerError):
     """The two ends have no protocol in common.
 
     Attributes:
@@ -48,7 +48,7 @@ class NotSupported(Libp2pError):
         self.proposed = tuple(proposed)
 
 
-class WrongPeer(Libp2pError):
+class WrongPeer(Libp2pError, RemotePeerError):
     """Somebody else answers at the address that was dialled.
 
     Attributes:
@@ -62,7 +62,7 @@ class WrongPeer(Libp2pError):
         self.found = found
 
 
-class KeyTypeNotSupported(Libp2pError):
+class KeyTypeNotSupported(Libp2pError, RemotePeerError):
     """The peer's identity is no Ed25519 key, and others are not supported.
 
     Attributes:
@@ -78,7 +78,7 @@ class KeyTypeNotSupported(Libp2pError):
 _KEY_TYPES = {0: "RSA", 1: "Ed25519", 2: "secp256k1", 3: "ECDSA"}
 
 
-class MultiaddrError(Libp2pError, ValueError):
+class MultiaddrError(Libp2pError, CallerError, ValueError):
     """A text or bytes that are no multiaddr.
 
     Attributes:
@@ -92,7 +92,7 @@ class MultiaddrError(Libp2pError, ValueError):
         self.reason = reason
 
 
-class TooMuchUnsent(Libp2pError):
+class TooMuchUnsent(Libp2pError, RemotePeerError):
     """The peer asks on without reading the answers.
 
     Attributes:

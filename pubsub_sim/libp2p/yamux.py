@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import NamedTuple
 
+from pubsub_sim.errors import RemotePeerError
 from pubsub_sim.libp2p.errors import Libp2pError, ProtocolViolation, TooMuchUnsent
 
 YAMUX = "/yamux/1.0.0"
@@ -66,7 +67,7 @@ class YamuxLimits:
     unsent_bytes: int = 64 * 1024
 
 
-class TooManyStreams(Libp2pError):
+class TooManyStreams(Libp2pError, RemotePeerError):
     """A stream is not opened, as the other end has not answered those before.
 
     Attributes:

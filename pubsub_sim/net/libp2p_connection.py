@@ -11,7 +11,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
-from pubsub_sim.errors import OptionError
+from pubsub_sim.errors import OptionError, RemotePeerError
 from pubsub_sim.libp2p.errors import Libp2pError
 from pubsub_sim.libp2p.yamux import (
     NEGOTIATION_FAILED,
@@ -111,14 +111,14 @@ class ConnectionOwner(Protocol):
         """The socket of a connection is closed."""
 
 
-class Silent(Libp2pError):
+class Silent(Libp2pError, RemotePeerError):
     """A peer answers no pings."""
 
     def __init__(self) -> None:
         super().__init__("the peer has sent nothing for long, not even the answer to a ping")
 
 
-class TooSlow(Libp2pError):
+class TooSlow(Libp2pError, RemotePeerError):
     """A handshake took too long.
 
     Attributes:

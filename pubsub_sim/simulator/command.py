@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from asyncmachine.errors import AsyncMachineError
 from asyncmachine.record import Recorder
 from pubsub_sim.checks import check_bool
-from pubsub_sim.errors import OptionError, PubsubSimError
+from pubsub_sim.errors import DataError, OptionError, PubsubSimError
 from pubsub_sim.flags import from_flags
 from pubsub_sim.packages import explain_missing
 from pubsub_sim.parameters import reject_unknown
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
-class UnusableFileError(PubsubSimError):
+class UnusableFileError(DataError):
     """A file that the simulator is to read or write and cannot.
 
     Attributes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 from pubsub_sim.checks import check_choice, check_number, check_whole
 from pubsub_sim.drivers.versions import check_version
-from pubsub_sim.errors import OptionError, PubsubSimError
+from pubsub_sim.errors import OptionConflict, OptionError
 from pubsub_sim.net.link import LinkModel
 from pubsub_sim.world.routers import ROUTERS
 from pubsub_sim.world.world import SIGNING, TRANSPORTS
@@ -15,26 +15,6 @@ from pubsub_sim.world.world import SIGNING, TRANSPORTS
 CLOCKS = ("virtual", "wall")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)?", re.ASCII)
-
-
-class OptionConflict(PubsubSimError, ValueError):
-    """Two options that cannot be had together.
-
-    Attributes:
-        option: the one that is refused.
-        value: what it was.
-        other: the one that stands against it.
-        other_value: what that was.
-        why: the reason, as words.
-    """
-
-    def __init__(self, option: str, value: object, other: str, other_value: object, why: str) -> None:
-        super().__init__(f"{option}={value!r} does not go with {other}={other_value!r}: {why}")
-        self.option = option
-        self.value = value
-        self.other = other
-        self.other_value = other_value
-        self.why = why
 
 
 def seconds_of(option: str, value: object) -> float:

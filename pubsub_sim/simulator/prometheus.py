@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any, Self
 
 from asyncmachine import Tracer
-from pubsub_sim.errors import PubsubSimError
+from pubsub_sim.errors import NetworkError
 from pubsub_sim.packages import explain_missing
 from pubsub_sim.simulator.accounts import REASONS
 from pubsub_sim.simulator.meters import figures, kind_of, mesh_degrees
@@ -30,7 +30,7 @@ _DELIVERY_S = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _DEGREES = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12)
 
 
-class AddressInUseError(PubsubSimError):
+class AddressInUseError(NetworkError):
     """An address at which metrics cannot be served.
 
     Attributes:

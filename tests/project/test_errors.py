@@ -31,7 +31,12 @@ from pubsub_sim.results.errors import NoRunsError
 
 ROOT = Path(__file__).parents[2]
 BRANCHES = (CallerError, RemotePeerError, NetworkError, DataError, FailedRun)
-ROOM_BASES = {"ReportError", "ExportError", "_TooLarge"}  # group errors by place or by shape, across the branches
+ROOM_BASES = {
+    "ReportError",
+    "ExportError",
+    "Libp2pError",
+    "_TooLarge",
+}  # group errors by place or by shape, across the branches
 
 
 def all_errors() -> list[type[PubsubSimError]]:
