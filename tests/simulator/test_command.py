@@ -37,10 +37,10 @@ SHORT = ["--duration", "20s", "--peers", "8", "--topics", "4"]
         ({"version": "third"}, "version"),
         ({"latency_ms": "50,10"}, "latency_s"),
         ({"latency_ms": "fast"}, "latency_ms"),
-        ({"initial_peers": 31}, "initial_peers=31 does not go with peers=30"),
-        ({"initial_topics": 9, "topics": 8}, "initial_topics=9 does not go with topics=8"),
+        ({"initial_peers": 31}, "initial_peers=31 cannot be used with peers=30"),
+        ({"initial_topics": 9, "topics": 8}, "initial_topics=9 cannot be used with topics=8"),
         ({"transport": "tcp"}, "clock='virtual'"),
-        ({"transport": "tcp", "clock": "wall", "loss": 0.1}, "loss=0.1 does not go with transport='tcp'"),
+        ({"transport": "tcp", "clock": "wall", "loss": 0.1}, "loss=0.1 cannot be used with transport='tcp'"),
     ],
 )
 def test_bad_options_are_refused_in_one_sentence(options: dict[str, Any], words: str) -> None:
