@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
+from pubsub_sim.framing import MAX_UVARINT_BYTES, encode_uvarint
 from pubsub_sim.libp2p.errors import ProtocolViolation
 
-MOST_BYTES = 9
+MOST_BYTES = MAX_UVARINT_BYTES
 
-_SHORT = tuple(bytes((number,)) for number in range(0x80))
-
-
-def encode_varint(number: int) -> bytes:
-    """The bytes of a number from 0 to 2**63 - 1."""
-    if number < 0x80:
-        return _SHORT[number]
-    if number < 0x4000:
-        return bytes((number & 0x7F | 0x80, number >> 7))
-    return bytes((number & 0x7F | 0x80,)) + encode_varint(number >> 7)
+encode_varint = encode_uvarint
+"""The bytes of a number from 0 to 2**63 - 1."""
 
 
 def decode_varint(data: bytes | bytearray, position: int = 0, *, layer: str = "varint") -> tuple[int, int] | None:
