@@ -621,13 +621,16 @@ def put_in_span(machine: Runtime, task: asyncio.Task[Any], state: int) -> None:
 def forget_task(machine: Runtime, task: asyncio.Task[Any], state: int) -> None:
     """Take note that a task has ended."""
     waiters = machine._waiters
-    waiters.tasks.pop(task, None)
+    if waiters.tasks:
+        waiters.tasks.pop(task, None)
     span = waiters.spans.get(state)
     if span is not None and task in span:
-        span.remove(task)
-        if not span:
+        if len(span) > 1:
+            span.remove(task)
+        else:
             del waiters.spans[state]
-            machine._unwatch()
+            if not waiters.spans:
+                machine._unwatch()
     if machine._flags & DISPOSED:
         machine._release()
 

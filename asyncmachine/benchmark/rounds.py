@@ -1,4 +1,8 @@
-"""A run, measured in rounds: each workload in a fresh process, in random order."""
+"""A run, measured in rounds: each workload in a fresh process.
+
+Workloads that a clause of the contract compares are measured one after the other, so that both have the same machine: its speed can
+change from second to second. The order of these groups, and the order in each, is random in each round.
+"""
 
 from __future__ import annotations
 
@@ -92,13 +96,11 @@ def run(
     shuffled = random.Random(_SEED)
     samples: list[dict[str, Any]] = []
     for number in range(1, rounds + 1):
-        order = list(names)
-        shuffled.shuffle(order)
-        for name in order:
+        for name in _shuffle(names, shuffled):
             if parent is not None and os.getppid() != parent:
                 raise OrphanedError
             samples.append({"round": number, "order": len(samples), "workload": name, **one_sample(name, effort)})
-        progress(f"round {number} of {rounds}: {len(order)} workloads")
+        progress(f"round {number} of {rounds}: {len(names)} workloads")
     return Results(rounds=rounds, effort=effort, names=tuple(names), samples=tuple(samples), environment=environment())
 
 
@@ -140,6 +142,26 @@ def environment() -> dict[str, Any]:
         "implementation": platform.python_implementation(),
         **{name: _installed(name) for name in PEERS},
     }
+
+
+def _shuffle(names: Sequence[str], shuffled: random.Random) -> list[str]:
+    """Give the workloads in random order, those that clauses compare next to one another."""
+    groups = _compared(names)
+    shuffled.shuffle(groups)
+    for group in groups:
+        shuffled.shuffle(group)
+    return [name for group in groups for name in group]
+
+
+def _compared(names: Sequence[str]) -> list[list[str]]:
+    """Put workloads that a clause compares, directly or through others, into one group each."""
+    groups = [[name] for name in names]
+    for clause in CONTRACT:
+        together = [group for group in groups if not set(clause.workloads()).isdisjoint(group)]
+        if together:
+            groups = [group for group in groups if group not in together]
+            groups.append([name for group in together for name in group])
+    return groups
 
 
 def _failed(error: str) -> dict[str, Any]:

@@ -161,6 +161,16 @@ def test_a_run_interleaves_its_workloads() -> None:
     assert {entry["outcome"] for entry in found.samples} == {"ok"}
 
 
+def test_compared_workloads_are_measured_one_after_the_other() -> None:
+    """What a clause of the contract compares has the same machine, in whatever order the groups come."""
+    names = ("async-handler", "bare", "states-20", "bare-task", "eval", "states-200")
+    found = run(names, rounds=4, effort=QUICK)
+    at = {(e["round"], e["workload"]): e["order"] for e in found.samples}
+    for number in range(1, 5):
+        for one, other in (("async-handler", "bare-task"), ("states-20", "states-200")):
+            assert abs(at[number, one] - at[number, other]) == 1
+
+
 def test_a_process_that_takes_too_long_is_a_failed_sample() -> None:
     """It is stopped, and the row says so."""
     assert one_sample("bare", QUICK, limit_s=0.001)["error"] == "the process was stopped after 0.001 s"
