@@ -570,7 +570,7 @@ def spawn(machine: Runtime, coro: Coroutine[Any, Any, Any], state: int, what: st
     task = new_task(coro)
 
     def end(task: asyncio.Task[Any]) -> None:
-        forget_task(machine, task, machine._waiters.tasks.get(task, -1))
+        machine._forget_task(task, machine._waiters.tasks.get(task, -1))
         error = None if task.cancelled() else task.exception()
         if error is not None:
             is_taken = isinstance(task, _ForkTask) and task.is_awaited
@@ -584,7 +584,7 @@ def spawn(machine: Runtime, coro: Coroutine[Any, Any, Any], state: int, what: st
     else:
         machine._keep_task(task, state)
         if state >= 0:
-            put_in_span(machine, task, state)
+            machine._bind_task(task, state)
     tell_fork(machine, task, state)
     if isinstance(task, _ForkTask):
         task.is_awaited = False  # neither the machine nor a tracer takes its error
@@ -607,32 +607,6 @@ def spawn_free(machine: Runtime, coro: Coroutine[Any, Any, Any]) -> asyncio.Task
         coro.close()
         return None
     return spawn(machine, coro, -1)
-
-
-def put_in_span(machine: Runtime, task: asyncio.Task[Any], state: int) -> None:
-    """Bind a task to the current tick of a state."""
-    spans = machine._watch().spans
-    if state in spans:
-        spans[state].append(task)
-    else:
-        spans[state] = [task]
-
-
-def forget_task(machine: Runtime, task: asyncio.Task[Any], state: int) -> None:
-    """Take note that a task has ended."""
-    waiters = machine._waiters
-    if waiters.tasks:
-        waiters.tasks.pop(task, None)
-    span = waiters.spans.get(state)
-    if span is not None and task in span:
-        if len(span) > 1:
-            span.remove(task)
-        else:
-            del waiters.spans[state]
-            if not waiters.spans:
-                machine._unwatch()
-    if machine._flags & DISPOSED:
-        machine._release()
 
 
 def task_failed(machine: Runtime, error: BaseException, what: str, *, is_taken: bool = False) -> None:
@@ -686,7 +660,7 @@ class _HandlerTask(asyncio.Task[None]):
             start[0].close()
             start.clear()
             self.machine = None
-            forget_task(machine, self, self.state)
+            machine._forget_task(self, self.state)
         else:
             machine._keep_task(self, -1)
         return super().cancel(msg)
@@ -700,7 +674,7 @@ async def _run(start: list[Any], machine: Runtime, state: int, queued: QueuedMut
     except Exception as error:
         task_failed(machine, error, _describe_handler(own.get_name(), queued))
     finally:
-        forget_task(machine, own, state)
+        machine._forget_task(own, state)
         own.machine = None
         del own  # a cancellation's traceback holds this frame, and the task holds the cancellation
 
@@ -737,6 +711,6 @@ def start_handler(event: HandlerCall, coro: Coroutine[Any, Any, Any], state: int
     if state < 0:
         machine._keep_task(task, -1)
     else:
-        put_in_span(machine, task, state)
+        machine._bind_task(task, state)
     if machine._observers.task_fork:
         tell_fork(machine, task, state)

@@ -467,6 +467,8 @@ class Runtime:
         self._current = self._committed = None
         if self._flags == BUSY:
             self._flags = 0
+        elif self._flags == BUSY | WAITED and not self._waiters.ends:
+            self._flags = WAITED
         else:
             self._rest()
         return result
@@ -1296,6 +1298,31 @@ class Runtime:
     def _keep_task(self, task: Any, state: int) -> None:
         """Take note of a task that has to end before the machine is gone."""
         self._own_waiters().tasks[task] = state
+
+    def _bind_task(self, task: Any, state: int) -> None:
+        """Bind a task to the current tick of a state."""
+        self._flags |= WAITED
+        spans = (self._waiters if self._waiters is not _NOBODY else self._own_waiters()).spans
+        if state in spans:
+            spans[state].append(task)
+        else:
+            spans[state] = [task]
+
+    def _forget_task(self, task: Any, state: int) -> None:
+        """Take note that a task has ended. On the hot path of async handlers, hence in one piece."""
+        waiters = self._waiters
+        spans = waiters.spans
+        if state in spans and task in spans[state]:
+            if len(spans[state]) > 1:
+                spans[state].remove(task)
+            else:
+                del spans[state]
+                if not spans and waiters.is_empty:
+                    self._flags &= ~WAITED
+        if waiters.tasks:
+            waiters.tasks.pop(task, None)
+        if self._flags & DISPOSED:
+            self._release()
 
     def _wait_for_disposal(self, waiter: Any) -> None:
         self._own_waiters().disposal.append(waiter)

@@ -166,9 +166,9 @@ def test_compared_workloads_are_measured_one_after_the_other() -> None:
     names = ("async-handler", "bare", "states-20", "bare-task", "eval", "states-200")
     found = run(names, rounds=4, effort=QUICK)
     at = {(e["round"], e["workload"]): e["order"] for e in found.samples}
-    for number in range(1, 5):
+    for turn in range(1, 5):
         for one, other in (("async-handler", "bare-task"), ("states-20", "states-200")):
-            assert abs(at[number, one] - at[number, other]) == 1
+            assert abs(at[turn, one] - at[turn, other]) == 1
 
 
 def test_a_process_that_takes_too_long_is_a_failed_sample() -> None:
