@@ -156,9 +156,10 @@ watch: $(READY) ## simulate on the wall clock, with Prometheus beside it if it i
 costs: $(READY) ## fit what a publish, a delivery and an RPC cost in each version
 	$(BIN)/python -m pubsub_sim costs
 
-# What is exported, opened in the programs it is for: Jaeger and am-dbg, built with go, and pages in the Chromium on the PATH.
+# What is exported, opened in the programs it is for: Jaeger and am-dbg, built with go, pages in the Chromium on the PATH; and
+# a simulation scraped by Debian's Prometheus.
 # What is not there is skipped with a sentence.
-check-viewers: $(VENV)/.viewers ## open exported runs in Jaeger, am-dbg and Chromium, as far as they are there
+check-viewers: $(VENV)/.viewers ## open exported runs in Jaeger, am-dbg and Chromium, scrape a simulation with Prometheus, as far as they are there
 	$(BIN)/python -m pytest -m viewers --numprocesses 0 tests/viewers
 
 $(VENV)/.viewers: $(READY)

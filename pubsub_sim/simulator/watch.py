@@ -6,11 +6,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pubsub_sim.errors import PubsubSimError
+from pubsub_sim.errors import NetworkError, PubsubSimError
 from pubsub_sim.simulator.command import simulate_command
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 METRICS = "localhost:9464"
 PROMETHEUS = "localhost:9090"
+_START_LIMIT_S = 30.0
 
 
 def prometheus_config(target: str) -> str:
@@ -28,30 +31,69 @@ def prometheus_config(target: str) -> str:
     )
 
 
+class PrometheusError(NetworkError):
+    """Prometheus ended before it answered.
+
+    Attributes:
+        address: host and port that it was to answer at.
+        reason: the last line that it wrote.
+    """
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(f"Prometheus did not start at {address}: {reason}")
+        self.address = address
+        self.reason = reason
+
+
 @contextmanager
 def prometheus_running(target: str, address: str) -> Iterator[bool]:
-    """Have Prometheus scrape an address meanwhile; gives whether it is installed.
+    """Run Prometheus in the context, scraping an address; gives whether it is installed.
 
     Args:
         target: host and port of the metrics.
         address: host and port that Prometheus answers at.
+
+    Raises:
+        PrometheusError: It ended before it answered, or does not answer within half a minute.
     """
     program = shutil.which("prometheus")
     if program is None:
         yield False
         return
+    if _is_ready(address):
+        raise PrometheusError(address, "another one answers there")
     with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder, "prometheus.yml")
+        config, log = Path(folder, "prometheus.yml"), Path(folder, "prometheus.log")
         config.write_text(prometheus_config(target), encoding="utf-8")
         words = [program, f"--config.file={config}", f"--storage.tsdb.path={folder}/data"]
-        process = subprocess.Popen(
-            [*words, f"--web.listen-address={address}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [*words, f"--web.listen-address={address}"], stdout=subprocess.DEVNULL, stderr=output
+            )
         try:
+            _await_answer(process, address, log)
             yield True
         finally:
             process.terminate()
             process.wait()
+
+
+def _await_answer(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    """Return once Prometheus says that it is ready."""
+    end = time.monotonic() + _START_LIMIT_S
+    while not _is_ready(address):
+        if process.poll() is not None or time.monotonic() > end:
+            lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            raise PrometheusError(address, lines[-1] if lines else "it wrote nothing")
+        time.sleep(0.1)
+
+
+def _is_ready(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{address}/-/ready", timeout=1):
+            return True
+    except OSError:
+        return False
 
 
 def watch(arguments: Sequence[str]) -> int:
