@@ -63,6 +63,8 @@ class UnobservedMachine(Machine):
         self._current = self._committed = None
         if self._flags == BUSY:
             self._flags = 0
+        elif self._flags == BUSY | WAITED and not self._waiters.ends:
+            self._flags = WAITED
         else:
             self._rest()
         return result
