@@ -454,15 +454,6 @@ class PubSub:
             raise HostClosed(operation) from self.failure
 
 
-def _is_utf8(text: str) -> bool:
-    """Whether a text can be written as UTF-8, as in an RPC: one with lone surrogates cannot."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _tracer_of(own_id: PeerId, watcher: RawTracer | None, evaluators: Sequence[RawTracer]) -> RawTracer | None:
     """One tracer for all; a node without evaluators calls its watcher directly."""
     if not evaluators:
