@@ -46,7 +46,6 @@ from asyncmachine._runtime import (
     TransitionRecord,
 )
 from asyncmachine._waiters import WHEN, WHEN_NOT
-from asyncmachine.clock import next_active
 from asyncmachine.errors import AsyncMachineError, HandlerError, MachineDisposedError, SchemaError
 from asyncmachine.handlers import binding_id
 from asyncmachine.logs import LogLevel, args_mapper
@@ -664,7 +663,8 @@ class Machine(Runtime):
             RuntimeError: No event loop is running.
         """
         number = self._number(state)
-        return wait_for_ticks(self, {number: next_active(self._ticks[number])})
+        tick = self._ticks[number]
+        return wait_for_ticks(self, {number: tick + (2 if tick & 1 else 1)})
 
     def when_args(self, state: str, **args: Any) -> Future[dict[str, Any]]:
         """Wait for an activation of the state with arguments that include the given ones.

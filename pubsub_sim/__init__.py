@@ -27,12 +27,14 @@ if TYPE_CHECKING:
     from pubsub_sim.net.link import LinkModel
     from pubsub_sim.node.pubsub import PubSub
     from pubsub_sim.node.topic import Subscription, Topic, min_topic_size
+    from pubsub_sim.protocol.blacklist import TimeCachedBlacklist
     from pubsub_sim.protocol.gater import PeerGaterParams
     from pubsub_sim.protocol.gossip_params import GossipsubParams
     from pubsub_sim.protocol.options import HostOptions
     from pubsub_sim.protocol.params import HostParams
     from pubsub_sim.protocol.randomsub import RandomsubParams
     from pubsub_sim.protocol.score_params import PeerScoreParams, PeerScoreThresholds, TopicScoreParams
+    from pubsub_sim.protocol.subscription_filter import AllowlistFilter, LimitFilter, RegexpFilter
     from pubsub_sim.world.running import run
     from pubsub_sim.world.standalone import Node
     from pubsub_sim.world.world import World
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AllowlistFilter",
     "CallerError",
     "Crash",
     "DataError",
@@ -49,6 +52,7 @@ __all__ = [
     "GossipsubParams",
     "HostOptions",
     "HostParams",
+    "LimitFilter",
     "LinkModel",
     "MessageRejected",
     "NetworkError",
@@ -62,10 +66,12 @@ __all__ = [
     "PubSub",
     "PubsubSimError",
     "RandomsubParams",
+    "RegexpFilter",
     "RemotePeerError",
     "RunError",
     "SlowReader",
     "Subscription",
+    "TimeCachedBlacklist",
     "Topic",
     "TopicScoreParams",
     "World",
@@ -94,6 +100,7 @@ _HOMES = {
     "Subscription": "pubsub_sim.node.topic",
     "Topic": "pubsub_sim.node.topic",
     "min_topic_size": "pubsub_sim.node.topic",
+    "TimeCachedBlacklist": "pubsub_sim.protocol.blacklist",
     "PeerGaterParams": "pubsub_sim.protocol.gater",
     "GossipsubParams": "pubsub_sim.protocol.gossip_params",
     "HostOptions": "pubsub_sim.protocol.options",
@@ -102,6 +109,9 @@ _HOMES = {
     "PeerScoreParams": "pubsub_sim.protocol.score_params",
     "PeerScoreThresholds": "pubsub_sim.protocol.score_params",
     "TopicScoreParams": "pubsub_sim.protocol.score_params",
+    "AllowlistFilter": "pubsub_sim.protocol.subscription_filter",
+    "LimitFilter": "pubsub_sim.protocol.subscription_filter",
+    "RegexpFilter": "pubsub_sim.protocol.subscription_filter",
     "run": "pubsub_sim.world.running",
     "Node": "pubsub_sim.world.standalone",
     "World": "pubsub_sim.world.world",

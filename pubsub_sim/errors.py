@@ -203,7 +203,7 @@ class OnlyGossipsub(CallerError):
 
 
 class MessageTooLarge(_TooLarge, CallerError, ValueError):
-    """Raised when the RPC of a publish would be larger than a stream carries."""
+    """Raised when a host is to send more at once than a stream carries: the RPC of a publish, or any other frame."""
 
     _what = "message"
 
@@ -332,7 +332,7 @@ class MalformedFrame(RemotePeerError):
 
 
 class FrameTooLarge(_TooLarge, RemotePeerError):
-    """Raised when a frame is longer than the reader's limit."""
+    """Raised when a peer sends, or announces, a longer frame than is read of it."""
 
     _what = "frame"
 

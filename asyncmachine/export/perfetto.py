@@ -86,10 +86,11 @@ def write_perfetto(
         UnwritableFileError: The file cannot be written.
     """
     path = Path(path)
-    traces = build_spans(
-        record, machines=machines, after_ns=after_ns, until_ns=until_ns, max_spans=None, messages=False
-    )
-    drawing = _Drawing(started_ns(record), {machine.id: machine.state_names for machine in record.machines})
+    with record.snapshot():
+        traces = build_spans(
+            record, machines=machines, after_ns=after_ns, until_ns=until_ns, max_spans=None, messages=False
+        )
+        drawing = _Drawing(started_ns(record), {machine.id: machine.state_names for machine in record.machines})
     drawing.draw(list(traces.spans))
     size = write_whole(path, _limited(drawing.chunks(traces.resource), path, max_bytes))
     return Drawn(drawing.events, len(drawing.processes), len(drawing.tracks), size)

@@ -81,7 +81,8 @@ def build_spans(record: Record, **options: Unpack[SpanKeywords]) -> Traces:
 
     The trace of the run is the tree `psmon > host:<n> > mach:<id> > states | transitions | submachines`, as far as the record has
     these; a run without a single top span gets the root `run`. Points with a flow make a trace of their own besides. Too large a
-    trace keeps what was told in spans by the program itself, then what began first.
+    trace keeps what was told in spans by the program itself, then what began first. A record that is still written is read as it is
+    at one moment.
 
     Args:
         record: What is turned.
@@ -93,6 +94,11 @@ def build_spans(record: Record, **options: Unpack[SpanKeywords]) -> Traces:
     """
     wanted = SpanOptions(**options)
     selection = Selection(tuple(wanted.machines), wanted.after_ns, wanted.until_ns)
+    with record.snapshot():
+        return _traces_of(record, wanted, selection)
+
+
+def _traces_of(record: Record, wanted: SpanOptions, selection: Selection) -> Traces:
     facts = facts_of(record)
     resource = attributes_of({f"run.{key}": value for key, value in facts.items()})
     name = wanted.service or str(facts.get("service") or "asyncmachine")

@@ -5,12 +5,16 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from asyncmachine.record.errors import DamagedRecordError, RecordFileError
 from asyncmachine.record.header import read_header
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _WAL = "-wal"
 
@@ -69,6 +73,26 @@ class RecordFile:
             raise
         except sqlite3.DatabaseError as error:
             raise DamagedRecordError(self._path, f"is a damaged record: {error}") from error
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Read from a temporary copy inside, so that all reads see the file as it was at the beginning.
+
+        A copy, and not one long transaction: that would keep the writer from its commits, or from finishing the file.
+
+        Raises:
+            DamagedRecordError: The file is truncated or damaged.
+        """
+        live, copy = self.connection, sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        try:
+            live.backup(copy)
+            self.connection = copy
+            yield
+        except sqlite3.DatabaseError as error:
+            raise DamagedRecordError(self._path, f"is a damaged record: {error}") from error
+        finally:
+            self.connection = live
+            copy.close()
 
     def close(self) -> None:
         """Let go of the file."""

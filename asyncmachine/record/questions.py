@@ -169,6 +169,10 @@ class Record(RecordData):
             UnknownStateError: No machine asked about has the state.
             UnknownMachineError: There is no such machine.
         """
+        with self.snapshot():
+            return self._blocked(state, machine)
+
+    def _blocked(self, state: str, machine: str | int | None) -> list[Refusal]:
         chosen = self.machines if machine is None else (self.machine(machine),)
         if not any(state in one.states for one in chosen):
             known = dict.fromkeys(name for one in chosen for name in one.states)
@@ -199,6 +203,10 @@ class Record(RecordData):
         Machines, transitions, spans and points are compared in order by what they tell: never by wall times, which no two runs
         share, nor by how rows were numbered. Times of the event loop's own clock count where both runs had one.
         """
+        with self.snapshot(), other.snapshot():
+            return self._diff(other)
+
+    def _diff(self, other: Record) -> Difference | None:
         timed = self.run["clock"] == other.run["clock"] == "loop"
         for what in ("machine", "transition", "span", "point"):
             pairs = zip_longest(_told(self, what, timed=timed), _told(other, what, timed=timed), fillvalue="")

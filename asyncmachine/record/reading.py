@@ -1,12 +1,15 @@
 """Reading a record: its machines, transitions, spans and points, and the clocks of all machines at any moment.
 
-Nothing is locked between two calls, so that whoever writes the record is never held up. What is small (machines, schemas, changes)
-is read when the record is opened and by `refresh`; the rest when it is asked for.
+Nothing is locked between two calls, so that whoever writes the record is never held up; a record that is still written may then
+hold more at the second call than at the first. `snapshot` makes several calls agree. What is small (machines, schemas, changes) is
+read when the record is opened and by `refresh`; the rest when it is asked for.
 """
 
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
+from copy import copy
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from asyncmachine.mutation import tx_id
@@ -72,6 +75,7 @@ class RecordData:
         self.all_machines: dict[int, RecordedMachine] = {}
         self._changes: dict[int, Change] = {}
         self._seqs: dict[tuple[int, int], int] | None = None
+        self._is_snapshot = False
         try:
             self.refresh()
         except BaseException:
@@ -115,6 +119,33 @@ class RecordData:
         for row in self._rows("select * from changes where id > ?", max(self._changes, default=0)):
             self._changes[row[0]] = _change(row)
         self._seqs = None
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Have all calls inside read the record as it is now, however much is written meanwhile; may be nested.
+
+        A record that is still written is copied into a temporary file for it. One that is finished does not change.
+
+        Raises:
+            RecordFileError: The file cannot be read any more.
+        """
+        if self._is_snapshot or self.run["is_closed"]:
+            yield
+            return
+        with self._file.snapshot():
+            self._is_snapshot = True
+            try:
+                self.refresh()
+                yield
+            finally:
+                self._is_snapshot = False
+
+    def by_wall_clock(self) -> Self:
+        """Return the same record, read by the wall clock. It shares the file, and is not to be closed."""
+        other = copy(self)
+        other._asked_clock = "wall"
+        other.refresh()
+        return other
 
     # machines
 
@@ -314,13 +345,20 @@ class RecordData:
             # on the loop's clock many transitions share an instant, and times never decrease
             (row,) = self._rows(f"select coalesce(max(seq), 0) from transitions where {self._time} <= ?", at_ns)
             seq = int(row[0])
+            self._know_machines()
             alive = [m for m in self.machines if m.start_ns <= at_ns and (m.end_ns is None or m.end_ns > at_ns)]
         else:
             seq = self.last_seq if seq is None else seq
+            self._know_machines()
             moment = self._moment_of(seq)
             alive = [m for m in self.machines if m.first_seq <= seq + 1 and (m.end_ns is None or m.end_ns > moment)]
         ticks = self._ticks_at(seq)
         return {m.id: dict(zip(m.state_names, ticks.get(m.number, m.start_ticks), strict=False)) for m in alive}
+
+    def _know_machines(self) -> None:
+        """Know the machine of any transition whose number was read before this call."""
+        if not self._is_snapshot and not self.run["is_closed"]:
+            self.refresh()
 
     def _moment_of(self, seq: int) -> int:
         rows = self._rows(f"select {self._time} from transitions where seq <= ? order by seq desc limit 1", seq)
@@ -334,6 +372,8 @@ class RecordData:
         Raises:
             UnknownMachineError: There is no such machine.
         """
+        last = self.last_seq
+        self._know_machines()
         chosen = self.machines if machine is None else (self.machine(machine),)
         open_: dict[tuple[int, str], tuple[int, int, int | None]] = {}
         if self._dropped:
@@ -345,7 +385,7 @@ class RecordData:
             for state, tick in zip(one.state_names, known, strict=False):
                 if tick & 1:
                     open_[one.number, state] = (tick, at, None)
-        for transition, before, after in self.replay(machine):
+        for transition, before, after in self.replay(machine, until=last):
             if not transition.change.moved:
                 continue
             number, at, seq = transition.machine, transition.time_ns, transition.seq

@@ -23,7 +23,6 @@ IDENTIFY_PUSH = "/ipfs/id/push/1.0.0"
 PING = "/ipfs/ping/1.0.0"
 """The protocol of pings between peers: 32 bytes are sent back as they came (libp2p/specs ping)."""
 
-PING_BYTES = 32
 
 PROTOCOL_VERSION = "ipfs/0.1.0"
 AGENT = "pubsub-sim"

@@ -375,11 +375,6 @@ class Session:
             raise TooMuchUnsent(len(self._control) * HEADER_BYTES, self._limits.unsent_bytes)
         return events
 
-    @property
-    def is_between_frames(self) -> bool:
-        """Whether what was received ends with the end of a frame."""
-        return not self._body_left and not self._partial
-
     def _over_window(self, stream: YamuxStream, length: int) -> ProtocolViolation:
         if not stream.is_readable:
             return ProtocolViolation(_LAYER, "no data in a stream that was finished", f"{length} bytes")

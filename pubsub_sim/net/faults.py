@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from pubsub_sim.checks import check_bool, check_number, check_seconds, check_whole
-from pubsub_sim.errors import OptionError
+from pubsub_sim.errors import OptionConflict, OptionError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +175,8 @@ class FaultPlan:
         faults: in any order of time.
 
     Raises:
-        OptionError: something that is no fault, or a host that crashes while it is down.
+        OptionError: something that is no fault.
+        OptionConflict: a host crashes while it is down.
     """
 
     faults: tuple[Fault, ...]
@@ -188,14 +189,15 @@ class FaultPlan:
         crashes = sorted((f for f in self.faults if isinstance(f, Crash)), key=lambda crash: (crash.host, crash.at_s))
         for one, other in pairwise(crashes):
             if one.host == other.host and one.end_s >= other.at_s:
-                raise OptionError("faults", other, f"host {one.host} to be up, but it is down until {one.end_s:g} s")
+                why = f"host {one.host} is down until {one.end_s:g} s"
+                raise OptionConflict("faults", other, "faults", one, why)
 
     def check_hosts(self, hosts: int) -> None:
-        """Refuse a plan for more hosts than there are; raises OptionError."""
+        """Refuse a plan for more hosts than there are; raises OptionConflict."""
         for fault in self.faults:
             for number in fault.hosts:
                 if number >= hosts:
-                    raise OptionError("faults", fault, f"numbers of hosts below {hosts}")
+                    raise OptionConflict("faults", fault, "hosts", hosts, f"there is no host {number}")
 
     @classmethod
     def random(cls, seed: int, hosts: int, duration_s: float, *, count: int | None = None) -> FaultPlan:

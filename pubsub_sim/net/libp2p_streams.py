@@ -1,27 +1,17 @@
-"""The users of the streams of a libp2p connection: negotiation, frames of pubsub in either direction, identify, ping.
-
-A negotiation hands its stream over inside the call that took the last token, together with what came behind it.
-"""
+"""The streams of pubsub over a libp2p connection: frames to a peer, and frames from it."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pubsub_sim.libp2p.errors import Libp2pError, ProtocolViolation
-from pubsub_sim.libp2p.exchange import Exchange
-from pubsub_sim.libp2p.identify import IdentifyReader
-from pubsub_sim.libp2p.multistream import choose, propose
+from pubsub_sim.libp2p.errors import Libp2pError
 from pubsub_sim.libp2p.varint import decode_varint, encode_varint
-from pubsub_sim.libp2p.yamux import CANCELLED, NEGOTIATION_FAILED, WINDOW
+from pubsub_sim.libp2p.yamux import CANCELLED, WINDOW
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-
-    from pubsub_sim.libp2p.identify import PeerInfo
     from pubsub_sim.libp2p.yamux import YamuxStream
-    from pubsub_sim.net.libp2p_connection import Connection, StreamUser
+    from pubsub_sim.net.libp2p_connection import Connection
     from pubsub_sim.ports import FrameReader, FrameWriter
 
 PENDING = 32
@@ -29,107 +19,6 @@ PENDING = 32
 
 PENDING_BYTES = WINDOW
 """Bytes that wait for the peer's window before a stream takes no more."""
-
-_MOST_ECHOED = 64 * 1024  # bytes of pings whose echo the peer has not read
-
-
-class Negotiation:
-    """Agrees on the protocol of a stream, then gives the stream to its user. Implements StreamUser.
-
-    Args:
-        connection: whose stream it is.
-        stream: the stream.
-        exchange: the steps of our end.
-        make_user: gives the user of the stream for the protocol agreed on; None, and it is reset.
-        on_failure: told why, if there is no agreement.
-    """
-
-    def __init__(
-        self,
-        connection: Connection,
-        stream: YamuxStream,
-        exchange: Exchange[str],
-        make_user: Callable[[str], StreamUser | None],
-        on_failure: Callable[[str], None],
-    ) -> None:
-        self._connection = connection
-        self._stream = stream
-        self._exchange = exchange
-        self._make_user = make_user
-        self._on_failure = on_failure
-        self._timer = connection.loop.call_later(connection.limits.negotiate_s, self._too_slow)
-        stream.user = self
-        self._send(exchange.begin())
-
-    def received(self, data: bytes) -> None:
-        """Go on; hand over once agreed, with what is left."""
-        connection, stream, exchange = self._connection, self._stream, self._exchange
-        self._send(exchange.receive(data))
-        connection.session.credit(stream, len(data))
-        if not exchange.is_over:
-            return
-        self._timer.cancel()
-        user = self._make_user(exchange.result)
-        if user is None:
-            connection.session.reset(stream, NEGOTIATION_FAILED)
-            return
-        stream.user = user
-        if exchange.rest:
-            connection.session.credit(stream, -len(exchange.rest))  # its user takes it
-            user.received(exchange.rest)
-
-    def finished(self) -> None:
-        """The peer gave up."""
-        self.was_reset()
-        self._connection.session.reset(self._stream, NEGOTIATION_FAILED)
-
-    def was_reset(self) -> None:
-        """The stream is gone."""
-        self._timer.cancel()
-        self._on_failure("the stream was reset")
-
-    def give_up(self) -> None:
-        """Nobody wants the stream any more."""
-        self._timer.cancel()
-        if not self._connection.is_over:
-            self._connection.session.reset(self._stream, CANCELLED)
-            self._connection.wake_if_needed()
-
-    def _too_slow(self) -> None:
-        self._on_failure(f"no protocol within {self._connection.limits.negotiate_s:g} s")
-        self.give_up()
-
-    def _send(self, data: bytes) -> None:
-        if data:
-            self._connection.session.write(self._stream, data)
-            self._connection.wake_if_needed()
-
-
-def negotiate_outbound(
-    connection: Connection,
-    protocols: Sequence[str],
-    make_user: Callable[[YamuxStream, str], StreamUser],
-    on_failure: Callable[[str], None],
-) -> Negotiation:
-    """Open a stream and propose protocols. Raises TooManyStreams."""
-    stream = connection.session.open()
-    exchange = Exchange(lambda: propose(protocols))
-    return Negotiation(connection, stream, exchange, lambda protocol: make_user(stream, protocol), on_failure)
-
-
-def negotiate_inbound(
-    connection: Connection,
-    stream: YamuxStream,
-    protocols: Collection[str],
-    make_user: Callable[[YamuxStream, str], StreamUser | None],
-) -> Negotiation:
-    """Have a stream that the peer opened choose among protocols."""
-    exchange = Exchange(lambda: choose(protocols))
-    return Negotiation(connection, stream, exchange, lambda protocol: make_user(stream, protocol), _nobody_waits)
-
-
-def _nobody_waits(reason: str) -> None:
-    """A stream of the peer's came to nothing."""
 
 
 class OutboundFrames:
@@ -406,93 +295,3 @@ class InboundFrames:
             self._partial = bytearray()
             self.connection.loop.call_soon(self.reader.ended, clean)
             self._on_end(self)
-
-
-class Telling:
-    """Sends one message and ends: the answer to an identify, or a push. Implements StreamUser."""
-
-    def __init__(self, connection: Connection, stream: YamuxStream, message: bytes) -> None:
-        connection.session.write(stream, message)
-        connection.session.finish(stream)
-        connection.wake_if_needed()
-
-    def received(self, data: bytes) -> None:
-        """Nothing is expected."""
-        raise ProtocolViolation("identify", "nothing from the end that listens", data)
-
-    def finished(self) -> None:
-        """Both directions are over."""
-
-    def was_reset(self) -> None:
-        """The peer does not want to know."""
-
-
-class Listening:
-    """Reads what a peer tells of itself. Implements StreamUser.
-
-    Args:
-        connection: whose stream it is.
-        stream: the muxer's.
-        told: called with what the peer told; with None if it came to nothing.
-        limit_s: how long it may take.
-    """
-
-    def __init__(
-        self, connection: Connection, stream: YamuxStream, told: Callable[[PeerInfo | None], None], limit_s: float
-    ) -> None:
-        self._connection = connection
-        self._stream = stream
-        self._told = told
-        self._reader = IdentifyReader(connection.peer)
-        self._timer: asyncio.TimerHandle | None = connection.loop.call_later(limit_s, self._too_slow)
-
-    def received(self, data: bytes) -> None:
-        """Read on."""
-        self._reader.receive(data)
-        self._connection.session.credit(self._stream, len(data))
-
-    def finished(self) -> None:
-        """All is there."""
-        info = self._reader.end()
-        self._connection.session.finish(self._stream)
-        self._end(info)
-
-    def was_reset(self) -> None:
-        """It came to nothing."""
-        self._end(None)
-
-    def _too_slow(self) -> None:
-        self._connection.session.reset(self._stream, CANCELLED)
-        self._connection.wake_if_needed()
-        self._end(None)
-
-    def _end(self, info: PeerInfo | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-            self._told(info)
-
-
-class Echo:
-    """Sends back what comes: the listening end of ping. Implements StreamUser."""
-
-    def __init__(self, connection: Connection, stream: YamuxStream) -> None:
-        self._connection = connection
-        self._stream = stream
-
-    def received(self, data: bytes) -> None:
-        """Send it back. Raises ProtocolViolation if the peer does not read what it asks for."""
-        session = self._connection.session
-        if self._stream.pending_bytes > _MOST_ECHOED:
-            raise ProtocolViolation(
-                "ping", "a peer that reads the answers", f"{self._stream.pending_bytes} bytes unread"
-            )
-        session.write(self._stream, data)
-        session.credit(self._stream, len(data))
-
-    def finished(self) -> None:
-        """Finish our direction too."""
-        self._connection.session.finish(self._stream)
-
-    def was_reset(self) -> None:
-        """It is over."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 
-from pubsub_sim.errors import FrameTooLarge
+from pubsub_sim.errors import MessageTooLarge
 from pubsub_sim.framing import encode_uvarint
 
 LENGTH_BYTES = 4
@@ -38,9 +38,9 @@ EMPTY_FRAME = bytes((0, Kind.EMPTY))
 
 
 def prefix(size: int) -> bytes:
-    """The length prefix of a frame: its size as an unsigned varint; raises FrameTooLarge."""
+    """The length prefix of a frame: its size as an unsigned varint; raises MessageTooLarge."""
     if size > LONGEST:
-        raise FrameTooLarge(size, LONGEST)
+        raise MessageTooLarge(size, LONGEST)
     return encode_uvarint(size)
 
 

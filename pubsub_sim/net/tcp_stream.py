@@ -40,7 +40,7 @@ class TcpStream:
         self.writer = writer
 
     def write(self, frame: bytes) -> bool:
-        """Queue a frame for the next flush of the connection. Raises FrameTooLarge over LONGEST."""
+        """Queue a frame for the next flush of the connection. Raises MessageTooLarge over LONGEST."""
         connection = self._connection
         if not self.is_open:
             return True

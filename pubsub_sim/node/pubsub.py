@@ -11,7 +11,15 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pubsub_sim.checks import check_topic
-from pubsub_sim.errors import HostClosed, MessageTooLarge, OnlyGossipsub, OptionError, TopicExists, TopicNotAllowed
+from pubsub_sim.errors import (
+    HostClosed,
+    MessageTooLarge,
+    OnlyGossipsub,
+    OptionConflict,
+    OptionError,
+    TopicExists,
+    TopicNotAllowed,
+)
 from pubsub_sim.foreign import ForeignCode, ask, is_true
 from pubsub_sim.ids import PeerId
 from pubsub_sim.node.dialling import Dialler
@@ -222,7 +230,7 @@ class PubSub:
         handle = Topic(topic, self)
         if await self._driver.ask(AddTopic(handle)) is not handle:
             raise TopicExists(topic)
-        self._core.set_topic_id(topic, message_id)
+        self._core.message_ids.set_function(topic, message_id)
         return handle
 
     async def topics(self) -> list[str]:
@@ -259,10 +267,11 @@ class PubSub:
 
         Raises:
             ValidatorExists: the topic has one.
-            OptionError: an unusable argument; or a SeqnoValidator on a host that takes no sequence numbers.
+            OptionError: an unusable argument.
+            OptionConflict: a SeqnoValidator on a host whose messages have no author.
         """
         if isinstance(fn, SeqnoValidator) and self._core.author is None:
-            raise OptionError("fn", fn, "no SeqnoValidator, as messages without an author have no sequence numbers")
+            raise OptionConflict("fn", fn, "has_author", False, "messages without an author have no sequence numbers")
         validator = Validator(topic=topic, function=fn, inline=inline, timeout_s=timeout_s, concurrency=concurrency)
         await self._driver.ask(AddValidator(validator))
 
@@ -334,8 +343,10 @@ class PubSub:
         """Who writes a message, and with what it is signed, if at all."""
         if local or (key is None and author is None):
             return self._core.author, self._key if self._core.policy.signs else None
+        if key is None:
+            raise OptionConflict("author", author, "key", None, "to write for another author takes its key pair")
         if not isinstance(key, KeyPair):
-            raise OptionError("key", key, "a key pair, to sign for another author")
+            raise OptionError("key", key, "a KeyPair, or nothing")
         if author is None:
             author = key.peer_id
         if not author:
@@ -355,7 +366,7 @@ class PubSub:
             source=author or PeerId(b""),
             seqno=seqno,
             topic=topic,
-            id=self._core.message_id_of(wire),
+            id=self._core.message_ids.of(wire),
             is_local=local,
         )
 
@@ -363,7 +374,7 @@ class PubSub:
         opened: list[TopicEvents] = []
 
         def open_events() -> TopicEvents:
-            opened.append(topic.open_events(self._core.peers_announcing(topic.name)))
+            opened.append(topic.open_events(self._core.peer_topics.list_peers(topic.name)))
             return opened[0]
 
         try:
@@ -403,12 +414,12 @@ class PubSub:
         while not await self._driver.ask(Eval(is_ready, "Topic.Publish")):
             await self._clock.wait(self._params.readiness_poll_s)
 
-    # --- what the core asks for (see core.Ports) -----------------------------------------------------------------
+    # --- what the core asks for (see core_ports.Ports) -----------------------------------------------------------
 
     def retry_announcement(self, peer: PeerId, topic: str, delay_ms: int, *, subscribe: bool) -> None:
         def retry() -> None:
             self._driver.submit(
-                Eval(lambda: self._core.announce_again(peer, topic, subscribe=subscribe), "announceRetry")
+                Eval(lambda: self._core.announcer.announce_again(peer, topic, subscribe=subscribe), "announceRetry")
             )
 
         self._lifetime.call_later(self._clock, delay_ms / 1000, retry)
@@ -441,15 +452,6 @@ class PubSub:
     def _check_alive(self, operation: str) -> None:
         if self._is_closed or self.failure is not None:
             raise HostClosed(operation) from self.failure
-
-
-def _is_utf8(text: str) -> bool:
-    """Whether a text can be written as UTF-8, as in an RPC: one with lone surrogates cannot."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _tracer_of(own_id: PeerId, watcher: RawTracer | None, evaluators: Sequence[RawTracer]) -> RawTracer | None:

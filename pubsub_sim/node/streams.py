@@ -226,13 +226,13 @@ class Streams:
         self._driver.submit(PeerNewStream(peer, stream.protocol, queue))
 
     def _ended(self, queue: OutboundQueue) -> None:
-        self._core.note_dead(queue.peer, queue)
+        self._core.peer_streams.note_dead(queue.peer, queue)
         self._driver.signal(PeersDead)
 
     def _accept(self, stream: Inbound) -> InboundReader:
-        self._core.accept_inbound(stream.peer, stream)
+        self._core.peer_streams.accept_inbound(stream.peer, stream)
         return InboundReader(stream, self._driver, self._offer, self._fail, self._params.max_message_bytes)
 
     def _connected(self, peer: PeerId) -> None:
-        self._core.note_connected(peer)
+        self._core.peer_streams.note_connected(peer)
         self._driver.signal(PeersPending)

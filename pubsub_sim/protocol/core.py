@@ -4,6 +4,10 @@ The core is given the operation and the time, changes its tables and acts on the
 know who calls it: both versions do, each in its own way, and that is the only thing they do differently. Methods
 marked "any time" may be called outside a turn of the host.
 
+Four tables have the operations on them as methods of their own: `peer_streams` (streams to and from peers), `peer_topics`
+(what peers announced), `local_topics` (what we take part in) and `validators`; `announcer` tells peers of our topics. The
+core joins them: what a peer, a topic or a message means for the router and the tracer, and the course of each message.
+
 A message goes through the core in three calls. `handle_rpc` looks at its envelope and puts it on the validation queue.
 `check` verifies its signature, remembers its id and gives the validators it has to pass. `publish_message` delivers it
 and passes it on. A message without signature and validators skips the queue: `handle_rpc` stops at it and gives a
@@ -18,29 +22,32 @@ import logging
 from typing import TYPE_CHECKING
 
 from pubsub_sim.errors import MessageRejected, PendingIgnored
-from pubsub_sim.foreign import ForeignCode, as_bytes, ask
+from pubsub_sim.foreign import ForeignCode
 from pubsub_sim.ids import PeerId, short
-from pubsub_sim.protocol.backoff import DeadPeerBackoff
+from pubsub_sim.protocol.announcing import Announcer
 from pubsub_sim.protocol.blacklist import MapBlacklist
 from pubsub_sim.protocol.guards import GuardedBlacklist, GuardedFilter, guarded_inspection
 from pubsub_sim.protocol.local_topics import LocalTopics
+from pubsub_sim.protocol.message_ids import MessageIds
+from pubsub_sim.protocol.peer_streams import PeerStreams
 from pubsub_sim.protocol.peer_topics import PeerTopics
+from pubsub_sim.protocol.pending import Pending
 from pubsub_sim.protocol.router import Acceptance
 from pubsub_sim.protocol.seen import seen_cache
 from pubsub_sim.protocol.validation import Reason, Validators, policy_check, refused_by_signature
-from pubsub_sim.wire.codec import encode_hello, encode_subscriptions, is_text
-from pubsub_sim.wire.message import Message, author_and_seqno
+from pubsub_sim.wire.codec import is_text
+from pubsub_sim.wire.message import Message
 from pubsub_sim.wire.rpc_pb2 import RPC
 from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from pubsub_sim.ports import Inbound, Rng
+    from pubsub_sim.ports import Rng
     from pubsub_sim.protocol.blacklist import Blacklist
     from pubsub_sim.protocol.core_ports import Ports
     from pubsub_sim.protocol.operations import Outbox
-    from pubsub_sim.protocol.options import HostOptions, MessageId
+    from pubsub_sim.protocol.options import HostOptions
     from pubsub_sim.protocol.params import HostParams
     from pubsub_sim.protocol.router import Router
     from pubsub_sim.protocol.tracing import RawTracer
@@ -48,47 +55,6 @@ if TYPE_CHECKING:
     from pubsub_sim.wire.signing import SignPolicy
 
 _log = logging.getLogger("pubsub_sim.core")
-
-
-class Pending:
-    """An RPC that has been read up to a message which has to be published before the rest is read.
-
-    The core notes whether that is done, and takes no other before: a message would be lost. See `Core.check_read`.
-
-    Attributes:
-        message: the message; it is accepted and needs no validation.
-        is_last: nothing of the RPC is left to be read; `resume` may be left out.
-        is_published: whether the core has published it.
-    """
-
-    __slots__ = ("_core", "_peer", "_rest", "_rpc", "is_last", "is_published", "message")
-
-    def __init__(
-        self, message: Message, core: Core, peer: PeerId, rpc: RPC | None, rest: Iterator[WireMessage | Message] | None
-    ) -> None:
-        self.message = message
-        self.is_last = rpc is None
-        self.is_published = False
-        self._core = core
-        self._peer = peer
-        self._rpc = rpc
-        self._rest = rest
-        if core.pending is not None:
-            core.check_read()
-        core.pending = self
-
-    def resume(self) -> Pending | None:
-        """Read on, once the message has been published; gives what is pending next, as `Core.handle_rpc` does.
-
-        Raises:
-            PendingIgnored: it has not been published.
-        """
-        if not self.is_published:
-            self._core.check_read()
-        self._core.pending = None
-        if self._rpc is None or self._rest is None:
-            return None
-        return self._core._read(self._peer, self._rpc, self._rest)
 
 
 class Core:
@@ -109,19 +75,18 @@ class Core:
         OptionError: messages are to be signed for an author whose key we do not have.
 
     Attributes:
-        peers: peers we have, or are opening, an outbound stream to.
-        topics: topic -> peers that announced it, in the order they did.
         local_topics: the topics we take part in.
+        announcer: tells peers of them.
+        peer_topics: the topics that peers take part in.
+        peer_streams: the streams to and from peers.
+        message_ids: gives the ids of messages.
         policy: signature policy.
         refused_by_policy: why it refuses a message, if it does.
         author: who writes our messages; None without an author.
         filter: which topics may be joined; None for all.
-        tracer: raw tracer hooks, or None.
-        rng: seeded chance, for the router.
-        foreign: keeps account of what users' functions raise.
         pending: what `handle_rpc` gave last, and is not published and read to its end yet.
-        has_seen: whether a message id is remembered.
-        now_ns, is_outbound, addresses, dial: the ports of these names, for the router.
+
+    All others are described by `RouterContext`: the core is the context of its router.
     """
 
     def __init__(
@@ -147,34 +112,36 @@ class Core:
         self.filter = None if chosen is None else GuardedFilter(chosen, self.foreign)
         self.router = router
         self.tracer: RawTracer | None = None
-        self.peers: dict[PeerId, Outbox] = {}
-        self._peer_topics = PeerTopics(params.announced_frames * params.max_message_bytes)
-        self.topics = self._peer_topics.topics
+        self.peer_topics = PeerTopics(params.announced_frames * params.max_message_bytes)
+        self.topics = self.peer_topics.topics
         self.validators = Validators(options.default_validators)
         self._validators_of = self.validators.by_topic.get  # asked for every message
         self.local_topics = LocalTopics()
+        self.peers: dict[PeerId, Outbox] = {}
+        self.announcer = Announcer(self.local_topics, self.peers, self.send, params=params, ports=ports, rng=rng)
         self._subscribed_or_relayed = self.local_topics.subscribed_or_relayed  # asked for every message
         self._subscriptions = self.local_topics.subscriptions
-        self._handles = self.local_topics.handles
         self.refused_by_policy = policy_check(self.policy, has_author=self.author is not None)
         looks = options.inspect_rpc
         self._inspect_rpc = None if looks is None else guarded_inspection(looks, self.foreign)
-        self._message_id = options.message_id
-        self._topic_ids: dict[str, MessageId] = {}
-        self._has_own_ids = options.message_id is not None  # whether any message has an id other than author and number
-        self._blacklist: Blacklist = MapBlacklist()
-        if options.blacklist is not None:
-            self._blacklist = GuardedBlacklist(options.blacklist, self.foreign)
+        self.message_ids = MessageIds(options.message_id, self.foreign)
+        listed = options.blacklist
+        self._blacklist: Blacklist = MapBlacklist() if listed is None else GuardedBlacklist(listed, self.foreign)
         self._may_be_blacklisted = options.blacklist is not None  # False while we know that nobody is
+        self.peer_streams = PeerStreams(
+            self.peers,
+            ports=ports,
+            rng=rng,
+            blacklist=self._blacklist,
+            make_hello=self.announcer.make_hello,
+            watcher=self,
+        )
         self._seen = seen_cache(options.seen_strategy, int(params.seen_ttl_s * 1e9), ports.now_ns)
-        self._pending: dict[PeerId, None] = {}
-        self._dead: dict[PeerId, Outbox] = {}
-        self._inbound: dict[PeerId, Inbound] = {}
-        self._backoff = DeadPeerBackoff(rng)
         self._ports = ports
-        self._rng = self.rng = rng
+        self.rng = rng
         self._seqno = initial_seqno
         self.has_seen: Callable[[bytes], bool] = self._seen.has
+        self.id_for_evaluation = self.message_ids.for_evaluation
         self.now_ns: Callable[[], int] = ports.now_ns
         self.is_outbound: Callable[[PeerId], bool] = ports.is_outbound
         self.addresses: Callable[[PeerId], Sequence[str]] = ports.addresses
@@ -185,19 +152,6 @@ class Core:
 
     # --- any time ------------------------------------------------------------------------------------------------
 
-    def note_connected(self, peer: PeerId) -> None:
-        """Any time: a connection to `peer` is up; a PeersPending turn must follow."""
-        self._pending[peer] = None
-
-    def note_dead(self, peer: PeerId, outbox: Outbox) -> None:
-        """Any time: the outbound stream to `peer` ended; a PeersDead turn must follow."""
-        self._dead[peer] = outbox
-
-    @property
-    def has_dead_peers(self) -> bool:
-        """Any time: whether a PeersDead turn has something to do."""
-        return bool(self._dead)
-
     def next_seqno(self) -> bytes:
         """Any time: the next sequence number, 8 bytes big-endian."""
         self._seqno += 1
@@ -206,29 +160,6 @@ class Core:
     def mark_seen(self, message_id: bytes) -> bool:
         """Any time: remember a message id; False if it was known."""
         return self._seen.add(message_id, self._ports.now_ns())
-
-    def message_id_of(self, wire: WireMessage) -> bytes:
-        """Any time: the id of a message; a topic's own function comes before the host's (`WithMessageIdFn`).
-
-        Raises:
-            UnusableAnswer: the function gives no bytes.
-            whatever else it raises.
-        """
-        function = self._topic_ids.get(wire.topic, self._message_id)
-        return wire.author + wire.seqno if function is None else ask("message id", function, as_bytes, wire)
-
-    def id_of_received(self, wire: WireMessage) -> bytes | None:
-        """Any time: the id of a peer's message; None if the function that gives it fails on it."""
-        try:
-            return self.message_id_of(wire)
-        except Exception as error:  # the function is the application's, and so are its errors
-            self.foreign.note("message id", error, "the message is dropped")
-            return None
-
-    def id_for_evaluation(self, wire: WireMessage) -> bytes:
-        """Any time: the id of a peer's message for those who evaluate peers; author and number if there is no other."""
-        message_id = self.id_of_received(wire)
-        return author_and_seqno(wire) if message_id is None else message_id
 
     def check_read(self) -> None:
         """Any time between turns: whether all RPCs were read to their end.
@@ -239,85 +170,20 @@ class Core:
         if self.pending is not None:
             raise PendingIgnored(self.pending.message.topic, self.pending.message.id)
 
-    def set_topic_id(self, topic: str, function: MessageId | None) -> None:
-        """Any time: from now on, the ids of a topic's messages come from this function; None for the host's."""
-        self._topic_ids.pop(topic, None)
-        if function is not None:
-            self._topic_ids[topic] = function
-        self._has_own_ids = self._message_id is not None or bool(self._topic_ids)
-
     def clean_up(self) -> None:
         """Any time: forget expired message ids and old back-offs; called once per sweep period."""
         now_ns = self._ports.now_ns()
         self.check_read()
         self._seen.sweep(now_ns)
-        self._backoff.clean_up(now_ns)
-
-    def accept_inbound(self, peer: PeerId, stream: Inbound) -> None:
-        """Any time: a peer opened a stream to us; an older one is reset."""
-        older = self._inbound.get(peer)
-        self._inbound[peer] = stream
-        if older is not None:
-            older.reset()
+        self.peer_streams.clean_up(now_ns)
 
     # --- peers ---------------------------------------------------------------------------------------------------
-
-    def take_pending_peers(self) -> None:
-        """PeersPending: open an outbound queue, with the hello, to each connected peer we do not have yet."""
-        pending, self._pending = self._pending, {}
-        for peer in pending:
-            if not self._ports.is_connected(peer) or peer in self.peers:
-                continue
-            if peer in self._blacklist:
-                _log.info("no stream to %s: it is blacklisted", short(peer))
-                continue
-            self.peers[peer] = self._ports.open_outbox(peer, self._hello(), 0)
-
-    def add_stream(self, peer: PeerId, protocol: str, outbox: Outbox) -> None:
-        """PeerNewStream: tell the router of a peer whose outbound stream is open."""
-        if self.peers.get(peer) is not outbox:
-            _log.info("a stream to %s is closed: it is not a peer any more", short(peer))
-            outbox.close()
-        elif peer in self._blacklist:
-            _log.info("a stream to %s is closed: it is blacklisted", short(peer))
-            del self.peers[peer]
-            outbox.close()
-            self._forget_stranger(peer)
-        else:
-            if self.tracer is not None:
-                self.tracer.add_peer(peer, protocol)
-            self.router.add_peer(peer, protocol)
-
-    def forget_peer(self, peer: PeerId, outbox: Outbox) -> None:
-        """PeerError: the outbound stream could not be opened; nothing is tried until the peer connects again."""
-        if self.peers.get(peer) is outbox:
-            del self.peers[peer]
-            self._forget_stranger(peer)
-
-    def take_dead_peers(self) -> None:
-        """PeersDead: drop peers whose outbound stream ended; try again, with back-off, those still connected."""
-        dead, self._dead = self._dead, {}
-        for peer, outbox in dead.items():
-            if self.peers.get(peer) is not outbox:
-                continue
-            self._drop_peer(peer)
-            if self._ports.is_connected(peer):
-                delay_ms = self._backoff.next_delay_ms(peer, self._ports.now_ns())
-                if delay_ms is not None:
-                    self.peers[peer] = self._ports.open_outbox(peer, self._hello(), delay_ms)
-
-    def close_inbound(self, peer: PeerId, stream: object) -> None:
-        """PeerCloseStream: forget the inbound stream of a peer, if it is still this one."""
-        if self._inbound.get(peer) is stream:
-            del self._inbound[peer]
-            self._forget_stranger(peer)
 
     def blacklist_peer(self, peer: PeerId) -> None:
         """BlacklistPeer: drop a peer and refuse what comes from it or is written by it; the connection stays."""
         self._blacklist.add(peer)
         self._may_be_blacklisted = True
-        if peer in self.peers:
-            self._drop_peer(peer)
+        self.peer_streams.drop_peer(peer)
 
     def list_peers(self, topic: str | None) -> list[PeerId]:
         """GetPeers: all peers, or those that announced a topic."""
@@ -325,48 +191,29 @@ class Core:
             return list(self.peers)
         return [peer for peer in self.topics.get(topic, ()) if peer in self.peers]
 
-    def _drop_peer(self, peer: PeerId) -> None:
-        self.peers.pop(peer).close()
+    def peer_added(self, peer: PeerId, protocol: str) -> None:
+        """A peer whose outbound stream is open."""
+        if self.tracer is not None:
+            self.tracer.add_peer(peer, protocol)
+        self.router.add_peer(peer, protocol)
+
+    def peer_dropped(self, peer: PeerId) -> None:
+        """A peer whose outbound queue is closed; it may still have a stream to us."""
         self._forget_topics(peer)
         if self.tracer is not None:
             self.tracer.remove_peer(peer)
         self.router.remove_peer(peer)
 
-    def _forget_stranger(self, peer: PeerId) -> None:
+    def stranger_left(self, peer: PeerId) -> None:
         """Keep nothing of a peer without streams, its places in meshes included (in the reference, since 2026)."""
-        if not self._is_heard(peer):
-            self._forget_topics(peer)
-            self.router.remove_peer(peer)
+        self._forget_topics(peer)
+        self.router.remove_peer(peer)
 
     def _forget_topics(self, peer: PeerId) -> None:
-        for topic in self._peer_topics.forget(peer):
+        for topic in self.peer_topics.forget(peer):
             self.local_topics.tell_left(topic, peer)
 
-    def _is_heard(self, peer: PeerId) -> bool:
-        """Whether a stream to or from a peer is there; its last RPCs may be handled after its end, and change nothing."""
-        return peer in self.peers or peer in self._inbound
-
-    def _hello(self) -> list[bytes]:
-        return encode_hello(self.local_topics.list_announced(), self.params.max_message_bytes)
-
-    # --- announcing, joining, leaving ------------------------------------------------------------------------------
-
-    def announce(self, topic: str, *, subscribe: bool) -> None:
-        """AnnouncingTopic: tell every peer; a full queue is tried again after a random pause."""
-        frame = encode_subscriptions((topic,), subscribe=subscribe)
-        for peer in list(self.peers):
-            self._announce_to(peer, topic, frame, subscribe=subscribe)
-
-    def announce_again(self, peer: PeerId, topic: str, *, subscribe: bool) -> None:
-        """Try one announcement again, if the peer is still there and the wish still holds."""
-        if peer in self.peers and (topic in self._subscribed_or_relayed) == subscribe:
-            frame = encode_subscriptions((topic,), subscribe=subscribe)
-            self._announce_to(peer, topic, frame, subscribe=subscribe)
-
-    def _announce_to(self, peer: PeerId, topic: str, frame: bytes, *, subscribe: bool) -> None:
-        if not self.send(peer, frame):
-            delay_ms = self._rng.randint(1, self.params.announce_retry_ms)
-            self._ports.retry_announcement(peer, topic, delay_ms, subscribe=subscribe)
+    # --- joining and leaving topics ------------------------------------------------------------------------------
 
     def join(self, topic: str) -> None:
         """Take part in a topic, after it was announced."""
@@ -382,11 +229,7 @@ class Core:
 
     def topics_lacking_peers(self) -> list[str]:
         """Joined topics for which discovery should look for peers."""
-        return [topic for topic in self._handles if not self.router.has_enough_peers(topic, 0)]
-
-    def peers_announcing(self, topic: str) -> list[PeerId]:
-        """Who announced a topic, known outbound stream or not: what a new event handler starts from."""
-        return list(self.topics.get(topic, ()))
+        return [topic for topic in self.local_topics.handles if not self.router.has_enough_peers(topic, 0)]
 
     # --- RPCs and messages ---------------------------------------------------------------------------------------
 
@@ -428,20 +271,20 @@ class Core:
             return None
         acceptance = self.router.accept_from(peer)
         if acceptance is Acceptance.ALL:
-            return self._read(peer, rpc, iter(self._preview(peer, rpc) if self._previews else rpc.publish))
+            return self.read_messages(peer, rpc, iter(self._preview(peer, rpc) if self._previews else rpc.publish))
         if acceptance is Acceptance.CONTROL and self.tracer is not None:
             self.tracer.throttle_peer(peer)
         if acceptance is not Acceptance.NONE:
-            return self._read(peer, rpc, iter(()))
+            return self.read_messages(peer, rpc, iter(()))
         return None
 
-    def _read(self, peer: PeerId, rpc: RPC, messages: Iterator[WireMessage | Message]) -> Pending | None:
-        """An RPC's messages, then its control part."""
+    def read_messages(self, peer: PeerId, rpc: RPC, messages: Iterator[WireMessage | Message]) -> Pending | None:
+        """The messages of an RPC that are left, then its control part; for `handle_rpc` and `Pending`."""
         for one in messages:
             message = one if isinstance(one, Message) else self._examine(peer, one)
             if message is not None and self._push(message):
                 return Pending(message, self, peer, rpc, messages)
-        if rpc.HasField("control") and self._is_heard(peer):
+        if rpc.HasField("control") and self.peer_streams.is_heard(peer):
             self.router.handle_control(peer, rpc, self._ports.now_ns())
         return None
 
@@ -522,14 +365,14 @@ class Core:
                 _log.debug("an RPC of %s is dropped by the subscription filter", short(peer))
                 return False
             subscriptions = kept
-        if self._is_heard(peer):
+        if self.peer_streams.is_heard(peer):
             for option in subscriptions:
                 topic = option.topicid
                 if not option.subscribe:
-                    if self._peer_topics.remove(peer, topic):
+                    if self.peer_topics.remove(peer, topic):
                         self.router.peer_left(peer, topic)
                         self.local_topics.tell_left(topic, peer)
-                elif self._peer_topics.add(peer, topic):
+                elif self.peer_topics.add(peer, topic):
                     self.local_topics.tell_joined(topic, peer)
         return True
 
@@ -558,7 +401,7 @@ class Core:
             self.reject(wire, peer, refusal)
             return None
         seqno = wire.seqno
-        message_id = source + seqno if not self._has_own_ids else self.id_of_received(wire)
+        message_id = self.message_ids.of_received(wire) if self.message_ids.are_chosen else source + seqno
         if message_id is None:
             return None
         if self.has_seen(message_id):

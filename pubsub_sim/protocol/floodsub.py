@@ -33,10 +33,10 @@ class FloodSub(MeshlessRouter):
 
     def has_enough_peers(self, topic: str, suggested: int) -> bool:
         """Tell whether the topic has enough peers: 5 unless told otherwise."""
-        return len(self._core.topics.get(topic, ())) >= (suggested or _ENOUGH_PEERS)
+        return len(self.context.topics.get(topic, ())) >= (suggested or _ENOUGH_PEERS)
 
     def publish(self, message: Message) -> None:
         """Send to all peers of the topic but the one it came from and its author; a full queue loses it."""
-        members = self._core.topics.get(message.topic)
+        members = self.context.topics.get(message.topic)
         if members:
-            send_message(self._core, message, members)
+            send_message(self.context, message, members)

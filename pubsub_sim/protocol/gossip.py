@@ -16,12 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Sequence
 
     from pubsub_sim.ids import PeerId
-    from pubsub_sim.protocol.core import Core
     from pubsub_sim.protocol.gossip_params import GossipsubParams
     from pubsub_sim.protocol.gossip_peers import GossipPeers
     from pubsub_sim.protocol.gossip_sender import GossipSender
     from pubsub_sim.protocol.mesh import Mesh
-    from pubsub_sim.protocol.router import Promises
+    from pubsub_sim.protocol.router import Promises, RouterContext
     from pubsub_sim.wire.message import Message
 
 
@@ -57,11 +56,11 @@ class Gossip:
         self._asked: dict[PeerId, int] = {}  # ids asked for since the heartbeat (`iasked`)
         self._refusals: dict[PeerId, int] = {}  # RPCs with IDONTWANT since the heartbeat (`peerdontwant`)
         self._unwanted: dict[PeerId, dict[bytes, int]] = {}  # id as it is kept -> heartbeats it is still heeded
-        self._core: Core
+        self._context: RouterContext
 
-    def attach(self, core: Core) -> None:
+    def attach(self, context: RouterContext) -> None:
         """Whose gossip it is."""
-        self._core = core
+        self._context = context
 
     def forget(self, peer: PeerId) -> None:
         """A peer is gone."""
@@ -80,7 +79,7 @@ class Gossip:
         missing = self._missing(peer, ihaves)
         if not missing:
             return []
-        self._core.rng.shuffle(missing)
+        self._context.rng.shuffle(missing)
         del missing[room:]
         self._asked[peer] = self._asked.get(peer, 0) + len(missing)
         if self._promises is not None:
@@ -88,7 +87,7 @@ class Gossip:
         return missing
 
     def _missing(self, peer: PeerId, ihaves: Iterable[ControlIHave]) -> list[bytes]:
-        has_seen = self._core.has_seen
+        has_seen = self._context.has_seen
         missing: dict[bytes, None] = {}
         for ihave in ihaves:
             topic = ihave.topic_id
@@ -149,7 +148,7 @@ class Gossip:
             if len(message.data) >= self._params.idontwant_threshold_bytes:
                 by_topic.setdefault(message.topic, []).append(message.id)
         for topic, ids in by_topic.items():
-            self._core.rng.shuffle(ids)
+            self._context.rng.shuffle(ids)
             for peer in self._mesh.meshes.get(topic, ()):
                 if peer != sender and self._peers.can(peer, Feature.IDONTWANT):
                     rpc = RPC(control=ControlMessage(idontwant=[ControlIDontWant(message_ids=ids)]))
@@ -160,7 +159,7 @@ class Gossip:
         ids = self.cache.gossip_ids(topic)
         if not ids:
             return
-        rng, params = self._core.rng, self._params
+        rng, params = self._context.rng, self._params
         rng.shuffle(ids)
         told = self._listeners(topic, excluded, score)
         if len(ids) <= params.max_ihave_length:
@@ -177,12 +176,12 @@ class Gossip:
         threshold = self._peers.thresholds.gossip_threshold
         candidates = [
             peer
-            for peer in self._core.topics.get(topic, ())
+            for peer in self._context.topics.get(topic, ())
             if peer in meshing and peer not in excluded and peer not in direct and score(peer) >= threshold
         ]
         target = max(self._params.d_lazy, int(self._params.gossip_factor * len(candidates)))
         if target < len(candidates):
-            self._core.rng.shuffle(candidates)
+            self._context.rng.shuffle(candidates)
             del candidates[target:]
         return candidates
 

@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass, fields
 
 from pubsub_sim.checks import check_bool, check_kind, check_seconds, check_whole
-from pubsub_sim.errors import OptionError
+from pubsub_sim.errors import OptionConflict, OptionError
 from pubsub_sim.protocol.gater import PeerGaterParams
+from pubsub_sim.protocol.mcache import MORE_OFFERED_THAN_KEPT
 from pubsub_sim.protocol.params import HostParams
 from pubsub_sim.protocol.score_params import PeerScoreParams, PeerScoreThresholds
 
@@ -122,26 +123,32 @@ class GossipsubParams(HostParams):
         for name, kind in _KINDS.items():
             check_kind(name, getattr(self, name), kind)
         if self.thresholds is not None and self.score is None:
-            raise OptionError("thresholds", self.thresholds, "nothing without score, as nobody is scored")
-        if self.history_gossip > self.history_length:
-            raise OptionError("history_gossip", self.history_gossip, f"at most history_length, {self.history_length}")
+            raise OptionConflict("thresholds", self.thresholds, "score", None, "nobody is scored")
+        self._refuse_above("history_gossip", "history_length", MORE_OFFERED_THAN_KEPT)
         for name in ("prune_backoff_s", "unsubscribe_backoff_s"):
             if getattr(self, name) > LONGEST_BACKOFF_S:
                 raise OptionError(name, getattr(self, name), f"at most {LONGEST_BACKOFF_S} s, as no peer honours more")
-        if self.checks_degrees and self.d_score > self.d_hi:
-            raise OptionError("d_score", self.d_score, f"at most d_hi, {self.d_hi}")
+        if self.checks_degrees:
+            self._refuse_above("d_score", "d_hi", "a mesh keeps no more peers than d_hi")
         self._check_degrees()
+
+    def _refuse_above(self, name: str, limit: str, why: str) -> None:
+        if getattr(self, name) > getattr(self, limit):
+            raise OptionConflict(name, getattr(self, name), limit, getattr(self, limit), why)
 
     def _check_degrees(self) -> None:
         """Refuse degrees no mesh can have; if `checks_degrees`, those it should not have, too."""
-        if not self.d_lo <= self.d <= self.d_hi:
-            raise OptionError("d", self.d, f"d_lo <= d <= d_hi, with d_lo {self.d_lo} and d_hi {self.d_hi}")
-        if self.d_out > self.d_hi:
-            raise OptionError("d_out", self.d_out, f"at most d_hi, {self.d_hi}")
+        self._refuse_above("d", "d_hi", "d may be d_hi at most")
+        self._refuse_above("d_lo", "d", "d has to be d_lo at least")
+        self._refuse_above("d_out", "d_hi", "a mesh keeps no more peers than d_hi")
         if not self.checks_degrees or self.d == self.d_lo == self.d_hi == self.d_out == 0:
             return  # all 0: a bootstrapper, which keeps no mesh
-        if self.d_out >= self.d_lo or self.d_out >= self.d // 2:
-            raise OptionError("d_out", self.d_out, f"less than d_lo, {self.d_lo}, and than half of d, {self.d // 2}")
+        if self.d_out >= self.d_lo:
+            raise OptionConflict("d_out", self.d_out, "d_lo", self.d_lo, "d_out has to be less than d_lo")
+        if self.d_out >= self.d // 2:
+            raise OptionConflict(
+                "d_out", self.d_out, "d", self.d, f"d_out has to be less than half of d, {self.d // 2}"
+            )
 
 
 LONGEST_BACKOFF_S = 24 * 3600

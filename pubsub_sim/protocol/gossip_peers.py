@@ -10,8 +10,7 @@ from pubsub_sim.protocol.params import GOSSIPSUB_ID_V10, GOSSIPSUB_ID_V11, GOSSI
 
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
-    from pubsub_sim.protocol.core import Core
-    from pubsub_sim.protocol.router import Scoring
+    from pubsub_sim.protocol.router import RouterContext, Scoring
     from pubsub_sim.protocol.score_params import PeerScoreThresholds
 
 PeerFilter = Callable[["PeerId", str], bool]
@@ -72,18 +71,18 @@ class GossipPeers:
         self.score: Callable[[PeerId], float] = _nobody_is_scored if scoring is None else scoring.score
         self.allows: PeerFilter = _everybody_is_allowed if peer_filter is None else peer_filter
         self._is_filtered = peer_filter is not None
-        self._core: Core
+        self._context: RouterContext
 
-    def attach(self, core: Core) -> None:
+    def attach(self, context: RouterContext) -> None:
         """Whose peers they are."""
-        self._core = core
+        self._context = context
 
     def add(self, peer: PeerId, protocol: str) -> None:
         """The stream to a peer is open."""
         features = self.features[peer] = features_of(protocol)
         if features & Feature.MESH:
             self.meshing.add(peer)
-        if self._core.is_outbound(peer):
+        if self._context.is_outbound(peer):
             self.outbound.add(peer)
 
     def remove(self, peer: PeerId) -> None:
@@ -111,10 +110,10 @@ class GossipPeers:
         Source: go-libp2p-pubsub `getPeers`.
         """
         meshing = self.meshing
-        found = [peer for peer in self._core.topics.get(topic, ()) if peer in meshing and accepts(peer)]
+        found = [peer for peer in self._context.topics.get(topic, ()) if peer in meshing and accepts(peer)]
         if self._is_filtered:
             found = [peer for peer in found if self.allows(peer, topic)]
-        self._core.rng.shuffle(found)
+        self._context.rng.shuffle(found)
         return found[:count] if count > 0 else found
 
 

@@ -15,7 +15,7 @@ from pubsub_sim.wire.splitting import split
 
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
-    from pubsub_sim.protocol.core import Core
+    from pubsub_sim.protocol.router import RouterContext
     from pubsub_sim.wire.message import Message
 
 
@@ -32,11 +32,11 @@ class GossipSender:
         self._packs_pieces = packs_pieces
         self._gossip: dict[PeerId, list[bytes]] = {}  # encoded RPCs with an IHAVE each, shared by many peers
         self._control: dict[PeerId, ControlMessage] = {}
-        self._core: Core
+        self._context: RouterContext
 
-    def attach(self, core: Core) -> None:
+    def attach(self, context: RouterContext) -> None:
         """Whose queues are used."""
-        self._core = core
+        self._context = context
 
     def forget(self, peer: PeerId) -> None:
         """A peer is gone: what waits for it is lost."""
@@ -54,7 +54,7 @@ class GossipSender:
                 elif peer not in (sender, author):
                     self.send(peer, RPC(publish=[message.wire]))
             peers = plain
-        send_message(self._core, message, peers)
+        send_message(self._context, message, peers)
 
     def send(self, peer: PeerId, rpc: RPC, *, urgent: bool = False) -> None:
         """Send an RPC, which is ours to change; dropped if the peer is gone."""
@@ -66,11 +66,11 @@ class GossipSender:
             rpc.control.ClearField("ihave")
             for frame in gossip:
                 rpc.MergeFromString(frame)
-        core = self._core
-        if peer not in core.peers:
+        context = self._context
+        if peer not in context.peers:
             return
         frame = rpc.SerializeToString()
-        limit = core.params.max_message_bytes
+        limit = context.params.max_message_bytes
         if len(frame) < limit:
             self._push(peer, rpc, frame, urgent=urgent)
             return
@@ -80,8 +80,8 @@ class GossipSender:
                 self._push(peer, piece, frame, urgent=urgent)
             else:
                 self._lost(peer, piece)
-                if core.tracer is not None:
-                    core.tracer.drop_rpc(peer, frame)
+                if context.tracer is not None:
+                    context.tracer.drop_rpc(peer, frame)
 
     def queue_gossip(self, peer: PeerId, frame: bytes) -> None:
         """Have an encoded RPC with one IHAVE ride on the next RPC to a peer, or leave with the flush."""
@@ -91,10 +91,14 @@ class GossipSender:
         """Send what waits: gossip, with the control messages of the same peers, then the other control messages."""
         for peer in list(self._gossip):
             frames = self._gossip[peer]
-            if len(frames) == 1 and peer not in self._control and len(frames[0]) < self._core.params.max_message_bytes:
+            if (
+                len(frames) == 1
+                and peer not in self._control
+                and len(frames[0]) < self._context.params.max_message_bytes
+            ):
                 del self._gossip[peer]
-                if peer in self._core.peers:
-                    self._core.send(peer, frames[0])  # an IHAVE that is refused is lost, like any gossip
+                if peer in self._context.peers:
+                    self._context.send(peer, frames[0])  # an IHAVE that is refused is lost, like any gossip
             else:
                 self.send(peer, RPC())
         for peer in list(self._control):
@@ -115,7 +119,7 @@ class GossipSender:
         return peer in self._meshes.get(topic, ())
 
     def _push(self, peer: PeerId, rpc: RPC, frame: bytes, *, urgent: bool) -> None:
-        send = self._core.send_urgent if urgent else self._core.send
+        send = self._context.send_urgent if urgent else self._context.send
         if not send(peer, frame):
             self._lost(peer, rpc)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from pubsub_sim.errors import OptionConflict, OptionError, ScoringDisabled
+from pubsub_sim.errors import OptionConflict, ScoringDisabled
 from pubsub_sim.protocol.gossip import Gossip
 from pubsub_sim.protocol.gossip_params import GossipsubParams
 from pubsub_sim.protocol.gossip_peers import GossipPeers, PeerFilter
@@ -30,8 +30,7 @@ from pubsub_sim.wire.rpc_pb2 import RPC, ControlIWant, ControlMessage
 
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
-    from pubsub_sim.protocol.core import Core
-    from pubsub_sim.protocol.router import Gater, Promises, Scoring
+    from pubsub_sim.protocol.router import Gater, Promises, RouterContext, Scoring
     from pubsub_sim.protocol.score_params import TopicScoreParams
     from pubsub_sim.protocol.score_snapshot import PeerSnapshot
     from pubsub_sim.protocol.tracing import RawTracer
@@ -85,25 +84,25 @@ class GossipSub:
         self._direct = direct
         self._peer_filter = peer_filter
         self._thresholds = thresholds or params.thresholds or PeerScoreThresholds()
-        self._core: Core
+        self._context: RouterContext
 
-    def attach(self, core: Core) -> None:
-        """Take the host's core. The evaluation of peers needs the host's clock, chance and addresses, so the parts are made here.
+    def attach(self, context: RouterContext) -> None:
+        """Take the host's context; the parts are made here, as they need the host's clock, chance and addresses.
 
         Raises:
-            OptionError: the router's parameters give the host an option that it does not have.
+            OptionConflict: an option of the host is set for its router alone.
         """
-        self._core = core
+        self._context = context
         params = self.params
-        _check_host_params(params, core.params)
+        _check_host_params(params, context.params)
         if params.score is not None or params.gater is not None:
-            self._evaluation = make_evaluation(params, core)
+            self._evaluation = make_evaluation(params, context)
         scoring, promises = self._evaluation.scoring, self._evaluation.promises
         self._gater = self._evaluation.gater
         chosen = self._peer_filter
         self._peers = GossipPeers(
             direct=self._direct,
-            peer_filter=None if chosen is None else guarded_peer_filter(chosen, core.foreign),
+            peer_filter=None if chosen is None else guarded_peer_filter(chosen, context.foreign),
             scoring=scoring,
             thresholds=self._thresholds,
         )
@@ -113,7 +112,7 @@ class GossipSub:
         self._gossip = Gossip(params, self._peers, self._mesh, self._sender, promises)
         self._heartbeat = Heartbeat(params, self._peers, self._mesh, self._gossip, self._sender, promises)
         for part in (self._peers, self._sender, self._mesh, self._gossip, self._heartbeat):
-            part.attach(core)
+            part.attach(context)
 
     # --- what it is ----------------------------------------------------------------------------------------------
 
@@ -191,7 +190,7 @@ class GossipSub:
 
     def has_enough_peers(self, topic: str, suggested: int) -> bool:
         """Tell whether the topic has enough peers: Dlo unless told otherwise, and a full mesh always is."""
-        members = self._core.topics.get(topic)
+        members = self._context.topics.get(topic)
         if members is None:
             return False
         flooding = sum(peer not in self._peers.meshing for peer in members)
@@ -220,14 +219,14 @@ class GossipSub:
     def publish(self, message: Message) -> None:
         """Send to the mesh, or the fanout, and to those who are in no mesh: direct and flooding peers."""
         self._gossip.cache.put(message)
-        members = self._core.topics.get(message.topic)
+        members = self._context.topics.get(message.topic)
         if members is not None:
             self._sender.send_message(message, self._targets(message, members))
 
     def _targets(self, message: Message, members: Mapping[PeerId, None]) -> Iterable[PeerId]:
         peers = self._peers
         direct, score, threshold = peers.direct, peers.score, peers.thresholds.publish_threshold
-        if self.params.flood_publish and message.received_from == self._core.peer_id:
+        if self.params.flood_publish and message.received_from == self._context.peer_id:
             return [peer for peer in members if peer in direct or score(peer) >= threshold]
         targets = {peer: None for peer in direct if peer in members} if direct else {}
         meshing = peers.meshing
@@ -289,10 +288,10 @@ class GossipSub:
 
     def heartbeat(self) -> None:
         """Keep meshes and fanouts in shape, gossip, and let time pass for what is remembered."""
-        begin_ns = self._core.now_ns()
+        begin_ns = self._context.now_ns()
         self._heartbeat.beat(begin_ns)
         limit_s = self.params.slow_heartbeat_warning * self.params.heartbeat_interval_s
-        took_s = (self._core.now_ns() - begin_ns) / 1e9
+        took_s = (self._context.now_ns() - begin_ns) / 1e9
         if took_s > limit_s > 0:
             _log.warning("slow heartbeat: took %.3f s, more than %.3f s", took_s, limit_s)
 
@@ -302,4 +301,5 @@ def _check_host_params(params: GossipsubParams, hosts: HostParams) -> None:
     for field in fields(HostParams):
         value, holds = getattr(params, field.name), getattr(hosts, field.name)
         if value not in (holds, field.default):
-            raise OptionError(field.name, value, f"{holds!r} as the host has it, or an option of the host")
+            host_option = f"{field.name} of the host"
+            raise OptionConflict(field.name, value, host_option, holds, "for the router alone it would have no effect")

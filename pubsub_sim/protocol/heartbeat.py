@@ -10,13 +10,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pubsub_sim.ids import PeerId
-    from pubsub_sim.protocol.core import Core
     from pubsub_sim.protocol.gossip import Gossip
     from pubsub_sim.protocol.gossip_params import GossipsubParams
     from pubsub_sim.protocol.gossip_peers import GossipPeers
     from pubsub_sim.protocol.gossip_sender import GossipSender
     from pubsub_sim.protocol.mesh import Mesh
-    from pubsub_sim.protocol.router import Promises
+    from pubsub_sim.protocol.router import Promises, RouterContext
 
 _CLEAR_BACKOFF_TICKS = 15  # go-libp2p-pubsub `clearBackoff`
 
@@ -49,11 +48,11 @@ class Heartbeat:
         self._sender = sender
         self._promises = promises
         self._ticks = 0
-        self._core: Core
+        self._context: RouterContext
 
-    def attach(self, core: Core) -> None:
+    def attach(self, context: RouterContext) -> None:
         """Whose heart it is."""
-        self._core = core
+        self._context = context
 
     def beat(self, now_ns: int) -> None:
         """One heartbeat."""
@@ -66,7 +65,7 @@ class Heartbeat:
                 self._peers.penalise(peer, count)
         if self._ticks % self._params.direct_connect_ticks == 0:
             self.connect_direct()
-        shaping = _Shaping(self._params, self._peers, self._mesh, self._core, now_ns)
+        shaping = _Shaping(self._params, self._peers, self._mesh, self._context, now_ns)
         is_grafting_time = self._ticks % self._params.opportunistic_graft_ticks == 0
         for topic, members in self._mesh.meshes.items():
             shaping.shape(topic, members, is_grafting_time=is_grafting_time)
@@ -81,7 +80,7 @@ class Heartbeat:
         """Dial the direct peers that we have no stream to."""
         for peer in self._peers.direct:
             if peer not in self._peers.features:
-                self._core.dial(peer)
+                self._context.dial(peer)
 
     def _keep_fanouts(self, score: Callable[[PeerId], float], now_ns: int) -> None:
         mesh, peers, params = self._mesh, self._peers, self._params
@@ -103,11 +102,13 @@ class Heartbeat:
 class _Shaping:
     """One heartbeat's work on the meshes: what each score is now, and whom to graft and prune in the end."""
 
-    def __init__(self, params: GossipsubParams, peers: GossipPeers, mesh: Mesh, core: Core, now_ns: int) -> None:
+    def __init__(
+        self, params: GossipsubParams, peers: GossipPeers, mesh: Mesh, context: RouterContext, now_ns: int
+    ) -> None:
         self._params = params
         self._peers = peers
         self._mesh = mesh
-        self._core = core
+        self._context = context
         self._now_ns = now_ns
         self._scores: dict[PeerId, float] = {}
         self._grafts: dict[PeerId, list[str]] = {}
@@ -175,7 +176,7 @@ class _Shaping:
 
     def _cut(self, topic: str, members: dict[PeerId, None]) -> None:
         """Keep D: the best scored, then any, but among them enough that we dialled (v1.1, `Dout`)."""
-        params, rng = self._params, self._core.rng
+        params, rng = self._params, self._context.rng
         ranked = list(members)
         rng.shuffle(ranked)
         ranked.sort(key=self.score, reverse=True)  # stable, so equal scores stay shuffled

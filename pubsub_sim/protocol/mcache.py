@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pubsub_sim.errors import OptionError
+from pubsub_sim.errors import OptionConflict
 
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
     from pubsub_sim.wire.message import Message
+
+
+MORE_OFFERED_THAN_KEPT = "a message that is forgotten cannot be offered"
 
 
 class MessageCache:
@@ -19,12 +22,12 @@ class MessageCache:
         history: slots whose messages are kept.
 
     Raises:
-        OptionError: more slots gossiped than kept.
+        OptionConflict: more slots gossiped than kept.
     """
 
     def __init__(self, gossip: int, history: int) -> None:
         if gossip > history:
-            raise OptionError("history_gossip", gossip, f"at most history_length, {history}")
+            raise OptionConflict("history_gossip", gossip, "history_length", history, MORE_OFFERED_THAN_KEPT)
         self._gossip = gossip
         self._history = history
         self._messages: dict[bytes, Message] = {}

@@ -16,10 +16,10 @@ from pubsub_sim.wire.rpc_pb2 import RPC, ControlGraft, ControlMessage, ControlPr
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pubsub_sim.protocol.core import Core
     from pubsub_sim.protocol.gossip_params import GossipsubParams
     from pubsub_sim.protocol.gossip_peers import GossipPeers
     from pubsub_sim.protocol.gossip_sender import GossipSender
+    from pubsub_sim.protocol.router import RouterContext
 
 _S = 1_000_000_000
 
@@ -57,11 +57,11 @@ class Mesh:
         self._prune_backoff_ns = int(params.prune_backoff_s * _S)
         self._unsubscribe_backoff_ns = int(params.unsubscribe_backoff_s * _S)
         self._flood_ns = int(params.graft_flood_threshold_s * _S)
-        self._core: Core
+        self._context: RouterContext
 
-    def attach(self, core: Core) -> None:
+    def attach(self, context: RouterContext) -> None:
         """Whose meshes they are."""
-        self._core = core
+        self._context = context
 
     def forget(self, peer: PeerId) -> None:
         """A peer is gone; its back-off is kept."""
@@ -103,7 +103,7 @@ class Mesh:
         members = self.meshes.pop(topic, None)
         if members is None:
             return
-        expiry_ns = self._core.now_ns() + self._unsubscribe_backoff_ns
+        expiry_ns = self._context.now_ns() + self._unsubscribe_backoff_ns
         for peer in members:
             self._trace_prune(peer, topic)
             prune = self.make_prune(peer, topic, offers_peers=self._params.do_px, unsubscribes=True)
@@ -176,11 +176,11 @@ class Mesh:
 
     def _dial_offered(self, offered: list[PeerId]) -> None:
         if len(offered) > self._params.prune_peers:
-            self._core.rng.shuffle(offered)
+            self._context.rng.shuffle(offered)
             del offered[self._params.prune_peers :]
         for peer in offered:
-            if peer not in self._peers.features and peer != self._core.peer_id:
-                self._core.dial(peer)
+            if peer not in self._peers.features and peer != self._context.peer_id:
+                self._context.dial(peer)
 
     # --- membership ----------------------------------------------------------------------------------------------
 
@@ -222,7 +222,7 @@ class Mesh:
             members = dict.fromkeys(chosen)
             if members:
                 self.fanout[topic] = members
-        self.last_published_ns[topic] = self._core.now_ns()
+        self.last_published_ns[topic] = self._context.now_ns()
         return members
 
     def fit_for_fanout(self, score: Callable[[PeerId], float]) -> Callable[[PeerId], bool]:
@@ -231,9 +231,9 @@ class Mesh:
         return lambda peer: peer not in direct and score(peer) >= threshold
 
     def _trace_graft(self, peer: PeerId, topic: str) -> None:
-        if self._core.tracer is not None:
-            self._core.tracer.graft(peer, topic)
+        if self._context.tracer is not None:
+            self._context.tracer.graft(peer, topic)
 
     def _trace_prune(self, peer: PeerId, topic: str) -> None:
-        if self._core.tracer is not None:
-            self._core.tracer.prune(peer, topic)
+        if self._context.tracer is not None:
+            self._context.tracer.prune(peer, topic)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pubsub_sim.checks import check_bool
-from pubsub_sim.errors import OptionError
+from pubsub_sim.errors import OptionConflict
 from pubsub_sim.protocol.seen import SeenStrategy
 from pubsub_sim.protocol.seqno_validator import SeqnoValidator
 from pubsub_sim.wire.signing import SignPolicy
@@ -54,8 +54,9 @@ class HostOptions:
         seen_strategy: which sight of a message starts the time for which it is remembered.
 
     Raises:
-        OptionError: options that cannot work together: an author is both named and left out; messages without an author
-            are to be signed, are told apart by author and sequence number, or are judged by it.
+        OptionError: `has_author` is not true or false.
+        OptionConflict: an author is both named and left out; messages without an author are to be signed, are told apart
+            by author and sequence number, or are judged by it.
     """
 
     policy: SignPolicy | None = None
@@ -76,16 +77,19 @@ class HostOptions:
 
     def _check_anonymous(self) -> None:
         if self.author is not None:
-            raise OptionError("author", self.author, "no author, as has_author is false")
+            raise self._needs_author("author", self.author, "messages name no author")
         if self.policy is not None and self.policy.signs:
-            raise OptionError("policy", self.policy, "one that does not sign, as has_author is false")
+            raise self._needs_author("policy", self.policy, "only an author signs")
         if self.message_id is None:
-            expected = "a function of the content, as has_author is false and all messages would have the same id"
-            raise OptionError("message_id", None, expected)
+            raise self._needs_author(
+                "message_id", None, "all messages would have the same id; give a function of the content"
+            )
         for validator in self.default_validators:
             if isinstance(validator.function, SeqnoValidator):
-                expected = "no SeqnoValidator, as has_author is false and messages have no sequence numbers"
-                raise OptionError("default_validators", validator.function, expected)
+                raise self._needs_author("default_validators", validator.function, "messages have no sequence numbers")
+
+    def _needs_author(self, option: str, value: object, why: str) -> OptionConflict:
+        return OptionConflict(option, value, "has_author", self.has_author, why)
 
     def policy_in(self, worlds: SignPolicy) -> SignPolicy:
         """The policy that holds: ours or the world's, without signing if there is no author."""
@@ -96,12 +100,12 @@ class HostOptions:
         """Who writes the messages of `host`; None without an author.
 
         Raises:
-            OptionError: they are to be signed, and the author's key is not the host's.
+            OptionConflict: they are to be signed, and the author's key is not the host's.
         """
         if not self.has_author:
             return None
         if self.author is None or self.author == host:
             return host
         if policy.signs:
-            raise OptionError("author", self.author, "an author whose private key the host has")
+            raise OptionConflict("author", self.author, "policy", policy, "the host has no private key of this author")
         return self.author

@@ -20,9 +20,8 @@ from pubsub_sim.protocol.tracing import RawTracer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pubsub_sim.protocol.core import Core
     from pubsub_sim.protocol.gossip_params import GossipsubParams
-    from pubsub_sim.protocol.router import Gater, Scoring
+    from pubsub_sim.protocol.router import Gater, RouterContext, Scoring
     from pubsub_sim.protocol.router import Promises as AnyPromises
     from pubsub_sim.protocol.score_params import PeerScoreParams
 
@@ -50,25 +49,28 @@ class PeerEvaluation:
         return tuple(part for part in parts if isinstance(part, RawTracer))
 
 
-def make_evaluation(params: GossipsubParams, core: Core) -> PeerEvaluation:
+def make_evaluation(params: GossipsubParams, context: RouterContext) -> PeerEvaluation:
     """Make the evaluators that a host's options ask for; promises are kept where broken ones cost something."""
     score = promises = gater = None
     timers: list[RouterTimer] = []
     if params.score is not None:
-        score = _make_score(params.score, core, timers)
+        score = _make_score(params.score, context, timers)
         promises = Promises(
-            now_ns=core.now_ns, rng=core.rng, followup_s=params.iwant_followup_s, message_id=core.id_for_evaluation
+            now_ns=context.now_ns,
+            rng=context.rng,
+            followup_s=params.iwant_followup_s,
+            message_id=context.id_for_evaluation,
         )
     if params.gater is not None:
-        gater = _make_gater(params.gater, core, timers)
+        gater = _make_gater(params.gater, context, timers)
     return PeerEvaluation(scoring=score, promises=promises, gater=gater, timers=tuple(timers))
 
 
-def _make_score(params: PeerScoreParams, core: Core, timers: list[RouterTimer]) -> PeerScore:
-    now_ns = core.now_ns
+def _make_score(params: PeerScoreParams, context: RouterContext, timers: list[RouterTimer]) -> PeerScore:
+    now_ns = context.now_ns
     if params.app_specific_score is not None:
-        params = replace(params, app_specific_score=guarded_score(params.app_specific_score, core.foreign))
-    score = PeerScore(params, now_ns=now_ns, addresses=core.addresses, message_id=core.id_for_evaluation)
+        params = replace(params, app_specific_score=guarded_score(params.app_specific_score, context.foreign))
+    score = PeerScore(params, now_ns=now_ns, addresses=context.addresses, message_id=context.id_for_evaluation)
 
     def look_around() -> None:
         score.refresh_ips()
@@ -80,9 +82,9 @@ def _make_score(params: PeerScoreParams, core: Core, timers: list[RouterTimer]) 
     return score
 
 
-def _make_gater(params: PeerGaterParams, core: Core, timers: list[RouterTimer]) -> PeerGater:
-    now_ns = core.now_ns
-    gater = PeerGater(params, now_ns=now_ns, rng=core.rng, addresses=core.addresses)
+def _make_gater(params: PeerGaterParams, context: RouterContext, timers: list[RouterTimer]) -> PeerGater:
+    now_ns = context.now_ns
+    gater = PeerGater(params, now_ns=now_ns, rng=context.rng, addresses=context.addresses)
     interval_s = params.decay_interval_s
     timers.append(RouterTimer(first_s=interval_s, every_s=interval_s, action=lambda: gater.decay(now_ns())))
     return gater

@@ -36,6 +36,10 @@ class PeerTopics:
         self._bytes: dict[PeerId, int] = {}  # encoded size of what each peer announced
         self._warned: set[PeerId] = set()  # peers at the limit, already named in the log
 
+    def list_peers(self, topic: str) -> list[PeerId]:
+        """Who announced a topic, whether we have an outbound stream to it or not."""
+        return list(self.topics.get(topic, ()))
+
     def add(self, peer: PeerId, topic: str) -> bool:
         """A peer announces a topic; whether that is news.
 

@@ -58,7 +58,7 @@ class RandomSub(MeshlessRouter):
 
     def has_enough_peers(self, topic: str, suggested: int) -> bool:
         """Tell whether the topic has enough peers: 6 unless told otherwise, and 6 that choose at random always are."""
-        members = self._core.topics.get(topic)
+        members = self.context.topics.get(topic)
         if members is None:
             return False
         protocols = [self._protocols.get(peer) for peer in members]
@@ -67,13 +67,13 @@ class RandomSub(MeshlessRouter):
 
     def publish(self, message: Message) -> None:
         """Send to all flooding peers of the topic and to some of the others, chosen anew for each message."""
-        core = self._core
+        context = self.context
         flooding: list[PeerId] = []
         others: list[PeerId] = []
-        for peer in core.topics.get(message.topic, ()):
+        for peer in context.topics.get(message.topic, ()):
             if peer not in (message.received_from, message.source):
                 (flooding if self._protocols.get(peer) == FLOODSUB_ID else others).append(peer)
         if len(others) > _D:
-            core.rng.shuffle(others)
+            context.rng.shuffle(others)
             del others[self._target :]
-        send_message(core, message, flooding + others)
+        send_message(context, message, flooding + others)

@@ -1,4 +1,8 @@
-"""The port between a host's core and its router (floodsub, randomsub or gossipsub), and how routers send messages."""
+"""The seam between a host's core and its router (floodsub, randomsub or gossipsub), and how routers send messages.
+
+`Router` is what the core asks of a router, `RouterContext` is all that a router may ask of its host and do to it. A router
+imports nothing of the core.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from pubsub_sim.foreign import ForeignCode
     from pubsub_sim.ids import PeerId
-    from pubsub_sim.protocol.core import Core
+    from pubsub_sim.ports import Rng
+    from pubsub_sim.protocol.operations import Outbox
+    from pubsub_sim.protocol.params import HostParams
     from pubsub_sim.protocol.tracing import RawTracer
     from pubsub_sim.wire.message import Message
     from pubsub_sim.wire.rpc_pb2 import RPC
+    from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
 
 
 class Acceptance(enum.Enum):
@@ -36,6 +44,71 @@ class RouterTimer:
     first_s: float
     every_s: float | None
     action: Callable[[], None]
+
+
+class RouterContext(Protocol):
+    """What a router may ask of its host and do to it. Nothing here waits; tables are read, never changed, by a router.
+
+    The core of the host is one. Routers ask for most of it for every message, so that tables are plain attributes.
+    """
+
+    @property
+    def peer_id(self) -> PeerId:
+        """Who the host is."""
+
+    @property
+    def params(self) -> HostParams:
+        """The host's options."""
+
+    @property
+    def peers(self) -> Mapping[PeerId, Outbox]:
+        """Peers that the host has an outbound stream to, or is opening one to, with its queue."""
+
+    @property
+    def topics(self) -> Mapping[str, Mapping[PeerId, None]]:
+        """Topic -> the peers that announced it, in the order they did; with an outbound stream to them or not."""
+
+    @property
+    def tracer(self) -> RawTracer | None:
+        """Is told of what the router decides (grafts, prunes), and of RPCs it sends or drops other than by `send`."""
+
+    @property
+    def rng(self) -> Rng:
+        """The host's seeded chance."""
+
+    @property
+    def foreign(self) -> ForeignCode:
+        """Keeps account of what users' functions raise."""
+
+    @property
+    def has_seen(self) -> Callable[[bytes], bool]:
+        """Whether a message id is remembered."""
+
+    @property
+    def id_for_evaluation(self) -> Callable[[WireMessage], bytes]:
+        """The id of a peer's message; author and sequence number if the function that gives ids fails on it."""
+
+    @property
+    def now_ns(self) -> Callable[[], int]:
+        """Monotonic time, in ns."""
+
+    @property
+    def is_outbound(self) -> Callable[[PeerId], bool]:
+        """Whether there is a connection to a peer that the host dialled."""
+
+    @property
+    def addresses(self) -> Callable[[PeerId], Sequence[str]]:
+        """The IP addresses of the connections to a peer."""
+
+    @property
+    def dial(self) -> Callable[[PeerId], bool]:
+        """Connect to a peer in the background, unless the host is connected; False if too many dials wait."""
+
+    def send(self, peer: PeerId, frame: bytes) -> bool:
+        """Queue a frame to one of `peers`, and tell the tracer; False (and lost) if its queue is full."""
+
+    def send_urgent(self, peer: PeerId, frame: bytes) -> bool:
+        """Like `send`, but ahead of what waits and is not urgent."""
 
 
 class Router(Protocol):
@@ -69,8 +142,8 @@ class Router(Protocol):
     def scores(self) -> Mapping[PeerId, float]:
         """View: the score of each peer the router knows; empty for a router that scores nobody."""
 
-    def attach(self, core: Core) -> None:
-        """The core this router works for; called once."""
+    def attach(self, context: RouterContext) -> None:
+        """The host this router works for; called once, before anything else."""
 
     def add_peer(self, peer: PeerId, protocol: str) -> None:
         """The outbound stream to a peer is open."""
@@ -104,7 +177,11 @@ class Router(Protocol):
 
 
 class MeshlessRouter:
-    """What routers have in common that keep no mesh: nothing by the clock, no control messages, nobody refused."""
+    """What routers have in common that keep no mesh: nothing by the clock, no control messages, nobody refused.
+
+    Attributes:
+        context: the host it works for.
+    """
 
     timers: Sequence[RouterTimer] = ()
     evaluators: Sequence[RawTracer] = ()
@@ -114,11 +191,11 @@ class MeshlessRouter:
     scores: Mapping[PeerId, float] = {}
 
     def __init__(self) -> None:
-        self._core: Core
+        self.context: RouterContext
 
-    def attach(self, core: Core) -> None:
-        """Keep the core for later calls."""
-        self._core = core
+    def attach(self, context: RouterContext) -> None:
+        """Keep the context for later calls."""
+        self.context = context
 
     def add_peer(self, peer: PeerId, protocol: str) -> None:
         """Do nothing."""
@@ -173,15 +250,15 @@ class Gater(Protocol):
         """How much of a peer's RPC to look at."""
 
 
-def send_message(core: Core, message: Message, peers: Iterable[PeerId]) -> None:
+def send_message(context: RouterContext, message: Message, peers: Iterable[PeerId]) -> None:
     """Send a message to peers, except to its sender and its author; a full queue drops it."""
     frame = message.frame  # encoded once, shared by all peers
-    outboxes = core.peers
+    outboxes = context.peers
     sender, author = message.received_from, message.source
-    if core.tracer is not None:
+    if context.tracer is not None:
         for peer in peers:
             if peer not in (sender, author) and peer in outboxes:
-                core.send(peer, frame)
+                context.send(peer, frame)
         return
     for peer in peers:
         if peer == sender or peer == author:  # noqa: SIM109 - a tuple per peer costs more than the comparison

@@ -15,7 +15,7 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from pubsub_sim.checks import check_bool, check_seconds, check_topic, check_whole
-from pubsub_sim.errors import OptionError
+from pubsub_sim.errors import OptionConflict, OptionError
 
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
@@ -35,7 +35,8 @@ def decay_factor(duration_s: float, *, base_s: float = DECAY_INTERVAL_S, to_zero
         to_zero: what counts as zero.
 
     Raises:
-        OptionError: a time shorter than one interval, or numbers that cannot be.
+        OptionError: numbers that cannot be.
+        OptionConflict: the time is shorter than one interval.
 
     Source: go-libp2p-pubsub `ScoreParameterDecayWithBase`.
     """
@@ -45,7 +46,7 @@ def decay_factor(duration_s: float, *, base_s: float = DECAY_INTERVAL_S, to_zero
         raise OptionError("to_zero", to_zero, "a number between 0 and 1, both excluded")
     ticks = _ns(duration_s) // max(_ns(base_s), 1)
     if ticks < 1:
-        raise OptionError("duration_s", duration_s, f"a number of seconds of at least {base_s}")
+        raise OptionConflict("duration_s", duration_s, "base_s", base_s, "the time is shorter than one interval")
     return float(to_zero ** (1 / ticks))
 
 
@@ -72,8 +73,8 @@ class PeerScoreThresholds:
     def __post_init__(self) -> None:
         check = _Checks(self)
         check.at_most("gossip_threshold", 0)
-        check.at_most("publish_threshold", min(0, self.gossip_threshold))
-        check.at_most("graylist_threshold", min(0, self.publish_threshold))
+        check.not_above("publish_threshold", "gossip_threshold")
+        check.not_above("graylist_threshold", "publish_threshold")
         check.at_least("accept_px_threshold", 0)
         check.at_least("opportunistic_graft_threshold", 0)
 
@@ -224,7 +225,8 @@ class PeerScoreParams:
         check.at_least("topic_score_cap", 0)
         if self.app_specific_score is None:
             if not self.skip_atomic_validation:
-                raise OptionError("app_specific_score", None, "a function of a peer")
+                why = "all parameters have to be given, this one as a function of a peer"
+                raise OptionConflict("app_specific_score", None, "skip_atomic_validation", False, why)
         elif not callable(self.app_specific_score):
             raise OptionError("app_specific_score", self.app_specific_score, "a function of a peer")
         self._check_ip_colocation(check)
@@ -273,6 +275,13 @@ class _Checks:
 
     def at_most(self, name: str, limit: float) -> None:
         self._require(name, self._number(name) <= limit, f"a number of at most {limit:g}")
+
+    def not_above(self, name: str, other: str) -> None:
+        """A threshold is 0 at most, and no higher than the one that is crossed before it."""
+        self.at_most(name, 0)
+        value, limit = getattr(self._params, name), getattr(self._params, other)
+        if value > limit:
+            raise OptionConflict(name, value, other, limit, f"{name} may not be above {other}")
 
     def above_0(self, name: str) -> None:
         self._require(name, self._number(name) > 0, "a number above 0")

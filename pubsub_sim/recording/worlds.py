@@ -129,7 +129,7 @@ class WorldRecorder:
         def make_recorded(context: HostContext) -> Driver:
             driver = make(context)
             host = self._hosts[context.number]
-            host.message_id_of = context.core.message_id_of
+            host.message_id_of = context.core.message_ids.of
             machines = machines_in(driver)
             for machine in machines:
                 for tracer in self._tracers:

@@ -8,7 +8,7 @@ import re
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pubsub_sim.errors import OptionError
+from pubsub_sim.errors import OptionConflict, OptionError
 from pubsub_sim.results.metrics import METRICS, RUN
 
 if TYPE_CHECKING:
@@ -147,11 +147,14 @@ def check_ending(outcome: object, error: object, rows: Sequence[Row]) -> None:
 
     Raises:
         OptionError: an outcome, error or row that does not fit the table of metrics; a text that cannot be stored.
+        OptionConflict: the error or the count of failures does not go with the outcome.
     """
     if outcome not in OUTCOMES:
         raise OptionError("outcome", outcome, f"one of {', '.join(OUTCOMES)}")
-    if not _is_text(error) or (outcome == "ok") != (error == ""):
-        raise OptionError("error", error, "no sentence for an ok run and one sentence for any other")
+    if not _is_text(error):
+        raise OptionError("error", error, "a sentence, or an empty text")
+    if (outcome == "ok") != (error == ""):
+        raise OptionConflict("error", error, "outcome", outcome, "a run has an error exactly if it is not ok")
     seen: set[tuple[str, str]] = set()
     for row in rows:
         _check_row(row)
@@ -160,7 +163,9 @@ def check_ending(outcome: object, error: object, rows: Sequence[Row]) -> None:
         seen.add(row[:2])
     failures = next((row.value for row in rows if row[:2] == (RUN, "failures")), None)
     if failures != int(outcome != "ok"):
-        raise OptionError("rows", failures, "the row (run, failures), 0 for ok and 1 otherwise")
+        raise OptionConflict(
+            "failures", failures, "outcome", outcome, "the row (run, failures) is 0 for ok and 1 otherwise"
+        )
 
 
 def _check_row(row: Row) -> None:

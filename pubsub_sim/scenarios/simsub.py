@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from pubsub_sim.checks import check_choice, check_whole
 from pubsub_sim.drivers.versions import known_versions
-from pubsub_sim.errors import ScenarioFailure
+from pubsub_sim.errors import OptionConflict, ScenarioFailure
 from pubsub_sim.net.link import LinkModel
 from pubsub_sim.node.lifetime import Lifetime
 from pubsub_sim.protocol.gossip_params import GossipsubParams
@@ -69,6 +69,7 @@ class Simsub:
 
     Raises:
         OptionError: a value that cannot be; names it.
+        OptionConflict: there are no more hosts than sources.
     """
 
     version: str
@@ -81,7 +82,10 @@ class Simsub:
     def __post_init__(self) -> None:
         check_choice("version", self.version, known_versions())
         check_whole("sources", self.sources, at_least=1)
-        check_whole("hosts", self.hosts, at_least=self.sources + 1)
+        if check_whole("hosts", self.hosts, at_least=2) <= self.sources:
+            raise OptionConflict(
+                "hosts", self.hosts, "sources", self.sources, "one host more than sources has to receive"
+            )
         check_whole("messages", self.messages, at_least=1)
         check_whole("dials", self.dials, at_least=1)
         check_whole("seed", self.seed, at_least=0)

@@ -6,10 +6,9 @@ with the mean latency of it. `table_of` makes a table for Parquet of the rows.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from asyncmachine import Tracer
 from pubsub_sim.protocol.gossipsub import GossipSub
@@ -183,12 +182,3 @@ def write_series(series: Series, options: SimOptions, result: SimResult, path: P
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
     put_whole(sink.getvalue(), path)
-
-
-def read_series(path: Path) -> tuple[Any, dict[str, Any]]:
-    """Read rows as a data frame, and the facts of the footer: "options" and "result"."""
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(path)
-    facts = {name.decode(): value for name, value in (table.schema.metadata or {}).items()}
-    return table.to_pandas(), {name: json.loads(facts[name]) for name in ("options", "result")}

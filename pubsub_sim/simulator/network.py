@@ -156,7 +156,7 @@ class Node:
         router = self.pubsub.router
         if isinstance(router, GossipSub):
             return set(router.mesh.get(topic, ()))
-        return set(self.pubsub._core.peers_announcing(topic))
+        return set(self.pubsub._core.peer_topics.list_peers(topic))
 
     async def connect(self, other: Node) -> None:
         """Dial another node; raises DialError."""

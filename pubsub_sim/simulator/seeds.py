@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from pubsub_sim.checks import check_whole
-from pubsub_sim.errors import OptionError
+from pubsub_sim.errors import OptionConflict
 from pubsub_sim.packages import explain_missing
 from pubsub_sim.parameters import reject_unknown, several
 from pubsub_sim.protocol.gossipsub import GossipSub
@@ -35,6 +35,7 @@ class SeedsOptions:
 
     Raises:
         OptionError: a value that cannot be used.
+        OptionConflict: a moment after the end of the run.
     """
 
     versions: tuple[str, ...] = ("states", "baseline")
@@ -51,7 +52,7 @@ class SeedsOptions:
         object.__setattr__(self, "seeds", several("seeds", self.seeds))
         check_whole("moment", self.moment, at_least=0)
         if self.moment > seconds_of("duration", self.duration):
-            raise OptionError("moment", self.moment, "a moment of the run")
+            raise OptionConflict("moment", self.moment, "duration", self.duration, "the run has ended by then")
         for version in self.versions:
             for seed in self.seeds:
                 self.run_of(version, seed)

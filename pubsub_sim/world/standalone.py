@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 from pubsub_sim.checks import check_choice
 from pubsub_sim.drivers.versions import driver_factory
-from pubsub_sim.errors import OptionError
+from pubsub_sim.errors import OptionConflict, OptionError
 from pubsub_sim.net.clock import clock_of
 from pubsub_sim.net.libp2p import Libp2pHost, Libp2pNetwork, Multiaddr
 from pubsub_sim.net.libp2p_connection import Libp2pLimits
@@ -107,7 +107,7 @@ class Node:
         loop = asyncio.get_running_loop()
         clock = clock_of(loop)
         if clock.kind == "virtual":
-            raise OptionError("clock", clock.kind, "the wall clock, as sockets live on wall time")
+            raise OptionConflict("listen", str(self._listen), "clock", clock.kind, "sockets need the wall clock")
         key = self._key
         self._network = Libp2pNetwork(loop, {key.peer_id: key.sign_bytes}, security=self._security, limits=self._limits)
         self._host = self._network.add_host(key.peer_id, listen=self._listen)

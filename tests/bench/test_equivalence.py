@@ -19,8 +19,8 @@ UNTOLD = """
 from pubsub_sim.drivers.baseline import describe, make_driver as make
 
 def make_driver(seat):
-    announce, join = seat.core.announce, seat.core.join
-    seat.core.announce = lambda topic, subscribe: None
+    announce, join = seat.core.announcer.announce, seat.core.join
+    seat.core.announcer.announce = lambda topic, subscribe: None
     def join_first(topic):
         join(topic)
         announce(topic, subscribe=True)

@@ -100,7 +100,7 @@ def announces_after_joining(make: Factory) -> Factory:
     """Take a topic up in the wrong order."""
 
     def plant(context: HostContext) -> Driver:
-        announce, join = context.core.announce, context.core.join
+        announce, join = context.core.announcer.announce, context.core.join
 
         def announce_late(topic: str, *, subscribe: bool) -> None:
             if not subscribe:
@@ -110,7 +110,8 @@ def announces_after_joining(make: Factory) -> Factory:
             join(topic)
             announce(topic, subscribe=True)
 
-        vars(context.core).update(announce=announce_late, join=join_first)
+        vars(context.core.announcer).update(announce=announce_late)
+        vars(context.core).update(join=join_first)
         return make(context)
 
     return plant

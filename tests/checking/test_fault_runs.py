@@ -105,14 +105,14 @@ def garbling(core: Core) -> None:
 
 def stubborn(core: Core) -> None:
     """Has a stream to each peer once, and never again."""
-    note, known = core.note_connected, set()
+    note, known = core.peer_streams.note_connected, set()
 
     def note_once(peer: bytes) -> None:
         if peer not in known:
             known.add(peer)
             note(peer)
 
-    core.note_connected = note_once
+    core.peer_streams.note_connected = note_once
 
 
 def raising(core: Core) -> None:
@@ -121,12 +121,12 @@ def raising(core: Core) -> None:
     def take() -> None:
         raise ZeroDivisionError("planted")
 
-    core.take_dead_peers = take
+    core.peer_streams.take_dead_peers = take
 
 
 def losing_an_error(core: Core) -> None:
     """Starts a task that raises, and forgets it."""
-    take = core.take_dead_peers
+    take = core.peer_streams.take_dead_peers
 
     async def fail() -> None:
         raise ZeroDivisionError("planted")
@@ -135,7 +135,7 @@ def losing_an_error(core: Core) -> None:
         take()
         asyncio.get_running_loop().create_task(fail())
 
-    core.take_dead_peers = take_and_fail
+    core.peer_streams.take_dead_peers = take_and_fail
 
 
 def forging(core: Core) -> None:
@@ -155,7 +155,7 @@ def spinning(core: Core) -> None:
     def again() -> None:
         asyncio.get_running_loop().call_soon(again)
 
-    core.take_dead_peers = again
+    core.peer_streams.take_dead_peers = again
 
 
 def shy(core: Core) -> None:

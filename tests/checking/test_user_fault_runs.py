@@ -67,7 +67,7 @@ def deaf(context: HostContext, driver: Driver) -> None:
 
 def trusting(context: HostContext, driver: Driver) -> None:
     """Lets users' code end the host."""
-    context.core.id_of_received = context.core.message_id_of  # type: ignore[method-assign]
+    context.core.message_ids.of_received = context.core.message_ids.of  # type: ignore[method-assign]
 
 
 def answering_a_round_later(context: HostContext, driver: Driver) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pubsub_sim import run
-from pubsub_sim.errors import FrameTooLarge, StreamRefused
+from pubsub_sim.errors import MessageTooLarge, StreamRefused
 from pubsub_sim.net.tcp_connection import HIGH_WATER_BYTES, Connection
 from pubsub_sim.net.tcp_frames import LONGEST, LONGEST_TEXT, Kind, control_frame, prefix
 from pubsub_sim.net.tcp_stream import TcpStream
@@ -130,8 +130,8 @@ def test_frames_come_out_whole_whatever_the_pieces_and_the_room(
 
 
 def test_a_longer_frame_is_refused() -> None:
-    """Before anything of it is written."""
-    with pytest.raises(FrameTooLarge, match="frame of 268435456 bytes is larger than the limit of 268435455 bytes"):
+    """Before anything of it is written, and as the fault of who sends it."""
+    with pytest.raises(MessageTooLarge, match="268435456 bytes is larger than the limit of 268435455 bytes"):
         prefix(LONGEST + 1)
 
 

@@ -16,8 +16,8 @@ from pubsub_sim.net.link import LinkModel
 from pubsub_sim.net.memory import MemoryHost
 from pubsub_sim.node.driver import Driver, HostContext
 from pubsub_sim.node.lifetime import CLOSE_LIMIT_S
-from pubsub_sim.protocol.core import Pending
 from pubsub_sim.protocol.operations import Eval
+from pubsub_sim.protocol.pending import Pending
 from pubsub_sim.protocol.validation import Validator
 from tests.pubsub.worlds import add_node, run_on
 

@@ -34,7 +34,7 @@ class Tables:
     """Stands for a host's core: does nothing, but for what is planted."""
 
     def __init__(self, name: str = "", function: Callable[..., Any] | None = None) -> None:
-        self.local_topics = self.validators = self
+        self.local_topics = self.peer_streams = self.announcer = self.validators = self
         self.has_dead_peers = True
         if function is not None:
             setattr(self, name, function)
@@ -321,7 +321,7 @@ def test_nobody_waits_for_a_host_that_has_failed(version: str) -> None:
     def with_defect(context: HostContext) -> Driver:
         if context.number == 0:
             context.core.blacklist_peer = lambda peer: None  # type: ignore[method-assign]
-            context.core.take_dead_peers = raise_in(Planted)  # type: ignore[method-assign]
+            context.core.peer_streams.take_dead_peers = raise_in(Planted)  # type: ignore[method-assign]
         return make(context)
 
     async def main() -> None:

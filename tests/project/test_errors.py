@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pubsub_sim import (
     CallerError,
+    Crash,
     DataError,
+    FaultPlan,
+    GossipsubParams,
+    HostOptions,
     NetworkError,
     OptionConflict,
     OptionError,
+    PeerScoreParams,
+    PeerScoreThresholds,
     PubsubSimError,
     RemotePeerError,
 )
@@ -28,6 +37,8 @@ from pubsub_sim.errors import (
 )
 from pubsub_sim.report.errors import MixedConditionsError
 from pubsub_sim.results.errors import NoRunsError
+from pubsub_sim.scenarios.simsub import Simsub
+from pubsub_sim.simulator.seeds import SeedsOptions
 
 ROOT = Path(__file__).parents[2]
 BRANCHES = (CallerError, RemotePeerError, NetworkError, DataError, FailedRun)
@@ -94,3 +105,69 @@ def test_conflict_of_options_names_both() -> None:
     assert (error.option, error.value, error.other, error.other_value) == ("loop", "uvloop", "clock", "virtual")
     for fact in ("loop='uvloop'", "clock='virtual'", "one loop only"):
         assert fact in str(error)
+
+
+def conflicts_told_as_values(path: Path) -> list[str]:
+    """OptionErrors whose expectation depends on another option: on an attribute of `self`, or on "as" it is something."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not (isinstance(node, ast.Call) and ast.unparse(node.func) == "OptionError" and len(node.args) == 3):
+            continue
+        expected = node.args[2]
+        names = {part.attr for part in ast.walk(expected) if isinstance(part, ast.Attribute)}
+        texts = [part.value for part in ast.walk(expected) if isinstance(part, ast.Constant)]
+        of_self = {
+            name for name in names if f"self.{name}" in ast.unparse(expected) and name != "topic"
+        }  # whose option it is
+        if of_self or any(re.search(r", as \w+ is |\bwithout [a-z]+\b, as\b|no \w+, as ", str(text)) for text in texts):
+            found.append(f"{path.name}:{node.lineno} {ast.unparse(expected)}")
+    return found
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "pubsub_sim").rglob("*.py")), ids=lambda path: path.stem)
+def test_what_another_option_forbids_is_a_conflict(path: Path) -> None:
+    """A value that would be right if another option were different is refused by OptionConflict, which names both."""
+    assert conflicts_told_as_values(path) == []
+
+
+def test_a_conflict_told_as_a_value_is_found(tmp_path: Path) -> None:
+    """By the other option's value in the sentence, or by its state; not by a limit of the own option."""
+    path = tmp_path / "module.py"
+    path.write_text(
+        'raise OptionError("a", self.a, f"at most b, {self.b}")\n'
+        'raise OptionError("a", a, "no author, as has_author is false")\n'
+        'raise OptionError("a", a, f"at most {LIMIT}")\n'
+    )
+    assert [told.split(" ")[0] for told in conflicts_told_as_values(path)] == ["module.py:1", "module.py:2"]
+
+
+@pytest.mark.parametrize(
+    ("make", "option", "other"),
+    [
+        (lambda: GossipsubParams(thresholds=PeerScoreThresholds()), "thresholds", "score"),
+        (lambda: GossipsubParams(d=13), "d", "d_hi"),
+        (lambda: GossipsubParams(d=4), "d_lo", "d"),
+        (lambda: GossipsubParams(d_out=5, checks_degrees=True), "d_out", "d_lo"),
+        (lambda: GossipsubParams(d_out=3, checks_degrees=True), "d_out", "d"),
+        (lambda: GossipsubParams(history_gossip=6), "history_gossip", "history_length"),
+        (
+            lambda: PeerScoreThresholds(gossip_threshold=-2, publish_threshold=-1),
+            "publish_threshold",
+            "gossip_threshold",
+        ),
+        (lambda: PeerScoreParams(), "app_specific_score", "skip_atomic_validation"),
+        (lambda: HostOptions(has_author=False), "message_id", "has_author"),
+        (
+            lambda: FaultPlan(faults=(Crash(host=1, at_s=1, for_s=5), Crash(host=1, at_s=2, for_s=1))),
+            "faults",
+            "faults",
+        ),
+        (lambda: Simsub(version="states", hosts=5, sources=5), "hosts", "sources"),
+        (lambda: SeedsOptions(duration="1m", moment=61), "moment", "duration"),
+    ],
+)
+def test_a_forbidden_combination_names_both_options(make: Callable[[], object], option: str, other: str) -> None:
+    """Whichever room refuses it."""
+    with pytest.raises(OptionConflict) as refused:
+        make()
+    assert (refused.value.option, refused.value.other) == (option, other)

@@ -88,9 +88,9 @@ class Bench:
         peer = PeerId(name.encode())
         if outbound:
             self.outbound.add(peer)
-        self.core.note_connected(peer)
-        self.core.take_pending_peers()
-        self.core.add_stream(peer, protocol, self.core.peers[peer])
+        self.core.peer_streams.note_connected(peer)
+        self.core.peer_streams.take_pending_peers()
+        self.core.peer_streams.add_stream(peer, protocol, self.core.peers[peer])
         if topics:
             self.receive(peer, RPC(subscriptions=[RPC.SubOpts(subscribe=True, topicid=topic) for topic in topics]))
         return peer

@@ -83,7 +83,7 @@ def test_no_rpc_makes_a_core_raise(router: str, said: list[tuple[PeerId, bytes, 
             for timer in made.timers:
                 timer.action()
     gone = OTHERS[0]
-    bench.core.note_dead(gone, bench.outboxes[gone])
+    bench.core.peer_streams.note_dead(gone, bench.outboxes[gone])
     bench.core.blacklist_peer(gone)
     assert all(gone not in members for members in bench.core.topics.values())
     assert all(gone not in members for members in made.mesh.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pubsub_sim.errors import OptionError
+from pubsub_sim.errors import OptionConflict
 from pubsub_sim.ids import PeerId
 from pubsub_sim.protocol.mcache import MessageCache
 from pubsub_sim.wire.message import Message, outgoing
@@ -56,5 +56,5 @@ def test_what_a_peer_is_given_is_counted_per_peer_and_forgotten_with_the_message
 
 
 def test_more_slots_gossiped_than_kept_are_refused() -> None:
-    with pytest.raises(OptionError, match="history_gossip: expected at most history_length, 5, got 6"):
+    with pytest.raises(OptionConflict, match="history_gossip=6 cannot be used with history_length=5"):
         MessageCache(6, 5)

@@ -398,16 +398,16 @@ def test_X9_the_end_of_an_inbound_stream_is_noted(version: str) -> None:
         await fake.connect(ps)
         for end in ("close", "reset"):
             stream = await fake.open(ps)
-            assert list(ps._core._inbound) == [fake.peer_id]
+            assert list(ps._core.peer_streams._inbound) == [fake.peer_id]
             getattr(stream, end)()
             await world.settle()
-            assert ps._core._inbound == {}
+            assert ps._core.peer_streams._inbound == {}
         await connect(world, (0, 1))
         await sub_all(world.pubsubs)
         await world.settle()
-        assert list(ps._core._inbound) == [world.pubsubs[1].peer_id]
+        assert list(ps._core.peer_streams._inbound) == [world.pubsubs[1].peer_id]
         await world.disconnect(0, 1)
         await world.settle()
-        assert ps._core._inbound == {}
+        assert ps._core.peer_streams._inbound == {}
 
     play(version, script)

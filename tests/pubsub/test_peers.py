@@ -241,7 +241,7 @@ def test_a_garbled_frame_and_one_too_large_reset_the_stream(version: str) -> Non
         assert closed == [b"\xff\xff\xff", bytes(1001)]
         (await fake.open(ps)).write(b"\x0a\x0a\x08\x01\x12\x06foobar")
         await world.settle()
-        assert ps._core.peers_announcing("foobar") == [fake.peer_id]
+        assert ps._core.peer_topics.list_peers("foobar") == [fake.peer_id]
 
     play(version, script, hosts=1, params=HostParams(max_message_bytes=1000))
 

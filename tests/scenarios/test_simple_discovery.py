@@ -10,7 +10,7 @@ import pytest
 from pubsub_sim import OptionError, run
 from pubsub_sim.errors import ScenarioFailure
 from pubsub_sim.node.topic import Subscription
-from pubsub_sim.protocol.core import Core
+from pubsub_sim.protocol.announcing import Announcer
 from pubsub_sim.scenarios.simple_discovery import PHASES, Outcome, SimpleDiscovery, simple_discovery
 from pubsub_sim.wire.message import Message
 
@@ -103,7 +103,7 @@ def test_a_wrong_payload_is_a_failure(version: str, monkeypatch: pytest.MonkeyPa
 
 def test_an_undelivered_announcement_is_a_failure(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The barrier names a host that has not seen all the others."""
-    monkeypatch.setattr(Core, "_hello", lambda self: [])
+    monkeypatch.setattr(Announcer, "make_hello", lambda self: [])
     with pytest.raises(ScenarioFailure, match=r"barrier: host \d has seen \d of 3 announcements"):
         play(version=version)
 

@@ -12,6 +12,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from asyncmachine.record import Record
@@ -19,7 +20,6 @@ from pubsub_sim.__main__ import main
 from pubsub_sim.errors import OptionError, PubsubSimError
 from pubsub_sim.simulator.command import SimulateOptions, simulate
 from pubsub_sim.simulator.dashboard import dashboard, dashboard_text, expressions
-from pubsub_sim.simulator.meters import read_series
 from pubsub_sim.simulator.options import SimOptions
 from pubsub_sim.simulator.simulation import Simulation
 
@@ -103,8 +103,10 @@ def test_record_and_series_hold_the_run(tmp_path: Path) -> None:
     )
     outcome = simulate(options)
     assert not outcome.problems
-    frame, facts = read_series(tmp_path / "run.parquet")
-    assert facts["result"]["digest"] == outcome.result.digest
+    table = pq.read_table(tmp_path / "run.parquet")
+    frame = table.to_pandas()
+    assert json.loads(table.schema.metadata[b"result"])["digest"] == outcome.result.digest
+    assert json.loads(table.schema.metadata[b"options"])["peers"] == 8
     assert len(frame) >= 21
     assert frame["peers"].iloc[-1] > 0
     assert int(frame["sent"].iloc[-1]) == outcome.result.sent

@@ -85,7 +85,8 @@ def messages_of(record: Record) -> list[MachineMessages]:
     Raises:
         RecordError: The record cannot be read.
     """
-    return list(Telling(record).machines())
+    with record.snapshot():
+        return list(Telling(record).machines())
 
 
 class Telling:

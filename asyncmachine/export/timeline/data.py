@@ -7,6 +7,7 @@ machines and so on count over all tracks.
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import ExitStack
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -50,13 +51,19 @@ class TimelineData(NamedTuple):
 
 
 def timeline_data(records: Sequence[Record], titles: Sequence[str]) -> TimelineData:
-    """Read the content of a timeline of one or more records."""
-    return _content([whole_track(*pair) for pair in zip(records, titles, strict=True)], "")
+    """Read the content of a timeline of one or more records, each as it is at one moment."""
+    with ExitStack() as stack:
+        for record in records:
+            stack.enter_context(record.snapshot())
+        return _content([whole_track(*pair) for pair in zip(records, titles, strict=True)], "")
 
 
 def flow_data(records: Sequence[Record], titles: Sequence[str], flow: str) -> TimelineData:
-    """Read the points of one flow."""
-    return _content([flow_track(*pair, flow) for pair in zip(records, titles, strict=True)], flow)
+    """Read the points of one flow, in each record as it is at one moment."""
+    with ExitStack() as stack:
+        for record in records:
+            stack.enter_context(record.snapshot())
+        return _content([flow_track(*pair, flow) for pair in zip(records, titles, strict=True)], flow)
 
 
 class _Numbered:

@@ -7,15 +7,13 @@ Tracks that share a clock then share this axis too.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
-
-from asyncmachine.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from asyncmachine.record import Record
     from asyncmachine.record.format import Point, RecordedMachine, RecordedSpan, RecordedTransition
 
 STEP = 1000
@@ -66,9 +64,8 @@ class Track(NamedTuple):
 def whole_track(record: Record, title: str) -> Track:
     """Read all events of a record."""
     transitions, spans, points = list(record.transitions()), record.spans(), record.points()
-    machines = record.machines  # after the transitions, whose machines may have come since the record was opened
-    events = _in_order(record, machines, transitions, spans, points)
-    return Track(record, title, events, machines, transitions, spans, points)
+    events = _in_order(record, record.machines, transitions, spans, points)
+    return Track(record, title, events, record.machines, transitions, spans, points)
 
 
 def flow_track(record: Record, title: str, flow: str) -> Track:
@@ -95,14 +92,10 @@ def _in_order(
     points: Sequence[Point],
 ) -> list[Event]:
     """Sort by the record's clock, then by the wall clock, which also moves while a virtual clock stands."""
-    with ExitStack() as stack:
-        by_wall = record
-        if record.clock == "loop":
-            by_wall = stack.enter_context(Record.open(record.path, clock="wall"))
-        walls = {
-            (event.kind, event.id): event.time_ns
-            for event in _plain(by_wall.machines, by_wall.spans(), by_wall.points())
-        }
+    by_wall = record.by_wall_clock() if record.clock == "loop" else record
+    walls = {
+        (event.kind, event.id): event.time_ns for event in _plain(by_wall.machines, by_wall.spans(), by_wall.points())
+    }
     found = [Event(e.time_ns, walls[e.kind, e.id], e.kind, e.id) for e in _plain(machines, spans, points)]
     found += [Event(t.time_ns, t.wall_ns, Kind.TRANSITION, t.seq) for t in transitions]
     found.sort()

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pubsub_sim.protocol import operations as op
-from pubsub_sim.protocol.core import Core, Pending
+from pubsub_sim.protocol.pending import Pending
 
 if TYPE_CHECKING:
     from pubsub_sim.node.driver import Discovery
+    from pubsub_sim.protocol.core import Core
 
 Handlers = dict[type[Any], Callable[[Any], None]]
 
@@ -55,13 +56,13 @@ def handlers_of(core: Core, discovery: Discovery | None) -> Handlers:
     def start_topic(topic: str) -> None:
         if discovery is not None:
             discovery.advertise(topic)
-        core.announce(topic, subscribe=True)
+        core.announcer.announce(topic, subscribe=True)
         core.join(topic)
 
     def stop_topic(topic: str) -> None:
         if discovery is not None:
             discovery.stop_advertise(topic)
-        core.announce(topic, subscribe=False)
+        core.announcer.announce(topic, subscribe=False)
         core.leave(topic)
 
     def add_validator(request: op.AddValidator) -> None:
@@ -79,11 +80,11 @@ def handlers_of(core: Core, discovery: Discovery | None) -> Handlers:
     return {
         op.PublishMessage: core.publish_message,
         Pending: core.publish_message,
-        op.PeersPending: lambda _: core.take_pending_peers(),
-        op.PeersDead: lambda _: core.take_dead_peers(),
-        op.PeerNewStream: lambda opened: core.add_stream(opened.peer, opened.protocol, opened.outbox),
-        op.PeerError: lambda failed: core.forget_peer(failed.peer, failed.outbox),
-        op.PeerCloseStream: lambda closed: core.close_inbound(closed.peer, closed.stream),
+        op.PeersPending: lambda _: core.peer_streams.take_pending_peers(),
+        op.PeersDead: lambda _: core.peer_streams.take_dead_peers(),
+        op.PeerNewStream: lambda opened: core.peer_streams.add_stream(opened.peer, opened.protocol, opened.outbox),
+        op.PeerError: lambda failed: core.peer_streams.forget_peer(failed.peer, failed.outbox),
+        op.PeerCloseStream: lambda closed: core.peer_streams.close_inbound(closed.peer, closed.stream),
         op.Heartbeat: lambda operation: operation.action(),
         op.GetTopics: lambda request: request.answer(core.local_topics.list_topics()),
         op.AddTopic: lambda request: request.answer(core.local_topics.add_topic(request.topic)),

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from pubsub_sim.drivers.baseline.discovery_loop import DiscoveryLoop
 from pubsub_sim.drivers.baseline.pubsub_handlers import handlers_of
 from pubsub_sim.node.inbox import TURN_ERRORS, Inbox
-from pubsub_sim.protocol.core import Pending
 from pubsub_sim.protocol.params import INCOMING_RPCS
+from pubsub_sim.protocol.pending import Pending
 
 if TYPE_CHECKING:
     from pubsub_sim.node.driver import HostContext

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from pubsub_sim.drivers.baseline.pubsub_loop import PubsubLoop
-from pubsub_sim.protocol.core import Pending
 from pubsub_sim.protocol.operations import Eval
+from pubsub_sim.protocol.pending import Pending
 
 
 def trace(driver: PubsubLoop, note: Callable[[str], None]) -> None:

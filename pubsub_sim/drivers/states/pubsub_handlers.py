@@ -44,14 +44,14 @@ class PubsubHandlers:
 
     def PeersPendingState(self, e: Event) -> None:
         e.remove("PeersPending")
-        self._core.take_pending_peers()
+        self._core.peer_streams.take_pending_peers()
 
     def PeersDeadEnter(self, e: Event) -> bool:
-        return self._core.has_dead_peers
+        return self._core.peer_streams.has_dead_peers
 
     def PeersDeadState(self, e: Event) -> None:
         e.remove("PeersDead")
-        self._core.take_dead_peers()
+        self._core.peer_streams.take_dead_peers()
 
     def PeerNewStreamEnter(self, e: Event) -> bool:
         return isinstance(e.args.get("network.Stream"), op.PeerNewStream)
@@ -59,7 +59,7 @@ class PubsubHandlers:
     def PeerNewStreamState(self, e: Event) -> None:
         e.remove("PeerNewStream")
         opened: op.PeerNewStream = e.args["network.Stream"]
-        self._core.add_stream(opened.peer, opened.protocol, opened.outbox)
+        self._core.peer_streams.add_stream(opened.peer, opened.protocol, opened.outbox)
 
     def PeerCloseStreamEnter(self, e: Event) -> bool:
         return isinstance(e.args.get("pid"), op.PeerCloseStream)
@@ -67,7 +67,7 @@ class PubsubHandlers:
     def PeerCloseStreamState(self, e: Event) -> None:
         e.remove("PeerCloseStream")
         closed: op.PeerCloseStream = e.args["pid"]
-        self._core.close_inbound(closed.peer, closed.stream)
+        self._core.peer_streams.close_inbound(closed.peer, closed.stream)
 
     def PeerErrorEnter(self, e: Event) -> bool:
         return isinstance(e.args.get("pid"), op.PeerError)
@@ -75,7 +75,7 @@ class PubsubHandlers:
     def PeerErrorState(self, e: Event) -> None:
         e.remove("PeerError")
         failed: op.PeerError = e.args["pid"]
-        self._core.forget_peer(failed.peer, failed.outbox)
+        self._core.peer_streams.forget_peer(failed.peer, failed.outbox)
 
     def GetPeersEnter(self, e: Event) -> bool:
         return isinstance(e.args.get("listPeerReq"), op.GetPeers)
@@ -180,7 +180,7 @@ class PubsubHandlers:
 
     def AnnouncingTopicState(self, e: Event) -> None:
         e.remove("AnnouncingTopic")
-        self._core.announce(e.args["topic"], subscribe=e.args["sub.bool"])
+        self._core.announcer.announce(e.args["topic"], subscribe=e.args["sub.bool"])
         e.add("TopicAnnounced", **e.args)
 
     def TopicAnnouncedState(self, e: Event) -> None:

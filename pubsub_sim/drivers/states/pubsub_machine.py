@@ -24,7 +24,7 @@ from pubsub_sim.protocol.params import INCOMING_RPCS
 
 if TYPE_CHECKING:
     from pubsub_sim.node.driver import HostContext
-    from pubsub_sim.protocol.core import Pending
+    from pubsub_sim.protocol.pending import Pending
     from pubsub_sim.wire.message import Message
 
 _ARGUMENT: dict[type[op.Operation], str] = {
