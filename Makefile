@@ -105,8 +105,9 @@ lint: $(READY) ## check format and style with ruff
 types: $(READY) ## check types with mypy
 	$(BIN)/mypy
 
+# Tests start hundreds of processes, so compiled modules are kept even where the environment asks for none.
 check: $(READY) ## run the tests (PROCESSES=N)
-	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --maxprocesses 8 --dist loadgroup
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses $(PROCESSES) --maxprocesses 8 --dist loadgroup
 
 # The packages as users install them: in empty environments, from wheels and editable, and how long an import takes.
 check-packages: $(READY) ## install the packages as users do, in empty environments

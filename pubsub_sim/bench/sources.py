@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import ast
 import hashlib
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
+
+_BLOCKS = ("body", "orelse", "handlers", "finalbody", "cases")
+"""Where statements, `except` and `case` hold other statements."""
 
 
 def imported(root: Path, starts: Iterable[str], packages: Collection[str] | None = None) -> list[Path]:
@@ -27,15 +31,17 @@ def imported(root: Path, starts: Iterable[str], packages: Collection[str] | None
         `__init__` of every package on the way is among them, what is imported for the type checker only is not. Sorted.
     """
     open_files = [path for name in starts for path in _files(root / name)]
-    found: dict[Path, None] = {}
+    found: set[Path] = set()
+    followed: set[str] = set()
     while open_files:
         path = open_files.pop()
         if path not in found:
-            found[path] = None
+            found.add(path)
             module = path.relative_to(root).with_suffix("").as_posix().replace("/", ".")
-            names = [module, *_imports(ast.parse(path.read_bytes()))]
-            ours = [name for name in names if packages is None or name.split(".")[0] in packages]
-            open_files += [file for name in ours for file in _on_the_way(root, name)]
+            for name in _on_the_way({module, *_imported_names(path.read_bytes())}) - followed:
+                followed.add(name)
+                if packages is None or name.split(".")[0] in packages:
+                    open_files += _files_of(root, name)
     return sorted(found)
 
 
@@ -52,25 +58,36 @@ def _files(start: Path) -> list[Path]:
     return sorted(start.rglob("*.py")) if start.is_dir() else [start]
 
 
-def _on_the_way(root: Path, name: str) -> Iterator[Path]:
-    """Give the files that importing a dotted name runs: its packages, from the outside in, and itself if it is a module."""
-    parts = name.split(".")
-    for end in range(1, len(parts) + 1):
-        place = root.joinpath(*parts[:end])
-        for file in (place / "__init__.py", place.with_suffix(".py")):
-            if file.is_file():
-                yield file
+def _on_the_way(names: Iterable[str]) -> set[str]:
+    """Give dotted names and the packages around each, which importing it runs."""
+    parts = [name.split(".") for name in names]
+    return {".".join(one[:end]) for one in parts for end in range(1, len(one) + 1)}
 
 
-def _imports(node: ast.AST) -> Iterator[str]:
-    """Give every dotted name that may be a module: of `from a import b` both `a` and `a.b`."""
-    if isinstance(node, ast.Import):
-        yield from (alias.name for alias in node.names)
-    elif isinstance(node, ast.ImportFrom) and node.module is not None and not node.level:
-        yield from (f"{node.module}.{alias.name}" for alias in node.names)
-    elif isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-        for statement in node.orelse:
-            yield from _imports(statement)
-    else:
-        for child in ast.iter_child_nodes(node):
-            yield from _imports(child)
+def _files_of(root: Path, name: str) -> list[Path]:
+    """Give the file that importing a dotted name runs, beside those of its packages: none if it is no module."""
+    place = root.joinpath(*name.split("."))
+    return [file for file in (place / "__init__.py", place.with_suffix(".py")) if file.is_file()]
+
+
+@lru_cache(maxsize=1024)  # a process that measures several sweeps parses a file once
+def _imported_names(source: bytes) -> tuple[str, ...]:
+    return tuple(_imports(ast.parse(source).body))
+
+
+def _imports(statements: Iterable[ast.AST]) -> Iterator[str]:
+    """Give every dotted name that may be a module: of `from a import b` both `a` and `a.b`.
+
+    An import is a statement, and so is all that can hold one; expressions are not looked into.
+    """
+    for one in statements:
+        if isinstance(one, ast.Import):
+            yield from (alias.name for alias in one.names)
+        elif isinstance(one, ast.ImportFrom):
+            if one.module is not None and not one.level:
+                yield from (f"{one.module}.{alias.name}" for alias in one.names)
+        elif isinstance(one, ast.If) and isinstance(one.test, ast.Name) and one.test.id == "TYPE_CHECKING":
+            yield from _imports(one.orelse)
+        else:
+            for part in _BLOCKS:
+                yield from _imports(getattr(one, part, ()))

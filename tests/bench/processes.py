@@ -42,5 +42,5 @@ def wait_until(condition: Callable[[], object], within_s: float = 120.0) -> bool
     while not condition():
         if time.monotonic() > end_s:
             return False
-        time.sleep(0.01)
+        time.sleep(0.05)  # reading the process table takes milliseconds
     return True

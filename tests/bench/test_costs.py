@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from pubsub_sim import OptionError
+from pubsub_sim.__main__ import main
 from pubsub_sim.bench.costs import CostOptions, FailedCostRunError, cost_rounds
 
 
-def test_costs_are_fitted_printed_and_stored(tmp_path: Path) -> None:
+def test_costs_are_fitted_printed_and_stored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A column per version and a row per cost; the file holds every sample and the fit."""
     path = tmp_path / "costs.json"
     words = ["--hosts=2,3,5", "--rounds=2", "--rpcs=200", "--share", f"--out={path}"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pubsub_sim", "costs", *words], capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, "round 1 of 2\nround 2 of 2\n")
-    heading, *rows = done.stdout.splitlines()
+    assert main(["costs", *words]) == 0
+    said = capsys.readouterr()
+    assert said.err == "round 1 of 2\nround 2 of 2\n"
+    heading, *rows = said.out.splitlines()
     assert heading.split()[-2:] == ["baseline", "states"]
     assert [row[:22].strip() for row in rows[:4]] == ["a, per publish", "b, per delivery", "c, per RPC", "at 2 hosts"]
     stored = json.loads(path.read_text())

@@ -205,7 +205,7 @@ def test_nothing_is_added_to_packed_runs_of_other_code(mine: Path, tmp_path: Pat
 
 def test_interrupted_sweep_says_what_is_stored(tmp_path: Path) -> None:
     """Ctrl-C in the middle: status 130 and one sentence with the true number, which the next sweep keeps."""
-    flags = {"versions": "baseline", "hosts": "3", "messages": "2", "repeats": "8", "out": str(tmp_path)}
+    flags = {"versions": "baseline", "hosts": "3", "messages": "2", "repeats": "4", "out": str(tmp_path)}
     words = [
         "sweep",
         "--share",
@@ -222,9 +222,9 @@ def test_interrupted_sweep_says_what_is_stored(tmp_path: Path) -> None:
     repeats = [name.split("-")[3] for name in content(tmp_path)]
     stored = sum(repeats.count(repeat) == 2 for repeat in repeats)
     assert (running.returncode, said) == (130, "")
-    assert log == f"interrupted; {stored} of 16 runs are stored in {tmp_path}; the same sweep goes on with the others\n"
-    result = sweep(tiny(tmp_path, versions="baseline", control=True, messages=2, repeats=8))
-    assert (result.kept, result.measured) == (stored, 16 - stored)
+    assert log == f"interrupted; {stored} of 8 runs are stored in {tmp_path}; the same sweep goes on with the others\n"
+    result = sweep(tiny(tmp_path, versions="baseline", control=True, messages=2, repeats=4))
+    assert (result.kept, result.measured) == (stored, 8 - stored)
 
 
 def test_interrupted_sentence_is_true_of_a_forced_sweep(tmp_path: Path) -> None:

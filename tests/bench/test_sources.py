@@ -35,6 +35,26 @@ def test_imports_are_followed_also_late_and_in_circles(house: Path) -> None:
     assert found == sorted(FILES.keys() - {"house/guests.py"})
 
 
+@pytest.mark.parametrize(
+    "block",
+    [
+        "try:\n    {}\nexcept OSError:\n    pass\n",
+        "try:\n    pass\nexcept OSError:\n    {}\n",
+        "try:\n    pass\nfinally:\n    {}\n",
+        "for _ in ():\n    pass\nelse:\n    {}\n",
+        "if True:\n    pass\nelif False:\n    {}\n",
+        "with open('x'):\n    {}\n",
+        "match 1:\n    case 1:\n        {}\n",
+        "class Room:\n    async def enter(self):\n        {}\n",
+        "if TYPE_CHECKING:\n    pass\nelse:\n    {}\n",
+    ],
+)
+def test_imports_are_found_in_every_block(house: Path, block: str) -> None:
+    """Wherever a statement can stand."""
+    (house / "house" / "street.py").write_text(block.format("import house.guests"))
+    assert house / "house" / "guests.py" in imported(house, ["house/street.py"])
+
+
 def test_folder_is_a_start_with_all_it_holds(house: Path) -> None:
     """What nothing leads to is found by naming its folder."""
     assert len(imported(house, ["house"])) == len(FILES)
