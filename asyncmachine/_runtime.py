@@ -191,6 +191,9 @@ NOT_IDLE: Final = BUSY | DISPOSED | DISPOSING | INTERRUPTED
 ENDING: Final = DISPOSED | DISPOSING
 TRACED: Final = OBSERVED | RECORDED
 _RECORDING: Final = RECORDED | BUSY
+_WAITING: Final = WAITED | BUSY
+_UNREADY: Final = NOT_IDLE | OBSERVED
+"""`flags & _UNREADY` is zero where an eval can begin at once."""
 
 CHAIN_LIMIT: Final = 16
 """How many machines of a chain of pipes act one inside the other."""
@@ -465,8 +468,11 @@ class Runtime:
             self._abandon()
             raise
         self._current = self._committed = None
-        if self._flags == BUSY:
+        flags = self._flags
+        if flags == BUSY:
             self._flags = 0
+        elif flags == _WAITING and not self._waiters.ends:
+            self._flags = WAITED
         else:
             self._rest()
         return result
@@ -770,8 +776,7 @@ class Runtime:
     def _finish(self) -> None:
         """Drain what an eval or a dry run has left, and come to rest."""
         try:
-            if self._queue or self._urgent or self._prepended is not None:
-                self._drain(None)
+            self._drain(None)
         except BaseException:
             self._abandon()
             raise
@@ -827,6 +832,22 @@ class Runtime:
             NestedEvalError: Called inside a handler or eval of the same machine; use `eval_soon` there.
             MachineDisposedError: The machine is disposed.
         """
+        if self._flags & _UNREADY:
+            self._make_ready(label)
+        self._flags |= BUSY  # what follows is `_run`, without its frame
+        try:
+            value = fn(*args)
+        except BaseException:
+            self._finish()
+            raise
+        if self._queue or self._urgent or self._prepended is not None or self._flags != BUSY:
+            self._finish()
+        else:
+            self._flags = 0
+        return value
+
+    def _make_ready(self, label: str) -> None:
+        """Do what comes before an eval of a machine that is observed, or is not at rest."""
         flags = self._flags
         if flags & NOT_IDLE:
             if flags & BUSY:
@@ -839,17 +860,6 @@ class Runtime:
         if flags & OBSERVED:
             self._observers.check_thread(self)
             self._log(LogLevel.OPS, f"[eval] {label}")
-        self._flags |= BUSY  # what follows is `_run`, without its frame
-        try:
-            value = fn(*args)
-        except BaseException:
-            self._finish()
-            raise
-        if self._queue or self._urgent or self._prepended is not None or self._flags != BUSY:
-            self._finish()
-        else:
-            self._flags = 0
-        return value
 
     def _run(self, job: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         """Call a function while the machine is busy, then drain what it has queued. The machine is not busy or disposed."""
@@ -1396,6 +1406,18 @@ class Runtime:
         """Tell whether nobody would hear of the end, and nothing is left to do."""
         is_heard = self._observers is not _NO_OBSERVERS or self._waiters is not _NOBODY or self._on_dispose
         return not (is_heard or self._queue or self._urgent or self._prepended)
+
+    def _start_over(self) -> bool:
+        """Be as a machine that was just made, with the same handlers; False, with nothing done, if somebody could tell that it is not."""
+        if self._flags or self._err is not None or not self._is_alone():
+            return False
+        plans = self._plans
+        self._configuration = plans.empty
+        self._ticks = [0] * len(plans.compiled.names)
+        self._prepends = 0
+        self._queue_tick = 1
+        self._plan = self._failure = None
+        return True
 
     def _tell_disposal(self) -> None:
         self._observers.fire(self._observers.machine_dispose, self)

@@ -892,6 +892,35 @@ class Machine(Runtime):
             self.remove(START)
         self._dispose()
 
+    def recycle(self, *, id: str | None = None) -> bool:  # noqa: A002  # as in the constructor
+        """End this life as `dispose` does and begin another one, for machines that are made again and again on a hot path.
+
+        Then the machine is as the constructor has left it: all ticks 0, no state active, its handlers bound, with the id given. That takes
+        a third of what making and disposing of a machine takes. It is done only where nobody can tell it from a new machine: not
+        for one that is busy or disposed, has had waits, contexts, tasks, tracers, a log, errors or functions of `on_dispose`, or whose
+        parent has tracers. Then it returns False, and what is left is to dispose of the machine, of which `Start` may be removed already.
+
+        Whoever keeps the machine or an `Event` of it would meet the new life: recycle only what nobody else holds. The
+        handler object stays, with the attributes it has, and so do handlers that its class has got since.
+
+            flow = spare if spare.recycle(id=name) else Machine(Flow, id=name, handlers=handlers)
+
+        Args:
+            id: Name of the new life; numbered if not given.
+
+        Returns:
+            Whether it has begun.
+        """
+        parent = self.parent
+        if self._flags or (parent is not None and parent._observers.tracers):
+            return False
+        if START in self._configuration.names:
+            self.remove(START)
+        if not self._start_over():
+            return False
+        self.id = f"m{next(_serial)}" if id is None else id
+        return True
+
     def on_dispose(self, fn: Callable[[], Any]) -> None:
         """Call a function when the machine is disposed; at once if it is already."""
         if self._flags & DISPOSED:
