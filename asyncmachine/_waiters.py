@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -57,6 +57,10 @@ class Loop(Protocol):
         """Nothing runs on it any more."""
 
 
+_NO_GOALS: Final[dict[Any, Any]] = {}
+"""Shared by all waits that have no goals; never changed."""
+
+
 class Subscription:
     """One wait.
 
@@ -72,12 +76,19 @@ class Subscription:
 
     __slots__ = ("goals", "kind", "mask", "states", "test", "tick", "waiter")
 
-    def __init__(self, kind: int, waiter: Waiter, states: tuple[int, ...] = (), mask: int = 0) -> None:
+    def __init__(
+        self,
+        kind: int,
+        waiter: Waiter,
+        states: tuple[int, ...] = (),
+        mask: int = 0,
+        goals: dict[Any, Any] = _NO_GOALS,
+    ) -> None:
         self.kind = kind
         self.waiter = waiter
         self.states = states
         self.mask = mask
-        self.goals: dict[Any, Any] = {}
+        self.goals = goals
         self.test: Callable[[], bool] | None = None
         self.tick = 0
 
@@ -136,10 +147,11 @@ class Waiters:
         if subscription.kind == WHEN_ARGS:
             (state,) = subscription.states
             self.args_mask |= subscription.mask
-            if state in self.args:
-                self.args[state][subscription] = None
-            else:
+            group = self.args.get(state)
+            if group is None:
                 self.args[state] = {subscription: None}
+            else:
+                group[subscription] = None
             return
         index = self.by_state
         for state in subscription.states:

@@ -145,21 +145,21 @@ class Event(HandlerCall):
     def add(self, *states: str, **args: Any) -> Result:
         """Add states, recording this transition as the source. See `Machine.add`."""
         machine = self.machine
-        if machine._flags & _QUEUING == BUSY:
+        if machine._flags == BUSY or machine._flags & _QUEUING == BUSY:
             return machine._enqueue(ADD, states, args, (machine.id, self._queued[NUMBER], 0))
         return machine._submit(ADD, states, args, machine._source_of(self._queued))
 
     def remove(self, *states: str, **args: Any) -> Result:
         """Remove states, recording this transition as the source. See `Machine.remove`."""
         machine = self.machine
-        if machine._flags & _QUEUING == BUSY:
+        if machine._flags == BUSY or machine._flags & _QUEUING == BUSY:
             return machine._enqueue(REMOVE, states, args, (machine.id, self._queued[NUMBER], 0))
         return machine._submit(REMOVE, states, args, machine._source_of(self._queued))
 
     def set(self, *states: str, **args: Any) -> Result:
         """Set states, recording this transition as the source. See `Machine.set`."""
         machine = self.machine
-        if machine._flags & _QUEUING == BUSY:
+        if machine._flags == BUSY or machine._flags & _QUEUING == BUSY:
             return machine._enqueue(SET, states, args, (machine.id, self._queued[NUMBER], 0))
         return machine._submit(SET, states, args, machine._source_of(self._queued))
 
@@ -352,7 +352,7 @@ class Machine(Runtime):
         def mutate(args: dict[str, Any] | None = None) -> Result:
             if args is None:
                 args = {}
-            if self._flags & NOT_IDLE == BUSY:
+            if self._flags == BUSY or (self._flags and self._flags & NOT_IDLE == BUSY):
                 return self._enqueue(number, states, args, None)
             return self._submit(number, states, args, None)
 
@@ -369,12 +369,12 @@ class Machine(Runtime):
         """
         future = EvalFuture(fn, args, label)
         flags = self._flags
-        if flags & (DISPOSED | OBSERVED):
+        if flags and flags & (DISPOSED | OBSERVED):
             if flags & DISPOSED:
                 future.fail(MachineDisposedError(self.id))
                 return future
             self._observers.check_thread(self)
-        if flags & BUSY:
+        if flags and flags & BUSY:
             self._push(future)
         else:
             self._run(future.run, ())
