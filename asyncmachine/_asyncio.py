@@ -22,7 +22,7 @@ from asyncmachine.mutation import Mutation, Result
 from asyncmachine.relations import mask_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator, Mapping
+    from collections.abc import Callable, Coroutine, Generator
     from types import TracebackType
 
     from asyncmachine._runtime import HandlerCall, Runtime
@@ -437,17 +437,13 @@ def wait_for_ticks(machine: Runtime, goals: dict[int, int]) -> Wait:
     if not left and not machine._flags & DISPOSED:
         wait.set_result(None)
         return wait
-    subscription = Subscription(WHEN_TIME, wait, tuple(left))
-    subscription.goals = left
-    return subscribe(machine, wait, subscription)
+    return subscribe(machine, wait, Subscription(WHEN_TIME, wait, tuple(left), goals=left))
 
 
-def wait_for_args(machine: Runtime, state: int, args: Mapping[str, Any]) -> Wait:
-    """Wait until the state is entered with these arguments."""
+def wait_for_args(machine: Runtime, state: int, args: dict[str, Any]) -> Wait:
+    """Wait until the state is entered with these arguments; the dict is kept."""
     wait = new_wait()
-    subscription = Subscription(WHEN_ARGS, wait, (state,), 1 << state)
-    subscription.goals = dict(args)
-    return subscribe(machine, wait, subscription)
+    return subscribe(machine, wait, Subscription(WHEN_ARGS, wait, (state,), 1 << state, args))
 
 
 def wait_for_query(machine: Runtime, test: Callable[[], bool]) -> Wait:

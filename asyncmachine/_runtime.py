@@ -23,7 +23,8 @@ Flags
 
 The first four say where the machine is in its life (`PHASES`), the others who looks on (`AUDIENCES`) and whether somebody waits. All
 combinations of these three are legal, but that nobody waits for a disposed machine. `LEGAL` has all 33, and a test goes through them. They
-are plain integers: one `&` on an `IntFlag` takes as long as a whole mutation without handlers (CPython 3.11).
+are plain integers: one `&` on an `IntFlag` takes as long as a whole mutation without handlers (CPython 3.11). On hot paths an `&` comes
+after a test whether the flags are zero or just BUSY, as they nearly always are: CPython specialises comparisons of small integers and no `&`.
 
     from                 by                                        to
     rest                 submit, eval, eval_soon, check            BUSY
@@ -191,6 +192,9 @@ NOT_IDLE: Final = BUSY | DISPOSED | DISPOSING | INTERRUPTED
 ENDING: Final = DISPOSED | DISPOSING
 TRACED: Final = OBSERVED | RECORDED
 _RECORDING: Final = RECORDED | BUSY
+_WAITING: Final = WAITED | BUSY
+_UNREADY: Final = NOT_IDLE | OBSERVED
+"""`flags & _UNREADY` is zero where an eval can begin at once."""
 
 CHAIN_LIMIT: Final = 16
 """How many machines of a chain of pipes act one inside the other."""
@@ -450,14 +454,16 @@ class Runtime:
                     return self._commit_recorded(plan, (kind, called, args, source, number, 0, None, None))
                 if flags == WAITED and self._commit_waited(plan):
                     return EXECUTED
-        self._flags = flags | BUSY
+        self._flags = flags | BUSY if flags else BUSY
         number = self._queue_tick = self._queue_tick + 1
         queued: QueuedMutation = (kind, called, args, source, number, 0, None, None)
         try:
-            result = self._observe(plan, self._announce(queued)) if flags & TRACED else self._course(plan, queued)
+            result = (
+                self._observe(plan, self._announce(queued)) if flags and flags & TRACED else self._course(plan, queued)
+            )
             if self._tx is not None:  # a handler has asked for it
                 self._end_transition()
-            if self._flags & WAITED and self._waiters.queue:
+            if self._flags != BUSY and self._flags & WAITED and self._waiters.queue:
                 self._match_queue()
             if self._queue or self._prepended is not None or self._urgent:
                 self._drain(None)
@@ -465,9 +471,10 @@ class Runtime:
             self._abandon()
             raise
         self._current = self._committed = None
-        if self._flags == BUSY:
+        flags = self._flags
+        if flags == BUSY:
             self._flags = 0
-        elif self._flags == BUSY | WAITED and not self._waiters.ends:
+        elif flags == _WAITING and not self._waiters.ends:
             self._flags = WAITED
         else:
             self._rest()
@@ -650,7 +657,7 @@ class Runtime:
         result: Result = _new(Result)  # without the frame of its constructor: every mutation of a handler makes one
         result.tick = number = self._queue_tick + waiting + 1
         queued: QueuedMutation = (kind, called, args, source, number, 0, None, result)
-        queue.append(self._announce(queued) if self._flags & OBSERVED else queued)
+        queue.append(self._announce(queued) if self._flags != BUSY and self._flags & OBSERVED else queued)
         return result
 
     def _enqueue_toggle(self, called: tuple[str, ...], args: dict[str, Any]) -> Result:
@@ -755,12 +762,12 @@ class Runtime:
                     ticks[state] += 1
                 self._configuration = plan.fast_target
                 continue  # executed, as the result is until another one is known
-            outcome = self._observe(plan, queued) if flags & TRACED else self._course(plan, queued)
+            outcome = self._observe(plan, queued) if flags != BUSY and flags & TRACED else self._course(plan, queued)
             if self._tx is not None:
                 self._end_transition()
-            if queued is mine:
+            if mine is not None and queued is mine:
                 result = outcome
-            if self._flags & WAITED and self._waiters.queue:
+            if self._flags != BUSY and self._flags & WAITED and self._waiters.queue:
                 self._match_queue()
 
     def _plan_of(self, queued: QueuedMutation) -> Plan:
@@ -772,8 +779,7 @@ class Runtime:
     def _finish(self) -> None:
         """Drain what an eval or a dry run has left, and come to rest."""
         try:
-            if self._queue or self._urgent or self._prepended is not None:
-                self._drain(None)
+            self._drain(None)
         except BaseException:
             self._abandon()
             raise
@@ -829,6 +835,26 @@ class Runtime:
             NestedEvalError: Called inside a handler or eval of the same machine; use `eval_soon` there.
             MachineDisposedError: The machine is disposed.
         """
+        if self._flags:
+            if self._flags & _UNREADY:
+                self._make_ready(label)
+            self._flags |= BUSY
+        else:
+            self._flags = BUSY
+        # what follows is `_run`, without its frame
+        try:
+            value = fn(*args)
+        except BaseException:
+            self._finish()
+            raise
+        if self._queue or self._urgent or self._prepended is not None or self._flags != BUSY:
+            self._finish()
+        else:
+            self._flags = 0
+        return value
+
+    def _make_ready(self, label: str) -> None:
+        """Do what comes before an eval of a machine that is observed, or is not at rest."""
         flags = self._flags
         if flags & NOT_IDLE:
             if flags & BUSY:
@@ -841,21 +867,10 @@ class Runtime:
         if flags & OBSERVED:
             self._observers.check_thread(self)
             self._log(LogLevel.OPS, f"[eval] {label}")
-        self._flags |= BUSY  # what follows is `_run`, without its frame
-        try:
-            value = fn(*args)
-        except BaseException:
-            self._finish()
-            raise
-        if self._queue or self._urgent or self._prepended is not None or self._flags != BUSY:
-            self._finish()
-        else:
-            self._flags = 0
-        return value
 
     def _run(self, job: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         """Call a function while the machine is busy, then drain what it has queued. The machine is not busy or disposed."""
-        self._flags = (self._flags | BUSY) & ~INTERRUPTED
+        self._flags = (self._flags | BUSY) & ~INTERRUPTED if self._flags else BUSY
         try:
             value = job(*args)
         except BaseException:
@@ -914,10 +929,10 @@ class Runtime:
         ticks = self._ticks
         handlers = self._handlers
         new_event = self._event_class
-        observed = self._flags & OBSERVED
+        observed = self._flags != BUSY and self._flags & OBSERVED
         if plan.negotiation:
             try:
-                if special & IS_AUTO:
+                if special and special & IS_AUTO:
                     plan = self._negotiate_auto(plan, queued)
                 else:
                     for name, function, slot, state in plan.negotiation:
@@ -940,7 +955,7 @@ class Runtime:
             except BaseException as error:
                 cancel(self.id, queued, BY_ERROR, ("", error))
                 raise
-        elif special & IS_AUTO:
+        elif special and special & IS_AUTO:
             plan = plan.commit
         if special:
             if special & IS_CHECK:
@@ -955,7 +970,7 @@ class Runtime:
         steps: Iterable[Step] = plan.finals
         if observed:
             self._observers.log_commit(self, self._plans, plan, queued)
-        if self._flags & WAITED:
+        if self._flags != BUSY and self._flags & WAITED:
             waiters = self._waiters
             if waiters.contexts or waiters.spans:
                 waiters.expire(touched)
@@ -984,7 +999,7 @@ class Runtime:
                 if steps is not plan.finals:
                     self._match_args_of_failed(name, state, args)
                 return self._fail(plan, queued, name, state, error)
-        if self._flags & WAITED and (self._waiters.by_state or self._waiters.queries):
+        if self._flags != BUSY and self._flags & WAITED and (self._waiters.by_state or self._waiters.queries):
             self._match(touched)
         auto = plan.auto
         if auto is not None and not special and (auto.accepted or observed):
@@ -1288,7 +1303,7 @@ class Runtime:
     def _watch(self) -> Waiters:
         """Return the index of waits, for somebody who is about to be put into it."""
         self._flags |= WAITED
-        return self._own_waiters()
+        return self._waiters if self._waiters is not _NOBODY else self._own_waiters()
 
     def _own_waiters(self) -> Waiters:
         if self._waiters is _NOBODY:
@@ -1423,6 +1438,18 @@ class Runtime:
         """Tell whether nobody would hear of the end, and nothing is left to do."""
         is_heard = self._observers is not _NO_OBSERVERS or self._waiters is not _NOBODY or self._on_dispose
         return not (is_heard or self._queue or self._urgent or self._prepended)
+
+    def _start_over(self) -> bool:
+        """Be as a machine that was just made, with the same handlers; False, with nothing done, if somebody could tell that it is not."""
+        if self._flags or self._err is not None or not self._is_alone():
+            return False
+        plans = self._plans
+        self._configuration = plans.empty
+        self._ticks = [0] * len(plans.compiled.names)
+        self._prepends = 0
+        self._queue_tick = 1
+        self._plan = self._failure = None
+        return True
 
     def _tell_disposal(self) -> None:
         self._observers.fire(self._observers.machine_dispose, self)

@@ -10,12 +10,11 @@ is forgotten.
 from __future__ import annotations
 
 import logging
-from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 WHEN, WHEN_NOT, WHEN_TIME, WHEN_QUEUE, WHEN_QUERY, WHEN_ARGS, WHEN_ENDS = range(7)  # told in this order
 _KIND = attrgetter("kind")
@@ -58,6 +57,10 @@ class Loop(Protocol):
         """Nothing runs on it any more."""
 
 
+_NO_GOALS: Final[dict[Any, Any]] = {}
+"""Shared by all waits that have no goals; never changed."""
+
+
 class Subscription:
     """One wait.
 
@@ -73,12 +76,19 @@ class Subscription:
 
     __slots__ = ("goals", "kind", "mask", "states", "test", "tick", "waiter")
 
-    def __init__(self, kind: int, waiter: Waiter, states: tuple[int, ...] = (), mask: int = 0) -> None:
+    def __init__(
+        self,
+        kind: int,
+        waiter: Waiter,
+        states: tuple[int, ...] = (),
+        mask: int = 0,
+        goals: dict[Any, Any] = _NO_GOALS,
+    ) -> None:
         self.kind = kind
         self.waiter = waiter
         self.states = states
         self.mask = mask
-        self.goals: dict[Any, Any] = {}
+        self.goals = goals
         self.test: Callable[[], bool] | None = None
         self.tick = 0
 
@@ -137,10 +147,11 @@ class Waiters:
         if subscription.kind == WHEN_ARGS:
             (state,) = subscription.states
             self.args_mask |= subscription.mask
-            if state in self.args:
-                self.args[state][subscription] = None
-            else:
+            group = self.args.get(state)
+            if group is None:
                 self.args[state] = {subscription: None}
+            else:
+                group[subscription] = None
             return
         index = self.by_state
         for state in subscription.states:
@@ -250,11 +261,16 @@ class Waiters:
 
     def match_args(self, state: int, args: dict[str, Any]) -> list[Subscription]:
         """Remove and return the waits for `state` being entered with these arguments."""
-        met = [
-            subscription
-            for subscription in tuple(self.args.get(state, ()))
-            if self._holds(subscription, partial(_includes, args, subscription.goals))
-        ]
+        met = []
+        have = args.items()
+        for subscription in tuple(self.args.get(state, ())):
+            try:
+                if subscription.goals.items() <= have:
+                    met.append(subscription)
+            except _LEAVING:
+                raise
+            except BaseException as error:
+                self._fail(subscription, error)
         for subscription in met:
             self.drop(subscription)
         return met
@@ -292,17 +308,9 @@ class Waiters:
         except _LEAVING:
             raise
         except BaseException as error:
-            self.drop(subscription)
-            subscription.waiter.fail(error)
+            self._fail(subscription, error)
             return False
 
-
-def _includes(args: Mapping[str, Any], goals: Mapping[str, Any]) -> bool:
-    """Tell whether arguments include those waited for."""
-    for name, goal in goals.items():
-        if name not in args:
-            return False
-        value = args[name]
-        if value is not goal and not value == goal:  # noqa: SIM201  # `!=` is another method of the user's
-            return False
-    return True
+    def _fail(self, subscription: Subscription, error: BaseException) -> None:
+        self.drop(subscription)
+        subscription.waiter.fail(error)

@@ -22,8 +22,9 @@ VERSIONS: dict[str, str] = {
     "baseline": "pubsub_sim.drivers.baseline",
     "states": "pubsub_sim.drivers.states",
     "direct": "pubsub_sim.drivers.direct",
+    "states-rpc": "pubsub_sim.drivers.states_rpc",
 }
-"""Name -> module; the last is a reference for the two others."""
+"""Name -> module; `direct` is a reference for the first two, and `states-rpc` is `states` without its short cut for RPCs."""
 
 Trace = Callable[["Driver", Callable[[str], None]], None]
 """Has a function told of each step of a driver, before the driver acts; called before the driver starts."""

@@ -16,7 +16,7 @@ from pubsub_sim.net.faults import Crash, FaultPlan
 CLASSES: dict[str, tuple[type[Any], Any]] = {
     "PubsubHandlers": (pubsub_handlers.PubsubHandlers, pubsub_machine),
     "DiscoveryHandlers": (discovery_machine.DiscoveryHandlers, discovery_machine),
-    "BootstrapHandlers": (bootstrap_machine.BootstrapHandlers, discovery_machine),
+    "BootstrapHandlers": (bootstrap_machine.BootstrapHandlers, bootstrap_machine),
 }
 HANDLERS = [
     (name, handler)

@@ -21,7 +21,7 @@ from pubsub_sim.protocol.params import INCOMING_RPCS, HostParams
 from pubsub_sim.wire.message import Message, outgoing
 
 PEER = PeerId(b"peer")
-TURNS = ("baseline", "states")
+TURNS = ("baseline", "states", "states-rpc")
 WAYS = (*TURNS, "direct")
 MESSAGE = Message(outgoing("t", b"x", author=PEER, seqno=b"1"), PEER, source=PEER, seqno=b"1", topic="t", id=b"1")
 

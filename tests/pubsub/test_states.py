@@ -86,7 +86,7 @@ def test_after_work_no_pulse_is_left_and_no_flow_lives(caplog: pytest.LogCapture
                 driver = ps._driver
                 assert driver.machine.active_states() == ()  # type: ignore[attr-defined] # looking inside
                 assert driver.machine.err is None  # type: ignore[attr-defined]
-                assert driver.discovery._handlers.flows == {}  # type: ignore[union-attr]
+                assert driver.discovery._handlers.flows.running == {}  # type: ignore[union-attr]
                 active = set(driver.discovery.machine.active_states())  # type: ignore[union-attr]
                 kept = {"Start", "PoolTimer", "TopicDiscovered", "TopicBootstrapped", "AdvertisingTopic"}
                 assert active <= kept

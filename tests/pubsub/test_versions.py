@@ -36,7 +36,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
 
 def test_our_own_versions_are_found_without_a_look_through_all_packages(asked: Asked) -> None:
     """That look takes milliseconds, and a search for faults makes thousands of worlds."""
-    for name in ("baseline", "states", "direct"):
+    for name in ("baseline", "states", "direct", "states-rpc"):
         assert callable(driver_factory(name))
     for name in ("baseline", "floor"):
         SimpleDiscovery(version=name, hosts=2, messages=1)
@@ -44,10 +44,12 @@ def test_our_own_versions_are_found_without_a_look_through_all_packages(asked: A
 
 
 def test_another_name_is_looked_for_among_all_packages(asked: Asked) -> None:
-    with pytest.raises(OptionError, match="version: expected one of baseline, states, direct, got 'origin'"):
+    with pytest.raises(
+        OptionError, match="version: expected one of baseline, states, direct, states-rpc, got 'origin'"
+    ):
         driver_factory("origin")
     assert asked.times > 0
-    assert known_versions() == ("baseline", "states", "direct")
+    assert known_versions() == ("baseline", "states", "direct", "states-rpc")
 
 
 @pytest.mark.parametrize("name", ["origin", "", None, ["baseline"], 3])

@@ -1,4 +1,4 @@
-"""Discovery of the state-machine version: `DiscoveryStates`, and a flow machine per bootstrap."""
+"""Discovery of the state-machine version: `DiscoveryStates`, and a flow for each bootstrap."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from asyncmachine import Event, Machine, MachineDisposedError, Outcome
-from pubsub_sim.drivers.states.bootstrap_machine import BootstrapHandlers
-from pubsub_sim.drivers.states.schemas import BootstrapStates, DiscoveryStates
+from pubsub_sim.drivers.states.bootstrap_machine import BootstrapFlows
+from pubsub_sim.drivers.states.schemas import DiscoveryStates
 from pubsub_sim.node.discovery import Advertisement, Ask, Fail, PeerFinder, polls
 from pubsub_sim.node.inbox import TURN_ERRORS
 from pubsub_sim.protocol.params import DISCOVERY_REQUESTS
@@ -28,16 +28,16 @@ class DiscoveryHandlers:
         ask: evaluates a function in a turn of the host.
         fail: ends the host; told of an error in any handler or task.
         discover: posts a look for a topic.
-        make_flow: makes the flow machine of one bootstrap.
+        flows: the bootstraps under way.
 
     Attributes:
         ongoing: topics being looked for.
-        flows: number of the call -> bootstrap under way.
+        flows: the bootstraps under way.
         advertised: topic -> what registers it again and again.
     """
 
     __slots__ = (
-        "_ask", "_context", "_fail", "_finder", "_make_flow", "_post_discover", "advertised", "flows", "ongoing",
+        "_ask", "_context", "_fail", "_finder", "_post_discover", "advertised", "flows", "ongoing",
     )  # fmt: skip
 
     def __init__(
@@ -47,13 +47,12 @@ class DiscoveryHandlers:
         ask: Ask,
         fail: Fail,
         discover: Callable[[str], bool],
-        make_flow: Callable[[str, int, Callable[[], bool]], Machine],
+        flows: BootstrapFlows,
     ) -> None:
         self._context, self._finder, self._ask, self._fail = context, finder, ask, fail
         self._post_discover = discover
-        self._make_flow = make_flow
         self.ongoing: set[str] = set()
-        self.flows: dict[int, Machine] = {}
+        self.flows = flows
         self.advertised: dict[str, Advertisement] = {}
 
     def ExceptionState(self, e: Event) -> None:
@@ -96,18 +95,16 @@ class DiscoveryHandlers:
     # --- bootstraps ----------------------------------------------------------------------------------------------
 
     def BootstrappingTopicEnter(self, e: Event) -> bool:
-        return e.args["call"] not in self.flows
+        return e.args["call"] not in self.flows.running
 
     def BootstrappingTopicState(self, e: Event) -> None:
-        call = e.args["call"]
-        flow = self.flows[call] = self._make_flow(e.args["topic"], call, e.args["ready"])
-        flow.add("Start")
+        self.flows.begin(e.args["topic"], e.args["call"], e.args["ready"])
 
     def BootstrappingTopicExit(self, e: Event) -> bool:
-        return not self.flows
+        return not self.flows.running
 
     def TopicBootstrappedState(self, e: Event) -> None:
-        self.flows.pop(e.args["call"]).dispose()
+        self.flows.end(e.args["call"])
         e.remove("BootstrappingTopic")  # vetoed while another flow runs
 
     # --- advertisements ------------------------------------------------------------------------------------------
@@ -145,7 +142,7 @@ class DiscoveryMachine:
     """
 
     __slots__ = (
-        "_bootstrapped", "_bootstrapping", "_calls", "_context", "_errors", "_handlers", "_host", "_posted", "_requests",
+        "_bootstrapped", "_bootstrapping", "_calls", "_context", "_errors", "_flows", "_handlers", "_host", "_posted", "_requests",
         "_waiting", "fail", "machine",
     )  # fmt: skip
 
@@ -156,7 +153,8 @@ class DiscoveryMachine:
         self._posted: deque[tuple[str, int]] = deque()
         self._requests = itertools.count()
         self._calls = itertools.count()
-        self._handlers = DiscoveryHandlers(context, finder, ask, fail, self._post, self._make_flow)
+        self._flows = BootstrapFlows(context, self)
+        self._handlers = DiscoveryHandlers(context, finder, ask, fail, self._post, self._flows)
         self.machine = Machine(DiscoveryStates, id=f"{host.id}-disc", handlers=self._handlers, parent=host)
         self._bootstrapping = self.machine.prepare("add", "BootstrappingTopic")  # the inputs there are many of
         self._bootstrapped = self.machine.prepare("add", "TopicBootstrapped")
@@ -170,14 +168,13 @@ class DiscoveryMachine:
 
     def dispose(self) -> None:
         """End this machine and its flows; whoever waits for a bootstrap is told that there will be none."""
-        for flow in self._handlers.flows.values():
-            flow.dispose()
+        self._flows.dispose()
         self.machine.dispose()
 
     @property
     def is_idle(self) -> bool:
         handlers = self._handlers
-        if self._posted or self._waiting or handlers.ongoing or handlers.flows:
+        if self._posted or self._waiting or handlers.ongoing or self._flows.running:
             return False
         return not any(one.is_registering for one in handlers.advertised.values())
 
@@ -238,12 +235,6 @@ class DiscoveryMachine:
 
     # --- what a bootstrap's flow machine asks for ----------------------------------------------------------------
 
-    def _make_flow(self, topic: str, call: int, ready: Callable[[], bool]) -> Machine:
-        machine = self.machine
-        flow_id = f"{machine.id}-bf-{machine.tick('BootstrappingTopic')}-{topic}"
-        handlers = BootstrapHandlers(self._context, self, topic, call, ready)
-        return Machine(BootstrapStates, id=flow_id, handlers=handlers, parent=machine)
-
     def check(self, ready: Callable[[], bool]) -> Outcome:
         """Evaluate readiness between two transitions of the host machine; gives the error if it raises one."""
         return self._host.eval_soon(_answer_or_error, ready, label="bootstrapFlow.BootstrapCheckingState")
@@ -256,7 +247,7 @@ class DiscoveryMachine:
             call: number of the wait.
             error: what its readiness function raised, for whoever waits; None: the topic has enough peers.
         """
-        if call in self._handlers.flows:
+        if call in self._flows.running:
             if error is not None:
                 self._errors[call] = error
             self._bootstrapped({"topic": topic, "call": call})

@@ -11,6 +11,7 @@ mutation was made, and so finds out whose it is. An error that comes at another 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from asyncmachine import Machine
@@ -55,6 +56,7 @@ class PubsubMachine(Inbox):
     Attributes:
         machine: the host's state machine, `ps-<n>`.
         discovery: the discovery machine, or None.
+        _take_rpcs: handles RPCs, so many at most; gives for how many more there is room.
     """
 
     def __init__(self, context: HostContext) -> None:
@@ -67,7 +69,8 @@ class PubsubMachine(Inbox):
         self.discovery: DiscoveryMachine | None = None
         if context.finder is not None:
             self.discovery = DiscoveryMachine(context, context.finder, self.ask, self.fail, self.machine)
-        self.machine.bind(PubsubHandlers(self._core, self.discovery, self._note_error))
+        self.machine.bind(self._make_handlers())
+        self._take_rpcs: Callable[[int], int] = partial(self.machine.eval, self._handle_rpcs, label="handleIncomingRPC")
         self._publish = self.machine.prepare("add", "PublishMessage")  # the one input there are many of
         self._mutations: dict[type[Any], Callable[[Any], None]] = {
             op.PublishMessage: self._publish_message,
@@ -77,6 +80,9 @@ class PubsubMachine(Inbox):
             op.PeersDead: self._signal,
             **dict.fromkeys(_ARGUMENT, self._mutate),
         }
+
+    def _make_handlers(self) -> PubsubHandlers:
+        return PubsubHandlers(self._core, self.discovery, self._note_error)
 
     def start(self) -> None:
         """There is no task to start."""
@@ -108,7 +114,7 @@ class PubsubMachine(Inbox):
                 self._serve(self._mutations)
             room = INCOMING_RPCS
             while (self._rpcs and room) or self._pending is not None:
-                room = self.machine.eval(self._handle_rpcs, room, label="handleIncomingRPC")
+                room = self._take_rpcs(room)
                 if self._error is not None:
                     self._raise_error()
         except TURN_ERRORS as error:
