@@ -14,17 +14,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def imported(root: Path, starts: Iterable[str], packages: Collection[str] | None = None) -> list[Path]:
+def imported(
+    root: Path, starts: Iterable[str], packages: Collection[str] | None = None, *, late: bool = True
+) -> list[Path]:
     """Follow the imports of Python files.
 
     Args:
         root: folder that holds the packages; what is imported from elsewhere is not followed.
         starts: files and folders below it, with slashes; of a folder all Python files.
         packages: which packages are followed; None for all below the root.
+        late: whether imports inside functions are followed, which are made when the function is called.
 
     Returns:
-        The starts and all files below the root that importing them can bring in, also late, inside a function; the
-        `__init__` of every package on the way is among them, what is imported for the type checker only is not. Sorted.
+        The starts and all files below the root that importing them can bring in; the `__init__` of every package on the way
+        is among them, what is imported for the type checker only is not. Sorted.
     """
     open_files = [path for name in starts for path in _files(root / name)]
     found: dict[Path, None] = {}
@@ -33,10 +36,16 @@ def imported(root: Path, starts: Iterable[str], packages: Collection[str] | None
         if path not in found:
             found[path] = None
             module = path.relative_to(root).with_suffix("").as_posix().replace("/", ".")
-            names = [module, *_imports(ast.parse(path.read_bytes()))]
+            names = [module, *_imports(ast.parse(path.read_bytes()), late=late)]
             ours = [name for name in names if packages is None or name.split(".")[0] in packages]
             open_files += [file for name in ours for file in _on_the_way(root, name)]
     return sorted(found)
+
+
+def module_name(root: Path, path: Path) -> str:
+    """Give the dotted name by which a file below a folder is imported."""
+    parts = path.relative_to(root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def digest(root: Path, files: Iterable[Path]) -> str:
@@ -62,7 +71,7 @@ def _on_the_way(root: Path, name: str) -> Iterator[Path]:
                 yield file
 
 
-def _imports(node: ast.AST) -> Iterator[str]:
+def _imports(node: ast.AST, *, late: bool) -> Iterator[str]:
     """Give every dotted name that may be a module: of `from a import b` both `a` and `a.b`."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
@@ -70,7 +79,7 @@ def _imports(node: ast.AST) -> Iterator[str]:
         yield from (f"{node.module}.{alias.name}" for alias in node.names)
     elif isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
         for statement in node.orelse:
-            yield from _imports(statement)
-    else:
+            yield from _imports(statement, late=late)
+    elif late or not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
         for child in ast.iter_child_nodes(node):
-            yield from _imports(child)
+            yield from _imports(child, late=late)

@@ -46,6 +46,7 @@ class SweepResult:
         aside: files that could not be read, to the names that they have now.
         apart: runs that were only looked at and are in no pair, as the rest was measured at another time.
         logs: file name of each failed run that was made now, to what it logged.
+        sessions_s: number of each session of which runs were made now, to the seconds that they took.
     """
 
     planned: int
@@ -57,11 +58,15 @@ class SweepResult:
     aside: Mapping[str, str] = field(default_factory=dict)
     apart: int = 0
     logs: Mapping[str, str] = field(default_factory=dict)
+    sessions_s: Mapping[int, float] = field(default_factory=dict)
 
     def sentence(self) -> str:
         """Say it for a reader, in one line."""
         ends = ", ".join(f"{count} {name}" for name, count in sorted(self.outcomes.items()))
         text = f"{self.planned} runs ({ends}): {self.measured} measured now, {self.kept} kept"
+        if len(self.sessions_s) > 1:
+            least, most = min(self.sessions_s.values()), max(self.sessions_s.values())
+            text += f"; each of {len(self.sessions_s)} sessions took {least:.0f} to {most:.0f} s"
         if self.again:
             text += f"; {self.again} of the measured ones were there and were measured again with their pairs"
         if self.apart:
@@ -133,6 +138,7 @@ class _Measurement:
         self._pairs: list[Pair] = []
         self._measured = self._again = 0
         self._logs: dict[str, str] = {}
+        self._sessions_s: dict[int, float] = {}
 
     def run(self) -> SweepResult:
         aside = self._store.set_aside()
@@ -151,7 +157,7 @@ class _Measurement:
                 self._manifest.note(record)
             self._manifest.write()
         result = _result(records, self._pairs, self._measured)
-        return replace(result, again=self._again, aside=aside, logs=self._logs)
+        return replace(result, again=self._again, aside=aside, logs=self._logs, sessions_s=self._sessions_s)
 
     def _make_all(self, todo: list[Task]) -> None:
         try:
@@ -168,15 +174,17 @@ class _Measurement:
         """Make runs, and store those of a pair as soon as all of them are known."""
         self._manifest.write()
         total = sum(map(len, todo))
-        with Display(self._options.progress if total else "none", total) as display:
+        with Display(self._options.progress if total else "none", total, self._options.sessions) as display:
             for pair in self._maker.make(todo):
                 self._store.write_together([made.record for made in pair])
                 for record, log in pair:
                     self._manifest.note(record)
                     if log:
                         self._logs[record.parameters.file_name()] = log
-                    display.add(record.outcome)
+                    display.add(record.outcome, record.parameters.session)
                 self._manifest.write()
+        for session, seconds in display.tally.sessions_s.items():
+            self._sessions_s[session] = self._sessions_s.get(session, 0.0) + seconds
 
 
 def _next(

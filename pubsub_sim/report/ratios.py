@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pubsub_sim.report.quantities import Quantity
     from pubsub_sim.report.sweep import Sweep
 
-PAIR = [*CELL, "repeat"]
-"""Parameters that two runs share to be a pair: they ran side by side with the same seed."""
+PAIR = [*CELL, "session", "repeat"]
+"""Parameters that two runs under one condition share to be a pair: they ran side by side with the same seed."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def match_pairs(base: pd.DataFrame, other: pd.DataFrame, quantity: Quantity) -> 
         quantity: what of the runs.
 
     Returns:
-        Columns hosts, messages, repeat, log_ratio and difference; only pairs in which both runs are ok and positive.
+        Columns hosts, messages, session, repeat, log_ratio and difference; only pairs in which both runs are ok and positive.
     """
     ones, others = _positive(base, quantity), _positive(other, quantity)
     places = sorted(place for place in ones.keys() & others.keys() if ones[place][0] == others[place][0])
@@ -58,7 +58,7 @@ def match_pairs(base: pd.DataFrame, other: pd.DataFrame, quantity: Quantity) -> 
 
 
 def _positive(runs: pd.DataFrame, quantity: Quantity) -> dict[tuple[int, ...], tuple[str, float]]:
-    """Give hosts, messages and repeat of each run that has a value above 0: what it was measured with, and that value."""
+    """Give hosts, messages, session and repeat of each run that has a value above 0: what it was measured with, and that value."""
     values = quantity.of(runs).tolist()
     measured_with = runs["pair"].tolist() if "pair" in runs else [""] * len(runs)
     places = list(zip(*(runs[name].tolist() for name in PAIR), strict=True))

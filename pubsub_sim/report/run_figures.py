@@ -79,7 +79,8 @@ def _cell(
     panel: Axes, strips: list[tuple[str, pd.DataFrame, dict[str, Any]]], quantity: Quantity, cell: tuple[int, int]
 ) -> None:
     for at, (_, all_runs, style) in enumerate(strips):
-        own = all_runs.loc[(all_runs["hosts"] == cell[0]) & (all_runs["messages"] == cell[1])].sort_values("repeat")
+        of_cell = (all_runs["hosts"] == cell[0]) & (all_runs["messages"] == cell[1])
+        own = all_runs.loc[of_cell].sort_values(["session", "repeat"])
         values = quantity.of(own).to_numpy()
         if not np.isfinite(values).any():
             panel.text(

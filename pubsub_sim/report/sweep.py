@@ -152,8 +152,8 @@ class Sweep:
     def apart(self) -> int:
         """Count the compared runs, controls among them, that were not measured together with the base's run of their pair."""
         timed = pd.concat([self.runs, self.controls])
-        base = self.runs.loc[self.runs["version"] == self.base, [*CELL, "repeat", "pair"]]
-        beside = timed.merge(base, on=[*CELL, "repeat"], suffixes=("", "_base"))
+        base = self.runs.loc[self.runs["version"] == self.base, [*CELL, "session", "repeat", "pair"]]
+        beside = timed.merge(base, on=[*CELL, "session", "repeat"], suffixes=("", "_base"))
         return int((beside["pair"] != beside["pair_base"]).sum())
 
     def conditions(self) -> dict[str, str]:

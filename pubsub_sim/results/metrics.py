@@ -74,7 +74,7 @@ _TABLE = (
     ),
     _metric("involuntary_switches", "1", "run", "none", "Times the kernel took the processor away: a sign of noise."),
     _metric(
-        "legs",
+        "time_slices",
         "1",
         "run",
         "none",

@@ -24,7 +24,14 @@ QUANTITY = Quantity(name="x", title="x", unit="ms", column="x", meaning="")
 
 def side(values: dict[tuple[int, int, int], float], failed: tuple[int, int, int] | None = None) -> pd.DataFrame:
     rows = [
-        {"hosts": h, "messages": m, "repeat": r, "x": value, "outcome": "timeout" if (h, m, r) == failed else "ok"}
+        {
+            "hosts": h,
+            "messages": m,
+            "session": 1,
+            "repeat": r,
+            "x": value,
+            "outcome": "timeout" if (h, m, r) == failed else "ok",
+        }
         for (h, m, r), value in values.items()
     ]
     return pd.DataFrame(rows)
