@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pubsub_sim.errors import OptionError
 from pubsub_sim.parameters import reject_unknown, several
@@ -77,6 +77,5 @@ def _read(text: str, main: Condition) -> Condition:
     if not given:
         raise OptionError("conditions", text, _EXAMPLE)
     reject_unknown(given, (*NAMES, *GRID))
-    grid = {name: several(name, value) for name, value in given.items() if name in GRID}
-    place = {name: value for name, value in given.items() if name in NAMES}
-    return replace(main, **place, **grid)
+    values: dict[str, Any] = {name: several(name, value) if name in GRID else value for name, value in given.items()}
+    return replace(main, **values)

@@ -172,7 +172,7 @@ def _brought_up(table: pa.Table) -> pa.Table:
     at, metrics = SCHEMA.get_field_index("session"), table.column("metric").to_pylist()
     sessions = pa.array([1] * len(table), pa.int16())
     table = table.add_column(at, SCHEMA.field("session"), sessions)
-    names = pa.array([_RENAMED.get(name, name) for name in metrics], pa.string())
+    names = pa.array([_RENAMED.get(str(name), str(name)) for name in metrics], pa.string())
     return table.set_column(SCHEMA.get_field_index("metric"), SCHEMA.field("metric"), names)
 
 
