@@ -56,7 +56,8 @@ def describe_sweep(sweep: Sweep) -> Prose:
     text = (
         f"The sweep {format_code(sweep.name)} holds {count_things(total, 'run')} of "
         f"{join_words(map(format_code, sweep.versions))} in {count_things(len(sweep.cells), 'cell')} "
-        f"({list_numbers(sweep.hosts)} hosts {_TIMES} {list_numbers(sweep.messages)} messages); {ended}."
+        f"({list_numbers(sweep.hosts)} hosts {_TIMES} {list_numbers(sweep.messages)} messages) and "
+        f"{count_things(len(sweep.sessions), 'session')}; {ended}."
     )
     missing = sum(sweep.of(version, cell).empty for version in sweep.versions for cell in sweep.cells)
     missing += (len(sweep.hosts) * len(sweep.messages) - len(sweep.cells)) * len(sweep.versions)
@@ -213,10 +214,11 @@ def _describe_cost(sweep: Sweep, version: str) -> str:
         text += f". {control} against itself gives {join_words(map(format_ratio, itself))}"
     else:
         text += ". This sweep has no control, so nothing says how large a ratio noise alone would give"
+    covered = describe_coverage(sweep) if any(value.has_interval for value in known.values()) else ""
     return (
         text
         + "."
-        + describe_coverage(sweep)
+        + covered
         + _describe_sampled_cells(sweep, version, list(known))
         + _describe_calls(sweep, version, base)
     )
