@@ -31,6 +31,7 @@ class Tally:
         outcomes: how they ended.
         session: number of the session of the last one.
         sessions_s: number of a session to the seconds that its runs have taken.
+        disturbed: runs that something else on the machine disturbed.
     """
 
     def __init__(self, total: int, sessions: int = 1) -> None:
@@ -38,12 +39,14 @@ class Tally:
         self.done = 0
         self.outcomes: Counter[str] = Counter()
         self.session = 1
+        self.disturbed = 0
         self.sessions_s: dict[int, float] = {}
         self._sessions = sessions
         self._start_s = self._last_s = time.monotonic()
 
-    def add(self, outcome: str, session: int = 1) -> None:
+    def add(self, outcome: str, session: int = 1, *, is_disturbed: bool = False) -> None:
         """Count one run."""
+        self.disturbed += is_disturbed
         now_s = time.monotonic()
         self.done += 1
         self.outcomes[outcome] += 1
@@ -52,9 +55,10 @@ class Tally:
         self._last_s = now_s
 
     def failures(self) -> str:
-        """Name the failures, such as "no failures" or "1 failed, 2 timeout"."""
+        """Name the failures, such as "no failures" or "1 failed, 2 timeout", and the runs that were disturbed, if any."""
         bad = [f"{count} {name}" for name, count in sorted(self.outcomes.items()) if name != "ok"]
-        return ", ".join(bad) or "no failures"
+        text = ", ".join(bad) or "no failures"
+        return f"{text}, {self.disturbed} disturbed by others" if self.disturbed else text
 
     def sentence(self) -> str:
         """Say how far the sweep is, with failures and time left."""
@@ -93,10 +97,18 @@ class Display:
         self._show()
         return self
 
-    def add(self, outcome: str, session: int = 1) -> None:
+    def add(self, outcome: str, session: int = 1, *, is_disturbed: bool = False) -> None:
         """Count a run and show it."""
-        self.tally.add(outcome, session)
+        self.tally.add(outcome, session, is_disturbed=is_disturbed)
         self._show()
+
+    def tell(self, text: str) -> None:
+        """Show a line at once."""
+        if self._bar is not None:
+            self._bar.write(text)
+        elif self._has_lines:
+            sys.stdout.write(f"{text}\n")
+            sys.stdout.flush()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -17,15 +17,17 @@ from pubsub_sim.bench.process import pinned_environment, run_interleaved, run_wo
 from pubsub_sim.bench.provenance import PACKAGES, of_the_moment, of_the_sweep
 from pubsub_sim.bench.sessions import LAYOUT, Layout, list_modules
 from pubsub_sim.bench.spec import TIMED, WHOLE
+from pubsub_sim.bench.watch import METRICS, Gate, Watch
 from pubsub_sim.errors import OptionError
 from pubsub_sim.packages import explain_missing
 from pubsub_sim.places import packages_folder
 from pubsub_sim.results import PAIR, RunRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pubsub_sim.bench.options import SweepOptions
+    from pubsub_sim.bench.watch import Look
     from pubsub_sim.results import RunParameters
 
 Task = list[tuple["RunParameters", int]]
@@ -41,10 +43,12 @@ class Made(NamedTuple):
     Attributes:
         record: what is stored of it.
         log: what it logged, for who watches the sweep; stored nowhere.
+        look: what the machine did meanwhile, None where the kernel does not tell.
     """
 
     record: RunRecord
     log: str
+    look: Look | None
 
 
 class Executor(Protocol):
@@ -54,8 +58,16 @@ class Executor(Protocol):
     def grounds(self) -> Sequence[Mapping[str, Any]]:
         """Facts of code and machine that a stored run may come from to stand for a new one."""
 
-    def make(self, tasks: Sequence[Task]) -> Iterator[list[Made]]:
-        """Make runs, and give those of a pair as soon as all of them are known."""
+    def make(self, tasks: Sequence[Task], tell: Callable[[str], None]) -> Iterator[list[Made]]:
+        """Make runs, and give those of a pair as soon as all of them are known.
+
+        Args:
+            tasks: the pairs.
+            tell: shown what is to be known meanwhile: that the machine is not quiet.
+
+        Raises:
+            NoisyMachineError: it is not, and the sweep is to stop then.
+        """
 
 
 @contextmanager
@@ -95,6 +107,7 @@ def make_pair(
     for together in _interleaved(options, task):
         moment = of_the_moment()
         limits_s = [limit_of(options, run) for run, _ in together]
+        watch = Watch()
         orders = [layout.order(modules.get(run.version, ())) for run, _ in together]
         if len(together) > 1:
             runs = [(specification(run), limit_s) for (run, _), limit_s in zip(together, limits_s, strict=True)]
@@ -110,6 +123,8 @@ def make_pair(
                     imports=orders[0],
                 )
             ]
+        look = watch.look()
+        seen = look.rows() if look is not None else ()
         for (run, order), limit_s, answer in zip(together, limits_s, answers, strict=True):
             record = RunRecord(
                 parameters=run,
@@ -117,11 +132,11 @@ def make_pair(
                 error=answer.error,
                 order=order,
                 limit_s=limit_s,
-                rows=answer.rows,
+                rows=(*(row for row in answer.rows if row.metric not in METRICS), *seen),
                 provenance=common | moment,
                 version=answer.version,
             )
-            yield Made(record, "" if answer.outcome == "ok" else answer.log)
+            yield Made(record, "" if answer.outcome == "ok" else answer.log, look)
 
 
 def list_imports(options: SweepOptions) -> Mapping[str, Sequence[str]]:
@@ -149,13 +164,21 @@ class _Serial:
     def grounds(self) -> Sequence[Mapping[str, Any]]:
         return [self._facts]
 
-    def make(self, tasks: Sequence[Task]) -> Iterator[list[Made]]:
+    def make(self, tasks: Sequence[Task], tell: Callable[[str], None]) -> Iterator[list[Made]]:
+        gate = Gate(self._options.quiet_only, tell)
+        if tasks:
+            gate.open()
         for task in tasks:
-            yield list(make_pair(self._options, task, self._facts, self._modules))
+            pair = list(make_pair(self._options, task, self._facts, self._modules))
+            yield pair
+            gate.after(pair[-1].look)
 
 
 class _Dask:
-    """Pairs go to workers whole; what a dying worker had is given to another one."""
+    """Pairs go to workers whole; what a dying worker had is given to another one.
+
+    Each worker looks at its own machine, and waits or stops by itself; nothing is told meanwhile.
+    """
 
     def __init__(self, options: SweepOptions, client: Any) -> None:
         self._options = options
@@ -166,7 +189,7 @@ class _Dask:
         found: list[Mapping[str, Any]] = list(self._client.run(of_the_sweep).values())
         return found
 
-    def make(self, tasks: Sequence[Task]) -> Iterator[list[Made]]:
+    def make(self, tasks: Sequence[Task], tell: Callable[[str], None]) -> Iterator[list[Made]]:
         modules = list_imports(self._options)
         futures = [
             self._client.submit(
@@ -185,6 +208,8 @@ def _make_pair_alone(options: SweepOptions, task: Task, modules: Mapping[str, Se
         _only_one_on_this_machine(),
         measuring(f"a pair of {options.out}", share=options.share or not is_guest, wait=True),
     ):
+        if options.quiet_only != "no":
+            Gate(options.quiet_only, lambda _: None).open()
         return list(make_pair(options, task, of_the_sweep(), modules))
 
 

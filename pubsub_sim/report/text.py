@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from pubsub_sim.report.difference import estimate_amount
 from pubsub_sim.report.display import Absent, Prose
 from pubsub_sim.report.formatting import (
@@ -30,11 +32,10 @@ from pubsub_sim.report.ratios import (
     pair_version,
 )
 from pubsub_sim.report.tables import find_control_version
+from pubsub_sim.results.disturbance import find_disturbed
 from pubsub_sim.results.intervals import LEVEL, RESAMPLES, median
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from pubsub_sim.report.sweep import Sweep
     from pubsub_sim.results.intervals import Estimate
 
@@ -214,13 +215,20 @@ def _describe_cost(sweep: Sweep, version: str) -> str:
         text += f". {control} against itself gives {join_words(map(format_ratio, itself))}"
     else:
         text += ". This sweep has no control, so nothing says how large a ratio noise alone would give"
+    text += "." + describe_disturbance(sweep)
     covered = describe_coverage(sweep) if any(value.has_interval for value in known.values()) else ""
+    return text + covered + _describe_sampled_cells(sweep, version, list(known)) + _describe_calls(sweep, version, base)
+
+
+def describe_disturbance(sweep: Sweep) -> str:
+    """Say how many compared runs were disturbed, as the next sentence of a paragraph; "" if none was."""
+    timed = pd.concat([sweep.runs, sweep.controls])
+    disturbed = int(find_disturbed(timed).sum())
+    if not disturbed:
+        return ""
     return (
-        text
-        + "."
-        + covered
-        + _describe_sampled_cells(sweep, version, list(known))
-        + _describe_calls(sweep, version, base)
+        f" **The machine was not quiet**: {disturbed:,} of {count_things(len(timed), 'timed run')} were disturbed by other "
+        "processes, by the hypervisor or by involuntary switches, so the intervals are wider than they need be."
     )
 
 

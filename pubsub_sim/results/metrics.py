@@ -81,6 +81,21 @@ _TABLE = (
         "Time slices of the run, interleaved with those of the others in its pair; 0 for a run by itself.",
     ),
     _metric(
+        "watched_ns",
+        "ns",
+        "run",
+        "none",
+        "Time in which the machine was watched: from the start of the workers of the pair to their end.",
+    ),
+    _metric("others_cpu_ns", "ns", "run", "none", "Processor time of other processes in that time: a sign of noise."),
+    _metric(
+        "steal_ns",
+        "ns",
+        "run",
+        "none",
+        "Time in which the hypervisor withheld processors meanwhile, over all processors: a sign of noise.",
+    ),
+    _metric(
         "paused_ns", "ns", "run", "none", "Time in which the run stood still for them, contained in no other time."
     ),
     _metric(
