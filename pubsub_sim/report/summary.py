@@ -8,7 +8,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from pubsub_sim.places import sweeps_folder
-from pubsub_sim.report import control, difference, engine, published, scaling, sessions
+from pubsub_sim.report import amounts, control, difference, engine, published, scaling, sessions
 from pubsub_sim.report.comparators import PLACE, REFERENCES, list_conditions, list_versions
 from pubsub_sim.report.formatting import round_number, to_json
 from pubsub_sim.report.options import reference_file
@@ -63,6 +63,7 @@ def summarise(sweep: Sweep, reference: str = "") -> dict[str, Any]:
         "grid": {"hosts": sweep.hosts, "messages": sweep.messages},
         "conditions": sweep.conditions(),
         "amounts": _amounts(sweep),
+        "amounts_more": amounts.summarise(sweep),
         "runs": {name: int((sweep.runs["version"] == name).sum()) for name in sweep.versions},
         "failed": {name: int((failed & (sweep.runs["version"] == name)).sum()) for name in sweep.versions},
         "interval": {"unit": "%", "level": LEVEL, "samples": RESAMPLES},

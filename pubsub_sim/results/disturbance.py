@@ -28,6 +28,8 @@ SWITCHES_PER_SLICE = 3
 WATCHED_NS, OTHERS_NS, STEAL_NS = "watched_ns", "others_cpu_ns", "steal_ns"
 """Metrics of a run that tell how long the machine was watched, and what it saw."""
 
+_COLUMNS = (WATCHED_NS, OTHERS_NS, STEAL_NS, "cpu_ns", "time_slices", "involuntary_switches")
+
 
 def name_load(others_cores: float, steal_cores: float) -> list[str]:
     """Say what of a machine's load is above the limits.
@@ -78,5 +80,6 @@ def find_disturbed(runs: pd.DataFrame) -> pd.Series[bool]:
     """
     import pandas as pd
 
-    found = [bool(name_disturbances(row)) for row in runs.to_dict("records")]
+    rows = runs[[name for name in _COLUMNS if name in runs]].to_dict("records")
+    found = [bool(name_disturbances({str(name): value for name, value in row.items()})) for row in rows]
     return pd.Series(found, index=runs.index, dtype=bool)

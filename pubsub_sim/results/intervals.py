@@ -202,6 +202,60 @@ def estimate_center(values: ArrayLike, sessions: ArrayLike) -> Estimate:
     return mean_of_sessions(means, int((~np.isnan(array)).sum()))
 
 
+def difference_of_means(one: ArrayLike, other: ArrayLike) -> Estimate:
+    """Estimate by how much the mean of other observations exceeds that of some, which are independent of them.
+
+    The interval is Welch's: the two may spread differently.
+
+    Args:
+        one: observations; NaN ones are left out.
+        other: others.
+
+    Returns:
+        The difference; without an interval if one side has fewer than two observations.
+    """
+    ones, others = _known(one), _known(other)
+    if not (ones.size and others.size):
+        return UNKNOWN
+    value, amount = float(others.mean() - ones.mean()), int(ones.size + others.size)
+    if min(ones.size, others.size) < 2:
+        return Estimate(value, math.nan, math.nan, amount)
+    parts = [float(values.var(ddof=1)) / values.size for values in (ones, others)]
+    weights = sum(part**2 / (values.size - 1) for part, values in zip(parts, (ones, others), strict=True))
+    degrees = max(1, int(sum(parts) ** 2 / weights)) if weights else 1
+    half = t_quantile(degrees) * math.sqrt(sum(parts))
+    return Estimate(value, value - half, value + half, amount)
+
+
+def quotient_of_means(one: ArrayLike, other: ArrayLike) -> Estimate:
+    """Estimate the mean of other observations as a multiple of that of some, which are independent of them.
+
+    The interval is Fieller's, with the degrees of freedom of the smaller side.
+
+    Args:
+        one: observations of what is divided by; NaN ones are left out.
+        other: observations of what is divided.
+
+    Returns:
+        The quotient; without an interval if one side has fewer than two observations, or if the interval of what is divided
+        by holds 0: then any quotient could be.
+    """
+    ones, others = _known(one), _known(other)
+    if not (ones.size and others.size) or not ones.mean():
+        return UNKNOWN
+    below, above, amount = float(ones.mean()), float(others.mean()), int(ones.size + others.size)
+    unknown = Estimate(above / below, math.nan, math.nan, amount)
+    if min(ones.size, others.size) < 2:
+        return unknown
+    squared = t_quantile(min(ones.size, others.size) - 1) ** 2
+    of_below, of_above = (float(values.var(ddof=1)) / values.size * squared for values in (ones, others))
+    lead = below**2 - of_below
+    if lead <= 0:
+        return unknown
+    root = math.sqrt((above * below) ** 2 - lead * (above**2 - of_above))
+    return Estimate(above / below, (above * below - root) / lead, (above * below + root) / lead, amount)
+
+
 def mean_of_sampled_cells(values: ArrayLike) -> Estimate:
     """Estimate the mean over all sessions and all cells there could be, of which these are samples; the value is the same.
 
