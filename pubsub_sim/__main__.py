@@ -48,6 +48,7 @@ COMMANDS = {
         "draw the pictures of README and the guides", "pubsub_sim.recording.pictures", "pictures_command"
     ),
     "report": Command("write the report of a sweep", "pubsub_sim.report.command", "report_command"),
+    "compare": Command("compare two sweeps", "pubsub_sim.report.compare", "compare_command"),
     "node": Command("run a libp2p node and chat in a topic", "pubsub_sim.world.chat", "node_command"),
     "play": Command("play a scenario once, recorded", "pubsub_sim.recording.commands", "play_command"),
     "simulate": Command(

@@ -23,32 +23,48 @@ class Tally:
 
     Args:
         total: runs to make; those that were there already are not among them.
+        sessions: how many sessions the sweep has.
 
     Attributes:
         total: as above.
         done: runs made so far.
         outcomes: how they ended.
+        session: number of the session of the last one.
+        sessions_s: number of a session to the seconds that its runs have taken.
+        disturbed: runs that something else on the machine disturbed.
     """
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, sessions: int = 1) -> None:
         self.total = total
         self.done = 0
         self.outcomes: Counter[str] = Counter()
-        self._start_s = time.monotonic()
+        self.session = 1
+        self.disturbed = 0
+        self.sessions_s: dict[int, float] = {}
+        self._sessions = sessions
+        self._start_s = self._last_s = time.monotonic()
 
-    def add(self, outcome: str) -> None:
+    def add(self, outcome: str, session: int = 1, *, is_disturbed: bool = False) -> None:
         """Count one run."""
+        self.disturbed += is_disturbed
+        now_s = time.monotonic()
         self.done += 1
         self.outcomes[outcome] += 1
+        self.session = session
+        self.sessions_s[session] = self.sessions_s.get(session, 0.0) + now_s - self._last_s
+        self._last_s = now_s
 
     def failures(self) -> str:
-        """Name the failures, such as "no failures" or "1 failed, 2 timeout"."""
+        """Name the failures, such as "no failures" or "1 failed, 2 timeout", and the runs that were disturbed, if any."""
         bad = [f"{count} {name}" for name, count in sorted(self.outcomes.items()) if name != "ok"]
-        return ", ".join(bad) or "no failures"
+        text = ", ".join(bad) or "no failures"
+        return f"{text}, {self.disturbed} disturbed by others" if self.disturbed else text
 
     def sentence(self) -> str:
         """Say how far the sweep is, with failures and time left."""
         text = f"{self.done} of {self.total} runs, {self.failures()}"
+        if self._sessions > 1 and self.done:
+            text += f", session {self.session} of {self._sessions} for {self.sessions_s[self.session]:.0f} s"
         if 0 < self.done < self.total:
             left_s = (time.monotonic() - self._start_s) / self.done * (self.total - self.done)
             text += f", about {int(left_s // 60)}:{int(left_s % 60):02d} min left"
@@ -61,13 +77,14 @@ class Display:
     Args:
         progress: "auto" for a bar in a terminal or a notebook and plain lines elsewhere, "lines", or "none".
         total: runs to make.
+        sessions: how many sessions the sweep has.
 
     Attributes:
         tally: the counts.
     """
 
-    def __init__(self, progress: str, total: int) -> None:
-        self.tally = Tally(total)
+    def __init__(self, progress: str, total: int, sessions: int = 1) -> None:
+        self.tally = Tally(total, sessions)
         self._bar: tqdm[Any] | None = None
         self._has_lines = progress == "lines"
         self._next_s = 0.0
@@ -80,10 +97,18 @@ class Display:
         self._show()
         return self
 
-    def add(self, outcome: str) -> None:
+    def add(self, outcome: str, session: int = 1, *, is_disturbed: bool = False) -> None:
         """Count a run and show it."""
-        self.tally.add(outcome)
+        self.tally.add(outcome, session, is_disturbed=is_disturbed)
         self._show()
+
+    def tell(self, text: str) -> None:
+        """Show a line at once."""
+        if self._bar is not None:
+            self._bar.write(text)
+        elif self._has_lines:
+            sys.stdout.write(f"{text}\n")
+            sys.stdout.flush()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -14,16 +14,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from pubsub_sim.bench.grid import limit_of, specification
 from pubsub_sim.bench.machine import measuring
 from pubsub_sim.bench.process import pinned_environment, run_interleaved, run_worker
-from pubsub_sim.bench.provenance import of_the_moment, of_the_sweep
-from pubsub_sim.bench.spec import TIMED
+from pubsub_sim.bench.provenance import PACKAGES, of_the_moment, of_the_sweep
+from pubsub_sim.bench.sessions import LAYOUT, Layout, list_modules
+from pubsub_sim.bench.spec import TIMED, WHOLE
+from pubsub_sim.bench.watch import METRICS, Gate, Watch
 from pubsub_sim.errors import OptionError
 from pubsub_sim.packages import explain_missing
+from pubsub_sim.places import packages_folder
 from pubsub_sim.results import PAIR, RunRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pubsub_sim.bench.options import SweepOptions
+    from pubsub_sim.bench.watch import Look
     from pubsub_sim.results import RunParameters
 
 Task = list[tuple["RunParameters", int]]
@@ -39,10 +43,12 @@ class Made(NamedTuple):
     Attributes:
         record: what is stored of it.
         log: what it logged, for who watches the sweep; stored nowhere.
+        look: what the machine did meanwhile, None where the kernel does not tell.
     """
 
     record: RunRecord
     log: str
+    look: Look | None
 
 
 class Executor(Protocol):
@@ -52,8 +58,16 @@ class Executor(Protocol):
     def grounds(self) -> Sequence[Mapping[str, Any]]:
         """Facts of code and machine that a stored run may come from to stand for a new one."""
 
-    def make(self, tasks: Sequence[Task]) -> Iterator[list[Made]]:
-        """Make runs, and give those of a pair as soon as all of them are known."""
+    def make(self, tasks: Sequence[Task], tell: Callable[[str], None]) -> Iterator[list[Made]]:
+        """Make runs, and give those of a pair as soon as all of them are known.
+
+        Args:
+            tasks: the pairs.
+            tell: shown what is to be known meanwhile: that the machine is not quiet.
+
+        Raises:
+            NoisyMachineError: it is not, and the sweep is to stop then.
+        """
 
 
 @contextmanager
@@ -74,20 +88,43 @@ def executor(options: SweepOptions) -> Iterator[Executor]:
             yield _Dask(options, client)
 
 
-def make_pair(options: SweepOptions, task: Task, facts: Mapping[str, Any]) -> Iterator[Made]:
-    """Make the runs of one pair here: interleaved where possible, by themselves those of programs and instrumented runs."""
-    environment = pinned_environment(options.allocator)
-    common = {**facts, "environment": environment, PAIR: secrets.token_hex(8)}
+def make_pair(
+    options: SweepOptions, task: Task, facts: Mapping[str, Any], modules: Mapping[str, Sequence[str]]
+) -> Iterator[Made]:
+    """Make the runs of one pair here: interleaved where possible, by themselves those of programs and instrumented runs.
+
+    Args:
+        options: the sweep.
+        task: the runs.
+        facts: of code and machine, for their records.
+        modules: version to the modules that its worker imports before its run, in the order of the session.
+    """
+    layout = Layout.draw(options.seed, task[0][0].session)
+    drawn = layout.environment()
+    environment = pinned_environment(options.allocator) | drawn
+    told = {name: value for name, value in environment.items() if name not in drawn}
+    common = {**facts, "environment": told, LAYOUT: layout.facts(), PAIR: secrets.token_hex(8)}
     for together in _interleaved(options, task):
         moment = of_the_moment()
         limits_s = [limit_of(options, run) for run, _ in together]
+        watch = Watch()
+        orders = [layout.order(modules.get(run.version, ())) for run, _ in together]
         if len(together) > 1:
-            specs = [specification(run) for run, _ in together]
-            answers = run_interleaved(list(zip(specs, limits_s, strict=True)), environment=environment)
+            runs = [(specification(run), limit_s) for (run, _), limit_s in zip(together, limits_s, strict=True)]
+            answers = run_interleaved(runs, environment=environment, imports=orders)
         else:
             ((run, _),) = together
-            command = options.commands.get(run.version)
-            answers = [run_worker(specification(run), environment=environment, limit_s=limits_s[0], command=command)]
+            answers = [
+                run_worker(
+                    specification(run),
+                    environment=environment,
+                    limit_s=limits_s[0],
+                    command=options.commands.get(run.version),
+                    imports=orders[0],
+                )
+            ]
+        look = watch.look()
+        seen = look.rows() if look is not None else ()
         for (run, order), limit_s, answer in zip(together, limits_s, answers, strict=True):
             record = RunRecord(
                 parameters=run,
@@ -95,16 +132,24 @@ def make_pair(options: SweepOptions, task: Task, facts: Mapping[str, Any]) -> It
                 error=answer.error,
                 order=order,
                 limit_s=limit_s,
-                rows=answer.rows,
+                rows=(*(row for row in answer.rows if row.metric not in METRICS), *seen),
                 provenance=common | moment,
                 version=answer.version,
             )
-            yield Made(record, "" if answer.outcome == "ok" else answer.log)
+            yield Made(record, "" if answer.outcome == "ok" else answer.log, look)
+
+
+def list_imports(options: SweepOptions) -> Mapping[str, Sequence[str]]:
+    """List what the workers of each version of a sweep import before their run."""
+    ours = [name for name in (*options.versions, *options.comparators) if name not in options.commands]
+    return list_modules(packages_folder(), PACKAGES, ours)
 
 
 def _interleaved(options: SweepOptions, task: Task) -> list[Task]:
     """Divide the runs of a pair into those that are made together, in the order of the first of each."""
-    together = [one for one in task if one[0].kind in TIMED and one[0].version not in options.commands]
+    together = [
+        one for one in task if one[0].kind in TIMED and one[0].kind != WHOLE and one[0].version not in options.commands
+    ]
     groups = [[one] for one in task if one not in together] + ([together] if together else [])
     return sorted(groups, key=lambda group: group[0][1])
 
@@ -113,18 +158,27 @@ class _Serial:
     def __init__(self, options: SweepOptions) -> None:
         self._options = options
         self._facts = of_the_sweep()
+        self._modules = list_imports(options)
 
     @property
     def grounds(self) -> Sequence[Mapping[str, Any]]:
         return [self._facts]
 
-    def make(self, tasks: Sequence[Task]) -> Iterator[list[Made]]:
+    def make(self, tasks: Sequence[Task], tell: Callable[[str], None]) -> Iterator[list[Made]]:
+        gate = Gate(self._options.quiet_only, tell)
+        if tasks:
+            gate.open()
         for task in tasks:
-            yield list(make_pair(self._options, task, self._facts))
+            pair = list(make_pair(self._options, task, self._facts, self._modules))
+            yield pair
+            gate.after(pair[-1].look)
 
 
 class _Dask:
-    """Pairs go to workers whole; what a dying worker had is given to another one."""
+    """Pairs go to workers whole; what a dying worker had is given to another one.
+
+    Each worker looks at its own machine, and waits or stops by itself; nothing is told meanwhile.
+    """
 
     def __init__(self, options: SweepOptions, client: Any) -> None:
         self._options = options
@@ -135,10 +189,11 @@ class _Dask:
         found: list[Mapping[str, Any]] = list(self._client.run(of_the_sweep).values())
         return found
 
-    def make(self, tasks: Sequence[Task]) -> Iterator[list[Made]]:
+    def make(self, tasks: Sequence[Task], tell: Callable[[str], None]) -> Iterator[list[Made]]:
+        modules = list_imports(self._options)
         futures = [
             self._client.submit(
-                _make_pair_alone, self._options, task, pure=False, resources={RESOURCE: 1}, priority=-number
+                _make_pair_alone, self._options, task, modules, pure=False, resources={RESOURCE: 1}, priority=-number
             )
             for number, task in enumerate(tasks)
         ]
@@ -146,14 +201,16 @@ class _Dask:
             yield future.result()
 
 
-def _make_pair_alone(options: SweepOptions, task: Task) -> list[Made]:
+def _make_pair_alone(options: SweepOptions, task: Task, modules: Mapping[str, Sequence[str]]) -> list[Made]:
     """Make a pair's runs on a worker while no other worker of this machine makes any."""
     is_guest = options.scheduler != ""  # else the process that started this worker has the machine
     with (
         _only_one_on_this_machine(),
         measuring(f"a pair of {options.out}", share=options.share or not is_guest, wait=True),
     ):
-        return list(make_pair(options, task, of_the_sweep()))
+        if options.quiet_only != "no":
+            Gate(options.quiet_only, lambda _: None).open()
+        return list(make_pair(options, task, of_the_sweep(), modules))
 
 
 @contextmanager

@@ -26,7 +26,18 @@ FILE = "manifest.json"
 """Name of the manifest in the folder of a sweep."""
 
 _SCHEMA = 1
-_NO_MATTER = ("out", "measure", "retry_failed", "force", "progress", "executor", "scheduler", "dask_workers", "share")
+_NO_MATTER = (
+    "out",
+    "measure",
+    "retry_failed",
+    "force",
+    "progress",
+    "executor",
+    "scheduler",
+    "dask_workers",
+    "quiet_only",
+    "share",
+)
 """Options that change how a sweep is made and not what it is."""
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
+from pubsub_sim.bench.conditions import list_conditions
 from pubsub_sim.bench.machine import check_hosts
 from pubsub_sim.bench.spec import RunSpec
 from pubsub_sim.checks import check_bool, check_choice, check_seconds, check_whole
@@ -34,6 +35,7 @@ COMPARED_TRANSPORTS = ("memory", "tcp")
 ALLOCATORS = ("pinned", "default")
 EXECUTORS = ("serial", "dask")
 PROGRESS = ("auto", "lines", "none")
+QUIET = ("no", "wait", "stop")
 _INT16_MAX = 2**15 - 1
 _INT32_MAX = 2**31 - 1
 
@@ -68,7 +70,9 @@ class SweepOptions(Parameters):
         versions: which control flows to compare.
         hosts: numbers of hosts, each at least 2.
         messages: numbers of random messages in total, each at least 1.
-        repeats: how often each cell of the grid is run.
+        sessions: how many sessions there are. Each has a hash seed, an order of imports and a size of the environment of its
+            own, and runs the whole grid; intervals are those over sessions if there are several.
+        repeats: how often each cell of the grid is run in a session.
         half_width: if above 0, cells are run on until half the 95 % interval of each ratio is no wider than this share of
             the ratio (0.02 is 2 %), but at least `repeats` times; 0 for exactly `repeats` times.
         max_repeats: where that ends at the latest.
@@ -76,6 +80,8 @@ class SweepOptions(Parameters):
         transport: how hosts are connected, "memory", "tcp" (loopback sockets) or "libp2p" (loopback sockets with Noise and yamux).
         loop: event loop, "uvloop" or "asyncio".
         sign: "strict" signs and verifies every message, "none" does not.
+        conditions: other conditions that are measured beside that of the four parameters before, each as a text such as
+            "sign=none transport=tcp hosts=5,20 messages=100"; what it does not name is that of the sweep.
         seed: seed of the first repeat and of the order of the runs; later repeats count up from it.
         out: folder of the sweep; a relative one starts at the clone's data/raw, or outside a clone at the current folder.
         measure: whether to measure; if not, the stored runs are only read.
@@ -84,13 +90,16 @@ class SweepOptions(Parameters):
         control: whether the first version runs twice in each pair, for the comparison of a version with itself.
         allocator: "pinned" fixes glibc's malloc thresholds in the workers, "default" leaves them alone.
         limit_s: a timing run is stopped after this many seconds.
-        memory_repeats: how often each cell is run with its memory traced; 0 for never.
-        calls_repeats: how often each cell is run with its calls counted; 0 for never.
-        lag_repeats: how often each cell is run with the turns of its event loop timed; 0 for never.
+        whole_repeats: how often the smallest and the largest cell are run in each session one run after the other, without
+            time slices, as a check of those; 0 for never.
+        memory_repeats: how often in the whole sweep each cell is run with its memory traced; 0 for never.
+        calls_repeats: how often in the whole sweep each cell is run with its calls counted; 0 for never.
+        lag_repeats: how often in the whole sweep each cell is run with the turns of its event loop timed; 0 for never.
         comparators: what else is run, beside the versions and for comparison only: references and other implementations. In
             the smallest and the largest cell, in memory and over sockets, on both event loops, with and without
             signatures; programs of others over sockets and on this sweep's loop only, as what they run on is their own.
-        comparator_repeats: how often each of those conditions is run.
+        comparator_repeats: how often in the whole sweep each of those conditions is run; of fewer than ten there is no
+            interval.
         slow_limit_s: a run of a comparator, or an instrumented one, is stopped after this many seconds.
         retry_failed: whether stored runs that failed are measured again, with the others of their pairs.
         force: whether all stored runs of the grid are measured again.
@@ -100,6 +109,8 @@ class SweepOptions(Parameters):
         dask_workers: how many workers are started here; they take turns, as one machine makes one run at a time.
         programs: other implementations as "name=command": programs that speak the protocol of `bench.worker`, in an
             environment of their own. Their names can stand among the versions and in `comparators`.
+        quiet_only: what to do while the machine is not quiet: "wait" until it is before each pair, "stop" the sweep, "no" to
+            measure all the same; in any case the runs tell.
         progress: "auto" for a bar or an updating display, "lines" for plain lines, "none".
         share: whether to measure although something else is measured on this machine, and let others do so: for tests.
 
@@ -113,6 +124,7 @@ class SweepOptions(Parameters):
     versions: tuple[str, ...] = ("baseline", "states")
     hosts: tuple[int, ...] = (5, 10, 15, 20)
     messages: tuple[int, ...] = (20, 60, 100)
+    sessions: int = 1
     repeats: int = 5
     half_width: float = 0.0
     max_repeats: int = 60
@@ -120,6 +132,7 @@ class SweepOptions(Parameters):
     transport: str = "memory"
     loop: str = "uvloop"
     sign: str = "strict"
+    conditions: tuple[str, ...] = field(default=(), metadata=REPEATED)
     seed: int = 1
     out: str = "local-default"
     measure: bool = True
@@ -128,6 +141,7 @@ class SweepOptions(Parameters):
     control: bool = False
     allocator: str = "pinned"
     limit_s: float = 3.0
+    whole_repeats: int = 0
     memory_repeats: int = 0
     calls_repeats: int = 0
     lag_repeats: int = 0
@@ -140,18 +154,21 @@ class SweepOptions(Parameters):
     scheduler: str = ""
     dask_workers: int = 1
     programs: tuple[str, ...] = field(default=(), metadata=REPEATED)
+    quiet_only: str = "no"
     progress: str = "auto"
     share: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "programs", _texts(self.programs))
+        for name in ("programs", "conditions"):
+            object.__setattr__(self, name, _texts(getattr(self, name)))
         for name in ("versions", "hosts", "messages"):
             object.__setattr__(self, name, several(name, getattr(self, name)))
         object.__setattr__(self, "comparators", several("comparators", self.comparators) if self.comparators else ())
         self._check_cells()
         self._check_comparators()
-        check_whole("repeats", self.repeats, at_least=1, at_most=_INT16_MAX)
-        for name in ("memory_repeats", "calls_repeats", "lag_repeats"):
+        for name in ("sessions", "repeats"):
+            check_whole(name, getattr(self, name), at_least=1, at_most=_INT16_MAX)
+        for name in ("whole_repeats", "memory_repeats", "calls_repeats", "lag_repeats"):
             check_whole(name, getattr(self, name), at_least=0, at_most=_INT16_MAX)
         check_whole("comparator_repeats", self.comparator_repeats, at_least=1, at_most=_INT16_MAX)
         check_seconds("slow_limit_s", self.slow_limit_s)
@@ -162,19 +179,24 @@ class SweepOptions(Parameters):
         if not isinstance(self.scheduler, str):
             raise OptionError("scheduler", self.scheduler, "an address, or an empty text")
         check_whole("dask_workers", self.dask_workers, at_least=1)
+        check_choice("quiet_only", self.quiet_only, QUIET)
         check_choice("progress", self.progress, PROGRESS)
         sweep_folder("out", self.out)
         object.__setattr__(self, "out", str(self.out))
 
     def _check_cells(self) -> None:
-        for value in self.hosts:
-            check_whole("hosts", value, at_least=2, at_most=_INT16_MAX)
-        for value in self.messages:
-            check_whole("messages", value, at_least=1, at_most=_INT32_MAX)
+        main, *beside = list_conditions(self)
+        for condition in (main, *beside):
+            for value in condition.hosts:
+                check_whole("hosts", value, at_least=2, at_most=_INT16_MAX)
+            for value in condition.messages:
+                check_whole("messages", value, at_least=1, at_most=_INT32_MAX)
         own = {entry.name for entry in fields(self)}
         plain = {entry.name: getattr(self, entry.name) for entry in fields(RunOptions) if entry.name in own}
         ours = next((name for name in self.versions if name not in self.commands), known_versions()[0])
         one: dict[str, Any] = plain | {"version": ours, "hosts": 2, "messages": 1}
+        for condition in beside:
+            RunOptions(**one | condition.place)
         several = {"versions": "version", "hosts": "hosts", "messages": "messages"}
         for option, name in several.items():
             for value in getattr(self, option):
@@ -187,7 +209,7 @@ class SweepOptions(Parameters):
                         raise
                     raise OptionError(option, error.value, error.expected) from None
         together = [name for name in (*self.versions, *self.comparators) if name not in (LOWER_BOUND, *self.commands)]
-        for number in self.hosts:
+        for number in sorted({number for condition in (main, *beside) for number in condition.hosts}):
             check_hosts(number, runs=max(1, len(together) + (self.control is True)), barrier=self.barrier)
 
     def _check_comparators(self) -> None:
@@ -204,11 +226,15 @@ class SweepOptions(Parameters):
                     self.versions,
                     "the versions always run alongside the comparators",
                 )
-        if LOWER_BOUND in (*self.versions, *self.comparators) and self.router != "floodsub":
-            option = "comparators" if LOWER_BOUND in self.comparators else "versions"
-            raise OptionConflict(
-                option, LOWER_BOUND, "router", self.router, f"{LOWER_BOUND!r} only implements flooding"
-            )
+        routers = [condition.router for condition in list_conditions(self)]
+        if LOWER_BOUND in self.comparators:
+            routers = routers[:1]  # comparators are run under the sweep's own condition
+        elif LOWER_BOUND not in self.versions:
+            routers = []
+        for router in routers:
+            if router != "floodsub":
+                option = "comparators" if LOWER_BOUND in self.comparators else "versions"
+                raise OptionConflict(option, LOWER_BOUND, "router", router, f"{LOWER_BOUND!r} only implements flooding")
         if self.comparators:
             for loop in LOOPS:
                 loop_factory(loop)
@@ -229,6 +255,10 @@ class SweepOptions(Parameters):
         ):
             raise OptionError("half_width", self.half_width, "a share such as 0.02, or 0")
         check_whole("max_repeats", self.max_repeats, at_least=1, at_most=_INT16_MAX)
+        for name, has_several in (("sessions", self.sessions > 1), ("conditions", bool(self.conditions))):
+            if self.half_width and has_several:
+                reason = "the stop rule adds repeats to the cells of one session and one condition"
+                raise OptionConflict("half_width", self.half_width, name, getattr(self, name), reason)
         if self.half_width and self.max_repeats < self.repeats:
             raise OptionConflict(
                 "max_repeats", self.max_repeats, "repeats", self.repeats, "the maximum is below the minimum"

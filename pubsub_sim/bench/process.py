@@ -94,6 +94,7 @@ def run_worker(
     limit_s: float,
     command: Sequence[str] | None = None,
     startup_s: float = STARTUP_LIMIT_S,
+    imports: Sequence[str] = (),
 ) -> Answer:
     """Measure one run in a fresh process.
 
@@ -103,19 +104,24 @@ def run_worker(
         limit_s: time in seconds that the measured run may take, from its first phase on.
         command: words that start another program which speaks the protocol of `bench.worker`; None for our own worker.
         startup_s: time in seconds until the first phase, and from the last word to the end of the process.
+        imports: modules that our own worker imports first, in this order.
 
     Returns:
         The worker's answer. A worker that is stopped at the limit, is killed or says nothing sensible has one too.
     """
     whole = undisturbed(environment)
     with selectors.DefaultSelector() as selector, _Worker(spec, limit_s, startup_s, selector, whole) as worker:
-        worker.start(command)
+        worker.start(command, imports=() if command else imports)
         _attend([worker], selector)
     return worker.answer()
 
 
 def run_interleaved(
-    runs: Sequence[tuple[str, float]], *, environment: Mapping[str, str], slice_s: float = SLICE_S
+    runs: Sequence[tuple[str, float]],
+    *,
+    environment: Mapping[str, str],
+    slice_s: float = SLICE_S,
+    imports: Sequence[Sequence[str]] = (),
 ) -> list[Answer]:
     """Measure runs that are to be compared, each in a fresh process of our own worker, of which one at a time goes on.
 
@@ -129,6 +135,7 @@ def run_interleaved(
             may take together.
         environment: variables pinned for the workers.
         slice_s: how long a time slice lasts at least, in seconds; it ends with a message or a phase.
+        imports: for each run the modules that its worker imports first, in this order; empty for no such order.
 
     Returns:
         The workers' answers, in the order of the runs.
@@ -139,8 +146,8 @@ def run_interleaved(
         workers = [
             stack.enter_context(_Worker(spec, limit_s, STARTUP_LIMIT_S, selector, whole)) for spec, limit_s in runs
         ]
-        for worker in workers:
-            worker.start(slice_s=slice_s)
+        for worker, modules in zip(workers, imports or [()] * len(workers), strict=True):
+            worker.start(slice_s=slice_s, imports=modules)
         _attend(workers, selector)
     return [worker.answer() for worker in workers]
 
@@ -240,9 +247,11 @@ class _Worker:
         if self._token is not None:
             self._token.close()
 
-    def start(self, command: Sequence[str] | None = None, slice_s: float | None = None) -> None:
+    def start(
+        self, command: Sequence[str] | None = None, slice_s: float | None = None, imports: Sequence[str] = ()
+    ) -> None:
         """Start the process, ours or another program, with a turn token if given a time slice, and say what to run."""
-        words, passed = [*(command or _our_worker())], []
+        words, passed = [*(command or (_our_start() if imports else _our_worker()))], []
         folder = working_folder() if command else packages_folder()
         if slice_s is not None:
             self._token, theirs = socket.socketpair()
@@ -264,8 +273,9 @@ class _Worker:
             self._open += 1
         if self._token is not None:
             self._selector.register(self._token, selectors.EVENT_READ, self._take_token)
+        order = f"{json.dumps(list(imports))}\n" if imports else ""
         with suppress(BrokenPipeError):
-            process.stdin.write(self._spec.encode())
+            process.stdin.write(f"{order}{self._spec}".encode())
             process.stdin.close()
 
     def go_on(self) -> None:
@@ -423,6 +433,10 @@ def _signal_name(number: int) -> str:
 
 def _our_worker() -> Sequence[str]:
     return sys.executable, "-m", "pubsub_sim.bench.worker"
+
+
+def _our_start() -> Sequence[str]:
+    return sys.executable, "-m", "pubsub_sim.bench.start"
 
 
 def _started(

@@ -13,7 +13,7 @@ from typing import Any
 from pubsub_sim.bench.sources import digest, imported
 from pubsub_sim.places import clone, packages_folder
 
-RUN_STARTS = ("pubsub_sim/bench/worker.py", "pubsub_sim/drivers")
+RUN_STARTS = ("pubsub_sim/bench/start.py", "pubsub_sim/bench/worker.py", "pubsub_sim/drivers")
 """Where a run of the scenario starts; versions are imported by name, so that nothing leads to them."""
 
 PACKAGES = ("asyncmachine", "pubsub_sim")

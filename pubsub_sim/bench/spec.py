@@ -15,8 +15,11 @@ from pubsub_sim.world.running import loop_factory
 COMPARED = "field"
 """Kind of the runs of comparators and of the versions beside them, by the name it is stored under."""
 
-TIMED = ("timing", "control", COMPARED)
-"""Kinds of run that nothing slows down: compared, a version against itself, and beside comparators."""
+WHOLE = "whole"
+"""Kind of the runs that are made one after the other, without time slices, to check those that have some."""
+
+TIMED = ("timing", "control", WHOLE, COMPARED)
+"""Kinds of run that nothing slows down: compared, a version against itself, without time slices, and beside comparators."""
 
 KINDS = (*TIMED, *INSTRUMENTS)
 """What a run can be for."""

@@ -16,7 +16,8 @@ from pubsub_sim.bench.executors import executor
 from pubsub_sim.bench.grid import one_more, plan
 from pubsub_sim.bench.manifest import Manifest
 from pubsub_sim.bench.stopping import stops
-from pubsub_sim.results import PackedRunsError, Store
+from pubsub_sim.results import RUN, PackedRunsError, Store
+from pubsub_sim.results.disturbance import name_disturbances
 from pubsub_sim.results.footers import PACKED, same_ground
 from pubsub_sim.results.parquet import SCHEMA_VERSION
 from pubsub_sim.results.store import partners
@@ -46,6 +47,8 @@ class SweepResult:
         aside: files that could not be read, to the names that they have now.
         apart: runs that were only looked at and are in no pair, as the rest was measured at another time.
         logs: file name of each failed run that was made now, to what it logged.
+        disturbed: runs made now that something else on the machine disturbed.
+        sessions_s: number of each session of which runs were made now, to the seconds that they took.
     """
 
     planned: int
@@ -57,11 +60,18 @@ class SweepResult:
     aside: Mapping[str, str] = field(default_factory=dict)
     apart: int = 0
     logs: Mapping[str, str] = field(default_factory=dict)
+    sessions_s: Mapping[int, float] = field(default_factory=dict)
+    disturbed: int = 0
 
     def sentence(self) -> str:
         """Say it for a reader, in one line."""
         ends = ", ".join(f"{count} {name}" for name, count in sorted(self.outcomes.items()))
         text = f"{self.planned} runs ({ends}): {self.measured} measured now, {self.kept} kept"
+        if self.disturbed:
+            text += f"; {self.disturbed} of the measured ones were disturbed, as the machine was not quiet"
+        if len(self.sessions_s) > 1:
+            least, most = min(self.sessions_s.values()), max(self.sessions_s.values())
+            text += f"; each of {len(self.sessions_s)} sessions took {least:.0f} to {most:.0f} s"
         if self.again:
             text += f"; {self.again} of the measured ones were there and were measured again with their pairs"
         if self.apart:
@@ -114,6 +124,7 @@ def sweep(options: SweepOptions) -> SweepResult:
         SweepInterrupted: it was interrupted; says what is stored.
         UnwritableFolderError: the folder cannot be written.
         UnreadableFileError: a file may not be read.
+        NoisyMachineError: the machine is not quiet, and the sweep is to stop then.
     """
     store = Store(options.folder)
     if not options.measure:
@@ -133,6 +144,8 @@ class _Measurement:
         self._pairs: list[Pair] = []
         self._measured = self._again = 0
         self._logs: dict[str, str] = {}
+        self._sessions_s: dict[int, float] = {}
+        self._disturbed = 0
 
     def run(self) -> SweepResult:
         aside = self._store.set_aside()
@@ -151,7 +164,14 @@ class _Measurement:
                 self._manifest.note(record)
             self._manifest.write()
         result = _result(records, self._pairs, self._measured)
-        return replace(result, again=self._again, aside=aside, logs=self._logs)
+        return replace(
+            result,
+            again=self._again,
+            aside=aside,
+            logs=self._logs,
+            sessions_s=self._sessions_s,
+            disturbed=self._disturbed,
+        )
 
     def _make_all(self, todo: list[Task]) -> None:
         try:
@@ -168,15 +188,22 @@ class _Measurement:
         """Make runs, and store those of a pair as soon as all of them are known."""
         self._manifest.write()
         total = sum(map(len, todo))
-        with Display(self._options.progress if total else "none", total) as display:
-            for pair in self._maker.make(todo):
+        with Display(self._options.progress if total else "none", total, self._options.sessions) as display:
+            for pair in self._maker.make(todo, display.tell):
                 self._store.write_together([made.record for made in pair])
-                for record, log in pair:
+                for record, log, _ in pair:
                     self._manifest.note(record)
                     if log:
                         self._logs[record.parameters.file_name()] = log
-                    display.add(record.outcome)
+                    display.add(record.outcome, record.parameters.session, is_disturbed=_is_disturbed(record))
                 self._manifest.write()
+        self._disturbed += display.tally.disturbed
+        for session, seconds in display.tally.sessions_s.items():
+            self._sessions_s[session] = self._sessions_s.get(session, 0.0) + seconds
+
+
+def _is_disturbed(record: RunRecord) -> bool:
+    return bool(name_disturbances({row.metric: row.value for row in record.rows if row.phase == RUN}))
 
 
 def _next(

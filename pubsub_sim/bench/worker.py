@@ -119,7 +119,7 @@ def measure(spec: RunSpec, slices: TimeSlices | None = None) -> dict[str, Any]:
         return _failure(faults[0])
     costs |= {
         "failures": 0,
-        "legs": slices.taken,
+        "time_slices": slices.taken,
         "paused_ns": slices.paused_ns,
         "connections": outcome.connections,
         "deliveries": outcome.deliveries,

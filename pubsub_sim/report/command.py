@@ -23,6 +23,11 @@ class _Parser(argparse.ArgumentParser):
         raise CommandLineError(message)
 
 
+def make_parser(command: str, summary: str) -> argparse.ArgumentParser:
+    """Give the parser of a command; it refuses words by raising a CommandLineError."""
+    return _Parser(prog=f"python -m pubsub_sim {command}", description=summary, allow_abbrev=False)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags of the command."""
     parser.add_argument(
@@ -72,6 +77,6 @@ def report_command(arguments: Sequence[str]) -> int:
     Raises:
         PubsubSimError: bad flags, or the report cannot be written.
     """
-    parser = _Parser(prog="python -m pubsub_sim report", description="Write the report of a sweep.", allow_abbrev=False)
+    parser = make_parser("report", "Write the report of a sweep.")
     add_arguments(parser)
     return main(parser.parse_args(arguments))

@@ -16,7 +16,7 @@ from pubsub_sim.report.formatting import NOTHING, count_things, format_code, for
 from pubsub_sim.report.quantities import QUANTITIES
 from pubsub_sim.report.ratios import match_pairs
 from pubsub_sim.report.sweep import CELL
-from pubsub_sim.results.intervals import median
+from pubsub_sim.results.intervals import estimate_center
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,12 +70,14 @@ class Condition:
         return f"{_LABELS[self.transport]}, {_LABELS[self.sign]}"
 
     def per_rpc(self, version: str) -> Estimate:
-        """Estimate a version's CPU time per RPC in microseconds: the median over its runs."""
-        return _drop_narrow(median(_PER_RPC.of(self._of(version))))
+        """Estimate a version's CPU time per RPC in microseconds."""
+        runs = self._of(version)
+        return _drop_narrow(estimate_center(_PER_RPC.of(runs), runs["session"]))
 
     def ratio(self, version: str, reference: str) -> Estimate:
-        """Estimate the ratio of the CPU times of `rand msgs`: the median over the pairs of the paired ratios."""
-        found = median(match_pairs(self._of(reference), self._of(version), _WORK)["log_ratio"])
+        """Estimate the ratio of the CPU times of `rand msgs` from the paired ratios."""
+        paired = match_pairs(self._of(reference), self._of(version), _WORK)
+        found = estimate_center(paired["log_ratio"], paired["session"])
         return _drop_narrow(found.exp()) if found.is_known else found
 
     def _of(self, version: str) -> pd.DataFrame:
@@ -141,13 +143,13 @@ def show_largest(sweep: Sweep) -> Several | Absent:
     times = [[name_version(name), *(format_estimate(one.per_rpc(name)) for one in found)] for name in versions]
     where = f"{count_things(found[0].hosts, 'host')}, {count_things(found[0].messages, 'message')}, {found[0].loop}"
     parts: list[Prose | Table] = [
-        Prose(f"**CPU time per RPC, µs** (median over runs; {where})"),
+        Prose(f"**CPU time per RPC, µs** ({where})"),
         Table(columns, times),
     ]
     ratios = _tabulate_ratios(found, [name for name in versions if name != LOWER_BOUND])
     if ratios:
         parts += [
-            Prose("**Ratio to the lower bound** (median over pairs of the paired ratios)"),
+            Prose("**Ratio to the lower bound** (from paired ratios)"),
             Table(columns, ratios),
         ]
     return Several(parts)

@@ -24,11 +24,19 @@ from pubsub_sim.report.formatting import (
     to_json,
 )
 from pubsub_sim.report.quantities import QUANTITIES, Quantity
-from pubsub_sim.report.ratios import PAIR, pair_version
+from pubsub_sim.report.ratios import PAIR, estimate_mean, has_sessions, pair_version, tabulate_sessions
 from pubsub_sim.report.sweep import CELL
-from pubsub_sim.results.intervals import Estimate, drawn_medians, mean_of_medians, median, percentiles
+from pubsub_sim.results.intervals import (
+    Estimate,
+    drawn_medians,
+    estimate_center,
+    fill_balanced,
+    mean_of_sessions,
+    percentiles,
+)
 
 if TYPE_CHECKING:
+    import pandas as pd
     from numpy.typing import NDArray
 
     from pubsub_sim.report.sweep import Sweep
@@ -76,9 +84,10 @@ class Parts:
 
 
 def fit_parts(sweep: Sweep, version: str, quantity: Quantity = TIME) -> Parts | None:
-    """Fit the median differences of the cells by least squares, each cell counting alike.
+    """Fit the differences of the cells by least squares, each cell counting alike.
 
-    The intervals come from drawing the pairs of each cell anew and fitting again.
+    Of several sessions a line is fitted to each, and the intervals are t intervals over the lines. Of one session the
+    medians are fitted, and the intervals come from drawing the pairs of each cell anew and fitting again.
 
     Args:
         sweep: the runs.
@@ -93,34 +102,53 @@ def fit_parts(sweep: Sweep, version: str, quantity: Quantity = TIME) -> Parts | 
     hosts = np.array([float(rows["hosts"].iloc[0]) for rows in groups])
     if len(set(hosts)) < 2:
         return None
-    scale = _SCALES[quantity.unit]
-    samples = [rows["difference"].to_numpy() * scale / rows["messages"].iloc[0] for rows in groups]
     design = np.linalg.pinv(np.stack([np.ones_like(hosts), hosts], axis=1))
+    scaled = _per_message(paired, quantity)
+    fit = _fit_sessions if has_sessions(paired) else _fit_medians
+    centers, (at_none, slope, mean) = fit(scaled, design)
+    worst = float(np.abs(centers - at_none.value - slope.value * hosts).max())
+    of_base = _of_base(sweep, quantity) * _SCALES[quantity.unit]
+    return Parts(version, quantity, at_none, slope, worst, len(groups), mean, of_base)
+
+
+Fit = tuple["NDArray[np.float64]", tuple[Estimate, Estimate, Estimate]]
+"""What is fitted for each cell, then the value at no hosts, the slope, and the mean over the cells."""
+
+
+def _per_message(paired: pd.DataFrame, quantity: Quantity) -> pd.DataFrame:
+    """Give pairs a column with their difference for each message, in us or calls."""
+    return paired.assign(each=paired["difference"] * _SCALES[quantity.unit] / paired["messages"])
+
+
+def _fit_sessions(paired: pd.DataFrame, design: NDArray[np.float64]) -> Fit:
+    whole = fill_balanced(tabulate_sessions(paired, "each"))
+    lines = whole @ design.T
+    found = [mean_of_sessions(values, len(paired)) for values in (lines[:, 0], lines[:, 1], whole.mean(axis=1))]
+    return whole.mean(axis=0), (found[0], found[1], found[2])
+
+
+def _fit_medians(paired: pd.DataFrame, design: NDArray[np.float64]) -> Fit:
+    samples = [rows["each"].to_numpy() for _, rows in paired.groupby(CELL, sort=True)]
     medians = np.array([np.median(values) for values in samples])
     fitted = design @ medians
-    worst = float(np.abs(medians - fitted[0] - fitted[1] * hosts).max())
     draws = drawn_medians(samples)
     fewest = min(map(len, samples))
     found = [
         _estimate(float(value), drawn, fewest, len(paired))
         for value, drawn in zip([*fitted, medians.mean()], [*(draws @ design.T).T, draws.mean(axis=1)], strict=True)
     ]
-    of_base = _of_base(sweep, quantity) * scale
-    return Parts(version, quantity, found[0], found[1], worst, len(groups), found[2], of_base)
+    return medians, (found[0], found[1], found[2])
 
 
 def estimate_amount(sweep: Sweep, version: str, quantity: Quantity = TIME) -> Estimate:
-    """Estimate by how much a version exceeds the base per message: the mean over the cells of the median paired difference.
+    """Estimate by how much a version exceeds the base per message, as a mean over the cells.
 
     Args:
         sweep: the runs.
         version: whose difference from the base.
         quantity: `TIME`, in µs per message, or `CALLS`.
     """
-    paired = pair_version(sweep, version, quantity)
-    scale = _SCALES[quantity.unit]
-    each = (paired["difference"] * scale / paired["messages"]).groupby([paired[name] for name in CELL], sort=True)
-    return mean_of_medians([values.to_numpy() for _, values in each])
+    return estimate_mean(_per_message(pair_version(sweep, version, quantity), quantity), "each")
 
 
 def estimate_per_call(time: Parts, calls: Parts) -> tuple[Estimate, float] | None:
@@ -175,24 +203,28 @@ def estimate_before_messages(sweep: Sweep, version: str) -> dict[int, Estimate]:
     """Give by how much longer a version takes before the phase `rand msgs`, in ms without fixed waits.
 
     Returns:
-        Number of hosts to the median over the pairs of all cells with so many.
+        Number of hosts to the estimate over the pairs of all cells with so many.
     """
     whole, messages = (pair_version(sweep, version, quantity) for quantity in (WHOLE, MESSAGES))
     both = whole.merge(messages, on=PAIR, suffixes=("", "_messages"), validate="one_to_one")
     more = both.assign(more=both["difference"] - both["difference_messages"])
-    return {int(str(hosts)): median(values) for hosts, values in more.groupby("hosts", sort=True)["more"]}
+    return {
+        int(str(hosts)): estimate_center(rows["more"], rows["session"])
+        for hosts, rows in more.groupby("hosts", sort=True)
+    }
 
 
 def _of_base(sweep: Sweep, quantity: Quantity) -> float:
-    """Give the base's own amount per message, a mean over the cells of their medians."""
+    """Give the base's own amount per message, a mean over the cells."""
     runs = sweep.of(sweep.base, kind=quantity.kind)
-    each = runs[CELL].assign(value=quantity.of(runs) / runs["messages"])
-    return float(each.groupby(CELL, sort=True)["value"].median().mean())
+    each = runs[[*CELL, "session"]].assign(value=quantity.of(runs) / runs["messages"])
+    cells = [estimate_center(rows["value"], rows["session"]).value for _, rows in each.groupby(CELL, sort=True)]
+    return float(np.mean(cells))
 
 
 def _describe_line(sweep: Sweep, found: Parts) -> Prose:
     return Prose(
-        f"A least-squares line through the median differences of the {count_things(found.cells, 'cell')} gives "
+        f"A least-squares line through the differences of the {count_things(found.cells, 'cell')} gives "
         f"{format_estimate(found.per_message)} µs more CPU time of {format_code(found.version)} than of {format_code(sweep.base)} "
         f"for each message, and {format_estimate(found.per_host)} µs more for each host that the message reaches. The largest "
         f"residual is {format_number(found.worst, places=1)} µs."
@@ -204,7 +236,7 @@ def _describe_before(sweep: Sweep, version: str) -> Prose:
     each = [f"{format_estimate(value)} ms with {hosts} hosts" for hosts, value in more.items()]
     return Prose(
         f"Durations also hold the phases before `rand msgs`, in which hosts are created and connected. Without fixed waits "
-        f"{format_code(version)} needs more time there than {format_code(sweep.base)}: {join_words(each)} (medians of paired "
+        f"{format_code(version)} needs more time there than {format_code(sweep.base)}: {join_words(each)} (paired "
         "differences)."
     )
 

@@ -33,6 +33,26 @@ class MixedConditionsError(ReportError, DataError):
         return f"this sweep mixes runs with {self.condition} {found}; measure each into a folder of its own"
 
 
+class NothingInCommonError(ReportError, DataError):
+    """Two sweeps have no cell in which both compare the same versions under the same condition.
+
+    Attributes:
+        one: name of a sweep.
+        other: name of the other.
+    """
+
+    def __init__(self, one: str, other: str) -> None:
+        super().__init__(one, other)
+        self.one = one
+        self.other = other
+
+    def __str__(self) -> str:
+        return (
+            f"the sweeps {self.one!r} and {self.other!r} have no cell in common in which both compare the same versions under "
+            "the same condition"
+        )
+
+
 class NotebookFailedError(ReportError, RunError):
     """The findings notebook did not run to its end.
 

@@ -102,6 +102,13 @@ def format_exponent(value: Estimate) -> str:
     return f"{text} ({joint.join(ends)})"
 
 
+def format_p_value(value: float) -> str:
+    """Write the p-value of a test, "too few pairs" for NaN."""
+    if math.isnan(value):
+        return "too few pairs"
+    return "p < 0.001" if value < 0.001 else f"p = {value:.{2 if value >= 0.1 else 3}f}"
+
+
 def list_numbers(values: Sequence[int]) -> str:
     """Write the values of an axis: one, or all of them."""
     return NOTHING if not values else join_words(f"{value:,}" for value in values)

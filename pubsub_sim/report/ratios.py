@@ -1,4 +1,8 @@
-"""Cost of another version as a multiple of the base: ratios of paired runs, per cell and over the grid."""
+"""Cost of another version as a multiple of the base: ratios of paired runs, per cell and over the grid.
+
+Where the base ran twice in a pair, both of its runs count. Of a sweep with several sessions each estimate is a mean over sessions
+with a t interval; of one session it is a median, or a mean of medians, with a bootstrap interval that covers that session.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,18 @@ import numpy as np
 import pandas as pd
 
 from pubsub_sim.report.sweep import CELL
-from pubsub_sim.results.intervals import Estimate, mean_of_medians, mean_of_sampled_groups, median
+from pubsub_sim.results.intervals import (
+    UNKNOWN,
+    Estimate,
+    balanced_means,
+    estimate_center,
+    mean_of_medians,
+    mean_of_sampled_cells,
+    mean_of_sampled_groups,
+    mean_of_sessions,
+    p_value_of_groups,
+    p_value_of_sessions,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,8 +32,8 @@ if TYPE_CHECKING:
     from pubsub_sim.report.quantities import Quantity
     from pubsub_sim.report.sweep import Sweep
 
-PAIR = [*CELL, "repeat"]
-"""Parameters that two runs share to be a pair: they ran side by side with the same seed."""
+PAIR = [*CELL, "session", "repeat"]
+"""Parameters that two runs under one condition share to be a pair: they ran side by side with the same seed."""
 
 
 @dataclass(frozen=True)
@@ -28,37 +43,46 @@ class CellRatio:
     Attributes:
         hosts: number of hosts.
         messages: number of random messages.
-        ratio: the other version over the base: the median over the pairs, taken of logarithms.
-        difference: the other version less the base, in the quantity's unit.
+        ratio: the other version over the base: of the logarithms of the pairs' ratios the mean over sessions, or the median
+            in a sweep of one session.
+        difference: the other version less the base, in the quantity's unit, estimated alike.
+        p_value: of a paired t test of the logarithms against 0; NaN for fewer than two sessions or pairs.
     """
 
     hosts: int
     messages: int
     ratio: Estimate
     difference: Estimate
+    p_value: float
 
 
-def match_pairs(base: pd.DataFrame, other: pd.DataFrame, quantity: Quantity) -> pd.DataFrame:
+def match_pairs(
+    base: pd.DataFrame, other: pd.DataFrame, quantity: Quantity, again: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Match runs that ran side by side: runs of the same cell and repeat that were measured at different times are no pair.
 
     Args:
         base: one row per run; what is divided by. In the column `pair`, if there is one, what it was measured with.
         other: one row per run; what is divided.
         quantity: what of the runs.
+        again: second runs of the base: a pair is compared with the mean of both, of logarithms for the ratio.
 
     Returns:
-        Columns hosts, messages, repeat, log_ratio and difference; only pairs in which both runs are ok and positive.
+        Columns hosts, messages, session, repeat, log_ratio and difference; only pairs in which a run of the base and the
+        other one are ok and positive.
     """
-    ones, others = _positive(base, quantity), _positive(other, quantity)
-    places = sorted(place for place in ones.keys() & others.keys() if ones[place][0] == others[place][0])
-    below = np.array([ones[place][1] for place in places], dtype=np.float64)
-    above = np.array([others[place][1] for place in places], dtype=np.float64)
-    found = pd.DataFrame(np.array(places, dtype=np.int64).reshape(-1, len(PAIR)), columns=PAIR)
-    return found.assign(log_ratio=np.log(above / below), difference=above - below)
+    bases = [_positive(runs, quantity) for runs in (base, again) if runs is not None]
+    found = []
+    for place, (pair, above) in sorted(_positive(other, quantity).items()):
+        below = [runs[place][1] for runs in bases if place in runs and runs[place][0] == pair]
+        if below:
+            log_ratio = np.log(above) - np.mean(np.log(below))
+            found.append((*place, float(log_ratio), above - float(np.mean(below))))
+    return pd.DataFrame(found, columns=[*PAIR, "log_ratio", "difference"]).astype(dict.fromkeys(PAIR, "int64"))
 
 
 def _positive(runs: pd.DataFrame, quantity: Quantity) -> dict[tuple[int, ...], tuple[str, float]]:
-    """Give hosts, messages and repeat of each run that has a value above 0: what it was measured with, and that value."""
+    """Give hosts, messages, session and repeat of each run that has a value above 0: what it was measured with, and that value."""
     values = quantity.of(runs).tolist()
     measured_with = runs["pair"].tolist() if "pair" in runs else [""] * len(runs)
     places = list(zip(*(runs[name].tolist() for name in PAIR), strict=True))
@@ -69,15 +93,16 @@ def _positive(runs: pd.DataFrame, quantity: Quantity) -> dict[tuple[int, ...], t
 
 
 def pair_version(sweep: Sweep, version: str, quantity: Quantity) -> pd.DataFrame:
-    """Pair the runs of a version with those of the base."""
+    """Pair the runs of a version with those of the base, of which there are two in a pair with a control."""
     base, other = sweep.of(sweep.base, kind=quantity.kind), sweep.of(version, kind=quantity.kind)
-    return sweep.once(("pairs", version, quantity), lambda: match_pairs(base, other, quantity))
+    again = sweep.controls.loc[sweep.controls["version"] == sweep.base] if quantity.kind == "timing" else None
+    return sweep.once(("pairs", version, quantity), lambda: match_pairs(base, other, quantity, again))
 
 
 def estimate_cell_median(sweep: Sweep, version: str, cell: tuple[int, int], quantity: Quantity) -> Estimate:
-    """Estimate the median of a version in one cell of the grid, given as hosts and messages."""
+    """Estimate a quantity of a version in one cell of the grid, given as hosts and messages."""
     runs = sweep.of(version, cell, quantity.kind)
-    return sweep.once(("median", version, cell, quantity), lambda: median(quantity.of(runs)))
+    return sweep.once(("median", version, cell, quantity), lambda: estimate_center(quantity.of(runs), runs["session"]))
 
 
 def pair_control(sweep: Sweep, quantity: Quantity) -> pd.DataFrame:
@@ -97,7 +122,7 @@ def estimate_cells(paired: pd.DataFrame) -> list[CellRatio]:
     """Estimate each cell of the grid.
 
     Args:
-        paired: pairs as `pairs` gives them.
+        paired: pairs as `match_pairs` gives them.
 
     Returns:
         The cells that have a pair, by hosts and messages.
@@ -105,35 +130,86 @@ def estimate_cells(paired: pd.DataFrame) -> list[CellRatio]:
     found = []
     for _, rows in paired.groupby(CELL, sort=True):
         hosts, messages = int(rows["hosts"].iloc[0]), int(rows["messages"].iloc[0])
-        ratio = median(rows["log_ratio"]).exp()
-        found.append(CellRatio(hosts, messages, ratio, median(rows["difference"])))
+        ratio = estimate_center(rows["log_ratio"], rows["session"]).exp()
+        difference = estimate_center(rows["difference"], rows["session"])
+        found.append(CellRatio(hosts, messages, ratio, difference, find_p_value(rows)))
     return found
 
 
-def estimate_over_grid(paired: pd.DataFrame) -> Estimate:
-    """Estimate the geometric mean over the cells of each cell's median ratio.
+def has_sessions(paired: pd.DataFrame) -> bool:
+    """Whether pairs are of several sessions."""
+    return bool(paired["session"].nunique() > 1)
+
+
+def tabulate_sessions(paired: pd.DataFrame, column: str = "log_ratio") -> NDArray[np.float64]:
+    """Give the mean over the repeats of each session in each cell.
 
     Args:
-        paired: pairs as `pairs` gives them.
+        paired: pairs as `match_pairs` gives them, at least one.
+        column: of what.
 
     Returns:
-        The mean with the interval of its measurement: a bootstrap of the pairs inside each cell.
+        Shape (sessions, cells), both sorted; NaN where a session lacks a cell.
     """
-    return mean_of_medians(_by_cell(paired)).exp()
+    table = paired.pivot_table(index="session", columns=CELL, values=column, aggfunc="mean", sort=True)
+    return table.to_numpy(dtype=np.float64)
+
+
+def estimate_over_grid(paired: pd.DataFrame) -> Estimate:
+    """Estimate the geometric mean ratio over the cells.
+
+    Args:
+        paired: pairs as `match_pairs` gives them.
+
+    Returns:
+        Of several sessions the mean of their mean logarithms, with a t interval: it covers sessions like these. Of one
+        session the mean over the cells of their medians, with a bootstrap of the pairs inside each cell.
+    """
+    return estimate_mean(paired).exp()
+
+
+def estimate_mean(paired: pd.DataFrame, column: str = "log_ratio") -> Estimate:
+    """Estimate the mean over the cells of a column of pairs, as `estimate_over_grid` does."""
+    if paired.empty:
+        return UNKNOWN
+    if has_sessions(paired):
+        return mean_of_sessions(balanced_means(tabulate_sessions(paired, column)), len(paired))
+    return mean_of_medians(_by_cell(paired, column))
 
 
 def estimate_over_sampled_cells(paired: pd.DataFrame) -> Estimate:
     """Estimate the same mean as one over all cells there could be.
 
     Args:
-        paired: pairs as `pairs` gives them.
+        paired: pairs as `match_pairs` gives them.
 
     Returns:
-        The mean with an interval from a hierarchical bootstrap: cells first, then pairs inside each cell. Where cells
-        differ, no number of repeats makes it narrow.
+        The mean with an interval that holds the differences between cells too: of one session from a hierarchical
+        bootstrap, cells first, then pairs inside each cell. Where cells differ, no number of repeats makes it narrow.
     """
+    if paired.empty:
+        return UNKNOWN
+    if has_sessions(paired):
+        return mean_of_sampled_cells(tabulate_sessions(paired)).exp()
     return mean_of_sampled_groups(_by_cell(paired)).exp()
 
 
-def _by_cell(paired: pd.DataFrame) -> list[NDArray[np.float64]]:
-    return [rows["log_ratio"].to_numpy() for _, rows in paired.groupby(CELL, sort=True)]
+def find_p_value(paired: pd.DataFrame) -> float:
+    """Test whether the ratios of pairs differ from 1: a paired t test of their logarithms against 0.
+
+    Args:
+        paired: pairs as `match_pairs` gives them.
+
+    Returns:
+        The p-value: over the sessions' means, or over the pairs inside the cells of one session, each cell with a mean of
+        its own. NaN if there are too few.
+    """
+    if paired.empty:
+        return float("nan")
+    if has_sessions(paired):
+        return p_value_of_sessions(balanced_means(tabulate_sessions(paired)))
+    return p_value_of_groups(_by_cell(paired))
+
+
+def _by_cell(paired: pd.DataFrame, column: str = "log_ratio") -> list[NDArray[np.float64]]:
+    return [rows[column].to_numpy() for _, rows in paired.groupby(CELL, sort=True)]

@@ -17,7 +17,7 @@ from pubsub_sim.report.quantities import HEADLINE, QUANTITIES
 from pubsub_sim.report.ratios import estimate_cells, pair_version
 from pubsub_sim.report.style import PHASE_COLOURS, WIDTH, choose_look, drawing, make_panels, pick_evenly, render
 from pubsub_sim.report.tables import find_control_version
-from pubsub_sim.results.intervals import median
+from pubsub_sim.results.intervals import estimate_center, median
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,7 +79,8 @@ def _cell(
     panel: Axes, strips: list[tuple[str, pd.DataFrame, dict[str, Any]]], quantity: Quantity, cell: tuple[int, int]
 ) -> None:
     for at, (_, all_runs, style) in enumerate(strips):
-        own = all_runs.loc[(all_runs["hosts"] == cell[0]) & (all_runs["messages"] == cell[1])].sort_values("repeat")
+        of_cell = (all_runs["hosts"] == cell[0]) & (all_runs["messages"] == cell[1])
+        own = all_runs.loc[of_cell].sort_values(["session", "repeat"])
         values = quantity.of(own).to_numpy()
         if not np.isfinite(values).any():
             panel.text(
@@ -89,7 +90,7 @@ def _cell(
         places = at + (np.linspace(-0.5, 0.5, len(values)) if len(values) > 1 else np.zeros(1)) * _SPREAD
         # as pixels: hundreds of vector dots would make the page a hundred kilobytes larger, and no clearer
         panel.plot(places, values, linestyle="", markersize=3, mew=0.7, alpha=0.75, rasterized=True, **style)
-        found = median(values)
+        found = estimate_center(values, own["session"])
         panel.hlines(found.value, at - 0.4, at + 0.4, color="#222222", linewidth=1.1, zorder=3)
         if found.has_interval:
             panel.vlines(at + 0.4, found.low, found.high, color="#222222", linewidth=1.1, zorder=3)

@@ -23,10 +23,17 @@ from pubsub_sim.report.formatting import (
     to_json,
 )
 from pubsub_sim.report.quantities import QUANTITIES, Quantity
-from pubsub_sim.report.ratios import estimate_cell_median
+from pubsub_sim.report.ratios import estimate_cell_median, tabulate_sessions
 from pubsub_sim.report.style import WIDTH, choose_look, drawing, pick_evenly, render
 from pubsub_sim.report.sweep import CELL
-from pubsub_sim.results.intervals import UNKNOWN, Estimate, drawn_medians, percentiles
+from pubsub_sim.results.intervals import (
+    UNKNOWN,
+    Estimate,
+    drawn_medians,
+    fill_balanced,
+    mean_of_sessions,
+    percentiles,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,8 +90,9 @@ def list_quantities(sweep: Sweep) -> list[Quantity]:
 def fit_growth(sweep: Sweep, version: str, quantity: Quantity, axis: str) -> Growth:
     """Fit the medians of the cells by least squares on logarithms.
 
-    The interval comes from drawing the runs of each cell anew and fitting again: it holds the noise of the runs and not
-    how well a power describes the growth, which the worst cell tells.
+    Of several sessions each is fitted, and the interval is a t interval over the fits; of one session it comes from drawing
+    the runs of each cell anew and fitting again. It does not say how well a power describes the growth, which the worst cell
+    tells.
 
     Args:
         sweep: the runs.
@@ -99,7 +107,8 @@ def fit_growth(sweep: Sweep, version: str, quantity: Quantity, axis: str) -> Gro
     design = _design(xs, others)
     if design is None:
         return Growth(version, quantity.name, axis, UNKNOWN, np.nan, {})
-    medians = np.array([np.median(values) for values in samples])
+    table = _by_session(sweep, version, quantity)
+    medians = np.array([np.median(values) for values in samples]) if table is None else table.mean(axis=0)
     fitted = design @ medians
     levels = {
         other: float(
@@ -109,15 +118,20 @@ def fit_growth(sweep: Sweep, version: str, quantity: Quantity, axis: str) -> Gro
     }
     ideal = np.array([np.log(levels[other]) + fitted * x for x, other in zip(xs, others, strict=True)])
     worst = float(np.exp(np.abs(medians - ideal).max()))
-    found = _estimate(float(fitted), _drawn(sweep, version, quantity, _SEED) @ design, samples)
+    if table is not None:
+        found = mean_of_sessions(table @ design, sum(map(len, samples)))
+    else:
+        found = _estimate(float(fitted), _drawn(sweep, version, quantity, _SEED) @ design, samples)
     return Growth(version, quantity.name, axis, found, worst, levels)
 
 
 def compare_growth(sweep: Sweep, version: str, quantity: Quantity, axis: str) -> Estimate:
     """Estimate by how much a version's exponent exceeds the base's: the exponent of their ratio.
 
-    Below 0 the ratio falls along the axis. Both versions' runs are drawn on their own.
+    Below 0 the ratio falls along the axis. Of several sessions the exponents of each are subtracted; of one session both
+    versions' runs are drawn on their own.
     """
+    tables: list[NDArray[np.float64] | None] = []
     fits: list[tuple[float, NDArray[np.float64], list[NDArray[np.float64]]]] = []
     for name in (version, sweep.base):
         cells, samples = _logarithms(sweep, name, quantity)
@@ -127,6 +141,10 @@ def compare_growth(sweep: Sweep, version: str, quantity: Quantity, axis: str) ->
             return UNKNOWN
         value = float(design @ np.array([np.median(values) for values in samples]))
         fits.append((value, _drawn(sweep, name, quantity, _SEED + len(fits)) @ design, samples))
+        table = _by_session(sweep, name, quantity)
+        tables.append(None if table is None else table @ design)
+    if tables[0] is not None and tables[1] is not None and tables[0].shape == tables[1].shape:
+        return mean_of_sessions(tables[0] - tables[1], sum(len(values) for _, _, own in fits for values in own))
     (one, ones, own), (base, bases, theirs) = fits
     return _estimate(one - base, ones - bases, min(own, theirs, key=len))
 
@@ -193,6 +211,19 @@ def _logarithms(
 ) -> tuple[list[tuple[int, int]], list[NDArray[np.float64]]]:
     """Give the cells that have positive values, and the logarithms of those."""
     return sweep.once(("logarithms", version, quantity), lambda: _taken(sweep, version, quantity))
+
+
+def _by_session(sweep: Sweep, version: str, quantity: Quantity) -> NDArray[np.float64] | None:
+    """Give the mean logarithm of each session in each cell, shape (sessions, cells); None for runs of one session.
+
+    What a session lacks of a cell is filled in as its other cells would have it.
+    """
+    runs = sweep.of(version, kind=quantity.kind)
+    values = quantity.of(runs)
+    known = runs[[*CELL, "session"]].assign(value=np.log(values.where(values > 0))).dropna(subset="value")
+    if known["session"].nunique() < 2:
+        return None
+    return fill_balanced(tabulate_sessions(known, "value"))
 
 
 def _drawn(sweep: Sweep, version: str, quantity: Quantity, seed: int) -> NDArray[np.float64]:

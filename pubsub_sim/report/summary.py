@@ -8,7 +8,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from pubsub_sim.places import sweeps_folder
-from pubsub_sim.report import control, difference, engine, published, scaling
+from pubsub_sim.report import amounts, control, difference, engine, published, scaling, sessions
 from pubsub_sim.report.comparators import PLACE, REFERENCES, list_conditions, list_versions
 from pubsub_sim.report.formatting import round_number, to_json
 from pubsub_sim.report.options import reference_file
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 FILE = "summary.json"
 """Name of the summary in the folder of a report."""
 
-_SCHEMA = 5
+_SCHEMA = 6
 
 
 def summarise(sweep: Sweep, reference: str = "") -> dict[str, Any]:
@@ -63,12 +63,14 @@ def summarise(sweep: Sweep, reference: str = "") -> dict[str, Any]:
         "grid": {"hosts": sweep.hosts, "messages": sweep.messages},
         "conditions": sweep.conditions(),
         "amounts": _amounts(sweep),
+        "amounts_more": amounts.summarise(sweep),
         "runs": {name: int((sweep.runs["version"] == name).sum()) for name in sweep.versions},
         "failed": {name: int((failed & (sweep.runs["version"] == name)).sum()) for name in sweep.versions},
         "interval": {"unit": "%", "level": LEVEL, "samples": RESAMPLES},
         "headline": list(HEADLINE),
         "control": _control(sweep),
         "beside_control": control.summarise(sweep),
+        "sessions": sessions.summarise(sweep),
         "fixed_waits": _waits(sweep),
         "geometric_means": [entry for quantity in QUANTITIES.values() for entry in _means(sweep, quantity)],
         "ratios": [entry for quantity in QUANTITIES.values() for entry in _ratios(sweep, quantity)],

@@ -1,4 +1,7 @@
-"""The contents of a sweep: its runs, one row each, who is compared with whom, and where they come from."""
+"""The contents of a sweep: its runs, one row each, who is compared with whom, and where they come from.
+
+A sweep has one main condition, which most of its runs share. Runs under other conditions are sweeps of their own beside it.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-CONDITIONS = ("router", "transport", "loop", "sign", "barrier", "warmup", "allocator")
+CONDITION = {"router": "floodsub", "transport": "memory", "loop": "uvloop", "sign": "strict"}
+"""Parameters that make a condition, and the values of the one that comes first among equals."""
+
+FIXED = ("barrier", "warmup", "allocator")
 """Parameters that are the same in all runs of a sweep but those beside comparators."""
+
+CONDITIONS = (*CONDITION, *FIXED)
+"""What all runs of a condition share."""
 
 WATCHED = ("memory", "calls", "lag")
 """Kinds of run that something slows down: never compared by their times."""
@@ -40,6 +49,7 @@ class Sweep:
             runs that were measured together have in common.
         controls: second runs of the first version in each pair.
         field: runs beside references and other implementations, each condition of its own.
+        whole: runs that were made one after the other, without time slices.
         watched: runs that something slowed down while it watched them: memory, calls, turns of the loop.
         versions: names of the versions; the first is the one the others are compared with.
         phases: names of the phases in the order in which they ran.
@@ -47,6 +57,7 @@ class Sweep:
         described: version to its own description of its machines.
         fingerprint: of every stored number of the runs, shown or not.
         engine: the engine's own benchmark, None if the sweep has none.
+        beside: the runs of each other condition, as a sweep of its own.
         computed: what `once` has computed of these runs.
     """
 
@@ -54,6 +65,7 @@ class Sweep:
     runs: pd.DataFrame
     controls: pd.DataFrame
     field: pd.DataFrame
+    whole: pd.DataFrame
     watched: pd.DataFrame
     versions: tuple[str, ...]
     phases: tuple[str, ...]
@@ -61,6 +73,7 @@ class Sweep:
     described: Mapping[str, Any]
     fingerprint: str
     engine: EngineRecord | None = None
+    beside: tuple[Sweep, ...] = ()
     computed: dict[Hashable, Any] = dataclasses.field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
@@ -78,24 +91,32 @@ class Sweep:
         frame = store.load()
         runs = wide(frame)
         runs["pair"] = _measured_with(store, runs)
-        _check_conditions(runs.loc[runs["kind"] != "field"])
+        field = runs["kind"] == "field"
+        _check_fixed(runs.loc[~field])
         provenance = store.provenance()
         described = provenance.pop("versions")
         phases = frame.loc[frame["phase"] != RUN, "phase"].drop_duplicates()
-        timing = runs.loc[runs["kind"] == "timing"].reset_index(drop=True)
-        return cls(
-            name=folder.name,
-            runs=timing,
-            controls=runs.loc[runs["kind"] == "control"].reset_index(drop=True),
-            field=runs.loc[runs["kind"] == "field"].reset_index(drop=True),
-            watched=runs.loc[runs["kind"].isin(WATCHED)].reset_index(drop=True),
-            versions=_base_first(sorted(set(timing["version"]))),
-            phases=tuple(map(str, phases)),
-            provenance=provenance,
-            described=described,
-            fingerprint=fingerprint(frame),
-            engine=read_engine(folder),
-        )
+
+        def sweep_of(runs: pd.DataFrame, **more: Any) -> Sweep:
+            timing = runs.loc[runs["kind"] == "timing"].reset_index(drop=True)
+            return cls(
+                name=folder.name,
+                runs=timing,
+                controls=runs.loc[runs["kind"] == "control"].reset_index(drop=True),
+                field=runs.loc[runs["kind"] == "field"].reset_index(drop=True),
+                whole=runs.loc[runs["kind"] == "whole"].reset_index(drop=True),
+                watched=runs.loc[runs["kind"].isin(WATCHED)].reset_index(drop=True),
+                versions=_base_first(sorted(set(timing["version"]))),
+                phases=tuple(map(str, phases)),
+                provenance=provenance,
+                described=described,
+                fingerprint=fingerprint(frame),
+                **more,
+            )
+
+        main, *others = _by_condition(runs.loc[~field])
+        beside = tuple(sweep_of(own) for own in others)
+        return sweep_of(pd.concat([main, runs.loc[field]]), engine=read_engine(folder), beside=beside)
 
     @property
     def base(self) -> str:
@@ -121,6 +142,11 @@ class Sweep:
     def cells(self) -> list[tuple[int, int]]:
         """Pairs of hosts and messages that have runs."""
         return sorted({(int(h), int(m)) for h, m in zip(self.runs["hosts"], self.runs["messages"], strict=True)})
+
+    @property
+    def sessions(self) -> list[int]:
+        """Numbers of the sessions that have runs."""
+        return sorted({int(value) for value in self.runs["session"]})
 
     def of_kind(self, kind: str) -> pd.DataFrame:
         """Give the runs of a kind: those that are compared ("timing"), or those watched in one way."""
@@ -152,8 +178,8 @@ class Sweep:
     def apart(self) -> int:
         """Count the compared runs, controls among them, that were not measured together with the base's run of their pair."""
         timed = pd.concat([self.runs, self.controls])
-        base = self.runs.loc[self.runs["version"] == self.base, [*CELL, "repeat", "pair"]]
-        beside = timed.merge(base, on=[*CELL, "repeat"], suffixes=("", "_base"))
+        base = self.runs.loc[self.runs["version"] == self.base, [*CELL, "session", "repeat", "pair"]]
+        beside = timed.merge(base, on=[*CELL, "session", "repeat"], suffixes=("", "_base"))
         return int((beside["pair"] != beside["pair_base"]).sum())
 
     def conditions(self) -> dict[str, str]:
@@ -180,8 +206,21 @@ def _base_first(names: list[str]) -> tuple[str, ...]:
     return tuple(sorted(names, key=lambda name: (_OWN.index(name) if name in _OWN else len(_OWN), name)))
 
 
-def _check_conditions(runs: pd.DataFrame) -> None:
-    for name in CONDITIONS:
+def _by_condition(runs: pd.DataFrame) -> list[pd.DataFrame]:
+    """Divide runs by their conditions: the one with most compared runs first, of equals the usual one, then by their values."""
+    if runs.empty:
+        return [runs]
+    found = [own for _, own in runs.groupby(list(CONDITION), sort=True)]
+
+    def rank(own: pd.DataFrame) -> tuple[Any, ...]:
+        first = own.iloc[0]
+        return -int((own["kind"] == "timing").sum()), *(first[name] != usual for name, usual in CONDITION.items())
+
+    return sorted(found, key=rank)
+
+
+def _check_fixed(runs: pd.DataFrame) -> None:
+    for name in FIXED:
         values = sorted(map(str, runs[name].unique()))
         if len(values) > 1:
             raise MixedConditionsError(name, values)

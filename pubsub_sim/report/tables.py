@@ -23,7 +23,7 @@ from pubsub_sim.report.ratios import (
     pair_control,
     pair_version,
 )
-from pubsub_sim.results.intervals import UNKNOWN, median
+from pubsub_sim.results.intervals import UNKNOWN, estimate_center
 
 if TYPE_CHECKING:
     from pubsub_sim.report.quantities import Quantity
@@ -36,7 +36,7 @@ PHASE_METRICS = ("wall_ns", "fixed_wait_ns", "cpu_ns")
 
 
 def tabulate_medians(sweep: Sweep, name: str) -> Table:
-    """Give a quantity in every cell: medians per version, medians of paired ratios and of paired differences.
+    """Give a quantity in every cell: values per version, then what the paired ratios and the paired differences give.
 
     Args:
         sweep: the runs.
@@ -46,7 +46,7 @@ def tabulate_medians(sweep: Sweep, name: str) -> Table:
     columns = ["hosts", "messages", *(f"{format_code(version)}, {quantity.unit}" for version in sweep.versions)]
     for version in sweep.others:
         columns += [
-            f"median paired ratio, {format_code(version)} / {format_code(sweep.base)}",
+            f"from paired ratios, {format_code(version)} / {format_code(sweep.base)}",
             _difference_title(quantity),
         ]
     ratios = {
@@ -168,7 +168,10 @@ def estimate_phase(sweep: Sweep, version: str, cell: tuple[int, int], phase: str
     """
     runs = sweep.of(version, cell)
     name = f"{phase}/{metric}"
-    return median(runs.loc[runs["outcome"] == "ok", name] / 1e6) if name in runs else UNKNOWN
+    if name not in runs:
+        return UNKNOWN
+    ok = runs.loc[runs["outcome"] == "ok"]
+    return estimate_center(ok[name] / 1e6, ok["session"])
 
 
 def tabulate_definitions() -> Table:
@@ -178,9 +181,9 @@ def tabulate_definitions() -> Table:
 
 def _difference_title(quantity: Quantity) -> str:
     return (
-        "median paired difference per message, µs"
+        "from paired differences, µs per message"
         if is_spread(quantity)
-        else f"median paired difference, {quantity.unit}"
+        else f"from paired differences, {quantity.unit}"
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from pubsub_sim.report.difference import estimate_amount
 from pubsub_sim.report.display import Absent, Prose
 from pubsub_sim.report.formatting import (
@@ -30,11 +32,10 @@ from pubsub_sim.report.ratios import (
     pair_version,
 )
 from pubsub_sim.report.tables import find_control_version
+from pubsub_sim.results.disturbance import find_disturbed
 from pubsub_sim.results.intervals import LEVEL, RESAMPLES, median
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from pubsub_sim.report.sweep import Sweep
     from pubsub_sim.results.intervals import Estimate
 
@@ -56,7 +57,8 @@ def describe_sweep(sweep: Sweep) -> Prose:
     text = (
         f"The sweep {format_code(sweep.name)} holds {count_things(total, 'run')} of "
         f"{join_words(map(format_code, sweep.versions))} in {count_things(len(sweep.cells), 'cell')} "
-        f"({list_numbers(sweep.hosts)} hosts {_TIMES} {list_numbers(sweep.messages)} messages); {ended}."
+        f"({list_numbers(sweep.hosts)} hosts {_TIMES} {list_numbers(sweep.messages)} messages) and "
+        f"{count_things(len(sweep.sessions), 'session')}; {ended}."
     )
     missing = sum(sweep.of(version, cell).empty for version in sweep.versions for cell in sweep.cells)
     missing += (len(sweep.hosts) * len(sweep.messages) - len(sweep.cells)) * len(sweep.versions)
@@ -81,20 +83,33 @@ def describe_control(sweep: Sweep) -> Prose:
     if not parts:
         return Prose("This sweep has no control runs, so the noise of the machine is known from the repeats only.")
     return Prose(
-        f"In each pair {format_code(name)} ran twice. Its second run divided by its first gives {join_words(parts)}. "
-        "Without noise both would be 1."
+        f"In each pair {format_code(name)} ran twice, and both runs enter the ratios. The second run divided by the first gives "
+        f"{join_words(parts)}. Without noise both would be 1."
     )
 
 
-def describe_estimation() -> Prose:
+def describe_estimation(sweep: Sweep) -> Prose:
     """Say how the numbers of the report are estimated and written."""
+    rounding = (
+        f"Estimates are rounded to {FIGURES} significant figures, ratios and exponents to two decimals. A ratio is estimated from "
+        "the ratios of pairs, and a difference from the differences of pairs: neither follows from the two values beside it."
+    )
+    if len(sweep.sessions) > 1:
+        return Prose(
+            f"The sweep has {count_things(len(sweep.sessions), 'session')}. Each starts its workers with a hash seed, an order of "
+            "imports and a size of the environment of its own, which decide where code and data lie in memory. A value of a cell is "
+            f"the mean over the sessions of their means, with a {LEVEL} % t interval over the sessions. A ratio is that of the "
+            "logarithms of the paired ratios, and over the grid each session's mean over all cells is one observation. These "
+            "intervals cover other sessions of the same programs on this machine; they do not cover other machines, builds of "
+            "Python, or cells. The interval for sampled cells adds the variance between cells. Where both runs of a version "
+            f"that ran twice in a pair are there, their mean is what is divided by. {rounding}"
+        )
     return Prose(
-        f"Medians have {LEVEL} % percentile bootstrap intervals ({count_things(RESAMPLES, 'resample')}, fixed seed). The ratio "
-        "of a cell is the median over its pairs of the paired ratios. It is not the quotient of the two medians beside it, and "
-        "the difference is the median of the paired differences. The mean ratio over the grid is geometric, and its interval "
-        "resamples pairs within cells: it holds for these cells. The wider interval treats the cells as a random sample: it "
-        f"resamples cells first, then pairs within them. Estimates are rounded to {FIGURES} significant figures, ratios and "
-        "exponents to two decimals."
+        f"The sweep has one session, so its intervals cover that session only: {LEVEL} % percentile bootstrap intervals of medians "
+        f"({count_things(RESAMPLES, 'resample')}, fixed seed). Another start with another layout of memory can lie outside. The ratio "
+        "of a cell is the median over its pairs. The mean ratio over the grid is geometric, and its interval resamples pairs within "
+        "cells: it holds for these cells. The wider interval treats the cells as a random sample: it resamples cells first, then "
+        f"pairs within them. {rounding}"
     )
 
 
@@ -200,7 +215,32 @@ def _describe_cost(sweep: Sweep, version: str) -> str:
         text += f". {control} against itself gives {join_words(map(format_ratio, itself))}"
     else:
         text += ". This sweep has no control, so nothing says how large a ratio noise alone would give"
-    return text + "." + _describe_sampled_cells(sweep, version, list(known)) + _describe_calls(sweep, version, base)
+    text += "." + describe_disturbance(sweep)
+    covered = describe_coverage(sweep) if any(value.has_interval for value in known.values()) else ""
+    return text + covered + _describe_sampled_cells(sweep, version, list(known)) + _describe_calls(sweep, version, base)
+
+
+def describe_disturbance(sweep: Sweep) -> str:
+    """Say how many compared runs were disturbed, as the next sentence of a paragraph; "" if none was."""
+    timed = pd.concat([sweep.runs, sweep.controls])
+    disturbed = int(find_disturbed(timed).sum())
+    if not disturbed:
+        return ""
+    return (
+        f" **The machine was not quiet**: {disturbed:,} of {count_things(len(timed), 'timed run')} were disturbed by other "
+        "processes, by the hypervisor or by involuntary switches, so the intervals are wider than they need be."
+    )
+
+
+def describe_coverage(sweep: Sweep) -> str:
+    """Say what the intervals of a sweep cover, as the next sentence of a paragraph."""
+    amount = len(sweep.sessions)
+    if amount > 1:
+        return (
+            f" The intervals are t intervals over the means of {amount:,} sessions: they cover other sessions on this machine, "
+            "and no other machine."
+        )
+    return " The intervals cover this one session only: another start can lie outside them."
 
 
 def _describe_amount(sweep: Sweep, version: str, known: dict[str, Estimate]) -> str:

@@ -74,11 +74,26 @@ _TABLE = (
     ),
     _metric("involuntary_switches", "1", "run", "none", "Times the kernel took the processor away: a sign of noise."),
     _metric(
-        "legs",
+        "time_slices",
         "1",
         "run",
         "none",
         "Time slices of the run, interleaved with those of the others in its pair; 0 for a run by itself.",
+    ),
+    _metric(
+        "watched_ns",
+        "ns",
+        "run",
+        "none",
+        "Time in which the machine was watched: from the start of the workers of the pair to their end.",
+    ),
+    _metric("others_cpu_ns", "ns", "run", "none", "Processor time of other processes in that time: a sign of noise."),
+    _metric(
+        "steal_ns",
+        "ns",
+        "run",
+        "none",
+        "Time in which the hypervisor withheld processors meanwhile, over all processors: a sign of noise.",
     ),
     _metric(
         "paused_ns", "ns", "run", "none", "Time in which the run stood still for them, contained in no other time."

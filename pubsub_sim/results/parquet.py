@@ -32,6 +32,7 @@ _COLUMNS: list[pa.Field[Any]] = [
     pa.field("warmup", pa.bool_()),
     pa.field("allocator", pa.string()),
     pa.field("kind", pa.string()),
+    pa.field("session", pa.int16()),
     pa.field("order", pa.int32()),
     pa.field("outcome", pa.string()),
     pa.field("error", pa.string()),
@@ -44,8 +45,14 @@ _COLUMNS: list[pa.Field[Any]] = [
 SCHEMA = pa.schema(_COLUMNS)
 """Columns of every file: parameters and outcome of the run in each row, then phase, metric and value."""
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised whenever SCHEMA or the meaning of a stored number changes."""
+
+_WITHOUT_SESSIONS = pa.schema([field for field in _COLUMNS if field.name != "session"])
+"""Columns of version 1, which knew no sessions: all of its runs are read as runs of one."""
+
+_RENAMED = {"legs": "time_slices"}
+"""Metrics of version 1 that have another name now."""
 
 _DICTIONARY = [name for name in SCHEMA.names if name != "value"]
 
@@ -90,6 +97,8 @@ def write_whole(table: pa.Table, path: Path) -> None:
 def read_whole(path: Path) -> pa.Table:
     """Read a file back, footer included.
 
+    A file of version 1 is given the columns and the names of this version.
+
     Raises:
         TruncatedFileError: the file is not whole, or damaged inside.
         UnreadableFileError: the file may not be read.
@@ -99,6 +108,8 @@ def read_whole(path: Path) -> pa.Table:
         table = _opened(path).read(use_threads=False)
     except (pa.ArrowInvalid, OSError) as error:
         raise TruncatedFileError(path) from error
+    if table.schema.equals(_WITHOUT_SESSIONS):
+        table = _brought_up(table)
     if not table.schema.equals(SCHEMA):
         raise WrongSchemaError(path, _difference(table.schema))
     return table
@@ -119,7 +130,7 @@ def read_footer(path: Path) -> dict[str, Any]:
         schema = _opened(path).schema_arrow
     except (pa.ArrowInvalid, OSError) as error:
         raise TruncatedFileError(path) from error
-    if not schema.equals(SCHEMA):
+    if not schema.equals(SCHEMA) and not schema.equals(_WITHOUT_SESSIONS):
         raise WrongSchemaError(path, _difference(schema))
     return footer_of(schema, path)
 
@@ -137,6 +148,8 @@ def footer_of(schema: pa.Schema, path: Path) -> dict[str, Any]:
         raise WrongSchemaError(path, f"its footer lacks {error}") from error
     if not all(isinstance(facts, dict) for facts in found.values()):
         raise WrongSchemaError(path, "its footer holds no objects")
+    if "session" not in schema.names and "repeat" in found["parameters"]:  # of a single run of version 1
+        found["parameters"]["session"] = 1
     return found
 
 
@@ -152,6 +165,15 @@ def encoded(table: pa.Table) -> pa.Buffer:
         write_page_checksum=True,
     )
     return sink.getvalue()
+
+
+def _brought_up(table: pa.Table) -> pa.Table:
+    """Give a table of version 1 the columns and the names of this version; its footer stays."""
+    at, metrics = SCHEMA.get_field_index("session"), table.column("metric").to_pylist()
+    sessions = pa.array([1] * len(table), pa.int16())
+    table = table.add_column(at, SCHEMA.field("session"), sessions)
+    names = pa.array([_RENAMED.get(str(name), str(name)) for name in metrics], pa.string())
+    return table.set_column(SCHEMA.get_field_index("metric"), SCHEMA.field("metric"), names)
 
 
 def _opened(path: Path) -> pq.ParquetFile:

@@ -43,7 +43,7 @@ class RunParameters:
         version: which control flow was measured.
         hosts: number of hosts.
         messages: number of random messages in total.
-        repeat: number of the repetition, from 1.
+        repeat: number of the repetition, from 1; of timed runs in their session, of the others in the sweep.
         router: routing protocol.
         transport: "memory", "tcp" or "libp2p".
         loop: event loop, "uvloop" or "asyncio".
@@ -52,8 +52,11 @@ class RunParameters:
         barrier: whether all hosts were connected before the first message.
         warmup: whether a small run of the same version came first in the same process.
         allocator: "pinned" if glibc's malloc thresholds were fixed by the worker's environment, else "default".
-        kind: "timing"; "control" for the second run of the first version in a pair; "memory", "calls" and "lag" for
-            runs that an instrument slows down; "field" for runs beside lower bounds and other implementations.
+        kind: "timing"; "control" for the second run of the first version in a pair; "whole" for runs without time slices;
+            "memory", "calls" and "lag" for runs that an instrument slows down; "field" for runs beside lower bounds and
+            other implementations.
+        session: number of the session that the run belongs to, from 1: the runs of a session share a hash seed, an order
+            of imports and a size of the environment.
 
     Raises:
         OptionError: the version is no name; it becomes a part of the names of files.
@@ -72,19 +75,27 @@ class RunParameters:
     warmup: bool = True
     allocator: str = "pinned"
     kind: str = "timing"
+    session: int = 1
 
     def __post_init__(self) -> None:
         if not is_name(self.version):
             raise OptionError("version", self.version, NAME)
 
     def key(self) -> str:
-        """Give 12 hexadecimal digits that are the same for the same parameters, in every process."""
-        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        """Give 12 hexadecimal digits that are the same for the same parameters, in every process.
+
+        A run of the first session has the key that it had before there were sessions.
+        """
+        told = asdict(self)
+        if self.session == 1:
+            del told["session"]
+        text = json.dumps(told, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def file_name(self) -> str:
         """Name the file of this run inside its sweep's folder."""
-        return f"{self.version}-h{self.hosts}-m{self.messages}-r{self.repeat}-{self.key()}.parquet"
+        session = f"-s{self.session}" if self.session > 1 else ""
+        return f"{self.version}-h{self.hosts}-m{self.messages}{session}-r{self.repeat}-{self.key()}.parquet"
 
 
 def is_name(value: object) -> bool:

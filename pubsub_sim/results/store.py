@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-_SINGLE = re.compile(r"[A-Za-z].*-h\d+-m\d+-r\d+-[0-9a-f]{12}\.parquet", re.DOTALL)
+_SINGLE = re.compile(r"[A-Za-z].*-h\d+-m\d+(?:-s\d+)?-r\d+-[0-9a-f]{12}\.parquet", re.DOTALL)
 _PACKED = re.compile(r"packed-.+\.parquet", re.DOTALL)
 _LEFTOVER = re.compile(r"\.(?:.*\.parquet|manifest\.json|engine\.json|writable)\.\d+\.tmp", re.DOTALL)
 
@@ -310,7 +310,7 @@ class Store:
         for name, rows in frame.groupby("version", sort=True):
             own = [footer for footer in footers if footer["parameters"].get("version") == name]
             description: dict[str, Any] = next((footer["version"] for footer in own if footer["version"]), {})
-            merged = merge(footer["provenance"] for footer in own)
+            merged = merge(footer["provenance"] for footer in own) | {"schema": [SCHEMA_VERSION]}
             lone = {file: pair for file, (version, pair) in apart.items() if version == name}
             footer = {
                 "provenance": {PACKED: True, **merged, **({APART: lone} if lone else {})},
@@ -397,7 +397,7 @@ def _records(path: Path) -> list[RunRecord]:
 
 
 def _parameters(path: Path, values: Mapping[str, Any]) -> RunParameters:
-    if set(values) != set(PARAMETERS):
+    if set(values) != set(PARAMETERS):  # what older files lack has been added by whoever read them
         raise WrongSchemaError(path, "its footer lacks parameters of the run")
     try:
         return RunParameters(**values)

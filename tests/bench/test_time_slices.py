@@ -36,7 +36,7 @@ def test_interleaved_runs_end_well() -> None:
     answers = run_interleaved([(spec, 30.0) for spec in SHORT], environment={}, slice_s=0.001)
     took_ns = time.perf_counter_ns() - began_ns
     assert [(answer.outcome, answer.error) for answer in answers] == [("ok", "")] * 2
-    assert all(of_run(answer, "legs") >= 5 for answer in answers)
+    assert all(of_run(answer, "time_slices") >= 5 for answer in answers)
     assert sum(of_run(answer, "wall_ns") for answer in answers) < took_ns
     assert all(of_run(answer, "wall_ns") + of_run(answer, "paused_ns") < took_ns for answer in answers)
 
@@ -67,7 +67,7 @@ def test_only_one_run_goes_on_at_a_time(tmp_path: Path, monkeypatch: pytest.Monk
     assert log.read_text().splitlines() == slices
 
 
-def test_limit_is_of_a_runs_own_legs() -> None:
+def test_limit_is_of_a_runs_own_time_slices() -> None:
     """One that never ends is stopped at its limit; the other, which was paused meanwhile, ends well."""
     endless, short = run_interleaved([(ENDLESS, 1.0), (SHORT[0], 30.0)], environment={}, slice_s=10.0)
     assert (endless.outcome, endless.error) == (
@@ -132,9 +132,9 @@ def test_pair_is_interleaved_and_what_is_watched_runs_by_itself() -> None:
     slices = {}
     for pair in plan(options):
         task = [(run, order) for order, run in enumerate(pair.runs, start=pair.first)]
-        for record, _ in make_pair(options, task, {}):
+        for record, _ in make_pair(options, task, {}, {}):
             assert record.outcome == "ok"
-            slices[record.parameters.version, record.parameters.kind] = record.value(RUN, "legs")
+            slices[record.parameters.version, record.parameters.kind] = record.value(RUN, "time_slices")
     assert {key for key, value in slices.items() if value} == {
         ("baseline", "timing"),
         ("baseline", "control"),

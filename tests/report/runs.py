@@ -56,9 +56,10 @@ def a_run(
     *,
     kind: str = "timing",
     cost: float = 1.0,
+    session: int = 1,
 ) -> RunRecord:
     """Give an ok run that takes `cost` times hosts squared by messages microseconds, in two phases, with a fixed wait in the first."""
-    noise = 1 + 0.01 * ((repeat * 7 + hosts + messages + (kind == "control")) % 5 - 2)
+    noise = 1 + 0.01 * ((repeat * 7 + (session - 1) * 11 + hosts + messages + (kind == "control")) % 5 - 2)
     busy = int(cost * noise * hosts**2 * messages * 1_000)
     first = {"wall_ns": WAIT_NS + 1_000_000, "cpu_ns": 900_000, "fixed_wait_ns": WAIT_NS}
     second = {"wall_ns": busy, "cpu_ns": busy, "fixed_wait_ns": 0, "rpcs": RPCS}
@@ -77,7 +78,7 @@ def a_run(
     rows += [Row("rand msgs", "calls", int(cost * 100 * hosts * messages))] if kind == "calls" else []
     return RunRecord(
         parameters=RunParameters(
-            version=version, hosts=hosts, messages=messages, repeat=repeat, seed=repeat, kind=kind
+            version=version, hosts=hosts, messages=messages, repeat=repeat, seed=repeat, kind=kind, session=session
         ),
         outcome="ok",
         order=repeat,
@@ -106,6 +107,11 @@ def write_sweep(
     programs: Collection[str] = (),
     without: Collection[tuple[str, int, int]] = (),
     failing: Collection[tuple[str, int, int, int]] = (),
+    sessions: int = 1,
+    slow: Mapping[int, float] | None = None,
+    layouts: Mapping[int, float] | None = None,
+    beside: Collection[Mapping[str, str]] = (),
+    whole: float = 0.0,
 ) -> Path:
     """Write a sweep of versions that cost so many times the rule; leave out cells, let runs fail.
 
@@ -122,19 +128,32 @@ def write_sweep(
         watched: whether there are runs of their own for memory, calls and turns of the loop.
         without: version, hosts and messages of cells that were never run.
         failing: version, hosts, messages and repeat of runs that failed.
+        sessions: how many sessions of so many repeats there are.
+        slow: session to how many times as long all of its runs take.
+        layouts: session to how many times as long its runs of all versions but the first take.
+        beside: parameters of other conditions; in each there are the first cell's runs, without controls.
+        whole: if above 0, the cost of the other versions in runs without time slices, in the first cell.
     """
     costs = {"baseline": 1.0, "states": 1.2} if costs is None else costs
     store = Store(folder)
     cells = [(h, m, r) for h in hosts for m in messages for r in range(1, repeats + 1)]
-    for h, m, r in cells:
+    first = next(iter(costs))
+    for session, (h, m, r) in itertools.product(range(1, sessions + 1), cells):
+        pace = (slow or {}).get(session, 1.0)
         for version, cost in costs.items():
+            biased = cost * pace * (1.0 if version == first else (layouts or {}).get(session, 1.0))
             if (version, h, m) not in without:
-                run = a_run(version, h, m, r, cost=cost)
+                run = a_run(version, h, m, r, cost=biased, session=session)
                 store.write(failed(run) if (version, h, m, r) in failing else run)
-                for kind in WATCHED if watched else ():
+                for kind in WATCHED if watched and session == 1 else ():
                     store.write(a_run(version, h, m, r, kind=kind, cost=cost))
+            if (h, m) == cells[0][:2]:
+                _write_beside(store, a_run(version, h, m, r, cost=biased, session=session), beside)
+                if whole:
+                    own = whole if version != first else 1.0
+                    store.write(a_run(version, h, m, r, kind="whole", cost=own, session=session))
         if control:
-            store.write(a_run(next(iter(costs)), h, m, r, kind="control"))
+            store.write(a_run(first, h, m, r, kind="control", cost=pace, session=session))
     for r in range(1, repeats + 1) if field else ():
         for version, cost in {**costs, **(field or {})}.items():
             for transport, loop, sign in itertools.product(
@@ -148,3 +167,8 @@ def write_sweep(
                 also = {"also": ["encrypts", "multiplexes"]} if version in programs else {}
                 store.write(replace(run, parameters=place, version={**run.version, **also}))
     return folder
+
+
+def _write_beside(store: Store, run: RunRecord, conditions: Collection[Mapping[str, str]]) -> None:
+    for condition in conditions:
+        store.write(replace(run, parameters=replace(run.parameters, **condition)))  # type: ignore[arg-type]

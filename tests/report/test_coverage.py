@@ -28,7 +28,7 @@ def synthetic(rng: np.random.Generator, *, between: float, noise: float) -> tupl
         noise: the same from pair to pair of a cell. The machine itself moves by a factor of up to 3 from pair to pair.
     """
     cells = pd.MultiIndex.from_product([HOSTS, MESSAGES, range(1, REPEATS + 1)], names=["hosts", "messages", "repeat"])
-    frame = cells.to_frame(index=False)
+    frame = cells.to_frame(index=False).assign(session=1)
     machine = 3.0 ** rng.uniform(0.0, 1.0, len(frame))
     of_cell = rng.normal(math.log(TRUTH), between, CELLS).repeat(REPEATS)
     logs = of_cell + rng.normal(0.0, noise, len(frame))

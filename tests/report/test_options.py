@@ -65,15 +65,15 @@ def test_folder_without_runs_is_no_sweep(tmp_path: Path) -> None:
 
 
 def test_sweep_under_mixed_conditions_is_refused(tmp_path: Path) -> None:
-    """Runs on two event loops are not averaged; the sentence says what to do."""
+    """Runs with and without a warm-up are not averaged; the sentence says what to do."""
     from dataclasses import replace
 
     store = Store(tmp_path)
     run = a_run()
     store.write(run)
-    other: RunParameters = replace(run.parameters, loop="asyncio")
+    other: RunParameters = replace(run.parameters, warmup=False)
     store.write(replace(run, parameters=other))
-    with pytest.raises(MixedConditionsError, match="mixes runs with loop asyncio and uvloop; measure each into"):
+    with pytest.raises(MixedConditionsError, match="mixes runs with warmup False and True; measure each into"):
         Sweep.load(tmp_path)
 
 

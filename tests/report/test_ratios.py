@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -24,7 +25,14 @@ QUANTITY = Quantity(name="x", title="x", unit="ms", column="x", meaning="")
 
 def side(values: dict[tuple[int, int, int], float], failed: tuple[int, int, int] | None = None) -> pd.DataFrame:
     rows = [
-        {"hosts": h, "messages": m, "repeat": r, "x": value, "outcome": "timeout" if (h, m, r) == failed else "ok"}
+        {
+            "hosts": h,
+            "messages": m,
+            "session": 1,
+            "repeat": r,
+            "x": value,
+            "outcome": "timeout" if (h, m, r) == failed else "ok",
+        }
         for (h, m, r), value in values.items()
     ]
     return pd.DataFrame(rows)
@@ -71,7 +79,7 @@ def test_run_without_a_partner_does_not_count() -> None:
 def test_runs_of_the_same_place_are_refused() -> None:
     """Which of them would be paired is nobody's guess."""
     twice = pd.concat([side({(5, 20, 1): 1.0}), side({(5, 20, 1): 2.0})])
-    with pytest.raises(ValueError, match=r"^runs: expected one of each hosts, messages, repeat, got 1 more$"):
+    with pytest.raises(ValueError, match=r"^runs: expected one of each hosts, messages, session, repeat, got 1 more$"):
         match_pairs(side({(5, 20, 1): 1.0}), twice, QUANTITY)
 
 
@@ -92,9 +100,25 @@ def test_zero_is_in_no_ratio() -> None:
 
 def test_cost_of_a_version_is_found_again(tmp_path: Path) -> None:
     """A version made 1.2 times as costly has the ratio 1.2, with the noise of the pairs cancelled."""
-    sweep = Sweep.load(write_sweep(tmp_path / "runs"))
+    sweep = Sweep.load(write_sweep(tmp_path / "runs", control=False))
     found = estimate_over_grid(pair_version(sweep, "states", QUANTITIES["cpu"]))
     assert found.value == pytest.approx(1.2, abs=1e-6)
+
+
+def test_both_runs_of_the_base_count() -> None:
+    """Of a base that took 1 and 4 in a pair the middle is 2 on the logarithmic scale, and 2.5 for a difference."""
+    first, again = side({(5, 20, 1): 1.0}), side({(5, 20, 1): 4.0})
+    other = side({(5, 20, 1): 6.0})
+    found = match_pairs(first, other, QUANTITY, again)
+    assert np.exp(found["log_ratio"]).tolist() == pytest.approx([3.0])
+    assert found["difference"].tolist() == [3.5]
+
+
+def test_a_base_that_failed_once_is_the_run_that_did_not() -> None:
+    """Either of its two runs makes a pair."""
+    first, again = side({(5, 20, 1): 1.0}, failed=(5, 20, 1)), side({(5, 20, 1): 4.0})
+    for base, second in ((first, again), (again, first)):
+        assert match_pairs(base, side({(5, 20, 1): 6.0}), QUANTITY, second)["difference"].tolist() == [2.0]
 
 
 def test_control_compares_a_version_with_itself(tmp_path: Path) -> None:

@@ -9,8 +9,10 @@ import pytest
 
 from pubsub_sim.report import difference, provenance_tables, published, tables, text
 from pubsub_sim.report.display import Absent, Prose, Table
-from pubsub_sim.report.formatting import format_interval, format_number
+from pubsub_sim.report.formatting import format_interval, format_number, format_ratio_value
 from pubsub_sim.report.options import reference_file
+from pubsub_sim.report.quantities import HEADLINE, QUANTITIES
+from pubsub_sim.report.ratios import estimate_over_grid, pair_version
 from pubsub_sim.report.sweep import Sweep
 from tests.report.runs import write_sweep
 
@@ -32,8 +34,9 @@ def test_headline_holds_amount_ratios_intervals_and_the_control(whole: Sweep) ->
     shown = f"**{format_number(amount.value)} µs more CPU time per message**"
     assert shown in said
     assert f"(95 % interval {format_interval(amount)})" in said
-    for ratio in ("**1.12 times**", "**1.20 times**"):
-        assert said.index(shown) < said.index(ratio)
+    for name in HEADLINE:
+        ratio = estimate_over_grid(pair_version(whole, "states", QUANTITIES[name]))
+        assert said.index(shown) < said.index(f"**{format_ratio_value(ratio.value)} times**")
     assert said.count("95 % interval") == 3
     assert "4 cells" in said
     for condition in ("floodsub", "in-memory", "uvloop", "every message signed"):
@@ -48,12 +51,21 @@ def test_headline_says_that_a_version_takes_less(tmp_path: Path) -> None:
     assert "interval of the difference" in said
 
 
-def test_the_way_of_estimating_is_told_with_its_numbers() -> None:
+def test_the_way_of_estimating_is_told_with_its_numbers(whole: Sweep) -> None:
     """How sure an interval is, of how many samples, and to how many figures; no placeholder is left standing."""
-    said = text.describe_estimation().markdown
-    for fact in ("95 %", "4,000", "3 significant figures"):
+    said = text.describe_estimation(whole).markdown
+    for fact in ("95 %", "4,000", "3 significant figures", "one session"):
         assert fact in said
     assert "{" not in said
+
+
+def test_intervals_over_sessions_say_what_they_cover(tmp_path: Path) -> None:
+    """Other sessions, and no other machine; a sweep of one session covers only that."""
+    sweep = Sweep.load(write_sweep(tmp_path / "several", sessions=3, repeats=1, hosts=(5,)))
+    assert "over the means of 3 sessions" in text.describe_headline(sweep).markdown
+    assert "3 sessions" in text.describe_estimation(sweep).markdown
+    one = Sweep.load(write_sweep(tmp_path / "one", hosts=(5,)))
+    assert "this one session only" in text.describe_headline(one).markdown
 
 
 def test_headline_without_a_control_says_so(tmp_path: Path) -> None:
@@ -80,7 +92,7 @@ def test_instrumented_runs_are_told_apart_from_timed_ones(tmp_path: Path) -> Non
     )
     table = tables.tabulate_medians(sweep, "calls")
     assert table.rows[0] == ["5", "20", "10,000", "12,000", "1.20 (1.20\N{EN DASH}1.20)", "+2,000"]
-    assert tables.tabulate_medians(sweep, "lag").columns[-1] == "median paired difference, ms"
+    assert tables.tabulate_medians(sweep, "lag").columns[-1] == "from paired differences, ms"
     shown = tables.tabulate_instrumented(sweep, "allocated", "freed")._repr_mimebundle_()["text/markdown"]
     assert "**Allocated memory, traced**: " in shown
     assert "**Freed memory, traced**: " in shown
@@ -157,16 +169,16 @@ def test_failed_runs_are_listed_by_cell_and_reason(tmp_path: Path) -> None:
     assert tables.tabulate_endings(sweep).rows == [["`baseline`", "12", "12", "0"], ["`states`", "12", "10", "2"]]
 
 
-def test_medians_carry_intervals_ratios_and_differences_per_message(whole: Sweep) -> None:
+def test_medians_carry_intervals_ratios_and_differences_per_message(tmp_path: Path) -> None:
     """5 hosts and 20 messages take 25 µs a message at cost 1, so the difference at cost 1.2 is 5 µs."""
-    table = tables.tabulate_medians(whole, "cpu")
+    table = tables.tabulate_medians(Sweep.load(write_sweep(tmp_path, control=False)), "cpu")
     assert list(table.columns) == [
         "hosts",
         "messages",
         "`baseline`, ms",
         "`states`, ms",
-        "median paired ratio, `states` / `baseline`",
-        "median paired difference per message, µs",
+        "from paired ratios, `states` / `baseline`",
+        "from paired differences, µs per message",
     ]
     assert table.rows[0][2:] == [
         "0.500 (0.495\N{EN DASH}0.510)",

@@ -46,8 +46,8 @@ def test_summary_names_its_sweep_and_gives_units_and_intervals(text: str) -> Non
     found = json.loads(text)
     assert found["sweep"] == "mine"
     mean = next(e for e in found["geometric_means"] if e["quantity"] == "cpu" and e["version"] == "states")
-    assert mean["value"] == pytest.approx(1.2)
-    assert mean["interval"] == pytest.approx([1.2, 1.2])
+    assert mean["value"] == pytest.approx(1.2, rel=0.01)
+    assert mean["interval"][0] <= mean["value"] <= mean["interval"][1]
     assert (mean["unit"], mean["over"], mean["cells"], mean["observations"]) == ("1", "baseline", 4, 12)
     middle = next(e for e in found["medians"] if e["quantity"] == "memory")
     assert (middle["unit"], middle["value"]) == ("MiB", 35.0)

@@ -11,15 +11,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from pubsub_sim.results import (
+    RUN,
     BusyFolderError,
     NoRunsError,
+    Row,
     Store,
     TruncatedFileError,
     UnwritableFolderError,
     WrongSchemaError,
     wide,
 )
-from pubsub_sim.results.parquet import SCHEMA
+from pubsub_sim.results.parquet import SCHEMA, table_of, with_footer, write_whole
 from tests.results.runs import PROVENANCE, a_failure, a_run
 
 
@@ -230,3 +232,24 @@ def test_wide_frame_keeps_failed_runs(tmp_path: Path) -> None:
     assert lost["failures"] == 1
     assert pd.isna(lost["wall_ns"])
     assert lost["error"] == "it stopped"
+
+
+def test_file_without_sessions_is_one_session(tmp_path: Path) -> None:
+    """What was stored before there were sessions is read as runs of the first, under the names of today."""
+    record = a_run()
+    told = replace(record, rows=(*record.rows, Row(RUN, "time_slices", 7)))
+    table = table_of(told)
+    names = ["legs" if name == "time_slices" else name for name in table.column("metric").to_pylist()]
+    old = table.set_column(table.schema.get_field_index("metric"), "metric", pa.array(names)).drop_columns("session")
+    facts = {name: json.loads(text) for name, text in (table.schema.metadata or {}).items()}
+    del facts[b"parameters"]["session"]
+    old = with_footer(old.replace_schema_metadata(None), {name.decode(): value for name, value in facts.items()})
+    write_whole(old, tmp_path / record.parameters.file_name())
+    store = Store(tmp_path)
+    read = store.read(record.parameters)
+    assert read is not None
+    assert read.parameters.session == 1
+    assert read.value(RUN, "time_slices") == 7
+    assert list(store.load()["session"].unique()) == [1]
+    assert list(store.pairs()) == [record.parameters]
+    assert store.set_aside() == {}
