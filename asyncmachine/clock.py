@@ -1,7 +1,7 @@
-"""Tick arithmetic: what a tick means.
+"""Tick arithmetic.
 
-A state's tick counts its activations and deactivations: odd is active, even is inactive. Pure arithmetic on integers
-and sequences of them; knows nothing of machines.
+A state's tick counts its activations and deactivations: odd is active, even is inactive. Pure functions of integers
+and sequences of integers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def is_active_tick(tick: int) -> bool:
-    """Tell whether a state with this tick is active."""
+    """Return whether a state with this tick is active."""
     return tick & 1 == 1
 
 
@@ -33,7 +33,7 @@ def time_sum(time: Sequence[int]) -> int:
 
 
 def diff_since(time: Sequence[int], before: Sequence[int]) -> tuple[int, ...]:
-    """Return the difference per position between two times of one schema.
+    """Return the element-wise difference of two times of one schema.
 
     Raises:
         ValueError: The lengths differ.
