@@ -69,7 +69,7 @@ def test_bad_input_is_one_sentence(path: Path, tmp_path: Path, capsys: pytest.Ca
         (("blocked", path, "X"), "state 'X' is not defined"),
         (("show", path, "--machine", "on"), "did you mean 'one'?"),
         (("export", path, "--to", "paper"), "invalid choice: 'paper'"),
-        (("export", path, "--to", "jaeger", "--endpoint", "x"), "--endpoint goes with --to otlp only"),
+        (("export", path, "--to", "jaeger", "--endpoint", "x"), "--endpoint requires --to otlp"),
         (("export", path), "required: --to"),
         (("nonsense",), "invalid choice: 'nonsense'"),
         (("export", path, "--to", "jaeger", "--out", "/proc/nowhere/x"), "cannot write /proc/nowhere/x"),
