@@ -119,7 +119,7 @@ class Cancellations:
         self._count = 0 if self._task is None else self._task.cancelling()
 
     def are_ours(self, error: BaseException) -> bool:
-        """Whether an error says that our task was cancelled since this was made."""
+        """Return whether an error says that our task was cancelled since this was made."""
         return (
             isinstance(error, asyncio.CancelledError)
             and self._task is not None
@@ -131,7 +131,7 @@ class Cancellations:
 
 
 def is_true(answer: Any) -> bool:
-    """The truth of an answer; raises UnusableAnswer for an awaitable, which nobody would await."""
+    """Return the truth of an answer; raises UnusableAnswer for an awaitable, which nobody would await."""
     if answer is True or answer is False:
         return bool(answer)
     return bool(at_once(answer, "an answer that can be true or false"))
@@ -143,14 +143,14 @@ def nothing(answer: Any) -> None:
 
 
 def as_bytes(answer: Any) -> bytes:
-    """An answer that is bytes; raises UnusableAnswer."""
+    """Return an answer that is bytes; raises UnusableAnswer."""
     if isinstance(answer, bytes):
         return answer
     raise UnusableAnswer(at_once(answer, "bytes"), "bytes")
 
 
 def at_once(answer: Any, expected: str) -> Any:
-    """An answer that is there; raises UnusableAnswer for one that would have to be awaited."""
+    """Return an answer that is there; raises UnusableAnswer for one that would have to be awaited."""
     if inspect.isawaitable(answer):
         if inspect.iscoroutine(answer):
             answer.close()

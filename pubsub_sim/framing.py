@@ -14,7 +14,7 @@ _ONE_BYTE = tuple(bytes((number,)) for number in range(0x80))
 
 
 def encode_uvarint(number: int) -> bytes:
-    """The unsigned LEB128 form of a number >= 0."""
+    """Return the unsigned LEB128 form of a number >= 0."""
     if number < 0x80:
         return _ONE_BYTE[number]
     if number < 0x4000:
@@ -23,7 +23,7 @@ def encode_uvarint(number: int) -> bytes:
 
 
 def uvarint_bytes(number: int) -> int:
-    """How many bytes `encode_uvarint` gives for a number >= 0."""
+    """Return how many bytes `encode_uvarint` gives for a number >= 0."""
     return max(1, (number.bit_length() + 6) // 7)
 
 
@@ -76,7 +76,7 @@ class FrameDecoder:
         self._buffer += data
 
     def next_frame(self) -> bytes | None:
-        """The next whole frame, or None until more bytes arrive.
+        """Return the next whole frame, or None until more bytes arrive.
 
         Raises:
             FrameTooLarge: the announced length is over the limit.

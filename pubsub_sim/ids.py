@@ -22,7 +22,7 @@ _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
 
 def peer_id_of(public_key: bytes) -> PeerId:
-    """The peer id that embeds an Ed25519 public key.
+    """Return the peer id that embeds an Ed25519 public key.
 
     Args:
         public_key: the 32 raw bytes.
@@ -36,7 +36,7 @@ def peer_id_of(public_key: bytes) -> PeerId:
 
 
 def public_key_of(peer_id: bytes) -> bytes:
-    """The 32 raw bytes of the Ed25519 public key embedded in a peer id.
+    """Return the 32 raw bytes of the Ed25519 public key embedded in a peer id.
 
     Raises:
         PeerIdError: the id embeds no Ed25519 key.
@@ -47,7 +47,7 @@ def public_key_of(peer_id: bytes) -> bytes:
 
 
 def to_base58(peer_id: bytes) -> str:
-    """The usual text form of a peer id (base58btc, as in `12D3KooW...`)."""
+    """Return the usual text form of a peer id (base58btc, as in `12D3KooW...`)."""
     number = int.from_bytes(peer_id, "big")
     digits = []
     while number:
@@ -58,7 +58,7 @@ def to_base58(peer_id: bytes) -> str:
 
 
 def parse_peer_id(text: str) -> PeerId:
-    """The peer id of a text: base58btc of the multihash, or a CIDv1 in base32 (libp2p specs, peer-ids).
+    """Return the peer id of a text: base58btc of the multihash, or a CIDv1 in base32 (libp2p specs, peer-ids).
 
     Raises:
         PeerIdError: it is none, or one that embeds no Ed25519 key.
@@ -91,5 +91,5 @@ def _from_cid(text: str) -> bytes:
 
 
 def short(peer_id: bytes) -> str:
-    """The last six characters of the text form: enough to tell the hosts of one world apart in a message."""
+    """Return the last six characters of the text form: enough to tell the hosts of one world apart in a message."""
     return to_base58(peer_id)[-6:]

@@ -103,13 +103,13 @@ class Host(Protocol):
         """Peers with at least one connection, oldest first."""
 
     def is_connected(self, peer: PeerId) -> bool:
-        """Whether at least one connection to `peer` is up."""
+        """Return whether at least one connection to `peer` is up."""
 
     def is_outbound(self, peer: PeerId) -> bool:
-        """Whether a connection to `peer` is up that we dialled."""
+        """Return whether a connection to `peer` is up that we dialled."""
 
     def addresses(self, peer: PeerId) -> Sequence[str]:
-        """The remote IP addresses of the connections to `peer`, oldest first; none if there is none."""
+        """Return the remote IP addresses of the connections to `peer`, oldest first; none if there is none."""
 
     def connect(self, peer: PeerId) -> Awaitable[None]:
         """Dial; does nothing if connected already. Raises DialError, for our own id DialledItself."""
@@ -134,7 +134,7 @@ class Rendezvous(Protocol):
     """A discovery service as one host sees it."""
 
     def advertise(self, namespace: str) -> Awaitable[float]:
-        """Register ourselves; gives the seconds after which to register again."""
+        """Register ourselves; returns the seconds after which to register again."""
 
     def find_peers(self, namespace: str) -> Awaitable[Sequence[PeerId]]:
         """Who is registered, ourselves included."""

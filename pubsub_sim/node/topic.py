@@ -316,7 +316,7 @@ class Topic:
 
     @property
     def has_watchers(self) -> bool:
-        """Return whether event handlers are open."""
+        """Whether event handlers are open."""
         return bool(self._watchers)
 
     def peer_joined(self, peer: PeerId) -> None:

@@ -1,4 +1,4 @@
-"""The floodsub router: sends to everybody in the topic but the sender and the author (libp2p pubsub spec)."""
+"""The floodsub router: sends to all peers of the topic except the sender and the author (libp2p pubsub spec)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class FloodSub(MeshlessRouter):
         protocols: protocol ids to speak, preferred first.
 
     Raises:
-        OptionError: there is none, or it is one text.
+        OptionError: no protocols, or a single string.
     """
 
     def __init__(self, protocols: Sequence[str] = (FLOODSUB_ID,)) -> None:
@@ -32,11 +32,11 @@ class FloodSub(MeshlessRouter):
         self.protocols = tuple(protocols)
 
     def has_enough_peers(self, topic: str, suggested: int) -> bool:
-        """Tell whether the topic has enough peers: 5 unless told otherwise."""
+        """Return whether the topic has enough peers: `suggested`, by default 5."""
         return len(self._core.topics.get(topic, ())) >= (suggested or _ENOUGH_PEERS)
 
     def publish(self, message: Message) -> None:
-        """Send to all peers of the topic but the one it came from and its author; a full queue loses it."""
+        """Send to all peers of the topic except the sender and the author; a full queue drops it."""
         members = self._core.topics.get(message.topic)
         if members:
             send_message(self._core, message, members)

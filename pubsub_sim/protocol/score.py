@@ -96,7 +96,7 @@ class PeerScore(RawTracer):
     # --- questions -----------------------------------------------------------------------------------------------
 
     def score(self, peer: PeerId) -> float:
-        """The score of a peer; 0 for one we do not know.
+        """Return the score of a peer; 0 for one we do not know.
 
         Raises:
             OptionError: the application's score is no finite number.
@@ -309,7 +309,7 @@ class PeerScore(RawTracer):
             self._blame(peer, record.topic)
 
     def _of(self, peer: PeerId, topic: str) -> TopicScore | None:
-        """The counters of a peer in a topic; None for peers we do not know and topics that are not scored."""
+        """Return the counters of a peer in a topic; None for peers we do not know and topics that are not scored."""
         record = self._peers.get(peer)
         if record is None:
             return None

@@ -68,7 +68,7 @@ class TopicScore:
         )
 
     def score(self) -> float:
-        """The sum of the components times the weight of the topic."""
+        """Return the sum of the components times the weight of the topic."""
         return sum(self.components()) * self._params.topic_weight
 
     def graft(self, now_ns: int) -> None:

@@ -21,7 +21,7 @@ PROMETHEUS = "localhost:9090"
 
 
 def prometheus_config(target: str) -> str:
-    """What Prometheus reads: it scrapes one address every second."""
+    """Return what Prometheus reads: it scrapes one address every second."""
     return (
         "global: {scrape_interval: 1s}\n"
         f"scrape_configs: [{{job_name: pubsub_sim, static_configs: [{{targets: ['{target}']}}]}}]\n"
@@ -30,7 +30,7 @@ def prometheus_config(target: str) -> str:
 
 @contextmanager
 def prometheus_running(target: str, address: str) -> Iterator[bool]:
-    """Have Prometheus scrape an address meanwhile; gives whether it is installed.
+    """Have Prometheus scrape an address meanwhile; returns whether it is installed.
 
     Args:
         target: host and port of the metrics.
@@ -55,7 +55,7 @@ def prometheus_running(target: str, address: str) -> Iterator[bool]:
 
 
 def watch(arguments: Sequence[str]) -> int:
-    """Simulate on the wall clock, for the duration named, and say what to open; gives the exit status."""
+    """Simulate on the wall clock, for the duration named, and say what to open; returns the exit status."""
     duration = arguments[0] if arguments else "15m"
     with prometheus_running(METRICS, PROMETHEUS) as is_there:
         if is_there:

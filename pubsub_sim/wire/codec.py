@@ -58,7 +58,7 @@ def unpack(frame: bytes) -> RPC | WireMessage:
 
 
 def is_text(name: object) -> bool:
-    """Whether a string of a decoded RPC is one: what is not UTF-8 comes out of protobuf as bytes.
+    """Return whether a string of a decoded RPC is one: what is not UTF-8 comes out of protobuf as bytes.
 
     To the reference, whose strings are bytes, such a topic name is one like any other; nobody here can join it.
     """
@@ -66,7 +66,7 @@ def is_text(name: object) -> bool:
 
 
 def announcement_bytes(topic: str) -> int:
-    """What one topic adds to the encoded size of a hello."""
+    """Return what one topic adds to the encoded size of a hello."""
     return field_bytes(_SUBSCRIBE_BYTES + field_bytes(len(topic.encode())))
 
 
@@ -76,7 +76,7 @@ def largest_rpc_bytes(topic: str) -> int:
 
 
 def encode_subscriptions(topics: Iterable[str], *, subscribe: bool) -> bytes:
-    """An RPC that announces or withdraws interest in topics; no topics give the empty frame.
+    """Return an RPC that announces or withdraws interest in topics; no topics give the empty frame.
 
     Source: the hello packet and `announce` of go-libp2p-pubsub.
     """

@@ -72,12 +72,12 @@ class Message:
 
 
 def author_and_seqno(message: WireMessage) -> bytes:
-    """The message id unless another function was configured: author and sequence number (libp2p pubsub spec)."""
+    """Return the message id unless another function was configured: author and sequence number (libp2p pubsub spec)."""
     return message.author + message.seqno
 
 
 def outgoing(topic: str, data: bytes, *, author: PeerId | None, seqno: bytes) -> WireMessage:
-    """The unsigned protobuf of a message that is about to be published.
+    """Return the unsigned protobuf of a message that is about to be published.
 
     Args:
         topic: its topic.

@@ -58,12 +58,12 @@ class KeyPair:
         message.signature = self._key.sign(_signed_bytes(message)).signature
 
     def sign_bytes(self, data: bytes) -> bytes:
-        """The 64 bytes of signature over these bytes."""
+        """Return the 64 bytes of signature over these bytes."""
         return self._key.sign(data).signature
 
 
 def is_signed(data: bytes, signature: bytes, public_key: bytes) -> bool:
-    """Whether a signature is that of an Ed25519 key over these bytes."""
+    """Return whether a signature is that of an Ed25519 key over these bytes."""
     if len(signature) != 64:
         return False
     try:
@@ -74,7 +74,7 @@ def is_signed(data: bytes, signature: bytes, public_key: bytes) -> bool:
 
 
 def is_signature_valid(message: WireMessage) -> bool:
-    """Whether the signature is the author's over this very message.
+    """Return whether the signature is the author's over this very message.
 
     The key comes from the author's id, and from the key field only if it is the same: another key is invalid
     ("bad signing key" in the reference), and so is an author whose id embeds no key.

@@ -25,7 +25,7 @@ _LISTS = {"prune": "peers", "iwant": _IDS, "ihave": _IDS, "idontwant": _IDS}  # 
 
 
 def split(rpc: RPC, limit_bytes: int, *, packs_messages: bool) -> list[RPC]:
-    """The pieces of an RPC, in the order they are to be sent; none is empty.
+    """Return the pieces of an RPC, in the order they are to be sent; none is empty.
 
     Messages come first, then subscriptions, then GRAFT, PRUNE, IWANT, IHAVE and the other entries of the control part.
     An IHAVE, IWANT or IDONTWANT of no ids says nothing, and is left out.
@@ -101,21 +101,21 @@ class _Cutter:
         self._key: tuple[str, bytes] | None = None  # kind and head of that entry
 
     def begin(self, size: int) -> RPC:
-        """The piece to which a message or subscription of this encoded size is to be added."""
+        """Return the piece to which a message or subscription of this encoded size is to be added."""
         if self._size(plain=size) > self._limit:
             self.close()
         self._plain += size
         return self._piece()
 
     def begin_control(self, size: int) -> ControlMessage:
-        """The control part to which an entry of this encoded size is to be added."""
+        """Return the control part to which an entry of this encoded size is to be added."""
         if self._size(control=size) > self._limit:
             self.close()
         self._control += size
         return self._piece().control
 
     def would_fit_alone(self, body: int) -> bool:
-        """Whether an entry of the control part with this body fits into a piece of its own."""
+        """Return whether an entry of the control part with this body fits into a piece of its own."""
         return field_bytes(field_bytes(body)) <= self._limit
 
     def open_entry(self, kind: str, head: Any) -> None:

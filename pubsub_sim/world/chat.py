@@ -55,7 +55,7 @@ class NodeOptions:
 
 
 def node_command(arguments: Sequence[str]) -> int:
-    """Run a node until the end of the standard input; gives the exit status."""
+    """Run a node until the end of the standard input; returns the exit status."""
     options = from_flags(NodeOptions, "node", "run a libp2p node and chat in a topic", arguments)
     run(_chat(options), loop=options.loop)
     return 0
@@ -94,7 +94,7 @@ async def _print_messages(subscription: Subscription, node: Node) -> None:
 
 
 def _lines() -> asyncio.Queue[str | None]:
-    """The lines of the standard input, None at its end; read by a thread, as a loop cannot watch every kind of file."""
+    """Return the lines of the standard input, None at its end; read by a thread, as a loop cannot watch every kind of file."""
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[str | None] = asyncio.Queue()
 

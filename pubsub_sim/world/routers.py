@@ -21,14 +21,14 @@ MakeRouter = Callable[[int, Sequence["PeerId"]], "Router"]
 
 
 def router_maker(router: str | MakeRouter) -> Callable[[int, Sequence[PeerId], HostParams], Router]:
-    """What makes the routers of a world: that of a name of `ROUTERS`, or the user's own function."""
+    """Return what makes the routers of a world: that of a name of `ROUTERS`, or the user's own function."""
     if isinstance(router, str):
         return ROUTERS[router]
     return lambda number, peer_ids, params: router(number, peer_ids)
 
 
 def check_params(router: str | MakeRouter, params: object) -> HostParams:
-    """A host's options, if they are those of its router; a router made by the user has options of its own.
+    """Return a host's options, if they are those of its router; a router made by the user has options of its own.
 
     Raises:
         OptionError: they are those of another router, or none at all.

@@ -23,7 +23,7 @@ run_seed: ContextVar[int] = ContextVar("run_seed", default=0)
 
 
 def loop_factory(loop: str) -> Callable[[], asyncio.AbstractEventLoop]:
-    """What makes an event loop on wall time.
+    """Return what makes an event loop on wall time.
 
     Args:
         loop: "uvloop" or "asyncio".

@@ -179,7 +179,7 @@ class Node:
 
 
 def _seed_of(key: bytes | str | Path | None) -> bytes:
-    """The seed of an identity; that of a new one is written to its file."""
+    """Return the seed of an identity; that of a new one is written to its file."""
     if key is None:
         return os.urandom(_SEED_BYTES)
     if isinstance(key, bytes):

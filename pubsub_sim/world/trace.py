@@ -37,7 +37,7 @@ class TraceEvent(NamedTuple):
 
 
 def digest(events: Iterable[TraceEvent]) -> str:
-    """A fingerprint of what happened: equal for equal events in equal order, on every machine and Python."""
+    """Return a fingerprint of what happened: equal for equal events in equal order, on every machine and Python."""
     running = hashlib.sha256()
     for event in events:
         running.update(repr(tuple(event)).encode())
@@ -45,13 +45,13 @@ def digest(events: Iterable[TraceEvent]) -> str:
 
 
 def rpc_in_words(frame: bytes | str) -> str:
-    """The contents of an encoded RPC, in words."""
+    """Return the contents of an encoded RPC, in words."""
     assert isinstance(frame, bytes)
     return contents_in_words(decode(frame))
 
 
 def contents_in_words(rpc: RPC) -> str:
-    """The contents of an RPC, in words."""
+    """Return the contents of an RPC, in words."""
     parts = [f"{'subscribe' if one.subscribe else 'unsubscribe'} {one.topicid}" for one in rpc.subscriptions]
     parts += [f"message {one.data!r}" for one in rpc.publish]
     parts += [f"{field.name} ({len(values)})" for field, values in rpc.control.ListFields()]

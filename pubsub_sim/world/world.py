@@ -286,7 +286,7 @@ class World:
         return pubsub
 
     def _begin_life(self, number: int) -> PubSub:
-        """The next life of a host that is down; if that fails, it is down as before."""
+        """Return the next life of a host that is down; if that fails, it is down as before."""
         self._lives[number] += 1
         try:
             pubsub = self._add_host(number)
@@ -304,7 +304,7 @@ class World:
         return pubsub
 
     async def when_restarted(self, number: int) -> PubSub:
-        """Wait until a host has begun its next life; gives its new node, which has joined nothing yet.
+        """Wait until a host has begun its next life; returns its new node, which has joined nothing yet.
 
         Raises:
             OptionError: no number of a host.
@@ -389,7 +389,7 @@ class World:
         return LinkedNetwork(loop, self.clock, self._link or LinkModel(), self._seed)
 
     def _failures(self) -> list[BaseException]:
-        """The errors that ended hosts, and the one that ended the faults."""
+        """Return the errors that ended hosts, and the one that ended the faults."""
         errors = [None if self._player is None else self._player.failure, *(pubsub.failure for pubsub in self.pubsubs)]
         return [error for error in errors if error is not None]
 
@@ -401,7 +401,7 @@ class World:
                 raise pubsub.failure
 
     def _add_host(self, number: int) -> PubSub:
-        """A host of the network, and a node on it; they take the place of the number's former life."""
+        """Return a host of the network, and a node on it; they take the place of the number's former life."""
         life = self._lives[number]
         rng = random.Random(f"{self._seed}/host/{number}" + (f"/{life}" if life else ""))
         key = self._keys[number]
