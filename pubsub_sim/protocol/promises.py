@@ -83,7 +83,7 @@ class Promises(RawTracer):
 
     @property
     def outstanding(self) -> dict[PeerId, int]:
-        """Return the number of pending promises by peer."""
+        """Number of pending promises by peer."""
         return {peer: len(messages) for peer, messages in self._by_peer.items()}
 
     def validate_message(self, message: Message) -> None:
