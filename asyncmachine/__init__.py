@@ -1,4 +1,4 @@
-"""A declarative control-flow library: states are flags with clocks, relations decide what may be active together.
+"""A declarative control-flow library: states are flags with clocks; relations decide which may be active together.
 
 The engine is synchronous and loop-free; only waiting and background work touch asyncio. Standard library only.
 """

@@ -1,6 +1,6 @@
 """Futures, state contexts and tasks of a machine: the only engine module that imports asyncio.
 
-Waits and contexts register with the runtime's index (`_waiters`) and are told by it. How transitions come about is not known here.
+Waits and contexts register with the runtime's index (`_waiters`), which notifies them. This module does not run transitions.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _logger = logging.getLogger("asyncmachine")
 class Wait(asyncio.Future[Any]):
     """A future of a machine. Cancelling it unsubscribes at once; it is never shared between waiters.
 
-    Once it is over it keeps no machine alive, but for the frames in the traceback of a question that failed.
+    Once done, it holds no reference to the machine, except through the traceback of a query that raised.
     """
 
     __slots__ = ("_machine", "_subscription")
@@ -45,7 +45,7 @@ class Wait(asyncio.Future[Any]):
     _subscription: Subscription | None
 
     def cancel(self, msg: Any = None) -> bool:
-        """Stop waiting."""
+        """Cancel the wait and unsubscribe it."""
         if self._machine is not None and self._subscription is not None:
             self._machine._waiters.drop(self._subscription)
             self._machine._unwatch()
@@ -54,7 +54,7 @@ class Wait(asyncio.Future[Any]):
 
     def resolve(self, value: Any) -> None:
         """Deliver the result; called by the machine."""
-        self._subscription = self._machine = None  # a finished wait keeps no machine alive
+        self._subscription = self._machine = None  # a finished wait must not keep the machine alive
         try:
             if not self.done():
                 self.set_result(value)
@@ -62,11 +62,11 @@ class Wait(asyncio.Future[Any]):
             report_dead(self)
 
     def fail(self, error: BaseException) -> None:
-        """Deliver an error; called by the machine. asyncio reports it if nobody looks, but not that the machine was disposed."""
+        """Deliver an error; called by the machine. asyncio logs it if it is never retrieved, except a `MachineDisposedError`."""
         self._subscription = self._machine = None
         if self.done():
             return
-        if isinstance(error, StopIteration):  # which no future takes
+        if isinstance(error, StopIteration):  # a future refuses StopIteration
             error = RuntimeError(f"a function of a wait raised {error!r}")
         try:
             self.set_exception(error)
@@ -77,7 +77,7 @@ class Wait(asyncio.Future[Any]):
 
 
 def deliver(future: asyncio.Future[Any], value: Any) -> None:
-    """Give a future its result, unless it is done; if its loop is closed there is nobody to hear it."""
+    """Set the result of a future, unless it is done. A closed loop is ignored."""
     try:
         if not future.done():
             future.set_result(value)
@@ -86,9 +86,9 @@ def deliver(future: asyncio.Future[Any], value: Any) -> None:
 
 
 def report_dead(future: asyncio.Future[Any]) -> None:
-    """Log that a future's callbacks cannot be called, unless its loop is closed. To be called while handling the error."""
+    """Log that a future's callbacks cannot be scheduled, unless its loop is closed. Call it from the except block."""
     if not future.get_loop().is_closed():
-        _logger.exception("%r cannot be told on its loop", future)
+        _logger.exception("cannot schedule the callbacks of %r on its loop", future)
 
 
 def new_wait() -> Wait:
@@ -103,7 +103,7 @@ def new_wait() -> Wait:
 
 
 def computing_takes_time() -> bool:
-    """Tell whether code can be slow here: not on simulated time, where the loop calls no callback slow (asyncio's own setting)."""
+    """Return whether code can be slow here: not on simulated time, where the loop's `slow_callback_duration` is infinite."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
@@ -112,9 +112,9 @@ def computing_takes_time() -> bool:
 
 
 def debugging() -> tuple[bool, float | None]:
-    """Return whether mistakes are looked for here, and how long a callback may take then.
+    """Return whether debug mode is on, and the limit for slow callbacks.
 
-    They are under `python -X dev`, and on a running loop in debug mode; slow callbacks are looked for on such a loop only.
+    Debug mode is `python -X dev` or a running loop in debug mode. Only the latter has a limit for slow callbacks.
     """
     try:
         loop = asyncio.get_running_loop()
@@ -127,12 +127,12 @@ def debugging() -> tuple[bool, float | None]:
 
 
 def is_cancellation(error: BaseException) -> bool:
-    """Tell whether an error is asyncio's way of cancelling a task."""
+    """Return whether an error is asyncio's `CancelledError`."""
     return isinstance(error, asyncio.CancelledError)
 
 
 class _Unseen:
-    """Holds an error until somebody awaits it, and logs it if nobody ever does."""
+    """An error that is logged on garbage collection if it was never awaited."""
 
     __slots__ = ("error", "seen", "what")
 
@@ -147,13 +147,13 @@ class _Unseen:
 
 
 def _nothing() -> None:
-    """Stand for the function of an eval that has run."""
+    """Replace the function of an eval that has run."""
 
 
 class EvalFuture(Answer):
-    """An awaitable answer of the machine, filled in when its turn comes.
+    """The awaitable result of a queued eval.
 
-    It needs an event loop only if it is awaited before it is known.
+    It needs an event loop only if it is awaited before the eval has run.
     """
 
     __slots__ = ("_error", "_value", "_waiter", "args", "done", "function", "label")
@@ -168,7 +168,7 @@ class EvalFuture(Answer):
         self._waiter: asyncio.Future[None] | None = None
 
     def run(self) -> None:
-        """Call the function and keep what comes of it; does nothing if the awaiting task was cancelled."""
+        """Call the function and store its result or error; do nothing if the awaiting task was cancelled."""
         if self.done or (self._waiter is not None and self._waiter.cancelled()):
             return
         try:
@@ -181,30 +181,30 @@ class EvalFuture(Answer):
         self._finish()
 
     def fail(self, error: BaseException) -> None:
-        """Deliver an error instead of an answer, without a report if nobody looks."""
+        """Store an error instead of a result. It is not logged if it is never retrieved."""
         self._error = _Unseen(error, self.label)
         self._error.seen = True
         self._finish()
 
     def _finish(self) -> None:
         self.done = True
-        self.function, self.args = _nothing, ()  # what is known keeps no machine alive
+        self.function, self.args = _nothing, ()  # a finished eval must not keep the machine alive
         if self._waiter is not None:
             deliver(self._waiter, None)
 
     @property
     def value(self) -> Any:
-        """The answer; None as long as it is not known, or if there is an error instead."""
+        """The result; None before it is known, and if the eval failed."""
         return self._value
 
     def result(self) -> Any:
-        """Return the answer, or raise its error.
+        """Return the result, or raise the error of the eval.
 
         Raises:
-            RuntimeError: It is not known yet.
+            RuntimeError: The eval has not run yet.
         """
         if not self.done:
-            raise RuntimeError("the answer is not known yet: await it")
+            raise RuntimeError("the result is not known yet: await it")
         if self._error is not None:
             self._error.seen = True
             raise self._error.error
@@ -219,7 +219,7 @@ class EvalFuture(Answer):
 
 
 class QueuedCheck(Result, Answer):
-    """The result of `can_add` or `can_remove` inside a handler: queued, and awaitable for the real one."""
+    """The result of `can_add` or `can_remove` inside a handler: queued; await it for the final result."""
 
     __slots__ = ("_answer",)
 
@@ -242,19 +242,19 @@ class QueuedCheck(Result, Answer):
         return id(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        raise TypeError("the result of a queued dry run belongs to its machine: 'QueuedCheck' cannot be copied")
+        raise TypeError("'QueuedCheck' cannot be copied: the result of a queued dry run belongs to its machine")
 
 
 class StateContext:
-    """The span of one tick of a state: it expires when the tick changes, or when the machine is disposed.
+    """The lifetime of one tick of a state: it expires when the tick changes or the machine is disposed.
 
     Attributes:
         state: Name of the state.
         tick: The tick it is bound to.
-        expired: The span is over.
+        expired: Whether it has expired.
 
-    Work started with `fork` is cancelled then. `async with ctx:` runs a block for as long as the span lasts and ends
-    quietly when it is over: an expired context is not an error.
+    On expiry, tasks started with `fork` are cancelled. The block of `async with ctx:` is cancelled on expiry and then
+    exits without an error.
     """
 
     __slots__ = ("_machine", "_number", "_scopes", "_waiters", "expired", "state", "tick")
@@ -271,7 +271,7 @@ class StateContext:
     def fork(self, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any] | None:
         """Run a coroutine in the background until the context expires.
 
-        Its error becomes the machine's Exception state. Returns None, and closes the coroutine, if already expired.
+        Its error becomes the machine's Exception state. If already expired, the coroutine is closed and None is returned.
 
         Raises:
             RuntimeError: No event loop is running.
@@ -309,7 +309,7 @@ class StateContext:
         machine._log(LogLevel.OPS, f"[ctx:match] {self.state}")
 
     def let_go(self) -> None:
-        """Be expired: whoever keeps an expired context does not keep the machine."""
+        """Mark it expired and drop the reference to the machine."""
         self.expired = True
         del self._machine
 
@@ -327,7 +327,7 @@ class StateContext:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        if kind is not None and issubclass(kind, GeneratorExit):  # thrown away with its loop: it is no task any more
+        if kind is not None and issubclass(kind, GeneratorExit):  # closed with its loop: no longer a task
             return False
         task = asyncio.current_task()
         assert self._scopes is not None
@@ -337,7 +337,7 @@ class StateContext:
             return False
         late: asyncio.CancelledError | None = None
         if kind is None or not issubclass(kind, asyncio.CancelledError):
-            # the cancellation may not be delivered yet: take delivery here, not at the caller's next await
+            # the cancellation may still be pending: receive it here, not at the caller's next await
             try:
                 await asyncio.sleep(0)
             except asyncio.CancelledError as caught:
@@ -370,14 +370,14 @@ class _Scope:
 
 
 class _ForkTask(asyncio.Task[Any]):
-    """The task of a fork, which knows whether somebody awaits it."""
+    """The task of a fork, which records whether it is awaited."""
 
     __slots__ = ("is_awaited",)
 
     is_awaited: bool
 
     def add_done_callback(self, fn: Callable[[Self], object], /, *, context: contextvars.Context | None = None) -> None:
-        """Have a function called at the end; `await` and everything else that waits for a task does."""
+        """Add a done callback, as `await` and all other waiters of a task do."""
         self.is_awaited = True
         super().add_done_callback(fn, context=context)
 
@@ -400,7 +400,7 @@ def new_task(coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
 
 
 def subscribe(machine: Runtime, wait: Wait, subscription: Subscription) -> Wait:
-    """Have a wait told, or fail it if the machine is disposed."""
+    """Register a wait, or fail it if the machine is disposed."""
     if machine._flags & (DISPOSED | OBSERVED):
         if machine._flags & DISPOSED:
             wait.fail(MachineDisposedError(machine.id))
@@ -426,10 +426,10 @@ def wait_for_states(machine: Runtime, kind: int, states: tuple[int, ...]) -> Wai
 
 
 def wait_for_ticks(machine: Runtime, goals: dict[int, int]) -> Wait:
-    """Wait until every state's tick has reached its number.
+    """Wait until the tick of every state has reached its goal.
 
     Raises:
-        TypeError: A number is no integer.
+        TypeError: A goal is not an integer.
     """
     wait = new_wait()
     ticks = machine._ticks
@@ -447,7 +447,7 @@ def wait_for_args(machine: Runtime, state: int, args: dict[str, Any]) -> Wait:
 
 
 def wait_for_query(machine: Runtime, test: Callable[[], bool]) -> Wait:
-    """Wait until the function is true; it is called at once."""
+    """Wait until the function returns true; it is first called immediately."""
     wait = new_wait()
     if not machine._flags & DISPOSED and test():
         wait.set_result(None)
@@ -458,14 +458,14 @@ def wait_for_query(machine: Runtime, test: Callable[[], bool]) -> Wait:
 
 
 def is_true(answer: object) -> bool:
-    """Return the truth of an answer.
+    """Return the truth value of a query's result.
 
     Raises:
-        TypeError: It is an awaitable or a generator, which would always be true.
+        TypeError: It is an awaitable or a generator, which is always true.
     """
     if is_pending(answer):
         close_coroutine(answer)
-        raise TypeError(f"a question has to be answered at once, and not with {type(answer).__name__!r}")
+        raise TypeError(f"a query must return its result directly, got {type(answer).__name__!r}")
     return bool(answer)
 
 
@@ -501,7 +501,7 @@ def wait_for_disposal(machine: Runtime) -> Wait:
 
 
 async def finish_disposal(machine: Runtime) -> None:
-    """Wait until the machine is disposed and its tasks have ended, the calling one excepted."""
+    """Wait until the machine is disposed and its tasks, except the calling one, have ended."""
     if not machine._flags & DISPOSED:
         wait = new_wait()
 
@@ -511,7 +511,7 @@ async def finish_disposal(machine: Runtime) -> None:
         machine._call_at_disposal(resolve)
         try:
             await wait
-        finally:  # also if the waiting is given up
+        finally:  # also if this wait is cancelled
             machine._forget_at_disposal(resolve)
     current = asyncio.current_task()
     while True:
@@ -520,7 +520,7 @@ async def finish_disposal(machine: Runtime) -> None:
         if not pending:
             return
         await asyncio.wait(pending)
-        await asyncio.sleep(0)  # let their callbacks take note
+        await asyncio.sleep(0)  # let their done callbacks run
 
 
 # contexts
@@ -554,13 +554,13 @@ def context_at(machine: Runtime, state: int, tick: int) -> StateContext:
 
 
 def spawn(machine: Runtime, coro: Coroutine[Any, Any, Any], state: int, what: str = "") -> asyncio.Task[Any]:
-    """Start a task bound to the state's current tick, or to the machine's life if `state` is -1.
+    """Start a task bound to the state's current tick, or to the lifetime of the machine if `state` is -1.
 
     Args:
         machine: The machine.
         coro: The coroutine.
         state: The state.
-        what: What to call the task where its error is logged; else it is named after its coroutine.
+        what: Name of the task in logged errors; by default derived from its coroutine.
     """
     tick = machine._ticks[state] if state >= 0 else 0
     task = new_task(coro)
@@ -573,7 +573,7 @@ def spawn(machine: Runtime, coro: Coroutine[Any, Any, Any], state: int, what: st
             task_failed(machine, error, what or _describe(machine, coro, state), is_taken=is_taken)
 
     task.add_done_callback(end)
-    # an eager task has run its first step by now, and may have ended the span itself
+    # an eager task has already run its first step, which may have changed the tick
     if machine._flags & DISPOSED or (state >= 0 and machine._ticks[state] != tick):
         machine._keep_task(task, -1)
         task.cancel()
@@ -583,12 +583,12 @@ def spawn(machine: Runtime, coro: Coroutine[Any, Any, Any], state: int, what: st
             machine._bind_task(task, state)
     tell_fork(machine, task, state)
     if isinstance(task, _ForkTask):
-        task.is_awaited = False  # neither the machine nor a tracer takes its error
+        task.is_awaited = False  # neither the machine nor a tracer handles its error
     return task
 
 
 def spawn_at(machine: Runtime, coro: Coroutine[Any, Any, Any], state: int, tick: int) -> asyncio.Task[Any] | None:
-    """Start a task bound to a tick of a state; None, with the coroutine closed, if that has passed."""
+    """Start a task bound to a tick of a state; if the tick has passed, close the coroutine and return None."""
     if state < 0 or machine._plans.relations.multi_mask >> state & 1:
         return spawn_free(machine, coro)
     if machine._ticks[state] != tick or machine._flags & DISPOSED:
@@ -598,7 +598,7 @@ def spawn_at(machine: Runtime, coro: Coroutine[Any, Any, Any], state: int, tick:
 
 
 def spawn_free(machine: Runtime, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any] | None:
-    """Start a task bound to the machine's life; None, with the coroutine closed, after that."""
+    """Start a task bound to the lifetime of the machine; if it is disposed, close the coroutine and return None."""
     if machine._flags & DISPOSED:
         coro.close()
         return None
@@ -606,10 +606,10 @@ def spawn_free(machine: Runtime, coro: Coroutine[Any, Any, Any]) -> asyncio.Task
 
 
 def task_failed(machine: Runtime, error: BaseException, what: str, *, is_taken: bool = False) -> None:
-    """Turn the error of a task into the Exception state, and log it if nobody takes it.
+    """Turn the error of a task into the Exception state, and log it if it is not handled.
 
-    What is no `Exception` does not become a state. asyncio lets `KeyboardInterrupt` and `SystemExit` out of the loop; the rest is logged.
-    Whoever waits for the end of a disposed machine waits for its tasks, and takes no errors.
+    Only an `Exception` becomes a state. asyncio lets `KeyboardInterrupt` and `SystemExit` out of the loop; other errors are logged.
+    Waiting for the disposal of a machine waits for its tasks, but does not handle their errors.
     """
     is_taken = is_taken and not machine._flags & ENDING
     if isinstance(error, Exception):
@@ -628,7 +628,7 @@ def _describe_handler(name: str, queued: QueuedMutation) -> str:
 
 
 def tell_fork(machine: Runtime, task: asyncio.Task[Any], state: int) -> None:
-    """Tell tracers of a task."""
+    """Notify tracers of a new task."""
     observers = machine._observers
     if observers.task_fork:
         observers.fire(observers.task_fork, machine, task, machine.state_names[state] if state >= 0 else None)
@@ -637,14 +637,14 @@ def tell_fork(machine: Runtime, task: asyncio.Task[Any], state: int) -> None:
 class _HandlerTask(asyncio.Task[None]):
     """The task of an async handler.
 
-    Cancelled before its first step, it closes the handler's coroutine itself; cancelled later, it makes the machine
-    keep it until it has ended.
+    If cancelled before its first step, it closes the handler's coroutine itself. If cancelled later, the machine keeps
+    it until it has ended.
     """
 
     __slots__ = ("machine", "start", "state")
 
-    start: list[Any]  # the handler's coroutine and this task; empty as soon as it has begun
-    machine: Runtime | None  # None as soon as it is over: a task that has ended keeps no machine alive
+    start: list[Any]  # the handler's coroutine and this task; cleared at the first step
+    machine: Runtime | None  # None once it is done: a finished task must not keep the machine alive
     state: int
 
     def cancel(self, msg: Any = None) -> bool:
@@ -664,7 +664,7 @@ class _HandlerTask(asyncio.Task[None]):
 
 async def _run(start: list[Any], machine: Runtime, state: int, queued: QueuedMutation) -> None:
     coro, own = start
-    start.clear()  # it has begun, so that cancelling reaches it
+    start.clear()  # started: cancellation reaches it from now on
     try:
         await coro
     except Exception as error:
@@ -672,18 +672,18 @@ async def _run(start: list[Any], machine: Runtime, state: int, queued: QueuedMut
     finally:
         machine._forget_task(own, state)
         own.machine = None
-        del own  # a cancellation's traceback holds this frame, and the task holds the cancellation
+        del own  # avoids a reference cycle: the task holds the cancellation, whose traceback holds this frame
 
 
 def start_handler(event: HandlerCall, coro: Coroutine[Any, Any, Any], state: int, name: str) -> None:
     """Start the coroutine of an async handler; its error becomes the Exception state.
 
-    All in one function and without a callback: this is the hot path of async handlers.
+    One function without a done callback: this is the hot path of async handlers.
 
     Args:
-        event: What the handler was given.
+        event: The event of the handler.
         coro: The coroutine.
-        state: The state to whose current tick it is bound, -1 for the machine's life.
+        state: The state to whose current tick it is bound, -1 for the lifetime of the machine.
         name: Name of the handler, and of the task.
 
     Raises:
@@ -695,7 +695,7 @@ def start_handler(event: HandlerCall, coro: Coroutine[Any, Any, Any], state: int
     except RuntimeError:
         coro.close()
         raise
-    if loop.get_task_factory() is not None:  # it must not be bypassed
+    if loop.get_task_factory() is not None:  # a task factory must not be bypassed
         spawn(machine, coro, state, _describe_handler(name, event._queued))
         return
     start: list[Any] = [coro]

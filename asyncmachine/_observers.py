@@ -1,7 +1,7 @@
-"""The observers of one machine: its tracers, its log, and the clock that finds slow handlers.
+"""The observers of one machine: its tracers, its log, and the timer for slow handlers.
 
-Keeps, per hook, only the tracers that really implement it, and keeps their errors away from the machine. Decides nothing. A machine is
-handed on to tracers as it is; of its own this module reads its `id` and `log_args`.
+For each hook only the tracers that implement it are kept. Their errors do not reach the machine. Observers make no decisions. The machine
+is passed to tracers unchanged; this module itself reads only its `id` and `log_args`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from asyncmachine.relations import Note
 
 ERROR_LIMIT: Final = 10
-"""A tracer that has raised so often is detached."""
+"""Number of errors after which a tracer is detached."""
 HOOKS: Final = (
     "machine_init", "machine_bound", "machine_dispose", "submachine_new", "schema_change", "mutation_queued",
     "transition_init", "transition_start", "handler_start", "handler_end", "handler_slow", "transition_finals",
@@ -37,10 +37,10 @@ STEPS: Final = (
     "mutation_queued", "transition_init", "transition_start", "handler_start", "handler_end", "handler_slow",
     "transition_finals",
 )  # fmt: skip
-"""Hooks called in the course of a transition: a machine whose tracers have none of them announces nothing but its end."""
+"""Hooks called during a transition. If no tracer implements any of them, only the end of a transition is announced."""
 
 FACTS: Final = "_transition_facts"
-"""The hook of tracers that keep a few facts of each transition and need no object for it; see `FactsTracer`."""
+"""The hook of tracers that need no transition object; see `FactsTracer`."""
 
 _WAITS: Final = ("when", "whenNot", "whenTime", "whenQueue", "whenQuery", "whenArgs", "whenQueueEnds")
 Hook = tuple["Callable[..., None]", ...]
@@ -48,38 +48,38 @@ _logger = logging.getLogger("asyncmachine")
 
 
 class FactsTracer(Protocol):
-    """A tracer that is told what was done instead of being given a transition, such as the recorders of this library.
+    """A tracer that receives the facts of a transition instead of a transition object, such as the recorders of this library.
 
-    A machine whose tracers are all of this kind makes no transition objects for mutations without handlers.
+    A machine whose tracers are all of this kind creates no transition objects for mutations without handlers.
     """
 
     def _transition_facts(self, machine: Any, plan: Plan, queued: QueuedMutation, tx: Any) -> None:
-        """Hear that a transition is complete, whatever its outcome.
+        """Called when a transition is complete, whatever its outcome.
 
         Args:
-            machine: The machine, with the ticks it has now.
-            plan: What was planned. Transitions that do the same in the same configuration share it.
+            machine: The machine, with its current ticks.
+            plan: The plan. Identical mutations of the same configuration share it.
             queued: The mutation. Its arguments must not be kept.
-            tx: The transition, where there is one. If it is None, the mutation did what was planned, and nothing more happened.
+            tx: The transition object, if there is one. None means that the mutation was carried out exactly as planned.
         """
 
 
 class Observers:
-    """Who observes a machine.
+    """The observers of a machine.
 
     Args:
         tracers: In binding order.
         log_level: How much is written to the logger.
-        slow_handler_s: A handler that runs longer is reported; None measures nothing.
-        computing_takes_time: Whether a handler can be slow here: not on simulated time.
+        slow_handler_s: Handlers that run longer are reported; None disables the measurement.
+        computing_takes_time: Whether a handler can be slow: not on simulated time.
 
     Attributes:
         tracers: In binding order.
         log_level: How much is written to the logger.
-        slow_handler_s: A handler that runs longer is reported; None measures nothing.
-        thread: The only thread that may use the machine; None if nobody looks.
-        facts: Who hears of the end of a transition, if facts will do for all of them; else nobody is here, and all are in
-            `transition_end`.
+        slow_handler_s: Handlers that run longer are reported; None disables the measurement.
+        thread: The only thread that may use the machine; None if the thread is not checked.
+        facts: The receivers of the end of a transition if all of them are `FactsTracer`s; otherwise empty, and all receivers
+            are in `transition_end`.
     """
 
     __slots__ = (
@@ -126,26 +126,26 @@ class Observers:
 
     @property
     def wants_steps(self) -> bool:
-        """Whether anything but the end of a transition is told to somebody."""
+        """Whether any observer follows more than the end of a transition."""
         if self.log_level or self.slow_handler_s is not None or self.thread is not None:
             return True
         return any(getattr(self, name) for name in STEPS)
 
     def keep_to_thread(self) -> None:
-        """Have every mutation looked at for its thread, which has to be this one."""
+        """Check from now on that every mutation comes from the current thread."""
         self.thread = get_ident()
 
     def check_thread(self, machine: Any) -> None:
-        """Refuse what another thread does.
+        """Refuse calls from another thread.
 
         Raises:
-            WrongThreadError: It is not the thread that has made the machine, and mistakes are looked for.
+            WrongThreadError: Threads are checked, and the caller's is not the one that made the machine.
         """
         if self.thread is not None and self.thread != get_ident():
             raise WrongThreadError(machine.id, self.thread, get_ident())
 
     def bind(self, tracer: object) -> bool:
-        """Add a tracer; return whether it is new, as binding it twice changes nothing."""
+        """Add a tracer and return whether it is new; binding it twice has no effect."""
         if any(tracer is bound for bound in self.tracers):
             return False
         self.tracers = (*self.tracers, tracer)
@@ -153,12 +153,12 @@ class Observers:
         return True
 
     def unbind(self, tracer: object) -> None:
-        """Remove a tracer; nothing happens if it is not bound."""
+        """Remove a tracer, if it is bound."""
         self.tracers = tuple(bound for bound in self.tracers if bound is not tracer)
         self._sort()
 
     def fire(self, hook: Hook, *args: Any) -> None:
-        """Call one hook of every tracer that has it, keeping their errors away from the machine."""
+        """Call one hook of every tracer that has it, and catch their errors."""
         for method in hook:
             try:
                 method(*args)
@@ -166,7 +166,7 @@ class Observers:
                 self.blame(method)
 
     def blame(self, method: Callable[..., None]) -> None:
-        """Count an error of a tracer: log its first, detach it at the last one allowed. To be called while handling it."""
+        """Count an error of a tracer: log the first, detach the tracer at `ERROR_LIMIT`. Call it from the except block."""
         tracer: Any = getattr(method, "__self__", method)
         errors = self._errors[id(tracer)] = self._errors.get(id(tracer), 0) + 1
         if errors == 1:
@@ -195,7 +195,7 @@ class Observers:
     # the course of a transition
 
     def queued(self, machine: Any, queued: QueuedMutation) -> QueuedMutation:
-        """Tell that a mutation was queued; return it with the view tracers have seen."""
+        """Announce a queued mutation; return it with the view that tracers were given."""
         self.check_thread(machine)
         kind, called, args, source, number, flags, _, result = queued
         if self.log_level >= LogLevel.OPS:
@@ -211,7 +211,7 @@ class Observers:
     def call_handler(
         self, tx: Any, binding: str, slot: int, function: Callable[[Any, Any], Any], owner: object, event: Any
     ) -> Any:
-        """Call a handler, telling its begin and end, and report it if it is slow."""
+        """Call a handler, announce its start and end, and report it if it is slow."""
         name = event.name
         if self.log_level >= LogLevel.OPS:
             self.write(event.machine, LogLevel.OPS, f"[handler:{slot}] {name}")
@@ -227,7 +227,7 @@ class Observers:
                 self.fire(self.handler_slow, tx, name, seconds)
 
     def subscription(self, machine: Any, plans: PlanCache, what: str, subscription: Subscription) -> None:
-        """Tell that somebody began to wait ("new"), or need wait no longer ("match")."""
+        """Announce that a wait began ("new") or was fulfilled ("match")."""
         detail = _names(plans, subscription.states)
         if subscription.kind == WHEN_ARGS:
             detail += f" ({' '.join(sorted(subscription.goals))})"
@@ -240,20 +240,20 @@ class Observers:
     # the log
 
     def write(self, machine: Any, level: int, text: str) -> None:
-        """Write a line, if the level says so, and tell it to the tracers."""
+        """Log a line if the level permits it, and pass it to the tracers."""
         if level <= self.log_level:
             written = line(machine.id, text)
             _logger.log(logging.INFO if level <= LogLevel.CHANGES else logging.DEBUG, "%s", written)
             self.fire(self.log, machine, level, written)
 
     def args_text(self, machine: Any, args: Mapping[str, Any]) -> str:
-        """Return the arguments that may be logged, as the end of a line."""
+        """Return the loggable arguments, formatted as the end of a line."""
         return args_suffix(machine.log_args(args)) if args else ""
 
     def log_start(
         self, machine: Any, plans: PlanCache, configuration: Configuration, plan: Plan, queued: QueuedMutation
     ) -> None:
-        """Log what was called, and what relations made of it."""
+        """Log the called states and the effect of relations on them."""
         if self.log_level < LogLevel.OPS:
             return
         automatic = bool(queued[FLAGS] & IS_AUTO)
@@ -308,7 +308,7 @@ class Observers:
             self.write(machine, LogLevel.CHANGES, text)
 
     def log_auto(self, machine: Any, plans: PlanCache, configuration: Configuration, auto: Plan) -> None:
-        """Log which auto mutation follows, and which Auto states are kept from it."""
+        """Log the auto mutation that follows, and the Auto states excluded from it."""
         if self.log_level >= LogLevel.OPS:
             self.write(machine, LogLevel.OPS, f"[auto] {_names(plans, auto.called)}")
         if self.log_level >= LogLevel.EVERYTHING:
@@ -325,7 +325,7 @@ class Observers:
             self.write(machine, LogLevel.OPS, f"[cancel] ({_names(plans, plan.target.active)}) by recover")
 
     def log_duplicate(self, machine: Any, queued: QueuedMutation) -> None:
-        """Log that a mutation was left out, as the same one is queued already."""
+        """Log that a mutation was skipped because an identical one is already queued."""
         text = f"[queue:skipped] Duplicate detected for [{KINDS[queued[KIND]]}] {' '.join(queued[CALLED])}"
         self.write(machine, LogLevel.OPS, text)
 
@@ -336,16 +336,16 @@ def _names(plans: PlanCache, states: Iterable[int]) -> str:
 
 
 def _hook_of(tracer: object, name: str) -> Callable[..., None] | None:
-    """Return a tracer's method for a hook, None if it has none but the empty one of `Tracer`."""
+    """Return a tracer's method for a hook; None if it is missing or the empty one of `Tracer`."""
     method: Callable[..., None] | None = getattr(tracer, name, None)
     return None if getattr(getattr(method, "__func__", None), "is_no_op", False) else method
 
 
 def _told_out_of_transition(keep: Callable[..., None]) -> Callable[..., None]:
-    """Return a hook for the end of a transition that hands on the facts."""
+    """Return a `transition_end` hook that passes on the facts."""
 
     def end(tx: Any) -> None:
         keep(tx.machine, tx._plan, tx._queued, tx)
 
-    end.__self__ = getattr(keep, "__self__", keep)  # type: ignore[attr-defined]  # so that an error in it is put down to its tracer
+    end.__self__ = getattr(keep, "__self__", keep)  # type: ignore[attr-defined]  # so that its errors are counted for its tracer
     return end

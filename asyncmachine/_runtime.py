@@ -3,23 +3,23 @@
 Theory of operation
 ===================
 
-A machine is at rest or busy. `submit` carries out a mutation of a machine at rest before it returns, with everything that follows from
-it. Whatever is asked of a busy machine, by its own handlers or by tracers, waits for its turn. There are no threads and no locks: a
-machine belongs to one thread, and only what runs inside a transition can meet a busy machine. Where mistakes are looked for (`python -X
-dev`, a loop in debug mode) a machine is OBSERVED from the beginning, and its observers look at the thread of each mutation.
+A machine is at rest or busy. At rest, `submit` carries out a mutation and everything that follows from it before it returns. Mutations
+submitted to a busy machine, by its own handlers or by tracers, are queued. There are no threads and no locks: a machine belongs to one
+thread, and only code that runs inside a transition can find it busy. In debug mode (`python -X dev`, or a loop in debug mode) a machine
+is OBSERVED from the beginning, and its observers check the thread of each mutation.
 
 Flags
 -----
 
-`_flags` is one integer. Its zero means at rest, unobserved, and nobody waits: then a mutation without handlers is arithmetic only.
+`_flags` is one integer. Zero means at rest, unobserved and without waiters: then a mutation without handlers is arithmetic only.
 
     BUSY         a transition, eval, dry run or drain is under way
     DISPOSING    `dispose` was called inside a handler; it takes effect when the queue has been drained
     INTERRUPTED  an interruption, or a long chain of pipes, has left work in the queue; the next call on the machine drains it
-    DISPOSED     the end; nothing else happens any more
-    OBSERVED     every step of a transition is announced: to tracers with hooks for steps, to the log, to the clock for slow handlers
-    RECORDED     tracers are bound that hear of ends only: of transitions, of the queue, of contexts
-    WAITED       somebody may be concerned by a commit: waits, contexts, tasks bound to a state
+    DISPOSED     final; the machine accepts no more work
+    OBSERVED     every step of a transition is announced: to tracers with hooks for steps, to the log, to the timer for slow handlers
+    RECORDED     tracers are bound that are notified only of ends: of transitions, of the queue, of contexts
+    WAITED       a commit may concern a waiter: waits, contexts, tasks bound to a state
 
 The first four say where the machine is in its life (`PHASES`), the others who looks on (`AUDIENCES`) and whether somebody waits. All
 combinations of these three are legal, but that nobody waits for a disposed machine. `LEGAL` has all 33, and a test goes through them. They
@@ -34,98 +34,97 @@ after a test whether the flags are zero or just BUSY, as they nearly always are:
     BUSY                 interrupted, no work is left              rest
     rest                 the end of a long chain of pipes          INTERRUPTED
     INTERRUPTED          any of submit, eval, eval_soon, check     BUSY
-    BUSY|DISPOSING       the queue is empty                        DISPOSING, while tracers hear of that; then DISPOSED
+    BUSY|DISPOSING       the queue is empty                        DISPOSING, while tracers are notified; then DISPOSED
     BUSY|DISPOSING       interrupted                               DISPOSED
     rest, INTERRUPTED    dispose                                   DISPOSED
 
-What is asked of a busy machine is judged when its turn comes and not by the states of now: whether a removed state is active, what a
-toggle does, whether Exception may pass a full queue. Only a mutation that repeats the last one in the queue is left out, where schema and
-handlers are such that it can change nothing (`PlanCache.is_idempotent`).
+A queued mutation is evaluated against the states at its turn, not those at the call: whether a removed state is active, what a toggle
+does, whether Exception may pass a full queue. The only shortcut: a mutation that repeats the last one in the queue is skipped if schema
+and handlers guarantee that it has no effect (`PlanCache.is_idempotent`).
 
 Order of service
 ----------------
 
-`_drain` serves, one at a time and before each step in this order:
+`_drain` takes one item at a time, always the first available in this order:
 
-    1. `_prepended`: the mutation the machine has made itself. There is at most one: the auto mutation that follows from a transition, or
+    1. `_prepended`: the machine's own mutation. There is at most one: the auto mutation that follows from a transition, or
        the Exception mutation that follows from a failed handler, never both.
-    2. `_urgent`: evals and dry runs, in the order they were asked for.
-    3. `_queue`: mutations of handlers, tracers and tasks, in the order they were made. Only these advance the queue tick.
+    2. `_urgent`: evals and dry runs, first in, first out.
+    3. `_queue`: mutations of handlers, tracers and tasks, first in, first out. Only these advance the queue tick.
 
-An auto mutation without handlers is merged into its cause's plan (`Plan.fast_ticks`), or committed with it, unless somebody looks on or
-waits, who could tell the difference.
+An auto mutation without handlers is merged into its cause's plan (`Plan.fast_ticks`), or committed with it, unless observers or waiters
+could tell the difference.
 
 Chains
 ------
 
-A pipe mutates its target in the course of the source's transition, or right after it, and so does the target's pipe. `Chain` goes along
-with such mutations, so that a chain may be of any length: up to `CHAIN_LIMIT` machines act one inside the other. A target further on
-takes the mutation into its queue (INTERRUPTED, as after an interruption: whoever calls it next drains it), and the first machine of the
-chain has it drained, before it goes on itself.
+A pipe mutates its target during the source's transition, or right after it, and so does the target's pipe. `Chain` tracks such nested
+mutations, so that a chain may have any length: calls of up to `CHAIN_LIMIT` machines are nested. A target beyond that queues the mutation
+(INTERRUPTED, as after an interruption: the next call on it drains it), and the first machine of the chain drains it before it continues.
 
 A transition
 ------------
 
-`_course` is the only one, for all kinds of mutations, observed or not:
+`_course` implements the transition for all kinds of mutations, observed or not:
 
-    1. relations decide (`Plan.accepted`), or nothing happens
-    2. negotiation handlers are asked; the first refusal or error ends it. Auto mutations drop refused Auto states instead
+    1. relations accept or cancel it (`Plan.accepted`)
+    2. negotiation handlers are called; the first refusal or error cancels it. Auto mutations drop refused Auto states instead
     3. a dry run ends here
-    4. the commit: ticks grow, the configuration changes. Contexts and tasks of the states concerned end
-    5. final handlers run, and awaitables they return are started; waits for arguments are told after the handlers of their state
-    6. other waits are told
-    7. the auto mutation that is due is prepended
+    4. the commit: ticks advance, the configuration changes. Contexts and tasks of the states concerned end
+    5. final handlers run, and awaitables they return are started; waits for arguments are notified after the handlers of their state
+    6. other waits are notified
+    7. the auto mutation, if one is due, is prepended
 
-A negotiation handler answers at once: an awaitable for an answer is an error. A negotiation handler that raises cancels the mutation. A final handler that raises has the states taken back that are entered and whose
-State handler has not completed: one more tick each. Either error is the next mutation, Exception, before everything queued.
+A negotiation handler answers synchronously; returning an awaitable is an error. A negotiation handler that raises cancels the mutation. If
+a final handler raises, the entered states whose State handler has not completed are deactivated again: one more tick each. Either error
+makes Exception the next mutation, ahead of the queue.
 
-What is refused makes one object, the canceled result: names and, for relations, the plan, from which the reason is told when somebody
-asks. A queued mutation carries the result its caller was given, and a refusal is noted there.
+A refusal creates one object, the canceled result: names and, for relations, the plan, from which the reason is derived on request.
+A queued mutation carries the result its caller was given, and a refusal is stored there.
 
-`_observe` lays hooks around the course, for observed and recorded machines alike. `_commit_waited` and `_commit_recorded` are its short
-forms for plans without handlers, while somebody waits or ends are recorded: through the course, a recorded pair of them takes 1.4 times
-as long.
+`_observe` wraps the course in hooks, for observed and recorded machines alike. `_commit_waited` and `_commit_recorded` are its short forms
+for plans without handlers on waited and recorded machines: through the course, a recorded pair of them takes 1.4 times as long.
 
-Whoever hears of the end of a transition is given the transition (`transition_end`), or the facts: machine, plan, mutation, and the
-transition where there is one (`FactsTracer` in `_observers`). Recorders and histories take the facts, from which the ticks before follow:
-as many as the machine has now, less those of the plan. If facts will do for all tracers, `_commit_recorded` makes no transition.
+Tracers are notified of the end of a transition with the transition object (`transition_end`), or with the facts: machine, plan, mutation,
+and the transition where there is one (`FactsTracer` in `_observers`). Recorders and histories use the facts, from which the ticks before
+follow: the machine's current ticks less those of the plan. If all tracers use facts, `_commit_recorded` creates no transition.
 
-Errors nobody takes
--------------------
+Unhandled errors
+----------------
 
-The errors of handlers, tasks and `add_err` become the Exception state. An error is taken by
+The errors of handlers, tasks and `add_err` become the Exception state. An error counts as handled by
 
-    - a State handler of Exception, or of a state entered with it: it is given the error. The handler of a pipe is one if it carries the
-      error on, to Exception of a machine that is still there; then it is that machine's to take. Flat pipes carry no error. If the
-      pipe is unbound before it has carried the error on, that is logged
-    - a wait that the entering of Exception, or of a state entered with it, fulfils. A question (`when_query`) is none
-    - whoever waits for the queue tick of the mutation that failed, since its result says what happened
-    - whoever awaits the task of a fork, unless the loop has a task factory of its own: then that cannot be seen
+    - a State handler of Exception, or of a state entered with it: it receives the error. The handler of a pipe counts if it forwards the
+      error to Exception of a machine that still exists; then that machine must handle it. Flat pipes forward no errors. If the pipe is
+      unbound before it has forwarded the error, that is logged
+    - a wait fulfilled by entering Exception, or a state entered with it. A query (`when_query`) does not count
+    - a wait for the queue tick of the mutation that failed, since its result carries the error
+    - a task that awaits the task of a fork, unless the loop has its own task factory: then this cannot be detected
 
-Enter handlers only agree or refuse, `AnyState` and tracers see everything: they take nothing. An error that nobody takes is logged once,
-at ERROR on the logger "asyncmachine", with its traceback, the handler and the mutation. The first final step of every plan that adds
-Exception (`TELL_ERROR`) finds that out. An Exception mutation that is refused, or comes to a disposed machine, is logged where it is
-refused; so are the errors of Exception transitions, which become no state. Errors of evals are their caller's.
+Enter handlers only accept or refuse, and `AnyState` and tracers see every transition: they handle no errors. An unhandled error is logged
+once, at ERROR on the logger "asyncmachine", with its traceback, the handler and the mutation. The first final step of every plan that adds
+Exception (`TELL_ERROR`) checks this. An Exception mutation that is refused, or submitted to a disposed machine, is logged at the refusal,
+as are errors of Exception transitions, which do not become a state. Errors of evals are raised to their caller.
 
 Interruptions
 -------------
 
-Errors of handlers are no interruptions. What leaves a machine is what a handler must not swallow: `CancelledError`,
-`KeyboardInterrupt`, `SystemExit` and the like. Then
+Errors of handlers are not interruptions. An interruption is a `BaseException` that handlers must not swallow: `CancelledError`,
+`KeyboardInterrupt`, `SystemExit` and the like. It propagates out of the machine, and
 
     - ticks and configuration are those of a transition that was committed, or never begun. States whose State handler has not completed
-      are taken back, as after an error, and waits are told
-    - the interrupted mutation counts as processed: its queue tick has come
+      are deactivated, as after an error, and waits are notified
+    - the interrupted mutation counts as processed: its queue tick is reached
     - what was queued stays queued, in order (INTERRUPTED)
-    - a disposal that was asked for takes place, with all its steps, also if what leaves comes out of a tracer or an `on_dispose` function
-    - who was to be told is told: waits and contexts first, tracers of them afterwards. What leaves a tracer between the commit and the
-      final handlers takes nothing back.
+    - a requested disposal takes place, with all its steps, even if the interruption comes from a tracer or an `on_dispose` function
+    - all pending notifications are delivered: waits and contexts first, then tracers of them. An interruption from a tracer between the
+      commit and the final handlers deactivates nothing.
 
 Waits
 -----
 
-A wait never changes the course of a transition. What a question of `when_query` or the `==` of an argument of `when_args` raises is the
-outcome of that wait; a wait or a task on a closed loop is dropped. The others are told as if it had not been there.
+A wait never changes a transition. An error raised by a query of `when_query`, or by `==` on an argument of `when_args`, is delivered to
+that wait; a wait or a task on a closed loop is dropped. Other waits are unaffected.
 """
 
 from __future__ import annotations
@@ -197,7 +196,7 @@ _UNREADY: Final = NOT_IDLE | OBSERVED
 """`flags & _UNREADY` is zero where an eval can begin at once."""
 
 CHAIN_LIMIT: Final = 16
-"""How many machines of a chain of pipes act one inside the other."""
+"""Maximal number of nested machines in a chain of pipes."""
 
 PHASES: Final = (0, BUSY, BUSY | DISPOSING, DISPOSING, INTERRUPTED, DISPOSED)
 AUDIENCES: Final = (0, OBSERVED, RECORDED)
@@ -207,34 +206,34 @@ LEGAL: Final = frozenset(
     for audience in AUDIENCES
     for waited in ((0,) if phase == DISPOSED else (0, WAITED))
 )
-"""Every combination of flags a machine can have."""
+"""All legal combinations of flags."""
 
 _NO_OBSERVERS: Final = Observers()
-"""Shared by all machines that nobody observes."""
+"""Shared by all machines without observers."""
 _NOBODY: Final = Waiters()
-"""Shared by all machines nobody has ever waited for; never changed."""
+"""Shared by all machines that never had a waiter; never changed."""
 _logger = logging.getLogger("asyncmachine")
 _new = object.__new__
 TAKES_ERRORS: Final = "takes_errors"
-"""A State handler that has this attribute, and false, takes no error: a pipe that does not carry it on."""
+"""A State handler with this attribute set to false does not handle errors: a pipe that does not forward them."""
 
 
 class Job(Protocol):
-    """An eval or a dry run that waits for its turn."""
+    """A queued eval or dry run."""
 
     def run(self) -> None:
-        """Take the turn."""
+        """Run it."""
 
     def fail(self, error: BaseException) -> None:
-        """Hear that there will be none."""
+        """Called instead of `run` if it will never run."""
 
 
 class Chain:
-    """Mutations that machines cause in each other one inside the other, as pipes do.
+    """Nested mutations of several machines, as caused by pipes.
 
     Attributes:
-        depth: How many of them are under way.
-        waiting: Machines with work that is done when the first one of the chain has been carried out.
+        depth: Number of mutations under way.
+        waiting: Machines with queued work that is done after the first mutation of the chain.
     """
 
     __slots__ = ("depth", "waiting")
@@ -245,9 +244,9 @@ class Chain:
 
 
 class HandlerCall:
-    """What a handler is given; `machine.Event` is what users see of it.
+    """The argument of a handler; `machine.Event` is its public subclass.
 
-    No constructor: its frame makes a pair of mutations with two handlers 19 % slower.
+    It has no constructor, whose frame would make a pair of mutations with two handlers 19 % slower.
     """
 
     __slots__ = ("_queued", "_state", "_tick", "args", "machine", "name")
@@ -261,11 +260,11 @@ class HandlerCall:
 
     @abstractmethod
     def start_task(self, coro: Any, state: int, name: str) -> None:
-        """Start the coroutine of an async handler; `machine.Event` knows how."""
+        """Start the coroutine of an async handler; implemented by `machine.Event`."""
 
 
 class TransitionRecord:
-    """The processing of one mutation, as the runtime keeps it; `machine.Transition` is what users see of it. `Runtime._begin` makes it."""
+    """The processing of one mutation, created by `Runtime._begin`; `machine.Transition` is its public subclass."""
 
     __slots__ = ("_after", "_plan", "_queued", "before", "canceled_by", "completed", "machine")
 
@@ -279,17 +278,17 @@ class TransitionRecord:
 
     @property
     def accepted(self) -> bool:
-        """Nobody has refused it so far."""
+        """Whether it has not been refused so far."""
         return not self.canceled_by
 
     @property
     def id(self) -> str:
-        """Machine id and sequence, equal in equal runs."""
+        """Machine id and sequence number; deterministic."""
         return tx_id(self.machine.id, self._queued[NUMBER])
 
     @property
     def mutation(self) -> Mutation:
-        """What was asked."""
+        """The mutation."""
         mutation = self._queued[VIEW]
         if mutation is None:
             mutation = Mutation(self._queued)
@@ -298,7 +297,7 @@ class TransitionRecord:
 
     @property
     def after(self) -> tuple[int, ...]:
-        """Ticks after, in state order; as predicted while handlers may still refuse."""
+        """Ticks after it, in state order; a prediction while handlers may still refuse."""
         if self._after is not None:
             return self._after
         ticks = list(self.before)
@@ -312,17 +311,17 @@ class TransitionRecord:
 
     @property
     def target(self) -> tuple[str, ...]:
-        """The states that are to be active, in order."""
+        """The states to be active afterwards, in order."""
         return self._names(self._plan.target.active)
 
     @property
     def enters(self) -> tuple[str, ...]:
-        """The states entered, in order; a Multi state called again is entered again."""
+        """The entered states, in order; a Multi state called again is entered again."""
         return self._names(self._plan.enters)
 
     @property
     def exits(self) -> tuple[str, ...]:
-        """The states exited, in order."""
+        """The exited states, in order."""
         return self._names(self._plan.exits)
 
     def _names(self, states: tuple[int, ...]) -> tuple[str, ...]:
@@ -330,12 +329,12 @@ class TransitionRecord:
         return tuple([names[state] for state in states])
 
     def replan(self, plan: Plan) -> None:
-        """Take note of what is really committed, where handlers have refused a part."""
+        """Set the plan that is really committed after handlers have refused a part."""
         self._plan = plan
 
     def complete(self, ticks: list[int]) -> None:
-        """End it, with the machine's ticks as they are now."""
-        if self.canceled_by or self._queued[FLAGS] & IS_CHECK:  # else what was predicted has come true
+        """Complete it with the machine's current ticks."""
+        if self.canceled_by or self._queued[FLAGS] & IS_CHECK:  # else the prediction was right
             self._after = tuple(ticks)
         self.completed = True
 
@@ -347,7 +346,7 @@ class TransitionRecord:
 
 
 class _VetoError(Exception):
-    """A handler of an auto mutation refused, or failed; never leaves this module."""
+    """A handler of an auto mutation refused or failed; internal to this module."""
 
     def __init__(self, handler: str, error: Exception | None = None) -> None:
         self.handler = handler
@@ -355,10 +354,10 @@ class _VetoError(Exception):
 
 
 class Runtime:
-    """Everything a machine does. `machine.Machine` is its only subclass, and adds the public names.
+    """The implementation of a machine. `machine.Machine` is its only subclass and adds the public interface.
 
-    A machine is a runtime, and not an object beside one: handlers are given the machine, so two objects would refer to each other, and
-    every machine that is dropped would wait for the garbage collector.
+    It is a base class and not a separate object: handlers are given the machine, so two objects would form a reference cycle, and every
+    dropped machine would wait for the garbage collector.
     """
 
     __slots__ = (
@@ -371,7 +370,7 @@ class Runtime:
     _bindings: tuple[str, ...]
     """Ids of the bound objects."""
     _chain: Chain | None
-    """The chain of pipes whose mutation it is processing."""
+    """The chain of pipes to which the current mutation belongs."""
     _committed: QueuedMutation | None
     """The mutation being processed, once its ticks have advanced."""
     _configuration: Configuration
@@ -379,7 +378,7 @@ class Runtime:
     """The mutation being processed."""
     _err: BaseException | None
     _failure: tuple[BaseException, str] | None
-    """The last error of a handler or a task, with where it came from, in words; without words if somebody has taken it already."""
+    """The last error of a handler or task, with a text for its origin; the text is empty if the error is already handled."""
     _flags: int
     _handlers: tuple[object, ...]
     """The bound objects."""
@@ -390,9 +389,9 @@ class Runtime:
     _plans: PlanCache
     _prepended: QueuedMutation | None
     _prepends: int
-    """How many mutations were prepended so far."""
+    """Number of mutations prepended so far."""
     _queue: deque[QueuedMutation] | None
-    """Made when it is needed first: an empty deque takes 0.6 KiB."""
+    """Created on first use: an empty deque takes 0.6 KiB."""
     _queue_tick: int
     _ticks: list[int]
     _tx: TransitionRecord | None
@@ -421,13 +420,13 @@ class Runtime:
     # submitting
 
     def _submit(self, kind: int, called: tuple[str, ...], args: dict[str, Any], source: Origin | None) -> Result:
-        """Carry out a mutation and what follows from it, if the machine is at rest; else queue it.
+        """Carry out a mutation and its consequences if the machine is at rest; else queue it.
 
         Args:
             kind: ADD, REMOVE or SET.
             called: Names of states.
-            args: What handlers are given.
-            source: The transition it was made in, if that is known.
+            args: Arguments for handlers.
+            source: The transition it was made in, if known.
 
         Raises:
             UnknownStateError: A name is not in the schema.
@@ -481,12 +480,12 @@ class Runtime:
         return result
 
     def _submit_later(self, kind: int, called: tuple[str, ...], args: dict[str, Any], source: Origin | None) -> Result:
-        """Cancel a mutation of a machine that ends; after an interruption queue it and drain the queue."""
+        """Cancel a mutation of a machine that is ending; after an interruption, queue it and drain the queue."""
         if self._flags & ENDING:
             self._numbers(called)
             return self._turn_away((kind, called, args, source, 0, 0, None, None), BY_DISPOSAL)
         result = self._enqueue(kind, called, args, source)
-        if not result.queued:  # refused or a duplicate: what waits goes on nevertheless
+        if not result.queued:  # refused or a duplicate: the queue is drained nevertheless
             self._run_queue(None)
             return result
         assert self._queue is not None
@@ -495,7 +494,7 @@ class Runtime:
     def _submit_across(
         self, cause: Runtime, kind: int, called: tuple[str, ...], args: dict[str, Any], source: Origin | None
     ) -> None:
-        """Submit a mutation that is made in the course of another machine's; see `Chains` on the page above."""
+        """Submit a mutation made during another machine's; see `Chains` above."""
         chain = cause._chain
         if chain is None:
             chain = Chain()
@@ -514,7 +513,7 @@ class Runtime:
             chain.depth -= 1
 
     def _put_off(self, kind: int, called: tuple[str, ...], args: dict[str, Any], source: Origin | None) -> None:
-        """Queue a mutation of a machine at rest, which would be processed at once, were it not for the length of its chain."""
+        """Queue a mutation of a machine at rest because its chain is too long."""
         queue = self._queue
         if queue is None:
             queue = self._queue = deque()
@@ -523,7 +522,7 @@ class Runtime:
         self._flags |= INTERRUPTED
 
     def _follow(self, chain: Chain) -> None:
-        """Do what was put off, unless somebody has had it done."""
+        """Drain the machines whose mutations were deferred, unless that was done already."""
         if self._flags & NOT_IDLE == INTERRUPTED:
             outer, self._chain = self._chain, chain
             try:
@@ -539,14 +538,14 @@ class Runtime:
         source: Origin | None,
         where: str | None = None,
     ) -> Result:
-        """Add Exception and the error states given. A full queue does not refuse errors.
+        """Add Exception and the given error states. A full queue does not refuse errors.
 
         Args:
             error: The error.
             called: Names of error states.
-            args: What handlers are given besides.
-            source: The transition it was made in, if that is known.
-            where: Where the error came from, in words, if it was not added by a user; empty if somebody has taken it already.
+            args: Additional arguments for handlers.
+            source: The transition it was made in, if known.
+            where: Origin of the error, as text, if it was not added by a user; empty if it is already handled.
         """
         self._numbers(called)
         args["error"] = error
@@ -565,11 +564,11 @@ class Runtime:
         return self._submit(ADD, called, args, source)
 
     def _submit_again(self, error: BaseException) -> None:
-        """Add an error again for handlers that were bound since; if nobody took it, it was logged then."""
+        """Add an error again for handlers bound since; if it was unhandled, it has been logged already."""
         self._submit_error(error, (), {}, None, "")
 
     def _commit_waited(self, plan: Plan) -> bool:
-        """Carry out a plan without handlers while somebody waits; False if more has to be done."""
+        """Carry out a plan without handlers on a waited machine; return False if the full course is needed."""
         waiters = self._waiters
         if waiters.queries or waiters.args_mask & plan.enter_mask:
             return False
@@ -583,12 +582,14 @@ class Runtime:
         return True
 
     def _commit_recorded(self, plan: Plan, queued: QueuedMutation) -> Result:
-        """Carry out a plan without handlers whose end is recorded."""
+        """Carry out a plan without handlers on a recorded machine."""
         ticks = self._ticks
         observers = self._observers
         facts = observers.facts
         if not facts:
-            tx = self._transition_class()  # inline: the frame of `_begin` is a tenth of what a recorder in memory costs
+            tx = (
+                self._transition_class()
+            )  # inline: a call of `_begin` takes a tenth of the time of an in-memory recorder
             tx.machine = self
             tx.before = tuple(ticks)
             tx.canceled_by = ""
@@ -625,24 +626,24 @@ class Runtime:
         return EXECUTED
 
     def _blame(self, hook: Callable[..., None]) -> None:
-        """Put an error down to a tracer, which may be detached for it. To be called while handling it."""
+        """Count an error of a tracer, which may detach it. Call it from the except block."""
         self._observers.blame(hook)
         self._set_audience()
 
     def _plan_for(self, kind: int, called: tuple[str, ...]) -> Plan:
-        """Return the plan of a mutation that may be new here."""
+        """Return the plan of a mutation, making it on first use."""
         configuration = self._configuration
         plan = configuration.tables[kind].get(called)
         if plan is None:
-            self._numbers(called)  # raises for unknown names, with what is close to them
+            self._numbers(called)  # raises for unknown names, with suggestions
             plan = self._plans.plan(configuration, kind, called)
         return plan
 
     # the queue
 
     def _enqueue(self, kind: int, called: tuple[str, ...], args: dict[str, Any], source: Origin | None) -> Result:
-        """Append a mutation to the queue, unless it is refused or already there."""
-        if called not in self._configuration.tables[kind]:  # else they were called before from here, and are known
+        """Append a mutation to the queue, unless it is refused or a duplicate."""
+        if called not in self._configuration.tables[kind]:  # else the names were used before and are valid
             self._numbers(called)
         queue = self._queue
         if queue is None:
@@ -654,14 +655,14 @@ class Runtime:
             if self._flags & OBSERVED:
                 self._observers.log_duplicate(self, (kind, called, args, source, 0, 0, None, None))
             return EXECUTED
-        result: Result = _new(Result)  # without the frame of its constructor: every mutation of a handler makes one
+        result: Result = _new(Result)  # skips the constructor's frame: every mutation of a handler creates one
         result.tick = number = self._queue_tick + waiting + 1
         queued: QueuedMutation = (kind, called, args, source, number, 0, None, result)
         queue.append(self._announce(queued) if self._flags != BUSY and self._flags & OBSERVED else queued)
         return result
 
     def _enqueue_toggle(self, called: tuple[str, ...], args: dict[str, Any]) -> Result:
-        """Append a mutation of which it is decided at its turn whether it adds or removes."""
+        """Append a toggle, which becomes an add or a remove at its turn."""
         queue = self._queue
         if queue is None:
             queue = self._queue = deque()
@@ -675,24 +676,24 @@ class Runtime:
         return result
 
     def _toggled(self, called: tuple[str, ...]) -> int:
-        """Tell what toggling these states is now: REMOVE if all of them are active, else ADD."""
+        """Return what toggling these states means now: REMOVE if all are active, else ADD."""
         active = self._configuration.names
         return REMOVE if all(state in active for state in called) else ADD
 
     def _decided(self, toggle: QueuedMutation) -> QueuedMutation:
-        """Return the mutation that a queued toggle is, now that its turn has come."""
+        """Return the add or remove that a queued toggle becomes at its turn."""
         was, called, args, source, number, _, view, result = toggle
         kind = self._toggled(called)
         return (kind, called, args, source, number, 0, view if kind == was else None, result)
 
     def _passes_limit(self, kind: int, called: tuple[str, ...]) -> bool:
-        """Errors pass a full queue: adding Exception and removing it, whether it is active now or not."""
+        """Return whether a mutation ignores the queue limit: adding or removing Exception, whether active or not."""
         return EXCEPTION in called and kind != SET
 
     def _is_duplicate(self, last: QueuedMutation, kind: int, called: tuple[str, ...]) -> bool:
-        """Tell whether a mutation without arguments repeats the last one queued, and can change nothing then.
+        """Return whether a mutation without arguments repeats the last queued one and has no effect.
 
-        asyncmachine-go 0.19 drops a duplicate wherever the first one is, and whatever the relations and handlers are.
+        asyncmachine-go 0.19 drops a duplicate regardless of its position, relations and handlers.
         """
         return (
             last[KIND] == kind
@@ -705,7 +706,7 @@ class Runtime:
     def _prepend(
         self, kind: int, called: tuple[str, ...], args: dict[str, Any], source: Origin | None, flags: int
     ) -> None:
-        """Make a mutation of the machine's own the next one."""
+        """Prepend the machine's own mutation to the queue."""
         self._prepends += 1
         self._prepended = self._announce((kind, called, args, source, -self._prepends, flags, None, None))
 
@@ -724,7 +725,7 @@ class Runtime:
         self._urgent.append(job)
 
     def _run_queue(self, mine: QueuedMutation | None) -> Result:
-        """Drain what an interruption has left, and return the result of one of the mutations."""
+        """Drain what an interruption has left, and return the result of `mine`."""
         self._flags = (self._flags | BUSY) & ~INTERRUPTED
         try:
             result = self._drain(mine)
@@ -735,7 +736,7 @@ class Runtime:
         return result
 
     def _drain(self, mine: QueuedMutation | None) -> Result:
-        """Serve everything that waits, in the order of the page above, and return the result of `mine`."""
+        """Process everything queued, in the order of service above, and return the result of `mine`."""
         result = EXECUTED
         while True:
             if self._prepended is not None:
@@ -777,7 +778,7 @@ class Runtime:
         return self._plan_for(queued[KIND], queued[CALLED])
 
     def _finish(self) -> None:
-        """Drain what an eval or a dry run has left, and come to rest."""
+        """Drain the queue after an eval or a dry run, and come to rest."""
         try:
             self._drain(None)
         except BaseException:
@@ -790,16 +791,16 @@ class Runtime:
             self._rest()
 
     def _rest(self) -> None:
-        """The queue is empty: release the machine and tell who waits for that."""
+        """Release the machine, as the queue is empty, and notify the waits for that."""
         self._current = self._committed = None
         self._flags &= ~BUSY
         try:
             if self._flags & TRACED:
                 observers = self._observers
                 observers.fire(observers.queue_end, self)
-                if not observers.tracers:  # the last one may have been detached for its errors
+                if not observers.tracers:  # the last one may just have been detached for its errors
                     self._set_audience()
-        finally:  # whatever leaves a tracer
+        finally:  # whatever a tracer raises
             try:
                 if self._flags & WAITED and self._waiters.ends:
                     self._match_ends()
@@ -808,7 +809,7 @@ class Runtime:
                     self._close()
 
     def _abandon(self) -> None:
-        """Leave a machine that was interrupted in order; see the page above."""
+        """Restore a consistent state after an interruption; see `Interruptions` above."""
         self._end_transition()
         self._current = self._committed = None
         self._flags &= ~BUSY
@@ -827,7 +828,7 @@ class Runtime:
         """Run `fn(*args)` between transitions and return its value; mutations it makes follow it.
 
         Args:
-            fn: A plain function. What it raises reaches the caller.
+            fn: A plain function. Its errors are raised to the caller.
             args: Its arguments.
             label: Name for logs and errors.
 
@@ -883,7 +884,7 @@ class Runtime:
         return value
 
     def _try(self, kind: int, called: tuple[str, ...], args: dict[str, Any]) -> Result:
-        """Take a dry run of a mutation through its course."""
+        """Carry out a dry run of a mutation."""
         self._prepends += 1
         queued = self._announce((kind, called, args, None, -self._prepends, IS_CHECK, None, None))
         plan = self._plan_for(kind, called)
@@ -895,7 +896,7 @@ class Runtime:
     # a transition
 
     def _observe(self, plan: Plan, queued: QueuedMutation) -> Result:
-        """Take a mutation through its course, telling observers."""
+        """Carry out a mutation and notify observers."""
         observers = self._observers
         accepted = plan.is_check_accepted if queued[FLAGS] & IS_CHECK else plan.accepted
         tx = self._tx = self._begin(plan, queued, tuple(self._ticks), is_accepted=accepted)
@@ -916,9 +917,9 @@ class Runtime:
             self._tx = None
 
     def _course(self, plan: Plan, queued: QueuedMutation) -> Result:
-        """Negotiate, commit and finalise; see the page above.
+        """Negotiate, commit and finalise; see `A transition` above.
 
-        This is the hot path, hence its length: everything that is usually absent is skipped by one test.
+        This is the hot path, hence its length: each optional part is skipped by one test.
         """
         self._current = queued
         self._plan = plan
@@ -1016,7 +1017,7 @@ class Runtime:
     def _begin(
         self, plan: Plan, queued: QueuedMutation, before: tuple[int, ...], *, is_accepted: bool
     ) -> TransitionRecord:
-        """Make the view of a transition, with the ticks before it."""
+        """Create the transition object, with the ticks before it."""
         tx = self._transition_class()
         tx.machine = self
         tx.before = before
@@ -1028,7 +1029,7 @@ class Runtime:
         return tx
 
     def _catch_up(self) -> TransitionRecord | None:
-        """Return the running transition, made now if nobody observes it; None at rest."""
+        """Return the running transition, created now if it is unobserved; None at rest."""
         queued, plan = self._current, self._plan
         if self._tx is None and queued is not None and plan is not None:
             before = list(self._ticks)
@@ -1044,9 +1045,9 @@ class Runtime:
             self._tx = None
 
     def _refuse(self, plan: Plan, queued: QueuedMutation, by: str) -> Result:
-        """Refuse a planned mutation, by relations or a handler."""
+        """Cancel a planned mutation that relations or a handler have refused."""
         basis = (self._plans, self._configuration, plan) if by == BY_RELATIONS else None
-        if self._tx is not None and (plan.accepted or basis is None):  # else it was known from the start
+        if self._tx is not None and (plan.accepted or basis is None):  # else it was set from the start
             self._tx.canceled_by = by
             self._observers.log_veto(self, self._plans, plan, by)
         result = cancel(self.id, queued, by, basis)
@@ -1055,7 +1056,7 @@ class Runtime:
         return result
 
     def _turn_away(self, queued: QueuedMutation, by: str, detail: Any = None) -> Result:
-        """Refuse a mutation that nothing is planned for."""
+        """Cancel a mutation without a plan."""
         result = cancel(self.id, queued, by, detail)
         if EXCEPTION in queued[CALLED]:
             self._tell_refused(queued, result)
@@ -1067,7 +1068,7 @@ class Runtime:
         return self._observers.call_handler(self._tx, binding, slot, function, owner, event)
 
     def _ask(self, steps: Iterable[Step], queued: QueuedMutation) -> str:
-        """Ask handlers in turn; return the name of the first that refuses, or an empty string."""
+        """Call negotiation handlers in turn; return the name of the first that refuses, or an empty string."""
         for name, function, slot, state in steps:
             event = self._event_class()
             event.name = name
@@ -1087,20 +1088,20 @@ class Runtime:
         return ""
 
     def _is_refusal(self, answer: Any, name: str, slot: int) -> bool:
-        """Tell whether a negotiation handler has refused, by anything but None or True.
+        """Return whether a negotiation handler has refused, by returning anything but None or True.
 
         Raises:
-            HandlerError: The answer is not known yet, or never: an awaitable or a generator, which would always be true.
+            HandlerError: It returned an awaitable or a generator, which is always true.
         """
         if is_pending(answer):
             raise self._wrong_answer("a negotiation handler has to answer at once", answer, name, slot)
         return not answer
 
     def _take_up(self, left: Any, event: HandlerCall, slot: int) -> None:
-        """Go on with what a final handler has returned: an awaitable is started as an async handler is, a value is ignored.
+        """Process the return value of a final handler: an awaitable is started as an async handler is, other values are ignored.
 
         Raises:
-            HandlerError: It is a generator, which nobody would ever run.
+            HandlerError: It is a generator, which would never run.
             RuntimeError: No event loop is running; a coroutine is closed.
         """
         if not is_pending(left):
@@ -1126,10 +1127,10 @@ class Runtime:
             raise _VetoError(refused)
 
     def _negotiate_auto(self, plan: Plan, queued: QueuedMutation) -> Plan:
-        """Negotiate an auto mutation, dropping only the Auto states that are refused; return the plan to commit.
+        """Negotiate an auto mutation, dropping only the refused Auto states; return the plan to commit.
 
-        asyncmachine-go 0.19 crashes when an Auto state's Exit refuses; here the state stays, and the called autos that
-        would end it are dropped.
+        asyncmachine-go 0.19 crashes when an Auto state's Exit refuses; here the state stays active, and the called Auto
+        states that would end it are dropped.
         """
         plans = self._plans
         table = plans.table
@@ -1176,17 +1177,17 @@ class Runtime:
     def _recover(
         self, plan: Plan, queued: QueuedMutation, handler: str, error: Exception, *, began: bool = False
     ) -> Result:
-        """Turn a handler's error into the next mutation: Exception, before everything queued.
+        """Turn a handler's error into the next mutation, Exception, ahead of the queue.
 
-        No second Exception is made out of an Exception transition; the error is logged. An auto transition that failed is
+        An error in an Exception transition makes no second Exception; it is logged. An auto transition that failed is
         not retried by the Exception transition it causes (asyncmachine-go 0.19 loops there).
 
         Args:
             plan: The plan that failed.
             queued: Its mutation.
             handler: Name of the handler that failed.
-            error: What it raised.
-            began: Whoever was to take the error of an Exception transition has been given it.
+            error: The error it raised.
+            began: Whether the handler for the error of an Exception transition has already received that error.
         """
         result = cancel(self.id, queued, BY_ERROR, (handler, error))
         if self._tx is not None:
@@ -1205,10 +1206,10 @@ class Runtime:
         return result
 
     def _fail(self, plan: Plan, queued: QueuedMutation, name: str, state: int, error: BaseException) -> Result:
-        """Take back what a failing final handler left unfinished, tell the waits, and recover.
+        """Deactivate what a failing final handler left unfinished, notify the waits, and recover.
 
-        Every entered state whose State handler has not completed is taken back once; a failing AnyState takes nothing
-        back. asyncmachine-go 0.19 takes nothing back after a failing End, takes back twice, and tells nobody.
+        Every entered state whose State handler has not completed is deactivated once; a failing AnyState deactivates
+        nothing. asyncmachine-go 0.19 deactivates nothing after a failing End, deactivates twice, and notifies no waits.
         """
         taken = self._take_back(plan, name, state)
         if self._flags & WAITED:
@@ -1218,19 +1219,19 @@ class Runtime:
             if self._tx is not None:
                 self._tx.canceled_by = "error"
             raise error
-        # End handlers come first: then the handlers that would take the error of an Exception transition have not begun
+        # End handlers run first: the handlers for the error of an Exception transition have not begun yet
         is_early = plan.calls_exception and state >= 0 and name.endswith("End")
         return self._recover(plan, queued, name, error, began=not (is_early and self._is_taken(plan, queued)))
 
     def _tell(self, slot: int, plan: Plan, queued: QueuedMutation, state: int) -> None:
-        """Take a step that is no handler."""
+        """Carry out a final step that is not a handler."""
         if slot == TELL_ARGS:
             self._match_args(state, queued[ARGS])
         elif not self._is_taken(plan, queued):
-            self._log_error(queued, "nobody takes the error")
+            self._log_error(queued, "the error is not handled")
 
     def _is_taken(self, plan: Plan, queued: QueuedMutation) -> bool:
-        """Tell whether somebody takes the error of an Exception transition; see the page above."""
+        """Return whether the error of an Exception transition is handled; see `Unhandled errors` above."""
         if self._has_taker(plan.enters):
             return True
         waiters = self._waiters
@@ -1239,7 +1240,7 @@ class Runtime:
         return waiters.expect(plan.enters, self._configuration.mask, self._ticks)
 
     def _has_taker(self, states: Iterable[int]) -> bool:
-        """Tell whether a State handler of these states takes errors."""
+        """Return whether a State handler of these states handles errors."""
         owners = self._handlers
         for state in states:
             for name, _, slot, _ in self._plans.table.state[state]:
@@ -1248,32 +1249,32 @@ class Runtime:
         return False
 
     def _log_dropped(self, error: object, source: Origin) -> None:
-        """Log an error whose pipe was unbound before it could carry it on, unless another handler of Exception was given it."""
+        """Log an error whose pipe was unbound before it could forward it, unless another handler of Exception has received it."""
         if not self._has_taker((self._plans.compiled.exception,)):
             where = f"[add] {EXCEPTION} in {tx_id(source[0], source[1])}"
-            self._log_untaken(error, where, "the pipe that was to carry the error on was unbound")
+            self._log_untaken(error, where, "the pipe that should have forwarded the error was unbound")
 
     def _tell_refused(self, queued: QueuedMutation, result: Result) -> None:
-        """Log the error of an Exception mutation that was refused: now nobody can take it."""
+        """Log the error of a refused Exception mutation, which can no longer be handled."""
         if not queued[FLAGS] & IS_CHECK:
             refused_by = result.refused_by
             assert refused_by is not None
             self._log_error(queued, f"the Exception state was {refused_by.cause}")
 
     def _log_error(self, queued: QueuedMutation, why: str) -> None:
-        """Log the error that an Exception mutation carries, with its traceback; only an add brings a new one."""
+        """Log the error of an Exception mutation with its traceback; only an add carries a new error."""
         if queued[KIND] == ADD:
             source = queued[SOURCE]
             origin = "" if source is None else f" from {tx_id(source[0], source[1])}"
             self._log_untaken(queued[ARGS].get("error"), f"{Mutation(queued)}{origin}", why)
 
     def _log_untaken(self, error: object, where: str, why: str) -> None:
-        """Log an error with its traceback, unless somebody has taken it already.
+        """Log an error with its traceback, unless it is already handled.
 
         Args:
-            error: What is an error only if it is an exception.
-            where: Where it came from, in words, if the machine does not know it better.
-            why: Why nobody takes it.
+            error: The error; ignored unless it is an exception.
+            where: Origin of the error, as text, used unless the machine has a more precise one.
+            why: Why it is unhandled.
         """
         if not isinstance(error, BaseException):
             return
@@ -1301,7 +1302,7 @@ class Runtime:
     # waits
 
     def _watch(self) -> Waiters:
-        """Return the index of waits, for somebody who is about to be put into it."""
+        """Return the index of waits, to be added to."""
         self._flags |= WAITED
         return self._waiters if self._waiters is not _NOBODY else self._own_waiters()
 
@@ -1311,7 +1312,7 @@ class Runtime:
         return self._waiters
 
     def _keep_task(self, task: Any, state: int) -> None:
-        """Take note of a task that has to end before the machine is gone."""
+        """Register a task that disposal waits for."""
         self._own_waiters().tasks[task] = state
 
     def _bind_task(self, task: Any, state: int) -> None:
@@ -1343,12 +1344,12 @@ class Runtime:
         self._own_waiters().disposal.append(waiter)
 
     def _unwatch(self) -> None:
-        """Take note that somebody has left the index of waits."""
+        """Update the flags after a wait has left the index."""
         if self._waiters.is_empty:
             self._flags &= ~WAITED
 
     def _tell_waiters(self, touched: tuple[int, ...]) -> None:
-        """Tell who is concerned by a commit without handlers."""
+        """Notify the waiters concerned by a commit without handlers."""
         waiters = self._waiters
         contexts, spans, by_state = waiters.contexts, waiters.spans, waiters.by_state
         for state in touched:
@@ -1362,7 +1363,7 @@ class Runtime:
             self._flags &= ~WAITED
 
     def _match(self, touched: Iterable[int]) -> None:
-        """Tell the waits a committed transition satisfies."""
+        """Notify the waits fulfilled by a committed transition."""
         waiters = self._waiters
         met = waiters.match(touched, self._configuration.mask, self._ticks)
         if met:
@@ -1376,7 +1377,7 @@ class Runtime:
             self._unwatch()
 
     def _match_args_of_failed(self, name: str, state: int, args: dict[str, Any]) -> None:
-        """Tell the waits for the arguments of an entered state whose State handler has failed."""
+        """Notify the waits for the arguments of an entered state whose State handler has failed."""
         if state >= 0 and name != self._plans.compiled.names[state] + "End":
             self._match_args(state, args)
 
@@ -1388,7 +1389,7 @@ class Runtime:
         self._unwatch()
 
     def _deliver(self, met: Iterable[Subscription], value: Any) -> None:
-        """Tell waits, and then tracers of them: whatever leaves a tracer, no wait is forgotten."""
+        """Notify waits, then tracers: whatever a tracer raises, every wait is notified."""
         for subscription in met:
             subscription.waiter.resolve(value)
         if self._flags & TRACED:
@@ -1398,7 +1399,7 @@ class Runtime:
     # the end
 
     def _dispose(self) -> None:
-        """Close the machine, or have it closed once the queue has been drained."""
+        """Close the machine, or schedule that for when the queue has been drained."""
         if self._flags & ENDING:
             return
         if self._flags & BUSY:
@@ -1409,7 +1410,7 @@ class Runtime:
         self._close()
 
     def _close(self) -> None:
-        """Let go of everything. Each step is taken, whatever leaves the one before it."""
+        """Release everything. Each step is taken, whatever the previous one raises."""
         self._flags = self._flags & TRACED | DISPOSED
         if self._is_alone():
             self._configuration = self._plans.compiled.bare.empty
@@ -1435,7 +1436,7 @@ class Runtime:
             raise leaving
 
     def _is_alone(self) -> bool:
-        """Tell whether nobody would hear of the end, and nothing is left to do."""
+        """Return whether closing has nothing to do and nothing to notify."""
         is_heard = self._observers is not _NO_OBSERVERS or self._waiters is not _NOBODY or self._on_dispose
         return not (is_heard or self._queue or self._urgent or self._prepended)
 
@@ -1476,7 +1477,7 @@ class Runtime:
         self._handlers = self._bindings = ()
 
     def _release(self) -> None:
-        """Tell who waits for the end of a disposed machine, once its last task has ended."""
+        """Notify the waits for disposal, once the last task has ended."""
         waiters = self._waiters
         if not waiters.tasks and waiters.disposal:
             told = waiters.disposal[:]
@@ -1502,7 +1503,7 @@ class Runtime:
         self._plans = plans
 
     def _migrate(self, compiled: CompiledSchema) -> None:
-        """Go over to a schema that begins with the states of the present one."""
+        """Change to a schema that begins with the states of the present one."""
         plans = compiled.plan_cache(self._handlers)
         self._ticks += [0] * (len(compiled.names) - len(self._ticks))
         self._configuration = plans.configuration(self._configuration.active)
@@ -1519,7 +1520,7 @@ class Runtime:
         self._set_audience()
 
     def _set_audience(self) -> None:
-        """Set the flags that say who looks on."""
+        """Set the flags OBSERVED and RECORDED."""
         flags = self._flags & ~TRACED
         if self._observers.wants_steps:
             flags |= OBSERVED
@@ -1529,7 +1530,7 @@ class Runtime:
 
     @property
     def _is_observed(self) -> bool:
-        """Observers of its own were ever given to it."""
+        """Whether the machine has ever had observers of its own."""
         return self._observers is not _NO_OBSERVERS
 
     def _log(self, level: int, text: str) -> None:

@@ -1,10 +1,9 @@
 """The index of a machine's waits, contexts and tasks by what can satisfy or end them.
 
-Pure matching over ticks and masks. A subscription calls back whoever made it. This module knows neither futures nor machines, and
-runs no user code but the functions given to `when_query`, and the `==` of the arguments given to `when_args`.
+Pure matching over ticks and masks, independent of futures and machines. The only user code it runs are the functions given to
+`when_query`, and `==` on the arguments given to `when_args`.
 
-Nothing here changes the course of a transition: what a user's code raises is the outcome of its wait, and a task whose loop is closed
-is forgotten.
+Nothing here affects a transition: errors of user code are delivered to their wait, and a task whose loop is closed is dropped.
 """
 
 from __future__ import annotations
@@ -16,32 +15,33 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-WHEN, WHEN_NOT, WHEN_TIME, WHEN_QUEUE, WHEN_QUERY, WHEN_ARGS, WHEN_ENDS = range(7)  # told in this order
+WHEN, WHEN_NOT, WHEN_TIME, WHEN_QUEUE, WHEN_QUERY, WHEN_ARGS, WHEN_ENDS = range(7)  # in order of notification
 _KIND = attrgetter("kind")
 _LEAVING = (KeyboardInterrupt, SystemExit, GeneratorExit)
-"""What is never the outcome of a wait but leaves the machine. An `asyncio.CancelledError` is: nobody cancels what does not wait."""
+"""Errors that propagate out of the machine instead of being delivered to a wait. `asyncio.CancelledError` is delivered: it cannot
+be a cancellation of the caller, which does not await here."""
 _logger = logging.getLogger("asyncmachine")
 
 
 class Waiter(Protocol):
-    """Whoever is told the outcome."""
+    """The receiver of a wait's outcome."""
 
     def resolve(self, value: Any) -> None:
-        """Take the result."""
+        """Receive the result."""
 
     def fail(self, error: BaseException) -> None:
-        """Take an error instead."""
+        """Receive an error."""
 
 
 class Context(Protocol):
-    """What expires when a state's tick changes."""
+    """An object that expires when a state's tick changes."""
 
     def expire(self) -> None:
-        """End it."""
+        """Expire."""
 
 
 class Task(Protocol):
-    """What is cancelled when a state's tick changes."""
+    """A task that is cancelled when a state's tick changes."""
 
     def cancel(self) -> bool:
         """Cancel it."""
@@ -51,10 +51,10 @@ class Task(Protocol):
 
 
 class Loop(Protocol):
-    """Where tasks run."""
+    """The event loop of a task."""
 
     def is_closed(self) -> bool:
-        """Nothing runs on it any more."""
+        """Return whether it is closed."""
 
 
 _NO_GOALS: Final[dict[Any, Any]] = {}
@@ -66,12 +66,12 @@ class Subscription:
 
     Attributes:
         kind: One of the WHEN constants.
-        states: State numbers it is about.
+        states: State numbers it concerns.
         mask: The same as a bit mask.
         goals: For WHEN_TIME, the ticks still to be reached; for WHEN_ARGS, the arguments to match.
-        test: For WHEN_QUERY, the question.
+        test: For WHEN_QUERY, the function.
         tick: For WHEN_QUEUE, the queue tick.
-        waiter: Who is told.
+        waiter: The receiver of the outcome.
     """
 
     __slots__ = ("goals", "kind", "mask", "states", "test", "tick", "waiter")
@@ -93,7 +93,7 @@ class Subscription:
         self.tick = 0
 
     def is_met(self, mask: int, ticks: Sequence[int]) -> bool:
-        """Tell whether it is satisfied by the active states and ticks."""
+        """Return whether the active states and ticks fulfil it."""
         kind = self.kind
         if kind == WHEN:
             return mask & self.mask == self.mask
@@ -117,8 +117,8 @@ class Waiters:
         args_mask: States with a wait for arguments.
         contexts: The current context per state number.
         spans: Tasks bound to the current tick, per state number.
-        tasks: Tasks that have to end before the machine is gone, with their state number; -1 is none.
-        disposal: Who waits for the end of the machine and of its tasks.
+        tasks: Tasks that disposal waits for, with their state number; -1 is none.
+        disposal: Waits for the end of the machine and of its tasks.
     """
 
     __slots__ = ("args", "args_mask", "by_state", "contexts", "disposal", "ends", "queries", "queue", "spans", "tasks")
@@ -137,7 +137,7 @@ class Waiters:
 
     @property
     def is_empty(self) -> bool:
-        """No transition concerns anybody."""
+        """Whether no transition can concern a waiter."""
         return not (
             self.by_state or self.contexts or self.spans or self.args or self.queue or self.queries or self.ends
         )
@@ -163,7 +163,7 @@ class Waiters:
             self._stateless(subscription)[subscription] = None
 
     def drop(self, subscription: Subscription) -> None:
-        """Forget a wait; nothing happens if it is not registered."""
+        """Remove a wait, if it is registered."""
         if subscription.kind == WHEN_ARGS:
             (state,) = subscription.states
             group = self.args.get(state)
@@ -197,25 +197,25 @@ class Waiters:
             if state in contexts:
                 try:
                     contexts.pop(state).expire()
-                except BaseException as error:  # of a tracer that hears of it
+                except BaseException as error:  # raised by a tracer of contexts
                     leaving = error
         if leaving is not None:
             raise leaving
 
     def forget_if_dead(self, task: Task) -> None:
-        """Forget a task that cannot be cancelled as its loop is closed; log any other error. To be called while handling it."""
+        """Drop a task that cannot be cancelled because its loop is closed; log any other error. Call it from the except block."""
         if task.get_loop().is_closed():
             self.tasks.pop(task, None)
         else:
             _logger.exception("%r cannot be cancelled", task)
 
     def forget_dead(self) -> None:
-        """Forget tasks whose loop is closed: they never end."""
+        """Drop tasks whose loop is closed: they never end."""
         for task in [task for task in self.tasks if task.get_loop().is_closed()]:
             del self.tasks[task]
 
     def cancel_tasks(self) -> None:
-        """Cancel all tasks that have to end before the machine is gone."""
+        """Cancel all tasks that disposal waits for."""
         for task in tuple(self.tasks):
             try:
                 task.cancel()
@@ -224,7 +224,7 @@ class Waiters:
         self.forget_dead()
 
     def match(self, touched: Iterable[int], mask: int, ticks: Sequence[int]) -> list[Subscription]:
-        """Remove and return the waits a committed transition satisfies, in the order they are to be told."""
+        """Remove and return the waits fulfilled by a committed transition, in order of notification."""
         met: Group = {}
         by_state = self.by_state
         if by_state:
@@ -246,7 +246,7 @@ class Waiters:
         return list(met) if len(met) == 1 else sorted(met, key=_KIND)
 
     def expect(self, states: Iterable[int], mask: int, ticks: Sequence[int]) -> bool:
-        """Tell whether somebody waits for one of these states, which have just been entered."""
+        """Return whether a wait exists for one of these states, which have just been entered."""
         for state in states:
             if state in self.args:
                 return True
@@ -256,7 +256,7 @@ class Waiters:
         return False
 
     def await_tick(self, queue_tick: int) -> bool:
-        """Tell whether somebody waits for the mutation of this queue tick."""
+        """Return whether a wait exists for the mutation of this queue tick."""
         return any(subscription.tick == queue_tick for subscription in self.queue)
 
     def match_args(self, state: int, args: dict[str, Any]) -> list[Subscription]:
@@ -298,11 +298,11 @@ class Waiters:
         return list(everything)
 
     def _stateless(self, subscription: Subscription) -> Group:
-        """The waits of the same kind, for a kind that is about no states."""
+        """Return the waits of the same kind, for a kind without states."""
         return {WHEN_QUEUE: self.queue, WHEN_QUERY: self.queries, WHEN_ENDS: self.ends}[subscription.kind]
 
     def _holds(self, subscription: Subscription, test: Callable[[], bool]) -> bool:
-        """Ask what runs a user's code; what that raises is the outcome of the wait."""
+        """Run a test that contains user code; fail the wait with any error it raises."""
         try:
             return bool(test())
         except _LEAVING:

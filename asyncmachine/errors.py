@@ -1,7 +1,6 @@
-"""The errors of the library, each with its facts.
+"""The exceptions of the library.
 
-Every error derives from `AsyncMachineError`, keeps its facts as attributes and composes its own message. This module
-knows nothing of machines, schemas or event loops.
+Every exception derives from `AsyncMachineError`, keeps its facts as attributes and composes its own message.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 
 def close_matches(name: str, known: Iterable[str]) -> tuple[str, ...]:
     """Return up to three known names that look like `name`, the closest first."""
-    from difflib import get_close_matches  # loaded for a wrong name only
+    from difflib import get_close_matches  # imported only for a wrong name
 
     return tuple(get_close_matches(name, list(known), n=3, cutoff=0.6))
 
@@ -27,7 +26,7 @@ class AsyncMachineError(Exception):
     """Base of every error this library raises."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # the constructors take facts, not the message: a copy is made of what they have become
+        # constructors take facts, not the message: a copy is rebuilt from the attributes
         return (_restored, (type(self), self.args), self.__dict__)
 
 
@@ -40,9 +39,9 @@ class SchemaError(AsyncMachineError):
 
     Attributes:
         schema: Name of the schema.
-        state: The state whose definition is wrong, empty when no single one is.
-        problem: What is wrong with it.
-        matches: Known names close to an unknown one.
+        state: The state with the wrong definition; empty if the problem is not about one state.
+        problem: The problem.
+        matches: Known names similar to an unknown one.
     """
 
     def __init__(self, problem: str, *, schema: str = "", state: str = "", matches: tuple[str, ...] = ()) -> None:
@@ -59,8 +58,8 @@ class UnknownStateError(AsyncMachineError, KeyError):
 
     Attributes:
         name: The unknown name.
-        machine_id: Id of the machine that was asked.
-        matches: Known names close to it.
+        machine_id: Id of the machine.
+        matches: Known names similar to it.
     """
 
     def __init__(self, name: object, machine_id: str, known: Iterable[str]) -> None:
@@ -74,12 +73,12 @@ class UnknownStateError(AsyncMachineError, KeyError):
 
 
 class HandlerError(AsyncMachineError):
-    """A handler object cannot be bound, or one of its handlers does what such a handler cannot do.
+    """A handler object cannot be bound, or one of its handlers behaves in a forbidden way.
 
     Attributes:
-        handler: Name of the offending method, empty when the object as a whole is refused.
-        owner: Name of the class it belongs to.
-        problem: What is wrong with it.
+        handler: Name of the offending method; empty if the whole object is refused.
+        owner: Name of its class.
+        problem: The problem.
     """
 
     def __init__(self, problem: str, *, handler: str = "", owner: str = "") -> None:
@@ -91,15 +90,15 @@ class HandlerError(AsyncMachineError):
 
 
 class HandlerNameError(HandlerError):
-    """A method is named like a handler, but for a state that does not exist.
+    """A method is named like a handler of a state that does not exist.
 
     Attributes:
-        matches: Handler names close to the one given.
+        matches: Handler names similar to the given one.
     """
 
     def __init__(self, handler: str, owner: str, matches: tuple[str, ...]) -> None:
         self.matches = matches
-        super().__init__(f"names no state of the schema{_suggestion(matches)}", handler=handler, owner=owner)
+        super().__init__(f"does not name a state of the schema{_suggestion(matches)}", handler=handler, owner=owner)
 
 
 class NestedEvalError(AsyncMachineError):
@@ -107,7 +106,7 @@ class NestedEvalError(AsyncMachineError):
 
     Attributes:
         machine_id: Id of the machine.
-        label: Label given to the refused eval.
+        label: Label of the refused eval.
     """
 
     def __init__(self, machine_id: str, label: str) -> None:
@@ -117,7 +116,7 @@ class NestedEvalError(AsyncMachineError):
 
 
 class MachineDisposedError(AsyncMachineError):
-    """The machine was disposed while somebody waited for it, or before it was asked to work.
+    """The machine was disposed during a wait for it, or before the call.
 
     Attributes:
         machine_id: Id of the machine.
@@ -129,12 +128,12 @@ class MachineDisposedError(AsyncMachineError):
 
 
 class WrongThreadError(AsyncMachineError, RuntimeError):
-    """A machine was used by another thread than the one that has made it; found in debug mode only.
+    """A machine was used by a thread other than the one that made it; detected in debug mode only.
 
     Attributes:
         machine_id: Id of the machine.
-        owner: Identifier of the thread it belongs to, as `threading.get_ident` gives it.
-        caller: Identifier of the thread that has used it.
+        owner: Identifier of the thread it belongs to, from `threading.get_ident`.
+        caller: Identifier of the thread that used it.
     """
 
     def __init__(self, machine_id: str, owner: int, caller: int) -> None:

@@ -1,7 +1,7 @@
-"""The handlers of bound objects: found by name, checked, and put into tables.
+"""Discovery of handlers by name, their checks, and handler tables.
 
-Reads handler names, checks them against the schema and builds one table per combination of handler classes. Knows
-nothing of transitions or loops; a coroutine function becomes a step that hands its coroutine to the machine.
+Handler names are checked against the schema, and one table is built per combination of handler classes. A coroutine function
+becomes a step that passes its coroutine to the machine.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 ANY = -1
 _PLAIN: Final = (object, type, ModuleType)
-"""Classes whose `dir` is the usual one."""
+"""Classes with the default `dir`."""
 
 
 class Step(NamedTuple):
-    """One handler to call: its name, the function, the position of its object, and the state it speaks for."""
+    """One handler call: the handler's name, its function, the position of its object, and its state."""
 
     name: str
     function: Callable[[Any, Any], Any]
@@ -33,7 +33,7 @@ class Step(NamedTuple):
 
 
 class Role(NamedTuple):
-    """What a handler name means: a suffix of state `first`, a pair, or one of the Any handlers (`first` is -1)."""
+    """The meaning of a handler name: a suffix of state `first`, a pair, or one of the Any handlers (`first` is -1)."""
 
     suffix: str
     first: int
@@ -41,7 +41,7 @@ class Role(NamedTuple):
 
 
 def parse(name: str, index: dict[str, int]) -> Role | None:
-    """Return the role of a handler name, None if it names no handler of these states."""
+    """Return the role of a handler name; None if it is not a handler of these states."""
     for suffix in SUFFIXES:
         if name.endswith(suffix):
             stem = name[: -len(suffix)]
@@ -56,13 +56,12 @@ def parse(name: str, index: dict[str, int]) -> Role | None:
 
 
 def handler_names(handlers: object, index: dict[str, int]) -> tuple[tuple[str, Role, object], ...]:
-    """Return the handlers an object has, after checking all of them: each name, its role, and what stands under the name.
+    """Return the handlers of an object after checking all of them: name, role and attribute.
 
-    Nothing of the object is evaluated: no property, and no `__getattr__` but for names that are handlers and that the object's own
-    `__dir__` lists.
+    No property is evaluated, and `__getattr__` is called only for handler names that the object's own `__dir__` lists.
 
     Raises:
-        HandlerNameError: A CamelCase method ends like a handler and names no state.
+        HandlerNameError: A CamelCase method ends like a handler but does not name a state.
         HandlerError: A negotiation handler is a coroutine function; a handler is a generator function, which never runs, or a property.
     """
     owner = type(handlers).__name__
@@ -78,7 +77,9 @@ def handler_names(handlers: object, index: dict[str, int]) -> tuple[tuple[str, R
             if role is None or not hasattr(type(static), "__get__"):
                 continue
             if _is_property(static):
-                raise HandlerError("a handler cannot be a property, which nobody evaluates", handler=name, owner=owner)
+                raise HandlerError(
+                    "a handler cannot be a property, which is never evaluated", handler=name, owner=owner
+                )
         if role is None:
             raise HandlerNameError(name, owner, close_matches(name, _candidates(name, index)))
         function = _bare(static)
@@ -96,10 +97,10 @@ def _candidates(name: str, index: dict[str, int]) -> Iterable[str]:
 
 
 def _under(handlers: object, name: str, *, evaluate: bool) -> object:
-    """Return what an object has under a name, as it stands in the object or its class; None if there is nothing."""
+    """Return an attribute as stored in the object or its class; None if there is none."""
     try:
         static = inspect.getattr_static(handlers, name)
-    except AttributeError:  # an object that stands for another one: what it lists may be had by asking only
+    except AttributeError:  # a proxy: the attributes it lists may be available through getattr only
         return getattr(handlers, name, None) if evaluate else None
     if isinstance(static, MemberDescriptorType):  # of `__slots__`: reading it runs no code
         try:
@@ -110,18 +111,18 @@ def _under(handlers: object, name: str, *, evaluate: bool) -> object:
 
 
 def _is_method(static: object) -> bool:
-    """Tell whether what stands in a class or an object can be called as a method."""
+    """Return whether an attribute of a class or an object can be called as a method."""
     return callable(static) or isinstance(static, staticmethod | classmethod | partialmethod | singledispatchmethod)
 
 
 def _is_property(static: object) -> bool:
-    """Tell whether what stands in a class computes a value rather than a method."""
+    """Return whether an attribute of a class is a descriptor that computes a value."""
     kind = type(static)
     return isinstance(static, cached_property) or hasattr(kind, "__set__") or hasattr(kind, "__delete__")
 
 
 def _bare(static: object) -> Any:
-    """Return the function inside a method."""
+    """Return the underlying function of a method."""
     while True:
         if isinstance(static, staticmethod | classmethod):
             static = static.__func__
@@ -138,8 +139,8 @@ class ClassHandlers(NamedTuple):
 
     Attributes:
         functions: Each name, its role and its function of (object, event).
-        classes: Their classes with their method resolution order; None if they hold for one object only.
-        contents: What those classes contain, and what they contained.
+        classes: Their classes with their method resolution order; None if they are valid for one object only.
+        contents: The dictionaries of those classes, and copies of them.
     """
 
     functions: tuple[tuple[str, Role, Callable[[Any, Any], Any]], ...]
@@ -148,7 +149,7 @@ class ClassHandlers(NamedTuple):
 
 
 def are_current(sources: Iterable[ClassHandlers]) -> bool:
-    """Tell whether none of the classes has changed since its handlers were looked up. Asked whenever a machine is made."""
+    """Return whether no class has changed since its handlers were looked up. Called for every new machine."""
     for _, classes, contents in sources:
         if classes is None:
             return False
@@ -159,16 +160,16 @@ def are_current(sources: Iterable[ClassHandlers]) -> bool:
             for now, then in contents:
                 if now != then:
                     return False
-        except Exception:  # what was replaced cannot be compared, as arrays cannot
+        except Exception:  # the attributes cannot be compared, as with arrays
             return False
     return True
 
 
 def class_handlers(handlers: object, index: dict[str, int], multi_mask: int) -> ClassHandlers:
-    """Resolve the handler functions of an object so that equal objects can share them.
+    """Resolve the handler functions of an object in a form that similar objects can share.
 
-    The activations of a Multi state are events and not spans, so tasks of its async handlers, like those of AnyState,
-    are bound to the machine's life.
+    The activations of a Multi state are events without duration, so tasks of its async handlers, like those of
+    AnyState, are bound to the lifetime of the machine.
     """
     functions = []
     for name, role, static in handler_names(handlers, index):
@@ -183,9 +184,9 @@ def class_handlers(handlers: object, index: dict[str, int], multi_mask: int) -> 
 
 
 def _classes(handlers: object) -> tuple[tuple[type, tuple[type, ...]], ...] | None:
-    """Return the classes that say which methods an object has; None if that is a matter of the object itself."""
+    """Return the classes that define an object's methods; None if the object itself defines some."""
     kind = handlers if isinstance(handlers, type) else type(handlers)
-    if handlers.__class__ is not type(handlers):  # it stands for another object
+    if handlers.__class__ is not type(handlers):  # a proxy for another object
         return None
     for owner in type(handlers).__mro__:
         if owner not in _PLAIN and "__dir__" in vars(owner):
@@ -197,12 +198,12 @@ def _classes(handlers: object) -> tuple[tuple[type, tuple[type, ...]], ...] | No
 
 
 def binding_id(handlers: object, number: int) -> str:
-    """Return the id of an object bound without one, after so many others."""
+    """Return the default id of the `number`-th bound object."""
     return f"{type(handlers).__name__}-{number}"
 
 
 def sharing_key(handlers: object) -> object:
-    """Return what two objects must have in common to share their handler functions: nearly always their class."""
+    """Return the key under which objects share handler functions, usually their class."""
     if isinstance(handlers, type):
         return handlers
     kind = type(handlers)
@@ -215,13 +216,13 @@ def sharing_key(handlers: object) -> object:
 
 
 def _own_functions(own: Mapping[str, Any]) -> Iterable[tuple[str, bool]]:
-    """What of an object's own attributes may be handlers, and which of those are coroutine functions."""
+    """Return the object's own attributes that may be handlers, and whether each is a coroutine function."""
     return sorted((n, inspect.iscoroutinefunction(v)) for n, v in own.items() if n[:1].isupper() and callable(v))
 
 
 def _function(handlers: object, name: str, static: object) -> Callable[[Any, Any], Any]:
     is_own = name in getattr(handlers, "__dict__", {}) or inspect.getattr_static(handlers, name, None) is not static
-    if isinstance(static, FunctionType) and not is_own:  # neither of the object's `__dict__` nor the value of a slot
+    if isinstance(static, FunctionType) and not is_own:  # neither in the object's `__dict__` nor the value of a slot
         return static
 
     def call(owner: Any, event: Any) -> Any:
@@ -231,31 +232,31 @@ def _function(handlers: object, name: str, static: object) -> Callable[[Any, Any
 
 
 class Answer:
-    """What is awaitable and needs nobody to run it: an answer of a machine, that reports its own error."""
+    """An awaitable result of a machine, which runs without being awaited and reports its own error."""
 
     __slots__ = ()
 
 
 def is_awaitable(value: object) -> bool:
-    """Tell whether a value can be awaited."""
+    """Return whether a value can be awaited."""
     return inspect.isawaitable(value)
 
 
 def is_pending(value: object) -> bool:
-    """Tell whether a value is something that has yet to run or to be known: an awaitable or a generator, and no answer of a machine."""
+    """Return whether a value is an awaitable or a generator, but not an `Answer`."""
     if isinstance(value, Answer):
         return False
     return inspect.isawaitable(value) or isinstance(value, GeneratorType | AsyncGeneratorType)
 
 
 def close_coroutine(value: object) -> None:
-    """Close a coroutine or generator that is not going to run: one that is never awaited warns. Nothing happens to anything else."""
+    """Close a coroutine or generator that will not run, to avoid a "never awaited" warning. Ignore other values."""
     if isinstance(value, Coroutine | Generator):
         value.close()
 
 
 def coroutine_of(awaitable: Any) -> Coroutine[Any, Any, Any]:
-    """Return a coroutine that awaits anything."""
+    """Return a coroutine that awaits the given awaitable."""
     return awaitable if isinstance(awaitable, CoroutineType) else _await(awaitable)
 
 
@@ -271,7 +272,7 @@ def _task_starter(function: Callable[[Any, Any], Any], state: int, name: str) ->
 
 
 class HandlerTable:
-    """All handlers of a machine's bound objects, ready to be put into plans.
+    """All handlers of a machine's bound objects, from which plans are built.
 
     Args:
         count: Number of states.

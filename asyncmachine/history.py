@@ -1,8 +1,7 @@
-"""The history of one machine, kept in memory, and the questions about it: what was active, when, and since which mutation.
+"""The in-memory history of one machine, and queries on it: what was active, when, and since which mutation.
 
-While the machine runs one tuple per transition is appended, nothing else; the questions do the work when they are asked. Wall time comes
-from the clock given, machine time is the sum of all ticks. `Past` answers from facts wherever those are kept: here, or in a record.
-Knows nothing of files or event loops.
+Recording appends one tuple per transition; queries do the rest of the work. Wall time comes from the given clock; machine time is the
+sum of all ticks. `Past` implements the queries for facts kept in memory or in a record.
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ __all__ = ["Axis", "Fact", "History", "Past", "Query", "Record", "Span", "Untrac
 T = TypeVar("T")
 
 Range = tuple[float | None, float | None]
-"""From and to, both included; None is no limit."""
+"""Lower and upper limit, both inclusive; None is no limit."""
 
 
 class UntrackedStateError(AsyncMachineError):
-    """A history was asked about a state it does not track.
+    """A history was queried for a state it does not track.
 
     Attributes:
         name: The state.
@@ -54,7 +53,7 @@ class Record(NamedTuple):
     """One recorded transition. Tuples of ticks are in the order of `History.tracked`."""
 
     number: int
-    """Counts all records from 1, dropped ones included."""
+    """Number of the record, from 1, counting dropped ones."""
     tx_id: str
     kind: str
     called: tuple[str, ...]
@@ -66,13 +65,13 @@ class Record(NamedTuple):
     ticks: tuple[int, ...]
     """Ticks of the tracked states afterwards."""
     ticks_diff: tuple[int, ...]
-    """How much this transition has added to them."""
+    """Increase of these ticks by this transition."""
     time_sum: int
     """Sum of the ticks of all states afterwards: machine time."""
     time_diff: int
-    """How much this transition has added to it."""
+    """Increase of `time_sum` by this transition."""
     record_diff: int
-    """The same since the previous record, which more than one transition may lie between."""
+    """Increase of `time_sum` since the previous record; unrecorded transitions may lie in between."""
 
     @property
     def tracked_sum(self) -> int:
@@ -82,7 +81,7 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """What records have to fulfil, all of it.
+    """A conjunction of conditions on records.
 
     Args:
         active: States active afterwards.
@@ -92,11 +91,11 @@ class Query:
         wall_s: Range of the wall time.
         time_sum: Range of the machine time afterwards.
         tracked_sum: Range of the sum of tracked ticks afterwards.
-        time_diff: Range of what the transition has added to machine time.
+        time_diff: Range of the increase of machine time by the transition.
         ticks: Range of the tick afterwards, by state.
 
     Raises:
-        ValueError: A range ends before it begins.
+        ValueError: The end of a range is below its start.
     """
 
     active: tuple[str, ...] = ()
@@ -112,14 +111,14 @@ class Query:
     def __post_init__(self) -> None:
         for name in _STATES:
             if isinstance(getattr(self, name), str):
-                raise TypeError(f"{name} has to be a tuple of names, not {getattr(self, name)!r}")
+                raise TypeError(f"{name} must be a tuple of names, got {getattr(self, name)!r}")
         ranges = {name: getattr(self, name) for name in _RANGES} | {f"ticks of {k}": v for k, v in self.ticks.items()}
         for name, (low, high) in ranges.items():
             if low is not None and high is not None and low > high:
                 raise ValueError(f"{name}: the range {low} to {high} ends before it begins")
 
     def is_met(self, record: Record, before: Mapping[str, int], after: Mapping[str, int]) -> bool:
-        """Tell whether a record fulfils it.
+        """Return whether a record fulfils it.
 
         Args:
             record: The record.
@@ -137,7 +136,7 @@ class Query:
 
     @property
     def states(self) -> tuple[str, ...]:
-        """All states it is about."""
+        """All states in the conditions."""
         return (*self.active, *self.activated, *self.inactive, *self.deactivated, *self.ticks)
 
 
@@ -147,7 +146,7 @@ EVERYTHING = Query()
 
 
 class Span(NamedTuple):
-    """A stretch in which a state was active, on the axis asked for."""
+    """An interval in which a state was active, on the requested axis."""
 
     start: float
     end: float | None
@@ -156,22 +155,22 @@ class Span(NamedTuple):
 
 
 def has_become(before: int, after: int, parity: int) -> bool:
-    """Tell whether a tick has changed, to odd (active) for `parity` 1, to even for 0."""
+    """Return whether a tick has changed, to odd (active) for `parity` 1, to even for 0."""
     return after != before and after & 1 == parity
 
 
 def is_within(value: float, limits: Range) -> bool:
-    """Tell whether a value lies in a range."""
+    """Return whether a value lies in a range."""
     low, high = limits
     return (low is None or value >= low) and (high is None or value <= high)
 
 
 Axis = Literal["wall", "ticks"]
-"""How a moment is given: seconds of the history's clock, or the sum of all the machine's ticks."""
+"""The time axis: seconds of the history's clock, or the sum of all the machine's ticks."""
 
 
 class Fact(NamedTuple):
-    """What is kept of a transition: facts, and neither the machine nor the arguments."""
+    """The stored facts of a transition, without references to the machine or the arguments."""
 
     wall_s: float
     after: tuple[int, ...]
@@ -181,7 +180,7 @@ class Fact(NamedTuple):
     source: Origin | None
     sequence: int
     moved: tuple[int, ...]
-    """State numbers whose ticks grew, one by one."""
+    """State numbers whose ticks advanced, repeated once per tick."""
     flags: int = 0
     canceled_by: str = ""
 
@@ -192,7 +191,7 @@ class Fact(NamedTuple):
 
 
 def ticks_before(after: Sequence[int], moved: Iterable[int]) -> tuple[int, ...]:
-    """Return what ticks were, before those of some states grew one by one."""
+    """Return the ticks before those of the given states advanced by one each."""
     ticks = list(after)
     for state in moved:
         ticks[state] -= 1
@@ -200,45 +199,45 @@ def ticks_before(after: Sequence[int], moved: Iterable[int]) -> tuple[int, ...]:
 
 
 def moved_between(before: Sequence[int], after: Sequence[int]) -> tuple[int, ...]:
-    """Return the numbers of the states whose ticks grew, each as often as it did."""
+    """Return the numbers of the states whose ticks advanced, repeated once per tick."""
     return tuple([state for state, (old, new) in enumerate(zip(before, after, strict=False)) for _ in range(new - old)])
 
 
 class Past:
-    """The questions, over facts that a subclass keeps.
+    """Queries on facts stored by a subclass.
 
     Attributes:
-        machine_id: Whose past it is.
-        tracked: The states that can be asked about.
+        machine_id: Id of the machine.
+        tracked: The states that can be queried.
     """
 
     machine_id: str
     tracked: tuple[str, ...]
     _places: dict[str, int]
-    """Tracked state -> its place in ticks."""
+    """Position in ticks by tracked state."""
     _known: tuple[str, ...]
     """All states of the machine."""
     _raw: Sequence[tuple[Any, ...]]
-    """The fields of `Fact`, the oldest first; made into one when somebody asks."""
+    """The fields of `Fact`, oldest first; converted to `Fact` on a query."""
     _count: int
-    """How many facts there were, dropped ones included."""
+    """Number of facts, including dropped ones."""
     _start: tuple[float, tuple[int, ...]]
-    """When the history begins, and the ticks then."""
+    """Start of the history, and the ticks at that time."""
 
-    # questions about a state
+    # queries on a state
 
     def active_between(
         self, state: str, start: float | None = None, end: float | None = None, *, by: Axis = "wall"
     ) -> bool:
-        """Tell whether the state was active at any moment from `start` to `end`, as far as recorded.
+        """Return whether the state was active at any time from `start` to `end`, as far as recorded.
 
-        What was active already when the interval began counts (asyncmachine-go 0.19 looks at records inside it only).
+        A state that was already active at the start counts (asyncmachine-go 0.19 considers only records inside the interval).
 
         Args:
             state: A tracked state.
-            start: Begin, included; None is the begin of the history.
-            end: End, included; None is now.
-            by: Whether they are wall time in seconds or machine time in ticks.
+            start: Start, inclusive; None is the start of the history.
+            end: End, inclusive; None is now.
+            by: The axis of `start` and `end`: wall time in seconds or machine time in ticks.
 
         Raises:
             UnknownStateError: The name is not in the schema.
@@ -249,23 +248,23 @@ class Past:
     def inactive_between(
         self, state: str, start: float | None = None, end: float | None = None, *, by: Axis = "wall"
     ) -> bool:
-        """Tell whether the state was inactive at any moment of the interval. See `active_between`."""
+        """Return whether the state was inactive at any time in the interval. See `active_between`."""
         return self._was(state, 0, start, end, by)
 
     def activated_between(
         self, state: str, start: float | None = None, end: float | None = None, *, by: Axis = "wall"
     ) -> bool:
-        """Tell whether the state became active in the interval; a Multi re-entry counts. See `active_between`."""
+        """Return whether the state became active in the interval; a Multi re-entry counts. See `active_between`."""
         return self._became(state, 1, start, end, by)
 
     def deactivated_between(
         self, state: str, start: float | None = None, end: float | None = None, *, by: Axis = "wall"
     ) -> bool:
-        """Tell whether the state became inactive in the interval. See `active_between`."""
+        """Return whether the state became inactive in the interval. See `active_between`."""
         return self._became(state, 0, start, end, by)
 
     def spans(self, state: str, *, by: Axis = "wall") -> list[Span]:
-        """Return when the state was active, the oldest first; each activation of a Multi state is a span.
+        """Return the spans in which the state was active, oldest first; each activation of a Multi state is a span.
 
         Raises:
             UnknownStateError: The name is not in the schema.
@@ -285,10 +284,10 @@ class Past:
         return spans
 
     def clock_at(self, at: float, *, by: Axis = "wall") -> dict[str, int]:
-        """Return the ticks of the tracked states at a moment, by name.
+        """Return the ticks of the tracked states at a point in time, by name.
 
         Raises:
-            LookupError: The moment lies before what is recorded.
+            LookupError: The time is before the start of the recording.
         """
         found: tuple[int, ...] | None = None
         for begin, ticks in self._points(by):
@@ -296,17 +295,17 @@ class Past:
                 break
             found = ticks
         if found is None:
-            raise LookupError(f"nothing is known of {at}: the history begins at {self.complete_from(by=by)}")
+            raise LookupError(f"{at} is before the start of the history at {self.complete_from(by=by)}")
         return {name: _tick(found, place) for name, place in self._places.items()}
 
-    # questions about records
+    # queries on records
 
     def find(self, query: Query = EVERYTHING, *, limit: int = 0) -> list[Record]:
-        """Return the records that fulfil a query, the newest first.
+        """Return the records that fulfil a query, newest first.
 
         Args:
             query: The conditions.
-            limit: How many at most; 0 is no limit.
+            limit: Maximal number of records; 0 is no limit.
 
         Raises:
             UnknownStateError: A name is not in the schema.
@@ -323,19 +322,19 @@ class Past:
         return found
 
     def match(self, fn: Callable[[tuple[Record, ...]], T]) -> T:
-        """Return what a function makes of all records, the oldest first."""
+        """Apply a function to all records, oldest first, and return its result."""
         return fn(tuple(reversed(self.find())))
 
     def __len__(self) -> int:
-        """Return how many records are kept."""
+        """Return the number of records kept."""
         return len(self._raw)
 
     def is_tracked(self, *states: str) -> bool:
-        """Tell whether questions can be asked about all of these states."""
+        """Return whether all of these states are tracked."""
         return all(state in self._places for state in states)
 
     def index(self, state: str) -> int:
-        """Return the place of a state in the ticks of a record.
+        """Return the position of a state in the ticks of a record.
 
         Raises:
             UnknownStateError: The name is not in the schema.
@@ -346,19 +345,19 @@ class Past:
 
     @property
     def next_number(self) -> int:
-        """The number the next record will have."""
+        """The number of the next record."""
         return self._count + 1
 
     def complete_from(self, *, by: Axis = "wall") -> float:
-        """Return the moment since which every matching transition is kept."""
+        """Return the time since which every matching transition is kept."""
         return self._points(by)[0][0]
 
     def export(self) -> dict[str, Any]:
-        """Return everything as plain data, the oldest record first."""
+        """Return everything as plain data, oldest record first."""
         records = [record._asdict() | {"source": record.source and list(record.source)} for record in self.find()]
         return {"id": self.machine_id, "tracked": list(self.tracked), "records": records[::-1]}
 
-    # how they are answered
+    # implementation of the queries
 
     def _checked(self, states: Iterable[str]) -> tuple[int, ...]:
         for state in states:
@@ -369,9 +368,9 @@ class Past:
         return tuple([self._places[state] for state in states])
 
     def _points(self, by: Axis) -> list[tuple[float, tuple[int, ...]]]:
-        """Return every known configuration and since when it held, the oldest first."""
+        """Return every known configuration and its start time, oldest first."""
         if by not in ("wall", "ticks"):
-            raise ValueError(f"by has to be 'wall' or 'ticks', not {by!r}")
+            raise ValueError(f"by must be 'wall' or 'ticks', got {by!r}")
         known = [] if self._count > len(self._raw) else [self._start]
         known += [(raw.wall_s, raw.after) for raw in itertools.starmap(Fact, self._raw)]
         return known if by == "wall" else [(sum(ticks), ticks) for _, ticks in known]
@@ -381,7 +380,7 @@ class Past:
         points = self._points(by)
         ends: list[float | None] = [at for at, _ in points[1:]]
         for (at, ticks), until in zip(points, [*ends, None], strict=True):
-            # several transitions may share one moment: what began in the interval counts, however short
+            # several transitions may share one time: a configuration that began in the interval counts, however short
             reaches_in = start is None or at >= start or until is None or until > start
             if _tick(ticks, place) & 1 == parity and reaches_in and (end is None or at <= end):
                 return True
@@ -398,7 +397,7 @@ class Past:
         return False
 
     def _newest_first(self) -> Iterator[tuple[Record, tuple[int, ...]]]:
-        """Make the records, the newest first, each with all ticks of the one before it."""
+        """Yield the records, newest first, each with all ticks of the previous one."""
         kept = [Fact(*raw) for raw in self._raw]
         oldest = self._count - len(kept) + 1
         for position in range(len(kept) - 1, -1, -1):
@@ -430,31 +429,31 @@ class Past:
 
 
 def _tick(ticks: tuple[int, ...], place: int) -> int:
-    """Return a state's tick; records made before the schema has grown know nothing of the new states."""
+    """Return a state's tick; 0 for states added to the schema after the record was made."""
     return ticks[place] if place < len(ticks) else 0
 
 
 class History(Past, Tracer):
-    """Records the transitions of a machine from now on, and answers questions about them.
+    """A recorder of a machine's transitions from now on, with queries on them.
 
-    Dry runs are never recorded; refused mutations only on request, unless their failure has moved ticks. The lists
-    decide in the order of the arguments, a later one overriding an earlier one: without `called` and `changed` every
-    transition is recorded, with them those that match one; then what the exclusions match is left out.
+    Dry runs are never recorded; refused mutations only on request, unless their failure has advanced ticks. The lists
+    apply in the order of the arguments, a later one overriding an earlier one: without `called` and `changed` every
+    transition is recorded, with them those that match one; transitions that match an exclusion are left out.
 
     Args:
-        machine: The machine; it is not kept alive.
-        states: States to track: those questions can be asked about.
+        machine: The machine; only weakly referenced.
+        states: States to track, which can be queried.
         called: Record mutations that call one of these; they are tracked too.
         called_exclude: Leave out mutations that call one of these.
         changed: Record transitions that change the tick of one of these; they are tracked too.
         changed_exclude: Leave out transitions that change the tick of one of these.
         rejected: Record refused mutations.
-        max_records: The oldest records are dropped beyond this number.
-        clock: Gives the wall time in seconds.
+        max_records: Maximal number of records; the oldest are dropped.
+        clock: Returns the wall time in seconds.
 
     Raises:
         UnknownStateError: A name is not in the machine's schema.
-        ValueError: There is no state to track, or no record to keep.
+        ValueError: No state to track, or `max_records` below 1.
     """
 
     def __init__(
@@ -476,7 +475,7 @@ class History(Past, Tracer):
         if not self.tracked:
             raise ValueError("no states to track: name them, or give a list of called or changed states")
         if max_records < 1:
-            raise ValueError(f"max_records has to be at least 1, not {max_records}")
+            raise ValueError(f"max_records must be at least 1, got {max_records}")
         self._places = dict(zip(self.tracked, machine._numbers(self.tracked), strict=True))
         self._known = machine.state_names
         self._called, self._called_exclude = frozenset(lists[0]), frozenset(lists[1])
@@ -488,7 +487,7 @@ class History(Past, Tracer):
         self._filtered = any(lists)
         self._rejected = rejected
         self._clock = clock
-        self._raw: deque[tuple[Any, ...]] = deque(maxlen=max_records)  # of `Fact`, made when somebody asks
+        self._raw: deque[tuple[Any, ...]] = deque(maxlen=max_records)  # fields of `Fact`
         self._count = 0
         self._start = (clock(), machine.time())
         self._machine = weakref.ref(machine)
@@ -497,11 +496,11 @@ class History(Past, Tracer):
     # recording
 
     def _transition_facts(self, machine: Machine, plan: Plan, queued: QueuedMutation, tx: Transition | None) -> None:
-        """Keep the facts; called by the machine. Short, as this is what recording costs."""
+        """Store the facts; called by the machine. This is the hot path of recording."""
         kind, called, _, source, number, flags, _, _ = queued
         after = tuple(machine._ticks)
         if tx is None or not (flags or tx.canceled_by):
-            moved, refused = plan.ticks, ""  # what it did is what was planned
+            moved, refused = plan.ticks, ""  # it was carried out as planned
         else:
             moved, refused = moved_between(tx.before, after), tx.canceled_by
             if flags & IS_CHECK or (refused and not self._rejected and not moved):
@@ -512,7 +511,7 @@ class History(Past, Tracer):
         self._raw.append((self._clock(), after, kind, called, source, number, moved, flags, refused))
 
     def schema_change(self, machine: Machine, old: Any) -> None:
-        """Learn the new states; known ones keep their places."""
+        """Add the new states; known ones keep their positions."""
         self._known = machine.state_names
 
     def _is_wanted(self, called: tuple[str, ...], moved: tuple[int, ...]) -> bool:
@@ -522,7 +521,7 @@ class History(Past, Tracer):
         return wanted and self._changed_exclude.isdisjoint(moved)
 
     def close(self) -> None:
-        """Stop recording; what is recorded can still be asked for."""
+        """Stop recording; the records can still be queried."""
         machine = self._machine()
         if machine is not None:
             machine.unbind_tracer(self)

@@ -1,6 +1,6 @@
-"""Log levels, and the form of log lines.
+"""Log levels and the format of log lines.
 
-Levels, the line prefix and the allow-list of arguments. Texts follow asyncmachine-go 0.19. Knows nothing of the engine.
+Levels, the line prefix and the allow-list of arguments. Texts follow asyncmachine-go 0.19.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class LogLevel(IntEnum):
 
 
 def args_mapper(names: Iterable[str] = LOG_ARGS, max_len: int = 20) -> Callable[[Mapping[str, Any]], dict[str, str]]:
-    """Return a function that picks loggable arguments and cuts their texts to `max_len` characters.
+    """Return a function that selects loggable arguments and truncates their texts to `max_len` characters.
 
-    Texts of other arguments never reach a log. Longer values end in `...`, or are cut plainly below five characters.
+    Other arguments are never logged. Truncated values end in `...`, except for a `max_len` below five.
     """
     allowed = frozenset(names)
 
@@ -45,7 +45,7 @@ def _cut(text: str, max_len: int) -> str:
 
 
 def args_suffix(picked: Mapping[str, str]) -> str:
-    """Return arguments as the end of a log line, sorted by name; empty without any."""
+    """Return arguments as the end of a log line, sorted by name; empty if there are none."""
     if not picked:
         return ""
     return f" ({' '.join(f'{key}={picked[key]}' for key in sorted(picked))})"

@@ -1,7 +1,7 @@
-"""`Machine`, the public face of the runtime, and what its handlers and tracers are given: `Event` and `Transition`.
+"""The public classes: `Machine`, and the arguments of its handlers and tracers, `Event` and `Transition`.
 
-Everything here is one call of the runtime (`_runtime`), of what waits (`_asyncio`), or a question about data. The three classes refer to
-each other, so they share a module. What happens in a machine, and in which order, is told in `_runtime`.
+Each method delegates to the runtime (`_runtime`) or to the waits (`_asyncio`), or reads data. The three classes refer to each other, so
+they share a module. `_runtime` documents what happens in a machine, and in which order.
 """
 
 from __future__ import annotations
@@ -76,17 +76,17 @@ if TYPE_CHECKING:
 
 START = "Start"
 STAYS_BEHIND = "stays_behind"
-"""An object with handlers that has this attribute, and true, belongs to its machine only: a copy of the machine goes without."""
+"""A handler object with this attribute set to true is not copied with its machine."""
 
 Bindings = tuple[tuple[str, object | None], ...]
 """Ids and handler objects, in binding order; None is the machine itself."""
 Portable = tuple[str, dict[str, dict[str, Any]]]
-"""A schema that no module holds: its name, and its states as plain data."""
+"""A schema that cannot be imported: its name, and its states as plain data."""
 
 _QUEUING = NOT_IDLE | TRACED
-"""`flags & _QUEUING` is BUSY where a mutation is queued and no tracer asks how old its cause is. Handlers call from such machines."""
+"""`flags & _QUEUING` is BUSY if mutations are queued and no tracer needs their source, as in handlers of an unobserved machine."""
 
-_serial = itertools.count(1)  # numbers machines without an id, so that equal programs name them equally
+_serial = itertools.count(1)  # numbers machines without an id, deterministically
 _DEFAULT_ARGS = args_mapper()
 
 
@@ -96,8 +96,8 @@ class Transition(TransitionRecord):
     Attributes:
         machine: The machine.
         before: Ticks before, in state order.
-        completed: It is over.
-        canceled_by: The handler that refused it, or "relations", "error"; empty if nobody did.
+        completed: Whether it is over.
+        canceled_by: The handler that refused it, or "relations" or "error"; empty if it was not refused.
     """
 
     __slots__ = ()
@@ -106,7 +106,7 @@ class Transition(TransitionRecord):
 
 
 class Event(HandlerCall):
-    """What a handler is given: which handler, which mutation, which machine.
+    """The argument of a handler: its name, the mutation and the machine.
 
     Attributes:
         name: Name of the handler, such as "FooState".
@@ -130,14 +130,14 @@ class Event(HandlerCall):
 
     @property
     def is_check(self) -> bool:
-        """The handler runs for a dry run."""
+        """Whether the handler is called in a dry run."""
         return bool(self._queued[FLAGS] & IS_CHECK)
 
     @property
     def ctx(self) -> StateContext | None:
-        """The context of the handler's state as of this event: X's for X's handlers, Y's for a pair XY.
+        """The context of the handler's state at the time of this event: X's for X's handlers, Y's for a pair XY.
 
-        None for `AnyEnter` and `AnyState`. Expired already if the state's tick has changed since.
+        None for `AnyEnter` and `AnyState`. Already expired if the state's tick has changed since.
         """
         return None if self._state < 0 else context_at(self.machine, self._state, self._tick)
 
@@ -167,10 +167,10 @@ class Event(HandlerCall):
         return self.machine._add_err(exc, states, args, self.source())
 
     def fork(self, coro: Coroutine[Any, Any, Any]) -> Task[Any] | None:
-        """Run a coroutine in the background for as long as this activation of the handler's state lasts.
+        """Run a coroutine in the background until this activation of the handler's state ends.
 
-        For a Multi state, whose activations are events and not spans, and for `AnyState`, it is bound to the
-        machine's life. Returns None, and closes the coroutine, when the activation is already over.
+        For a Multi state, whose activations are events without duration, and for `AnyState`, it is bound to the
+        lifetime of the machine. If the activation is already over, the coroutine is closed and None is returned.
 
         Raises:
             RuntimeError: No event loop is running.
@@ -178,11 +178,11 @@ class Event(HandlerCall):
         return spawn_at(self.machine, coro, self._state, self._tick)
 
     def source(self) -> Origin:
-        """Return what mutations caused by this one are told to come from."""
+        """Return the source to be recorded in mutations caused by this one."""
         return self.machine._source_of(self._queued)
 
     start_task = start_handler
-    """Starts the coroutine of an async handler; called by the handler's step."""
+    """Start the coroutine of an async handler; called by the handler's step."""
 
     def __repr__(self) -> str:
         return f"Event({self.name} of {self.machine.id})"
@@ -193,25 +193,26 @@ class Machine(Runtime):
 
     Args:
         schema: A `Schema` class, or a mapping of states as `Schema.of` takes it.
-        id: Name for logs and traces; numbered if not given.
+        id: Name for logs and traces; a number by default.
         handlers: An object with handler methods, bound first.
-        parent: The machine this one belongs to; its tracers are told.
-        tracers: Observers, told of the construction too.
+        parent: The machine this one belongs to; its tracers are notified.
+        tracers: Observers, also notified of the construction.
         log_level: How much is written to the logger "asyncmachine".
-        queue_limit: Mutations that may wait; further ones are canceled. Errors always pass.
-        slow_handler_s: Handlers that run longer are reported. They are never interrupted and nothing is taken back: a synchronous
-            Python function cannot be preempted (asyncmachine-go 0.19 times out instead). None looks for none, unless the machine is
-            made on an event loop in debug mode: then it is the loop's own `slow_callback_duration`. Looking takes two readings of the
-            clock and an observed transition, so it is opt-in.
+        queue_limit: Maximal length of the queue; further mutations are canceled, except errors.
+        slow_handler_s: Handlers that run longer are reported. They are never interrupted or rolled back: a synchronous Python function
+            cannot be preempted (asyncmachine-go 0.19 times out instead). None disables the measurement, unless the machine is made on an
+            event loop in debug mode: then the limit is the loop's `slow_callback_duration`. The measurement takes two clock readings
+            and an observed transition, so it is opt-in.
         tags: Free text.
 
     A mutation of an idle machine runs at once, drains whatever it queued, and returns its result; inside a handler it
-    queues. Not thread-safe: a machine belongs to the thread that has made it. Under `python -X dev`, and if it is made on an event loop
-    in debug mode, mutations, evals and waits of another thread raise `WrongThreadError`. Else nobody looks: `loop.call_soon_threadsafe`
-    is the way to a machine of another thread.
+    queues. Not thread-safe: a machine belongs to the thread that made it; use `loop.call_soon_threadsafe` from another thread.
+    Under `python -X dev`, and if it is made on an event loop in debug mode, mutations, evals and waits from another thread raise
+    `WrongThreadError`. Otherwise the thread is not checked.
 
-    An error that no `ExceptionState` handler and no wait takes is logged at ERROR on the logger "asyncmachine", with its traceback.
-    Python prints that even where no logging is set up; `logging.getLogger("asyncmachine").setLevel(logging.CRITICAL)` turns it off.
+    An error that is not handled by an `ExceptionState` handler or a wait is logged at ERROR on the logger "asyncmachine", with its
+    traceback. Python prints it even without a logging configuration;
+    `logging.getLogger("asyncmachine").setLevel(logging.CRITICAL)` turns it off.
 
     Raises:
         SchemaError: A mapping contradicts itself.
@@ -221,7 +222,7 @@ class Machine(Runtime):
     __slots__ = ("log_args", "parent", "tags")
 
     log_args: Callable[[Mapping[str, Any]], dict[str, str]]
-    """Picks and cuts the arguments that may be logged or recorded; can be replaced."""
+    """Selects and truncates the arguments that may be logged or recorded; can be replaced."""
     parent: Machine | None
     tags: tuple[str, ...]
 
@@ -232,7 +233,7 @@ class Machine(Runtime):
         self,
         schema: type[Schema] | Mapping[str, State | Mapping[str, Any]],
         *,
-        id: str | None = None,  # noqa: A002  # the reference's word, and what logs and traces call it
+        id: str | None = None,  # noqa: A002  # the name in asyncmachine-go, and in logs and traces
         handlers: object | None = None,
         parent: Machine | None = None,
         tracers: Iterable[object] = (),
@@ -265,15 +266,15 @@ class Machine(Runtime):
     # mutations
 
     def add(self, *states: str, **args: Any) -> Result:
-        """Activate states, together with what they imply.
+        """Activate states, together with those they imply.
 
         Args:
-            states: Names; all of them are activated, or none.
-            args: Handed to all handlers of the transition.
+            states: Names; either all of them are activated, or none.
+            args: Passed to all handlers of the transition.
 
         Returns:
-            `EXECUTED`, or a canceled result with its `reason`, if the machine was idle; else a queued result, which has a reason once the
-            mutation was refused.
+            `EXECUTED`, or a canceled result with its `reason`, if the machine was idle; else a queued result, which has a reason if the
+            mutation is refused later.
 
         Raises:
             UnknownStateError: A name is not in the schema.
@@ -285,13 +286,13 @@ class Machine(Runtime):
         return self._submit(REMOVE, states, args, None)
 
     def set(self, *states: str, **args: Any) -> Result:
-        """Make exactly these states active, with what they imply. See `add` for arguments and results."""
+        """Make exactly these states active, together with those they imply. See `add` for arguments and results."""
         return self._submit(SET, states, args, None)
 
     def toggle(self, *states: str, **args: Any) -> Result:
         """Remove the states if all of them are active, else add them. See `add` for arguments and results.
 
-        Inside a handler it is decided when its turn comes (asyncmachine-go 0.19 decides at the call).
+        Inside a handler the choice is made at its turn (asyncmachine-go 0.19 makes it at the call).
         """
         self._numbers(states)
         if self._flags & NOT_IDLE:
@@ -302,11 +303,11 @@ class Machine(Runtime):
         return self._submit(self._toggled(states), states, args, None)
 
     def add_err(self, exc: BaseException, *states: str, **args: Any) -> Result:
-        """Add `Exception`, and the error states given, with the error as `args["error"]`.
+        """Add `Exception` and the given error states, with the error as `args["error"]`.
 
-        The error is logged if nobody takes it: no State handler of these states, and no wait for them (see `Machine`).
-        `asyncio.CancelledError` is never an error of the machine: the result is canceled. A full queue does not
-        refuse errors (asyncmachine-go 0.19 does).
+        The error is logged if it is not handled by a State handler of these states or a wait for them (see `Machine`).
+        For `asyncio.CancelledError` the result is canceled. A full queue does not refuse errors (asyncmachine-go 0.19
+        does).
 
         Raises:
             TypeError: `exc` is not an exception (asyncmachine-go 0.19 ignores nil errors).
@@ -315,10 +316,10 @@ class Machine(Runtime):
         return self._add_err(exc, states, args, None)
 
     def can_add(self, *states: str, **args: Any) -> Result:
-        """Try an add: relations and negotiation handlers, nothing is changed.
+        """Do a dry run of `add`: check relations and negotiation handlers without changing anything.
 
         Returns:
-            `EXECUTED`, or a canceled result with its `reason`; inside a handler a queued result that can be awaited for the outcome.
+            `EXECUTED`, or a canceled result with its `reason`; inside a handler a queued result to be awaited for the outcome.
 
         Raises:
             UnknownStateError: A name is not in the schema.
@@ -326,25 +327,25 @@ class Machine(Runtime):
         return self._check(ADD, states, args)
 
     def can_remove(self, *states: str, **args: Any) -> Result:
-        """Try a remove. See `can_add`."""
+        """Do a dry run of `remove`. See `can_add`."""
         return self._check(REMOVE, states, args)
 
     def prepare(self, kind: str, *states: str) -> Callable[[dict[str, Any] | None], Result]:
-        """Return a function that makes the same mutation again and again, for hot paths.
+        """Return a function that repeats the same mutation, for hot paths.
 
         Args:
             kind: "add", "remove" or "set".
             states: The states to call.
 
         Returns:
-            A function of the arguments (a dict, handed to the handlers as it is) that returns the result.
+            A function of the arguments (a dict, passed to the handlers uncopied) that returns the result.
 
         Raises:
-            ValueError: The kind is none of these.
+            ValueError: Unknown kind.
             UnknownStateError: A name is not in the schema.
         """
         if kind not in KINDS:
-            raise ValueError(f"kind has to be one of 'add', 'remove', 'set', not {kind!r}")
+            raise ValueError(f"kind must be one of 'add', 'remove', 'set', got {kind!r}")
         number = KINDS.index(kind)
         self._numbers(states)
 
@@ -360,11 +361,11 @@ class Machine(Runtime):
     # evals
 
     def eval_soon(self, fn: Callable[..., Any], *args: Any, label: str = "") -> EvalFuture:
-        """Run `fn(*args)` as soon as no transition is running, before everything queued.
+        """Run `fn(*args)` as soon as no transition is running, ahead of the queue.
 
         Returns:
-            An awaitable of the value, already known if the machine is idle. What `fn` raises reaches whoever awaits
-            it. If the awaiting task is cancelled first, `fn` is not run.
+            An awaitable of the value, already done if the machine is idle. Awaiting it raises any error of `fn`. If
+            the awaiting task is cancelled first, `fn` is not run.
         """
         future = EvalFuture(fn, args, label)
         flags = self._flags
@@ -387,7 +388,7 @@ class Machine(Runtime):
         return self._plans.compiled.schema
 
     def is_active(self, *states: str) -> bool:
-        """Tell whether all of these states are active. True for none; False after dispose.
+        """Return whether all of these states are active. True without names; False after dispose.
 
         Raises:
             UnknownStateError: A name is not in the schema.
@@ -399,10 +400,10 @@ class Machine(Runtime):
                 return False
         return not self._flags & DISPOSED
 
-    is_ = is_active  # the name of asyncmachine-go
+    is_ = is_active  # the name in asyncmachine-go
 
     def is_inactive(self, *states: str) -> bool:
-        """Tell whether none of these states is active. True for none; False after dispose.
+        """Return whether none of these states is active. True without names; False after dispose.
 
         Raises:
             UnknownStateError: A name is not in the schema.
@@ -411,10 +412,10 @@ class Machine(Runtime):
         active = self._configuration.names
         return not self._flags & DISPOSED and not any(state in active for state in states)
 
-    not_ = is_inactive  # the name of asyncmachine-go
+    not_ = is_inactive  # the name in asyncmachine-go
 
     def any_active(self, *states: str) -> bool:
-        """Tell whether at least one of these states is active.
+        """Return whether at least one of these states is active.
 
         Raises:
             UnknownStateError: A name is not in the schema.
@@ -423,15 +424,15 @@ class Machine(Runtime):
         active = self._configuration.names
         return any(state in active for state in states)
 
-    any_ = any_active  # the name of asyncmachine-go
+    any_ = any_active  # the name in asyncmachine-go
 
     def has(self, *states: str) -> bool:
-        """Tell whether all of these names are states of the schema. False after dispose."""
+        """Return whether all of these names are states of the schema. False after dispose."""
         index = self._plans.compiled.index
         return not self._flags & DISPOSED and all(state in index for state in states)
 
     def active_states(self) -> tuple[str, ...]:
-        """Return the active states in target order, the order of their handlers."""
+        """Return the active states in the order of their handlers."""
         names = self._plans.compiled.names
         return tuple([names[state] for state in self._configuration.active])
 
@@ -451,22 +452,22 @@ class Machine(Runtime):
 
     @property
     def err(self) -> BaseException | None:
-        """The last error ever added; not cleared when `Exception` is removed."""
+        """The last error added; not cleared when `Exception` is removed."""
         return self._err
 
     def is_err(self) -> bool:
-        """Tell whether `Exception` is active."""
+        """Return whether `Exception` is active."""
         return EXCEPTION in self._configuration.names
 
     @property
     def is_disposed(self) -> bool:
-        """The machine is at the end of its life."""
+        """Whether the machine is disposed."""
         return bool(self._flags & DISPOSED)
 
     # clocks
 
     def tick(self, state: str) -> int:
-        """Return a state's tick: odd is active. 0 after dispose.
+        """Return a state's tick; odd means active. 0 after dispose.
 
         Raises:
             UnknownStateError: The name is not in the schema.
@@ -475,7 +476,7 @@ class Machine(Runtime):
         return 0 if self._flags & DISPOSED else self._ticks[number]
 
     def time(self, *states: str) -> tuple[int, ...]:
-        """Return the ticks of these states, of all without names. Empty after dispose.
+        """Return the ticks of the given states, or of all if none are given. Empty after dispose.
 
         Raises:
             UnknownStateError: A name is not in the schema.
@@ -486,7 +487,7 @@ class Machine(Runtime):
         return tuple([self._ticks[number] for number in numbers]) if states else tuple(self._ticks)
 
     def clock(self, *states: str) -> dict[str, int]:
-        """Return the ticks of these states by name, of all without names. Empty after dispose.
+        """Return the ticks of the given states by name, or of all if none are given. Empty after dispose.
 
         Raises:
             UnknownStateError: A name is not in the schema.
@@ -494,7 +495,7 @@ class Machine(Runtime):
         return dict(zip(states or self._plans.compiled.names, self.time(*states), strict=False))
 
     def is_clock(self, clock: Mapping[str, int]) -> bool:
-        """Tell whether all given ticks equal the current ones. False after dispose.
+        """Return whether all given ticks equal the current ones. False after dispose.
 
         Raises:
             UnknownStateError: A name is not in the schema.
@@ -502,7 +503,7 @@ class Machine(Runtime):
         return not self._flags & DISPOSED and all(self.tick(state) == tick for state, tick in clock.items())
 
     def was_clock(self, clock: Mapping[str, int]) -> bool:
-        """Tell whether every current tick has reached the given one. False after dispose.
+        """Return whether every current tick has reached the given one. False after dispose.
 
         Raises:
             UnknownStateError: A name is not in the schema.
@@ -513,20 +514,20 @@ class Machine(Runtime):
 
     @property
     def queue_tick(self) -> int:
-        """How many mutations have been taken from the queue, plus one; prepended ones do not count."""
+        """Number of mutations taken from the queue, plus one; prepended ones do not count."""
         return self._queue_tick
 
     @property
     def queue_len(self) -> int:
-        """How many mutations wait in the queue."""
+        """Number of queued mutations."""
         return len(self._queue or ())
 
     def queued(self) -> tuple[Mutation, ...]:
-        """Return the waiting mutations, the next one first."""
+        """Return the queued mutations, the next one first."""
         return tuple([queued[VIEW] or Mutation(queued) for queued in self._queue or ()])
 
     def will_be(self, *states: str) -> bool:
-        """Tell whether a queued add mutation calls all of these states; implied states and toggles do not count.
+        """Return whether a queued add mutation calls all of these states; implied states and toggles do not count.
 
         Raises:
             UnknownStateError: A name is not in the schema.
@@ -534,7 +535,7 @@ class Machine(Runtime):
         return self._is_queued(ADD, states)
 
     def will_be_removed(self, *states: str) -> bool:
-        """Tell whether a queued remove mutation calls all of these states.
+        """Return whether a queued remove mutation calls all of these states.
 
         Raises:
             UnknownStateError: A name is not in the schema.
@@ -543,7 +544,7 @@ class Machine(Runtime):
 
     @property
     def transition(self) -> Transition | None:
-        """The running transition, None when the machine is idle."""
+        """The running transition; None when the machine is idle."""
         return cast("Transition | None", self._catch_up())
 
     # texts
@@ -561,7 +562,7 @@ class Machine(Runtime):
         return f"({self._clock_text(1)}) [{self._clock_text(0)}]"
 
     def inspect(self, *states: str) -> str:
-        """Return a table of the given states, of all without names: activity, tick, flags and relations.
+        """Return a table of the given states, or of all if none are given: activity, tick, flags and relations.
 
         Raises:
             UnknownStateError: A name is not in the schema.
@@ -572,23 +573,23 @@ class Machine(Runtime):
         names = self._plans.compiled.names
         return "".join([self._inspect_one(names[number], self._ticks[number]) for number in numbers])
 
-    def diagram(self, format: str = "svg") -> str:  # noqa: A002  # the word everybody looks for
+    def diagram(self, format: str = "svg") -> str:  # noqa: A002  # the usual name
         """Draw the states with their relations, the active ones marked.
 
         Args:
-            format: "svg" (a string that a notebook shows as the picture), "dot", "mermaid" or "text".
+            format: "svg" (a string that a notebook displays as a picture), "dot", "mermaid" or "text".
 
         Raises:
-            ValueError: There is no such format.
+            ValueError: Unknown format.
             MissingExtraError: For SVG: neither the extra `diagrams` nor Graphviz is installed.
-            DrawingError: The program that draws fails.
+            DrawingError: The drawing program failed.
         """
         from asyncmachine.export import diagrams
 
         return diagrams.draw(diagrams.of_machine(self), format)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        """What a notebook shows: the diagram and its text, or the text alone where nothing draws."""
+        """Return the notebook display: the diagram and its text, or only the text if no drawing program is available."""
         from asyncmachine.export import diagrams
 
         return diagrams.mimebundle(diagrams.of_machine(self))
@@ -611,10 +612,10 @@ class Machine(Runtime):
     # waiting
 
     def when(self, *states: str) -> Future[None]:
-        """Wait until all of these states are active at the same moment.
+        """Wait until all of these states are active at the same time.
 
-        Every wait is an `asyncio.Future` of its own; cancelling it unsubscribes at once. One that is already true is already done. Waits
-        are told after each committed transition, before the next one. On dispose pending ones raise `MachineDisposedError` (in
+        Every wait is a separate `asyncio.Future`, already done if its condition holds; cancelling it unsubscribes at once. Waits are
+        notified after each committed transition, before the next one. On dispose, pending waits raise `MachineDisposedError` (in
         asyncmachine-go 0.19 they resolve), except `when_disposed`.
 
         Raises:
@@ -624,7 +625,7 @@ class Machine(Runtime):
         return wait_for_states(self, WHEN, self._numbers(states))
 
     def when_not(self, *states: str) -> Future[None]:
-        """Wait until all of these states are inactive at the same moment.
+        """Wait until all of these states are inactive at the same time.
 
         Raises:
             UnknownStateError: A name is not in the schema.
@@ -633,20 +634,20 @@ class Machine(Runtime):
         return wait_for_states(self, WHEN_NOT, self._numbers(states))
 
     def when_time(self, times: Mapping[str, int]) -> Future[None]:
-        """Wait until every state's tick has reached its number; each one stays reached.
+        """Wait until every state's tick has reached its goal.
 
         Args:
             times: State name to tick.
 
         Raises:
-            TypeError: A tick is no integer.
+            TypeError: A tick is not an integer.
             UnknownStateError: A name is not in the schema.
             RuntimeError: No event loop is running.
         """
         return wait_for_ticks(self, {self._number(state): tick for state, tick in times.items()})
 
     def when_ticks(self, state: str, n: int) -> Future[None]:
-        """Wait until the state's tick has grown by `n`; at once if `n` is not positive.
+        """Wait until the state's tick has advanced by `n`; done immediately if `n` is not positive.
 
         Raises:
             UnknownStateError: The name is not in the schema.
@@ -656,7 +657,7 @@ class Machine(Runtime):
         return wait_for_ticks(self, {number: self._ticks[number] + n})
 
     def when_next_active(self, state: str) -> Future[None]:
-        """Wait for the next activation of the state, not counting the current one; a Multi re-entry counts.
+        """Wait for the next activation of the state, excluding the current one; a Multi re-entry counts.
 
         Raises:
             UnknownStateError: The name is not in the schema.
@@ -670,8 +671,8 @@ class Machine(Runtime):
         """Wait for an activation of the state with arguments that include the given ones.
 
         Args:
-            state: The state; it has to be entered, being active already does not count.
-            args: Names and equal values; without any, each activation matches. If comparing them raises, so does the wait.
+            state: The state; only a new activation counts.
+            args: Names and expected values; without any, each activation matches. Errors of the comparison are raised by the wait.
 
         Returns:
             A future of the mutation's arguments, resolved right after the state's State handlers.
@@ -683,19 +684,19 @@ class Machine(Runtime):
         return wait_for_args(self, self._number(state), args)
 
     def when_query(self, fn: Callable[[dict[str, int]], object]) -> Future[None]:
-        """Wait until `fn(clock)` is true; asked at once and after every committed transition.
+        """Wait until `fn(clock)` is true; it is called immediately and after every committed transition.
 
         Args:
-            fn: A pure function of the machine's clock. If it raises, so does the wait, and nothing else happens.
+            fn: A pure function of the machine's clock. Its errors are raised by the wait and have no other effect.
 
         Raises:
-            TypeError: `fn` answers with an awaitable, which would always be true.
+            TypeError: `fn` returned an awaitable, which is always true.
             RuntimeError: No event loop is running.
         """
         return wait_for_query(self, lambda: is_true(fn(self.clock())))
 
     def when_queue(self, result: Result) -> Future[None]:
-        """Wait until a queued mutation has been processed, whatever its outcome; at once unless queued.
+        """Wait until a queued mutation has been processed, whatever its outcome; done immediately unless queued.
 
         Raises:
             RuntimeError: No event loop is running.
@@ -703,7 +704,7 @@ class Machine(Runtime):
         return wait_for_queue(self, result.tick)
 
     def when_queue_ends(self) -> Future[None]:
-        """Wait until the queue has been drained; at once when the machine is idle.
+        """Wait until the queue has been drained; done immediately when the machine is idle.
 
         Raises:
             RuntimeError: No event loop is running.
@@ -729,15 +730,15 @@ class Machine(Runtime):
     async def disposed(self) -> None:
         """Wait until the machine is disposed and all its background tasks have ended.
 
-        A task of the machine itself may call it; it does not wait for itself.
+        A task of the machine may call it; the calling task is not waited for.
         """
         await finish_disposal(self)
 
     def state_ctx(self, state: str) -> StateContext:
         """Return the context of the state's current tick, shared until the tick changes.
 
-        It expires on activation, deactivation or re-entry, at commit and before final handlers; also when final
-        handlers fail and the state is taken back, and on dispose.
+        It expires on activation, deactivation or re-entry, at commit and before final handlers; also when a final
+        handler fails and the state is deactivated, and on dispose.
 
         Raises:
             UnknownStateError: The name is not in the schema.
@@ -745,14 +746,14 @@ class Machine(Runtime):
         return context_of(self, self._number(state))
 
     def fork(self, coro: Coroutine[Any, Any, Any], state: str | None = None) -> Task[Any] | None:
-        """Run a coroutine in the background; its error becomes the Exception state, and is logged if nobody takes that.
+        """Run a coroutine in the background; its error becomes the Exception state, and is logged if unhandled.
 
         Args:
             coro: The coroutine.
             state: If given, the task is cancelled when this activation of the state ends.
 
         Returns:
-            The task; None, with the coroutine closed, after dispose.
+            The task; after dispose, None, and the coroutine is closed.
 
         Raises:
             UnknownStateError: The name is not in the schema.
@@ -770,24 +771,24 @@ class Machine(Runtime):
     # handlers and tracers
 
     def bind(self, handlers: object, *, id: str | None = None) -> str:  # noqa: A002  # as in the constructor
-        """Bind an object with handler methods; several are called in binding order.
+        """Bind an object with handler methods; several objects are called in binding order.
 
-        The methods are looked up now: a class that changes later, as under `mock.patch.object`, is noticed by machines that are made and
-        objects that are bound from then on. Properties are not evaluated.
+        The methods are looked up now: a later change of the class, as by `mock.patch.object`, affects only machines made and objects
+        bound after it. Properties are not evaluated.
 
-        An awaitable that a final handler returns, as a decorated `async def` does, is started like an async handler. One that a
-        negotiation handler returns is a `HandlerError` in its transition.
+        An awaitable returned by a final handler, as by a decorated `async def`, is started like an async handler. An awaitable returned
+        by a negotiation handler is a `HandlerError` in its transition.
 
         Args:
             handlers: The object. Its methods are found by name: `FooEnter`, `FooExit`, `FooBar`, `FooState`, `FooEnd`,
                 `AnyEnter`, `AnyState`.
-            id: Name of the binding, the class name with a number if not given.
+            id: Name of the binding; the class name with a number by default.
 
         Returns:
             The id, for `unbind`.
 
         Raises:
-            HandlerNameError: A CamelCase method ends like a handler and names no state.
+            HandlerNameError: A CamelCase method ends like a handler but does not name a state.
             HandlerError: A negotiation handler is a coroutine function; a handler is a generator function or a property; the id is taken.
         """
         name = id if id is not None else binding_id(handlers, len(self._bindings))
@@ -813,7 +814,7 @@ class Machine(Runtime):
         self._log(LogLevel.OPS, f"[handlers] detach {id}")
 
     def bind_tracer(self, tracer: object) -> None:
-        """Bind an observer: a `Tracer`, or any object with some of its methods. Binding it twice changes nothing."""
+        """Bind an observer: a `Tracer`, or any object with some of its methods. Binding it twice has no effect."""
         observers = self._own_observers()
         is_new = observers.bind(tracer)
         self._set_observers(observers)
@@ -821,7 +822,7 @@ class Machine(Runtime):
             observers.fire((tracer.machine_bound,), self)
 
     def unbind_tracer(self, tracer: object) -> None:
-        """Unbind an observer; nothing happens if it is not bound."""
+        """Unbind an observer, if it is bound."""
         if self._is_observed:
             self._observers.unbind(tracer)
             self._set_observers(self._observers)
@@ -839,7 +840,7 @@ class Machine(Runtime):
 
     @property
     def slow_handler_s(self) -> float | None:
-        """How long a handler may run before it is reported; None looks for none. Can be changed at any time."""
+        """Time in seconds after which a handler is reported as slow; None disables this. Can be changed at any time."""
         return self._observers.slow_handler_s
 
     @slow_handler_s.setter
@@ -849,19 +850,19 @@ class Machine(Runtime):
         self._set_observers(observers)
 
     def log(self, text: str) -> None:
-        """Write a line of the user's own, at level EXTERNAL."""
+        """Write a line of the user, at level EXTERNAL."""
         self._log(LogLevel.EXTERNAL, "[exter] " + text.replace("\n", " "))
 
     def set_schema(self, schema: type[Schema] | Mapping[str, State | Mapping[str, Any]]) -> None:
-        """Grow the schema at run time: ticks and active states are kept, new states start inactive.
+        """Extend the schema at run time: ticks and active states are kept, new states start inactive.
 
-        States known before keep their places in the order; waits and contexts go on. Relations may change.
+        Existing states keep their order; waits and contexts continue. Relations may change.
 
         Args:
             schema: A schema with all states of the current one and at least one more.
 
         Raises:
-            SchemaError: Inside a handler; a state is missing, or there is no new one; the schema contradicts itself.
+            SchemaError: Called inside a handler; a state is missing, or there is no new one; the schema contradicts itself.
             HandlerNameError: A bound object does not fit the new schema.
         """
         old = self.schema
@@ -870,7 +871,7 @@ class Machine(Runtime):
         new = compile_schema(schema).schema
         missing = [name for name in old.names if name not in new.states]
         if missing or len(new.names) <= len(old.names):
-            problem = f"lacks {', '.join(missing)}" if missing else f"has to have more than {len(old.names)} states"
+            problem = f"lacks {', '.join(missing)}" if missing else f"must have more than {len(old.names)} states"
             raise SchemaError(problem, schema=new.__name__)
         order = [*old.names, *(name for name in new.names if name not in old.states)]
         if tuple(order) != new.names:
@@ -884,7 +885,7 @@ class Machine(Runtime):
         """End the machine's life: remove `Start` if defined, release waits, cancel tasks, call `on_dispose` functions.
 
         Inside a handler it takes effect when the queue has been drained. Afterwards mutations are canceled and
-        questions neutral. `await disposed()` waits for the tasks to end. Calling it again does nothing.
+        queries return neutral values. `await disposed()` waits for the tasks to end. Further calls have no effect.
         """
         self._observers.check_thread(self)
         flags = self._flags
@@ -922,7 +923,7 @@ class Machine(Runtime):
         return True
 
     def on_dispose(self, fn: Callable[[], Any]) -> None:
-        """Call a function when the machine is disposed; at once if it is already."""
+        """Call a function when the machine is disposed; immediately if it already is."""
         if self._flags & DISPOSED:
             fn()
         else:
@@ -947,16 +948,16 @@ class Machine(Runtime):
         data: Mapping[str, Any],
         **options: Any,
     ) -> Machine:
-        """Make a machine in an exported state; no handler runs.
+        """Create a machine with an exported state; no handler runs.
 
         Args:
             schema: The schema.
-            data: What `export` returned; only `states` and `time` are needed.
+            data: The result of `export`; only `states` and `time` are required.
             options: Further arguments of the constructor.
 
         Raises:
             UnknownStateError: A state in the data is not in the schema.
-            ValueError: The data contradict themselves.
+            ValueError: The data are inconsistent.
         """
         if "id" in data:
             options.setdefault("id", data["id"])
@@ -965,31 +966,31 @@ class Machine(Runtime):
         return machine
 
     def _take_on(self, data: Mapping[str, Any]) -> None:
-        """Take on an exported state."""
+        """Adopt an exported state."""
         ticks = {self._number(n): int(t) for n, t in zip(data["states"], data["time"], strict=True)}
         odd = [name for name in self.state_names if ticks.get(self._number(name), 0) & 1]
         active = list(data.get("active", odd))
         if sorted(active) != sorted(odd):
-            raise ValueError(f"active states {active} do not agree with the ticks, which say {odd}")
+            raise ValueError(f"active states {active} contradict the ticks, by which {odd} are active")
         self._restore(ticks, self._numbers(active), int(data.get("queue_tick", 1)))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Return what `copy` and `pickle` make an equal machine of.
+        """Return the reduced form for `copy` and `pickle`.
 
-        Its schema, ticks, active states, options and bound handlers, and what a subclass has added, in `__dict__` and `__slots__`; the
-        subclass's `__init__` is not called, as with other objects. What belongs to a running program stays behind: waits, contexts,
-        tasks, tracers, pipes, the parent, functions of `on_dispose`, the last error. Attributes and handlers are restored last, since
-        they may refer to the machine.
+        It holds the schema, ticks, active states, options and bound handlers, and the attributes of a subclass, in `__dict__` and
+        `__slots__`; the subclass's `__init__` is not called. Everything tied to the running program is left out: waits, contexts,
+        tasks, tracers, pipes, the parent, `on_dispose` functions, the last error. Attributes and handlers are restored last, since they
+        may refer to the machine.
 
         Raises:
             MachineDisposedError: The machine is disposed.
-            AsyncMachineError: A transition is running, or mutations wait in the queue.
-            SchemaError: The schema cannot be found by its name, and has attributes of its own that are no states.
+            AsyncMachineError: A transition is running, or mutations are queued.
+            SchemaError: The schema cannot be imported by its name, and has its own attributes that are not states.
         """
         if self._flags & DISPOSED:
             raise MachineDisposedError(self.id)
         if self._flags & (BUSY | INTERRUPTED):
-            raise AsyncMachineError(f"machine {self.id!r} is at work: it can be copied between mutations only")
+            raise AsyncMachineError(f"machine {self.id!r} is busy: it can be copied only between mutations")
         options = {
             "log_level": int(self.log_level),
             "queue_limit": self.queue_limit,
@@ -1012,13 +1013,13 @@ class Machine(Runtime):
         for name, handlers in bindings:
             self.bind(self if handlers is None else handlers, id=name)
 
-    # pieces of the above
+    # helpers
 
     def _add_err(
         self, exc: BaseException, states: tuple[str, ...], args: dict[str, Any], source: Origin | None
     ) -> Result:
         if not isinstance(exc, BaseException):
-            raise TypeError(f"an error has to be an exception, not {exc!r}")
+            raise TypeError(f"an error must be an exception, got {exc!r}")
         if is_cancellation(exc):
             self._numbers(states)
             return cancel(self.id, (ADD, (EXCEPTION, *states), args, source, 0, 0, None, None), BY_CANCELLATION, exc)
@@ -1059,7 +1060,7 @@ def _observers(tracers: tuple[object, ...], log_level: int, slow_handler_s: floa
 def _restore_copy(
     kind: type[Machine], schema: type[Schema] | Portable, data: Mapping[str, Any], options: Mapping[str, Any]
 ) -> Machine:
-    """Make a machine of what `Machine.__reduce__` returned, without its handlers and the attributes of a subclass."""
+    """Create a machine from the result of `Machine.__reduce__`, without its handlers and the attributes of a subclass."""
     machine = object.__new__(kind)
     Machine.__init__(
         machine, Schema.of(schema[1], name=schema[0]) if isinstance(schema, tuple) else schema, id=data["id"], **options
@@ -1069,7 +1070,7 @@ def _restore_copy(
 
 
 def _own_attributes(machine: Machine) -> dict[str, Any]:
-    """Return the attributes that subclasses have added, and the function that picks arguments for logs if it was replaced."""
+    """Return the attributes added by subclasses, and `log_args` if it was replaced."""
     found = dict(getattr(machine, "__dict__", {}))
     for kind in type(machine).__mro__:
         if kind not in Machine.__mro__:
@@ -1082,10 +1083,10 @@ def _own_attributes(machine: Machine) -> dict[str, Any]:
 
 
 def _portable(schema: type[Schema]) -> type[Schema] | Portable:
-    """Return the class if it can be found by its name, else plain data.
+    """Return the class if it can be imported by its name, else plain data.
 
     Raises:
-        SchemaError: It cannot be found, and has attributes of its own that are no states.
+        SchemaError: It cannot be imported, and has its own attributes that are not states.
     """
     found: Any = sys.modules.get(schema.__module__)
     for part in schema.__qualname__.split("."):
@@ -1097,6 +1098,6 @@ def _portable(schema: type[Schema]) -> type[Schema] | Portable:
     lost = sorted(name for name in own - {*schema.names, *vars(Schema), "_compiled"} if not name.startswith("__"))
     if lost:
         raise SchemaError(
-            f"cannot be found by its name, so that a copy would lose {', '.join(lost)}", schema=schema.__name__
+            f"cannot be imported by its name, so a copy would lose {', '.join(lost)}", schema=schema.__name__
         )
     return (schema.__name__, schema.to_dict())

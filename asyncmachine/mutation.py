@@ -1,7 +1,6 @@
-"""Mutations as they are queued, and what is seen of them: `Mutation`, `Result` and `RefusedBy`.
+"""Queued mutations, and their public views: `Mutation`, `Result` and `RefusedBy`.
 
-The engine passes plain tuples; a `Mutation` is made of one only when somebody looks, and so are the reasons of a refusal. Knows
-nothing of queues, relations or event loops.
+The engine passes plain tuples. A `Mutation`, and the reason of a refusal, are created from them on request.
 """
 
 from __future__ import annotations
@@ -17,28 +16,28 @@ IS_AUTO, IS_CHECK, NO_AUTO, IS_TOGGLE = 1, 2, 4, 8
 
 
 class Source(NamedTuple):
-    """Where a traced mutation came from: a transition, by name only, so that no history is kept alive."""
+    """The transition in which a traced mutation was made, by name, so that no other object is kept alive."""
 
     machine_id: str
     tx_id: str
     time: int
-    """Sum of the machine's ticks before that transition; 0 when nobody observed it."""
+    """Sum of the machine's ticks before that transition; 0 if it was unobserved."""
 
 
 Origin = tuple[str, int, int]
-"""A source before anybody looks: machine id, sequence number of the transition, sum of ticks before it."""
+"""Internal form of a source: machine id, sequence number of the transition, sum of ticks before it."""
 
 QueuedMutation = tuple[
     int, tuple[str, ...], dict[str, Any], Origin | None, int, int, "Mutation | None", "Result | None"
 ]
-"""One mutation inside the engine. Its fields are named below.
+"""One mutation inside the engine, with the fields below.
 
-A plain tuple, since every mutation with a handler makes one: a NamedTuple takes six times as long to make.
+A plain tuple, since every mutation with a handler creates one: creating a NamedTuple takes six times as long.
 """
 KIND: Final = 0
 """ADD, REMOVE, SET or AUTO."""
 CALLED: Final = 1
-"""The names as they were given."""
+"""The called names, as given."""
 ARGS: Final = 2
 SOURCE: Final = 3
 """The `Origin`, or None."""
@@ -49,7 +48,7 @@ FLAGS: Final = 5
 VIEW: Final = 6
 """The `Mutation` that observers have seen, or None."""
 RESULT: Final = 7
-"""The queued `Result` its caller was given, who is told of a refusal; None for what was never queued."""
+"""The queued `Result` returned to the caller, in which a refusal is stored; None if it was never queued."""
 
 BY_RELATIONS: Final = "relations"
 BY_ERROR: Final = "error"
@@ -59,16 +58,16 @@ BY_CANCELLATION: Final = "cancellation"
 
 
 def tx_id(machine_id: str, number: int) -> str:
-    """Return a transition's id: queued mutations count by queue tick, prepended ones on their own."""
+    """Return a transition's id: queued mutations are numbered by queue tick, prepended ones separately."""
     return f"{machine_id}-{number}" if number > 0 else f"{machine_id}-p{-number}"
 
 
 class RefusedBy(NamedTuple):
-    """What refused a mutation. Its text is the reason in words: `str(refused_by)` is `Result.reason`."""
+    """The cause of a refusal. `str(refused_by)` is `Result.reason`."""
 
     by: str
     """Name of the handler that refused, as in `Transition.canceled_by`; else "relations", "error", "queue" (it was full), "disposed",
-    or "cancellation" (a `CancelledError` is no error of a machine)."""
+    or "cancellation" (a `CancelledError` is not an error of a machine)."""
     machine_id: str
     kind: str
     """"add", "remove" or "set"."""
@@ -78,16 +77,16 @@ class RefusedBy(NamedTuple):
     relations: tuple[Blocked, ...] = ()
     """For relations: state, "requires" or "removed by", and the other states."""
     error: BaseException | None = None
-    """What the handler raised. It keeps alive what its traceback refers to, as any error does; a copy of a result goes without."""
+    """The error raised by the handler. Its traceback keeps objects alive; a copy of a result omits it."""
     limit: int = 0
-    """For a full queue: how many mutations may wait."""
+    """For a full queue: its limit."""
 
     def __str__(self) -> str:
         return f"{self.kind} {' '.join(self.called)} of {self.machine_id!r} was {self.cause}"
 
     @property
     def cause(self) -> str:
-        """The end of that sentence, without the mutation."""
+        """The reason without the mutation, as the end of a sentence."""
         if self.by == BY_RELATIONS:
             blocked = tell_blocked(self.relations)
             return f"refused by relations: {blocked}" if blocked else "refused by relations"
@@ -99,15 +98,15 @@ class RefusedBy(NamedTuple):
         if self.by == BY_DISPOSAL:
             return "refused: the machine is disposed"
         if self.by == BY_CANCELLATION:
-            return f"refused: {self.error!r} is no error of a machine"
+            return f"refused: {self.error!r} is not an error of a machine"
         return f"refused by {self.handler}"
 
 
 class Result:
     """The outcome of a mutation: executed, canceled, or queued with a queue tick.
 
-    Compare with `==`, or ask. `Result.EXECUTED` is the only one of its kind. Canceled results equal `Result.CANCELED`, and each knows
-    its own reason, so `is` does not find them. A result has no truth value, so that nobody mistakes "queued" for success.
+    Compare it with `==`, or use its properties. `Result.EXECUTED` is a singleton. Canceled results equal `Result.CANCELED` but are distinct
+    objects with their own reasons. A result has no truth value, so that "queued" is not mistaken for success.
 
     Attributes:
         tick: The promised queue tick, usable with `when_queue`; 0 unless queued.
@@ -119,40 +118,40 @@ class Result:
     CANCELED: Final[Result]  # type: ignore[misc]  # assigned right after the class body, once
 
     _refusal: Result
-    """Of a queued result: the outcome, once the mutation was refused."""
+    """The canceled result of a queued mutation, once it has been refused."""
 
     def __init__(self, tick: int) -> None:
         self.tick = tick
 
     @property
     def executed(self) -> bool:
-        """The mutation was carried out."""
+        """Whether the mutation was carried out."""
         return self is Result.EXECUTED
 
     @property
     def canceled(self) -> bool:
-        """The mutation was refused by relations, a handler, an error or the machine's condition."""
+        """Whether the mutation was refused by relations, a handler, an error, a full queue or disposal."""
         return False
 
     @property
     def queued(self) -> bool:
-        """The mutation was queued. That stays true once it is processed."""
+        """Whether the mutation was queued; stays true after it is processed."""
         return self is not Result.EXECUTED and not self.canceled
 
     @property
     def refused_by(self) -> RefusedBy | None:
-        """What refused the mutation; None unless it was refused. A queued result knows it once the mutation is processed."""
+        """The cause of the refusal; None if not refused. For a queued result, known once the mutation is processed."""
         refusal = self._outcome()
         return None if refusal is None else refusal.refused_by
 
     @property
     def reason(self) -> str:
-        """Why the mutation was refused, in one sentence; empty unless it was. Made when it is asked for."""
+        """The reason of the refusal, as one sentence composed on request; empty if not refused."""
         refusal = self._outcome()
         return "" if refusal is None else refusal.reason
 
     def _outcome(self) -> Result | None:
-        """Return the canceled result that a queued one has come to, if it was refused."""
+        """Return the canceled result of a queued mutation that was refused."""
         return getattr(self, "_refusal", None)
 
     def __eq__(self, other: object) -> bool:
@@ -168,21 +167,21 @@ class Result:
         return hash((self.executed, self.canceled, self.tick))
 
     def __copy__(self) -> Self:
-        return self  # nobody but the engine changes it
+        return self  # changed by the engine only
 
     def __deepcopy__(self, memo: object) -> Self:
         return self
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         if self is Result.EXECUTED or self is Result.CANCELED:
-            return "EXECUTED" if self is Result.EXECUTED else "CANCELED"  # the two constants stay the only ones
+            return "EXECUTED" if self is Result.EXECUTED else "CANCELED"  # the two constants remain singletons
         refused_by = self.refused_by
         if refused_by is None:
             return (Result, (self.tick,))
         return (_restore_result, (self.tick, tuple(refused_by._replace(error=None)), self.reason))
 
     def __bool__(self) -> bool:
-        raise TypeError("a Result has no truth value: compare it, or ask .executed, .canceled or .queued")
+        raise TypeError("a Result has no truth value: compare it, or use .executed, .canceled or .queued")
 
     def __repr__(self) -> str:
         return f"Result({self})"
@@ -194,10 +193,10 @@ class Result:
 
 
 Refused = tuple[str, int, tuple[str, ...], str, Any]
-"""A refusal before anybody looks: machine id, kind, called names, by whom, and a detail.
+"""Internal form of a refusal: machine id, kind, called names, cause, and a detail.
 
-The detail is, for relations, their `PlanCache`, `Configuration` and `Plan`, which all machines of a schema share, so that no refusal
-keeps a machine alive; for an error, the handler's name and the error; for a full queue, its limit; for a cancellation, the error.
+The detail is, for relations, their `PlanCache`, `Configuration` and `Plan`, which all machines of a schema share, so that a refusal does
+not keep a machine alive; for an error, the handler's name and the error; for a full queue, its limit; for a cancellation, the error.
 """
 
 
@@ -216,13 +215,13 @@ class Canceled(Result):
 
     @property
     def reason(self) -> str:
-        """Why the mutation was refused; made now."""
+        """The reason of the refusal, composed on request."""
         refused_by = self.refused_by
         return "" if refused_by is None else str(refused_by)
 
     @property
     def refused_by(self) -> RefusedBy | None:
-        """What refused the mutation; made now. None for `Result.CANCELED` itself."""
+        """The cause of the refusal, composed on request. None for `Result.CANCELED` itself."""
         if self._refused is None:
             return None
         machine_id, kind, called, by, detail = self._refused
@@ -240,7 +239,7 @@ class Canceled(Result):
 
 
 class _Told(Canceled):
-    """A canceled result that was pickled: what was known of it, in words and as data."""
+    """An unpickled canceled result: its cause and its reason as text."""
 
     __slots__ = ("_reason", "_refused_by")
 
@@ -249,12 +248,12 @@ class _Told(Canceled):
 
     @property
     def refused_by(self) -> RefusedBy:
-        """What refused the mutation, without the error."""
+        """The cause of the refusal, without the error."""
         return self._refused_by
 
     @property
     def reason(self) -> str:
-        """Why the mutation was refused."""
+        """The reason of the refusal."""
         return self._reason
 
 
@@ -262,7 +261,7 @@ _new = object.__new__
 
 
 def cancel(machine_id: str, queued: QueuedMutation, by: str, detail: Any = None) -> Canceled:
-    """Return the result of a refused mutation, and tell it to the queued result its caller may hold; see `Refused`."""
+    """Return the result of a refused mutation, and store it in the queued result of its caller, if any; see `Refused`."""
     result: Canceled = _new(Canceled)
     result.tick = 0
     result._refused = (machine_id, queued[KIND], queued[CALLED], by, detail)
@@ -273,7 +272,7 @@ def cancel(machine_id: str, queued: QueuedMutation, by: str, detail: Any = None)
 
 
 def _restore_result(tick: int, refused_by: tuple[Any, ...], reason: str) -> Result:
-    """Make what `Result.__reduce__` has taken apart."""
+    """Create a result from the return value of `Result.__reduce__`."""
     told: _Told = _new(_Told)
     told.tick = 0
     told._refused = None
@@ -297,7 +296,7 @@ class Mutation:
     """A request to change states. Read-only.
 
     Attributes:
-        kind: "add", "remove" or "set". Of a toggle that waits: what it would be now.
+        kind: "add", "remove" or "set". For a queued toggle: what it would be now.
         called: The states named in the request.
         args: The caller's arguments, shared with all handlers of the transition.
         is_auto: Made by the machine for its Auto states.

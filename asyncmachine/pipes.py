@@ -1,10 +1,10 @@
 """Pipes: a state of one machine follows a state of another.
 
-A pipe is a final handler of the source that mutates the target. The source is never held up or vetoed by the target:
-an ordinary pipe acts right after the source's transition, in order, with a copy of the arguments. A flat one acts
-inside it, without arguments, and only if the target would change; a target at work decides that at its turn. Neither end
-keeps the other in memory once one of them is disposed. Chains may be of any length: from the 17th machine on those that
-follow are told when the first one's pipe has acted, flat or not. Knows nothing of event loops.
+A pipe is a final handler of the source that mutates the target. The target never blocks or vetoes the source: an
+ordinary pipe acts right after the source's transition, in order, with a copy of the arguments. A flat pipe acts inside
+the transition, without arguments, and only if the target would change; a busy target decides that at its turn. Once one
+machine is disposed, the pipe keeps neither in memory. Chains may have any length: from the 17th machine on, targets
+are mutated after the first machine's pipe has acted, flat or not.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from asyncmachine.mutation import Origin
 
 ANY = "Any"
-"""What tracers are told as the state of a pipe from the whole machine."""
+"""The state reported to tracers for a pipe from the whole machine."""
 
 
 class _Flow:
-    """What one handler of a pipe does; the handler itself."""
+    """One handler of a pipe, a callable."""
 
     __slots__ = ("flat", "kind", "states", "target")
 
@@ -42,7 +42,7 @@ class _Flow:
 
     @property
     def takes_errors(self) -> bool:
-        """Whether an error goes on to the target, which then decides; see `_runtime`."""
+        """Whether errors are forwarded to the target, which must then handle them; see `_runtime`."""
         return self.target is not None and self.kind == ADD and not self.flat and EXCEPTION in self.states
 
     def __call__(self, event: Event) -> None:
@@ -64,7 +64,7 @@ class _Flow:
 
 
 class _Mirror(_Flow):
-    """The handler of a pipe from the whole machine: makes the target's active states those of the source."""
+    """The handler of a pipe from the whole machine: sets the target's active states to those of the source."""
 
     __slots__ = ()
 
@@ -83,7 +83,7 @@ class _Mirror(_Flow):
 class _Outlet:
     """The object bound to the source: its attributes are the handlers."""
 
-    stays_behind = True  # a copy of the source is the source of no pipe
+    stays_behind = True  # a copy of the source has no pipes
 
     def __init__(self, flows: dict[str, _Flow]) -> None:
         self.__dict__.update(flows)
@@ -93,8 +93,8 @@ class Pipe:
     """A binding between two machines; ends with either of them, or by `unbind`.
 
     Attributes:
-        id: Id of its handlers' binding on the source: what tracers see.
-        is_bound: It still passes mutations on.
+        id: Id of its handlers' binding on the source, as reported to tracers.
+        is_bound: Whether it still forwards mutations.
     """
 
     __slots__ = ("__weakref__", "_flows", "_source", "_target_end", "id", "is_bound")
@@ -106,13 +106,13 @@ class Pipe:
         self.id = source.bind(_Outlet(flows), id=_free_id(source, name))
         self.is_bound = True
         self._flows = tuple(flows.values())
-        # the source keeps the pipe and the target alive, nothing keeps the source alive
+        # the source keeps the pipe and the target alive, not vice versa
         self._source = weakref.ref(source)
         source.on_dispose(self.unbind)
         self._target_end = _end_with(target, self)
 
     def unbind(self) -> None:
-        """Stop passing mutations on; what is already on its way is dropped. Calling it again does nothing.
+        """Stop forwarding mutations and drop pending ones. Further calls have no effect.
 
         Inside a handler of the source the empty handlers stay bound until its queue has been drained.
         """
@@ -150,13 +150,13 @@ def add(source: Machine, target: Machine, state: str, target_state: str | None =
     """Add a state of the target whenever a state of the source is entered.
 
     Args:
-        source: The machine that leads.
-        target: The machine that follows.
+        source: The source machine.
+        target: The target machine.
         state: A state of the source.
-        target_state: A state of the target, the same name if not given. With an error state (`Err...`) `Exception` is
-            added too; the target's `err` stays as it is.
+        target_state: A state of the target, the same name by default. With an error state (`Err...`), `Exception` is
+            added too; the target's `err` is unchanged.
         flat: Act inside the source's transition, without arguments, and only if the target's state is inactive. (At the
-            end of a chain of more than 16 machines: soon after it.)
+            end of a chain of more than 16 machines: after it.)
 
     Raises:
         UnknownStateError: A name is not in its machine's schema.
@@ -182,14 +182,14 @@ def bind(
     *,
     flat: bool = False,
 ) -> Pipe:
-    """Let a state of the target follow a state of the source: added when it is entered, removed when it is left.
+    """Make a state of the target follow a state of the source: added when it is entered, removed when it is exited.
 
     Args:
-        source: The machine that leads.
-        target: The machine that follows.
+        source: The source machine.
+        target: The target machine.
         state: A state of the source.
-        active_state: The state to add, the same name if not given.
-        inactive_state: The state to remove, `active_state` if not given.
+        active_state: The state to add, the same name by default.
+        inactive_state: The state to remove, `active_state` by default.
         flat: See `add`.
 
     Raises:
@@ -205,7 +205,7 @@ def bind(
 def bind_inverted(
     source: Machine, target: Machine, state: str, target_state: str | None = None, *, flat: bool = False
 ) -> Pipe:
-    """Let a state of the target be the opposite of a state of the source: removed on entering, added on leaving.
+    """Make a state of the target the opposite of a state of the source: removed on entry, added on exit.
 
     asyncmachine-go 0.19 has no such binding. See `add` for arguments and errors.
     """
@@ -225,10 +225,10 @@ def bind_many(
     *,
     flat: bool = False,
 ) -> Pipe:
-    """Do what `bind` does for several states, pair by pair.
+    """Apply `bind` to several states, pair by pair.
 
     Raises:
-        ValueError: There is no state, or not as many of one machine as of the other.
+        ValueError: No states are given, or their numbers differ.
         UnknownStateError: A name is not in its machine's schema.
         MachineDisposedError: One of the machines is disposed.
         AsyncMachineError: Called inside a handler of the source.
@@ -246,7 +246,7 @@ def bind_err(source: Machine, target: Machine, target_state: str = EXCEPTION) ->
 def bind_start(
     source: Machine, target: Machine, active_state: str = "Start", inactive_state: str | None = None
 ) -> Pipe:
-    """Let a state of the target follow the source's `Start`. See `bind`."""
+    """Make a state of the target follow the source's `Start`. See `bind`."""
     inactive = active_state if inactive_state is None else inactive_state
     return _bind(source, target, [("Start", active_state, inactive)], f"BindStart-{target.id}", flat=False)
 
@@ -254,7 +254,7 @@ def bind_start(
 def bind_ready(
     source: Machine, target: Machine, active_state: str = "Ready", inactive_state: str | None = None
 ) -> Pipe:
-    """Let a state of the target follow the source's `Ready`. See `bind`."""
+    """Make a state of the target follow the source's `Ready`. See `bind`."""
     inactive = active_state if inactive_state is None else inactive_state
     return _bind(source, target, [("Ready", active_state, inactive)], f"BindReady-{target.id}", flat=False)
 
@@ -268,11 +268,11 @@ def bind_connected(
     connected: str = "Connected",
     disconnecting: str = "Disconnecting",
 ) -> Pipe:
-    """Let four states of the target follow the source's connection, as `schemas.Connected` has it.
+    """Make four states of the target follow those of `schemas.Connected` in the source.
 
     Args:
-        source: The machine that leads.
-        target: The machine that follows.
+        source: The source machine.
+        target: The target machine.
         disconnected: The target's state for `Disconnected`; likewise the others.
         connecting: For `Connecting`.
         connected: For `Connected`.
@@ -295,7 +295,7 @@ def bind_connected(
 def bind_any(source: Machine, target: Machine) -> Pipe:
     """Set the target's states to those of the source after each of its transitions, if they differ.
 
-    Removals are mirrored too (asyncmachine-go 0.19 overlooks them). The target's own relations have the last word.
+    Removals are mirrored too (asyncmachine-go 0.19 ignores them). The target's own relations still apply.
 
     Raises:
         UnknownStateError: A state of the source is not in the target's schema.
@@ -310,15 +310,15 @@ def bind_any(source: Machine, target: Machine) -> Pipe:
 
 
 def sync(source: Machine, target: Machine, states: Iterable[str], target_states: Iterable[str] | None = None) -> int:
-    """Bring states of the target in step with those of the source, once: one add and one remove.
+    """Synchronise states of the target with those of the source, once: one add and one remove.
 
-    Pipes pass on changes only; this is for what was active before there was a pipe.
+    Pipes forward changes only; this is for states that were active before the pipe was made.
 
     Returns:
-        How many of the target's states were out of step.
+        Number of the target's states that differed.
 
     Raises:
-        ValueError: There is no state, or not as many of one machine as of the other.
+        ValueError: No states are given, or their numbers differ.
         UnknownStateError: A name is not in its machine's schema.
     """
     own, others = _paired(states, target_states)
@@ -348,7 +348,7 @@ def _bind(source: Machine, target: Machine, pairs: Iterable[tuple[str, str, str]
 
 
 def _make(source: Machine, target: Machine, wanted: list[tuple[str, str, int, str]], name: str, *, flat: bool) -> Pipe:
-    """Check all names, then bind one handler per (state, suffix, kind, target's state), and tell observers."""
+    """Check all names, bind one handler per (state, suffix, kind, target's state), and notify observers."""
     source._numbers([state for state, _, _, _ in wanted])
     target._numbers([other for _, _, _, other in wanted])
     flows = {}
@@ -366,12 +366,12 @@ def _paired(states: Iterable[str], target_states: Iterable[str] | None) -> tuple
     own = tuple(states)
     others = own if target_states is None else tuple(target_states)
     if not own or len(own) != len(others):
-        raise ValueError(f"as many states of the target as of the source, and at least one: {own} against {others}")
+        raise ValueError(f"the source and the target need equally many states, at least one: got {own} and {others}")
     return own, others
 
 
 def _free_id(source: Machine, name: str) -> str:
-    """Number an id that is taken: machines may share a name, and a state may be piped to several of one target."""
+    """Return the id, numbered if it is taken: machines may share a name, and a state may have several pipes to a target."""
     count, free = 1, name
     while free in source._bindings:
         count += 1
@@ -380,7 +380,7 @@ def _free_id(source: Machine, name: str) -> str:
 
 
 def _tell(source: Machine, target: Machine, state: str, kind: str, target_state: str) -> None:
-    """Tell the tracers of both machines, each once, and both logs."""
+    """Notify the tracers of both machines, each once, and write both logs."""
     told = source._observers.pipe_add
     source._observers.fire(told, source, state, target, target_state)
     others = tuple([hook for hook in target._observers.pipe_add if hook not in told])
@@ -390,7 +390,7 @@ def _tell(source: Machine, target: Machine, state: str, kind: str, target_state:
 
 
 def _end_with(target: Machine, pipe: Pipe) -> Callable[[], None]:
-    """End a pipe when its target is disposed, without keeping the source alive or, after it is gone, anything."""
+    """Return a function that ends a pipe on its target's disposal, with a weak reference to the pipe."""
     machine = weakref.ref(target)
 
     def gone(_: object) -> None:
@@ -408,7 +408,7 @@ def _end_with(target: Machine, pipe: Pipe) -> Callable[[], None]:
 
 
 class _AtRest:
-    """Calls a function when a machine's queue has been drained."""
+    """A waiter that calls a function when a machine's queue has been drained."""
 
     __slots__ = ("_function",)
 
@@ -416,7 +416,7 @@ class _AtRest:
         self._function = function
 
     def resolve(self, value: Any) -> None:
-        """The queue is empty, or the machine is disposed."""
+        """Called when the queue is empty or the machine is disposed."""
         self._function()
 
     def fail(self, error: BaseException) -> None:  # pragma: no cover - a Waiter has it; nothing calls it

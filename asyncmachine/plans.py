@@ -1,8 +1,8 @@
-"""What mutations do in the configurations of a schema, decided once and shared by all its machines.
+"""Precomputed effects of mutations, shared by all machines of a schema.
 
-A `Configuration` is an ordered set of active states. A `Plan` is everything that follows from calling certain states there: the
-next configuration, the ticks to increment, the handlers to call. Both are shared and immutable but for their caches, which are
-bounded. Knows nothing of a single machine, its arguments or who waits for it.
+A `Configuration` is an ordered set of active states. A `Plan` is the effect of calling certain states in a configuration: the next
+configuration, the ticks to increment, the handlers to call. Both are shared and immutable except for their bounded caches, and
+independent of single machines, arguments and waits.
 """
 
 from __future__ import annotations
@@ -30,34 +30,34 @@ if TYPE_CHECKING:
     from asyncmachine.schema import State
 
 PLAN_LIMIT: Final = 20_000
-"""Plans kept per cache; when it is reached, everything remembered is dropped and learnt again."""
+"""Maximal number of plans per cache; when it is reached, the cache is emptied."""
 TABLE_LIMIT: Final = 64
-"""Combinations of handler classes kept per schema."""
+"""Maximal number of combinations of handler classes kept per schema."""
 TELL_ARGS: Final = -1
-"""Slot of a step that is no handler: who waits for the arguments of its state is told."""
+"""Slot of a step that is not a handler: notifies the waits for the arguments of its state."""
 TELL_ERROR: Final = -2
-"""Slot of the first step of a plan that adds Exception: the error is logged if nobody takes it."""
+"""Slot of the first step of a plan that adds Exception: logs the error if it is unhandled."""
 
 HEALTH = ("Heartbeat", "Healthcheck")
 
 
 class Plan:
-    """What one mutation does in one configuration.
+    """The effect of one mutation in one configuration.
 
     Attributes:
-        accepted: Relations allow it.
-        is_check_accepted: They allow a dry run of it.
+        accepted: Whether relations allow it.
+        is_check_accepted: Whether they allow a dry run of it.
         target: The next configuration.
         enters: States entered, in order; called active Multi states included.
         exits: States exited, in order.
-        ticks: State numbers to increment, one by one; a re-entered Multi state occurs twice.
-        negotiation: Handlers to ask, in order.
+        ticks: State numbers whose ticks are incremented; a re-entered Multi state occurs twice.
+        negotiation: Negotiation handlers, in order.
         finals: Handlers to run after the commit, in order.
-        finals_with_args: The same with a step of slot `TELL_ARGS` after those of each entered state; None until it is asked for.
-        fast_ticks: If nothing but arithmetic happens, all ticks of it, the auto transition's included; else None.
+        finals_with_args: The same with a step of slot `TELL_ARGS` after those of each entered state; None until first requested.
+        fast_ticks: If no handler takes part, all ticks to increment, including the auto transition's; else None.
         fast_target: The configuration after that.
         auto: Plan of the auto transition that follows, or None.
-        commit: For an auto plan, the plan that is committed when nobody vetoes; else the plan itself.
+        commit: For an auto plan, the plan that is committed if no handler vetoes; else the plan itself.
     """
 
     __slots__ = (
@@ -102,12 +102,12 @@ class Plan:
 
     @property
     def is_bare(self) -> bool:
-        """No handler takes part in it."""
+        """Whether no handler takes part in it."""
         return not self.negotiation and not self.commit.finals
 
 
 class Configuration:
-    """One configuration: the ordered active states, and the plans known from here.
+    """One configuration: the ordered active states, and the known plans from it.
 
     Attributes:
         active: Active state numbers in order.
@@ -115,7 +115,7 @@ class Configuration:
         names: The same as a set of names.
         adds: Plans of add mutations by called names; `removes` and `sets` likewise.
         autos: Plans of auto mutations by called state numbers.
-        auto: The plan of the auto mutation that is due here, None if no Auto state is a candidate or it is not known.
+        auto: The plan of the auto mutation due here; None if no Auto state is a candidate or it is not yet computed.
     """
 
     __slots__ = ("active", "adds", "auto", "autos", "is_auto_known", "mask", "names", "removes", "sets", "tables")
@@ -133,7 +133,7 @@ class Configuration:
         self.is_auto_known = False
 
     def forget(self) -> None:
-        """Drop all plans, so that this configuration keeps no other configuration alive."""
+        """Drop all plans, and with them the references to other configurations."""
         self.adds.clear()
         self.removes.clear()
         self.sets.clear()
@@ -171,7 +171,7 @@ class CompiledSchema:
         if cache is None or not are_current(cache.sources):
             tables = tuple(self._class_handlers(key, handlers) for key, handlers in zip(keys, bound, strict=True))
             cache = PlanCache(self, HandlerTable(len(self.names), tables), bound, tables)
-            if are_current(tables):  # else another object with these keys may have other handlers
+            if are_current(tables):  # else an object with the same keys may have different handlers
                 if len(self.plan_caches) >= TABLE_LIMIT:
                     self.plan_caches.clear()
                 self.plan_caches[keys] = cache
@@ -194,11 +194,11 @@ class PlanCache:
     Args:
         compiled: The schema.
         table: Its handlers.
-        bound: Objects that have them, in binding order.
-        sources: What was found in them.
+        bound: Objects with these handlers, in binding order.
+        sources: The handlers found in them.
 
     Attributes:
-        ids: What such objects are called when they are bound without an id.
+        ids: Default ids of these objects.
     """
 
     __slots__ = ("compiled", "configurations", "empty", "ids", "known", "relations", "sources", "table")
@@ -230,7 +230,7 @@ class PlanCache:
         return configuration
 
     def plan(self, configuration: Configuration, kind: int, called: tuple[str, ...]) -> Plan:
-        """Return the plan of a mutation by names, making and remembering it.
+        """Make, cache and return the plan of a mutation by names.
 
         Raises:
             KeyError: A name is not a state.
@@ -251,7 +251,7 @@ class PlanCache:
         return plan
 
     def auto(self, configuration: Configuration) -> Plan | None:
-        """Return the plan of the auto mutation due in this configuration, None if no Auto state is a candidate."""
+        """Return the plan of the auto mutation due in this configuration; None if no Auto state is a candidate."""
         if not configuration.is_auto_known:
             candidates, _ = self.relations.blocked_autos(configuration.mask)
             configuration.auto = self.auto_plan(configuration, candidates) if candidates else None
@@ -273,12 +273,12 @@ class PlanCache:
         return self.relations.blocked(configuration.active, configuration.mask, plan.kind, plan.called, names)
 
     def is_idempotent(self, kind: int, called: tuple[str, ...]) -> bool:
-        """Tell whether a mutation can change nothing right behind itself, whatever the configuration it begins in.
+        """Return whether repeating a mutation immediately has no effect, in any configuration.
 
-        Sufficient, not necessary. Nothing comes between the two, as there are no autos and no handler can fail; no handler
-        can refuse the first and accept the second, and none is called by the second; no called state is Multi, so none is
-        entered again; and without `Add` (of the called states) and `After`, resolving relations a second time gives the
-        same states in the same order.
+        The test is sufficient, not necessary. No mutation comes between the two, as there are no Auto states and no
+        handler can fail; no handler can refuse the first and accept the second, and the second calls none; no called
+        state is Multi, so none is re-entered; and without `Add` (of the called states) and `After`, resolving relations
+        again gives the same states in the same order.
         """
         relations, table, index = self.relations, self.table, self.compiled.index
         numbers = [index[name] for name in called]
@@ -293,7 +293,7 @@ class PlanCache:
         return kind == REMOVE or not any(table.enter[state] or table.state[state] for state in numbers)
 
     def _admit(self, configuration: Configuration) -> None:
-        """Count one more plan; at the limit forget everything, links between configurations included."""
+        """Count one more plan; at the limit, empty the cache, including links between configurations."""
         self.known += 1
         if self.known > PLAN_LIMIT:
             for old in self.configurations.values():
@@ -340,7 +340,7 @@ class PlanCache:
         return inside != 0 if kind == AUTO else inside == mask_of(called)
 
     def _add_auto(self, plan: Plan) -> None:
-        """Find the auto transition that follows, and merge it if nothing but arithmetic happens."""
+        """Find the auto transition that follows, and merge it if no handler takes part."""
         is_health = plan.kind == ADD and len(plan.called) == 1 and plan.called[0] in self.compiled.health
         auto = self.auto(plan.target) if plan.ticks and not is_health else None
         plan.auto = auto
@@ -353,7 +353,7 @@ class PlanCache:
             plan.fast_target = auto.commit.target
 
     def negotiation(self, configuration: Configuration, plan: Plan, target: tuple[int, ...]) -> tuple[Step, ...]:
-        """Return the negotiation handlers in the order they are asked."""
+        """Return the negotiation handlers in call order."""
         table = self.table
         steps: list[Step] = []
         for state in plan.exits:
@@ -402,7 +402,7 @@ class PlanCache:
         return tuple(steps)
 
     def _first_finals(self, plan: Plan) -> list[Step]:
-        """Return the final steps before those of the states entered."""
+        """Return the final steps before those of the entered states."""
         steps: list[Step] = []
         if plan.calls_exception and plan.kind == ADD:
             steps.append(Step("", _no_handler, TELL_ERROR, self.compiled.exception))
@@ -411,15 +411,15 @@ class PlanCache:
         return steps
 
 
-def _no_handler(owner: Any, event: Any) -> None:  # pragma: no cover - the runtime knows such a step by its slot
-    """Stand for a handler in a step that is none."""
+def _no_handler(owner: Any, event: Any) -> None:  # pragma: no cover - the runtime recognises such a step by its slot
+    """Placeholder for the handler of a step that is not a handler."""
 
 
 _INTERNED: WeakValueDictionary[Any, SchemaMeta] = WeakValueDictionary()
 
 
 def compile_schema(schema: type[Schema] | Mapping[str, State | Mapping[str, Any]]) -> CompiledSchema:
-    """Return the compiled form of a schema, made on first use and shared from then on.
+    """Return the compiled form of a schema, made on first use and shared.
 
     Equal plain mappings share one compiled schema.
 
@@ -438,7 +438,7 @@ def _interned(mapping: Mapping[str, State | Mapping[str, Any]]) -> SchemaMeta:
     key: object
     try:
         # the cheapest faithful key of plain data; version 2 ignores identity
-        key = marshal.dumps(mapping, 2)  # type: ignore[arg-type]  # what it cannot write raises ValueError, as below
+        key = marshal.dumps(mapping, 2)  # type: ignore[arg-type]  # unsupported objects raise ValueError, as below
     except ValueError:
         key = tuple((name, repr(value)) for name, value in mapping.items())
     schema = _INTERNED.get(key)

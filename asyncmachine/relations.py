@@ -1,7 +1,7 @@
 """The resolution of relations: from active states and a mutation to the states active afterwards, in order.
 
-A pure function on state numbers. It knows nothing of machines, clocks, handlers or memory; `plans` remembers its
-answers. The algorithm is that of asyncmachine-go 0.19 (resolver); deliberate differences are named where they occur.
+Pure functions of state numbers; `plans` caches their results. The algorithm is that of asyncmachine-go 0.19
+(resolver); deliberate differences are documented where they occur.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ADD, REMOVE, SET, AUTO = 0, 1, 2, 3
 KINDS = ("add", "remove", "set", "add")
 
 Note = tuple[str, int, tuple[int, ...]]
-"""An explanation for the log: what happened, to which state, because of which others."""
+"""An explanation for the log: the event, the state, and the states that caused it."""
 
 Blocked = tuple[str, str, tuple[str, ...]]
 """Why a state cannot be active: its name, "requires" or "removed by", and the names of the others."""
@@ -25,7 +25,7 @@ _BLOCKING = {"reject": "requires", "rel:remove": "removed by"}
 
 
 def tell_blocked(blocked: Iterable[Blocked]) -> str:
-    """Return in words why states cannot be active, such as "Done requires Ready; Ready removed by Failed"."""
+    """Return as text why states cannot be active, such as "Done requires Ready; Ready removed by Failed"."""
     return "; ".join([f"{state} {what} {', '.join(others)}" for state, what, others in blocked])
 
 
@@ -96,7 +96,7 @@ class Relations:
             active_mask: The same as a bit mask.
             kind: ADD, REMOVE, SET or AUTO.
             called: The called states, without repetitions.
-            notes: If given, explanations are appended to it.
+            notes: A list to which explanations are appended.
 
         Differences from asyncmachine-go 0.19: `Add` is followed to its fixpoint in list order, and an active Multi
         state applies its `Add` only when it is called again.
@@ -138,7 +138,7 @@ class Relations:
     ) -> tuple[Blocked, ...]:
         """Return why relations refuse a mutation.
 
-        That an active state is removed is what a mutation wants, and no reason unless another state would need it.
+        The removal of an active state is not a reason unless another state requires that state.
         """
         notes: list[Note] = []
         self.resolve(active, active_mask, kind, called, notes)
@@ -150,7 +150,7 @@ class Relations:
         ])  # fmt: skip
 
     def _keep(self, listed: list[int], mask: int, notes: list[Note] | None) -> tuple[list[int], int]:
-        """Block what is removed, the last of the list first; return what is kept, reversed, and what it removes."""
+        """Drop removed states, from the end of the list; return the kept states, reversed, and the mask of those they remove."""
         kept: list[int] = []
         blocked = gone = 0
         removed_by, remove = self.removed_by, self.remove
@@ -188,7 +188,7 @@ class Relations:
         return ordered
 
     def blocked_autos(self, active_mask: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Return the inactive Auto states, split into candidates and those an active state removes."""
+        """Return the inactive Auto states, split into candidates and those removed by an active state."""
         candidates: list[int] = []
         blocked: list[int] = []
         for state in self.auto_states:
@@ -197,9 +197,9 @@ class Relations:
         return tuple(candidates), tuple(blocked)
 
     def _expand(self, states: list[int], mask: int, implying: int) -> int:
-        """Follow `Add` of the implying states to its fixpoint, breadth first; extend the list, return its mask."""
+        """Follow `Add` of the implying states to its fixpoint, breadth first; extend the list and return its mask."""
         adds = self.adds
-        for state in states:  # grows while it is walked
+        for state in states:  # extended during iteration
             if implying >> state & 1:
                 for other in adds[state]:
                     if not mask >> other & 1:
@@ -225,7 +225,7 @@ class Relations:
 
 
 def _require_ranks(require: list[int]) -> list[int]:
-    """Return each state's place in the Require order, -1 for states in no Require edge; all -1 on a cycle."""
+    """Return each state's position in the Require order; -1 without a Require edge, all -1 on a cycle."""
     count = len(require)
     involved = 0
     for state, mask in enumerate(require):

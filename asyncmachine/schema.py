@@ -1,7 +1,6 @@
-"""States, their relations, and the schemas made of them.
+"""States, their relations, and schemas.
 
-Declares `State` and `Schema` and checks a definition completely, once, when it is made. Knows nothing of machines,
-handlers or resolution.
+Defines `State` and `Schema`. A definition is checked completely when it is created.
 """
 
 from __future__ import annotations
@@ -17,7 +16,10 @@ if TYPE_CHECKING:
 EXCEPTION = "Exception"
 RELATIONS = ("require", "add", "remove", "after")
 SUFFIXES = ("Enter", "Exit", "State", "End")
-_ALLOWED = (EXCEPTION, "diagram")  # names of states though `Schema` has them: what draws does not ask the class by name
+_ALLOWED = (
+    EXCEPTION,
+    "diagram",
+)  # valid state names although `Schema` has these attributes: drawing does not access them by name
 _FIELDS = frozenset(("auto", "multi", "tags", *RELATIONS))
 
 
@@ -25,16 +27,16 @@ class State:
     """One state: its flags and its relations to other states. Immutable.
 
     Args:
-        auto: The machine activates it by itself whenever its relations allow.
+        auto: The machine activates it whenever its relations allow.
         multi: It can be activated again while active; each activation is an event.
-        require: States that must be active together with it.
-        add: States activated along with it; they may be refused silently.
+        require: States that must be active with it.
+        add: States activated with it; they may be refused silently.
         remove: States that cannot be active together with it.
         after: States whose handlers run before its own.
         tags: Free text, without behaviour.
 
-    A relation takes one name or `State`, or an iterable of them. Inside a `Schema` class body earlier states can be
-    given by object and later ones by name. As a class attribute of a schema it reads as its name, a plain string.
+    A relation takes one name or `State`, or an iterable of them. Inside a `Schema` class body, earlier states can be
+    given by object and later ones by name. As a class attribute of a schema, a state evaluates to its name, a plain string.
     """
 
     __slots__ = ("_frozen", "_relations", "auto", "multi", "name", "tags")
@@ -80,22 +82,22 @@ class State:
 
     @property
     def require(self) -> tuple[str, ...]:
-        """Names of the states it needs."""
+        """Names of the states it requires."""
         return self._names("require")
 
     @property
     def add(self) -> tuple[str, ...]:
-        """Names of the states it brings along."""
+        """Names of the states it adds."""
         return self._names("add")
 
     @property
     def remove(self) -> tuple[str, ...]:
-        """Names of the states it excludes."""
+        """Names of the states it removes."""
         return self._names("remove")
 
     @property
     def after(self) -> tuple[str, ...]:
-        """Names of the states whose handlers come first."""
+        """Names of the states whose handlers run before its own."""
         return self._names("after")
 
     def _names(self, relation: str) -> tuple[str, ...]:
@@ -103,12 +105,12 @@ class State:
         for item in self._relations[relation]:
             name = item.name if isinstance(item, State) else item
             if not name:
-                raise SchemaError("a relation names a State that belongs to no schema yet; give its name instead")
+                raise SchemaError("a relation refers to a State that is not in a schema yet; use its name instead")
             names.append(name)
         return tuple(names)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the definition as plain data; empty fields are left out."""
+        """Return the definition as plain data, without empty fields."""
         data: dict[str, Any] = {flag: True for flag in ("auto", "multi") if getattr(self, flag)}
         for relation in RELATIONS:
             if names := self._names(relation):
@@ -119,7 +121,7 @@ class State:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], *, name: str = "") -> State:
-        """Make a state from plain data, as `to_dict` returns it.
+        """Create a state from plain data, as returned by `to_dict`.
 
         Raises:
             SchemaError: A key is not a field of a state.
@@ -137,7 +139,7 @@ class State:
 
     def __reduce__(self) -> tuple[Any, ...]:
         if type(self) is not State:
-            raise TypeError(f"{type(self).__name__!r} is a subclass of State: a copy would lose what it has added")
+            raise TypeError(f"{type(self).__name__!r} is a subclass of State: a copy would lose its additions")
         return (State._named, (self.name, self.to_dict()))
 
     def __eq__(self, other: object) -> bool:
@@ -157,12 +159,12 @@ def _as_tuple(value: str | State | Iterable[str | State]) -> tuple[str | State, 
     items = tuple(value)
     for item in items:
         if not isinstance(item, str | State):
-            raise SchemaError(f"a relation takes names or States, not {item!r}")
+            raise SchemaError(f"a relation takes names or States, got {item!r}")
     return items
 
 
 class SchemaMeta(type):
-    """Collects and checks the states of a schema class."""
+    """The metaclass of schemas, which collects and checks their states."""
 
     names: tuple[str, ...]
     states: Mapping[str, State]
@@ -170,7 +172,7 @@ class SchemaMeta(type):
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> SchemaMeta:
         """Create the class, with inherited states first, in definition order."""
         own = {key: value for key, value in namespace.items() if isinstance(value, State)}
-        # class-private bookkeeping attributes are computed, never declared by a user
+        # internal attributes are computed, never declared by a user
         cls = super().__new__(mcs, name, bases, namespace)
         states: dict[str, State] = {}
         for base in reversed(cls.__mro__[1:]):
@@ -185,13 +187,13 @@ class SchemaMeta(type):
         return cls
 
     def __setattr__(cls, key: str, value: object) -> None:
-        # states never change after definition; other attributes are the user's own
+        # states are immutable after definition; other attributes belong to the user
         if key in cls.__dict__.get("names", ()) or key in ("names", "states"):
             raise AttributeError(f"schema {cls.__name__} is immutable: cannot set {key!r}")
         type.__setattr__(cls, key, value)
 
     def keep_compiled(cls, compiled: object) -> None:
-        """Keep what is derived from the schema, for as long as the schema lives; see `plans.compile_schema`."""
+        """Cache the compiled form for the lifetime of the schema; see `plans.compile_schema`."""
         type.__setattr__(cls, "_compiled", compiled)
 
     def __len__(cls) -> int:
@@ -200,7 +202,7 @@ class SchemaMeta(type):
     def __contains__(cls, name: object) -> bool:
         return name in cls.states
 
-    def diagram(cls, format: str = "svg") -> str:  # noqa: A002  # the word everybody looks for
+    def diagram(cls, format: str = "svg") -> str:  # noqa: A002  # the usual name
         """Draw the states with their relations. See `Machine.diagram` for formats and errors."""
         from asyncmachine.export import diagrams
 
@@ -212,16 +214,16 @@ class SchemaMeta(type):
         return diagrams.mimebundle(diagrams.of_schema(cls))
 
     def _repr_pretty_(cls, printer: Any, cycle: bool) -> None:
-        # IPython asks for the text of a class here, bundle or not; inside a list of classes the name will do
+        # IPython calls this for a class in any case; inside a list of classes the name is enough
         is_alone = len(printer.stack) == 1
         printer.text(cls._repr_mimebundle_()["text/plain"].rstrip() if is_alone else repr(cls))
 
 
 def _clean(name: str, states: Mapping[str, State], schema: str) -> State:
-    """Check one state against all names and return it with redundant relations dropped.
+    """Check one state against all names and return it without redundant relations.
 
-    Self-removal and self-After are dropped, a name both in Add and Remove stays in Add only (asyncmachine-go 0.19,
-    schema parsing). Unknown names are errors here, where Go drops or keeps them silently.
+    Self-removal and self-After are dropped; a name in both Add and Remove stays in Add only (asyncmachine-go 0.19,
+    schema parsing). Unknown names are errors here; Go drops or keeps them silently.
     """
     state = states[name]
     lists = {relation: tuple(dict.fromkeys(state._names(relation))) for relation in RELATIONS}
@@ -242,10 +244,10 @@ def _clean(name: str, states: Mapping[str, State], schema: str) -> State:
 
 
 def _check_names(names: tuple[str, ...], schema: str) -> None:
-    """Refuse names that are no identifiers or that make two handler names equal."""
+    """Refuse names that are not identifiers or that make two handler names equal."""
     for name in names:
         if not name.isidentifier():
-            raise SchemaError("a state's name has to be an identifier", schema=schema, state=name)
+            raise SchemaError("a state's name must be an identifier", schema=schema, state=name)
         if name in SUFFIXES or name == "Any":
             raise SchemaError("the name is reserved for handlers", schema=schema, state=name)
     known = set(names)
@@ -260,19 +262,19 @@ def _check_names(names: tuple[str, ...], schema: str) -> None:
             rest = longer[end:]
             for second in longer_seconds:
                 if rest + second in firsts[shorter]:
-                    problem = f"handler {longer + second!r} belongs to {longer!r} and to {shorter!r} alike"
+                    problem = f"handler {longer + second!r} belongs to both {longer!r} and {shorter!r}"
                     raise SchemaError(problem, schema=schema, state=longer)
 
 
 class Schema(metaclass=SchemaMeta):
     """A set of states and their relations, declared as a class.
 
-    Subclasses inherit and override states. Class attributes read as plain strings, so names are never typed twice.
+    Subclasses inherit and override states. Class attributes evaluate to plain strings, so names need not be repeated.
     `Exception` (multi) is defined first unless the schema defines it itself; the order of states is definition order.
 
     Raises:
-        SchemaError: At definition: an unknown name in a relation, a state that requires what it removes, two
-            states whose handler names cannot be told apart.
+        SchemaError: At definition: an unknown name in a relation, a state that both requires and removes another, two
+            states with ambiguous handler names.
     """
 
     names: ClassVar[tuple[str, ...]]
@@ -280,7 +282,7 @@ class Schema(metaclass=SchemaMeta):
 
     @classmethod
     def of(cls, mapping: Mapping[str, State | Mapping[str, Any]], *, name: str = "Schema") -> type[Schema]:
-        """Make a schema from a mapping of `State` objects or plain data.
+        """Create a schema from a mapping of `State` objects or plain data.
 
         Args:
             mapping: State name to `State`, or to plain data such as `{"require": ["B"], "multi": True}`.
@@ -292,7 +294,7 @@ class Schema(metaclass=SchemaMeta):
         namespace: dict[str, Any] = {}
         for key, value in mapping.items():
             if not isinstance(key, str):
-                raise SchemaError(f"a state's name has to be a string, not {key!r}", schema=name)
+                raise SchemaError(f"a state's name must be a string, got {key!r}", schema=name)
             data = value.to_dict() if isinstance(value, State) else value
             namespace[key] = State.from_dict(data, name=key)
         return cast("type[Schema]", SchemaMeta(name, (Schema,), _without_clashes(namespace, name)))
@@ -304,7 +306,7 @@ class Schema(metaclass=SchemaMeta):
 
     @classmethod
     def merge(cls, other: type[Schema] | Mapping[str, State | Mapping[str, Any]]) -> type[Schema]:
-        """Return a schema with the states of both; whole states of `other` win (asyncmachine-go 0.19, Schema.Merge)."""
+        """Return a schema with the states of both; a state of `other` replaces its namesake (asyncmachine-go 0.19, Schema.Merge)."""
         more = other.states if isinstance(other, SchemaMeta) else other
         merged = {**cls._plain(), **{key: _plain(value) for key, value in more.items()}}
         return cls.of(merged, name=cls.__name__)
@@ -322,9 +324,9 @@ class Schema(metaclass=SchemaMeta):
 
         Args:
             prefix: Text put before each name; `Exception` keeps its name.
-            remove_dups: A name that already starts with the prefix stays as it is.
-            allow: Take only these states.
-            skip: Leave these states out.
+            remove_dups: Keep names that already start with the prefix.
+            allow: Include only these states.
+            skip: Exclude these states.
         """
         skipped = set(skip)
         chosen = [name for name in cls.names if (allow is None or name in set(allow)) and name not in skipped]

@@ -1,7 +1,7 @@
-"""Schemas that most machines have a use for.
+"""Common schemas to inherit from or to merge.
 
-Schemas to inherit from or to merge: a start and an end, a connection, a pool of connections, an orderly disposal. Names
-and relations are those of asyncmachine-go 0.19 (`pkg/states`). Nothing in the engine knows of them.
+Start and end, a connection, a connection pool, ordered disposal. Names and relations are those of asyncmachine-go 0.19
+(`pkg/states`). The engine does not depend on them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _logger = logging.getLogger("asyncmachine")
 
 
 class Basic(Schema):
-    """What nearly every machine has: errors of its own kind, a start, readiness, signs of life.
+    """The states of most machines: errors, start, readiness, health checks.
 
     `dispose` removes `Start` first. `Healthcheck` and `Heartbeat` cause no auto transition.
     """
@@ -38,7 +38,7 @@ _CONNECTION = ("Connecting", "Connected", "Disconnecting", "Disconnected")
 
 
 class Connected(Schema):
-    """One connection, in exactly one of four conditions; without a reason to be elsewhere it is `Disconnected`."""
+    """One connection, in exactly one of four states; `Disconnected` by default."""
 
     Start = State()
     ErrConnecting = State(require="Exception")
@@ -49,7 +49,7 @@ class Connected(Schema):
 
 
 class ConnPool(Schema):
-    """Several connections: `Connected` while there is one, `ConnectedFully` while there are all."""
+    """A connection pool: `Connected` with at least one connection, `ConnectedFully` with all."""
 
     Start = State()
     ErrConnecting = State(require="Exception")
@@ -61,9 +61,9 @@ class ConnPool(Schema):
 
 
 class Disposed(Schema):
-    """An end of life in states, so that what has to be closed is closed in order and can be waited for.
+    """Disposal as states, so that resources are closed in order and disposal can be awaited.
 
-    Bind a `DisposedHandlers` with it; `add("Disposing")` then ends the machine.
+    Bind `DisposedHandlers` with it; `add("Disposing")` then disposes the machine.
     """
 
     Start = State()
@@ -73,26 +73,26 @@ class Disposed(Schema):
 
 
 class DisposedHandlers:
-    """The handlers of `Disposed`: calls what was registered, in that order, and disposes of the machine.
+    """The handlers of `Disposed`: call the registered functions in order and dispose the machine.
 
     Register with `machine.add("RegisterDisposal", disposal=function)`, a plain or a coroutine function without
-    arguments. One that fails is logged and the next one follows: an end cannot be refused.
+    arguments. An error is logged and the next function is called: disposal cannot be refused.
     """
 
     def __init__(self) -> None:
         self._disposals: list[Callable[[], Any]] = []
 
     def RegisterDisposalEnter(self, e: Event) -> bool:
-        """Refuse anything that cannot be called; outside a dry run this is an error of the machine's."""
+        """Refuse anything that is not callable; outside a dry run this is an error of the machine."""
         given = e.args.get("disposal")
         if callable(given):
             return True
         if not e.is_check:
-            e.add_err(TypeError(f"disposal has to be a function without arguments, not {given!r}"))
+            e.add_err(TypeError(f"disposal must be a function without arguments, got {given!r}"))
         return False
 
     def RegisterDisposalState(self, e: Event) -> None:
-        """Keep the function."""
+        """Store the function."""
         self._disposals.append(e.args["disposal"])
 
     async def DisposingState(self, e: Event) -> None:
@@ -104,10 +104,10 @@ class DisposedHandlers:
                 if inspect.isawaitable(done):
                     await done
             except Exception:
-                # Disposing excludes the Exception state, so this is the only place an error can show
+                # Disposing excludes the Exception state, so errors can only be logged here
                 _logger.exception("[dispose] %s: %r failed", e.machine.id, disposal)
         e.machine.add("Disposed")
 
     def DisposedState(self, e: Event) -> None:
-        """End the machine's life once the queue has been drained."""
+        """Dispose the machine once the queue has been drained."""
         e.machine.dispose()

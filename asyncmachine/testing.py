@@ -1,7 +1,7 @@
 """Assertions for tests of machines.
 
-Assertions that show the whole machine when they fail, waits with a deadline, and a record of handler calls. They raise
-plain `AssertionError`s, so any test runner will do. For tests only: nothing in the engine knows of them.
+Assertions whose failure shows the whole machine, waits with a deadline, and a log of handler calls. They raise plain
+`AssertionError`s and work with any test runner.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ T = TypeVar("T")
 
 
 def assert_states(machine: Machine, *states: str) -> None:
-    """Demand that exactly these states are active, in any order.
+    """Assert that exactly these states are active, in any order.
 
     Raises:
-        AssertionError: Others are, or the machine is disposed.
+        AssertionError: The active states differ, or the machine is disposed.
         UnknownStateError: A name is not in the schema.
     """
     __tracebackhide__ = True
@@ -38,12 +38,12 @@ def assert_states(machine: Machine, *states: str) -> None:
         missing = [state for state in states if state not in active]
         extra = [state for state in active if state not in states]
         raise _failure(
-            machine, f"expected exactly {_list(states)} active; missing {_list(missing)}, too many {_list(extra)}"
+            machine, f"expected exactly {_list(states)} active; missing {_list(missing)}, unexpected {_list(extra)}"
         )
 
 
 def assert_active(machine: Machine, *states: str) -> None:
-    """Demand that all of these states are active. See `assert_states`."""
+    """Assert that all of these states are active. See `assert_states`."""
     __tracebackhide__ = True
     if not machine.is_(*states):
         raise _failure(
@@ -52,7 +52,7 @@ def assert_active(machine: Machine, *states: str) -> None:
 
 
 def assert_not(machine: Machine, *states: str) -> None:
-    """Demand that none of these states is active. See `assert_states`."""
+    """Assert that none of these states is active. See `assert_states`."""
     __tracebackhide__ = True
     if not machine.not_(*states):
         raise _failure(
@@ -61,7 +61,7 @@ def assert_not(machine: Machine, *states: str) -> None:
 
 
 def assert_clock(machine: Machine, clock: Mapping[str, int]) -> None:
-    """Demand these ticks, by state name. See `assert_states`."""
+    """Assert the ticks of states, by name. See `assert_states`."""
     __tracebackhide__ = True
     if not machine.is_clock(clock):
         found = machine.clock(*clock) if clock else {}
@@ -70,12 +70,12 @@ def assert_clock(machine: Machine, clock: Mapping[str, int]) -> None:
 
 
 def assert_time(machine: Machine, states: Sequence[str], ticks: Sequence[int]) -> None:
-    """Demand these ticks, state by state.
+    """Assert the ticks of states, in order.
 
     Raises:
-        AssertionError: They are others, or the machine is disposed.
+        AssertionError: They differ, or the machine is disposed.
         UnknownStateError: A name is not in the schema.
-        ValueError: There are not as many ticks as states.
+        ValueError: The numbers of ticks and states differ.
     """
     __tracebackhide__ = True
     assert_clock(machine, dict(zip(states, ticks, strict=True)))
@@ -85,46 +85,46 @@ def assert_time(machine: Machine, states: Sequence[str], ticks: Sequence[int]) -
 
 
 def assert_no_err_now(machine: Machine) -> None:
-    """Demand that `Exception` is not active. See `assert_states`."""
+    """Assert that `Exception` is not active. See `assert_states`."""
     __tracebackhide__ = True
     if not machine.not_(EXCEPTION):
         raise _failure(machine, "expected no error now")
 
 
 def assert_no_err_ever(machine: Machine) -> None:
-    """Demand that `Exception` has never been active and is not queued. See `assert_states`."""
+    """Assert that `Exception` has never been active and is not queued. See `assert_states`."""
     __tracebackhide__ = True
     if machine.is_disposed or machine.tick(EXCEPTION) or machine.will_be(EXCEPTION):
         raise _failure(machine, "expected no error ever")
 
 
 def assert_err(machine: Machine, kind: type[BaseException] = Exception, match: str = "") -> None:
-    """Demand that `Exception` is active and that the last error is of a kind.
+    """Assert that `Exception` is active and that the last error is of a class.
 
     Args:
         machine: The machine.
         kind: Class of the error.
-        match: Regular expression to be found in its text.
+        match: Regular expression searched for in its text.
 
     Raises:
-        AssertionError: It is not.
+        AssertionError: There is no such error.
     """
     __tracebackhide__ = True
     if not (machine.is_err() and isinstance(machine.err, kind) and re.search(match, str(machine.err))):
         raise _failure(machine, f"expected the error {kind.__name__}{f' matching {match!r}' if match else ''}")
 
 
-# the near future
+# waits
 
 
 async def within(machine: Machine, wait: Awaitable[T], *, deadline_s: float = 1.0, what: str = "") -> T:
-    """Wait, but not for ever.
+    """Wait with a deadline.
 
     Args:
-        machine: The machine to show when it takes too long.
-        wait: What to wait for: one of the machine's waits, or anything else.
-        deadline_s: How long, in seconds of the running loop's clock.
-        what: What is expected, in words.
+        machine: The machine shown on failure.
+        wait: One of the machine's waits, or any awaitable.
+        deadline_s: Time limit, in seconds of the running loop's clock.
+        what: Description of the expected event.
 
     Returns:
         The result of the wait.
@@ -138,27 +138,27 @@ async def within(machine: Machine, wait: Awaitable[T], *, deadline_s: float = 1.
             return await wait
     except TimeoutError:
         if not deadline.expired():
-            raise  # the wait's own
+            raise  # raised by the wait itself
     raise _failure(machine, f"expected within {deadline_s} s: {what or repr(wait)}")
 
 
 async def active_within(machine: Machine, *states: str, deadline_s: float = 1.0) -> None:
-    """Wait until all of these states are active at the same moment. See `within`."""
+    """Wait until all of these states are active at the same time. See `within`."""
     __tracebackhide__ = True
     await within(machine, machine.when(*states), deadline_s=deadline_s, what=f"{_list(states)} active")
 
 
 async def inactive_within(machine: Machine, *states: str, deadline_s: float = 1.0) -> None:
-    """Wait until all of these states are inactive at the same moment. See `within`."""
+    """Wait until all of these states are inactive at the same time. See `within`."""
     __tracebackhide__ = True
     await within(machine, machine.when_not(*states), deadline_s=deadline_s, what=f"{_list(states)} inactive")
 
 
-# the past
+# handler calls
 
 
 class HandlerCalls(Tracer):
-    """Writes down which handlers were called, in order. Give it to a machine as a tracer.
+    """A tracer that records the called handlers, in order.
 
     Attributes:
         order: Names of the handlers.
@@ -168,23 +168,23 @@ class HandlerCalls(Tracer):
         self.order: list[str] = []
 
     def handler_start(self, tx: Transition, binding: str, name: str) -> None:
-        """Note the name; called by the machine."""
+        """Record the name; called by the machine."""
         self.order.append(name)
 
     @property
     def counts(self) -> Counter[str]:
-        """How often each handler was called."""
+        """Number of calls by handler."""
         return Counter(self.order)
 
     def clear(self) -> None:
-        """Forget all calls so far."""
+        """Clear the recorded calls."""
         self.order.clear()
 
     def assert_order(self, *names: str) -> None:
-        """Demand that these handlers were called for the first time in this order; others may lie between.
+        """Assert that the first calls of these handlers were in this order; others may lie in between.
 
         Raises:
-            AssertionError: One was not called, or not after the one before it.
+            AssertionError: A handler was not called, or not after the previous one.
         """
         __tracebackhide__ = True
         missing = [name for name in names if name not in self.order]
@@ -196,13 +196,13 @@ class HandlerCalls(Tracer):
             raise AssertionError(f"expected the order {_list(names)}; it was {_list(really)}\n{self._text()}")
 
     def assert_counts(self, expected: int | Mapping[str, int]) -> None:
-        """Demand how often handlers were called.
+        """Assert the numbers of calls.
 
         Args:
-            expected: One number for every handler that was called, or a number by name.
+            expected: One number for every called handler, or a number by name.
 
         Raises:
-            AssertionError: One was called more or less often.
+            AssertionError: A number differs.
         """
         __tracebackhide__ = True
         counts = self.counts
@@ -220,7 +220,7 @@ def _list(names: Iterable[str]) -> str:
 
 
 def _failure(machine: Machine, expectation: str) -> AssertionError:
-    """Return the error, with everything there is to see of the machine."""
+    """Return the error, with a description of the machine."""
     if machine.is_disposed:
         return AssertionError(f"{expectation}\nmachine {machine.id!r} is disposed")
     error = f"\nlast error: {machine.err!r}" if machine.err is not None else ""

@@ -1,4 +1,4 @@
-"""`Tracer`, the base class of observers, with every hook there is."""
+"""`Tracer`, the base class of observers, with all hooks."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 class Tracer:
     """Base of observers: override the hooks you need; the others cost nothing.
 
-    Hooks are synchronous. A tracer that raises is logged once and detached after ten errors; it never changes a
-    result. Mutations made in a hook queue like those of a handler.
+    Hooks are synchronous. The first error of a tracer is logged, and the tracer is detached after ten; errors never
+    change a result. Mutations made in a hook are queued like those of a handler.
     """
 
     def machine_init(self, machine: Machine) -> None:
         """A machine was constructed with this tracer."""
 
     def machine_bound(self, machine: Machine) -> None:
-        """The tracer was bound to a machine that exists already."""
+        """The tracer was bound to an existing machine."""
 
     def machine_dispose(self, machine: Machine) -> None:
         """A machine is being disposed."""
@@ -50,7 +50,7 @@ class Tracer:
         """A handler has returned or raised."""
 
     def handler_slow(self, tx: Transition, name: str, seconds: float) -> None:
-        """A handler ran longer than `slow_handler_s`; nothing is taken back."""
+        """A handler ran longer than `slow_handler_s`; nothing is rolled back."""
 
     def transition_finals(self, tx: Transition) -> None:
         """Ticks have advanced and contexts have expired; final handlers follow."""
@@ -62,13 +62,13 @@ class Tracer:
         """The queue has been drained."""
 
     def state_ctx_new(self, machine: Machine, ctx: StateContext) -> None:
-        """A state context was made."""
+        """A state context was created."""
 
     def state_ctx_end(self, machine: Machine, ctx: StateContext) -> None:
         """A state context has expired."""
 
     def subscription_new(self, machine: Machine, text: str) -> None:
-        """Somebody began to wait."""
+        """A wait was registered."""
 
     def subscription_match(self, machine: Machine, text: str) -> None:
         """A wait was resolved."""
@@ -84,4 +84,4 @@ class Tracer:
 
 
 for _name in HOOKS:
-    vars(Tracer)[_name].is_no_op = True  # so that no machine calls them
+    vars(Tracer)[_name].is_no_op = True  # so that machines do not call them

@@ -1,4 +1,4 @@
-"""Checks of option values. Every refusal is an OptionError: one sentence that names option, value and what was expected."""
+"""Checks of option values. Each raises an OptionError: one sentence with the option, its value and the expected values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def check_whole(option: str, value: object, *, at_least: int, at_most: int = 2**63 - 1) -> int:
-    """A whole number in a range; true and false are no numbers."""
+    """Return an integer in a range; bools are refused."""
     if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
         raise OptionError(option, value, f"a whole number of at least {at_least}")
     if value > at_most:
@@ -35,7 +35,7 @@ def check_number(option: str, value: object, *, at_least: float, at_most: float 
 
 
 def check_ip(option: str, value: object) -> str:
-    """An IPv4 or IPv6 address as text."""
+    """Return an IPv4 or IPv6 address as text."""
     try:
         ip_address(value if isinstance(value, str) else "")
     except ValueError:
@@ -50,13 +50,13 @@ def check_bool(option: str, value: object) -> None:
 
 
 def is_numpy_bool(value: object) -> bool:
-    """Whether a value is NumPy's true or false, which is no bool to Python; NumPy need not be there."""
+    """Return whether a value is a NumPy bool, which is not a Python bool; NumPy need not be installed."""
     kind = type(value)
-    return kind.__module__ == "numpy" and kind.__name__ in ("bool", "bool_")  # its names since 2.0 and before
+    return kind.__module__ == "numpy" and kind.__name__ in ("bool", "bool_")  # its names since NumPy 2.0 and before
 
 
 def check_topic(option: str, value: object) -> str:
-    """A topic name: text that is not empty and can be sent, as UTF-8."""
+    """Return a topic name: a non-empty string that UTF-8 can encode."""
     if not isinstance(value, str) or not value:
         raise OptionError(option, value, "a topic name, a string that is not empty")
     try:
@@ -67,14 +67,14 @@ def check_topic(option: str, value: object) -> str:
 
 
 def check_choice(option: str, value: object, choices: Iterable[str]) -> None:
-    """Refuse anything but one of some names."""
+    """Refuse anything but one of the given names."""
     names = tuple(choices)
     if value not in names:
         raise OptionError(option, value, f"one of {', '.join(names)}" if len(names) > 1 else repr(names[0]))
 
 
 def check_kind(option: str, value: T | None, kind: type[T]) -> T | None:
-    """Refuse anything but nothing and an instance of a class."""
+    """Refuse anything but None and instances of a class."""
     if value is not None and not isinstance(value, kind):
         raise OptionError(option, value, f"a {kind.__name__}, or nothing")
     return value

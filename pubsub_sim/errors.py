@@ -1,13 +1,13 @@
 """The errors of the pubsub simulator, as a tree: one base, and below it one branch for each party at fault.
 
-- `CallerError`: the program that uses the package gave a wrong option, or used something wrongly.
-- `RemotePeerError`: a peer sent what it should not have sent.
+- `CallerError`: the calling program gave a wrong option or used the package wrongly.
+- `RemotePeerError`: a peer violated the protocol.
 - `NetworkError`: a peer cannot be reached.
 - `DataError`: stored runs or results cannot be read, written or compared.
-- `RunError`: a run did not end as it promises.
+- `RunError`: a run did not end as expected.
 
-One class per failure that a caller can see. Each carries its facts as attributes and composes its own message.
-A rejected message is `MessageRejected`, raised to the publisher only: for received messages it is a result.
+One class per kind of failure. Each has its facts as attributes and composes its own message.
+A rejected message is `MessageRejected`, raised to the publisher only: for received messages, rejection is a result.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ class PubsubSimError(Exception):
 
 
 class CallerError(PubsubSimError):
-    """Base of errors of the program that uses this package: a wrong option, a wrong use, code of its own that fails."""
+    """Base of errors of the calling program: a wrong option, wrong use, or an error in user code."""
 
 
 class RemotePeerError(PubsubSimError):
-    """Base of errors of a remote peer: it sent what it should not have sent."""
+    """Base of errors of a remote peer that violated the protocol."""
 
 
 class NetworkError(PubsubSimError):
@@ -39,11 +39,11 @@ class DataError(PubsubSimError):
 
 
 class RunError(PubsubSimError):
-    """Base of errors of a run: it hangs, fails, or does not do what it promises."""
+    """Base of errors of a run that hangs, fails or gives a wrong result."""
 
 
 class _TooLarge(PubsubSimError):
-    """Something is larger than its limit.
+    """A size exceeds its limit.
 
     Attributes:
         size_bytes: its size, encoded or announced.
@@ -59,11 +59,11 @@ class _TooLarge(PubsubSimError):
 
 
 class _NoPeer(NetworkError):
-    """A peer cannot be reached, or gives no stream.
+    """A peer cannot be reached, or refuses a stream.
 
     Attributes:
         peer: text form of its id.
-        why: the reason, as words.
+        why: the reason, as text.
     """
 
     _what = "cannot reach"
@@ -74,16 +74,16 @@ class _NoPeer(NetworkError):
         self.why = why
 
 
-# --- the caller's fault ------------------------------------------------------------------------------------------
+# --- errors of the caller ----------------------------------------------------------------------------------------
 
 
 class OptionError(CallerError, ValueError):
-    """An option has a value it cannot have.
+    """An option has an invalid value.
 
     Attributes:
         option: its name.
-        value: what was given.
-        expected: what would have been right, as words.
+        value: the given value.
+        expected: the expected values, as text.
     """
 
     def __init__(self, option: str, value: object, expected: str) -> None:
@@ -94,14 +94,14 @@ class OptionError(CallerError, ValueError):
 
 
 class OptionConflict(OptionError):
-    """Raised when two options have values that cannot be used together, each of which is right on its own.
+    """Raised when two options have values that are valid separately but not together.
 
     Attributes:
-        option: name of the option that has to change.
-        value: what was given for it.
+        option: name of the option to change.
+        value: its given value.
         other: name of the option it conflicts with.
         other_value: the value of that option.
-        why: the reason, as words.
+        why: the reason, as text.
     """
 
     def __init__(self, option: str, value: object, other: str, other_value: object, why: str) -> None:
@@ -115,11 +115,11 @@ class OptionConflict(OptionError):
 
 
 class PeerIdError(CallerError, ValueError):
-    """Bytes that are no usable peer id or key.
+    """Bytes that are not a valid peer id or key.
 
     Attributes:
         value: the bytes.
-        expected: what would have been right, as words.
+        expected: the expected value, as text.
     """
 
     def __init__(self, value: bytes, expected: str) -> None:
@@ -149,7 +149,7 @@ class TopicExists(TopicError):
 
 
 class TopicNotAllowed(TopicError):
-    """Raised when a topic is joined that the host's subscription filter does not let pass."""
+    """Raised when a topic is joined that the host's subscription filter refuses."""
 
     _sentence = "topic is not allowed by the subscription filter: {topic}"
 
@@ -185,16 +185,16 @@ class NoValidator(TopicError):
 
 
 class ScoringDisabled(TopicError):
-    """Raised when a host that does not score its peers is given score parameters ("peer scoring is not enabled in router")."""
+    """Raised when score parameters are set on a host without peer scoring ("peer scoring is not enabled in router")."""
 
     _sentence = "no score parameters for topic {topic}: peer scoring is not enabled, see GossipsubParams.score"
 
 
 class OnlyGossipsub(CallerError):
-    """A call that only a gossipsub host can answer ("pubsub router is not gossipsub" in go-libp2p-pubsub).
+    """A call that requires a gossipsub host ("pubsub router is not gossipsub" in go-libp2p-pubsub).
 
     Attributes:
-        operation: what was asked for.
+        operation: the requested operation.
     """
 
     def __init__(self, operation: str) -> None:
@@ -209,7 +209,7 @@ class MessageTooLarge(_TooLarge, CallerError, ValueError):
 
 
 class MessageRejected(CallerError):
-    """A local publish that did not pass validation.
+    """A local publish that was refused by validation.
 
     Attributes:
         reason: the reference's reason, e.g. "validation failed" (`protocol.validation.Reason`).
@@ -223,10 +223,10 @@ class MessageRejected(CallerError):
 
 
 class HostClosed(CallerError):
-    """A call on a host that was closed, or that was closed before the answer came.
+    """A call on a host that is closed, or was closed before the answer.
 
     Attributes:
-        operation: what was asked for.
+        operation: the requested operation.
     """
 
     def __init__(self, operation: str) -> None:
@@ -235,18 +235,18 @@ class HostClosed(CallerError):
 
 
 class TraceNotKept(CallerError):
-    """A look at the trace of a world that keeps none."""
+    """An access to the trace of a world made without one."""
 
     def __init__(self) -> None:
-        super().__init__("this world keeps no trace: make it with World(..., trace=True)")
+        super().__init__("this world has no trace: create it with World(..., trace=True)")
 
 
 class UnusableAnswer(CallerError, TypeError):
-    """A function that a user gave to a node answered what the node cannot use.
+    """A user function of a node returned an invalid value.
 
     Attributes:
-        answer: what it answered.
-        expected: what would have been right, as words.
+        answer: the returned value.
+        expected: the expected value, as text.
     """
 
     def __init__(self, answer: object, expected: str) -> None:
@@ -256,7 +256,7 @@ class UnusableAnswer(CallerError, TypeError):
 
 
 class PendingIgnored(CallerError):
-    """A driver took no notice of a `Pending`, so that a message and the rest of its RPC were lost.
+    """A driver ignored a `Pending`, so that a message and the rest of its RPC were lost.
 
     Attributes:
         topic: the message's topic.
@@ -273,25 +273,25 @@ class PendingIgnored(CallerError):
 
 
 class TaskCancelled(CallerError):
-    """A task of a node was cancelled by somebody who does not own it.
+    """A task of a node was cancelled, but not by its owner.
 
     Attributes:
-        owner: whose task it was.
+        owner: the owner of the task.
         task: its name.
     """
 
     def __init__(self, owner: str, task: str) -> None:
-        super().__init__(f"{owner}: the task {task!r} was cancelled by somebody who does not own it")
+        super().__init__(f"{owner}: the task {task!r} was cancelled, but not by its owner")
         self.owner = owner
         self.task = task
 
 
 class OperationRefused(CallerError):
-    """A driver would not run an operation (a vetoed mutation, a full queue).
+    """A driver refused an operation (a vetoed mutation, a full queue).
 
     Attributes:
         operation: its name.
-        why: the driver's reason, as words.
+        why: the driver's reason, as text.
     """
 
     def __init__(self, operation: str, why: str) -> None:
@@ -301,11 +301,11 @@ class OperationRefused(CallerError):
 
 
 class NoOutsideWorld(CallerError, RuntimeError):
-    """A call out of the program on the virtual clock.
+    """A call on the virtual clock that needs the outside world.
 
     Attributes:
-        what: what was asked for, as words.
-        why: why it cannot be, as words.
+        what: the requested feature, as text.
+        why: why it is impossible, as text.
     """
 
     def __init__(self, what: str, why: str) -> None:
@@ -314,11 +314,11 @@ class NoOutsideWorld(CallerError, RuntimeError):
         self.why = why
 
 
-# --- the remote peer's fault -------------------------------------------------------------------------------------
+# --- errors of a remote peer -------------------------------------------------------------------------------------
 
 
 class MalformedFrame(RemotePeerError):
-    """Bytes from a peer that are no RPC.
+    """Bytes from a peer that are not an RPC.
 
     Attributes:
         size_bytes: length of the frame.
@@ -326,7 +326,7 @@ class MalformedFrame(RemotePeerError):
     """
 
     def __init__(self, size_bytes: int, why: str) -> None:
-        super().__init__(f"frame of {size_bytes} bytes is no pubsub RPC: {why}")
+        super().__init__(f"frame of {size_bytes} bytes is not a pubsub RPC: {why}")
         self.size_bytes = size_bytes
         self.why = why
 
@@ -338,7 +338,7 @@ class FrameTooLarge(_TooLarge, RemotePeerError):
 
 
 class TooManySubscriptions(RemotePeerError):
-    """An RPC with more subscriptions than the filter lets pass ("too many subscriptions" in go-libp2p-pubsub).
+    """An RPC with more subscriptions than the filter allows ("too many subscriptions" in go-libp2p-pubsub).
 
     Attributes:
         count: subscriptions in the RPC.
@@ -351,7 +351,7 @@ class TooManySubscriptions(RemotePeerError):
         self.limit = limit
 
 
-# --- the network's fault -----------------------------------------------------------------------------------------
+# --- errors of the network ---------------------------------------------------------------------------------------
 
 
 class DialError(_NoPeer):
@@ -363,7 +363,7 @@ class ListenError(NetworkError):
 
     Attributes:
         address: its text form.
-        why: the reason, as words.
+        why: the reason, as text.
     """
 
     def __init__(self, address: str, why: str) -> None:
@@ -380,20 +380,20 @@ class DialledItself(DialError):
 
 
 class StreamRefused(_NoPeer):
-    """Raised when the remote speaks none of the offered protocols, or is not connected."""
+    """Raised when the remote supports none of the offered protocols, or is not connected."""
 
     _what = "no stream to"
 
 
-# --- a run's fault -----------------------------------------------------------------------------------------------
+# --- errors of a run ---------------------------------------------------------------------------------------------
 
 
 class ScenarioFailure(RunError):
-    """A scenario did not do what it promises: a wrong payload, a missing registration, unequal work.
+    """A scenario gave a wrong result: a wrong payload, a missing registration, unequal work.
 
     Attributes:
-        phase: where.
-        why: what was expected and what was seen.
+        phase: the phase.
+        why: the expected and the observed result.
     """
 
     def __init__(self, phase: str, why: str) -> None:
@@ -403,11 +403,11 @@ class ScenarioFailure(RunError):
 
 
 class Deadlock(RunError):
-    """On the virtual clock, the program waits for what will never happen.
+    """A deadlock of the program on the virtual clock.
 
     Attributes:
-        why: how that is known, as words.
-        tasks: one line per task that is still waiting, and where, the program's main task first.
+        why: how it was detected, as text.
+        tasks: a line per waiting task with its location, the program's main task first.
     """
 
     def __init__(self, why: str, tasks: list[str]) -> None:
@@ -420,11 +420,11 @@ class Deadlock(RunError):
 
 
 class NeverQuiet(RunError):
-    """A world that should come to rest has not.
+    """A world did not become quiet in time.
 
     Attributes:
-        limit_s: how long it was given, on its clock.
-        busy: who still has something to do, as words.
+        limit_s: the time limit, on its clock.
+        busy: the busy parts, as text.
     """
 
     def __init__(self, limit_s: float, busy: list[str]) -> None:
@@ -434,10 +434,10 @@ class NeverQuiet(RunError):
 
 
 class TasksRemain(RunError):
-    """Tasks that were cancelled, and did not end within the time limit of a close. They are left alone.
+    """Tasks that were cancelled but did not end within the time limit of a close. They are abandoned.
 
     Attributes:
-        owner: whose tasks they are.
+        owner: the owner of the tasks.
         tasks: their names.
         limit_s: the limit, on the loop's clock.
     """

@@ -1,4 +1,4 @@
-"""The command line of a dataclass of options: a flag for each field, whose text is read by the field's type."""
+"""The command line of a dataclass of options: a flag for each field, parsed by the field's type."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 REPEATED: Mapping[str, bool] = {"is_repeated": True}
-"""Metadata of a field of several texts that may hold commas: its flag takes one text and can be given several times."""
+"""Metadata of a field of several strings that may contain commas: its flag takes one string and can be repeated."""
 
 _ENTRY = re.compile(r"^ {4}(\w+): (.*(?:\n {5,}\S.*)*)", re.MULTILINE)
 _NAMES: dict[type, str] = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
@@ -28,10 +28,10 @@ _NONE = "none"
 
 
 class FlagError(CallerError):
-    """A command line that cannot be read.
+    """An invalid command line.
 
     Attributes:
-        reason: what is wrong with it.
+        reason: the problem.
     """
 
     def __init__(self, reason: str) -> None:
@@ -43,7 +43,7 @@ class FlagError(CallerError):
 
 
 class UnreadableType(TypeError):
-    """Raised when a field of options has a type that no text can be read as: a fault of the class, not of its user.
+    """Raised when a field of options has an unsupported type: an error of the class, not of its user.
 
     Attributes:
         kind: the type.
@@ -55,14 +55,14 @@ class UnreadableType(TypeError):
 
 
 class _Parser(argparse.ArgumentParser):
-    """Refuses in one sentence instead of printing its usage."""
+    """A parser that raises one-sentence errors instead of printing its usage."""
 
     def error(self, message: str) -> NoReturn:
         raise FlagError(message)
 
 
 def from_flags(cls: type[T], command: str, summary: str, arguments: Sequence[str]) -> T:
-    """Read options from a command line.
+    """Parse options from a command line.
 
     Args:
         cls: a dataclass; a flag ``--some-name`` for each field ``some_name``, and for each name in its ``ALIASES``.
@@ -71,13 +71,13 @@ def from_flags(cls: type[T], command: str, summary: str, arguments: Sequence[str
         arguments: the words after the command.
 
     Returns:
-        An instance of the class, which checks the values itself.
+        An instance of the class, which checks the values.
 
     Raises:
-        FlagError: a flag without its value, or one that is needed and not there.
-        OptionError: an unknown flag (with the nearest known one), a text that is no value of the field's type, or a
+        FlagError: a flag without its value, or a missing required flag.
+        OptionError: an unknown flag (with the nearest known one), a text that is not a value of the field's type, or a
             value that the class refuses.
-        UnreadableType: the class has a field whose type is none of those that `read_value` knows.
+        UnreadableType: the class has a field of a type that `read_value` does not support.
     """
     parser = _Parser(prog=f"python -m pubsub_sim {command}", description=summary, allow_abbrev=False)
     entries: tuple[Field[Any], ...] = fields(cls)  # type: ignore[arg-type]  # a dataclass
@@ -92,22 +92,22 @@ def from_flags(cls: type[T], command: str, summary: str, arguments: Sequence[str
         if entry.name in values:
             values[entry.name] = _read_flag(entry, types_of[entry.name], values[entry.name])
         elif entry.default is MISSING:
-            raise FlagError(f"{_flag(entry.name)} is needed")
+            raise FlagError(f"{_flag(entry.name)} is required")
     return cls(**values)
 
 
 def read_value(flag: str, text: str, kind: object) -> Any:
-    """Read the text of a flag as a value of a type.
+    """Parse the text of a flag as a value of a type.
 
     Args:
         flag: the flag, for the error.
-        text: what was given.
-        kind: bool, int, float, str, None, a Literal of texts, a union of these (None is the word "none"), or a tuple of
-            these, whose texts are separated by commas; an empty text is the empty tuple.
+        text: the given text.
+        kind: bool, int, float, str, None, a Literal of strings, a union of these (None is the word "none"), or a tuple of
+            these, separated by commas; an empty text is the empty tuple.
 
     Raises:
-        OptionError: the text is no value of the type; names the flag, the text and what was expected.
-        UnreadableType: the type is none of these.
+        OptionError: the text is not a value of the type; names the flag, the text and the expected value.
+        UnreadableType: the type is not supported.
     """
     try:
         return _read(text, kind)
@@ -139,7 +139,7 @@ def _read_tuple(text: str, inner: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _read_union(text: str, inner: tuple[Any, ...]) -> Any:
-    for kind in sorted(inner, key=lambda kind: kind is str):  # any text is a str, so that comes last
+    for kind in sorted(inner, key=lambda kind: kind is str):  # str last, as it accepts any text
         try:
             return _read(text, kind)
         except ValueError:
@@ -187,7 +187,7 @@ def _add_flag(parser: _Parser, cls: type[Any], entry: Field[Any], kind: object, 
 def _read_flag(entry: Field[Any], kind: object, given: Any) -> Any:
     if isinstance(given, str):
         return read_value(_flag(entry.name), given, kind)
-    return tuple(given) if isinstance(given, list) else given  # texts of a repeated flag; true or false
+    return tuple(given) if isinstance(given, list) else given  # strings of a repeated flag, or a bool
 
 
 def _flag(name: str) -> str:
@@ -199,7 +199,7 @@ def _shown(value: object) -> str:
 
 
 def _told(cls: type[Any]) -> dict[str, str]:
-    """Find what the docstrings of a class and of its bases say about each attribute."""
+    """Return the descriptions of attributes in the docstrings of a class and its bases."""
     told: dict[str, str] = {}
     for base in reversed(cls.__mro__):
         section = inspect.cleandoc(base.__doc__ or "").partition("Attributes:\n")[2].partition("\n\n")[0]

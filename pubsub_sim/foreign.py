@@ -1,16 +1,16 @@
-"""Calls of code that is not ours: what users hand to a node, and what discovery services answer.
+"""Calls of foreign code: user functions of a node, and discovery services.
 
-A validator, a message id, a tracer, a filter, a score: each is somebody else's code, called in the middle of our work,
-often on data that a peer has chosen. It may raise, also a CancelledError that nobody meant for us, and it may give what
-nobody expects. None of that may end a node or leave its work half done. So all such code is called through `ForeignCode`:
+Validators, message id functions, tracers, filters and scores are foreign code, called during the node's work, often with
+data chosen by a peer. They may raise any error, including CancelledError, and return invalid values. That must not end a
+node or leave its work unfinished. Therefore all foreign code is called through `ForeignCode`:
 
-- If somebody waits for this very call, it gets the error (`ask`). A CancelledError is not passed on, as it would look
-  like a cancellation of whoever waits: it becomes the cause of an OperationRefused.
-- Otherwise the failure is counted, logged once per kind of code and type of error, and a harmless answer taken instead
-  (`guard`, or `note` where the caller knows best what to do).
+- If a caller waits for the call, the error is raised to it (`ask`). A CancelledError would be mistaken for a cancellation
+  of the caller: it becomes the cause of an OperationRefused.
+- Otherwise the failure is counted, logged once per kind of code and type of error, and replaced by a safe default
+  (`guard`, or `note` where the calling code decides).
 
-A CancelledError that a plain function raises is always its own, as it can await nothing. One that comes out of an awaited
-call is ours only if our task has been cancelled since (`Cancellations`).
+A CancelledError raised by a plain function never cancels the calling task, as the function cannot await. One from an
+awaited call is a cancellation of the calling task only if that was cancelled since the call (`Cancellations`).
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from pubsub_sim.errors import OperationRefused, UnusableAnswer
 T = TypeVar("T")
 
 FOREIGN_ERRORS = (Exception, asyncio.CancelledError)
-"""What foreign code may raise. Interrupts and exits of the process go through it."""
+"""Errors of foreign code that are caught. Interrupts and process exits propagate."""
 
 _log = logging.getLogger("pubsub_sim.foreign")
 
 
 class ForeignCode:
-    """Calls the foreign code of one node, and keeps account of its failures.
+    """The foreign code of one node, with a count of its failures.
 
     Args:
-        owner: whose it is, as the log names it.
+        owner: name of the node, for the log.
 
     Attributes:
-        failures: kind of code -> how often it failed; a view that changes.
+        failures: number of failures by kind of code; a live view.
     """
 
     __slots__ = ("_counts", "_owner", "_told", "failures")
@@ -54,15 +54,15 @@ class ForeignCode:
         """Count a failure, and log the first of its kind and type with its traceback.
 
         Args:
-            kind: what failed, e.g. "tracer".
-            error: what it raised.
-            instead: what happens instead, as words.
+            kind: kind of code, e.g. "tracer".
+            error: the error.
+            instead: description of the consequence.
         """
         self._counts[kind] = self._counts.get(kind, 0) + 1
         if (kind, type(error)) not in self._told:
             self._told.add((kind, type(error)))
             _log.error(
-                "%s: the %s raised %s; %s. Further errors like this are counted only.",
+                "%s: the %s raised %s; %s. Further errors of this kind are only counted.",
                 self._owner,
                 kind,
                 type(error).__name__,
@@ -73,14 +73,14 @@ class ForeignCode:
     def guard(
         self, kind: str, function: Callable[..., Any], check: Callable[[Any], T], answer: T, instead: str
     ) -> Callable[..., T]:
-        """Return a function that calls another one and never fails.
+        """Return a wrapper of a function that never raises.
 
         Args:
-            kind: what it is, e.g. "tracer".
+            kind: kind of code, e.g. "tracer".
             function: the foreign code.
-            check: gives the answer as we want it, or raises.
-            answer: given when it fails.
-            instead: what that means, as words.
+            check: converts the result, or raises.
+            answer: the default result on an error.
+            instead: description of that default.
         """
 
         def guarded(*args: Any) -> T:
@@ -94,11 +94,11 @@ class ForeignCode:
 
 
 def ask(kind: str, function: Callable[..., Any], check: Callable[[Any], T], *args: Any) -> T:
-    """Call foreign code for somebody who waits for its answer.
+    """Call foreign code on behalf of a waiting caller.
 
     Raises:
-        OperationRefused: it raised what is no Exception, or a StopIteration, which no future carries.
-        UnusableAnswer: its answer is not what was expected.
+        OperationRefused: it raised StopIteration, which a future cannot hold, or a BaseException that is not an Exception.
+        UnusableAnswer: its result is invalid.
         whatever else it raises.
     """
     try:
@@ -110,7 +110,7 @@ def ask(kind: str, function: Callable[..., Any], check: Callable[[Any], T], *arg
 
 
 class Cancellations:
-    """Tells a CancelledError of awaited foreign code from a cancellation of the task that awaits it. Made before the call."""
+    """Distinguishes a CancelledError of awaited foreign code from a cancellation of the awaiting task. Created before the call."""
 
     __slots__ = ("_count", "_task")
 
@@ -119,7 +119,7 @@ class Cancellations:
         self._count = 0 if self._task is None else self._task.cancelling()
 
     def are_ours(self, error: BaseException) -> bool:
-        """Whether an error says that our task was cancelled since this was made."""
+        """Return whether an error is a cancellation of the current task since this object was created."""
         return (
             isinstance(error, asyncio.CancelledError)
             and self._task is not None
@@ -127,30 +127,30 @@ class Cancellations:
         )
 
 
-# --- what answers have to be -------------------------------------------------------------------------------------------
+# --- checks of results -------------------------------------------------------------------------------------------------
 
 
 def is_true(answer: Any) -> bool:
-    """The truth of an answer; raises UnusableAnswer for an awaitable, which nobody would await."""
+    """Return the truth value of a result; raise UnusableAnswer for an awaitable, which would never be awaited."""
     if answer is True or answer is False:
         return bool(answer)
     return bool(at_once(answer, "an answer that can be true or false"))
 
 
 def nothing(answer: Any) -> None:
-    """For answers that do not matter; raises UnusableAnswer for an awaitable, which nobody would await."""
+    """Ignore a result; raise UnusableAnswer for an awaitable, which would never be awaited."""
     at_once(answer, "a function that has done its work when it returns")
 
 
 def as_bytes(answer: Any) -> bytes:
-    """An answer that is bytes; raises UnusableAnswer."""
+    """Return a result that is bytes; raise UnusableAnswer for others."""
     if isinstance(answer, bytes):
         return answer
     raise UnusableAnswer(at_once(answer, "bytes"), "bytes")
 
 
 def at_once(answer: Any, expected: str) -> Any:
-    """An answer that is there; raises UnusableAnswer for one that would have to be awaited."""
+    """Return a result; raise UnusableAnswer if it is an awaitable."""
     if inspect.isawaitable(answer):
         if inspect.iscoroutine(answer):
             answer.close()

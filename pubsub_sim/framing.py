@@ -1,6 +1,6 @@
 """Length-prefixed frames on a byte stream: an unsigned varint, then as many bytes (libp2p pubsub specification).
 
-All that writes, reads or counts the bytes of a length uses these functions.
+All code that writes, reads or measures a length prefix uses these functions.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 from pubsub_sim.errors import FrameTooLarge, MalformedFrame
 
 MAX_UVARINT_BYTES = 9
-"""Bytes of the longest unsigned varint, so that a number has at most 63 bits (multiformats unsigned-varint)."""
+"""Maximal size of an unsigned varint in bytes, for numbers of at most 63 bits (multiformats unsigned-varint)."""
 
 _ONE_BYTE = tuple(bytes((number,)) for number in range(0x80))
 
 
 def encode_uvarint(number: int) -> bytes:
-    """The unsigned LEB128 form of a number >= 0."""
+    """Return the unsigned LEB128 form of a number >= 0."""
     if number < 0x80:
         return _ONE_BYTE[number]
     if number < 0x4000:
@@ -23,7 +23,7 @@ def encode_uvarint(number: int) -> bytes:
 
 
 def uvarint_bytes(number: int) -> int:
-    """How many bytes `encode_uvarint` gives for a number >= 0."""
+    """Return the size of `encode_uvarint(number)` for a number >= 0."""
     return max(1, (number.bit_length() + 6) // 7)
 
 
@@ -32,8 +32,8 @@ def read_uvarint(data: bytes | bytearray, position: int, max_bytes: int = MAX_UV
 
     Args:
         data: received bytes.
-        position: where the varint begins.
-        max_bytes: longest varint accepted.
+        position: start of the varint.
+        max_bytes: maximal size accepted.
 
     Returns:
         The number and the position after it; (0, 0) if more bytes are needed.
@@ -52,15 +52,15 @@ def read_uvarint(data: bytes | bytearray, position: int, max_bytes: int = MAX_UV
         number |= (byte & 0x7F) << shift
         shift += 7
     if position == longest:
-        raise MalformedFrame(max_bytes, f"the length is no unsigned varint of at most {max_bytes} bytes")
+        raise MalformedFrame(max_bytes, f"the length is not an unsigned varint of at most {max_bytes} bytes")
     return 0, 0
 
 
 class FrameDecoder:
-    """Cuts a byte stream into frames; feed it what arrives, in any pieces.
+    """An incremental decoder of a byte stream into frames.
 
     Args:
-        limit_bytes: longest frame accepted.
+        limit_bytes: maximal size of a frame.
     """
 
     def __init__(self, limit_bytes: int) -> None:
@@ -76,11 +76,11 @@ class FrameDecoder:
         self._buffer += data
 
     def next_frame(self) -> bytes | None:
-        """The next whole frame, or None until more bytes arrive.
+        """Return the next complete frame, or None if more bytes are needed.
 
         Raises:
-            FrameTooLarge: the announced length is over the limit.
-            MalformedFrame: the length is no varint.
+            FrameTooLarge: the announced length exceeds the limit.
+            MalformedFrame: the length is not a varint.
         """
         length, position = read_uvarint(self._buffer, self._start)
         if not position:

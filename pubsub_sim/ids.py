@@ -1,7 +1,4 @@
-"""Who is who: peer ids as libp2p makes them from Ed25519 keys.
-
-Knows nothing of signing itself, of networks or of time.
-"""
+"""Peer ids, derived from Ed25519 keys as in libp2p."""
 
 from __future__ import annotations
 
@@ -22,13 +19,13 @@ _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
 
 def peer_id_of(public_key: bytes) -> PeerId:
-    """The peer id that embeds an Ed25519 public key.
+    """Return the peer id that embeds an Ed25519 public key.
 
     Args:
         public_key: the 32 raw bytes.
 
     Raises:
-        PeerIdError: another length.
+        PeerIdError: wrong length.
     """
     if len(public_key) != _KEY_BYTES:
         raise PeerIdError(public_key, f"an Ed25519 public key of {_KEY_BYTES} bytes")
@@ -36,7 +33,7 @@ def peer_id_of(public_key: bytes) -> PeerId:
 
 
 def public_key_of(peer_id: bytes) -> bytes:
-    """The 32 raw bytes of the Ed25519 public key embedded in a peer id.
+    """Return the 32 raw bytes of the Ed25519 public key embedded in a peer id.
 
     Raises:
         PeerIdError: the id embeds no Ed25519 key.
@@ -47,7 +44,7 @@ def public_key_of(peer_id: bytes) -> bytes:
 
 
 def to_base58(peer_id: bytes) -> str:
-    """The usual text form of a peer id (base58btc, as in `12D3KooW...`)."""
+    """Return the usual text form of a peer id (base58btc, as in `12D3KooW...`)."""
     number = int.from_bytes(peer_id, "big")
     digits = []
     while number:
@@ -58,10 +55,10 @@ def to_base58(peer_id: bytes) -> str:
 
 
 def parse_peer_id(text: str) -> PeerId:
-    """The peer id of a text: base58btc of the multihash, or a CIDv1 in base32 (libp2p specs, peer-ids).
+    """Parse a peer id: base58btc of the multihash, or a CIDv1 in base32 (libp2p specs, peer-ids).
 
     Raises:
-        PeerIdError: it is none, or one that embeds no Ed25519 key.
+        PeerIdError: it is not a peer id, or embeds no Ed25519 key.
     """
     raw = _from_cid(text) if text.startswith("b") else _from_base58(text)
     public_key_of(raw)
@@ -91,5 +88,5 @@ def _from_cid(text: str) -> bytes:
 
 
 def short(peer_id: bytes) -> str:
-    """The last six characters of the text form: enough to tell the hosts of one world apart in a message."""
+    """Return the last six characters of the text form, which distinguish the hosts of a world."""
     return to_base58(peer_id)[-6:]

@@ -65,7 +65,7 @@ def parameters_in(namespace: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _assigned(source: str) -> tuple[list[str], bool] | None:
-    """Give the names that a cell of parameters assigns and whether it is the notebook's own; None for other cells."""
+    """Return the names that a cell of parameters assigns and whether it is the notebook's own; None for other cells."""
     try:
         statements = ast.parse(source).body
     except SyntaxError:

@@ -1,4 +1,4 @@
-"""Where files lie: a clone keeps them in its folders; an installed package brings its own and writes to the current folder."""
+"""Locations of files: in the folders of a clone; for an installed package, in the package and in the current folder."""
 
 from __future__ import annotations
 
@@ -13,41 +13,41 @@ def packages_folder() -> Path:
 
 
 def clone() -> Path | None:
-    """Return the clone that this package lies in, None if it was installed from a wheel."""
-    is_clone = (packages_folder() / "pubsub_sim" / "pyproject.toml").is_file()  # no wheel holds it
+    """Return the clone that contains this package; None if it was installed from a wheel."""
+    is_clone = (packages_folder() / "pubsub_sim" / "pyproject.toml").is_file()  # not in wheels
     return packages_folder() if is_clone else None
 
 
 def working_folder() -> Path:
-    """Return where relative paths of the caller start: at the clone, wherever Python was started, or at the current folder."""
+    """Return the base of the caller's relative paths: the clone, regardless of the current folder, else the current folder."""
     return clone() or Path.cwd()
 
 
 def data_folder() -> Path:
-    """Return where reports, records and pictures are written: `data` of the clone, or the current folder."""
+    """Return the folder for reports, records and pictures: `data` of the clone, or the current folder."""
     root = clone()
     return Path.cwd() if root is None else root / "data"
 
 
 def local_report_folder() -> Path:
-    """Return where reports are written: `data/local/report` of the clone, or `report` in the current folder."""
+    """Return the folder for reports: `data/local/report` of the clone, or `report` in the current folder."""
     root = clone()
     return Path.cwd() / "report" if root is None else root / "data" / "local" / "report"
 
 
 def sweeps_folder() -> Path:
-    """Return where the folders of sweeps lie: `data/raw` of the clone, or the current folder."""
+    """Return the folder of sweeps: `data/raw` of the clone, or the current folder."""
     root = clone()
     return Path.cwd() if root is None else root / "data" / "raw"
 
 
 def sweeps_place() -> str:
-    """Return `sweeps_folder` as words, for sentences."""
+    """Return `sweeps_folder` as text for messages."""
     return "the current folder" if clone() is None else "data/raw"
 
 
 def shipped(name: str) -> Path:
-    """Return a file or folder that every clone and every wheel has.
+    """Return a file or folder that is in the clone and in the wheel.
 
     Args:
         name: its path in the clone, such as "data/reference".

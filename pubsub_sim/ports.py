@@ -1,6 +1,6 @@
-"""The ports of a node: protocols that networks, clocks and discovery services implement.
+"""The ports of a node: the interfaces of networks, clocks and discovery services.
 
-Units: seconds as float at the ports (what event loops take), nanoseconds as int where time is recorded.
+Units: seconds as float for arguments, as in event loops; nanoseconds as int for recorded times.
 """
 
 from __future__ import annotations
@@ -12,145 +12,145 @@ from pubsub_sim.ids import PeerId
 
 
 class Timer(Protocol):
-    """A call that will happen."""
+    """A scheduled call."""
 
     def cancel(self) -> None:
-        """Forget it; harmless if it has happened."""
+        """Cancel the call; no effect if it has already run."""
 
 
 class Clock(Protocol):
-    """Time as a node sees it."""
+    """The clock of a node."""
 
     def now_ns(self) -> int:
-        """Monotonic time in ns."""
+        """Return the monotonic time in ns."""
 
     def call_soon(self, callback: Callable[[], object]) -> object:
-        """Run `callback` in the next round of the loop, first come first served."""
+        """Run `callback` in the next iteration of the loop, in order of calls."""
 
     def call_later(self, delay_s: float, callback: Callable[[], object]) -> Timer:
-        """Run `callback` after `delay_s`; background work, not counted as waiting."""
+        """Run `callback` after `delay_s`, in the background; not counted as waiting."""
 
     def wait(self, delay_s: float) -> Awaitable[None]:
-        """Wait on the critical path of somebody's call; counted (`waits`, `waited_ns`)."""
+        """Wait on the critical path of a call; counted (`waits`, `waited_ns`)."""
 
     def sleep(self, delay_s: float) -> Awaitable[None]:
         """Wait in the background; not counted."""
 
 
 class Stream(Protocol):
-    """One direction of frames from us to a peer. A closed or reset stream drops what is written to it."""
+    """An outbound stream of frames to a peer. Writes to a closed or reset stream are dropped."""
 
     @property
     def protocol(self) -> str:
         """The negotiated protocol."""
 
     def write(self, frame: bytes) -> bool:
-        """Hand over one frame; False if the window is full: the writer is then told when it is not."""
+        """Write one frame; return False if the window is full: `FrameWriter.writable` signals room."""
 
     def set_writer(self, writer: FrameWriter) -> None:
-        """Who is told of this stream."""
+        """Set the receiver of this stream's events."""
 
     def close(self) -> None:
-        """End after what was written."""
+        """End the stream after the written frames."""
 
     def reset(self) -> None:
-        """End at once; frames not yet taken are lost."""
+        """End the stream immediately; frames not yet taken are lost."""
 
 
 class FrameWriter(Protocol):
-    """Whoever writes to a stream."""
+    """The writer of a stream."""
 
     def writable(self) -> None:
-        """The window that was full has room again."""
+        """Called when a full window has room again."""
 
     def ended(self) -> None:
-        """The stream is over, and not by its `close`."""
+        """Called when the stream has ended other than by its `close`."""
 
 
 class Inbound(Protocol):
-    """One direction of frames from a peer to us."""
+    """An inbound stream of frames from a peer."""
 
     @property
     def peer(self) -> PeerId:
-        """Who writes."""
+        """The writing peer."""
 
     def reset(self) -> None:
         """Refuse all further frames."""
 
 
 class FrameReader(Protocol):
-    """What a host does with an inbound stream."""
+    """The reader of an inbound stream."""
 
     @property
     def limit_bytes(self) -> int:
-        """Longest frame it takes. A stream may be reset at the announcement of a longer one, of which nothing is kept."""
+        """Maximal size of a frame. A stream may be reset when a longer one is announced, without buffering it."""
 
     def frame(self, frame: bytes) -> bool:
-        """Take one frame; False: no room now, keep it and call again after `Host.resume_reading`."""
+        """Take one frame; return False if there is no room: keep it and retry after `Host.resume_reading`."""
 
     def ended(self, clean: bool) -> None:
-        """The stream is over: closed by the peer (`clean`) or reset."""
+        """Called when the stream has ended: closed by the peer (`clean`) or reset."""
 
 
 class Host(Protocol):
-    """The network as one host sees it."""
+    """The network interface of one host."""
 
     @property
     def peer_id(self) -> PeerId:
-        """Who we are."""
+        """The host's own peer id."""
 
     def connected_peers(self) -> Sequence[PeerId]:
         """Peers with at least one connection, oldest first."""
 
     def is_connected(self, peer: PeerId) -> bool:
-        """Whether at least one connection to `peer` is up."""
+        """Return whether at least one connection to `peer` is up."""
 
     def is_outbound(self, peer: PeerId) -> bool:
-        """Whether a connection to `peer` is up that we dialled."""
+        """Return whether a connection to `peer` is up that this host dialled."""
 
     def addresses(self, peer: PeerId) -> Sequence[str]:
-        """The remote IP addresses of the connections to `peer`, oldest first; none if there is none."""
+        """Return the remote IP addresses of the connections to `peer`, oldest first."""
 
     def connect(self, peer: PeerId) -> Awaitable[None]:
-        """Dial; does nothing if connected already. Raises DialError, for our own id DialledItself."""
+        """Dial a peer, unless connected. Raises DialError, for the host's own id DialledItself."""
 
     def open_stream(self, peer: PeerId, protocols: Sequence[str]) -> Awaitable[Stream]:
-        """Open a stream, the first of `protocols` the remote speaks. Raises StreamRefused."""
+        """Open a stream with the first of `protocols` that the remote supports. Raises StreamRefused."""
 
     def serve(self, protocols: Iterable[str], accept: Callable[[Inbound], FrameReader]) -> None:
         """Accept inbound streams of these protocols."""
 
     def on_connected(self, callback: Callable[[PeerId], None]) -> None:
-        """Who is told of each new connection."""
+        """Set the callback for new connections."""
 
     def resume_reading(self) -> None:
-        """There is room again for a frame that was refused."""
+        """Resume readers that refused a frame."""
 
     def close(self) -> None:
         """Close all connections."""
 
 
 class Rendezvous(Protocol):
-    """A discovery service as one host sees it."""
+    """The discovery service of one host."""
 
     def advertise(self, namespace: str) -> Awaitable[float]:
-        """Register ourselves; gives the seconds after which to register again."""
+        """Register the host; return the seconds until the next registration."""
 
     def find_peers(self, namespace: str) -> Awaitable[Sequence[PeerId]]:
-        """Who is registered, ourselves included."""
+        """Return the registered peers, including the host itself."""
 
 
 class Rng(Protocol):
-    """The chance a node may use, seeded by its world."""
+    """The random numbers of a node, seeded by its world."""
 
     def random(self) -> float:
-        """Uniform in [0, 1)."""
+        """Return a uniform number in [0, 1)."""
 
     def uniform(self, a: float, b: float) -> float:
-        """Uniform between a and b."""
+        """Return a uniform number between a and b."""
 
     def randint(self, a: int, b: int) -> int:
-        """Uniform whole number, both ends included."""
+        """Return a uniform integer, both ends included."""
 
     def shuffle(self, x: list[Any]) -> None:
-        """In place."""
+        """Shuffle a list in place."""

@@ -1,4 +1,4 @@
-"""Readers of a record for other programs: Jaeger and OTLP, am-dbg, Perfetto; and diagrams of machines and schemas.
+"""Exporters of a record for other programs (Jaeger, OTLP, am-dbg, Perfetto), and diagrams of machines and schemas.
 
-Each module needs only what its format needs; packages outside the standard library are imported when they are asked for.
+Packages outside the standard library are imported on use.
 """

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from asyncmachine.record import Record
 
 MAX_DUMP: Final = 1 << 30
-"""Longest dump that is decompressed, in bytes."""
+"""Maximal size of a decompressed dump, in bytes."""
 _PIECE: Final = 1 << 20
 _QUALITY: Final = 5
-"""What the Go library's brotli takes half of its default time for; higher gains little."""
+"""Compression level: half the time of the Go library's default; higher levels gain little."""
 
 
 class DumpError(ExportError):
@@ -37,21 +37,21 @@ class DumpError(ExportError):
 
     Attributes:
         path: The file.
-        reason: What is wrong with it.
+        reason: The problem.
     """
 
     def __init__(self, path: Path, reason: str) -> None:
         self.path = path
         self.reason = reason
-        super().__init__(f"{path} is no dump of am-dbg: {reason}")
+        super().__init__(f"{path} is not a dump of am-dbg: {reason}")
 
 
 def write_dump(record: Record, path: Path | str) -> int:
-    """Write a record as a dump that am-dbg opens with `--import-data`, with the times of the record.
+    """Write a record as a dump for `am-dbg --import-data`, with the times of the record.
 
     Args:
         record: An open record.
-        path: The file, by custom named `.gob.br`.
+        path: The file, by convention `*.gob.br`.
 
     Returns:
         Bytes written.
@@ -71,19 +71,19 @@ def write_dump(record: Record, path: Path | str) -> int:
 
 
 def read_dump(path: Path | str, record_path: Path | str) -> int:
-    """Load a dump into a record, so that `write_dump` gives the same again.
+    """Load a dump into a record, from which `write_dump` reproduces it.
 
     Args:
         path: The dump.
-        record_path: The record; an earlier one of that name is replaced when the dump has been read completely.
+        record_path: The record; an existing one is replaced after the dump has been read completely.
 
     Returns:
         Number of messages read.
 
     Raises:
-        DumpError: There is no such file, or it is no dump, or holds something unknown.
+        DumpError: The file does not exist, is not a dump, or has unknown content.
         MissingExtraError: The package `brotli` is not installed.
-        RecordError: Something else than a record is at `record_path`, or the record cannot be written.
+        RecordError: `record_path` is not a record, or cannot be written.
     """
     path, record_path = Path(path), Path(record_path)
     if record_path.exists():
@@ -117,10 +117,10 @@ def messages_in(data: bytes, path: Path) -> list[MachineMessages]:
 
     Args:
         data: The content.
-        path: The file it is from, for errors.
+        path: Its file, for errors.
 
     Raises:
-        DumpError: It is no dump, or holds something unknown.
+        DumpError: It is not a dump, or has unknown content.
     """
     try:
         messages = decode(data)
@@ -137,7 +137,7 @@ def messages_in(data: bytes, path: Path) -> list[MachineMessages]:
 
 
 def _check(dump: Sequence[MachineMessages], path: Path) -> None:
-    """Refuse what a record cannot hold.
+    """Refuse dumps that a record cannot represent.
 
     Raises:
         DumpError: A machine names a state twice, or a transition has an unknown type.
@@ -153,7 +153,7 @@ def _check(dump: Sequence[MachineMessages], path: Path) -> None:
 
 
 def _mismatch(kind: Type, known: Type, where: str) -> str | None:
-    """Compare the types of a dump with those known here; return the first unknown field or other type as a sentence."""
+    """Compare the types of a dump with the known ones; return the first unknown field or different type as a sentence."""
     if isinstance(kind, Struct) and isinstance(known, Struct):
         fields = dict(known.fields)
         for name, field in kind.fields:
@@ -180,7 +180,7 @@ def _read(path: Path) -> bytes:
     """Return the decompressed content of a dump.
 
     Raises:
-        DumpError: There is none, or it is not brotli, or cut off, or too long.
+        DumpError: The file does not exist, is not brotli, is truncated, or is too long.
     """
     brotli = _brotli()
     try:
@@ -199,13 +199,13 @@ def _read(path: Path) -> bytes:
     except brotli.error as error:
         raise DumpError(path, "it is not compressed by brotli") from error
     if not decompressor.is_finished():
-        raise DumpError(path, "it is cut off")
+        raise DumpError(path, "it is truncated")
     return bytes(data)
 
 
 def _brotli() -> Any:
     try:
-        import brotli  # type: ignore[import-untyped]  # it ships no types
+        import brotli  # type: ignore[import-untyped]  # it has no type information
     except ImportError as error:
         raise MissingExtraError("a dump of am-dbg", "brotli", "amdbg") from error
     return brotli

@@ -1,8 +1,8 @@
 """A live stream to am-dbg: Go's net/rpc over TCP, one connection per machine.
 
-The machines' side only makes messages and hands them over; a thread sends them and waits for each answer. What am-dbg cannot take in
-time is dropped and counted, so that no machine ever waits. am-dbg shows the time at which a message arrives; for the times of
-the run write a dump.
+Machines only create messages and put them into a queue; a thread sends them and waits for each reply. Messages that am-dbg cannot
+accept in time are dropped and counted, so that machines never block. am-dbg shows the arrival time of a message; to see the times of
+the run, write a dump.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
 
 DEFAULT_ADDRESS = "127.0.0.1:6831"
 _ANSWER_S = 5.0
-"""How long am-dbg may take to accept a connection or to answer."""
+"""Timeout in seconds for connecting to am-dbg and for its replies."""
 _ANSWER_BYTES = 1 << 16
 _logger = logging.getLogger("asyncmachine")
 
 
 class AmDbgError(ExportError):
-    """am-dbg cannot be reached, or does not answer as it should.
+    """am-dbg cannot be reached, or its reply is invalid.
 
     Attributes:
         address: Host and port.
-        reason: What went wrong.
+        reason: The problem.
     """
 
     def __init__(self, address: str, reason: str) -> None:
@@ -59,18 +59,18 @@ class _Sent(NamedTuple):
 
 
 Outbox: TypeAlias = "queue.SimpleQueue[_Sent | int | None]"
-"""Messages; a machine's number when its connection is no longer needed; None at the end."""
+"""Messages; a machine's number to close its connection; None at the end."""
 
 
 class AmDbgTracer(Tracer):
-    """Sends machines and their transitions to am-dbg. A context manager; leaving it sends what is left.
+    """A tracer that sends machines and their transitions to am-dbg. A context manager that sends remaining messages on exit.
 
-    Bind it like any tracer; machines with a bound machine as `parent` are sent too. If am-dbg cannot be reached or goes away, one
-    warning says so, `failure` holds the error, and the machines go on.
+    Bind it like any tracer; machines with a bound machine as `parent` are sent too. If am-dbg cannot be reached or disconnects, one
+    warning is logged, `failure` holds the error, and the machines continue.
 
     Args:
         address: Host and port of am-dbg.
-        limit: Messages that may wait; further ones are dropped and counted.
+        limit: Maximal number of queued messages; further ones are dropped and counted.
 
     Raises:
         ValueError: The address has no port.
@@ -82,7 +82,7 @@ class AmDbgTracer(Tracer):
     def __init__(self, address: str = DEFAULT_ADDRESS, *, limit: int = 10_000) -> None:
         host, _, port = address.rpartition(":")
         if not host or not port.isdecimal() or int(port) > 65535:
-            raise ValueError(f"an address is a host and a port, such as {DEFAULT_ADDRESS}, not {address!r}")
+            raise ValueError(f"an address must be a host and a port, such as {DEFAULT_ADDRESS}, got {address!r}")
         self.address = address
         self._limit = limit
         self._dropped = 0
@@ -96,32 +96,32 @@ class AmDbgTracer(Tracer):
     # hooks
 
     def machine_init(self, machine: Machine) -> None:
-        """Introduce a machine that was just constructed."""
+        """Announce a new machine."""
         self._telling(machine)
 
     def machine_bound(self, machine: Machine) -> None:
-        """Introduce a machine that exists already."""
+        """Announce an existing machine."""
         self._telling(machine)
 
     def submachine_new(self, parent: Machine, machine: Machine) -> None:
-        """Follow a machine that belongs to a followed one."""
+        """Trace a submachine of a traced machine."""
         machine.bind_tracer(self)
 
     def schema_change(self, machine: Machine, old: Any) -> None:
-        """Introduce a machine anew."""
+        """Announce a machine again."""
         self._put(machine, SCHEMA, self._telling(machine).schema(machine))
 
     def machine_dispose(self, machine: Machine) -> None:
-        """Let go of a machine's connection, once all it did is sent."""
+        """Close a machine's connection after its last message."""
         self._forget(id(machine))
 
     def mutation_queued(self, machine: Machine, mutation: Mutation) -> None:
-        """Send a mutation that was queued."""
+        """Send a queued mutation."""
         if self._goes_on(machine):
             self._put(machine, TRANSITION, self._telling(machine).queued(machine, mutation))
 
     def transition_init(self, tx: Transition) -> None:
-        """Note where a transition begins."""
+        """Note the start of a transition."""
         self._telling(tx.machine).begin(tx)
 
     def handler_start(self, tx: Transition, binding: str, name: str) -> None:
@@ -129,7 +129,7 @@ class AmDbgTracer(Tracer):
         self._telling(tx.machine).handler(tx, binding, name)
 
     def transition_end(self, tx: Transition) -> None:
-        """Send a transition that has ended."""
+        """Send a completed transition."""
         if self._goes_on(tx.machine):
             self._put(tx.machine, TRANSITION, self._telling(tx.machine).ended(tx))
 
@@ -157,25 +157,25 @@ class AmDbgTracer(Tracer):
         """Note a pipe."""
         self._telling(machine).wait(machine, "pipe", f"{state} to {target.id} {target_state}")
 
-    # the machines' side
+    # status and queue
 
     @property
     def sent(self) -> int:
-        """Messages am-dbg has confirmed."""
+        """Number of messages confirmed by am-dbg."""
         return self._sender.sent
 
     @property
     def dropped(self) -> int:
-        """Messages that were not sent: what did not fit into the queue, and what was left after a failure."""
+        """Number of messages not sent because the queue was full or the stream had failed."""
         return self._dropped + self._sender.lost
 
     @property
     def failure(self) -> AmDbgError | None:
-        """What ended the stream; None while it goes on, and if all went well."""
+        """The error that ended the stream; None if there was none."""
         return self._sender.failure
 
     def _telling(self, machine: Machine) -> MachineTelling:
-        """Return what makes a machine's messages, having introduced the machine."""
+        """Return the message generator of a machine, announcing the machine on first use."""
         key = id(machine)
         followed = self._followed.get(key)
         if followed is None:
@@ -188,7 +188,7 @@ class AmDbgTracer(Tracer):
         self._outbox.put(self._followed.pop(key).number)
 
     def _goes_on(self, machine: Machine) -> bool:
-        """Tell whether the stream goes on; let go of the machine if it does not."""
+        """Return whether the stream is open; if not, detach from the machine."""
         if self._sender.failure is None and not self._is_closed:
             return True
         self._dropped += not self._is_closed
@@ -198,7 +198,7 @@ class AmDbgTracer(Tracer):
     def _put(self, machine: Machine, kind: Struct, message: Message) -> None:
         if self._is_closed:
             return
-        # a schema always fits, since am-dbg shows nothing of a machine without it
+        # a schema is always queued, since am-dbg cannot show a machine without it
         if kind is not SCHEMA and self._outbox.qsize() >= self._limit:
             self._dropped += 1
             return
@@ -210,10 +210,10 @@ class AmDbgTracer(Tracer):
     # the end
 
     def close(self, timeout_s: float = 5.0) -> None:
-        """Send what is left and let go of the machines. Does not raise: what went wrong is in `failure`.
+        """Send the remaining messages and detach from the machines. Does not raise: an error is stored in `failure`.
 
         Args:
-            timeout_s: How long it may take, in seconds; what is left then is dropped.
+            timeout_s: Timeout in seconds, after which remaining messages are dropped.
         """
         if self._is_closed:
             return
@@ -226,7 +226,7 @@ class AmDbgTracer(Tracer):
         self._outbox.put(None)
         self._thread.join(timeout_s)
         if self._thread.is_alive():
-            self._sender.give_up(f"not everything could be sent within {timeout_s:g} s")
+            self._sender.give_up(f"not all messages could be sent within {timeout_s:g} s")
             self._thread.join(_ANSWER_S)
         if self._dropped and self.failure is None:
             _logger.warning("[am-dbg] %s: %d messages did not fit into the queue", self.address, self._dropped)
@@ -241,7 +241,7 @@ class AmDbgTracer(Tracer):
 
 
 class _Followed(NamedTuple):
-    """A machine that is sent."""
+    """A traced machine."""
 
     number: int
     telling: MachineTelling
@@ -249,7 +249,7 @@ class _Followed(NamedTuple):
 
 
 class _Sender:
-    """The thread's side: the connections, and what became of the messages."""
+    """The sender thread: connections and message counters."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -259,7 +259,7 @@ class _Sender:
         self._connections: dict[int, _Connection] = {}
 
     def run(self, outbox: Outbox) -> None:
-        """Send what comes, until None does. After a failure everything is counted as lost."""
+        """Send queued messages until None is received. After a failure all messages are counted as lost."""
         while (item := outbox.get()) is not None:
             if isinstance(item, int):
                 self._disconnect(item)
@@ -293,7 +293,7 @@ class _Sender:
     def _fail(self, reason: str) -> None:
         if self.failure is None:
             self.failure = AmDbgError(self.address, reason)
-            _logger.warning("[am-dbg] %s: %s; the machines go on without it", self.address, reason)
+            _logger.warning("[am-dbg] %s: %s; the machines continue without it", self.address, reason)
 
     def _disconnect(self, number: int) -> None:
         connection = self._connections.pop(number, None)
@@ -305,7 +305,7 @@ class _Connection:
     """A net/rpc client that waits for each answer.
 
     Raises:
-        OSError: Nobody listens there.
+        OSError: The connection was refused.
     """
 
     def __init__(self, address: str) -> None:
@@ -317,27 +317,27 @@ class _Connection:
         self._calls = 0
 
     def call(self, method: str, kind: Struct, message: Message) -> str:
-        """Send a message; return the error am-dbg answers, or an empty text.
+        """Send a message; return the error in am-dbg's reply, or an empty text.
 
         Raises:
-            OSError: The connection broke, or the answer took too long.
-            GobError: The message cannot be encoded, or the answer not be decoded.
+            OSError: The connection was lost, or the reply timed out.
+            GobError: The message cannot be encoded, or the reply not decoded.
         """
         body = self._encoder.encode(kind, message)
         header = self._encoder.encode(REQUEST, {"ServiceMethod": method, "Seq": self._calls})
         self._calls += 1
         self._socket.sendall(header + body)
         answers: list[Any] = []
-        while len(answers) < 2:  # what became of the call, and its result
+        while len(answers) < 2:  # the status of the call, and its result
             data = self._socket.recv(_ANSWER_BYTES)
             if not data:
                 raise ConnectionResetError("it closed the connection")
             self._decoder.feed(data)
             answers += [answer.value for answer in self._decoder]
-        return str(answers[0].get("Error", "")) if isinstance(answers[0], dict) else "it answers with something else"
+        return str(answers[0].get("Error", "")) if isinstance(answers[0], dict) else "its reply is invalid"
 
     def interrupt(self) -> None:
-        """Have a call that waits fail, from another thread."""
+        """Abort a pending call, from another thread."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 

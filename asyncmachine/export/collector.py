@@ -1,8 +1,8 @@
-"""Sending spans to an OTLP collector, such as Jaeger's.
+"""The client of an OTLP collector, such as Jaeger's.
 
-The `opentelemetry` packages encode the requests; they are sent from here, not by those packages' exporters. An exporter retries
-for as long as its time limit lets it, reports a failure to its own logger only, and drops what a collector says of spans it
-refused. Parents and ids are given with every span: no ambient context is looked at, and no global provider is touched.
+The `opentelemetry` packages encode the requests, but their exporters are not used: an exporter retries until its timeout, reports
+failures only to its own logger, and discards a collector's message on refused spans. Parents and ids are given with every span: the
+ambient context is ignored, and no global provider is changed.
 """
 
 from __future__ import annotations
@@ -29,36 +29,36 @@ SCOPE: Final = "asyncmachine"
 """The instrumentation scope of all spans."""
 
 PACKAGE: Final = "opentelemetry-exporter-otlp-proto-grpc"
-"""Brings all that both protocols need: the encoder, the protocol's messages and gRPC."""
+"""The package with the dependencies of both protocols: the encoder, the messages and gRPC."""
 
 _PORTS = {"http": 4318, "grpc": 4317}
 
 
 class CollectorError(ExportError):
-    """A collector cannot be reached, or did not take what it was sent.
+    """A collector cannot be reached, or a request failed.
 
     Attributes:
         endpoint: Its address.
-        reason: What went wrong.
-        sent: Spans it had taken before.
+        reason: The problem.
+        sent: Number of spans it had accepted before.
     """
 
     def __init__(self, endpoint: str, reason: str, sent: int = 0) -> None:
         self.endpoint = endpoint
         self.reason = reason
         self.sent = sent
-        told = f"; it had taken {sent:,} before" if sent else ""
+        told = f"; it had accepted {sent:,} before" if sent else ""
         super().__init__(f"cannot send spans to {endpoint}: {reason}{told}")
 
 
 class SpansRefusedError(ExportError):
-    """A collector took only a part of the spans.
+    """A collector refused some of the spans.
 
     Attributes:
         endpoint: Its address.
-        refused: Spans it refused.
-        count: Spans it was sent.
-        reason: Why, in its own words; may be empty.
+        refused: Number of spans it refused.
+        count: Number of spans sent.
+        reason: Its message; may be empty.
     """
 
     def __init__(self, endpoint: str, refused: int, count: int, reason: str) -> None:
@@ -66,21 +66,21 @@ class SpansRefusedError(ExportError):
         self.refused = refused
         self.count = count
         self.reason = reason
-        super().__init__(f"{endpoint} refused {refused:,} of {count:,} spans: {reason or 'it does not say why'}")
+        super().__init__(f"{endpoint} refused {refused:,} of {count:,} spans: {reason or 'it gave no reason'}")
 
 
 class _FailedError(Exception):
-    """A request failed; its text says how."""
+    """A failed request; its text is the reason."""
 
 
 class _Channel(Protocol):
     """A connection to a collector."""
 
     def export(self, request: Any) -> Any:
-        """Send a request and return the answer.
+        """Send a request and return the response.
 
         Raises:
-            _FailedError: There is none, or it is a failure.
+            _FailedError: There was no response, or it reports a failure.
         """
 
     def close(self) -> None:
@@ -88,7 +88,7 @@ class _Channel(Protocol):
 
 
 class Collector:
-    """A collector that spans can be sent to.
+    """A connected collector.
 
     Args:
         endpoint: Its address, for messages.
@@ -100,10 +100,10 @@ class Collector:
         self._channel = channel
 
     def send(self, traces: Traces) -> None:
-        """Send all spans, a request after the other.
+        """Send all spans, one request at a time.
 
         Raises:
-            CollectorError: A request failed; those after it are not sent.
+            CollectorError: A request failed; later ones are not sent.
             SpansRefusedError: All requests were answered, and spans were refused.
         """
         from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
@@ -133,15 +133,15 @@ class Collector:
 def open_collector(
     endpoint: str, protocol: Literal["http", "grpc"], headers: Mapping[str, str], timeout_s: float
 ) -> Iterator[Collector]:
-    """Open a connection to a collector; nothing is sent yet.
+    """Open a connection to a collector without sending anything.
 
     Raises:
-        CollectorError: The address is none.
+        CollectorError: The address is invalid.
         MissingExtraError: The packages are not installed.
         ValueError: An unknown protocol.
     """
     if protocol not in _PORTS:
-        raise ValueError(f"protocol has to be 'http' or 'grpc', not {protocol!r}")
+        raise ValueError(f"protocol must be 'http' or 'grpc', got {protocol!r}")
     is_secure, host, port, path = _parts(endpoint, _PORTS[protocol])
     channel: _Channel
     try:
@@ -170,12 +170,12 @@ def _parts(endpoint: str, default_port: int) -> tuple[bool, str, int, str]:
 
 
 class _HttpChannel:
-    """OTLP over HTTP with binary bodies. Proxies are not asked."""
+    """OTLP over HTTP with binary bodies, without proxies."""
 
     def __init__(
         self, host: str, port: int, path: str, is_secure: bool, headers: Mapping[str, str], timeout_s: float
     ) -> None:
-        from opentelemetry.exporter.otlp.proto.common import trace_encoder  # noqa: F401  # encodes what is sent
+        from opentelemetry.exporter.otlp.proto.common import trace_encoder  # noqa: F401  # the encoder
         from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
         make = http.client.HTTPSConnection if is_secure else http.client.HTTPConnection
@@ -192,15 +192,15 @@ class _HttpChannel:
             response = self._connection.getresponse()
             body = response.read()
         except http.client.HTTPException as error:
-            raise _FailedError(f"its answer is not HTTP ({type(error).__name__})") from None
+            raise _FailedError(f"its response is not HTTP ({type(error).__name__})") from None
         except OSError as error:
             raise _FailedError(error.strerror or str(error)) from None
         if response.status != http.HTTPStatus.OK:
-            raise _FailedError(f"it answered {response.status} {response.reason}")
+            raise _FailedError(f"it responded {response.status} {response.reason}")
         try:
             return self._answer.FromString(body)
         except DecodeError:
-            raise _FailedError("its answer is not OTLP") from None
+            raise _FailedError("its response is not OTLP") from None
 
     def close(self) -> None:
         self._connection.close()
@@ -210,9 +210,9 @@ class _GrpcChannel:
     """OTLP over gRPC."""
 
     def __init__(self, target: str, is_secure: bool, headers: Mapping[str, str], timeout_s: float) -> None:
-        from opentelemetry.exporter.otlp.proto.common import trace_encoder  # noqa: F401  # encodes what is sent
+        from opentelemetry.exporter.otlp.proto.common import trace_encoder  # noqa: F401  # the encoder
 
-        # neither is typed
+        # neither has type information
         grpc: Any = import_module("grpc")
         service: Any = import_module("opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc")
         self._channel = (
@@ -234,7 +234,7 @@ class _GrpcChannel:
 
 
 def _readable(span: Span, resource: Resource) -> ReadableSpan:
-    """Return a span as the SDK's own, which its encoder takes."""
+    """Return a span as an SDK span for the encoder."""
     from opentelemetry.sdk.trace import Event, ReadableSpan
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
     from opentelemetry.trace import Link, Status, StatusCode

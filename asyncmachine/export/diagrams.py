@@ -1,4 +1,4 @@
-"""Diagrams of schemas and machines: SVG, DOT, Mermaid and plain text, and what a notebook shows of them."""
+"""Diagrams of schemas and machines: SVG, DOT, Mermaid, plain text, and their notebook display."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ Format = Literal["svg", "dot", "mermaid", "text"]
 
 
 def of_machine(machine: Machine) -> RelationGraph:
-    """Give the diagram of a machine: its schema with the active states marked."""
+    """Return the diagram of a machine: its schema with the active states marked."""
     states = {name: state.to_dict() for name, state in machine.schema.states.items()}
     return RelationGraph.of(states, name=machine.id, active=machine.active_states())
 
 
 def of_schema(schema: SchemaMeta) -> RelationGraph:
-    """Give the diagram of a schema."""
+    """Return the diagram of a schema."""
     states = {name: state.to_dict() for name, state in schema.states.items()}
     return RelationGraph.of(states, name=schema.__name__)
 
 
 def text(graph: RelationGraph) -> str:
-    """Write a diagram in plain words: a line per state with its flags and relations, a `*` where it is active."""
+    """Return a diagram as plain text: a line per state with its flags and relations, and a `*` if it is active."""
     others: dict[str, list[str]] = {}
     boxed = {(one, "remove", other) for group in graph.groups for one in group for other in group}
     relations = sorted(graph.relations() - boxed)
@@ -61,33 +61,33 @@ FORMATS: Final[dict[str, Callable[[RelationGraph], str]]] = {
     "mermaid": mermaid,
     "text": text,
 }
-"""Name of a format -> what writes it."""
+"""Writer by name of format."""
 
 
-def draw(graph: RelationGraph, format: str = "svg") -> str:  # noqa: A002  # the word everybody looks for
+def draw(graph: RelationGraph, format: str = "svg") -> str:  # noqa: A002  # the usual name
     """Draw a diagram.
 
     Args:
-        graph: What is drawn.
+        graph: The content.
         format: "svg", "dot", "mermaid" or "text".
 
     Returns:
-        The document; SVG is a string that a notebook shows as the picture.
+        The document; SVG is a string that a notebook displays as a picture.
 
     Raises:
-        DrawingError: The drawing program fails.
-        MissingExtraError: For SVG: no program that draws is there.
-        ValueError: There is no such format.
+        DrawingError: The drawing program failed.
+        MissingExtraError: For SVG: no drawing program is available.
+        ValueError: Unknown format.
     """
     if format not in FORMATS:
-        raise ValueError(f"format has to be one of {', '.join(map(repr, FORMATS))}, not {format!r}")
+        raise ValueError(f"format must be one of {', '.join(map(repr, FORMATS))}, got {format!r}")
     return FORMATS[format](graph)
 
 
 def mimebundle(graph: RelationGraph) -> dict[str, str]:
-    """Give what a notebook shows: the picture and the text; where nothing draws, the text, which then says so.
+    """Return the notebook display: the picture and the text, or only a text that names the missing program.
 
-    Mermaid is left out: JupyterLab would prefer it, and exports would lose it.
+    Mermaid is not included: JupyterLab would prefer it, and exports would lose it.
     """
     words = text(graph)
     try:

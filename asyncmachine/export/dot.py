@@ -1,8 +1,8 @@
-"""A schema or machine in DOT, Graphviz's language: the interface to whatever draws it.
+"""A schema or machine in DOT, Graphviz's language.
 
-Relations run from left to right: what others require stands to the left of them. So that it does, an edge of `require` or `after` is
-written from the required state and has `dir=back`. `class` of an edge names its relation. An edge of a whole box is clipped there
-(`ltail`, `lhead`). States without relations are a table in the graph's label, which stands below whatever else is drawn.
+Relations run from left to right: required states are placed to the left of those that require them. Therefore an edge of `require` or
+`after` is written from the required state, with `dir=back`. The `class` of an edge is its relation. An edge of a whole box is clipped at
+the box (`ltail`, `lhead`). States without relations are a table in the graph's label, below the graph.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def dot(graph: RelationGraph) -> str:
     if below := _below(graph):
         lines.append(f"  label=<{below}>")
     inside = {one for group in graph.groups for one in group} | set(graph.loose)
-    # what is written last is drawn first: from left to right, Graphviz counts from below
+    # in reverse order: with rankdir=LR, Graphviz places nodes from the bottom up
     lines += _groups(graph, names)
     lines += [f"  {_node(state, names)}" for state in reversed(graph.states) if state.name not in inside]
     clusters = {group: f"cluster_{number}" for number, group in enumerate(graph.groups)}
@@ -81,7 +81,7 @@ def _node(state: DrawnState, names: Mapping[str, str]) -> str:
 
 
 def _below(graph: RelationGraph) -> str:
-    """Write what stands below the graph: the table of states without relations, and the key."""
+    """Return the label below the graph: the table of states without relations, and the key."""
     rows = []
     columns = columns_of(graph.loose) if graph.loose else 1
     if 0 < len(graph.loose) < len(graph.states):
@@ -136,7 +136,7 @@ def _edge(arrow: Arrow, names: Mapping[str, str], clusters: Mapping[tuple[str, .
 
 
 def _ids(names: Iterable[str]) -> dict[str, str]:
-    """Give each state an identifier of its own: its name, as far as that can be written."""
+    """Return a unique identifier for each state, based on its name."""
     found: dict[str, str] = {}
     for name in names:
         written = printable(name)
@@ -151,4 +151,4 @@ def _quoted(text: str) -> str:
 
 
 def _label(name: str) -> str:
-    return _quoted(name.replace("&", "&amp;"))  # labels know entities
+    return _quoted(name.replace("&", "&amp;"))  # labels may contain entities

@@ -1,4 +1,4 @@
-"""DOT becomes SVG: by the program of the package graphviz-pure, or else by any `dot` on the PATH."""
+"""Conversion of DOT to SVG, by the program of the package graphviz-pure or by `dot` on the PATH."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from asyncmachine.export.looks import FONT
 
 PACKAGE: Final = "graphviz-pure"
 LIMIT_S: Final = 60.0
-"""Longest time that drawing may take."""
+"""Timeout for drawing, in seconds."""
 
 FAMILY: Final = f"{FONT},Verdana,sans-serif"
 _PROLOG = re.compile(r"^.*?(?=<svg\b)", re.DOTALL)
@@ -29,7 +29,7 @@ class DrawingError(ExportError):
 
     Attributes:
         program: Its name.
-        reason: Its own words, or what happened to it.
+        reason: Its error message, or a description of its failure.
     """
 
     def __init__(self, program: str, reason: str) -> None:
@@ -39,7 +39,7 @@ class DrawingError(ExportError):
 
 
 class Svg(str):
-    """An SVG document: a string that a notebook shows as the picture."""
+    """An SVG document: a string that a notebook displays as a picture."""
 
     __slots__ = ()
 
@@ -51,13 +51,13 @@ class Svg(str):
 
 
 def drawing_program() -> Path:
-    """Find the program that draws DOT.
+    """Find the drawing program.
 
     Returns:
-        That of the installed package graphviz-pure, or else `dot` of the PATH.
+        The program of the installed package graphviz-pure, or else `dot` on the PATH.
 
     Raises:
-        MissingExtraError: There is neither.
+        MissingExtraError: Neither is installed.
     """
     try:
         files = metadata.distribution(PACKAGE).files or []
@@ -79,11 +79,11 @@ def svg(dot: str) -> Svg:
         dot: The diagram.
 
     Returns:
-        A document without paths, versions, dates and ids: the same program draws the same bytes.
+        A document without paths, versions, dates and ids: the output of one program is reproducible.
 
     Raises:
-        DrawingError: The program refuses the diagram, cannot be started or takes longer than `LIMIT_S`.
-        MissingExtraError: There is no program.
+        DrawingError: The program refused the diagram, cannot be started or took longer than `LIMIT_S`.
+        MissingExtraError: No program is installed.
     """
     program = drawing_program()
     try:

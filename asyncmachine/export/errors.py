@@ -1,4 +1,4 @@
-"""What can go wrong when something is exported, or an export is read."""
+"""The errors of exporters and importers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class MissingExtraError(ExportError):
     """A format needs a package that is not installed.
 
     Attributes:
-        what: What was asked for, in words.
+        what: Description of the requested feature.
         package: The missing package.
-        extra: The extra of `asyncmachine` that brings it.
+        extra: The extra of `asyncmachine` that includes it.
     """
 
     def __init__(self, what: str, package: str, extra: str) -> None:

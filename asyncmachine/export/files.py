@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Atomic writing of files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class UnwritableFileError(ExportError):
 
     Attributes:
         path: The file.
-        reason: Why, in the system's words.
+        reason: The system's error message.
     """
 
     def __init__(self, path: Path, reason: str) -> None:
@@ -28,10 +28,10 @@ class UnwritableFileError(ExportError):
 
 
 def write_whole(path: Path | str, chunks: Iterable[bytes]) -> int:
-    """Write a file under a hidden name, then rename it, so that no reader ever sees a part of it.
+    """Write a file under a hidden name, then rename it, so that readers never see a partial file.
 
     Args:
-        path: The final name; a file of that name is replaced, missing folders are made.
+        path: The final name; an existing file is replaced, missing folders are created.
         chunks: The content.
 
     Returns:

@@ -1,7 +1,7 @@
-"""Jaeger's own JSON: what its page takes as an upload, without a server behind it.
+"""Jaeger's JSON format, which its page accepts as an upload.
 
-Times are whole microseconds. Start and end are rounded alike, so that a child stays within its parent. Links are references
-FOLLOWS_FROM, after the reference CHILD_OF to the parent.
+Times are whole microseconds. Start and end are rounded in the same direction, so that a child stays within its parent. Links are
+FOLLOWS_FROM references, after the CHILD_OF reference to the parent.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def write_jaeger(
     """Write a record as Jaeger JSON; see `spans.SpanOptions` for the options.
 
     Returns:
-        What was written; as text, how many spans and how many were left out.
+        The written traces; as text, the number of spans written and omitted.
 
     Raises:
         UnknownMachineError: One of the machines is not in the record.
@@ -41,7 +41,7 @@ def write_jaeger(
 
 
 def jaeger_chunks(traces: Traces) -> Iterator[bytes]:
-    """Give the text of the file, a span at a time."""
+    """Yield the text of the file, one span at a time."""
     yield b'{"data": ['
     for number, trace in enumerate(traces.traces):
         yield b",\n" if number else b"\n"
@@ -56,7 +56,7 @@ def _trace_chunks(trace: Trace, resource: Mapping[str, Attribute]) -> Iterator[b
     for number, span in enumerate(trace.spans):
         yield (",\n" if number else "\n").encode() + _encoded(_span(span, processes[span.service]))
     told = {key: {"serviceName": service, "tags": _tags(resource)} for service, key in processes.items()}
-    cut = f"{trace.cut:,} spans were left out, because there were too many"
+    cut = f"{trace.cut:,} spans were omitted because there were too many"
     yield b'\n], "processes": ' + _encoded(told) + b', "warnings": ' + _encoded([cut] if trace.cut else None) + b"}"
 
 
@@ -90,7 +90,7 @@ def _references(span: Span) -> list[dict[str, str]]:
 
 
 def _with_status(span: Span) -> dict[str, Attribute]:
-    """Return a span's attributes with the tags by which Jaeger knows an error; the text goes into the description."""
+    """Return a span's attributes with Jaeger's error tags; the text becomes the description."""
     if not span.error:
         return span.attributes
     status: dict[str, Attribute] = {"otel.status_code": "ERROR", "otel.status_description": span.error}

@@ -1,4 +1,4 @@
-"""How a diagram looks, whatever draws it: colours, the words at arrows and the key below."""
+"""The style of diagrams, independent of their format: colours, labels of arrows and the key."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from asyncmachine.export.relation_graph import RelationGraph
 
-# Okabe and Ito, "Color universal design" (2008), as in the reports: told apart with every kind of colour vision.
+# Okabe and Ito, "Color universal design" (2008), as in the reports: distinguishable with every kind of colour vision.
 COLOURS: Final = {"require": "#0072B2", "add": "#009E73", "remove": "#D55E00", "after": "#666666"}
 ACTIVE: Final = "#F0E442"
 LINE: Final = "#444444"
@@ -19,11 +19,11 @@ BOX: Final = "at most one of these"
 LOOSE: Final = "no relations"
 FONT: Final = "DejaVu Sans"
 EM_POINTS: Final = 10
-"""Size of the letters of states."""
+"""Font size of states."""
 
 
 def key(graph: RelationGraph) -> tuple[str, ...]:
-    """Say what fillings and outlines mean, as far as they occur; a line each."""
+    """Return the key of the fillings and outlines that occur, a line each."""
     occurs = {
         "filled: active": any(state.is_active for state in graph.states),
         "dashed outline: auto, begins by itself": any(state.is_auto for state in graph.states),
@@ -33,16 +33,16 @@ def key(graph: RelationGraph) -> tuple[str, ...]:
 
 
 def printable(name: str) -> str:
-    """Replace what no picture can show, such as line ends and lone surrogates."""
+    """Replace unprintable characters, such as line breaks and lone surrogates."""
     return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in name)
 
 
 def columns_of(names: tuple[str, ...], *, points: float = 520) -> int:
-    """Say how many columns a table of names has, so that it is neither a column nor wider than a page.
+    """Return the number of columns of a table of names such that it fits the width of a page.
 
     Args:
         names: The names, at least one.
-        points: Width of the page, at letters of 10 points.
+        points: Width of the page, for a font of 10 points.
     """
     width = 14 + 6 * max(map(len, names))
     square = next(side for side in range(1, len(names) + 1) if side * side >= len(names))
@@ -50,5 +50,5 @@ def columns_of(names: tuple[str, ...], *, points: float = 520) -> int:
 
 
 def width_points(text: str) -> float:
-    """Estimate the width of text of `EM_POINTS`, also in scripts whose letters a drawing program may not know."""
+    """Estimate the width of text at `EM_POINTS`, also for scripts that a drawing program may lack."""
     return sum(1.0 if unicodedata.east_asian_width(sign) in "WF" else 0.64 for sign in text) * EM_POINTS

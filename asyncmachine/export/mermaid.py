@@ -1,4 +1,4 @@
-"""A schema or machine in Mermaid: text for people, which GitHub, JupyterLab and many wikis draw."""
+"""A schema or machine in Mermaid, a readable format that GitHub, JupyterLab and many wikis render."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def mermaid(graph: RelationGraph) -> str:
 
 
 def quoted(name: str) -> str:
-    """Write any text so that Mermaid shows it as it is."""
+    """Quote any text for display by Mermaid."""
     return '"' + escaped(name) + '"'
 
 
 def escaped(name: str) -> str:
-    """Write the signs that mean something to Mermaid as its entities."""
+    """Replace special characters with Mermaid's entities."""
     text = printable(name).replace(";", "\0")
     for sign, entity in _SIGNS:
         text = text.replace(sign, entity)
@@ -58,7 +58,7 @@ def _link(arrow: Arrow) -> str:
 
 
 def _rows(ids: list[str], columns: int) -> Iterator[str]:
-    """Set states without relations side by side by links that are not drawn."""
+    """Yield invisible links that place states without relations side by side."""
     for start in range(0, len(ids), columns):
         if len(row := ids[start : start + columns]) > 1:
             yield f"  {' ~~~ '.join(row)}"

@@ -1,6 +1,6 @@
-"""A trace for each flow of points, such as the way of a message: every point a span, every hop a link.
+"""A trace for each flow of points, such as the path of a message: every point is a span, every hop a link.
 
-Spans stand under the service of the host they happened on, so that a viewer tells hosts apart.
+The service of a span is its host, so that a viewer distinguishes hosts.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from asyncmachine.record.format import Point, RecordedSpan
 
 ROOT = "message"
-"""Name of the root of every such trace, so that they are found together; its attribute `flow` tells them apart."""
+"""Name of the root of every such trace; its attribute `flow` distinguishes them."""
 HOST_ID = "host_id"
-"""Attribute of the span that stands for a host."""
+"""Attribute of the span of a host."""
 
 
 def message_traces(record: Record, ids: Ids, selection: Selection, service: str, max_spans: int | None) -> list[Trace]:
-    """Make the traces of all flows that have a point in the time asked for, in order of their first points."""
+    """Return the traces of all flows with a point in the selected time, in order of their first points."""
     flows: dict[str, list[Point]] = {}
     by_id: dict[int, Point] = {}
     for point in record.points():
@@ -41,7 +41,7 @@ def message_traces(record: Record, ids: Ids, selection: Selection, service: str,
 
 
 def hosts_of(record: Record) -> Mapping[int, RecordedSpan]:
-    """Return the host each span of a record is under, by number of the span; spans under none are left out."""
+    """Return the host of each span of a record, by number of the span; spans without a host are omitted."""
     spans = {span.id: span for span in record.spans()}
     hosts: dict[int, RecordedSpan] = {}
     for number in spans:
@@ -65,7 +65,7 @@ def _spans_of(
     start_ns: int,
     service: str,
 ) -> list[Span]:
-    """Make the spans of one flow, the root first."""
+    """Return the spans of one flow, the root first."""
     trace_id = ids.trace("flow", flow)
     times = [start_ns + point.time_ns for point in points]
     root = Span("message", trace_id, ids.span("flow", flow), "", ROOT, min(times), max(times) + SHORTEST_NS, service)
@@ -97,7 +97,7 @@ def _spans_of(
 
 
 def _hop(followed: Point, ids: Ids) -> Link:
-    """Return a link to the span of a point: in its own flow's trace, or in that of the run."""
+    """Return a link to the span of a point, in its own flow's trace or in that of the run."""
     if followed.flow:
         return Link(ids.trace("flow", followed.flow), ids.span("flow point", followed.id), "follows")
     return Link(ids.trace("run"), ids.span("point", followed.id), "follows")

@@ -1,7 +1,7 @@
-"""OTLP: a file of JSON lines, and the same spans sent to a collector.
+"""Export of spans as OTLP, to a file of JSON lines or to a collector.
 
-The file needs the standard library only: ids are hexadecimal, nanoseconds are decimal texts. Each line is a whole request, so that
-a reader needs no more than one line in memory. Sending needs the `opentelemetry` packages; see `collector`.
+The file needs the standard library only: ids are hexadecimal, nanoseconds are decimal strings. Each line is a complete request, so
+that a reader can process one line at a time. Sending needs the `opentelemetry` packages; see `collector`.
 """
 
 from __future__ import annotations
@@ -57,19 +57,19 @@ def send_otlp(
     """Send a record to a collector; see `spans.SpanOptions` for the options.
 
     Args:
-        record: What is sent.
+        record: The record.
         endpoint: Such as "http://127.0.0.1:4318" (HTTP) or "http://127.0.0.1:4317" (gRPC); "https" encrypts.
         protocol: "http" or "grpc".
-        headers: Sent with every request, such as credentials.
-        timeout_s: Seconds a request may take. Nothing is tried twice.
+        headers: Headers of every request, such as credentials.
+        timeout_s: Timeout of a request in seconds. There are no retries.
         options: The fields of `spans.SpanOptions`.
 
     Returns:
-        What was sent, all of it taken.
+        The sent traces, all of which were accepted.
 
     Raises:
-        CollectorError: Nobody listens there, or the collector failed.
-        SpansRefusedError: The collector took only a part of the spans.
+        CollectorError: The connection was refused, or the collector failed.
+        SpansRefusedError: The collector refused some of the spans.
         MissingExtraError: The packages are not installed.
         UnknownMachineError: One of the machines is not in the record.
         ValueError: An unknown protocol.
@@ -81,7 +81,7 @@ def send_otlp(
 
 
 def otlp_lines(traces: Traces) -> Iterator[bytes]:
-    """Give the lines of the file."""
+    """Yield the lines of the file."""
     for service, spans in batches(traces):
         resource = {"attributes": _attributes({"service.name": service, **traces.resource})}
         scope = {"scope": {"name": SCOPE}, "spans": [_span(span) for span in spans]}

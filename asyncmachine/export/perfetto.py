@@ -1,9 +1,9 @@
 """Chrome trace JSON, for Perfetto: a process per host, a track per state, transitions as instants, arrows for causes.
 
-What Perfetto makes of such a file decides its form. Thread 0 is taken for an idle processor and lost, and a thread with the number
-of its process is shown as its main thread: so all numbers are different, from 1 on. What begins at one moment on one track is
-nested into each other: so it is put a nanosecond apart. An arrow belongs to the event of its track that began last, and has to be
-told of at its beginning first: so a cause that is only known to have ended after its effect has none.
+The form of the file follows Perfetto's import. Thread 0 is treated as an idle processor and dropped, and a thread with the number of
+its process is shown as its main thread: so all numbers are distinct and start at 1. Events that begin at the same time on one track
+are nested: so they are shifted by a nanosecond each. An arrow belongs to the latest event of its track, and its start must come
+first: so a cause that is only known to have ended after its effect has no arrow.
 """
 
 from __future__ import annotations
@@ -27,29 +27,29 @@ if TYPE_CHECKING:
     from asyncmachine.record import Record
 
 MAX_BYTES: Final = 200_000_000
-"""Size up to which Perfetto opens a file in some ten seconds."""
+"""Size of a file that Perfetto opens in about ten seconds."""
 
 ARROWS: Final = {"source": "cause", "follows": "message"}
-"""Links that are drawn, and what their arrows are called."""
+"""Drawn links, with the names of their arrows."""
 
 
 class TraceTooLargeError(ExportError):
-    """A trace would be larger than a viewer opens.
+    """A trace would be too large for a viewer.
 
     Attributes:
         path: The file, which was not written.
-        limit: Bytes it may have.
+        limit: Maximal size in bytes.
     """
 
     def __init__(self, path: Path, limit: int) -> None:
         self.path = path
         self.limit = limit
         size = f"{limit / 1e6:,.0f} MB" if limit >= 1_000_000 else f"{limit:,} bytes"
-        super().__init__(f"{path} would be larger than {size}: choose machines or a part of the time")
+        super().__init__(f"{path} would be larger than {size}: select machines or a time range")
 
 
 class Drawn(NamedTuple):
-    """What was written."""
+    """The numbers of written items."""
 
     events: int
     processes: int
@@ -73,12 +73,12 @@ def write_perfetto(
     """Write a record as a Chrome trace.
 
     Args:
-        record: What is written.
+        record: The record.
         path: The file.
-        machines: Ids of the machines wanted, with their submachines; by default everything.
-        after_ns: Only what happened from this time on the record's clock on.
-        until_ns: Only what happened before this time on the record's clock.
-        max_bytes: A larger file is not written.
+        machines: Ids of the machines to include, with their submachines; by default everything.
+        after_ns: Include only events from this time on, on the record's clock.
+        until_ns: Include only events before this time, on the record's clock.
+        max_bytes: Maximal size of the file.
 
     Raises:
         UnknownMachineError: One of `machines` is not in the record.
@@ -107,48 +107,48 @@ def _limited(chunks: Iterable[bytes], path: Path, limit: int) -> Iterator[bytes]
 
 class _Process(NamedTuple):
     place: int
-    """Where it stands among the processes."""
+    """Its position among the processes."""
     name: str
 
 
 class _Track(NamedTuple):
     process: _Process
     place: tuple[int, int, int]
-    """Where it stands among the tracks of its process: group, then by kind, then by state."""
+    """Its position among the tracks of its process: group, then by kind, then by state."""
     key: tuple[str, str]
-    """Id of a span, and what of it is shown."""
+    """Id of a span, and the part of it that is shown."""
     name: str
 
 
 class _Home(NamedTuple):
-    """Where a span is drawn: what is above it."""
+    """The position of a span in the drawing: its ancestors."""
 
     process: _Process
     machine: Span | None
 
 
 class _Drawing:
-    """Puts spans on tracks, and events in order.
+    """The assignment of spans to tracks, and the order of events.
 
     Args:
-        start_ns: Unix time at which the record's own times begin.
-        states: Machine id -> its states, in order.
+        start_ns: Unix time of the record's time zero.
+        states: States by machine id, in order.
     """
 
     def __init__(self, start_ns: int, states: Mapping[str, Sequence[str]]) -> None:
         self._start_ns = start_ns
         self._states = states
         self.processes: dict[str, _Process] = {}
-        """By id of the span that gives it its name."""
+        """By id of the span that names the process."""
         self.tracks: dict[tuple[str, str], _Track] = {}
         """By their keys."""
         self._order: dict[str, int] = {}
-        """Machines by id of their span, as they appear."""
+        """Position of machines by id of their span, in order of appearance."""
         self._by_id: dict[str, Span] = {}
         self._homes: dict[str, _Home] = {}
         self._placed: dict[str, tuple[_Track, int]] = {}
         self._events: list[tuple[int, int, _Process, _Track | None, dict[str, Any]]] = []
-        """Time, place among all, process, track, and the rest."""
+        """Time, position among all, process, track, and the remaining fields."""
 
     @property
     def events(self) -> int:
@@ -156,7 +156,7 @@ class _Drawing:
         return len(self._events)
 
     def draw(self, spans: Sequence[Span]) -> None:
-        """Put spans on tracks; each has to come after the one it is under."""
+        """Assign spans to tracks; parents must come before their children."""
         bars: dict[_Track, list[Span]] = {}
         instants: list[tuple[Span, _Track]] = []
         own: dict[_Process, list[Span]] = {}
@@ -177,7 +177,7 @@ class _Drawing:
         self._draw_arrows(spans)
         self._draw_queues(spans)
 
-    # where
+    # positions
 
     def _home(self, span: Span) -> _Home:
         above = self._homes.get(span.parent_id)
@@ -201,7 +201,7 @@ class _Drawing:
 
     def _track_of(self, span: Span, home: _Home) -> _Track:
         above = self._by_id[span.parent_id]
-        if home.machine is None:  # a point: on the track of the span or group it is in
+        if home.machine is None:  # a point: on the track of its span or group
             name = above.name if above.kind == "group" else f"{above.name} points"
             return self._track(home.process, above, "points", name, (0, 1, 0))
         machine, name = home.machine, str(home.machine.attributes["id"])
@@ -218,10 +218,10 @@ class _Drawing:
         key = (span.span_id, kind)
         return self.tracks.setdefault(key, _Track(process, place, key, name))
 
-    # what
+    # drawing
 
     def _draw_nested(self, process: _Process, spans: list[Span]) -> None:
-        """Draw the program's own spans on as few tracks as they fit into, nested or one after the other."""
+        """Draw the program's own spans on as few tracks as possible, nested or in sequence."""
         lanes: list[tuple[_Track, list[int]]] = []
         for span in sorted(spans, key=lambda span: (span.start_ns, -span.end_ns)):
             lane = next((lane for lane in lanes if _has_room(lane[1], span)), None)
@@ -233,7 +233,7 @@ class _Drawing:
             self._draw(lane[0], span, span.start_ns, span.end_ns)
 
     def _draw_bars(self, track: _Track, spans: list[Span]) -> None:
-        """Draw what lasts one after the other on one track; what shares a moment is put a nanosecond apart."""
+        """Draw consecutive spans on one track, shifted by a nanosecond if they start at the same time."""
         free_ns = 0
         for span in sorted(spans, key=lambda span: span.start_ns):
             start_ns = max(span.start_ns, free_ns)
@@ -241,7 +241,7 @@ class _Drawing:
             self._draw(track, span, start_ns, free_ns)
 
     def _draw_instants(self, instants: list[tuple[Span, _Track]]) -> None:
-        """Draw instants; of those that share a moment, each a nanosecond after the last of its track and after its cause."""
+        """Draw instants; at equal times, each a nanosecond after the last of its track and after its cause."""
         free: dict[_Track, int] = {}
         for span, track in sorted(instants, key=lambda one: one[0].start_ns):
             causes = [link.span_id for link in span.links if link.kind in ARROWS and link.span_id in self._placed]
@@ -251,7 +251,7 @@ class _Drawing:
             self._draw(track, span, start_ns, None)
 
     def _draw(self, track: _Track, span: Span, start_ns: int, end_ns: int | None) -> None:
-        """Draw a span as a bar, or without an end as an instant."""
+        """Draw a span as a bar, or as an instant if it has no end."""
         self._placed[span.span_id] = (track, start_ns)
         facts = {key: value for key, value in span.attributes.items() if key != "mach_id"}
         event: dict[str, Any] = {"ph": "X", "name": span.name, "cat": _category(span), "args": facts}
@@ -264,7 +264,7 @@ class _Drawing:
         self._add(track.process, track, start_ns, event)
 
     def _draw_arrows(self, spans: Sequence[Span]) -> None:
-        """Draw an arrow from every cause, and from every point to the one that followed it."""
+        """Draw an arrow from every cause to its effect, and from every point to its successor."""
         numbers = itertools.count(1)
         for span in spans:
             for link in span.links:
@@ -279,7 +279,7 @@ class _Drawing:
                     self._add(track.process, track, at_ns, event)
 
     def _draw_queues(self, spans: Sequence[Span]) -> None:
-        """Draw how many mutations waited when each transition began, of machines in which any ever did."""
+        """Draw the queue length at the start of each transition, for machines whose queue was ever used."""
         last: dict[str, object] = {}
         has_waited = {
             machine.span_id
@@ -302,9 +302,9 @@ class _Drawing:
     # the file
 
     def chunks(self, resource: Mapping[str, object]) -> Iterator[bytes]:
-        """Give the text of the file: names first, then events by time.
+        """Yield the text of the file: names first, then events by time.
 
-        Perfetto orders tracks by number, so they are numbered in order.
+        Tracks are numbered in display order, as Perfetto sorts them by number.
         """
         processes = {process: number for number, process in enumerate(self.processes.values(), 1)}
         in_order = sorted(self.tracks.values(), key=lambda track: track[:2])
@@ -336,7 +336,7 @@ def _name(what: str, numbers: dict[str, int], name: str, place: int) -> Iterator
 
 
 def _has_room(ends: list[int], span: Span) -> bool:
-    """Whether a span can be drawn inside the bars that end then, or after them; those that are over are forgotten."""
+    """Return whether a span fits inside or after the open bars with these ends; remove the bars that are over."""
     while ends and ends[-1] <= span.start_ns:
         ends.pop()
     return not ends or span.end_ns <= ends[-1]

@@ -1,8 +1,8 @@
-"""A schema as a picture shows it: states, boxes of states that exclude each other, and arrows for all other relations.
+"""The drawn form of a schema: states, boxes of mutually exclusive states, and arrows for all other relations.
 
-Content decides what is readable. States that all remove each other are one box instead of an arrow in each direction of each pair;
-a relation that all states of a box have is one arrow of the box; states without relations stand in a table. Nothing is lost: the
-relations can be had back from the picture (`RelationGraph.relations`).
+To keep pictures readable, states that all remove each other form one box instead of an arrow in each direction of each pair; a relation
+shared by all states of a box is one arrow of the box; states without relations are listed in a table. Nothing is lost: the relations can
+be recovered from the picture (`RelationGraph.relations`).
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
 RELATIONS: Final = ("require", "add", "remove", "after")
-_WITHOUT_SELF: Final = ("remove", "after")  # a schema drops these of a state to itself
+_WITHOUT_SELF: Final = ("remove", "after")  # a schema drops these relations of a state to itself
 _EXCEPTION: Final = "Exception"
 
 Relation = tuple[str, str, str]
-"""The state that has it, "require", "add", "remove" or "after", and the state it names."""
+"""The declaring state, "require", "add", "remove" or "after", and the target state."""
 
 
 class DrawnState(NamedTuple):
@@ -37,27 +37,27 @@ class Arrow(NamedTuple):
     sources: tuple[str, ...]
     """A state, or all states of a box: each has the relation."""
     targets: tuple[str, ...]
-    """A state, or all states of a box: each is named by it."""
+    """A state, or all states of a box: each is a target of the relation."""
     is_mutual: bool = False
     """Whether the target has the same relation to the source."""
 
     def relations(self) -> set[Relation]:
-        """The relations it stands for."""
+        """Return the relations it represents."""
         found = {(source, self.relation, target) for source in self.sources for target in self.targets}
         return found | ({(target, relation, source) for source, relation, target in found} if self.is_mutual else set())
 
 
 @dataclass(frozen=True)
 class RelationGraph:
-    """What a picture of a schema, or of a machine, holds.
+    """The content of the picture of a schema or machine.
 
     Attributes:
         name: Of the schema or machine.
-        states: All that are drawn, in order.
-        groups: Boxes of which at most one state can be active; no state is in two.
+        states: All drawn states, in order.
+        groups: Disjoint boxes of states of which at most one can be active.
         arrows: All other relations.
         loose: States without relations.
-        is_machine: Whether it is known which states are active.
+        is_machine: Whether the active states are known.
     """
 
     name: str
@@ -71,13 +71,13 @@ class RelationGraph:
     def of(
         cls, states: Mapping[str, Mapping[str, Any]], *, name: str = "", active: Collection[str] | None = None
     ) -> RelationGraph:
-        """Make it from plain data.
+        """Create it from plain data.
 
         Args:
-            states: State -> flags and relations, as `Schema.to_dict` and a record give them. A state that only a relation names
-                is drawn too. `Exception`, which every machine has, is drawn only where it is active or in a relation.
+            states: State -> flags and relations, as in `Schema.to_dict` and in records. States named only in relations are drawn
+                too. `Exception`, which every machine has, is drawn only if it is active or in a relation.
             name: Of the schema or machine.
-            active: Active states of a machine, None for a schema.
+            active: Active states of a machine; None for a schema.
         """
         relations = _relations(states)
         related = {end for source, _, target in relations for end in (source, target)}
@@ -95,14 +95,14 @@ class RelationGraph:
         )
 
     def relations(self) -> set[Relation]:
-        """All relations that the picture shows."""
+        """Return all relations in the picture."""
         found = {(one, "remove", other) for group in self.groups for one in group for other in group if one != other}
         for arrow in self.arrows:
             found |= arrow.relations()
         return found
 
     def state(self, name: str) -> DrawnState:
-        """Give a drawn state by its name.
+        """Return a drawn state by its name.
 
         Raises:
             KeyError: No such state is drawn.
@@ -129,7 +129,7 @@ def _relations(states: Mapping[str, Mapping[str, Any]]) -> list[Relation]:
 
 
 def _groups(names: Iterable[str], relations: Collection[Relation]) -> tuple[tuple[str, ...], ...]:
-    """Find disjoint sets of states that all remove each other, larger ones first; each in the order of the states."""
+    """Return disjoint sets of states that all remove each other, larger ones first, each in state order."""
     removing = {(source, target) for source, relation, target in relations if relation == "remove"}
     partners = {one: [other for other in names if {(one, other), (other, one)} <= removing] for one in names}
     found: list[tuple[str, ...]] = []
@@ -151,7 +151,7 @@ def _groups(names: Iterable[str], relations: Collection[Relation]) -> tuple[tupl
 
 
 def _arrows(relations: Iterable[Relation], groups: Iterable[tuple[str, ...]]) -> tuple[Arrow, ...]:
-    """Draw what no box says: first what all states of a box share, then the rest, one arrow for a mutual pair."""
+    """Return the arrows of the remaining relations: those shared by a box first; a mutual pair is one arrow."""
     inside = {one: group for group in groups for one in group}
     left = {
         (source, relation, target): None

@@ -1,4 +1,4 @@
-"""The trace of a run: the program's own spans, and under them machines with their states, transitions and handlers."""
+"""The trace of a run: the program's own spans, and below them machines with their states, transitions and handlers."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
     )
 
 ROOT = "run"
-"""Name of the root where the program has no single top span."""
+"""Name of the root if the program has no single top span."""
 
 
 class RunTree:
-    """Builds the trace of a run. Spans are made when something under them needs them, so that no group is empty.
+    """Builder of the trace of a run. Spans are created on demand by their children, so that no group is empty.
 
     Args:
-        record: What it is built from.
-        ids: Gives ids.
-        selection: The part wanted.
-        service: The service all spans are shown under.
+        record: The record.
+        ids: The generator of ids.
+        selection: The selected part.
+        service: The service of all spans.
     """
 
     def __init__(self, record: Record, ids: Ids, selection: Selection, service: str) -> None:
@@ -55,11 +55,11 @@ class RunTree:
         self._record_end_ns = record.end_ns
         self._trace_id = ids.trace("run")
         self._spans: dict[tuple[str, object], Span] = {}
-        """By what they are about: a kind, and which of it."""
+        """Spans by kind and number."""
         self._machines = {machine.number: machine for machine in record.machines}
         self._recorded = {span.id: span for span in record.spans()}
         self._transitions: dict[Origin, str] = {}
-        """Ids of transitions' spans by what sources call them."""
+        """Ids of transitions' spans by origin."""
         self._root = self._make_root()
 
     def trace(self, max_spans: int | None) -> Trace:
@@ -80,7 +80,7 @@ class RunTree:
         cover_children(spans)
         return cut_trace(spans, max_spans)
 
-    # the program's own
+    # the program's spans
 
     def _make_root(self) -> Span:
         tops = [span for span in self._recorded.values() if span.parent not in self._recorded]
@@ -105,7 +105,7 @@ class RunTree:
         return self._root if recorded is None else self._recorded_span(recorded)
 
     def _add_point(self, point: Point) -> None:
-        """Put a point under its span; under one that is not one of many, in a group of points of that name."""
+        """Add a point below its span; in a unique span, into a group of points of that name."""
         parent = self._span_of(point.span)
         if ":" not in parent.name:
             parent = self._group("points", (point.span, point.name), parent, point.name)
@@ -146,9 +146,9 @@ class RunTree:
     # transitions
 
     def _add_transitions(self) -> Mapping[int, Span]:
-        """Add what every machine wanted did; return the spans by number of the transition.
+        """Add the transitions of the selected machines; return the spans by number of the transition.
 
-        A transition is linked with its cause: the one it was made in, or of an auto mutation the one before it.
+        A transition is linked with its cause: the one it was made in, or the previous one for an auto mutation.
         """
         operations = self._record.operations()
         handlers = self._record.handlers()
@@ -224,7 +224,7 @@ class RunTree:
             span.attributes.update(name=call.name, emitter=call.binding)
 
     def _add_logs(self, made: Mapping[int, Span]) -> None:
-        """Put the lines written during a transition on its span."""
+        """Add the log lines written during a transition to its span."""
         for line in self._record.logs():
             span = made.get(line.seq)
             if span is not None and line.is_inside:
@@ -234,7 +234,7 @@ class RunTree:
     # states
 
     def _add_activations(self, by_seq: Mapping[int, Span]) -> None:
-        """Add the times in which states were active; link them with the transitions that began and ended them."""
+        """Add the activations of states; link them with the transitions that began and ended them."""
         for activation in self._record.activations():
             end_ns = activation.end_ns
             if not self._is_chosen(activation.machine) or not self._is_wanted(activation.start_ns, end_ns):
@@ -267,7 +267,7 @@ class RunTree:
     def _add(
         self, kind: Kind, number: object, parent: Span | None, name: str, start_ns: int, end_ns: int | None
     ) -> Span:
-        """Add a span; one that has not ended lasts to the end of the record, and says so."""
+        """Add a span; one that has not ended lasts to the end of the record and is marked."""
         attributes: dict[str, Attribute] = {"open": True} if end_ns is None else {}
         end_ns = max(start_ns + SHORTEST_NS, self._record_end_ns if end_ns is None else end_ns)
         parent_id = "" if parent is None else parent.span_id
@@ -279,7 +279,7 @@ class RunTree:
         return span
 
     def _group(self, kind: str, number: object, parent: Span, name: str) -> Span:
-        """Return a span that only holds others; its time is theirs."""
+        """Return a group: a span that only contains others and covers their times."""
         known = self._spans.get((kind, number))
         if known is None:
             span_id = self._ids.span(f"group {kind}", number)
@@ -293,23 +293,23 @@ class RunTree:
 
 
 _NEVER = 2**63
-"""Start of a group before what is under it is known."""
+"""Initial start of a group, before its children are known."""
 
 
 def started_ns(record: Record) -> int:
-    """Return the Unix time at which a record's own times begin, in nanoseconds."""
+    """Return the Unix time of the record's time zero, in nanoseconds."""
     return int(str(record.run["started_unix_ns"]))
 
 
 def shown_label(transition: RecordedTransition) -> str:
-    """Return a transition's name: the mutation, marked where it was refused or only a dry run."""
+    """Return a transition's name: the mutation, marked if it was refused or a dry run."""
     change = transition.change
     marks = [mark for mark, holds in (("check", change.is_check), ("refused", not change.accepted)) if holds]
     return f"({', '.join(marks)}) {change.label}" if marks else change.label
 
 
 def states_diff(machine: RecordedMachine, before: tuple[int, ...], after: tuple[int, ...]) -> str:
-    """Return which states became active and inactive, such as "+A -B"."""
+    """Return the states that became active and inactive, such as "+A -B"."""
     moved = [
         (now % 2, name)
         for name, was, now in zip(machine.state_names, before, after, strict=False)
@@ -319,12 +319,12 @@ def states_diff(machine: RecordedMachine, before: tuple[int, ...], after: tuple[
 
 
 def reason_text(transition: RecordedTransition) -> str:
-    """Return why relations refused a mutation, such as "Foo requires Bar"; empty if they did not."""
+    """Return why relations refused a mutation, such as "Foo requires Bar"; empty if they accepted it."""
     return "; ".join(f"{state} {why} {', '.join(others)}" for state, why, others in transition.change.reason)
 
 
 def error_text(transition: RecordedTransition, operation: Operation | None) -> str:
-    """Return the error a transition is about or ended with; its text is only known from level "ops" on."""
+    """Return the error a transition carries or ended with; its text is recorded from level "ops" on."""
     if operation is not None and operation.error:
         return operation.error
     change = transition.change
@@ -334,9 +334,9 @@ def error_text(transition: RecordedTransition, operation: Operation | None) -> s
 
 
 def handler_times(call: HandlerCall, transition: RecordedTransition, start_ns: int) -> tuple[int, int]:
-    """Return when a handler began and ended on the record's clock, within its transition.
+    """Return the start and end of a handler on the record's clock, within its transition.
 
-    Handlers are timed on wall time; on a virtual clock a transition takes no time, and so do its handlers.
+    Handlers are timed on wall time; on a virtual clock transitions and handlers take no time.
     """
     offset = transition.time_ns - transition.wall_ns
     start, end = (min(max(at + offset, start_ns), transition.time_ns) for at in (call.start_ns, call.end_ns))

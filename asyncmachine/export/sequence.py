@@ -1,6 +1,6 @@
 """Sequence diagrams: lifelines from left to right, and rows from top to bottom. A row is an arrow between two lifelines, or a note.
 
-`steps` draws the steps of a transition with them. Needs no other program.
+`steps` uses them for the steps of a transition. No drawing program is needed.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ _HEAD = 22.0
 _MARGIN = 8.0
 _GAP = 24.0
 _LABEL = 0.8
-"""Size of the letters at arrows, as a share of those that `width_points` estimates."""
+"""Font size of arrow labels relative to `EM_POINTS`."""
 
 
 class Row(NamedTuple):
     """One row of a sequence diagram."""
 
     at: str
-    """The lifeline it stands at, or begins at."""
+    """The lifeline of the note, or the start of the arrow."""
     words: str
-    """What is written in the note or at the arrow."""
+    """Text of the note or label of the arrow."""
     to: str = ""
-    """The lifeline an arrow points to; empty for a note."""
+    """The target lifeline of an arrow; empty for a note."""
     colour: str = ""
-    """Of the arrow, or the filling of the note; empty for the usual one."""
+    """Colour of the arrow or filling of the note; empty for the default."""
     is_dark: bool = False
-    """The note is filled with a dark colour, so that its words are white."""
+    """Whether the filling is dark, so that the text must be white."""
 
 
 def sequence_diagram(
     rows: Sequence[Row],
-    format: str = "svg",  # noqa: A002  # the word everybody looks for
+    format: str = "svg",  # noqa: A002  # the usual name
     *,
     title: str = "",
     lifelines: Iterable[str] = (),
@@ -48,22 +48,22 @@ def sequence_diagram(
     """Draw a sequence diagram.
 
     Args:
-        rows: What happens, in order.
-        format: "svg" (a string that a notebook shows as the picture), "mermaid" or "text".
-        title: What the picture shows, for those who cannot see it; SVG only.
-        lifelines: Names in their order from left to right; further ones follow as they come up.
+        rows: The rows, in order.
+        format: "svg" (a string that a notebook displays as a picture), "mermaid" or "text".
+        title: Alternative text of the picture; SVG only.
+        lifelines: Names from left to right; further ones follow in order of appearance.
 
     Raises:
-        ValueError: There is no such format.
+        ValueError: Unknown format.
     """
     if format not in FORMATS:
-        raise ValueError(f"format has to be one of {', '.join(map(repr, FORMATS))}, not {format!r}")
+        raise ValueError(f"format must be one of {', '.join(map(repr, FORMATS))}, got {format!r}")
     names = tuple(dict.fromkeys((*lifelines, *(name for row in rows for name in (row.at, row.to) if name))))
     return FORMATS[format](rows, names, title)
 
 
 def _text(rows: Sequence[Row], _names: Sequence[str], _title: str) -> str:
-    """Write a line per row: its number, the lifeline, what happens."""
+    """Return a line per row: its number, the lifeline and the text."""
     if not rows:
         return "no steps\n"
     digits = len(str(len(rows)))
@@ -87,7 +87,7 @@ def _mermaid(rows: Sequence[Row], names: Sequence[str], _title: str) -> str:
 
 
 def _word(text: str) -> str:
-    """Write a word so that Mermaid takes it for none of its own, such as `end`."""
+    """Escape a word that Mermaid would interpret as a keyword, such as `end`."""
     return escaped(text) if text.lower() != "end" else f"#{ord(text[0])};{text[1:]}"
 
 
@@ -108,14 +108,14 @@ def _svg(rows: Sequence[Row], names: Sequence[str], title: str) -> Svg:
 
 
 def _places(names: Sequence[str], rows: Sequence[Row]) -> tuple[dict[str, float], float]:
-    """Give the middle of each lifeline, and the width of the picture."""
+    """Return the centre of each lifeline, and the width of the picture."""
     halves = {name: _box(name) / 2 for name in names}
     for row in rows:
         if not row.to:
             halves[row.at] = max(halves[row.at], _box(row.words) / 2)
         elif row.to == row.at:
             halves[row.at] = max(halves[row.at], 24 + width_points(row.words))
-        else:  # its words stand beside the arrow's beginning, in front of the next lifeline
+        else:  # its label is next to the start of the arrow, before the next lifeline
             halves[row.at] = max(halves[row.at], width_points(row.words) * _LABEL - _GAP)
     places: dict[str, float] = {}
     right = _MARGIN - _GAP
@@ -126,7 +126,7 @@ def _places(names: Sequence[str], rows: Sequence[Row]) -> tuple[dict[str, float]
 
 
 def _box(words: str) -> float:
-    """Width of a box with words in it; wide enough for an arrow with a word between two."""
+    """Return the width of a box of text; boxes leave room for a labelled arrow in between."""
     return max(width_points(words) * 0.9 + 14, 60)
 
 
@@ -161,7 +161,7 @@ def _arrow(row: Row, places: Mapping[str, float], y: float) -> Iterator[str]:
     else:
         way = 1 if end > start else -1
         yield f'<path d="M{start:g},{y:g}H{end - 6 * way:g}" stroke="{colour}"/>'
-        # the words stand at the arrow's beginning, where no other lifeline can be in between
+        # the label is at the start of the arrow, where no lifeline crosses it
         tip, begin, anchor = end, start + 8 * way, "start" if way == 1 else "end"
     yield f'<path d="M{tip:g},{y:g}l{-7 * way},-3.5v7z" fill="{colour}"/>'
     yield (
@@ -179,4 +179,4 @@ FORMATS: Final[dict[str, Callable[[Sequence[Row], Sequence[str], str], str]]] = 
     "mermaid": _mermaid,
     "text": _text,
 }
-"""Name of a format -> what writes it."""
+"""Writer by name of format."""

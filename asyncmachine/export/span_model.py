@@ -1,6 +1,6 @@
-"""Spans, traces, and what makes traces sound: parents that cover their children, links that lead somewhere, a limited size.
+"""Spans and traces, and their invariants: parents cover their children, links have targets, the size is limited.
 
-Knows nothing of how spans are made of a record, nor of formats.
+Independent of records and of export formats.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ if TYPE_CHECKING:
     from asyncmachine.record import Record
 
 BATCH: Final = 500
-"""Spans that are written or sent at once."""
+"""Number of spans written or sent at once."""
 SHORTEST_NS: Final = 1
-"""Length of what took no time: Jaeger warns of a span that ends when it began."""
+"""Length of spans without duration: Jaeger warns of a span that ends when it begins."""
 INT64: Final = 2**63
 
 Attribute = str | bool | int | float
-"""What every format can tell apart."""
+"""Types that every format distinguishes."""
 Kind = Literal["span", "point", "machine", "group", "activation", "transition", "handler", "message"]
-"""What a span is about: the program's own spans and points, machines and what they did, or the way of a message.
+"""The subject of a span: the program's own spans and points, machines and their activity, or the path of a message.
 
-A "group" holds spans of a kind, such as the activations of a state, and lasts as long as they do.
+A "group" contains spans of a kind, such as the activations of a state, and covers their times.
 """
 
 
 @dataclass(slots=True)
 class Link:
-    """A span another one refers to without being its child."""
+    """A reference to a span that is not the parent."""
 
     trace_id: str
     span_id: str
     kind: str
-    """Why: "source", "auto", "began", "ended", "follows", "message" or "place"."""
+    """The reason: "source", "auto", "began", "ended", "follows", "message" or "place"."""
 
 
 @dataclass(slots=True)
 class Event:
-    """Something that happened within a span."""
+    """An event within a span."""
 
     name: str
     time_ns: int
@@ -53,21 +53,21 @@ class Event:
 
 @dataclass(slots=True)
 class Span:
-    """Something that took time.
+    """A named period.
 
     Attributes:
-        kind: What it is about.
+        kind: Its subject.
         trace_id: 32 hexadecimal digits.
         span_id: 16 hexadecimal digits.
         parent_id: Of the parent; empty for the root of a trace.
-        name: What it shows as.
+        name: Its displayed name.
         start_ns: Nanoseconds of Unix time.
         end_ns: Nanoseconds of Unix time, at least `SHORTEST_NS` after the start.
-        service: The service it is shown under.
+        service: Its service.
         attributes: Facts, by name.
         events: In order of time.
-        links: To other spans, perhaps of other traces; never to the parent.
-        error: Text of the exception it is about; empty means status OK or unset.
+        links: To other spans, possibly of other traces; never to the parent.
+        error: Text of its exception; empty means status OK or unset.
     """
 
     kind: Kind
@@ -91,24 +91,24 @@ class Trace:
     trace_id: str
     spans: list[Span]
     cut: int = 0
-    """Spans left out because there were too many."""
+    """Number of spans omitted because there were too many."""
 
     @property
     def root(self) -> Span:
-        """The span all others are under."""
+        """The root span."""
         return self.spans[0]
 
 
 @dataclass(slots=True)
 class Traces:
-    """The traces of a record, and facts about the run that hold for every span."""
+    """The traces of a record, and facts about the run that apply to every span."""
 
     traces: list[Trace]
     resource: dict[str, Attribute]
 
     @property
     def spans(self) -> Iterator[Span]:
-        """All spans, trace by trace."""
+        """Yield all spans, trace by trace."""
         return (span for trace in self.traces for span in trace.spans)
 
     @property
@@ -118,7 +118,7 @@ class Traces:
 
     @property
     def cut(self) -> int:
-        """Number of spans left out."""
+        """Number of spans omitted."""
         return sum(trace.cut for trace in self.traces)
 
     def __str__(self) -> str:
@@ -128,12 +128,12 @@ class Traces:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The part of a record that is asked for.
+    """The selected part of a record.
 
     Attributes:
-        machines: Ids of machines, each with its submachines; empty means all, and what is no machine's.
-        after_ns: Time on the record's clock from which on; None means from its start.
-        until_ns: Time on the record's clock before which; None means to its end.
+        machines: Ids of machines, each with its submachines; empty means everything, including spans and points.
+        after_ns: Start on the record's clock; None is its beginning.
+        until_ns: End on the record's clock, exclusive; None is its end.
     """
 
     machines: tuple[str, ...] = ()
@@ -141,13 +141,13 @@ class Selection:
     until_ns: int | None = None
 
     def covers(self, start_ns: int, end_ns: int) -> bool:
-        """Whether something that lasted so long shares a moment with the time asked for."""
+        """Return whether a period overlaps the selected time."""
         return (self.after_ns is None or end_ns >= self.after_ns) and (
             self.until_ns is None or start_ns < self.until_ns
         )
 
     def numbers(self, record: Record) -> frozenset[int] | None:
-        """Return the numbers of the machines asked for, those below them included; None means all.
+        """Return the numbers of the selected machines, including their submachines; None means all.
 
         Raises:
             UnknownMachineError: An id is not in the record.
@@ -162,7 +162,7 @@ class Selection:
 
 
 class Ids:
-    """Ids of traces and spans: hashes, so that one record always gives the same."""
+    """Ids of traces and spans: hashes, deterministic for a record."""
 
     __slots__ = ("_run",)
 
@@ -179,13 +179,13 @@ class Ids:
 
 
 def facts_of(record: Record) -> dict[str, object]:
-    """Return what is known of the run: facts about the record, and those the program gave."""
+    """Return the facts about the run: those of the record, and those given by the program."""
     facts = {key: value for key, value in record.run.items() if key != "attributes" and value != ""}
     return dict(record.run["attributes"]) | facts
 
 
 def batches(traces: Traces) -> Iterator[tuple[str, list[Span]]]:
-    """Cut all spans into lists of at most `BATCH`, each of one service."""
+    """Yield all spans in lists of at most `BATCH`, each of one service."""
     in_order = sorted(traces.spans, key=lambda span: span.service)
     for service, run in groupby(in_order, lambda span: span.service):
         spans = list(run)
@@ -194,10 +194,10 @@ def batches(traces: Traces) -> Iterator[tuple[str, list[Span]]]:
 
 
 def cut_trace(spans: list[Span], limit: int | None) -> Trace:
-    """Make a trace of spans, the root first; leave out some if there are more than the limit.
+    """Return a trace of spans, the root first, reduced to the limit.
 
-    The program's own spans are kept first, then what began first, each with all that is above it. So apart from the program's own
-    spans what is kept is the beginning of the run.
+    The program's own spans have priority, then the earliest spans, each with its ancestors. Apart from the program's own spans, the
+    beginning of the run is kept.
     """
     root = spans[0]
     if limit is None or len(spans) <= limit:
@@ -207,7 +207,9 @@ def cut_trace(spans: list[Span], limit: int | None) -> Trace:
     wanted = [span for span in spans if span.kind != "group"]
     wanted.sort(key=lambda span: (span.kind != "span", span.start_ns))
     in_order = iter(wanted)
-    while len(kept) + len(needed := _missing(next(in_order), by_id, kept)) <= limit:  # all of them are too many
+    while (
+        len(kept) + len(needed := _missing(next(in_order), by_id, kept)) <= limit
+    ):  # ends, as all of them exceed the limit
         kept.update(needed)
     cut = len(spans) - len(kept)
     root.attributes["cut_spans"] = cut
@@ -215,7 +217,7 @@ def cut_trace(spans: list[Span], limit: int | None) -> Trace:
 
 
 def _missing(span: Span, by_id: Mapping[str, Span], kept: set[str]) -> list[str]:
-    """Return the ids of a span and those above it that are not kept yet."""
+    """Return the ids of a span and its ancestors that are not kept yet."""
     missing = []
     while span.span_id not in kept:
         missing.append(span.span_id)
@@ -224,12 +226,12 @@ def _missing(span: Span, by_id: Mapping[str, Span], kept: set[str]) -> list[str]
 
 
 def cover_children(spans: list[Span]) -> None:
-    """Widen every span over what is under it; each has to come after the one it is under.
+    """Extend every span to cover its children; parents must come before their children.
 
-    What is no group and was widened tells in `recorded_us` how long it was.
+    An extended span that is not a group stores its original length in `recorded_us`.
     """
     by_id = {span.span_id: span for span in spans}
-    for span in reversed(spans):  # so those under it have been widened, and have widened it
+    for span in reversed(spans):  # children first
         if span.parent_id:
             parent = by_id[span.parent_id]
             start_ns, end_ns = min(parent.start_ns, span.start_ns), max(parent.end_ns, span.end_ns)
@@ -240,7 +242,7 @@ def cover_children(spans: list[Span]) -> None:
 
 
 def drop_dangling(traces: list[Trace]) -> None:
-    """Drop links to spans that are in no trace, to a span's own parent, and to itself."""
+    """Drop links to missing spans, to a span's parent, and to itself."""
     known = {(span.trace_id, span.span_id) for trace in traces for span in trace.spans}
     for trace in traces:
         for span in trace.spans:
@@ -254,7 +256,7 @@ def drop_dangling(traces: list[Trace]) -> None:
 
 
 def attributes_of(facts: Mapping[str, object]) -> dict[str, Attribute]:
-    """Return facts as attributes: numbers and texts as they are, anything else as JSON, None left out."""
+    """Return facts as attributes: numbers and texts unchanged, other values as JSON, None omitted."""
     return {key: _attribute(value) for key, value in facts.items() if value is not None}
 
 

@@ -1,8 +1,8 @@
-"""Spans of a record: what Jaeger and OTLP are written from.
+"""The spans of a record, from which the Jaeger and OTLP exports are written.
 
-`build_spans` turns a record into traces: one of the run, and one for each message that left points of its own. A trace is a tree
-in which every parent covers its children; links and parents lead only to spans that are there. Ids are hashes of the run's id and
-of what a span is about, so that the same record gives the same ids. Knows the record's rows, and no format of another program.
+`build_spans` converts a record into traces: one of the run, and one for each message with points. A trace is a tree in which every
+parent covers its children; links and parents refer only to existing spans. Ids are hashes of the run's id and the subject of a span,
+so that the same record gives the same ids.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ if TYPE_CHECKING:
 __all__ = ["MAX_SPANS", "Event", "Link", "Span", "SpanKeywords", "SpanOptions", "Trace", "Traces", "build_spans"]
 
 MAX_SPANS: Final = 5_000
-"""Spans of a trace unless asked otherwise; Jaeger's page is comfortable with as many."""
+"""Default maximal number of spans of a trace, which Jaeger's page handles well."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpanOptions:
-    """Which spans are made of a record, and how many.
+    """Options of `build_spans`.
 
     Attributes:
-        machines: Ids of the machines wanted, with their submachines; by default everything.
-        after_ns: Only what happened from this time on the record's clock on.
-        until_ns: Only what happened before this time on the record's clock.
-        max_spans: Spans a trace may have; None means any number. The root tells in `cut_spans` how many were left out.
-        messages: Whether flows make traces; never with `machines`, as no machine has points.
+        machines: Ids of the machines to include, with their submachines; by default everything.
+        after_ns: Include only events from this time on, on the record's clock.
+        until_ns: Include only events before this time, on the record's clock.
+        max_spans: Maximal number of spans of a trace; None is no limit. The root's `cut_spans` is the number of omitted spans.
+        messages: Whether flows become traces; never with `machines`, as machines have no points.
         service: Name of the service; by default the run's attribute `service`, or "asyncmachine".
 
     Raises:
@@ -62,11 +62,11 @@ class SpanOptions:
     def __post_init__(self) -> None:
         object.__setattr__(self, "machines", tuple(self.machines))
         if self.max_spans is not None and self.max_spans < 1:
-            raise ValueError(f"max_spans must be at least 1, not {self.max_spans}")
+            raise ValueError(f"max_spans must be at least 1, got {self.max_spans}")
 
 
 class SpanKeywords(TypedDict, total=False):
-    """The fields of `SpanOptions`, as keywords of the functions that write or send spans."""
+    """The fields of `SpanOptions`, as keywords for functions that write or send spans."""
 
     machines: Iterable[str]
     after_ns: int | None
@@ -77,7 +77,7 @@ class SpanKeywords(TypedDict, total=False):
 
 
 def build_spans(record: Record, **options: Unpack[SpanKeywords]) -> Traces:
-    """Turn a record into traces.
+    """Convert a record into traces.
 
     The trace of the run is the tree `psmon > host:<n> > mach:<id> > states | transitions | submachines`, as far as the record has
     these; a run without a single top span gets the root `run`. Points with a flow make a trace of their own besides. Too large a
@@ -85,7 +85,7 @@ def build_spans(record: Record, **options: Unpack[SpanKeywords]) -> Traces:
     at one moment.
 
     Args:
-        record: What is turned.
+        record: The record.
         options: The fields of `SpanOptions`.
 
     Raises:

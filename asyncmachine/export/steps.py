@@ -1,6 +1,6 @@
-"""The steps of one transition as a sequence: what was called, which relations were followed, which handlers ran, what changed.
+"""The steps of one transition as a sequence diagram: called states, relations, handlers, changes.
 
-Each state is a lifeline from top to bottom; a relation is an arrow between two of them, everything else stands at the state it is about.
+Each state is a lifeline; a relation is an arrow between two lifelines, every other step a note at its state.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from asyncmachine.record.format import Step
 
 MACHINE: Final = "machine"
-"""Stands for a state where a step is about none, such as a handler of any state."""
+"""Lifeline of steps without a state, such as a handler of any state."""
 
 _HAPPENED: Final = {
     "called": "called",
@@ -32,11 +32,11 @@ def steps_diagram(steps: Sequence[Step], format: str = "svg") -> str:  # noqa: A
     """Draw the steps of a transition.
 
     Args:
-        steps: In their order, as `Operation.steps` of a record has them.
-        format: "svg" (needs no other program; a string that a notebook shows as the picture), "mermaid" or "text".
+        steps: The steps in order, from `Operation.steps` of a record.
+        format: "svg" (needs no drawing program; a string that a notebook displays as a picture), "mermaid" or "text".
 
     Raises:
-        ValueError: There is no such format.
+        ValueError: Unknown format.
     """
     return sequence_diagram([_row(step) for step in steps], format, title="steps of a transition")
 

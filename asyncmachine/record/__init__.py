@@ -1,4 +1,4 @@
-"""Runs, recorded in one file each, and the questions one can ask of them.
+"""Recording of runs, one file each, and queries on the records.
 
 with Recorder("run.sqlite") as recorder:
     machine = Machine(Schema, tracers=[recorder])

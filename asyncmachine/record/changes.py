@@ -1,4 +1,4 @@
-"""What transitions did, interned: equal ones share a row of `changes`."""
+"""Interning of the changes made by transitions: equal ones share a row of `changes`."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from asyncmachine.relations import Blocked
 
 Key = Any
-"""A plan, for a mutation that did what was planned; else a tuple of plan, flags, called, refused by, ticks moved, reason."""
+"""A plan, for a mutation carried out as planned; else a tuple of plan, flags, called, refused by, ticks moved, reason."""
 
 _LIMIT = 20_000
 
 
 class Interned:
-    """Numbers of changes by the plans that made them.
+    """Numbers of changes by their plans.
 
     Args:
-        writer: Where new changes go.
+        writer: The writer of new changes.
     """
 
     def __init__(self, writer: RecordWriter) -> None:
@@ -34,7 +34,7 @@ class Interned:
         self._reasons: dict[Plan, tuple[Blocked, ...]] = {}
 
     def key_of(self, tx: Transition) -> Key:
-        """Return what sets apart a transition: its plan, unless it was refused, automatic or a dry run."""
+        """Return the key of a transition's change: its plan, unless it was refused, automatic or a dry run."""
         plan, entry, refused = tx._plan, tx._queued, tx.canceled_by
         if not refused:
             if not entry[5]:
@@ -44,7 +44,7 @@ class Interned:
         return (plan, entry[5], entry[1], refused, moved, () if plan.accepted else self._reason(tx, plan))
 
     def _reason(self, tx: Transition, plan: Plan) -> tuple[Blocked, ...]:
-        """Return why relations refuse a plan; a plan belongs to one configuration, so its reason is always the same."""
+        """Return why relations refuse a plan; cached, as a plan belongs to one configuration."""
         reason = self._reasons.get(plan)
         if reason is None:
             if len(self._reasons) >= _LIMIT:
@@ -56,12 +56,12 @@ class Interned:
         """Return the numbers of changes, writing those that are new.
 
         Args:
-            keys: What `key_of` gives, or a plan.
+            keys: Results of `key_of`, or plans.
             machines: The machine of each.
         """
         known: list[int | None] = list(map(self._ids.get, keys))
         if None not in known:
-            return known  # type: ignore[return-value]  # the line above is the check
+            return known  # type: ignore[return-value]  # checked by the line above
         if len(self._ids) >= _LIMIT:
             self._ids.clear()
         return [
@@ -71,7 +71,7 @@ class Interned:
 
     def _intern(self, key: Key, machine: Machine) -> int:
         number = self._ids.get(key)
-        if number is not None:  # met earlier in this batch
+        if number is not None:  # seen earlier in this batch
             return number
         names = machine._plans.compiled.names
         if type(key) is tuple:

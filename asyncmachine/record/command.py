@@ -1,4 +1,4 @@
-"""The `record` command: looks into a record from a shell, and exports it."""
+"""The `record` command: inspects and exports a record."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class Format(NamedTuple):
-    """A format a record can be exported to."""
+    """An export format."""
 
     module: str
     function: str
-    """Takes the record and the path."""
+    """Name of a function of the record and the path."""
     suffix: str
 
 
@@ -36,14 +36,14 @@ FORMATS = {
 
 
 class _UsageError(AsyncMachineError):
-    """Raised when a command line cannot be read."""
+    """Raised for an invalid command line."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """Refuses in one sentence instead of printing its usage."""
+    """A parser that raises one-sentence errors instead of printing its usage."""
 
     def error(self, message: str) -> NoReturn:
-        raise _UsageError(f"{message}; --help lists what there is")
+        raise _UsageError(f"{message}; see --help")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -66,16 +66,16 @@ def main(arguments: Sequence[str]) -> int:
     except AsyncMachineError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    except BrokenPipeError:  # whoever reads has seen enough
+    except BrokenPipeError:  # the reader has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m asyncmachine", description="Look into what machines did.")
+    parser = _Parser(prog="python -m asyncmachine", description="Inspect recorded runs.")
     parser.set_defaults(status_if_told=False)
     areas = parser.add_subparsers(required=True, metavar="AREA", parser_class=_Parser)
-    record = areas.add_parser("record", help="look into a recorded run", description="Look into a recorded run.")
+    record = areas.add_parser("record", help="inspect a recorded run", description="Inspect a recorded run.")
     commands = record.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
 
     def command(name: str, summary: str, run: Callable[[argparse.Namespace], Iterator[str]]) -> argparse.ArgumentParser:
@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    show = command("show", "Print what a record holds: the run, its machines, and transitions if asked for.", _show)
+    show = command("show", "Print the contents of a record: the run, its machines and, on request, transitions.", _show)
     show.add_argument("file", type=Path, metavar="FILE")
     show.add_argument("--machine", metavar="ID", help="print the transitions of this machine")
     show.add_argument("--all", action="store_true", help="print all transitions")
@@ -95,18 +95,18 @@ def _parser() -> argparse.ArgumentParser:
     why.add_argument("file", type=Path, metavar="FILE")
     why.add_argument("transition", metavar="TRANSITION", help="its number, or its id such as client-17")
     _add_clock(why)
-    blocked = command("blocked", "Print who refused a state, and how often.", _blocked)
+    blocked = command("blocked", "Print what refused a state, and how often.", _blocked)
     blocked.add_argument("file", type=Path, metavar="FILE")
     blocked.add_argument("state", metavar="STATE")
     blocked.add_argument("--machine", metavar="ID", help="of this machine only")
-    diff = command("diff", "Print the first thing in which two records differ; exit status 1 if there is one.", _diff)
+    diff = command("diff", "Print the first difference between two records; exit status 1 if there is one.", _diff)
     diff.add_argument("file", type=Path, metavar="FILE")
     diff.add_argument("other", type=Path, metavar="OTHER")
     diff.set_defaults(status_if_told=True)
     export = command("export", "Write a record in another program's format, or send it to a collector.", _export)
     export.add_argument("file", type=Path, metavar="FILE")
     export.add_argument("--to", required=True, choices=FORMATS, help="the format")
-    export.add_argument("--out", type=Path, metavar="PATH", help="the file to write; beside the record if not given")
+    export.add_argument("--out", type=Path, metavar="PATH", help="the file to write; next to the record by default")
     export.add_argument("--endpoint", metavar="URL", help="with --to otlp: send it there instead")
     export.add_argument("--protocol", choices=("http", "grpc"), default="http", help="of the endpoint")
     _add_clock(export)
@@ -114,7 +114,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_clock(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--clock", choices=("wall", "loop"), help="of all times; the event loop's own if it had one")
+    parser.add_argument(
+        "--clock", choices=("wall", "loop"), help="of all times; by default the event loop's own, if it had one"
+    )
 
 
 def _show(options: argparse.Namespace) -> Iterator[str]:
@@ -135,7 +137,7 @@ def _show(options: argparse.Namespace) -> Iterator[str]:
 
 def _facts(record: Record) -> Iterator[str]:
     run = record.run
-    state = "" if run["is_closed"] else ", not closed: it goes on, or its program was killed"
+    state = "" if run["is_closed"] else ", not closed: still running, or its program was killed"
     yield f"{record.path}: run {run['id']}, level {record.level}, {record.end_ns / 1e9:.6f} s on the {record.clock} clock{state}"
     for name, value in run["attributes"].items():
         yield f"  {name}: {value}"
@@ -177,8 +179,8 @@ def _diff(options: argparse.Namespace) -> Iterator[str]:
         difference = mine.diff(other)
         if difference is not None:
             yield f"{difference.what} {difference.position + 1} differs"
-            yield f"  {options.file}: {difference.mine or 'has none'}"
-            yield f"  {options.other}: {difference.other or 'has none'}"
+            yield f"  {options.file}: {difference.mine or 'missing'}"
+            yield f"  {options.other}: {difference.other or 'missing'}"
 
 
 def _export(options: argparse.Namespace) -> Iterator[str]:
@@ -187,7 +189,7 @@ def _export(options: argparse.Namespace) -> Iterator[str]:
     with Record.open(options.file, options.clock) as record:
         if options.endpoint is not None:
             if options.to != "otlp":
-                raise _UsageError(f"--endpoint goes with --to otlp only, not with --to {options.to}")
+                raise _UsageError(f"--endpoint requires --to otlp, not --to {options.to}")
             sent = module.send_otlp(record, options.endpoint, options.protocol)
             yield f"sent to {options.endpoint}: {sent}"
             return

@@ -1,4 +1,4 @@
-"""What can go wrong with a record."""
+"""The errors of records."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class RecordFileError(RecordError):
 
     Attributes:
         path: The file.
-        problem: What is wrong with it.
+        problem: The problem.
     """
 
     def __init__(self, path: Path, problem: str) -> None:
@@ -30,11 +30,11 @@ class RecordFileError(RecordError):
 
 
 class MissingRecordError(RecordFileError):
-    """Raised when there is no such file."""
+    """Raised when the file does not exist."""
 
 
 class NotARecordError(RecordFileError):
-    """Raised when a file is something else than a record."""
+    """Raised when a file is not a record."""
 
 
 class RecordVersionError(RecordFileError):
@@ -56,33 +56,33 @@ class DamagedRecordError(RecordFileError):
 
 
 class UnwritableRecordError(RecordFileError):
-    """Raised when a record cannot be made or written to."""
+    """Raised when a record cannot be created or written."""
 
 
 class UnknownMachineError(RecordError, KeyError):
-    """Raised when a record holds no machine of an id or number.
+    """Raised when a record contains no machine of an id or number.
 
     Attributes:
         machine: The id or number.
-        matches: Known ids close to it.
+        matches: Known ids similar to it.
     """
 
     def __init__(self, machine: object, known: Iterable[str]) -> None:
         self.machine = machine
         self.matches = close_matches(machine, known) if isinstance(machine, str) else ()
         hint = f"; did you mean {' or '.join(map(repr, self.matches))}?" if self.matches else ""
-        super().__init__(f"the record holds no machine {machine!r}{hint}")
+        super().__init__(f"the record contains no machine {machine!r}{hint}")
 
     def __str__(self) -> str:
         return str(self.args[0])
 
 
 class UnknownTransitionError(RecordError, KeyError):
-    """Raised when a record holds no transition of a number.
+    """Raised when a record contains no transition of a number.
 
     Attributes:
         seq: The number.
-        first: The first number it holds, 0 if it holds none.
+        first: The first number in the record, 0 if it has none.
         last: The last one.
     """
 
@@ -90,8 +90,8 @@ class UnknownTransitionError(RecordError, KeyError):
         self.seq = seq
         self.first = first
         self.last = last
-        held = f"it holds {first} to {last}" if last else "it holds none"
-        super().__init__(f"the record holds no transition {seq!r}: {held}")
+        held = f"it contains {first} to {last}" if last else "it contains none"
+        super().__init__(f"the record contains no transition {seq!r}: {held}")
 
     def __str__(self) -> str:
         return str(self.args[0])

@@ -1,4 +1,4 @@
-"""The file of a record, open for reading only, in whatever condition it is."""
+"""Read-only access to the file of a record, including unfinished records and read-only folders."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _WAL = "-wal"
 class RecordFile:
     """An open record file.
 
-    A record that is written to, or whose writer was killed, needs the files beside it. Where those cannot be used, as in a folder
-    that cannot be written, a record without them is read as unchanging, and one with them from a copy.
+    A record that is being written, or whose writer was killed, needs SQLite's files next to it. Where those cannot be used, as in a
+    read-only folder, a record without such files is opened as immutable, and a record with them is read from a copy.
 
     Args:
         path: The file.
@@ -32,7 +32,7 @@ class RecordFile:
         connection: To the file, or to the copy.
 
     Raises:
-        RecordFileError: It cannot be read, or is no record.
+        RecordFileError: It cannot be read, or is not a record.
     """
 
     def __init__(self, path: Path) -> None:
@@ -62,7 +62,7 @@ class RecordFile:
         return _connect(Path(self._copy.name, self._path.name), "mode=rw")
 
     def rows(self, query: str, *arguments: Any) -> list[Any]:
-        """Run a query and return all its rows, so that no lock outlives the call.
+        """Run a query and return all its rows, releasing the lock.
 
         Raises:
             DamagedRecordError: The file is truncated or damaged.
@@ -95,7 +95,7 @@ class RecordFile:
             copy.close()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self.connection.close()
         if self._copy is not None:
             self._copy.cleanup()

@@ -1,11 +1,11 @@
-"""The record file: one SQLite database per run, its tables, and the rows a reader gives.
+"""The record file: one SQLite database per run, its tables, and the row types of the reader.
 
-The file is meant to be read by anybody with `sqlite3`, DuckDB or pandas: names are stored as text, sets and maps as JSON, times
-as whole nanoseconds since the run began. What a transition did is interned in `changes`, so that a transition itself is a row of
-few numbers. `application_id` and `user_version` tell a record from other databases.
+The file can be read with `sqlite3`, DuckDB or pandas: names are stored as text, sets and maps as JSON, times as integer
+nanoseconds since the start of the run. The changes made by transitions are interned in `changes`, so that a transition is a row of
+a few numbers. `application_id` and `user_version` distinguish a record from other databases.
 
-Times: `time_ns` is the wall time since `started_unix_ns` (table `run`). `loop_ns` is the event loop's own time, stored only where
-it differs from wall time, as on a virtual clock; otherwise NULL.
+Times: `time_ns` is the wall time since `started_unix_ns` (table `run`). `loop_ns` is the event loop's own time, stored only if it
+differs from wall time, as on a virtual clock; otherwise NULL.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 APPLICATION_ID: Final = 0x616D7263
 """The letters "amrc"."""
 VERSION: Final = 1
-"""Grows when a reader of the last version would misread a file."""
+"""Version of the format, increased on incompatible changes."""
 
 Level = Literal["changes", "ops", "full"]
 LEVELS: Final[tuple[Level, ...]] = ("changes", "ops", "full")
@@ -77,24 +77,24 @@ create view readable as
     from transitions t join machines m on m.number = t.machine join changes c on c.id = t.change
         left join machines s on s.number = t.source_machine;
 """
-"""What a record consists of.
+"""The tables of a record.
 
 `run`: facts about the run, by name. `machines`: `number` counts from 0 in the order of first appearance; negative numbers are
-machines that were not recorded and occur only as sources. `span` is the span a machine stands under. `start_ticks` and
-`end_ticks` are JSON lists in state order; `end_ns` and `end_ticks` are NULL while a machine lives; `first_seq` is the first
-transition that could be its own. `schemas.states`: state -> relations, as `Schema.to_dict` gives them, in state order.
+machines that were not recorded and occur only as sources. `span` is the span that contains the machine. `start_ticks` and
+`end_ticks` are JSON lists in state order; `end_ns` and `end_ticks` are NULL until the machine is disposed; `first_seq` is the first
+transition that could belong to it. `schemas.states`: state -> relations, as returned by `Schema.to_dict`, in state order.
 `changes`: `called` is a JSON list of names, `moved` a JSON object of name -> ticks gained, `refused_by` a handler, "relations" or
 "error", `reason` a JSON list of `[state, "requires" or "removed by", [other, ...]]`.
-`transitions`: one row per processed mutation, numbered from 1 in the order in which they ended; `number` is the mutation's
-sequence number in its machine, negative for those a machine put before its queue: the id of a transition is made of it.
+`transitions`: one row per processed mutation, numbered from 1 in order of completion; `number` is the mutation's sequence number
+in its machine, negative for prepended mutations, and part of the transition's id.
 `keyframes`: all ticks of a machine after transition `seq`. `operations`, `queued`, `handlers` from level "ops" on; `steps`,
-`waits` at "full"; `logs` if asked for. `seq` of `queued`, `logs` and `waits` is the next transition to end then.
-`spans` and `points`: what no machine did. Points of one `flow` belong together; `link` is the point that one followed.
+`waits` at "full"; `logs` on request. `seq` of `queued`, `logs` and `waits` is the next transition to end at that time.
+`spans` and `points`: events outside machines. `flow` groups related points; `link` is the preceding point.
 """
 
 
 class Change(NamedTuple):
-    """What a transition did, shared by all that did the same."""
+    """The change made by a transition, shared by all equal ones."""
 
     id: int
     kind: str
@@ -107,16 +107,16 @@ class Change(NamedTuple):
     refused_by: str
     """A handler, "relations" or "error"; empty if accepted."""
     reason: tuple[tuple[str, str, tuple[str, ...]], ...]
-    """Of a refusal by relations: state, "requires" or "removed by", and the states missing or removing it."""
+    """For a refusal by relations: state, "requires" or "removed by", and the missing or removing states."""
 
     @property
     def label(self) -> str:
-        """The mutation in words, such as "[add] Foo Bar"."""
+        """The mutation as text, such as "[add] Foo Bar"."""
         return f"[{self.kind}] {' '.join(self.called)}"
 
 
 class RecordedMachine(NamedTuple):
-    """A machine of a record. Times are on the reader's clock, None while unknown."""
+    """A machine of a record. Times are on the reader's clock, None if unknown."""
 
     number: int
     id: str
@@ -130,7 +130,7 @@ class RecordedMachine(NamedTuple):
     end_ticks: tuple[int, ...] | None
     first_seq: int
     states: Mapping[str, Mapping[str, object]]
-    """State -> relations and properties as plain data, in state order; of the latest schema."""
+    """State -> relations and properties as plain data, in state order, from the latest schema."""
 
     @property
     def state_names(self) -> tuple[str, ...]:
@@ -150,7 +150,7 @@ class RecordedTransition(NamedTuple):
 
     seq: int
     time_ns: int
-    """When it ended, on the reader's clock."""
+    """Its end, on the reader's clock."""
     wall_ns: int
     machine: int
     number: int
@@ -159,30 +159,30 @@ class RecordedTransition(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """What is known of a transition from level "ops" on."""
+    """Details of a transition, recorded from level "ops" on."""
 
     seq: int
     start_ns: int
-    """When it began, on the reader's clock."""
+    """Its start, on the reader's clock."""
     queue: int
-    """Mutations that waited then."""
+    """Length of the queue at its start."""
     args: Mapping[str, str]
     error: str
-    """The error it is about, or that ended it; empty if none."""
+    """The error it carries, or that ended it; empty if none."""
     steps: tuple[Step, ...]
     foreign_id: str
-    """The id another program gave it; empty in our own records."""
+    """The id given by another program; empty in records of this library."""
 
 
 class Step(NamedTuple):
-    """One step of a transition's negotiation, as the reference's debugger shows it."""
+    """One step of a transition's negotiation, as shown by the reference's debugger."""
 
     kind: str
     """"called", "relation", "activate", "deactivate", "missing", "handler" or "cancel"."""
     state: str
-    """The state it is about; of a relation the one that has it."""
+    """The state concerned; for a relation, the state that declares it."""
     other: str = ""
-    """Of a relation, the state it is about."""
+    """For a relation, its target state."""
     relation: str = ""
     """"require", "add", "remove" or "after"."""
     handler: str = ""
@@ -216,7 +216,7 @@ class HandlerCall(NamedTuple):
 
 
 class LogLine(NamedTuple):
-    """A line a machine wrote: inside the transition `seq`, or before it."""
+    """A log line of a machine, written inside or before the transition `seq`."""
 
     time_ns: int
     machine: int
@@ -227,7 +227,7 @@ class LogLine(NamedTuple):
 
 
 class WaitEvent(NamedTuple):
-    """A wait, a context, a task or a pipe came or went."""
+    """The start or end of a wait, a context, a task or a pipe."""
 
     time_ns: int
     machine: int
@@ -237,7 +237,7 @@ class WaitEvent(NamedTuple):
 
 
 class RecordedSpan(NamedTuple):
-    """Something that took time and is no machine's; `end_ns` is None if it has not ended."""
+    """A period outside machines; `end_ns` is None if it has not ended."""
 
     id: int
     parent: int | None
@@ -248,14 +248,14 @@ class RecordedSpan(NamedTuple):
 
 
 class Point(NamedTuple):
-    """Something that happened in an instant and is no machine's."""
+    """An instantaneous event outside machines."""
 
     id: int
     time_ns: int
     span: int | None
     name: str
     flow: str
-    """Points of one flow belong together, such as those of one message; empty if none."""
+    """Groups related points, such as those of one message; empty if none."""
     link: int | None
-    """The point it followed, perhaps elsewhere."""
+    """The preceding point, possibly in another span."""
     attributes: Mapping[str, object]

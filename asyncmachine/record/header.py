@@ -1,4 +1,4 @@
-"""The first bytes of a record file, which tell what it is before SQLite touches it."""
+"""The check of a record file's header before SQLite opens it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BESIDE = ("-wal", "-shm", "-journal")
-"""What SQLite keeps beside a database that is written to."""
+"""Suffixes of the files SQLite keeps next to a database in use."""
 
 _MAGIC = b"SQLite format 3\0"
 _SIZE = 100
@@ -27,13 +27,13 @@ _SIZE = 100
 def read_header(path: Path) -> None:
     """Check that a file is a record this library can read.
 
-    Where the numbers lie: https://sqlite.org/fileformat2.html, section 1.3.
+    Offsets: https://sqlite.org/fileformat2.html, section 1.3.
 
     Raises:
-        MissingRecordError: There is no such file.
-        NotARecordError: It is something else.
+        MissingRecordError: The file does not exist.
+        NotARecordError: It is not a record.
         RecordVersionError: It was written by a newer version.
-        DamagedRecordError: It is shorter than its header says.
+        DamagedRecordError: It is shorter than its header states.
         RecordFileError: It cannot be read.
     """
     try:
@@ -45,12 +45,12 @@ def read_header(path: Path) -> None:
     except OSError as error:
         raise RecordFileError(path, f"cannot be read: {error.strerror or error}") from error
     if not head.startswith(_MAGIC[: max(len(head), 1)]) or not head:
-        raise NotARecordError(path, "is no record: it is not an SQLite database")
+        raise NotARecordError(path, "is not a record: it is not an SQLite database")
     if len(head) < _SIZE:
         raise DamagedRecordError(path, f"is a truncated record: it has {len(head)} bytes")
     version, application = struct.unpack(">I4xI", head[60:72])
     if application != APPLICATION_ID:
-        raise NotARecordError(path, "is no record: it is another program's database")
+        raise NotARecordError(path, "is not a record: it is another program's database")
     if version > VERSION:
         raise RecordVersionError(path, version, VERSION)
     (page,) = struct.unpack(">H", head[16:18])

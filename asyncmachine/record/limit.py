@@ -1,4 +1,4 @@
-"""A record that keeps its last transitions only."""
+"""The limit on the number of transitions in a record."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _TABLES = ("transitions", "operations", "handlers", "queued", "logs", "waits")
 
 
 class Limit:
-    """Drops the oldest transitions; what the machines' clocks were at the cut is kept as a keyframe.
+    """Drops the oldest transitions, keeping the machines' clocks at the cut as a keyframe.
 
     Args:
-        limit: How many are kept.
+        limit: Number of transitions to keep.
 
     Attributes:
-        dropped: How many were dropped.
+        dropped: Number of transitions dropped.
     """
 
     def __init__(self, limit: int) -> None:
@@ -28,11 +28,11 @@ class Limit:
         self.dropped = 0
 
     def drop_oldest(self, writer: RecordWriter, written: int) -> None:
-        """Drop what is beyond the limit.
+        """Drop the transitions beyond the limit.
 
         Args:
             writer: The record.
-            written: How many transitions were written to it.
+            written: Number of transitions written to it.
         """
         cut = written - self._limit
         if cut <= self.dropped:

@@ -1,7 +1,7 @@
-"""The machines of a record: their numbers, schemas, beginnings and ends, on their way into the tables.
+"""The machines of a record: their numbers, schemas, starts and ends, buffered for the tables.
 
-Machines are known by `id()`, so that none is kept alive. A row on its way into the record holds its machine, so the address cannot
-be given to another machine before the row is written.
+Machines are identified by `id()`, so that none is kept alive. A buffered row holds its machine, so the address cannot be reused for
+another machine before the row is written.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 
 class Machines:
-    """Machines on their way into a record.
+    """The buffered machines of a record.
 
     Args:
-        now: Wall time since the run began, in nanoseconds.
-        loop_now: The loop's own time where it differs, else None.
-        next_seq: Number of the next transition to end.
-        note_row: Is called when something waits to be written.
+        now: Returns the wall time since the start of the run, in nanoseconds.
+        loop_now: Returns the loop's own time if it differs, else None.
+        next_seq: Returns the number of the next transition to end.
+        note_row: Called when a row is buffered.
 
     Attributes:
         numbers: Number of a machine by its `id()`.
-        by_name: Number of the latest machine of an id; negative for those known as sources only.
+        by_name: Number of the latest machine of an id; negative for machines known as sources only.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Machines:
         self._grown: list[tuple[int, int, int]] = []
 
     def number_of(self, machine: Machine, span: int | None = None) -> int:
-        """Return a machine's number; a new machine is taken up, under a span if one is given."""
+        """Return a machine's number; a new machine is added, under a span if one is given."""
         key = id(machine)
         number = self.numbers.get(key)
         if number is not None:
@@ -78,7 +78,7 @@ class Machines:
         return number
 
     def source_number(self, name: str) -> int:
-        """Return the number of a machine that is named as a source, the latest of that id."""
+        """Return the number of a source: the latest machine of that id."""
         number = self.by_name.get(name)
         if number is None:
             number = self.by_name[name] = next(self._next_unrecorded)
@@ -86,19 +86,19 @@ class Machines:
         return number
 
     def end(self, machine: Machine) -> None:
-        """Write down the end of a machine."""
+        """Note the end of a machine."""
         number = self.number_of(machine)
         self._note_row()
         self._ended.append((self._now(), self._loop_now(), to_json(machine._ticks), number))
 
     def grow(self, machine: Machine) -> None:
-        """Write down that the schema of a machine has grown."""
+        """Note that the schema of a machine has grown."""
         number = self.number_of(machine)
         self._note_row()
         self._grown.append((self._next_seq(), number, self._schema_of(machine)))
 
     def living(self) -> Iterator[tuple[int, Machine]]:
-        """Give the machines that somebody still has, with their numbers."""
+        """Yield the machines that are still referenced elsewhere, with their numbers."""
         for number, reference in list(self._references.items()):
             machine = reference()
             if machine is not None:
@@ -116,11 +116,11 @@ class Machines:
     # writing
 
     def write_new(self, writer: RecordWriter, sources: Iterable[str]) -> None:
-        """Write machines and schemas that are new.
+        """Write new machines and schemas.
 
         Args:
-            writer: Where to.
-            sources: Ids of machines that rows about to be written name as sources.
+            writer: The writer.
+            sources: Ids of machines that the next rows name as sources.
         """
         for name in sorted(set(sources) - self.by_name.keys()):
             self.source_number(name)
@@ -129,13 +129,13 @@ class Machines:
         self._new_schemas, self._new = [], []
 
     def write_ends(self, writer: RecordWriter) -> None:
-        """Write which machines have ended, and whose schemas have grown."""
+        """Write the ends of machines and the extensions of schemas."""
         writer.insert("schema_changes", ("seq", "machine", "schema"), self._grown)
         writer.update("machines", "number", ("end_ns", "end_loop_ns", "end_ticks"), self._ended)
         self._grown, self._ended = [], []
 
     def write_keyframe(self, writer: RecordWriter, seq: int) -> None:
-        """Write all ticks of the machines that live, as they are after a transition."""
+        """Write all ticks of the live machines after a transition."""
         rows = [(seq, n, to_json(_settled_ticks(machine))) for n, machine in self.living() if not machine.is_disposed]
         writer.insert("keyframes", ("seq", "machine", "ticks"), rows)
 
@@ -146,6 +146,6 @@ _MACHINE = (
 
 
 def _settled_ticks(machine: Machine) -> Sequence[int]:
-    """Return a machine's ticks without those of a transition that has not ended."""
+    """Return a machine's ticks before its running transition, if any."""
     tx = machine._tx
     return machine._ticks if tx is None or tx.completed else tx.before

@@ -1,4 +1,4 @@
-"""Questions to a record: what caused a transition, who refuses a state, where two runs part, and what a machine went through."""
+"""Queries on a record: causes of a transition, refusals of a state, differences between runs, history of a machine."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ TABLES = (
 
 
 class Refusal(NamedTuple):
-    """Somebody who refused mutations."""
+    """A cause of refused mutations."""
 
     by: str
     """A handler, "relations" or "error"."""
     text: str
-    """The same in words, with the states of a relation."""
+    """The same as text, with the states of a relation."""
     times: int
     machines: tuple[str, ...]
     last_seq: int
 
 
 class Difference(NamedTuple):
-    """The first thing in which two records differ; a side that has ended is an empty text."""
+    """The first difference between two records; the text of a side that has ended is empty."""
 
     what: str
     """"machine", "transition", "point" or "span"."""
     position: int
-    """How many of its kind are equal before it."""
+    """Number of equal items of its kind before it."""
     mine: str
     other: str
 
@@ -54,10 +54,10 @@ class Difference(NamedTuple):
 
 
 class RecordedHistory(Past):
-    """The past of one machine in a record, with the questions of `asyncmachine.history`.
+    """The history of one machine in a record, with the queries of `asyncmachine.history`.
 
-    Dry runs are left out, and so are refused mutations unless they are asked for or have moved ticks. All states are tracked.
-    Wall times are seconds of the record's clock since the run began. Records are numbered from 1 among those kept.
+    Dry runs are omitted, as are refused mutations unless requested or with advanced ticks. All states are tracked. Wall times are
+    seconds of the record's clock since the start of the run. Records are numbered from 1 among those kept.
     """
 
     def __init__(self, record: Record, machine: str | int, *, rejected: bool = False) -> None:
@@ -93,7 +93,7 @@ class RecordedHistory(Past):
 
 
 class Record(RecordData):
-    """A record of a run. A context manager; `open` makes one.
+    """A record of a run. A context manager, created by `open`.
 
     Attributes:
         path: The file.
@@ -104,25 +104,25 @@ class Record(RecordData):
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], clock: Clock | None = None) -> Record:
-        """Open a record for reading; also one that is being written, or whose writer was killed.
+        """Open a record for reading, even one that is being written or whose writer was killed.
 
         Args:
             path: The file.
-            clock: The clock of all times; None takes the event loop's own where the run had one, else wall time.
+            clock: The clock of all times; None is the event loop's own if the run had one, else wall time.
 
         Raises:
-            MissingRecordError: There is no such file.
-            NotARecordError: It is something else.
+            MissingRecordError: The file does not exist.
+            NotARecordError: It is not a record.
             RecordVersionError: It was written by a newer version of the library.
             DamagedRecordError: It is truncated or damaged.
             ValueError: An unknown clock.
         """
         if clock not in (None, "wall", "loop"):
-            raise ValueError(f"clock has to be 'wall' or 'loop', not {clock!r}")
+            raise ValueError(f"clock must be 'wall' or 'loop', got {clock!r}")
         return cls(Path(path), clock)
 
     def history(self, machine: str | int, *, rejected: bool = False) -> RecordedHistory:
-        """Return the past of one machine, to be asked what `asyncmachine.history.History` can be asked.
+        """Return the history of one machine, with the queries of `asyncmachine.history.History`.
 
         Args:
             machine: Its id or number.
@@ -134,13 +134,13 @@ class Record(RecordData):
         return RecordedHistory(self, machine, rejected=rejected)
 
     def why(self, seq: int) -> list[RecordedTransition]:
-        """Return the chain of causes of a transition, itself first, across machines, as far as the record holds it.
+        """Return the chain of causes of a transition, itself first, across machines, as far as recorded.
 
-        The cause of a mutation is the transition it was made in. An auto mutation is caused by the transition of its machine that
-        made its states possible, the one before it.
+        The cause of a mutation is the transition it was made in. The cause of an auto mutation is the previous transition of its
+        machine.
 
         Raises:
-            UnknownTransitionError: The record does not hold the transition.
+            UnknownTransitionError: The transition is not in the record.
         """
         chain = [self.transition(seq)]
         seen = {seq}
@@ -163,10 +163,10 @@ class Record(RecordData):
         return None if rows[0][0] is None else int(rows[0][0])
 
     def blocked(self, state: str, machine: str | int | None = None) -> list[Refusal]:
-        """Return who refused mutations that called a state, and how often, the most frequent first.
+        """Return what refused mutations that called a state, and how often, most frequent first.
 
         Raises:
-            UnknownStateError: No machine asked about has the state.
+            UnknownStateError: None of the machines has the state.
             UnknownMachineError: There is no such machine.
         """
         with self.snapshot():
@@ -198,10 +198,10 @@ class Record(RecordData):
         return sorted(refusals, key=lambda one: (-one.times, one.text))
 
     def diff(self, other: Record) -> Difference | None:
-        """Return the first thing in which two records differ, or None.
+        """Return the first difference between two records, or None.
 
-        Machines, transitions, spans and points are compared in order by what they tell: never by wall times, which no two runs
-        share, nor by how rows were numbered. Times of the event loop's own clock count where both runs had one.
+        Machines, transitions, spans and points are compared in order by content, ignoring wall times and row numbers. Times of the
+        event loop's own clock are compared if both runs had one.
         """
         with self.snapshot(), other.snapshot():
             return self._diff(other)
@@ -216,11 +216,11 @@ class Record(RecordData):
         return None
 
     def frame(self, table: str = "transitions") -> pd.DataFrame:
-        """Return a table as a DataFrame; of "transitions" with the names of machines and what each did.
+        """Return a table as a DataFrame; "transitions" includes the names of machines and the changes.
 
         Raises:
             MissingExtraError: pandas is not installed.
-            ValueError: There is no such table.
+            ValueError: Unknown table.
         """
         try:
             import pandas as pd
@@ -229,7 +229,7 @@ class Record(RecordData):
 
             raise MissingExtraError("a table of a record", "pandas", "tables") from error
         if table not in TABLES:
-            raise ValueError(f"table has to be one of {', '.join(TABLES)}, not {table!r}")
+            raise ValueError(f"table must be one of {', '.join(TABLES)}, got {table!r}")
         query = (
             "select r.*, t.time_ns, t.loop_ns from readable r join transitions t on t.seq = r.seq order by r.seq"
             if table == "transitions"
@@ -238,7 +238,7 @@ class Record(RecordData):
         return pd.read_sql_query(query, self._file.connection)
 
     def to_parquet(self, folder: str | os.PathLike[str]) -> list[Path]:
-        """Write every table that holds something as a Parquet file of its name, and return the files.
+        """Write every non-empty table as a Parquet file of its name, and return the files.
 
         Raises:
             MissingExtraError: pandas or pyarrow is not installed.
@@ -268,14 +268,14 @@ class Record(RecordData):
 
 
 def refusal_text(change: Change) -> str:
-    """Return in words who refused a change, such as "relations: Done requires Ready"."""
+    """Return as text what refused a change, such as "relations: Done requires Ready"."""
     if not change.reason:
         return change.refused_by
     return f"{change.refused_by}: {tell_blocked(change.reason)}"
 
 
 def _told(record: Record, what: str, *, timed: bool) -> Iterator[str]:
-    """Give everything of one kind as text, without what differs between equal runs."""
+    """Yield all items of one kind as text, without the parts that differ between equal runs."""
     ids = {number: machine.id for number, machine in record.all_machines.items()}
     if what == "machine":
         for machine in record.machines:

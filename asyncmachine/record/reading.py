@@ -1,4 +1,4 @@
-"""Reading a record: its machines, transitions, spans and points, and the clocks of all machines at any moment.
+"""The reader of a record: its machines, transitions, spans and points, and the clocks of all machines at any time.
 
 Nothing is locked between two calls, so that whoever writes the record is never held up; a record that is still written may then
 hold more at the second call than at the first. `snapshot` makes several calls agree. What is small (machines, schemas, changes) is
@@ -42,16 +42,16 @@ _CHUNK = 10_000  # rows read at once
 
 
 class Activation(NamedTuple):
-    """A stretch in which a state was active."""
+    """A period in which a state was active."""
 
     machine: int
     state: str
     tick: int
     start_ns: int
     end_ns: int | None
-    """None if it had not ended when the record did."""
+    """None if it had not ended by the end of the record."""
     seq: int | None
-    """The transition that began it; None if the state was active from the start."""
+    """The transition that started it; None if the state was active initially."""
     end_seq: int | None
 
 
@@ -63,7 +63,7 @@ class RecordData:
         run: Facts about the run, by name.
         clock: The clock of all times: "wall", or "loop" for the event loop's own.
         machines: The recorded machines, by number.
-        all_machines: Number -> machine; negative numbers are machines known as sources only.
+        all_machines: Machines by number; negative numbers are machines known as sources only.
     """
 
     def __init__(self, path: Path, clock: Clock | None) -> None:
@@ -83,10 +83,10 @@ class RecordData:
             raise
 
     def refresh(self) -> None:
-        """Read what has been written since; a viewer of a run that goes on calls it from time to time.
+        """Read what has been written since the last read; for viewers of a running program.
 
         Raises:
-            RecordFileError: The file cannot be read any more.
+            RecordFileError: The file can no longer be read.
         """
         run = dict(self._rows("select key, value from run"))
         run["attributes"] = json.loads(run["attributes"])
@@ -151,14 +151,14 @@ class RecordData:
 
     @property
     def level(self) -> str:
-        """How much was recorded."""
+        """The recording level."""
         return str(self.run["level"])
 
     def machine(self, which: str | int) -> RecordedMachine:
-        """Return a machine by its id or number; of several with one id the latest.
+        """Return a machine by its id or number; the latest if several share the id.
 
         Raises:
-            UnknownMachineError: There is none.
+            UnknownMachineError: There is no such machine.
         """
         found = None
         if isinstance(which, int):
@@ -175,17 +175,17 @@ class RecordData:
 
     @property
     def first_seq(self) -> int:
-        """Number of the first transition the record holds, 0 if it holds none."""
+        """Number of the first transition in the record, 0 if there is none."""
         return int(self._rows("select coalesce(min(seq), 0) from transitions")[0][0])
 
     @property
     def last_seq(self) -> int:
-        """Number of the last transition the record holds, 0 if it holds none."""
+        """Number of the last transition in the record, 0 if there is none."""
         return int(self._rows("select coalesce(max(seq), 0) from transitions")[0][0])
 
     @property
     def end_ns(self) -> int:
-        """The latest time anything in the record tells of."""
+        """The latest time in the record."""
         end = "loop_ns" if self.clock == "loop" else "ns"
         tables = [
             f"select max({self._time}) from {name}" for name in ("transitions", "points", "queued", "logs", "waits")
@@ -198,14 +198,14 @@ class RecordData:
         return self._time_of("start_ns", "start_loop_ns"), self._time_of("end_ns", "end_loop_ns")
 
     def transition_counts(self) -> dict[int, int]:
-        """Return how many transitions the record holds of each machine, by its number."""
+        """Return the number of transitions in the record by machine number."""
         return dict(self._rows("select machine, count(*) from transitions group by machine"))
 
     def find(self, text: str) -> int:
-        """Return the number of a transition that is given by its number or its id.
+        """Return the number of a transition given by its number or its id.
 
         Raises:
-            UnknownTransitionError: The record does not hold it.
+            UnknownTransitionError: It is not in the record.
         """
         if text.isdecimal():
             return self.transition(int(text)).seq
@@ -222,7 +222,7 @@ class RecordData:
         """Return a transition by its number.
 
         Raises:
-            UnknownTransitionError: The record does not hold it.
+            UnknownTransitionError: It is not in the record.
         """
         for found in self.transitions(after=seq - 1, until=seq):
             return found
@@ -231,12 +231,12 @@ class RecordData:
     def transitions(
         self, machine: str | int | None = None, *, after: int = 0, until: int | None = None
     ) -> Iterator[RecordedTransition]:
-        """Give transitions in the order in which they ended.
+        """Yield transitions in order of completion.
 
         Args:
-            machine: Those of one machine only.
-            after: Those numbered higher.
-            until: Up to this number.
+            machine: Only those of this machine.
+            after: Only those with a higher number.
+            until: Only those up to this number.
 
         Raises:
             UnknownMachineError: There is no such machine.
@@ -266,7 +266,7 @@ class RecordData:
     def replay(
         self, machine: str | int | None = None, *, after: int = 0, until: int | None = None
     ) -> Iterator[tuple[RecordedTransition, Ticks, Ticks]]:
-        """Give transitions with all ticks of their machine before and after, in state order.
+        """Yield transitions with all ticks of their machine before and after, in state order.
 
         Takes the arguments of `transitions`.
 
@@ -303,7 +303,7 @@ class RecordData:
         return int(self.run["dropped"])
 
     def _ticks_at(self, seq: int) -> dict[int, list[int]]:
-        """Return the ticks of all machines after a transition, those that had ended by then included."""
+        """Return the ticks of all machines after a transition, including machines that had ended by then."""
         clocks: dict[int, list[int]] = {}
         since: dict[int, int] = {}
         keyframes = "select machine, max(seq), ticks from keyframes where seq <= ? group by machine"
@@ -314,7 +314,7 @@ class RecordData:
                 clocks[machine.number] = list(machine.start_ticks)
             if machine.number in clocks:
                 clocks[machine.number] += [0] * (len(machine.states) - len(clocks[machine.number]))
-        # what ended before the last keyframe has none there: its own last one counts
+        # a machine that ended before the last keyframe is not in it: use its own last keyframe
         first = min((since.get(number, 0) for number in clocks), default=0)
         places: dict[int, dict[str, int]] = {}
         for transition in self.transitions(after=first, until=seq):
@@ -330,19 +330,19 @@ class RecordData:
         return clocks
 
     def clocks(self, at_ns: int | None = None, *, seq: int | None = None) -> dict[str, dict[str, int]]:
-        """Return the ticks of all states of all machines that were alive at a moment, by machine id and state.
+        """Return the ticks of all states of all machines alive at a time, by machine id and state.
 
         Args:
-            at_ns: The moment on the record's clock; the end of the record if neither is given.
-            seq: Or the transition it comes after.
+            at_ns: The time on the record's clock; the end of the record if neither is given.
+            seq: Alternatively, the transition after which to read the ticks.
 
         Raises:
             ValueError: Both are given.
         """
         if at_ns is not None and seq is not None:
-            raise ValueError(f"at_ns and seq exclude each other: got {at_ns!r} and {seq!r}")
+            raise ValueError(f"at_ns and seq are mutually exclusive: got {at_ns!r} and {seq!r}")
         if at_ns is not None:
-            # on the loop's clock many transitions share an instant, and times never decrease
+            # on the loop's clock many transitions share a time, and times never decrease
             (row,) = self._rows(f"select coalesce(max(seq), 0) from transitions where {self._time} <= ?", at_ns)
             seq = int(row[0])
             self._know_machines()
@@ -365,9 +365,9 @@ class RecordData:
         return int(rows[0][0]) if rows else 0
 
     def activations(self, machine: str | int | None = None) -> Iterator[Activation]:
-        """Give every stretch in which a state was active, in the order in which they ended, open ones at the end.
+        """Yield every period in which a state was active, in order of their ends, open ones last.
 
-        A Multi state that is called again ends one activation and begins the next.
+        A repeated call of a Multi state ends one activation and begins the next.
 
         Raises:
             UnknownMachineError: There is no such machine.
@@ -402,11 +402,11 @@ class RecordData:
             yield Activation(number, state, tick, start, self.all_machines[number].end_ns, begun, None)
 
     def tx_id(self, transition: RecordedTransition | Origin) -> str:
-        """Return a transition's id as the library names it, such as "client-17"."""
+        """Return a transition's id, such as "client-17"."""
         return tx_id(self.all_machines[transition.machine].id, transition.number)
 
     def seq_of(self, origin: Origin) -> int | None:
-        """Return the number of the transition a mutation was made in; None if the record does not hold it."""
+        """Return the number of the transition a mutation was made in; None if it is not in the record."""
         if self._seqs is None:
             rows = self._rows("select machine, number, seq from transitions")
             self._seqs = {(machine, number): seq for machine, number, seq in rows}
@@ -415,7 +415,7 @@ class RecordData:
     # from level "ops" on
 
     def operations(self) -> dict[int, Operation]:
-        """Return what is known of transitions beyond what they did, by number; empty at level "changes"."""
+        """Return the details of transitions by number; empty at level "changes"."""
         steps = {number: _steps(text) for number, text in self._rows("select id, steps from steps")}
         start = "o.start_ns" if self.clock == "wall" else "coalesce(t.loop_ns, o.start_ns)"
         rows = self._rows(
@@ -453,27 +453,27 @@ class RecordData:
         return found
 
     def logs(self) -> list[LogLine]:
-        """Return log lines in the order in which they were written."""
+        """Return log lines in the order they were written."""
         rows = self._rows(f"select {self._time}, machine, seq, is_inside, level, text from logs order by id")
         return [LogLine(at, of, seq, bool(inside), level, text) for at, of, seq, inside, level, text in rows]
 
     def waits(self) -> list[WaitEvent]:
-        """Return waits, contexts, tasks and pipes that came or went, in order."""
+        """Return starts and ends of waits, contexts, tasks and pipes, in order."""
         return [
             WaitEvent(*row)
             for row in self._rows(f"select {self._time}, machine, seq, kind, text from waits order by id")
         ]
 
-    # besides machines
+    # spans and points
 
     def spans(self) -> list[RecordedSpan]:
-        """Return what took time and is no machine's, in the order in which it began."""
+        """Return the spans in order of their starts."""
         start, end = self._ends()
         rows = self._rows(f"select id, parent, name, {start}, {end}, attributes from spans order by id")
         return [RecordedSpan(id_, up, name, a, b, json.loads(facts)) for id_, up, name, a, b, facts in rows]
 
     def points(self) -> list[Point]:
-        """Return what happened in an instant and is no machine's, in order."""
+        """Return the points in order."""
         rows = self._rows(f"select id, {self._time}, span, name, flow, link, attributes from points order by id")
         return [
             Point(number, at, span, name, flow or "", link, json.loads(facts))
@@ -489,7 +489,7 @@ class RecordData:
         return self._file.rows(query, *arguments)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._file.close()
 
     def __enter__(self) -> Self:

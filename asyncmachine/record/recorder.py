@@ -1,14 +1,14 @@
-"""Recording machines while they run.
+"""The recorder of running machines.
 
-A recorder is a tracer of any number of machines. On the machine's path it only appends a few values to one flat list: no container
-per transition, which the garbage collector would have to visit, and nothing computed. Once a batch is full, or its oldest row is
-`DELAY_S` old where an event loop runs, the batch is written in one transaction. So a killed program loses its last batch at most.
+A recorder is a tracer of any number of machines. During a mutation it only appends a few values to one flat list: no container per
+transition, which the garbage collector would have to visit, and no computation. The batch is written in one transaction when it is
+full, or, on a running event loop, when its oldest row is `DELAY_S` old. A killed program therefore loses at most its last batch.
 
-What a transition did follows from its plan, an object of the engine that equal transitions share. The recorder interns plans: it
-writes what a plan does when it meets it first, and a number from then on. Refusals, auto mutations and dry runs are interned by
-tuples that hold what sets them apart. Arguments are never kept; from level "ops" on, what the machine's `log_args` lets through is.
+The change made by a transition follows from its plan, an engine object shared by equal transitions. The recorder interns plans: it
+writes the change of a plan at its first use, and a number from then on. Refusals, auto mutations and dry runs are interned by tuples
+of their distinguishing facts. Arguments are never kept, except, from level "ops" on, those selected by the machine's `log_args`.
 
-An error while writing, such as a full disk, ends the recording with one warning. The machines go on.
+An error while writing, such as a full disk, ends the recording with one warning. The machines are not affected.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from asyncmachine.record.format import Level
 
 DELAY_S = 0.2
-"""Where an event loop runs on wall time, rows are written when they are this old."""
+"""Age in seconds at which buffered rows are written on an event loop in wall time."""
 KEYFRAME_EVERY = 4096
 """Transitions between two keyframes."""
 
@@ -53,19 +53,19 @@ _logger = logging.getLogger("asyncmachine")
 
 
 class Recorder(Tracer):
-    """Records the transitions of machines in a file. A context manager; leaving it closes the record.
+    """A tracer that records the transitions of machines in a file. A context manager that closes the record on exit.
 
-    Bind it like any tracer: `Machine(S, tracers=[recorder])`, or `recorder.bind(machine)` for a machine that exists. Machines
-    made with a recorded machine as `parent` are recorded too. It needs no event loop, and like machines it belongs to one thread.
+    Bind it like any tracer: `Machine(S, tracers=[recorder])`, or `recorder.bind(machine)` for an existing machine. Machines with a
+    recorded machine as `parent` are recorded too. It needs no event loop and, like machines, belongs to one thread.
 
     Args:
-        path: The file; an earlier record of that name is replaced.
-        level: "changes": every transition. "ops": also queued mutations, handlers, arguments that `Machine.log_args` lets
-            through, and errors. "full": also the steps of transitions, waits, contexts, tasks and pipes.
-        log: Record log lines, as far as the machines' `log_level` has them written.
+        path: The file; an existing record of that name is replaced.
+        level: "changes": every transition. "ops": also queued mutations, handlers, arguments selected by `Machine.log_args`, and
+            errors. "full": also the steps of transitions, waits, contexts, tasks and pipes.
+        log: Record the log lines enabled by the machines' `log_level`.
         batch: Transitions written at once.
-        limit: Keep the last transitions only, about that many; None keeps all. What was dropped is counted.
-        loop_time_ns: The event loop's own time, where it differs from wall time, as on a virtual clock.
+        limit: Keep approximately the last `limit` transitions; None keeps all. Dropped ones are counted.
+        loop_time_ns: Returns the event loop's own time, if it differs from wall time, as on a virtual clock.
         attributes: Facts about the run, such as a seed.
 
     Attributes:
@@ -74,7 +74,7 @@ class Recorder(Tracer):
         lost: Rows that could not be written.
 
     Raises:
-        UnwritableRecordError: The file cannot be made, or is something else than a record.
+        UnwritableRecordError: The file cannot be created, or is not a record.
         ValueError: An unknown level, or a batch or limit below 1.
     """
 
@@ -90,10 +90,10 @@ class Recorder(Tracer):
         attributes: Mapping[str, object] | None = None,
     ) -> None:
         if level not in LEVELS:
-            raise ValueError(f"level has to be one of {', '.join(LEVELS)}, not {level!r}")
+            raise ValueError(f"level must be one of {', '.join(LEVELS)}, got {level!r}")
         for name, value in (("batch", batch), ("limit", 1 if limit is None else limit)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} has to be a whole number of at least 1, not {value!r}")
+                raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
         facts = {"level": level, "log": int(log), "python": platform.python_version(), "batch": batch}
         facts |= {"clock": "wall" if loop_time_ns is None else "loop", "attributes": to_json(dict(attributes or {}))}
         self._writer = RecordWriter(path, facts)
@@ -119,15 +119,15 @@ class Recorder(Tracer):
         hooks: dict[str, Any] = {FACTS: keep} if self._watching is None else self._watching.hooks(keep)
         if log:
             hooks["log"] = self._log
-        for name, hook in hooks.items():  # on the instance, so that a machine pays for those of its level only
+        for name, hook in hooks.items():  # set on the instance, so that machines call only the hooks of its level
             setattr(self, name, hook)
         self._logs: list[tuple[Any, ...]] = []
         self._log_ids = count(1)
 
-    # on the machine's path
+    # hooks
 
     def _make_keep(self) -> Callable[[Machine, Plan, QueuedMutation, Transition | None], None]:
-        """Make the hook that keeps the facts of a transition: a plain function, which is called faster than a method."""
+        """Return the hook that stores the facts of a transition: a plain function, which is called faster than a method."""
         rows, clock, note_row, flush = self._rows, time.perf_counter_ns, self._note_row, self.flush
         extend, key_of = rows.extend, self._interned.key_of
         loop_time_ns = self._loop_time_ns
@@ -151,37 +151,37 @@ class Recorder(Tracer):
                 flush()
 
         hook = keep if loop_time_ns is None else keep_on_loop_time
-        hook.__self__ = self  # type: ignore[attr-defined]  # so that an error in it is put down to this tracer
+        hook.__self__ = self  # type: ignore[attr-defined]  # so that its errors are counted for this tracer
         return hook
 
     @property
     def dropped(self) -> int:
-        """How many transitions the limit has dropped."""
+        """Number of transitions dropped because of the limit."""
         return 0 if self._limit is None else self._limit.dropped
 
     @property
     def next_seq(self) -> int:
-        """The number the next transition to end will have."""
+        """The number of the next transition to end."""
         return self._written + len(self._rows) // self._width + 1
 
     def machine_init(self, machine: Machine) -> None:
-        """Take up a machine that was just constructed."""
+        """Add a machine that was just constructed."""
         self._machines.number_of(machine)
 
     def machine_bound(self, machine: Machine) -> None:
-        """Take up a machine that exists already."""
+        """Add an existing machine."""
         self._machines.number_of(machine)
 
     def submachine_new(self, parent: Machine, machine: Machine) -> None:
-        """Follow a machine that belongs to a recorded one."""
+        """Record a submachine of a recorded machine."""
         machine.bind_tracer(self)
 
     def machine_dispose(self, machine: Machine) -> None:
-        """Write down the end of a machine."""
+        """Record the end of a machine."""
         self._machines.end(machine)
 
     def schema_change(self, machine: Machine, old: Any) -> None:
-        """Write down a schema that has grown."""
+        """Record an extended schema."""
         self._machines.grow(machine)
 
     def _log(self, machine: Machine, level: int, line: str) -> None:
@@ -197,11 +197,11 @@ class Recorder(Tracer):
     # spans and points
 
     def span(self, name: str, parent: Span | int | None = None, **attributes: object) -> Span:
-        """Begin a span: something that takes time and is no machine's. End it with `end`, or use it in a `with` block.
+        """Begin a span, a period outside machines. End it with `end`, or use it in a `with` block.
 
         Args:
             name: Its name.
-            parent: The span it is a part of.
+            parent: The enclosing span.
             attributes: Facts about it.
         """
         return self._spans.begin(name, parent, attributes)
@@ -215,13 +215,13 @@ class Recorder(Tracer):
         link: int | None = None,
         **attributes: object,
     ) -> int:
-        """Write down something that happened in an instant and is no machine's.
+        """Record an instantaneous event outside machines.
 
         Args:
             name: Its name.
-            span: The span it is a part of.
-            flow: Points of one flow belong together, such as those of one message.
-            link: The point it followed, as this method returned it.
+            span: The enclosing span.
+            flow: Groups related points, such as those of one message.
+            link: The id of the preceding point, as returned by this method.
             attributes: Facts about it.
 
         Returns:
@@ -235,7 +235,7 @@ class Recorder(Tracer):
         self._new_attributes |= attributes
 
     def bind(self, machine: Machine, span: Span | int | None = None) -> None:
-        """Record a machine that exists, under a span if one is given. Binding it twice changes nothing."""
+        """Record an existing machine, under a span if one is given. Binding it twice has no effect."""
         self._machines.number_of(machine, None if span is None else int(span))
         machine.bind_tracer(self)
 
@@ -248,7 +248,7 @@ class Recorder(Tracer):
         return None if self._loop_time_ns is None else self._loop_time_ns()
 
     def _note_row(self) -> None:
-        """Have what is kept written soon, where an event loop runs on wall time."""
+        """Schedule a write of the buffered rows on an event loop in wall time."""
         if self._handle is not None:
             loop, handle = self._handle
             if not loop.is_closed() and not handle.cancelled():
@@ -268,7 +268,7 @@ class Recorder(Tracer):
     # writing
 
     def flush(self) -> None:
-        """Write what is kept. An error ends the recording."""
+        """Write the buffered rows. An error ends the recording."""
         if self._handle is not None:
             self._handle[1].cancel()
             self._handle = None
@@ -329,7 +329,7 @@ class Recorder(Tracer):
             self._logs = []
 
     def note_logs(self, rows: list[tuple[Any, ...]], seq: int) -> None:
-        """Keep the log lines of a transition that has ended as `seq`."""
+        """Buffer the log lines of a transition that has ended as `seq`."""
         self._logs += [(*row[:4], seq, 1, *row[6:]) for row in rows]
 
     def _write_attributes(self) -> None:
@@ -341,7 +341,7 @@ class Recorder(Tracer):
     # the end
 
     def _stop(self, error: Exception, rows: int) -> None:
-        """End the recording after an error, with one warning; the machines go on."""
+        """End the recording after an error, with one warning."""
         self.failure = error
         self.lost += rows
         _logger.warning("[record] %s: recording stopped, %d transitions lost: %s", self.path, self.lost, error)
@@ -354,9 +354,9 @@ class Recorder(Tracer):
             machine.unbind_tracer(self)
 
     def close(self) -> None:
-        """Write what is kept and make the record one plain file; the machines are recorded no longer.
+        """Write the buffered rows, end the recording, and make the record one plain file.
 
-        Does not raise: what could not be written is in `failure`.
+        Does not raise: an error is stored in `failure`.
         """
         if self._is_closed:
             return

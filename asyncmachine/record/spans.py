@@ -1,4 +1,4 @@
-"""Spans and points of a record: what happened besides machines, such as the phases of a program or its messages."""
+"""Spans and points of a record: events outside machines, such as the phases of a program or its messages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Span:
-    """Something that takes time. A context manager that ends it.
+    """A named period. A context manager that ends it on exit.
 
     Attributes:
         id: Its number in the record.
@@ -29,15 +29,15 @@ class Span:
         return self.id
 
     def span(self, name: str, **attributes: object) -> Span:
-        """Begin a span that is a part of this one."""
+        """Begin a nested span."""
         return self._spans.begin(name, self, attributes)
 
     def point(self, name: str, *, flow: str = "", link: int | None = None, **attributes: object) -> int:
-        """Write down something that happens in this span, as `Recorder.point` does; return its id."""
+        """Record a point in this span, as `Recorder.point` does; return its id."""
         return self._spans.point(name, self, flow, link, attributes)
 
     def end(self, **attributes: object) -> None:
-        """End it, adding facts about it. Ending it again changes nothing."""
+        """End it, adding facts about it. Further calls have no effect."""
         self._spans.end(self.id, attributes)
 
     def __enter__(self) -> Self:
@@ -53,14 +53,14 @@ class Span:
 
 
 class Spans:
-    """Spans and points on their way into a record.
+    """The buffered spans and points of a record.
 
     Args:
-        now: Wall time since the run began, in nanoseconds.
-        loop_now: The loop's own time where it differs, else None.
-        note_row: Is called when something waits to be written.
-        flush: Has all that waits written, once it is a batch of points.
-        batch: How many that is.
+        now: Returns the wall time since the start of the run, in nanoseconds.
+        loop_now: Returns the loop's own time if it differs, else None.
+        note_row: Called when a row is buffered.
+        flush: Writes all buffered rows; called when a batch of points is full.
+        batch: Number of points in a batch.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Spans:
     def point(
         self, name: str, span: Span | int | None, flow: str, link: int | None, attributes: Mapping[str, object]
     ) -> int:
-        """Write down a point and return its id."""
+        """Record a point and return its id."""
         number = next(self._point_ids)
         above = None if span is None else span.__index__()
         self._note_row()
@@ -116,11 +116,11 @@ class Spans:
         return number
 
     def forget(self) -> None:
-        """Keep nothing that waits; it can not be written any more."""
+        """Discard the buffered rows, which can no longer be written."""
         self._begun, self._ended, self._points = [], [], []
 
     def write(self, writer: RecordWriter) -> None:
-        """Write what waits."""
+        """Write the buffered rows."""
         if self._begun:
             writer.insert("spans", ("id", "parent", "name", "start_ns", "start_loop_ns", "attributes"), self._begun)
             self._begun = []

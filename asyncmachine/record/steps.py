@@ -1,4 +1,4 @@
-"""The steps of a transition's negotiation, told from its plan: what was called, implied, missing, refused, changed."""
+"""The steps of a transition's negotiation, derived from its plan: states called, implied, missing, refused, changed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LIMIT = 20_000
 
 
 class Steps:
-    """Lists of steps as JSON, told once for all transitions that took the same."""
+    """A cache of step lists as JSON, shared by transitions with equal steps."""
 
     def __init__(self) -> None:
         self._texts: dict[Key, str] = {}
@@ -30,7 +30,7 @@ class Steps:
         Args:
             tx: The transition, at its end.
             node: The configuration it began in.
-            plan: What was planned then.
+            plan: Its plan.
             handlers: The handlers that ran, in order.
         """
         key = (plan, tx._plan, tx.canceled_by, handlers)
@@ -43,7 +43,7 @@ class Steps:
 
 
 def step_to_list(step: Step) -> list[str]:
-    """Return a step as plain data, without its empty end."""
+    """Return a step as plain data, without trailing empty fields."""
     fields = list(step)
     while fields and not fields[-1]:
         fields.pop()
@@ -51,12 +51,12 @@ def step_to_list(step: Step) -> list[str]:
 
 
 def steps_of(tx: Transition, node: Configuration, plan: Plan, handlers: tuple[str, ...]) -> Iterator[Step]:
-    """Tell the steps of a transition.
+    """Yield the steps of a transition.
 
     Args:
         tx: The transition, at its end.
         node: The configuration it began in.
-        plan: What was planned then.
+        plan: Its plan.
         handlers: The handlers that ran, in order.
     """
     machine = tx.machine
@@ -89,13 +89,13 @@ def steps_of(tx: Transition, node: Configuration, plan: Plan, handlers: tuple[st
 
 
 def _adders(relations: Relations, node: Configuration, plan: Plan, state: int) -> list[int]:
-    """Return the states that bring another one along: called ones, or entered with them."""
+    """Return the called or entered states that add another state."""
     candidates = dict.fromkeys([*plan.called, *plan.target.active])
     return [s for s in candidates if state in relations.adds[s] and (s in plan.called or not node.mask >> s & 1)]
 
 
 def _state_of(handler: str, names: tuple[str, ...]) -> str:
-    """Return the state a handler is about: X of XEnter, Y of a pair XY, "Any" of AnyState."""
+    """Return the state of a handler: X of XEnter, Y of a pair XY, "Any" of AnyState."""
     for suffix in ("Enter", "Exit", "State", "End"):
         if handler.endswith(suffix) and handler.removesuffix(suffix) in names:
             return handler.removesuffix(suffix)

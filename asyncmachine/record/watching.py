@@ -1,4 +1,4 @@
-"""What is recorded of transitions from level "ops" on: queue, handlers, arguments, errors; at "full" also steps and waits."""
+"""Recording of transition details from level "ops" on: queue, handlers, arguments, errors; at "full" also steps and waits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CALLED_LIMIT = 20_000
 
 
 class Open:
-    """A transition that has begun and not ended."""
+    """A running transition."""
 
     __slots__ = ("handlers", "logs", "node", "plan", "queue", "start_ns", "tx")
 
@@ -38,11 +38,11 @@ class Open:
 
 
 class Watching:
-    """Follows transitions from their beginning.
+    """Records transitions from their start.
 
     Args:
-        recorder: Whose machines they are.
-        is_full: Whether steps, waits, contexts, tasks and pipes are wanted.
+        recorder: The recorder of the machines.
+        is_full: Whether to record steps, waits, contexts, tasks and pipes.
     """
 
     def __init__(self, recorder: Recorder, *, is_full: bool) -> None:
@@ -58,13 +58,13 @@ class Watching:
         self._ids = {"handlers": count(1), "queued": count(1), "waits": count(1)}
 
     def hooks(self, keep: Callable[..., None]) -> dict[str, Callable[..., None]]:
-        """Return the tracer hooks this level needs; `keep` records the facts of the transition itself."""
+        """Return the tracer hooks of this level; `keep` records the facts of the transition itself."""
 
         def transition_end(tx: Transition) -> None:
             self._close(tx)
             keep(tx.machine, tx._plan, tx._queued, tx)
 
-        transition_end.__self__ = self._recorder  # type: ignore[attr-defined]  # errors in it are put down to the recorder
+        transition_end.__self__ = self._recorder  # type: ignore[attr-defined]  # its errors are counted for the recorder
         found: dict[str, Callable[..., None]] = {
             "transition_init": self._begin,
             "transition_end": transition_end,
@@ -84,7 +84,7 @@ class Watching:
         return found
 
     def open_of(self, machine: Machine) -> Open | None:
-        """Return the transition of a machine that is under way, if it is the innermost one."""
+        """Return the running transition of a machine if it is the innermost one."""
         if self._open and self._open[-1].tx.machine is machine:
             return self._open[-1]
         return None
@@ -95,7 +95,7 @@ class Watching:
         self._open.append(Open(tx, self._recorder._now()))
 
     def _close(self, tx: Transition) -> None:
-        """Keep what is known of a transition that ends; nothing is, if it began before the recorder was bound."""
+        """Buffer the details of a transition that ends, unless it began before the recorder was bound."""
         while self._open:
             begun = self._open.pop()
             if begun.tx is tx:
@@ -167,7 +167,7 @@ class Watching:
     # writing
 
     def write(self, writer: RecordWriter) -> None:
-        """Write what waits."""
+        """Write the buffered rows."""
         operations, self._operations = self._operations, []
         handlers, self._handlers = self._handlers, []
         queued, self._queued = self._queued, []
@@ -191,6 +191,6 @@ def _named(ctx: StateContext) -> str:
 
 
 def error_text(error: BaseException) -> str:
-    """Return an error as a machine's log line tells it: its kind and its words, cut to a line."""
+    """Return an error as in a machine's log line: its class and message, truncated to a line."""
     text = " ".join(f"{type(error).__name__}: {error}".split())
     return plain_text(text if len(text) <= _ERROR_LENGTH else text[: _ERROR_LENGTH - 3] + "...")

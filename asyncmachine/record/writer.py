@@ -1,8 +1,8 @@
-"""Writing a record file, row by row of its tables. Knows nothing of machines.
+"""The writer of a record file, by rows of its tables.
 
-While it is written, a record is a database in WAL mode, so that another process can follow it and a killed program loses only what
-it had not handed over. `close` makes it one plain file. Where the file system offers no shared memory, SQLite refuses WAL without
-an error; the file is then written with a rollback journal, and `run.journal` says so.
+While being written, a record is a database in WAL mode, so that another process can follow it and a killed program loses only rows not
+yet written. `close` makes it one plain file. On file systems without shared memory SQLite refuses WAL without an error; the file is then
+written with a rollback journal, as recorded in `run.journal`.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _CHECKPOINT_PAGES = 64
-_LIMIT = 50_000  # of each kind of what is interned
+_LIMIT = 50_000  # of interned objects of each kind
 _VALUES_AT_ONCE: Final = 100
-"""Values in one statement. Rows of five values take 0.6 of the time when 20 of them share a statement; more share it no better."""
+"""Values per statement. Rows of five values take 0.6 of the time with 20 rows per statement; more rows give no further gain."""
 
 
 to_json: Final = json.JSONEncoder(separators=(",", ":"), default=str).encode
-"""Writes a value as compact JSON; what JSON does not know is written as text."""
+"""Return a value as compact JSON; unsupported objects are converted with `str`."""
 
 
 def plain_text(text: str) -> str:
-    """Return a text that SQLite can store: lone surrogates are written as escapes."""
+    """Return a text that SQLite can store, with lone surrogates escaped."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -44,14 +44,14 @@ def plain_text(text: str) -> str:
 
 
 class RecordWriter:
-    """A record file being written. A context manager; leaving it closes the file.
+    """A record file being written. A context manager that closes the file on exit.
 
     Args:
-        path: The file. An earlier record of that name is replaced; any other file is left alone.
+        path: The file. An existing record of that name is replaced; any other file is refused.
         run: Facts about the run, by name; see `format`. `id`, `started_unix_ns` and `level` are filled in if absent.
 
     Raises:
-        UnwritableRecordError: The file cannot be made, or something else than a record is in its place.
+        UnwritableRecordError: The file cannot be created, or its name is taken by another kind of file.
     """
 
     def __init__(self, path: str | os.PathLike[str], run: Mapping[str, object]) -> None:
@@ -61,7 +61,7 @@ class RecordWriter:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         except (OSError, sqlite3.Error) as error:
-            raise UnwritableRecordError(self.path, f"cannot be made: {_reason(error)}") from error
+            raise UnwritableRecordError(self.path, f"cannot be created: {_reason(error)}") from error
         try:
             self._begin(run)
         except sqlite3.Error as error:
@@ -79,7 +79,7 @@ class RecordWriter:
         (journal,) = file.execute("pragma journal_mode = wal").fetchone()
         if journal != "wal":
             file.execute("pragma journal_mode = truncate")
-        file.execute("pragma synchronous = off")  # a killed program loses nothing by it, only a power failure would
+        file.execute("pragma synchronous = off")  # safe against a killed program, though not against a power failure
         file.execute(f"pragma wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         started = time.time_ns()
         facts = {"id": f"{started:x}-{os.getpid():x}", "started_unix_ns": started, "level": "changes", "clock": "wall"}
@@ -92,10 +92,10 @@ class RecordWriter:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Write everything inside at once, or nothing of it.
+        """Write everything inside in one transaction.
 
         Raises:
-            sqlite3.Error: It cannot be written, as when the disk is full.
+            sqlite3.Error: It cannot be written, for example because the disk is full.
         """
         self._file.execute("begin")
         try:
@@ -126,12 +126,12 @@ class RecordWriter:
         """Run a statement and return all its rows.
 
         Raises:
-            sqlite3.Error: It fails.
+            sqlite3.Error: It failed.
         """
         return self._file.execute(statement, arguments).fetchall()
 
     def update(self, table: str, key: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """Set columns of rows; each row gives their values and at the end the key.
+        """Set columns of rows; each row holds the values followed by the key.
 
         Raises:
             sqlite3.Error: They cannot be written.
@@ -152,7 +152,7 @@ class RecordWriter:
 
         Args:
             name: Its name.
-            states: State -> relations, as `Schema.to_dict` gives them.
+            states: State -> relations, as returned by `Schema.to_dict`.
         """
         self._counts["schemas"] += 1
         number = self._counts["schemas"]
@@ -171,7 +171,7 @@ class RecordWriter:
         refused_by: str = "",
         reason: Sequence[tuple[str, str, Sequence[str]]] = (),
     ) -> int:
-        """Return the id of a change, inserting it when it is new."""
+        """Return the id of a change, inserting it if it is new."""
         content = (
             kind, to_json(called), to_json(moved), int(is_auto), int(is_check), int(accepted), plain_text(refused_by), to_json(reason)
         )  # fmt: skip
@@ -185,7 +185,7 @@ class RecordWriter:
         return number
 
     def steps_id(self, text: str) -> int:
-        """Return the id of a list of steps, given as JSON, inserting it when it is new."""
+        """Return the id of a list of steps, given as JSON, inserting it if it is new."""
         number = self._steps.get(text)
         if number is None:
             if len(self._steps) >= _LIMIT:
@@ -196,16 +196,16 @@ class RecordWriter:
         return number
 
     def start_clock(self, machine: int) -> dict[str, int]:
-        """Return a machine's ticks at its beginning, by state."""
+        """Return a machine's initial ticks by state."""
         query = "select s.states, m.start_ticks from machines m join schemas s on s.id = m.schema where m.number = ?"
         ((states, ticks),) = self.execute(query, machine)
         return dict(zip(json.loads(states), json.loads(ticks), strict=False))
 
     def close(self) -> None:
-        """Make the record one plain file that can be read from anywhere.
+        """Make the record one plain file.
 
         Raises:
-            UnwritableRecordError: It cannot be finished; what was written stays readable.
+            UnwritableRecordError: It cannot be finished; the rows written so far remain readable.
         """
         if self.is_closed:
             return
@@ -221,10 +221,10 @@ class RecordWriter:
             self._file.close()
 
     def fail(self, failure: str, lost: int) -> None:
-        """Close the file after an error, noting it in the record if that can still be written.
+        """Close the file after an error, storing it in the record if possible.
 
         Args:
-            failure: What went wrong.
+            failure: Description of the error.
             lost: Rows that could not be written.
         """
         with suppress(sqlite3.Error):
@@ -233,7 +233,7 @@ class RecordWriter:
             self.close()
 
     def abandon(self) -> None:
-        """Close the file and delete it, when what was to be written turns out to be unusable."""
+        """Close and delete the file, because its contents turned out to be unusable."""
         if not self.is_closed:
             self.is_closed = True
             self._file.close()
@@ -252,16 +252,16 @@ _CHANGE = ("id", "kind", "called", "moved", "is_auto", "is_check", "accepted", "
 
 
 def _clear(path: Path) -> None:
-    """Make room for a new record: delete an earlier one, refuse anything else.
+    """Delete an existing record at the path.
 
     Raises:
-        UnwritableRecordError: Something else is there.
+        UnwritableRecordError: Another kind of file is there.
     """
     try:
         if path.exists():
             read_header(path)
     except RecordError as error:
-        raise UnwritableRecordError(path, "is no record, so that none is written in its place") from error
+        raise UnwritableRecordError(path, "is not a record and will not be replaced") from error
     _delete(path)
 
 

@@ -16,7 +16,7 @@ _WIDTH = 110  # of a line
 
 
 def canonical(trace: Sequence[TraceEvent], begin_ns: int) -> list[TraceEvent]:
-    """What happened, host by host, in the order of virtual time.
+    """Return what happened, host by host, in the order of virtual time.
 
     Two versions may take turns differently within an instant. What they may not change is the order of events of one
     kind with one peer, e.g. of the RPCs on a stream: it is kept, and everything else of an instant is sorted.
@@ -53,7 +53,7 @@ class Parting(NamedTuple):
 
 
 def parting(one: Sequence[TraceEvent], other: Sequence[TraceEvent]) -> Parting | None:
-    """The first difference of two canonical traces, in virtual time; None if there is none."""
+    """Return the first difference of two canonical traces, in virtual time; None if there is none."""
     mine, theirs = _by_host(one), _by_host(other)
     found = [_parting_at(host, mine.get(host, []), theirs.get(host, [])) for host in sorted({**mine, **theirs})]
     return min((p for p in found if p is not None), key=lambda p: (p.time_ns, p.host), default=None)

@@ -82,7 +82,7 @@ def play(case: Case, version: str, make_driver: Callable[[HostContext], Driver] 
 
 
 def difference(versions: tuple[str, str], one: Played, other: Played) -> str:
-    """What two runs of a case do not share, in lines of text; "" if there is nothing.
+    """Return what two runs of a case do not share, in lines of text; "" if there is nothing.
 
     Args:
         versions: their names.
@@ -207,7 +207,7 @@ class _Stage:
         raise_grouped("steps of the plan", self._failures)
 
     async def given(self) -> dict[Reader, tuple[bytes, ...]]:
-        """What every subscription has in its buffer, in the end or when its host crashed."""
+        """Return what every subscription has in its buffer, in the end or when its host crashed."""
         return {
             reader: tuple(sorted([(await subscription.next()).id for _ in range(subscription.pending)]))
             for reader, subscription in self._subscriptions.items()

@@ -84,12 +84,12 @@ class FailingFilter:
         self._name = name
 
     def can_subscribe(self, topic: str) -> bool:
-        """Whether we may join a topic."""
+        """Return whether we may join a topic."""
         self._failing.by_count(f"{self._name}/join")
         return True
 
     def filter_incoming(self, peer: PeerId, subscriptions: Sequence[RPC.SubOpts]) -> list[RPC.SubOpts]:
-        """All of them."""
+        """Return all of them."""
         self._failing.by_count(f"{self._name}/filter")
         return list(subscriptions)
 
@@ -159,7 +159,7 @@ def failing_options(failing: Failing, number: int) -> HostOptions:
 
 
 def failing_validator(failing: Failing, name: str, pause_s: float | None = None) -> Callable[[PeerId, Message], Any]:
-    """A validator that accepts, or fails; one that pauses first is a coroutine function."""
+    """Return a validator that accepts, or fails; one that pauses first is a coroutine function."""
 
     def judge(peer: PeerId, message: Message) -> bool:
         failing.by_content(name, message.data)
@@ -176,7 +176,7 @@ def failing_validator(failing: Failing, name: str, pause_s: float | None = None)
 
 
 def failing_score(failing: Failing, number: int) -> Callable[[PeerId], float]:
-    """An application's score of everybody: 0, or a failure, or no number."""
+    """Return an application's score of everybody: 0, or a failure, or no number."""
 
     def score(peer: PeerId) -> float:
         failing.by_count(f"host {number}/score")
@@ -186,7 +186,7 @@ def failing_score(failing: Failing, number: int) -> Callable[[PeerId], float]:
 
 
 def failing_readiness(failing: Failing, name: str, data: bytes) -> Callable[[object, str], bool]:
-    """A topic is always ready, unless that cannot be said, for one message.
+    """Return a topic is always ready, unless that cannot be said, for one message.
 
     Not by the count of calls: whether a publish that is cancelled has asked by then is each version's affair.
     """

@@ -271,7 +271,7 @@ class _Run:
     # --- after the faults ----------------------------------------------------------------------------------------
 
     async def _recover(self) -> list[bytes]:
-        """Every host publishes once it is ready, and again; gives the payloads of the second time."""
+        """Every host publishes once it is ready, and again; returns the payloads of the second time."""
         world = self._world
         if not self._has_discovery:
             await self._connect_all()

@@ -113,7 +113,7 @@ class Plan:
 
 
 def plan_of(case: Case) -> Plan:
-    """The plan of a case, the same on every machine."""
+    """Return the plan of a case, the same on every machine."""
     rng = random.Random(f"{case.seed}/{case.router}/{case.kind}/plan")
     hosts = rng.randint(8, 12)
     edges = () if rng.random() < 0.5 else _edges(rng, hosts)
@@ -154,7 +154,7 @@ def _params(rng: random.Random, router: str) -> HostParams:
 
 
 def _edges(rng: random.Random, hosts: int) -> tuple[tuple[int, int], ...]:
-    """A ring, so that everybody can be reached, and chords."""
+    """Return a ring, so that everybody can be reached, and chords."""
     pairs: dict[frozenset[int], tuple[int, int]] = {}
     for a in range(hosts):
         for b in ((a + 1) % hosts, *rng.sample([b for b in range(hosts) if b != a], 2)):

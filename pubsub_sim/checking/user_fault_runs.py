@@ -76,7 +76,7 @@ class Story:
 
 
 def user_fault_run(version: str, router: str, seed: int, make_driver: MakeDriver | None = None) -> list[str]:
-    """Play one run and judge it; gives what went wrong, as sentences.
+    """Play one run and judge it; returns what went wrong, as sentences.
 
     Args:
         version: which control flow.
@@ -161,7 +161,7 @@ def _world(
 
 
 async def _cancelled(owner: Lifetime, call: Awaitable[Any], rounds: int | None) -> tuple[str, Any]:
-    """How a call ends that is cancelled after some rounds of the loop, and what it gives."""
+    """Return how a call ends that is cancelled after some rounds of the loop, and what it gives."""
     outcome: list[tuple[str, Any]] = []
 
     async def make() -> None:
@@ -214,11 +214,11 @@ class _Users:
         return self._story
 
     def host(self, number: int) -> PubSub:
-        """A node."""
+        """Return a node."""
         return self._world.pubsubs[number]
 
     def chance(self, number: int) -> random.Random:
-        """The chance of one user."""
+        """Return the chance of one user."""
         return random.Random(f"{self._seed}/user {number}")
 
     async def pause(self, seconds: float) -> None:
@@ -226,7 +226,7 @@ class _Users:
         await self._world.clock.sleep(seconds)
 
     async def call(self, number: int, what: str, call: Awaitable[Any], rounds: int | None) -> Any:
-        """Make a call, cancelled after some rounds or not; gives what it gives, None if it gives nothing."""
+        """Make a call, cancelled after some rounds or not; returns what it gives, None if it gives nothing."""
         outcome, given = await _cancelled(self._owner, call, rounds)
         self._story.calls.append((number, what, outcome))
         if isinstance(given, Exception):

@@ -1,1 +1,1 @@
-"""How an operation gets its turn: the one thing that differs between the versions compared."""
+"""The drivers: the control flow of a host, which is the only difference between the compared versions."""

@@ -1,7 +1,7 @@
-"""The versions: names and where their factories live; nothing is imported before it is asked for.
+"""The registry of versions; their modules are imported on use.
 
-A third party adds one by an entry point in the group `pubsub_sim.versions` that names a module with `make_driver`
-and `describe`, and perhaps `trace` and `machines`, like `pubsub_sim.drivers.baseline` and `pubsub_sim.drivers.states`.
+A third party adds a version by an entry point in the group `pubsub_sim.versions` that names a module with `make_driver`
+and `describe`, and optionally `trace` and `machines`, like `pubsub_sim.drivers.baseline` and `pubsub_sim.drivers.states`.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ VERSIONS: dict[str, str] = {
 """Name -> module; `direct` is a reference for the first two, and `states-rpc` is `states` without its short cut for RPCs."""
 
 Trace = Callable[["Driver", Callable[[str], None]], None]
-"""Has a function told of each step of a driver, before the driver acts; called before the driver starts."""
+"""Makes a driver report each of its steps, before acting, to a function; called before the driver starts."""
 
 ENTRY_POINT_GROUP = "pubsub_sim.versions"
 
 
 def known_versions() -> tuple[str, ...]:
-    """All names, our own first; imports no version. Takes milliseconds: the facts of all installed packages are read."""
+    """Return all names, built-in ones first, without importing a version. Takes milliseconds, as installed packages are scanned."""
     others = (entry.name for entry in entry_points(group=ENTRY_POINT_GROUP))
     return tuple(dict.fromkeys([*VERSIONS, *sorted(others)]))
 
 
 def check_version(version: object) -> None:
-    """Refuse an unknown name; who else there is, is looked up only for a name that is not ours.
+    """Refuse an unknown name; installed packages are scanned only if the name is not built in.
 
     Raises:
         OptionError: an unknown name.
@@ -49,13 +49,13 @@ def check_version(version: object) -> None:
 
 
 def driver_factory(version: str) -> Callable[[HostContext], Driver]:
-    """The function that makes one host's driver; raises OptionError for an unknown name."""
+    """Return the factory of a version's drivers; raise OptionError for an unknown name."""
     factory: Callable[[HostContext], Driver] = _module(version).make_driver
     return factory
 
 
 def driver_tracer(version: str) -> Trace:
-    """The function that reports each step of a driver of this version, in words; for exhibits.
+    """Return the function that reports each step of a driver of this version as text; for illustrations.
 
     Raises:
         OptionError: an unknown name, or a version without such a function.
@@ -67,7 +67,7 @@ def driver_tracer(version: str) -> Trace:
 
 
 def is_traceable(version: str) -> bool:
-    """Whether `driver_tracer` has a function for this version; raises OptionError for an unknown name."""
+    """Return whether `driver_tracer` supports this version; raise OptionError for an unknown name."""
     return _trace_of(version) is not None
 
 
@@ -78,7 +78,7 @@ def _trace_of(version: str) -> Trace | None:
 
 
 def machines_of(version: str) -> Callable[[Driver], Sequence[Any]]:
-    """The function that gives the state machines of a driver that was just made; those they make later are their children.
+    """Return the function that returns the state machines of a new driver; later machines are their children.
 
     Raises:
         OptionError: an unknown name.
@@ -92,7 +92,7 @@ def _no_machines(driver: Driver) -> Sequence[Any]:
 
 
 def describe_version(version: str) -> dict[str, Any]:
-    """What a version is made of: `summary` and `machines` (name, id pattern, states with their relations).
+    """Return the description of a version: `summary` and `machines` (name, id pattern, states with their relations).
 
     Raises:
         OptionError: an unknown name.

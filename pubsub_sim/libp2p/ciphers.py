@@ -30,10 +30,10 @@ class Cipher(Protocol):
     """ChaCha20-Poly1305 under one key of 32 bytes; a nonce has 12 bytes and is used once."""
 
     def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
-        """The ciphertext with its tag."""
+        """Return the ciphertext with its tag."""
 
     def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
-        """The plaintext. Raises TagMismatch."""
+        """Return the plaintext. Raises TagMismatch."""
 
 
 class SodiumCipher:
@@ -57,7 +57,7 @@ class SodiumCipher:
 
 
 def _openssl() -> Callable[[bytes], Cipher] | None:
-    """What makes ciphers of OpenSSL; None where `cryptography` is not installed."""
+    """Return what makes ciphers of OpenSSL; None where `cryptography` is not installed."""
     try:
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -85,11 +85,11 @@ def _openssl() -> Callable[[bytes], Cipher] | None:
 
 
 def ciphers() -> dict[str, Callable[[bytes], Cipher]]:
-    """The installed makers of ciphers by the name of their library, the fastest first."""
+    """Return the installed makers of ciphers by the name of their library, the fastest first."""
     openssl = _openssl()
     return ({} if openssl is None else {"cryptography": openssl}) | {"pynacl": SodiumCipher}
 
 
 def fastest_cipher() -> Callable[[bytes], Cipher]:
-    """The maker of ciphers that a network takes unless it is given another."""
+    """Return the maker of ciphers that a network takes unless it is given another."""
     return next(iter(ciphers().values()))

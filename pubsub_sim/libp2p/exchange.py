@@ -37,11 +37,11 @@ class Exchange(Generic[T]):
         self._wanted = 0  # bytes the present step waits for; 0 before the first
 
     def begin(self) -> bytes:
-        """What is to be sent before anything is received."""
+        """Return what is to be sent before anything is received."""
         return self._go_on(None)
 
     def receive(self, data: bytes) -> bytes:
-        """Take received bytes; gives what is to be sent.
+        """Take received bytes; returns what is to be sent.
 
         Raises:
             Libp2pError: the exchange has failed.

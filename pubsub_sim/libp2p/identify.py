@@ -59,7 +59,7 @@ class PeerInfo:
 def make_identify(
     peer_id: PeerId, protocols: Iterable[str], addresses: Sequence[Multiaddr], observed: Multiaddr | None
 ) -> bytes:
-    """The bytes we answer with."""
+    """Return the bytes we answer with."""
     message = Identify(
         public_key=marshal_public_key(peer_id),
         listen_addresses=[address.encode() for address in addresses],
@@ -99,7 +99,7 @@ class IdentifyReader:
         self._received = received[position:]
 
     def end(self) -> PeerInfo:
-        """What the peer told. Raises ProtocolViolation if it is cut short."""
+        """Return what the peer told. Raises ProtocolViolation if it is cut short."""
         if self._received or not self._messages:
             raise ProtocolViolation(_LAYER, "whole messages", f"{len(self._received)} bytes of one")
         message = self._message
@@ -125,7 +125,7 @@ class IdentifyReader:
 
 
 def _address(data: bytes) -> Multiaddr | None:
-    """A binary multiaddr; None if it is none that can be dialled over TCP, such as those of QUIC."""
+    """Return a binary multiaddr; None if it is none that can be dialled over TCP, such as those of QUIC."""
     try:
         return Multiaddr.decode(data)
     except MultiaddrError:

@@ -16,12 +16,12 @@ _SEED_BYTES = 32
 
 
 def marshal_public_key(peer_id: PeerId) -> bytes:
-    """The PublicKey message of the Ed25519 key that a peer id embeds: an identity multihash is that message itself."""
+    """Return the PublicKey message of the Ed25519 key that a peer id embeds: an identity multihash is that message itself."""
     return peer_id[2:]
 
 
 def peer_id_of_key(message: bytes, *, layer: str) -> PeerId:
-    """The peer id of a PublicKey message.
+    """Return the peer id of a PublicKey message.
 
     Args:
         message: its bytes.
@@ -43,12 +43,12 @@ def peer_id_of_key(message: bytes, *, layer: str) -> PeerId:
 
 
 def marshal_private_key(seed: bytes, public_key: bytes) -> bytes:
-    """The PrivateKey message of an Ed25519 key, as libp2p keeps it in files: type, then seed and public key."""
+    """Return the PrivateKey message of an Ed25519 key, as libp2p keeps it in files: type, then seed and public key."""
     return PublicKey(type=ED25519, data=seed + public_key).SerializeToString()  # the same fields as a PublicKey
 
 
 def seed_of_private_key(message: bytes) -> bytes:
-    """The 32 bytes of seed in a PrivateKey message; an old form repeats the public key behind it.
+    """Return the 32 bytes of seed in a PrivateKey message; an old form repeats the public key behind it.
 
     Raises:
         KeyTypeNotSupported: another type than Ed25519.
@@ -65,7 +65,7 @@ def seed_of_private_key(message: bytes) -> bytes:
 
 
 def _read(message: bytes) -> PublicKey | None:
-    """A key message with both its fields, or None."""
+    """Return a key message with both its fields, or None."""
     try:
         key = PublicKey.FromString(message)
     except DecodeError:

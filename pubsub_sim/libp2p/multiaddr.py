@@ -40,7 +40,7 @@ class Multiaddr:
 
     @classmethod
     def of(cls, host: str, port: int, peer: PeerId | None = None) -> Self:
-        """The address of an IP address and a port, as sockets give them."""
+        """Return the address of an IP address and a port, as sockets give them."""
         address = ip_address(host.partition("%")[0])
         return cls(str(address), port, peer, f"ip{address.version}")
 
@@ -115,7 +115,7 @@ class Multiaddr:
         return cls(_host(data, kind, host), port, peer, kind)
 
     def encode(self) -> bytes:
-        """The binary form."""
+        """Return the binary form."""
         if self.kind == "ip4":
             host = encode_varint(_IP4) + IPv4Address(self.host).packed
         elif self.kind == "ip6":
@@ -129,7 +129,7 @@ class Multiaddr:
         return host + tcp + encode_varint(_P2P) + encode_varint(len(self.peer)) + self.peer
 
     def of_peer(self, peer: PeerId | None) -> Multiaddr:
-        """The same place with this peer at it."""
+        """Return the same place with this peer at it."""
         return Multiaddr(self.host, self.port, peer, self.kind)
 
     @property
@@ -143,7 +143,7 @@ class Multiaddr:
 
 
 def _host(value: str | bytes, kind: str, host: str) -> str:
-    """The host as it is kept: an IP address in its usual form, a name as it is."""
+    """Return the host as it is kept: an IP address in its usual form, a name as it is."""
     try:
         if kind == "ip4":
             return str(IPv4Address(host))

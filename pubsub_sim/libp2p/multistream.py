@@ -25,7 +25,7 @@ _LAYER = "multistream"
 
 
 def token(text: str) -> bytes:
-    """The bytes of a token."""
+    """Return the bytes of a token."""
     line = text.encode() + b"\n"
     return encode_varint(len(line)) + line
 
@@ -34,7 +34,7 @@ HEADER = token(MULTISTREAM)
 
 
 def propose(protocols: Sequence[str]) -> Steps[str]:
-    """The dialling end: propose protocols, best first; gives the one that is taken.
+    """Return the dialling end: propose protocols, best first; returns the one that is taken.
 
     Raises:
         NotSupported: none is.
@@ -54,7 +54,7 @@ def propose(protocols: Sequence[str]) -> Steps[str]:
 
 
 def choose(protocols: Collection[str]) -> Steps[str]:
-    """The listening end: take the first proposal among `protocols`.
+    """Return the listening end: take the first proposal among `protocols`.
 
     Raises:
         NotSupported: too many others were proposed.

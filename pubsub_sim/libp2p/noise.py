@@ -66,11 +66,11 @@ class KeyExchangeKey:
 
     @classmethod
     def of(cls, private: bytes) -> KeyExchangeKey:
-        """The pair of a private key."""
+        """Return the pair of a private key."""
         return cls(private, crypto_scalarmult_base(private))
 
     def shared_with(self, public: bytes) -> bytes:
-        """The Diffie-Hellman result; raises ProtocolViolation for a point of low order, which would give no secret."""
+        """Return the Diffie-Hellman result; raises ProtocolViolation for a point of low order, which would give no secret."""
         try:
             return crypto_scalarmult(self.private, public)
         except RuntimeError:
@@ -133,7 +133,7 @@ class SymmetricState:
         return out
 
     def split(self) -> tuple[CipherState, CipherState]:
-        """The two keys of the channel: from the dialling to the listening end, and back."""
+        """Return the two keys of the channel: from the dialling to the listening end, and back."""
         first, second = self._hkdf(b"")
         return CipherState(self._make_cipher(first)), CipherState(self._make_cipher(second))
 
@@ -175,7 +175,7 @@ class HandshakeState:
         return self._write_ephemeral() + self.symmetric.encrypt_and_hash(payload)
 
     def read_first(self, message: bytes) -> bytes:
-        """Read message 1; gives its payload. Raises ProtocolViolation."""
+        """Read message 1; returns its payload. Raises ProtocolViolation."""
         return self.symmetric.decrypt_and_hash(self._read_ephemeral(message))
 
     def write_second(self, payload: bytes) -> bytes:
@@ -188,7 +188,7 @@ class HandshakeState:
         return ephemeral + static + symmetric.encrypt_and_hash(payload)
 
     def read_second(self, message: bytes) -> bytes:
-        """Read message 2; gives its payload. Raises ProtocolViolation."""
+        """Read message 2; returns its payload. Raises ProtocolViolation."""
         symmetric = self.symmetric
         rest = self._read_ephemeral(message)
         symmetric.mix_key(self._ephemeral.shared_with(self._remote_ephemeral))
@@ -204,7 +204,7 @@ class HandshakeState:
         return static + symmetric.encrypt_and_hash(payload)
 
     def read_third(self, message: bytes) -> bytes:
-        """Read message 3; gives its payload. Raises ProtocolViolation."""
+        """Read message 3; returns its payload. Raises ProtocolViolation."""
         rest = self._read_static(message)
         self.symmetric.mix_key(self._ephemeral.shared_with(self.remote_static))
         return self.symmetric.decrypt_and_hash(rest)
@@ -229,7 +229,7 @@ class HandshakeState:
 
 
 def make_payload(identity: Identity, static: KeyExchangeKey) -> bytes:
-    """The payload that says whose static key this is."""
+    """Return the payload that says whose static key this is."""
     extensions = NoiseExtensions(stream_muxers=[name.encode() for name in identity.muxers]) if identity.muxers else None
     return NoiseHandshakePayload(
         identity_key=marshal_public_key(identity.peer_id),
@@ -256,7 +256,7 @@ def read_payload(data: bytes, remote_static: bytes) -> tuple[PeerId, tuple[bytes
 
 
 def dial_noise(identity: Identity, expected: PeerId | None) -> Steps[Secured]:
-    """The dialling end. The other end's identity is checked before ours is told.
+    """Return the dialling end. The other end's identity is checked before ours is told.
 
     Raises:
         WrongPeer: another peer than the expected one answers.
@@ -276,7 +276,7 @@ def dial_noise(identity: Identity, expected: PeerId | None) -> Steps[Secured]:
 
 
 def accept_noise(identity: Identity) -> Steps[Secured]:
-    """The listening end.
+    """Return the listening end.
 
     Raises:
         ProtocolViolation, KeyTypeNotSupported: the handshake has failed.
@@ -293,7 +293,7 @@ def accept_noise(identity: Identity) -> Steps[Secured]:
 
 
 def _choose_muxer(dialler: Sequence[bytes], listener: Sequence[bytes]) -> str | None:
-    """The first of the dialling end's muxers that the listening end has; None if one of them named none.
+    """Return the first of the dialling end's muxers that the listening end has; None if one of them named none.
 
     Raises:
         ProtocolViolation: they have none in common.
@@ -333,7 +333,7 @@ class NoiseChannel:
         self._partial = b""  # the beginning of a message
 
     def seal(self, data: bytes) -> bytes:
-        """The wire's bytes of what is to be sent."""
+        """Return the wire's bytes of what is to be sent."""
         if len(data) <= LONGEST_PLAINTEXT:
             sealed = self._sending.encrypt(data)
             return len(sealed).to_bytes(2, "big") + sealed
@@ -345,7 +345,7 @@ class NoiseChannel:
         return b"".join(parts)
 
     def open(self, data: bytes) -> bytes:
-        """What the other end wrote, as far as whole messages have come. Raises ProtocolViolation."""
+        """Return what the other end wrote, as far as whole messages have come. Raises ProtocolViolation."""
         if self._partial:
             data = self._partial + data
         end = len(data)

@@ -36,11 +36,11 @@ class PlainChannel:
     __slots__ = ()
 
     def seal(self, data: bytes) -> bytes:
-        """Give the bytes themselves."""
+        """Return the bytes themselves."""
         return data
 
     def open(self, data: bytes) -> bytes:
-        """Give the bytes themselves."""
+        """Return the bytes themselves."""
         return data
 
 

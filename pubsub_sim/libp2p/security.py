@@ -34,10 +34,10 @@ class Channel(Protocol):
     """What the bytes of a connection go through after the handshake."""
 
     def seal(self, data: bytes) -> bytes:
-        """The wire's bytes of what is to be sent."""
+        """Return the wire's bytes of what is to be sent."""
 
     def open(self, data: bytes) -> bytes:
-        """What the other end wrote, as far as it has come. Raises ProtocolViolation."""
+        """Return what the other end wrote, as far as it has come. Raises ProtocolViolation."""
 
 
 @dataclass(frozen=True)

@@ -59,11 +59,11 @@ class Upgrade:
         self._is_secured = False
 
     def begin(self) -> bytes:
-        """What is to be sent before anything is received."""
+        """Return what is to be sent before anything is received."""
         return self._part.begin()
 
     def receive(self, data: bytes) -> bytes:
-        """Take received bytes; gives what is to be sent.
+        """Take received bytes; returns what is to be sent.
 
         Raises:
             Libp2pError: the upgrade has failed.

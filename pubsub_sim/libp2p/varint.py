@@ -12,7 +12,7 @@ encode_varint = encode_uvarint
 
 
 def decode_varint(data: bytes | bytearray, position: int = 0, *, layer: str = "varint") -> tuple[int, int] | None:
-    """A number and where it ends; None if it is not all there.
+    """Return a number and where it ends; None if it is not all there.
 
     Raises:
         ProtocolViolation: it has more than nine bytes, or is not written in as few as possible.

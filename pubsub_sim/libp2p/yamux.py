@@ -198,7 +198,7 @@ class Session:
     # --- what we want --------------------------------------------------------------------------------------------
 
     def open(self) -> YamuxStream:
-        """A new stream.
+        """Return a new stream.
 
         Raises:
             TooManyStreams: the other end has not answered those before.
@@ -233,7 +233,7 @@ class Session:
                 self._forget_if_over(stream)
 
     def reset(self, stream: YamuxStream, code: int = CANCELLED) -> None:
-        """Give a stream up, in both directions; nothing if it is over."""
+        """Return a stream up, in both directions; nothing if it is over."""
         if self.streams.get(stream.number) is stream:
             self._send(WINDOW_UPDATE, RST, stream.number, code)
             self._forget(stream)
@@ -261,7 +261,7 @@ class Session:
         return bool(self._control or self._queued or self._credits)
 
     def take(self, limit_bytes: int = 4 * LONGEST_FRAME) -> bytes:
-        """What is to be sent now: answers, then data, up to one frame more than the limit."""
+        """Return what is to be sent now: answers, then data, up to one frame more than the limit."""
         queued = self._queued
         if len(queued) == 1 and not self._control and not self._credits:  # as nearly always
             stream = queued[0]
@@ -296,7 +296,7 @@ class Session:
             stream.consumed = 0
 
     def _take_frame(self, stream: YamuxStream, out: list[bytes | memoryview]) -> int:
-        """Append one data frame of a queued stream, and queue it again if there may be another; gives the frame's size."""
+        """Append one data frame of a queued stream, and queue it again if there may be another; returns the frame's size."""
         size = stream.pending_bytes
         room = stream.send_window
         if size <= room and size <= LONGEST_FRAME:
@@ -331,7 +331,7 @@ class Session:
     # --- what comes ----------------------------------------------------------------------------------------------
 
     def receive(self, data: bytes) -> list[Event]:
-        """Take received bytes; gives what they mean, in order.
+        """Take received bytes; returns what they mean, in order.
 
         Raises:
             ProtocolViolation: they are no frames; the session cannot go on.
@@ -418,7 +418,7 @@ class Session:
             self._finished(stream, events)
 
     def _stream_of(self, flags: int, number: int, events: list[Event]) -> YamuxStream | None:
-        """The stream of a frame, after what its flags SYN and ACK say; None if there is none."""
+        """Return the stream of a frame, after what its flags SYN and ACK say; None if there is none."""
         stream = self.streams.get(number)
         if flags & SYN:
             if number & 1 != self._remote_parity:

@@ -1,1 +1,1 @@
-"""One running node: what its users hold, its streams and its validation, and the seam to a driver."""
+"""One running node: its public interface, its streams, its validation and the interface to a driver."""

@@ -26,7 +26,7 @@ class Dialler:
 
     Args:
         host: the network.
-        params: how many dials at once, how many waiting, and how long each may take.
+        params: limits on concurrent and queued dials, and their timeout.
         lifetime: owns the dials.
     """
 
@@ -38,7 +38,7 @@ class Dialler:
         self._connectors = 0  # under way
 
     def dial(self, peer: PeerId) -> bool:
-        """Connect to a peer in the background; False, and nothing happens, if too many dials wait (port of the core)."""
+        """Connect to a peer in the background; return False and do nothing if the queue is full (port of the core)."""
         if self._connectors < self._params.connectors:
             self._connectors += 1
             self._lifetime.start(self._connect(peer), "dial for the router")
@@ -49,7 +49,7 @@ class Dialler:
         return True
 
     async def _connect(self, peer: PeerId) -> None:
-        """Dial a peer, and then those that wait, one after the other."""
+        """Dial a peer, then the queued ones, one at a time."""
         try:
             await self._dial(peer)
             while self._waiting:

@@ -1,4 +1,4 @@
-"""The steps of discovery that both versions arrange in time: look for peers once and dial them, register again and again."""
+"""The steps of discovery shared by both versions: look up peers and dial them, register and renew."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pubsub_sim.protocol.params import HostParams
 
 Ask = Callable[[Eval[Any]], Awaitable[Any]]
-"""Evaluates a function in a turn of the host, and gives what it gives."""
+"""Evaluates a function in a turn of the host and returns its result."""
 
 Fail = Callable[[BaseException], None]
 """Ends the host because of an error."""
@@ -30,7 +30,7 @@ Fail = Callable[[BaseException], None]
 T = TypeVar("T")
 
 SHORTEST_REGISTRATION_S = 1.0
-"""A registration that lives shorter is made again after this time all the same, whatever the service says."""
+"""Shortest time in seconds between two registrations, whatever lifetime the service returns."""
 
 _log = logging.getLogger("pubsub_sim.discovery")
 
@@ -43,9 +43,9 @@ class PeerFinder:
         service: the discovery service.
         clock: the world's time.
         params: time limits.
-        rng: seeded chance of the dial back-off.
+        rng: seeded random numbers for the dial back-off.
         lifetime: owns the dials.
-        foreign: keeps account of the service's failures.
+        foreign: counts the service's failures.
     """
 
     def __init__(
@@ -67,15 +67,15 @@ class PeerFinder:
         self._policy = DialPolicy(host.peer_id, rng)
 
     async def find(self, topic: str) -> None:
-        """Ask who has registered for a topic and dial them, each in a task of its own; returns without their outcome.
+        """Look up the peers registered for a topic and dial each in a task, without waiting for the dials.
 
-        A failed look-up is logged and counts as an empty one, as in the reference.
+        A failed lookup is logged and counts as empty, as in the reference.
         """
         for peer in self._policy.choose(await self._found(namespace_of(topic)), self._clock.now_ns()):
             self._lifetime.start(self._dial(peer), "dial")
 
     async def advertise(self, topic: str) -> float:
-        """Register once; gives the seconds after which to register again (2 min after a failure)."""
+        """Register once; return the seconds until the next registration (2 min after a failure)."""
         ours = Cancellations()
         try:
             return _lifetime_s(await self._service.advertise(namespace_of(topic)))
@@ -84,11 +84,11 @@ class PeerFinder:
         except FOREIGN_ERRORS as error:
             if ours.are_ours(error):
                 raise
-            self._foreign.note("registration of the discovery service", error, "it is tried again later")
+            self._foreign.note("registration of the discovery service", error, "it will be retried")
         return self._params.advertise_retry_s
 
     async def _found(self, namespace: str) -> list[PeerId]:
-        """Who has registered, as far as the service can tell."""
+        """Return the registered peers known to the service."""
         ours = Cancellations()
         try:
             async with asyncio.timeout(self._params.find_peers_timeout_s):
@@ -102,11 +102,11 @@ class PeerFinder:
         return []
 
     def stop(self, task: asyncio.Task[None] | None) -> None:
-        """End a task of an advertisement."""
+        """Cancel a task of an advertisement."""
         self._lifetime.stop(task)
 
     def advertisement(self, topic: str) -> Advertisement:
-        """A topic to be registered for, again and again; whoever asks for it runs it in a task."""
+        """Return the advertisement of a topic, to be run in a task by the caller."""
         return Advertisement(topic, self, self._clock)
 
     async def _dial(self, peer: PeerId) -> None:
@@ -118,7 +118,7 @@ class PeerFinder:
 
 
 def _lifetime_s(answer: Any) -> float:
-    """How long a registration is said to live; raises UnusableAnswer for what is no time."""
+    """Return the lifetime of a registration; raise UnusableAnswer for an invalid one."""
     if isinstance(answer, bool) or not isinstance(answer, int | float) or not math.isfinite(answer) or answer <= 0:
         raise UnusableAnswer(answer, "seconds greater than 0")
     return max(float(answer), SHORTEST_REGISTRATION_S)
@@ -131,7 +131,7 @@ def _peer_id(answer: Any) -> PeerId:
 
 
 async def polls(ask: Ask, context: HostContext) -> AsyncIterator[list[str]]:
-    """The poll timer of discovery: gives, whenever it is due, the joined topics that lack peers, until the host has ended.
+    """Yield the joined topics that lack peers, at each tick of the poll timer, until the host has ended.
 
     Args:
         ask: evaluates a function in a turn of the host.
@@ -147,7 +147,7 @@ async def polls(ask: Ask, context: HostContext) -> AsyncIterator[list[str]]:
 
 
 class Advertisement:
-    """Registers for a topic, and again whenever it is due.
+    """A registration for a topic that is renewed when due.
 
     Args:
         topic: its name.
@@ -156,7 +156,7 @@ class Advertisement:
 
     Attributes:
         is_registering: whether a registration is due or under way.
-        task: what runs it; set by whoever starts it.
+        task: its task, set by the caller that starts it.
     """
 
     __slots__ = ("_clock", "_finder", "_topic", "is_registering", "task")
@@ -177,5 +177,5 @@ class Advertisement:
             self.is_registering = True
 
     def cancel(self) -> None:
-        """Register no more."""
+        """Stop registering."""
         self._finder.stop(self.task)

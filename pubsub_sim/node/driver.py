@@ -1,15 +1,15 @@
-"""The seam between a node and its versions: what a driver is given, and what it must offer.
+"""The interface between a node and its versions: the context of a driver, and the methods it must implement.
 
-A driver owns the control flow of one host: it takes inputs from outside in one scheduled turn, in the order they came,
-runs the core's method for each, and answers. In a turn it handles at most `INCOMING_RPCS` RPCs, so that what they ask
-for (validation, above all) runs before the next. It makes no decision about peers, topics or messages.
+A driver owns the control flow of one host: it takes external inputs in one scheduled turn, in order of arrival, runs the
+core's method for each, and answers. In a turn it handles at most `INCOMING_RPCS` RPCs, so that the work they request
+(mainly validation) runs before the next ones. It makes no decision about peers, topics or messages.
 
-What else a driver runs, it starts in `HostContext.lifetime`, which hears of errors and ends it with the host.
+A driver starts all other tasks in `HostContext.lifetime`, which receives their errors and ends them with the host.
 
-`node.inbox.Inbox` has the inputs and their rules; a driver that inherits from it adds how a turn is scheduled and what it
-does. For an RPC a turn calls `core.handle_rpc`; if that gives a `Pending`, the turn has `pending.message` published by
-`core.publish_message` and then calls `pending.resume()`, until nothing is pending, before it looks at another RPC. A driver that takes no notice of a `Pending` ends its host by a
-PendingIgnored, as the message would be lost.
+`node.inbox.Inbox` implements the inputs and their rules; a driver that inherits from it adds the scheduling and the work
+of a turn. For an RPC a turn calls `core.handle_rpc`; while the result is a `Pending`, the turn has `pending.message`
+published by `core.publish_message` and then calls `pending.resume()`, before it takes another RPC. A driver that ignores
+a `Pending` ends its host with a PendingIgnored, as the message would be lost.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class HostContext:
-    """What a driver is given.
+    """The context of a driver.
 
     Attributes:
         core: the host's decisions.
         clock: the world's time.
         params: the host's options.
         finder: looks for peers and dials them; None without a discovery service.
-        number: which host of its world this is, from 0.
-        on_room: to be called when an RPC was refused and there is room again.
-        on_failure: to be called when an error that belongs to nobody's request has ended the turns of this host.
+        number: number of the host in its world, from 0.
+        on_room: called when there is room again after an RPC was refused.
+        on_failure: called when an error that does not belong to a request has ended the turns of this host.
         lifetime: owns the tasks of this host. `Inbox` sets its `on_failure`, so that an error of a task ends the turns.
     """
 
@@ -59,11 +59,11 @@ class HostContext:
 
 
 Seat = HostContext
-"""The name this class had before; versions of third parties may import it."""
+"""Former name, kept for third-party versions."""
 
 
 class Driver(Protocol):
-    """One host's turns."""
+    """The turns of one host."""
 
     @property
     def discovery(self) -> Discovery | None:
@@ -76,15 +76,15 @@ class Driver(Protocol):
         """End all turns and all tasks; pending requests are refused with HostClosed, before anything is awaited."""
 
     def submit(self, operation: Operation) -> None:
-        """Take an input in the next turn; nobody waits for it. Without effect on a host that has ended."""
+        """Take an input in the next turn, without an answer. No effect on a host that has ended."""
 
     def ask(self, request: Request[T]) -> Awaitable[T]:
-        """Take an input in the next turn and give its answer; yields to the loop at least once.
+        """Take an input in the next turn and return its answer; yields to the loop at least once.
 
-        If the asking task is cancelled, the request has no effect that lasts, unless it gives something up.
+        If the caller is cancelled, the request is undone, unless it releases something.
 
         Raises:
-            HostClosed: the host has ended, or ends before the answer.
+            HostClosed: the host has ended, or ends before answering.
             whatever the request raises.
         """
 
@@ -92,9 +92,9 @@ class Driver(Protocol):
         """Take a coalescing input in the next turn."""
 
     def offer_rpc(self, peer: PeerId, rpc: RPC | WireMessage) -> bool:
-        """Take an RPC in a coming turn; False if `INCOMING_RPCS` wait already (`on_room` tells when to try again).
+        """Queue an RPC for a later turn; return False if `INCOMING_RPCS` are queued already (`on_room` signals a retry).
 
-        A host that has ended takes RPCs and drops them.
+        A host that has ended accepts RPCs and drops them.
         """
 
     @property
@@ -103,30 +103,30 @@ class Driver(Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """Whether no input waits and no turn is due."""
+        """Whether no input is queued and no turn is due."""
 
 
 class Discovery(Protocol):
-    """One host's search for peers. The reference's discovery loop, poll timer and bootstrap loop."""
+    """The discovery of one host: the reference's discovery loop, poll timer and bootstrap loop."""
 
     def start(self) -> None:
-        """Begin; the poll timer runs from here."""
+        """Start discovery and the poll timer."""
 
     async def close(self) -> None:
         """End all tasks."""
 
     def discover(self, topic: str) -> None:
-        """Look for peers once, without waiting; nothing if a look is under way or the request queue is full."""
+        """Request one lookup, without waiting; no effect if one is under way or the request queue is full."""
 
     def advertise(self, topic: str) -> None:
-        """Register, and again whenever it is due; nothing if we do already."""
+        """Start registering for a topic, with renewals; no effect if already started."""
 
     def stop_advertise(self, topic: str) -> None:
         """Stop registering."""
 
     async def bootstrap(self, topic: str, ready: Callable[[], bool]) -> bool:
-        """Look for peers until `ready` (evaluated in a turn of the host) says so; False if the host closes before."""
+        """Look for peers until `ready`, evaluated in a turn of the host, is true; return False if the host closes first."""
 
     @property
     def is_idle(self) -> bool:
-        """Whether no look for peers, no due registration and no bootstrap is under way."""
+        """Whether no lookup, due registration or bootstrap is under way."""

@@ -1,23 +1,22 @@
-"""The inbox of a host and its rules, the same for every way of taking turns.
+"""The inbox of a host and its rules, common to all versions.
 
-Inputs come from outside at any time: operations, signals and RPCs. They wait here, in order, until the driver takes a
-turn. `Inbox` is the part of a driver that does not differ between the versions; a driver inherits from it, says how it is
-woken (`_wake`), and says what a turn does with each input. The rules:
+External inputs (operations, signals and RPCs) arrive at any time and are queued in order until the driver takes a turn.
+`Inbox` is the common part of the drivers; a driver inherits from it and defines how it is woken (`_wake`) and how a turn
+handles each input. The rules:
 
-- *Order.* Operations are taken in the order they came, all of them in one turn; after them comes room for refused RPCs,
-  then up to `INCOMING_RPCS` RPCs.
-- *Waking.* A driver that has nothing to do sets `_is_asleep`. The next input clears it and calls `_wake`, once.
-- *Signals* coalesce: one that waits already is not posted again. It may be posted again as soon as it is taken.
-- *Room.* At most `INCOMING_RPCS` RPCs wait. One that is refused is kept by its reader until a turn calls `on_room`. At most
-  `PENDING_MESSAGES` messages should wait; whoever submits them looks at `has_message_room` first.
-- *Cancellation.* A request whose asker was cancelled is not taken, unless it gives something up. If it was taken in the
-  same moment, what it did is undone (`Request.undo`), as nobody owns it.
-- *Errors.* An error raised by a request reaches its asker, and the host goes on. Any other error in a turn ends the host
-  (`fail`), and so does an error of a task of its `lifetime`: all who wait are refused with HostClosed, and `on_failure` is
-  told. A CancelledError raised in a turn is an error like any other: no turn awaits anything, so nobody can have cancelled
-  it.
-- *End.* A closed inbox refuses requests, those that were taken and never answered included, and drops everything else, so
-  that nobody waits for it.
+- *Order.* A turn takes all operations in order of arrival, then makes room for refused RPCs, then takes up to
+  `INCOMING_RPCS` RPCs.
+- *Waking.* An idle driver sets `_is_asleep`. The next input clears it and calls `_wake`, once.
+- *Signals* coalesce: a queued signal is not posted again until it is taken.
+- *Room.* At most `INCOMING_RPCS` RPCs are queued. A refused RPC is kept by its reader until a turn calls `on_room`. At most
+  `PENDING_MESSAGES` messages should be queued; callers check `has_message_room` before they submit.
+- *Cancellation.* A request whose caller was cancelled is not taken, unless it releases something. If it has just been
+  taken, it is undone (`Request.undo`), as its result has no owner.
+- *Errors.* An error raised by a request is raised to its caller, and the host continues. Any other error in a turn, or in a
+  task of its `lifetime`, ends the host (`fail`): all waiters are refused with HostClosed, and `on_failure` is called. A
+  CancelledError raised in a turn is treated like any other error: turns do not await, so it cannot be a cancellation.
+- *End.* A closed inbox refuses requests, including those taken but unanswered, and drops everything else, so that no caller
+  waits for ever.
 """
 
 from __future__ import annotations
@@ -41,23 +40,23 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TURN_ERRORS = FOREIGN_ERRORS
-"""What a turn may raise; see the rule on errors."""
+"""Errors that a turn may raise; see the rule on errors."""
 
 _SIGNALS: dict[type[Operation], Operation] = {PeersPending: PeersPending(), PeersDead: PeersDead()}
 
 
 class Inbox:
-    """What waits for a host's next turn. Implements the inputs of Driver.
+    """The queued inputs of a host. Implements the inputs of Driver.
 
     Args:
-        context: what the driver was given.
+        context: the context of the driver.
 
     Attributes:
         has_message_room: whether another message may be submitted.
-        _operations: operations that wait, signals and messages included, in order.
-        _rpcs: RPCs that wait, in order.
-        _has_refused: whether an RPC was refused since there was room last.
-        _is_asleep: whether the next input has to call `_wake`; set by the driver.
+        _operations: queued operations, including signals and messages, in order.
+        _rpcs: queued RPCs, in order.
+        _has_refused: whether an RPC has been refused since the last call of `on_room`.
+        _is_asleep: whether the next input must call `_wake`; set by the driver.
         _is_closed: whether the host takes no more turns.
     """
 
@@ -66,9 +65,9 @@ class Inbox:
         self._core = context.core
         self._operations: deque[Operation] = deque()
         self._rpcs: deque[tuple[PeerId, RPC | WireMessage]] = deque()
-        self._asked: dict[Request[Any], None] = {}  # requests that somebody awaits, queued or already taken by a turn
-        self._signals: set[type[Operation]] = set()  # signals among the operations
-        self._messages = 0  # messages among the operations
+        self._asked: dict[Request[Any], None] = {}  # requests with a waiter, queued or already taken by a turn
+        self._signals: set[type[Operation]] = set()  # queued signals
+        self._messages = 0  # number of queued messages
         self.has_message_room = True
         self._has_refused = False
         self._is_asleep = False
@@ -76,7 +75,7 @@ class Inbox:
         self._failure: BaseException | None = None
         context.lifetime.on_failure = self.fail
 
-    # --- inputs from outside -------------------------------------------------------------------------------------
+    # --- external inputs -----------------------------------------------------------------------------------------
 
     def submit(self, operation: Operation) -> None:
         if self._is_closed:
@@ -127,32 +126,32 @@ class Inbox:
     def is_idle(self) -> bool:
         return not self._operations and not self._rpcs and not self._has_refused
 
-    # --- what a driver adds --------------------------------------------------------------------------------------
+    # --- implemented by drivers ----------------------------------------------------------------------------------
 
     def _wake(self) -> None:
-        """Have a turn taken soon: an input has come while `_is_asleep` was set."""
+        """Schedule a turn: an input has arrived while `_is_asleep` was set."""
         raise NotImplementedError
 
     def _end(self) -> None:
-        """Stop whatever runs besides the turns: the host has failed."""
+        """Stop everything besides the turns: the host has failed."""
 
-    # --- what a driver calls -------------------------------------------------------------------------------------
+    # --- called by drivers ---------------------------------------------------------------------------------------
 
     def _serve(self, handlers: Mapping[type[Operation], Callable[[Any], None]]) -> None:
-        """First part of a turn: all operations that wait, in order, then room for RPCs.
+        """Do the first part of a turn: handle all queued operations in order, then make room for RPCs.
 
         Args:
-            handlers: what to do with an operation, by its type. That of PublishMessage is given the message itself.
+            handlers: handlers by type of operation. The one of PublishMessage takes the message itself.
 
         Raises:
-            whatever an operation raises that belongs to no asker; the turn is over then, and `fail` must follow.
+            errors of operations without a caller; the turn is over then, and `fail` must follow.
         """
         operations, signals = self._operations, self._signals
         while operations:
             operation = operations.popleft()
             kind = type(operation)
             if kind is PublishMessage:
-                handlers[kind](operation.message)  # type: ignore[attr-defined] # the line above is the check
+                handlers[kind](operation.message)  # type: ignore[attr-defined] # checked by the line above
                 continue
             if signals:
                 signals.discard(kind)
@@ -165,13 +164,13 @@ class Inbox:
                     _blame(operation, error)
         self._messages = 0
         self.has_message_room = True
-        # not earlier: RPCs are decoded as they are taken in, and are handled while they are in the processor's cache
+        # not earlier: RPCs are decoded on arrival, and handled while still in the processor's cache
         if self._has_refused and not self._rpcs:
             self._has_refused = False
             self._context.on_room()
 
     def fail(self, error: BaseException) -> None:
-        """End the host by an error that belongs to no asker, in a turn or in a task; a second one changes nothing."""
+        """End the host after an error without a caller, in a turn or in a task; later calls have no effect."""
         is_first = self._failure is None
         self._failure = self._failure or error
         self._refuse_all()
@@ -180,10 +179,10 @@ class Inbox:
             self._context.on_failure(error)
 
     _fail = fail
-    """For versions written against the name it had before."""
+    """Former name, kept for third-party versions."""
 
     def _refuse_all(self) -> None:
-        """Take no more inputs, and refuse all requests that are not answered."""
+        """Accept no more inputs, and refuse all unanswered requests."""
         self._is_closed = True
         self._operations.clear()
         self._rpcs.clear()
@@ -194,7 +193,7 @@ class Inbox:
         for request in self._asked:
             request.refuse(self._make_closed_error(request))
 
-    # --- inside --------------------------------------------------------------------------------------------------
+    # --- internals -----------------------------------------------------------------------------------------------
 
     def _make_closed_error(self, request: Request[Any]) -> HostClosed:
         closed = HostClosed(type(request).__name__)
@@ -202,7 +201,7 @@ class Inbox:
         return closed
 
     def _undo(self, request: Request[Any]) -> None:
-        """Take back what a request did whose asker was cancelled before the answer reached it."""
+        """Undo a request whose caller was cancelled before it received the answer."""
         undoing = request.undo() if request.is_answered else None
         if undoing is not None:
             undoing.reply = NOBODY
@@ -210,17 +209,17 @@ class Inbox:
 
     @property
     def _seat(self) -> HostContext:
-        """`_context`, for versions written against the name it had before."""
+        """`_context` under its former name, for third-party versions."""
         return self._context
 
 
 def _blame(request: Request[Any], error: BaseException) -> None:
-    """Tell the asker of a request what it raised; raise it if nobody asked, unless the request was merely refused."""
+    """Deliver the error of a request to its caller; without a caller raise it, unless the request was merely refused."""
     if request.reply is NOBODY and not isinstance(error, PubsubSimError):
         raise error
     if isinstance(error, Exception) and not isinstance(error, StopIteration):
         request.refuse(error)
         return
-    refusal = OperationRefused(type(request).__name__, f"{type(error).__name__} was raised")  # no future carries it
+    refusal = OperationRefused(type(request).__name__, f"{type(error).__name__} was raised")  # a future cannot hold it
     refusal.__cause__ = error
     request.refuse(refusal)

@@ -1,13 +1,13 @@
-"""One owner of everything that runs on a node: its tasks and its timers, from their start to their end.
+"""The owner of all tasks and timers of a node.
 
-The rules are those of `asyncio.TaskGroup`, for an owner that lives as long as a node and not as long as a block:
+The rules are those of `asyncio.TaskGroup`, for the lifetime of a node instead of a block:
 
-- Every task is started here or adopted here, and the owner hears of its end. No task can be lost.
-- The first unexpected error of a task or a timer ends the owner: `on_failure` is told, once, and all other tasks are
-  cancelled. A task that is cancelled by anybody else is an error too, as nobody would do its work any more.
-- `close` cancels what is left and runs all steps that were given, each of them whatever becomes of those before. It goes
-  on if its caller is cancelled, and it ends in time: what has not ended then is reported by its name and left alone.
-- What went wrong in the end comes as one ExceptionGroup.
+- Every task is started or adopted here, and the owner observes its end. No task can be lost.
+- The first unexpected error of a task or timer ends the owner: `on_failure` is called once, and all other tasks are
+  cancelled. A task cancelled by anything else is an error too, as its work would be lost.
+- `close` cancels the remaining tasks and runs all given steps, regardless of errors in earlier ones. It continues if its
+  caller is cancelled, and has a time limit, after which the remaining tasks are reported by name and abandoned.
+- Errors during the close are raised as one ExceptionGroup.
 
 Time limits are on the loop's clock.
 """
@@ -28,37 +28,37 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CLOSE_LIMIT_S = 10.0
-"""Longest close of a node; whoever cleans up within it is waited for."""
+"""Time limit for closing a node, in seconds, within which clean-up is awaited."""
 
 Step = tuple[str, Callable[[], "Awaitable[None] | None"]]
-"""A step of a close: its name, and what does it, at once or awaited."""
+"""A step of a close: its name and its function, synchronous or awaitable."""
 
 
 class Lifetime:
-    """Owns tasks and timers.
+    """An owner of tasks and timers.
 
     Args:
-        name: whose they are, for errors.
-        limit_s: longest close.
+        name: name of the node, for errors.
+        limit_s: time limit for closing.
 
     Attributes:
-        on_failure: called with the first unexpected error; set by whoever ends the node because of it.
+        on_failure: called with the first unexpected error.
     """
 
     def __init__(self, name: str = "host", limit_s: float = CLOSE_LIMIT_S) -> None:
         self._name = name
         self._limit_s = limit_s
         self.on_failure: Callable[[BaseException], None] = _ignore
-        self._tasks: dict[asyncio.Task[Any], bool] = {}  # True for work that ends by itself
-        self._stopped: set[asyncio.Task[Any]] = set()  # those we have cancelled
+        self._tasks: dict[asyncio.Task[Any], bool] = {}  # True for work that finishes
+        self._stopped: set[asyncio.Task[Any]] = set()  # tasks cancelled by the owner
         self._timers: dict[int, Timer] = {}
         self._armed = 0
         self._is_over = False
-        self._late: list[BaseException] = []  # errors after the first, or while closing
+        self._late: list[BaseException] = []  # errors after the first, or during the close
         self._closing: Shielded[None] | None = None
-        self._closers: set[asyncio.Task[Any] | None] = set()  # those of our tasks that wait for the close
+        self._closers: set[asyncio.Task[Any] | None] = set()  # own tasks that wait for the close
 
-    # --- what runs -----------------------------------------------------------------------------------------------
+    # --- tasks and timers ----------------------------------------------------------------------------------------
 
     def start(self, flow: Coroutine[Any, Any, T], name: str, *, is_work: bool = True) -> asyncio.Task[T] | None:
         """Run a coroutine in a task.
@@ -66,10 +66,10 @@ class Lifetime:
         Args:
             flow: the coroutine.
             name: the task's name.
-            is_work: whether it ends by itself once its work is done; `is_idle` waits for it then.
+            is_work: whether it finishes by itself; `is_idle` then waits for it.
 
         Returns:
-            The task; None, with the coroutine closed, if the owner has ended.
+            The task; if the owner has ended, None, and the coroutine is closed.
         """
         if self._is_over:
             flow.close()
@@ -79,9 +79,9 @@ class Lifetime:
         return task
 
     def adopt(self, task: asyncio.Task[Any] | None, name: str, *, is_work: bool = True) -> None:
-        """Own a task that somebody else has started and tells errors of, e.g. a state machine; None is none.
+        """Own a task started elsewhere, whose starter reports its errors, e.g. a state machine; None is ignored.
 
-        Its end is waited for, and reported if it does not come.
+        Closing waits for its end, and reports it if it does not end.
         """
         if task is not None and not task.done():
             task.set_name(name)
@@ -89,13 +89,13 @@ class Lifetime:
             task.add_done_callback(self._adopted_ended)
 
     def stop(self, task: asyncio.Task[Any] | None) -> None:
-        """Cancel a task, if it is still there: that it ends by a CancelledError is no error then."""
+        """Cancel a task, if it is running; its CancelledError is then expected."""
         if task is not None and task in self._tasks:
             self._stopped.add(task)
             task.cancel()
 
     def call_later(self, clock: Clock, delay_s: float, callback: Callable[[], object]) -> None:
-        """Call a function after a delay, unless the owner has ended by then; its error is one of the owner's."""
+        """Call a function after a delay, unless the owner has ended by then; its errors end the owner."""
         if self._is_over:
             return
         self._armed += 1
@@ -118,7 +118,7 @@ class Lifetime:
     # --- the end -------------------------------------------------------------------------------------------------
 
     def fail(self, error: BaseException) -> None:
-        """End by an unexpected error; a second one is kept for `close`."""
+        """End after an unexpected error; later errors are kept for `close`."""
         if self._is_over:
             self._late.append(error)
             return
@@ -129,7 +129,7 @@ class Lifetime:
             self.cancel()
 
     def cancel(self) -> None:
-        """Start nothing more, and cancel what runs, without waiting for its end. The task that calls is spared."""
+        """Start nothing more, and cancel all tasks except the calling one, without waiting."""
         self._is_over = True
         for timer in self._timers.values():
             timer.cancel()
@@ -140,13 +140,13 @@ class Lifetime:
                 self.stop(task)
 
     async def close(self, steps: Sequence[Step] = ()) -> None:
-        """Cancel what runs, do all steps in order, and wait for the end of all tasks.
+        """Cancel all tasks, run all steps in order, and wait for the end of all tasks.
 
-        It is not cut short by a cancellation of its caller, which is told of it afterwards. A second call waits for the
-        first. A task of the owner that calls it is not waited for, as it could not end before.
+        If the caller is cancelled, the close still completes before the cancellation is raised. A second call waits for
+        the first. A calling task of the owner is not waited for, to avoid a deadlock.
 
         Raises:
-            ExceptionGroup: errors of steps and tasks; TasksRemain among them if the limit was over.
+            ExceptionGroup: errors of steps and tasks, including TasksRemain if the limit was exceeded.
         """
         self._closers.add(asyncio.current_task())
         if self._closing is None:
@@ -158,12 +158,12 @@ class Lifetime:
         self.cancel()
         errors, remaining = await run_steps(steps, deadline_s)
         remaining += await _wait_for([task for task in self._tasks if task not in self._closers], deadline_s)
-        await asyncio.sleep(0)  # lets the callbacks of the last tasks run
+        await asyncio.sleep(0)  # let the callbacks of the last tasks run
         if remaining:
             errors.append(TasksRemain(self._name, remaining, self._limit_s))
         raise_grouped(f"close of {self._name}", [*self._late, *errors])
 
-    # --- inside --------------------------------------------------------------------------------------------------
+    # --- internals -----------------------------------------------------------------------------------------------
 
     def _own(self, task: asyncio.Task[Any], *, is_work: bool) -> None:
         self._tasks[task] = is_work
@@ -184,14 +184,14 @@ class Lifetime:
 
 
 async def run_steps(steps: Iterable[Step], deadline_s: float) -> tuple[list[BaseException], list[str]]:
-    """Do all steps of a close in order, whatever becomes of those before.
+    """Run all steps of a close in order, regardless of errors in earlier ones.
 
     Args:
-        steps: what to do.
-        deadline_s: when the last must have ended, on the loop's clock; each has a round of the loop in any case.
+        steps: the steps.
+        deadline_s: deadline on the loop's clock; each step gets at least one iteration of the loop.
 
     Returns:
-        What they raised, and the names of those that were left alone as they had not ended in time.
+        Their errors, and the names of the steps abandoned at the deadline.
     """
     errors: list[BaseException] = []
     remaining: list[str] = []
@@ -209,10 +209,10 @@ async def run_steps(steps: Iterable[Step], deadline_s: float) -> tuple[list[Base
 
 
 class Shielded(Generic[T]):
-    """A coroutine that goes to its end once it has begun, whoever waits for it.
+    """A coroutine that runs to completion even if its waiters are cancelled.
 
     Args:
-        flow: the coroutine; its error is for those who wait.
+        flow: the coroutine; its error is raised to the waiters.
         name: the name of its task.
     """
 
@@ -222,11 +222,11 @@ class Shielded(Generic[T]):
         self._task = asyncio.get_running_loop().create_task(flow, name=name)
 
     async def end(self) -> T:
-        """Wait for its end, also if we are cancelled meanwhile; we are told of that afterwards.
+        """Wait for its end; a cancellation of the caller is raised afterwards.
 
         Raises:
-            whatever the coroutine raises, even if we were cancelled.
-            CancelledError: we were cancelled, and the coroutine has not failed.
+            whatever the coroutine raises, even if the caller was cancelled.
+            CancelledError: the caller was cancelled, and the coroutine has not failed.
         """
         cancelled: asyncio.CancelledError | None = None
         while not self._task.done():
@@ -241,9 +241,9 @@ class Shielded(Generic[T]):
 
 
 def raise_grouped(message: str, errors: Sequence[BaseException]) -> None:
-    """Raise errors as one group; nothing if there are none.
+    """Raise errors as one group, if there are any.
 
-    A CancelledError among them is carried by a TaskCancelled: whoever gets the group was not cancelled.
+    A CancelledError among them is wrapped in a TaskCancelled, since the caller was not cancelled.
     """
     if errors:
         raise BaseExceptionGroup(message, [_as_reported(message, error) for error in errors])
@@ -262,7 +262,7 @@ async def _await(flow: Awaitable[None]) -> None:
 
 
 async def _wait_for(tasks: Iterable[asyncio.Task[Any]], deadline_s: float) -> list[str]:
-    """Wait for tasks until a moment; gives the names of those that do not end, which are cancelled and left alone."""
+    """Wait for tasks until a deadline; return the names of those that do not end, which are cancelled and abandoned."""
     waiting = set(tasks)
     if not waiting:
         return []
@@ -275,11 +275,11 @@ async def _wait_for(tasks: Iterable[asyncio.Task[Any]], deadline_s: float) -> li
 
 
 def _abandon(task: asyncio.Task[Any]) -> None:
-    """Let nobody wait for a task that does not end: the loop's own end would, for ever. It has been reported."""
+    """Abandon a task that does not end and has been reported: closing the loop would wait for it for ever."""
     asyncio.tasks._unregister_task(task)
     with suppress(AttributeError):
-        task._log_destroy_pending = False  # type: ignore[attr-defined] # of Task, left out by its stub
+        task._log_destroy_pending = False  # type: ignore[attr-defined] # an attribute of Task missing in its stub
 
 
 def _ignore(error: BaseException) -> None:
-    """Nobody is told."""
+    """Ignore an error."""

@@ -1,6 +1,6 @@
 """The facade of one pubsub node: joins topics, publishes, lists peers, registers validators.
 
-Puts core, streams, validation and driver together; every answer comes from the driver.
+It connects core, streams, validation and driver; every answer comes from the driver.
 """
 
 from __future__ import annotations
@@ -71,26 +71,26 @@ class PubSub:
     Args:
         host: its network.
         clock: its time.
-        rng: its seeded chance.
+        rng: its seeded random numbers.
         key: its identity.
         router: a fresh router.
         policy: signature policy.
-        make_driver: the version: how this node takes turns.
+        make_driver: the factory of the version's driver.
         rendezvous: a discovery service, or None.
         params: options.
-        tracer: is told of everything, the node's own messages included; or None.
-        number: which host of its world this is.
+        tracer: receives all events, including the node's own messages; or None.
+        number: number of the host in its world.
         initial_seqno: the sequence number before the first message.
-        options: what else was chosen for it.
-        foreign: keeps account of what users' code raises, if somebody else does so for this node too.
+        options: further options.
+        foreign: a shared counter of errors of user code; by default the node has its own.
 
     Attributes:
-        peer_id: who it is.
-        router: its router, to be read only.
+        peer_id: its peer id.
+        router: its router, read-only.
         failure: the error that ended it, or None.
 
     Raises:
-        OptionError: an option that cannot be.
+        OptionError: an invalid option.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class PubSub:
         self._params = params
         self._foreign = ForeignCode(f"host {number}") if foreign is None else foreign
         self._lifetime = lifetime = Lifetime(f"host {number}")
-        lifetime.on_failure = self._fail  # until there is a driver, which passes it on
+        lifetime.on_failure = self._fail  # until there is a driver, which forwards it
         self._streams = Streams(host, clock, params, lifetime)
         self._validation = ValidationQueue(clock, params, lifetime, self._foreign)
         finder = None
@@ -157,7 +157,7 @@ class PubSub:
         self._discovery = self._driver.discovery
 
     def start(self) -> None:
-        """Begin: discovery, streams, turns, in the reference's order."""
+        """Start discovery, streams and turns, in the reference's order."""
         self._driver.start()
         if self._discovery is not None:
             self._discovery.start()
@@ -168,12 +168,12 @@ class PubSub:
             self._schedule(timer, timer.first_s)
 
     async def close(self) -> None:
-        """End everything that runs on this node, and its connections; a second call waits for the first.
+        """End all tasks and connections of this node; a second call waits for the first.
 
-        It goes to its end even if its caller is cancelled meanwhile, and takes no longer than `lifetime.CLOSE_LIMIT_S`.
+        It completes even if its caller is cancelled, and takes at most `lifetime.CLOSE_LIMIT_S`.
 
         Raises:
-            ExceptionGroup: what went wrong, after all has been done that can be; TasksRemain names tasks that did not end.
+            ExceptionGroup: the errors, after all steps were run; TasksRemain names tasks that did not end.
         """
         self._is_closed = True
         self._validation.end()
@@ -190,7 +190,7 @@ class PubSub:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is waiting, being checked, opened, dialled or looked for; or it is closed. Timers do not count."""
+        """Whether no input, validation, stream opening, dial or discovery is pending, or it is closed. Timers do not count."""
         return self._is_closed or (
             self._driver.is_idle
             and self._validation.is_idle
@@ -200,25 +200,25 @@ class PubSub:
 
     @property
     def foreign_errors(self) -> Mapping[str, int]:
-        """How often users' code and services failed that nobody was waiting for, by kind: "tracer", "message id" ...
+        """Number of failures of user code and services without a caller, by kind: "tracer", "message id" ...
 
-        What a peer had sent was dropped or refused then; the first error of each kind was logged.
+        The affected input of a peer was dropped or refused; the first error of each kind was logged.
         """
         return self._foreign.failures
 
-    # --- the user's calls ----------------------------------------------------------------------------------------
+    # --- public methods ------------------------------------------------------------------------------------------
 
     async def join(self, topic: str, message_id: MessageId | None = None) -> Topic:
-        """Take up a topic.
+        """Join a topic.
 
         Args:
             topic: its name.
-            message_id: the id of its messages; None for the host's.
+            message_id: the message id function; None for the host's.
 
         Raises:
-            TopicExists: it is joined already.
-            TopicNotAllowed: the subscription filter says so.
-            OptionError: the name is no string, empty, cannot be encoded as UTF-8, or fits into no RPC.
+            TopicExists: it is already joined.
+            TopicNotAllowed: the subscription filter refuses it.
+            OptionError: the name is not a string, empty, not encodable as UTF-8, or too long for an RPC.
             HostClosed: this node is closed.
         """
         check_topic("topic", topic)
@@ -234,15 +234,15 @@ class PubSub:
         return handle
 
     async def topics(self) -> list[str]:
-        """Topics with at least one subscription."""
+        """Return the topics with at least one subscription."""
         return await self._driver.ask(GetTopics())
 
     async def list_peers(self, topic: str | None = None) -> list[PeerId]:
-        """All peers, or those that announced a topic."""
+        """Return all peers, or those that announced a topic."""
         return await self._driver.ask(GetPeers(topic))
 
     async def blacklist(self, peer: PeerId) -> None:
-        """Have nothing to do with a peer: its messages, and those it wrote, are refused. The connection stays."""
+        """Blacklist a peer: messages it sent or wrote are refused. The connection stays open."""
         await self._driver.ask(BlacklistPeer(peer))
 
     async def register_validator(
@@ -254,16 +254,16 @@ class PubSub:
         timeout_s: float | None = None,
         concurrency: int = 1024,
     ) -> None:
-        """Have every message of a topic validated.
+        """Register a validator for the messages of a topic.
 
         Args:
             topic: its name.
             fn: called with (peer, message); True or ACCEPT accepts, False or REJECT refuses, IGNORE drops silently.
-            inline: call it where messages are checked and not in a task; a coroutine function then keeps one of
-                `HostParams.validate_workers` busy.
-            timeout_s: longest run of a coroutine function; it is cancelled then, and unless it answers all the same the
-                message is ignored. A plain function cannot be interrupted.
-            concurrency: runs under way at once; more are throttled. Without effect if it is inline, as in the reference.
+            inline: call it where messages are checked instead of in a task; a coroutine function then occupies one of
+                `HostParams.validate_workers`.
+            timeout_s: timeout of a coroutine function; it is cancelled then, and the message is ignored unless it still
+                returns an answer. A plain function cannot be interrupted.
+            concurrency: maximal number of concurrent runs; more are throttled. No effect if inline, as in the reference.
 
         Raises:
             ValidatorExists: the topic has one.
@@ -276,18 +276,18 @@ class PubSub:
         await self._driver.ask(AddValidator(validator))
 
     async def unregister_validator(self, topic: str) -> None:
-        """Undo `register_validator`; raises NoValidator."""
+        """Undo `register_validator`. Raises NoValidator."""
         await self._driver.ask(RemoveValidator(topic))
 
     async def add_direct_peer(self, peer: PeerId) -> None:
-        """Give a peer everything, outside meshes, from now on; must be done on both sides. Raises OnlyGossipsub."""
+        """Forward all messages to a peer, outside meshes; must be done on both sides. Raises OnlyGossipsub."""
         await self._ask_gossipsub("add_direct_peer", lambda router: router.add_direct_peer(peer))
 
     async def remove_direct_peer(self, peer: PeerId) -> None:
-        """Undo `add_direct_peer`, or a direct peer of the options; nothing if it is none. Raises OnlyGossipsub."""
+        """Undo `add_direct_peer`, or remove a direct peer of the options; ignore other peers. Raises OnlyGossipsub."""
         await self._ask_gossipsub("remove_direct_peer", lambda router: router.remove_direct_peer(peer))
 
-    # --- what topic handles ask for (see topic.TopicUser) --------------------------------------------------------
+    # --- called by topic handles (see topic.TopicUser) -----------------------------------------------------------
 
     async def subscribe(self, topic: str, buffer: int | None) -> Subscription:
         subscription = Subscription(
@@ -340,7 +340,7 @@ class PubSub:
     def _choose_author(
         self, key: KeyPair | None, author: PeerId | None, *, local: bool
     ) -> tuple[PeerId | None, KeyPair | None]:
-        """Who writes a message, and with what it is signed, if at all."""
+        """Return the author of a message and the signing key, if any."""
         if local or (key is None and author is None):
             return self._core.author, self._key if self._core.policy.signs else None
         if key is None:
@@ -401,7 +401,7 @@ class PubSub:
         await self._driver.ask(RemoveTopic(topic))
 
     async def _cancel_subscription(self, subscription: Subscription) -> None:
-        with suppress(HostClosed):  # nothing is left to cancel
+        with suppress(HostClosed):  # nothing left to cancel
             await self._driver.ask(RemoveSubscription(subscription))
 
     async def _wait_until_ready(self, topic: str, ready: Readiness) -> None:
@@ -424,14 +424,14 @@ class PubSub:
 
         self._lifetime.call_later(self._clock, delay_ms / 1000, retry)
 
-    # --- inside --------------------------------------------------------------------------------------------------
+    # --- internals -----------------------------------------------------------------------------------------------
 
     def _sweep(self) -> None:
         self._core.clean_up()
         self._lifetime.call_later(self._clock, self._params.seen_sweep_s, self._sweep)
 
     def _schedule(self, timer: RouterTimer, delay_s: float) -> None:
-        """Have a timer of the router taken in a turn, like any other input, once or again and again."""
+        """Schedule a timer of the router, taken in a turn like any other input, once or periodically."""
 
         def beat() -> None:
             self._driver.submit(Heartbeat(timer.action))
@@ -455,14 +455,14 @@ class PubSub:
 
 
 def _tracer_of(own_id: PeerId, watcher: RawTracer | None, evaluators: Sequence[RawTracer]) -> RawTracer | None:
-    """One tracer for all; a node without evaluators calls its watcher directly."""
+    """Return one tracer for all; without evaluators it is the watcher itself."""
     if not evaluators:
         return watcher
     return Tracers(own_id, watchers=() if watcher is None else (watcher,), evaluators=evaluators)
 
 
 class _CorePorts:
-    """How the core acts on this node's world; bound methods, so that a call goes straight to its place."""
+    """The core's ports; bound methods, so that calls are direct."""
 
     __slots__ = (
         "_node",

@@ -1,6 +1,6 @@
 """The outbound queue of RPCs to one peer, its stream opener, and the reader of RPCs from one.
 
-Writers and readers are callbacks, not tasks: a task per stream was a third of all CPU time in a trial.
+Writers and readers are callbacks, not tasks: a task per stream took a third of all CPU time in an experiment.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 
 class OutboundQueue:
-    """The bounded queue of RPCs to one peer; writes through once its stream is open and has room.
+    """The bounded queue of RPCs to one peer; writes directly once its stream is open and has room.
 
     Args:
-        peer: to whom.
-        capacity: most frames that wait.
-        on_ended: called with this queue when its stream ended, and not because we closed it.
+        peer: the peer.
+        capacity: maximal number of queued frames.
+        on_ended: called with this queue when its stream ended without having been closed here.
     """
 
     __slots__ = ("_capacity", "_is_closed", "_on_ended", "_stream", "_urgent", "_waiting", "peer")
@@ -41,7 +41,7 @@ class OutboundQueue:
         self.peer = peer
         self._capacity = capacity
         self._on_ended = on_ended
-        self._waiting: deque[bytes] | None = None  # made when something has to wait: most queues stay empty
+        self._waiting: deque[bytes] | None = None  # created on first use: most queues stay empty
         self._urgent = 0  # number of urgent frames at the front
         self._stream: Stream | None = None
         self._is_closed = False
@@ -58,7 +58,7 @@ class OutboundQueue:
         return True
 
     def push_urgent(self, frame: bytes) -> bool:
-        """Queue ahead of what is not urgent; urgent frames keep their order among themselves."""
+        """Queue ahead of frames that are not urgent; urgent frames keep their order."""
         waiting = self._waiting
         if waiting is None:
             if self._stream is not None and self._stream.write(frame):
@@ -71,7 +71,7 @@ class OutboundQueue:
         return True
 
     def begin(self, hello: Iterable[bytes]) -> None:
-        """Begin with these frames, however many they are: none may be lost, and nothing may overtake them."""
+        """Start with these frames, regardless of the capacity: none may be lost or overtaken."""
         self._waiting = deque(hello)
         self._urgent = len(self._waiting)
 
@@ -81,13 +81,13 @@ class OutboundQueue:
             self._stream.close()
 
     def attach(self, stream: Stream) -> None:
-        """The stream is open: write what waits."""
+        """Set the open stream and write the queued frames."""
         self._stream = stream
         stream.set_writer(self)
         self.writable()
 
     def writable(self) -> None:
-        """Write what waits, as far as there is room."""
+        """Write queued frames, as far as there is room."""
         waiting, stream = self._waiting, self._stream
         if stream is None:
             return
@@ -106,14 +106,14 @@ class OutboundQueue:
 
 
 class InboundReader:
-    """Turns the frames of one inbound stream into RPCs for the driver. Implements FrameReader.
+    """The reader of one inbound stream, which turns frames into RPCs for the driver. Implements FrameReader.
 
     Args:
-        stream: what it reads.
-        driver: is told of the end.
-        offer: the driver's `offer_rpc`; one object for all readers, as a node has as many as it has peers.
-        fail: ends the node by an error of its own; the network that calls us is not to feel it.
-        max_bytes: longest frame taken.
+        stream: the stream.
+        driver: notified of the end.
+        offer: the driver's `offer_rpc`; one object shared by all readers, as a node has one reader per peer.
+        fail: ends the node after an internal error, which must not reach the calling network.
+        max_bytes: maximal size of a frame.
     """
 
     __slots__ = ("_driver", "_fail", "_held", "_max_bytes", "_offer", "_peer", "_stream")
@@ -139,7 +139,7 @@ class InboundReader:
         return self._max_bytes
 
     def frame(self, frame: bytes) -> bool:
-        """Take a frame: one that is too large or no RPC resets the stream, an empty one is skipped."""
+        """Take a frame: one that is too large or not an RPC resets the stream, an empty one is skipped."""
         rpc = self._held
         if rpc is None:
             if not frame:
@@ -164,7 +164,7 @@ class InboundReader:
         return False
 
     def _give_up(self) -> bool:
-        """Reset the stream and read nothing more of it, even if its writer has closed it and it can be reset no longer."""
+        """Reset the stream and read no more of it, even if its writer has closed it and it can no longer be reset."""
         self._max_bytes = -1
         self._held = None
         self._stream.reset()
@@ -175,11 +175,11 @@ class InboundReader:
 
 
 class Streams:
-    """All streams of one node: opens those to peers, accepts those from peers.
+    """All streams of one node, outbound and inbound.
 
     Args:
         host: the network.
-        core: told of dead and new streams through the driver.
+        core: notified of dead and new streams through the driver.
         clock: for delayed openings.
         params: sizes.
         lifetime: owns the openings.
@@ -193,11 +193,11 @@ class Streams:
         self._core: Core
         self._driver: Driver
         self._offer: Callable[[PeerId, RPC | WireMessage], bool]
-        self._on_ended = self._ended  # one object for all queues
+        self._on_ended = self._ended  # one object shared by all queues
         self._fail = lifetime.fail  # likewise for all readers
 
     def start(self, core: Core, driver: Driver) -> None:
-        """Serve inbound streams and hear of connections."""
+        """Serve inbound streams and observe connections."""
         self._core = core
         self._driver = driver
         self._offer = driver.offer_rpc
@@ -207,7 +207,7 @@ class Streams:
             self._connected(peer)
 
     def open_outbox(self, peer: PeerId, hello: Sequence[bytes], delay_ms: int) -> OutboundQueue:
-        """A new outbound queue holding `hello`; its stream is opened after the delay (port of the core)."""
+        """Return a new outbound queue with the frames `hello`; its stream is opened after the delay (port of the core)."""
         queue = OutboundQueue(peer, self._params.outbound_queue_size, self._on_ended)
         queue.begin(hello)
         self._lifetime.start(self._open(queue, delay_ms), "stream opener")

@@ -1,4 +1,4 @@
-"""What a user holds: topics, subscriptions and topic events of one node (go-libp2p-pubsub's `Topic`, `Subscription`)."""
+"""The user's handles: topics, subscriptions and topic events of one node (go-libp2p-pubsub's `Topic`, `Subscription`)."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from pubsub_sim.wire.signing import KeyPair
 
 Readiness = Callable[["Router", str], bool]
-"""Whether a router may publish on a topic yet."""
+"""Returns whether a router is ready to publish on a topic."""
 
 
 def min_topic_size(size: int) -> Readiness:
-    """Ready once a publish would reach at least `size` peers; the publisher does not count (`MinTopicSize`).
+    """Return a readiness function: whether a publish would reach at least `size` peers, excluding the publisher (`MinTopicSize`).
 
     Raises:
         OptionError: not a whole number >= 0.
@@ -33,12 +33,12 @@ def min_topic_size(size: int) -> Readiness:
 
 
 class Subscription:
-    """Messages of one topic, in the order they were accepted. An async iterator.
+    """Messages of one topic, in order of acceptance. An async iterator.
 
     Args:
         topic: its name.
-        buffer: most messages that wait; more are dropped for this subscription only.
-        cancel: asks the host to end it.
+        buffer: maximal number of buffered messages; more are dropped for this subscription only.
+        cancel: requests its end from the host.
     """
 
     def __init__(self, topic: str, buffer: int, cancel: Callable[[Subscription], Awaitable[None]]) -> None:
@@ -50,14 +50,14 @@ class Subscription:
         self._messages: deque[Message] = deque()
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._is_over = False
-        self._error: Exception | None = None  # why, if it was not cancelled
+        self._error: Exception | None = None  # the cause, if it was not cancelled
 
     async def next(self) -> Message:
-        """The next message.
+        """Return the next message.
 
         Raises:
-            SubscriptionCancelled: it was cancelled, or the node closed, and everything buffered has been read.
-            HostClosed: likewise, but the node ended by an error, which is the cause of this one.
+            SubscriptionCancelled: it was cancelled, or the node closed, and all buffered messages have been read.
+            HostClosed: likewise, but the node ended with an error, which is its cause.
         """
         while not self._messages:
             if self._is_over:
@@ -68,21 +68,21 @@ class Subscription:
                 await waiter
             except asyncio.CancelledError:
                 if waiter.done() and not waiter.cancelled():
-                    self._wake()  # hand the wake-up on: another reader takes that message
+                    self._wake()  # pass the wake-up on to another reader
                 raise
         return self._messages.popleft()
 
     async def cancel(self) -> None:
-        """End it; what is buffered stays readable. A second time is harmless."""
+        """End it; buffered messages stay readable. Further calls have no effect."""
         await self._cancel(self)
 
     @property
     def pending(self) -> int:
-        """Messages that wait to be read."""
+        """Number of buffered messages."""
         return len(self._messages)
 
     def offer(self, message: Message) -> bool:
-        """Take a message; False if the buffer is full (see local_topics.Sink)."""
+        """Buffer a message; return False if the buffer is full (see local_topics.Sink)."""
         if len(self._messages) >= self._capacity:
             return False
         self._messages.append(message)
@@ -91,7 +91,7 @@ class Subscription:
         return True
 
     def end(self, error: Exception | None = None) -> None:
-        """No more messages (see local_topics.Sink)."""
+        """Accept no more messages (see local_topics.Sink)."""
         if not self._is_over:
             self._is_over = True
             self._error = error
@@ -120,7 +120,7 @@ class PeerEvent:
     """A peer joined or left a topic.
 
     Attributes:
-        peer: who.
+        peer: the peer.
         joined: True for joined, False for left.
     """
 
@@ -129,10 +129,10 @@ class PeerEvent:
 
 
 class TopicEvents:
-    """Peers joining and leaving a topic, coalesced: a join and a leave nobody has read yet cancel out.
+    """Peers joining and leaving a topic, coalesced: an unread join and leave cancel out.
 
-    An async iterator; it starts with a join for every peer that is there. `close` stops it, and so does the end of the
-    node; if that was an error, with a HostClosed whose cause it is.
+    An async iterator that starts with a join for every present peer. It ends on `close` and at the end of the node; if
+    the node ended with an error, it raises HostClosed with that error as its cause.
     """
 
     def __init__(self, close: Callable[[TopicEvents], None]) -> None:
@@ -140,21 +140,21 @@ class TopicEvents:
         self._latest: dict[PeerId, bool] = {}
         self._arrived = asyncio.Event()
         self._is_over = False
-        self._error: Exception | None = None  # why, if it was not closed
+        self._error: Exception | None = None  # the cause, if it was not closed
 
     def note(self, peer: PeerId, *, joined: bool) -> None:
-        """A peer joined or left."""
+        """Note that a peer joined or left."""
         if self._latest.setdefault(peer, joined) != joined:
             del self._latest[peer]
         else:
             self._arrived.set()
 
     def close(self) -> None:
-        """Hear of no more events; a second time is harmless."""
+        """Receive no more events. Further calls have no effect."""
         self.end(None)
 
     def end(self, error: Exception | None) -> None:
-        """There are no more events (see local_topics.TopicHandle)."""
+        """End the events (see local_topics.TopicHandle)."""
         if not self._is_over:
             self._is_over = True
             self._error = error
@@ -175,13 +175,13 @@ class TopicEvents:
 
 
 class TopicUser(Protocol):
-    """What a topic handle asks of its node."""
+    """The interface of a node to its topic handles."""
 
     async def subscribe(self, topic: str, buffer: int | None) -> Subscription:
         """Start a subscription."""
 
     async def relay(self, topic: str) -> Callable[[], Awaitable[None]]:
-        """Start relaying; gives the function that stops it."""
+        """Start relaying; return the function that stops it."""
 
     async def publish(
         self,
@@ -193,16 +193,16 @@ class TopicUser(Protocol):
         key: KeyPair | None,
         author: PeerId | None,
     ) -> bytes:
-        """Publish; gives the message id."""
+        """Publish; return the message id."""
 
     async def watch(self, topic: Topic) -> TopicEvents:
-        """Open an event handler that knows who is there."""
+        """Open an event handler that starts with the present peers."""
 
     async def list_peers(self, topic: str | None = None) -> list[PeerId]:
-        """Peers of a topic."""
+        """Return the peers of a topic."""
 
     async def set_score_params(self, topic: str, params: TopicScoreParams) -> None:
-        """Score a topic by other parameters."""
+        """Set the score parameters of a topic."""
 
     async def close_topic(self, topic: Topic) -> None:
         """Unregister the handle."""
@@ -228,17 +228,17 @@ class Topic:
         """Receive the topic's messages; several subscriptions get them independently.
 
         Args:
-            buffer: most messages that wait; None for the host's `subscription_buffer`.
+            buffer: maximal number of buffered messages; None for the host's `subscription_buffer`.
 
         Raises:
             TopicClosed: this handle is closed.
-            OptionError: an unusable buffer.
+            OptionError: an invalid buffer.
         """
         self._check_open()
         return await self._node.subscribe(self.name, buffer)
 
     async def relay(self) -> Callable[[], Awaitable[None]]:
-        """Accept and forward the topic without reading it; gives an idempotent function that stops it.
+        """Accept and forward the topic without reading it; return an idempotent function that stops it.
 
         Raises:
             TopicClosed: this handle is closed.
@@ -255,21 +255,21 @@ class Topic:
         key: KeyPair | None = None,
         author: PeerId | None = None,
     ) -> bytes:
-        """Publish a message; returns once the host has taken it, before it is delivered.
+        """Publish a message; return once the host has accepted it, before delivery.
 
         Args:
             data: the payload.
-            ready: wait until this says so, e.g. `min_topic_size(3)`.
+            ready: condition to wait for, e.g. `min_topic_size(3)`.
             local: deliver to this host's own subscriptions only.
-            key: sign with this key, whatever the policy, and write as its owner; ignored for a local message.
-            author: write as somebody else than the owner of `key`.
+            key: sign with this key, regardless of the policy, as its owner; ignored for a local message.
+            author: an author other than the owner of `key`.
 
         Returns:
             The message id.
 
         Raises:
             TopicClosed: this handle is closed.
-            OptionError: the payload is not bytes, or the author is empty or has no key.
+            OptionError: the payload is not bytes, or the author is empty or lacks a key.
             HostClosed: this node is closed.
             MessageTooLarge: it does not fit into an RPC.
             MessageRejected: a validator refused it.
@@ -278,7 +278,7 @@ class Topic:
         return await self._node.publish(self.name, data, ready=ready, local=local, key=key, author=author)
 
     async def events(self) -> TopicEvents:
-        """Peers joining and leaving from now on, preceded by those that are there.
+        """Return the peers joining and leaving from now on, preceded by those present.
 
         Raises:
             TopicClosed: this handle is closed.
@@ -287,23 +287,23 @@ class Topic:
         return await self._node.watch(self)
 
     async def list_peers(self) -> list[PeerId]:
-        """Peers of this topic; none once the handle is closed."""
+        """Return the peers of this topic; none once the handle is closed."""
         return [] if self._is_closed else await self._node.list_peers(self.name)
 
     async def set_score_params(self, params: TopicScoreParams) -> None:
-        """Score what peers do in this topic by other parameters from now on; counters above a lower cap come down to it.
+        """Set the score parameters of this topic from now on; counters above a lower cap are reduced to it.
 
         Raises:
-            OptionError: no parameters of a topic.
+            OptionError: not parameters of a topic.
             TopicClosed: this handle is closed.
             OnlyGossipsub: another router does not score.
-            ScoringDisabled: the host was made without `GossipsubParams.score`.
+            ScoringDisabled: the host has no `GossipsubParams.score`.
         """
         self._check_open()
         await self._node.set_score_params(self.name, params)
 
     async def close(self) -> None:
-        """Give the topic up; a second time is harmless.
+        """Leave the topic. Further calls have no effect.
 
         Raises:
             TopicInUse: subscriptions, relays or event handlers are open.
@@ -312,7 +312,7 @@ class Topic:
             await self._node.close_topic(self)
             self._is_closed = True
 
-    # --- the core's side (see local_topics.TopicHandle) ------------------------------------------------------------------
+    # --- called by the core (see local_topics.TopicHandle) ---------------------------------------------------------------
 
     @property
     def has_watchers(self) -> bool:
@@ -320,22 +320,22 @@ class Topic:
         return bool(self._watchers)
 
     def peer_joined(self, peer: PeerId) -> None:
-        """A peer announced the topic."""
+        """Note that a peer announced the topic."""
         for watcher in self._watchers:
             watcher.note(peer, joined=True)
 
     def peer_left(self, peer: PeerId) -> None:
-        """A peer withdrew, died or was blacklisted."""
+        """Note that a peer withdrew, died or was blacklisted."""
         for watcher in self._watchers:
             watcher.note(peer, joined=False)
 
     def end_events(self, error: Exception | None) -> None:
-        """The node takes no more turns."""
+        """End all event handlers, as the node takes no more turns."""
         for watcher in tuple(self._watchers):
             watcher.end(error)
 
     def open_events(self, present: list[PeerId]) -> TopicEvents:
-        """A new event handler that starts with who is there; called in a turn of the host."""
+        """Return a new event handler that starts with the present peers; called in a turn of the host."""
         events = TopicEvents(self._watchers.remove)
         for peer in present:
             events.note(peer, joined=True)

@@ -1,9 +1,10 @@
-"""The validation queue and its workers: when messages are checked, between a host's turns.
+"""The validation queue and its workers: the scheduling of validation between a host's turns.
 
-Messages from peers wait on a bounded queue and are checked in a call of their own, scheduled after the turn that put
-them there. Inline validators run in that call, or in a worker's task if they are coroutine functions; all others in one
-task per message, several at once in one each. Local messages are checked in their publisher's task. What to check is the
-core's affair: `check` gives the validators of a message, and an accepted one goes to the driver as a PublishMessage.
+Messages from peers wait in a bounded queue and are checked in a separate callback, scheduled after the turn that queued
+them. Inline validators run in that callback, or in a worker's task if they are coroutine functions; other validators run
+in one task per message, or in one task each if there are several. Local messages are checked in their publisher's task.
+The core decides what to check: `check` returns the validators of a message, and an accepted message is submitted to the
+driver as a PublishMessage.
 
 Source: go-libp2p-pubsub (May 2024), `validation.go`.
 """
@@ -40,7 +41,7 @@ class ValidationQueue:
         clock: schedules the checks.
         params: sizes.
         lifetime: owns the tasks of validators.
-        foreign: keeps account of validators that fail.
+        foreign: counts failures of validators.
     """
 
     def __init__(self, clock: Clock, params: HostParams, lifetime: Lifetime, foreign: ForeignCode) -> None:
@@ -55,18 +56,18 @@ class ValidationQueue:
         self._front: deque[Message] = deque()
         self._is_scheduled = False
         self._is_closed = False
-        self._busy = 0  # workers that wait for an inline validator
-        self._running = 0  # messages at their asynchronous validators
+        self._busy = 0  # workers waiting for an inline validator
+        self._running = 0  # messages with asynchronous validators under way
         self._own: dict[bytes, asyncio.Future[bool]] = {}
-        """Messages of our own being validated: id -> whether it will be published."""
+        """Own messages under validation: whether each will be published, by id."""
 
     def start(self, core: Core, driver: Driver) -> None:
-        """Whose messages are checked, and who publishes them."""
+        """Set the core, which checks messages, and the driver, which publishes them."""
         self._core = core
         self._driver = driver
 
     def enqueue(self, message: Message) -> bool:
-        """Take a message from a peer; False if the queue is full (port of the core)."""
+        """Queue a message from a peer; return False if the queue is full (port of the core)."""
         if len(self._front) >= self._capacity or self._is_closed:
             return False
         self._front.append(message)
@@ -80,25 +81,25 @@ class ValidationQueue:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing waits; what is being checked is in a task."""
+        """Whether the queue is empty; messages being checked are in tasks."""
         return not self._front
 
     def end(self) -> None:
-        """Begin no more checks; whoever waits to publish is told that the host is closed."""
+        """Start no more checks; waiting publishers get HostClosed."""
         self._is_closed = True
         self._front.clear()
 
     async def publish_local(self, message: Message) -> None:
-        """Check a message of our own and give it to the driver; returns before it is delivered.
+        """Check an own message and submit it to the driver; return before delivery.
 
-        A duplicate is no error, as in the reference. One of a message that is still being validated waits for the verdict, and
+        A duplicate is not an error, as in the reference. A duplicate of a message under validation waits for the verdict, and
         is validated itself if that message is not published.
 
         Raises:
             MessageRejected: the policy or a validator refused it.
             HostClosed: the node was closed meanwhile.
-            OperationRefused: a validator raised a CancelledError of its own, which would look like one of ours, or a
-                StopIteration, which no coroutine can raise.
+            OperationRefused: a validator raised CancelledError, which would be mistaken for a cancellation of the caller,
+                or StopIteration, which a coroutine cannot raise.
             whatever else the validator raises.
         """
         while (validators := self._core.check_own(message)) is None:
@@ -115,7 +116,7 @@ class ValidationQueue:
         self._driver.submit(PublishMessage(message))
 
     async def _validate_own(self, message: Message, validators: Sequence[Validator]) -> None:
-        """Validate a message of our own and wait for room. If it fails, or its publisher is cancelled, its id is forgotten."""
+        """Validate an own message and wait for room. On failure, or if its publisher is cancelled, its id is forgotten."""
         core = self._core
         fate = self._own[message.id] = asyncio.get_running_loop().create_future()
         is_accepted = False
@@ -137,7 +138,7 @@ class ValidationQueue:
             fate.set_result(is_accepted)
 
     async def _message_room(self) -> None:
-        """Wait while the driver holds as many messages as it may; its next turn takes them all."""
+        """Wait while the driver's queue of messages is full; its next turn takes them all."""
         while not self._driver.has_message_room and not self._is_closed:  # noqa: ASYNC110 - the next turn makes room
             await asyncio.sleep(0)
         if self._is_closed:
@@ -183,7 +184,7 @@ class ValidationQueue:
     async def _work(
         self, message: Message, conclusion: Conclusion, inline: Sequence[Validator], others: Sequence[Validator]
     ) -> None:
-        """A worker: the inline validators of one message, some of which take time."""
+        """Run the inline validators of one message, some of which are asynchronous, in a worker."""
         try:
             for validator in inline:
                 conclusion.add(await self._answer_or_ignore(validator, message))
@@ -199,7 +200,7 @@ class ValidationQueue:
         return self._conclude(message, conclusion)
 
     def _run_validators(self, message: Message, conclusion: Conclusion, others: Sequence[Validator]) -> None:
-        """After the inline validators: the asynchronous ones, in a task, if the node has not too many under way."""
+        """Run the asynchronous validators after the inline ones, in a task, unless too many are under way."""
         if not others or conclusion.is_rejected:
             self._conclude(message, conclusion)
         elif self._running >= self._throttle:
@@ -240,7 +241,7 @@ class ValidationQueue:
             validator.running -= 1
 
     async def _run_all(self, validators: Sequence[Validator], message: Message, conclusion: Conclusion) -> None:
-        """Run several validators, each in a task of its own; the first rejection ends the others, and waits for none."""
+        """Run several validators, each in its own task; the first rejection cancels the others without waiting."""
         start = self._lifetime.start
         runs = [start(self._run_within_limit(v, message, conclusion), "validator") for v in validators]
         waiting = {run for run in runs if run is not None}
@@ -252,7 +253,7 @@ class ValidationQueue:
                 self._lifetime.stop(run)
 
     def _answer_at_once(self, validator: Validator, message: Message) -> Verdict | None:
-        """Run a validator that takes no time; None if it does, though it is no coroutine function. It is known for one then."""
+        """Run a synchronous validator; return None if it turns out to be asynchronous, which is remembered."""
         try:
             answer = validator.function(message.received_from, message)
             if not isinstance(answer, int) and inspect.isawaitable(answer):
@@ -265,7 +266,7 @@ class ValidationQueue:
             return self._note_failure(validator, error)
 
     async def _answer_or_ignore(self, validator: Validator, message: Message) -> Verdict:
-        """Run a validator on somebody else's message."""
+        """Run a validator on a peer's message."""
         ours = Cancellations()
         try:
             return await _answer(validator, message.received_from, message)
@@ -275,13 +276,13 @@ class ValidationQueue:
             return self._note_failure(validator, error)
 
     def _note_failure(self, validator: Validator, error: BaseException) -> Verdict:
-        """Count the error of a validator on a peer's message; the message is ignored, and its sender is not blamed."""
+        """Count the error of a validator on a peer's message; the message is ignored without penalty for its sender."""
         self._foreign.note(f"validator of {validator.topic}", error, _IGNORED)
         return Verdict.IGNORE
 
 
 async def _answer_to_asker(validator: Validator, peer: PeerId, message: Message) -> Verdict:
-    """Run a validator for the publisher of a message, who is told what it raises."""
+    """Run a validator for the publisher of a message, to whom its errors are raised."""
     ours = Cancellations()
     try:
         return await _answer(validator, peer, message)
@@ -292,10 +293,10 @@ async def _answer_to_asker(validator: Validator, peer: PeerId, message: Message)
 
 
 async def _answer(validator: Validator, peer: PeerId, message: Message) -> Verdict:
-    """Run a validator; one that runs out of time ignores the message."""
+    """Run a validator; on a timeout the message is ignored."""
     try:
         answer = validator.function(peer, message)
-    except StopIteration as error:  # no coroutine can raise it
+    except StopIteration as error:  # a coroutine cannot raise it
         raise OperationRefused("publish", f"the validator of {validator.topic} raised StopIteration") from error
     if inspect.isawaitable(answer):
         try:

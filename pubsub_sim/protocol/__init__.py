@@ -1,1 +1,1 @@
-"""Every decision of a pubsub node, once, as plain synchronous Python: no loop, socket, clock or chance of its own."""
+"""The decisions of a pubsub node, as plain synchronous Python without an event loop, sockets, clock or random source of its own."""

@@ -16,11 +16,11 @@ _TTL_NS = 600 * 1_000_000_000
 
 
 class DeadPeerBackoff:
-    """Per peer: how often it died lately and how long to wait now.
+    """The recent failures and the current delay of each peer.
 
     Args:
-        rng: seeded chance.
-        max_attempts: how often a stream to a peer is opened again (`MaxBackoffAttempts`, 4).
+        rng: seeded random numbers.
+        max_attempts: maximal number of attempts to reopen a stream to a peer (`MaxBackoffAttempts`, 4).
     """
 
     def __init__(self, rng: Rng, max_attempts: int = _MAX_ATTEMPTS) -> None:
@@ -29,7 +29,7 @@ class DeadPeerBackoff:
         self._peers: dict[PeerId, tuple[int, int, int]] = {}  # delay_ms, attempts, last tried
 
     def next_delay_ms(self, peer: PeerId, now_ns: int) -> int | None:
-        """How long to wait before the next attempt, in ms; None once the attempts are used up."""
+        """Return the delay before the next attempt, in ms; None when the attempts are used up."""
         delay_ms, attempts, last_ns = self._peers.get(peer, (0, 0, now_ns - _TTL_NS - 1))
         if now_ns - last_ns > _TTL_NS:
             delay_ms, attempts = 0, 0

@@ -12,23 +12,23 @@ if TYPE_CHECKING:
 
 
 class Blacklist(Protocol):
-    """Peers whose messages, handed on or written by them, are refused."""
+    """Peers whose messages, forwarded or written by them, are refused."""
 
     def add(self, peer: PeerId, /) -> bool:
-        """Blacklist a peer; whether that changed anything, where the kind of list can tell."""
+        """Blacklist a peer; return whether that changed anything, if known."""
 
     def __contains__(self, peer: object, /) -> bool:
-        """Whether a peer is blacklisted."""
+        """Return whether a peer is blacklisted."""
 
     def __len__(self) -> int:
-        """Peers on the list; 0 only if nobody is blacklisted."""
+        """Return the number of blacklisted peers; 0 only if there are none."""
 
 
 class MapBlacklist:
-    """For good.
+    """A permanent blacklist.
 
     Args:
-        peers: who is on it from the start.
+        peers: initially blacklisted peers.
     """
 
     __slots__ = ("_peers",)
@@ -37,7 +37,7 @@ class MapBlacklist:
         self._peers = dict.fromkeys(peers)
 
     def add(self, peer: PeerId) -> bool:
-        """Add a peer; always True, as in the reference."""
+        """Add a peer; always return True, as in the reference."""
         self._peers[peer] = None
         return True
 
@@ -49,10 +49,10 @@ class MapBlacklist:
 
 
 class TimeCachedBlacklist:
-    """For a time.
+    """A blacklist with expiry.
 
     Args:
-        ttl_s: how long a peer stays on it; adding it again does not prolong that.
+        ttl_s: time a peer stays on it; adding the peer again does not extend that.
         now_ns: monotonic time.
     """
 
@@ -65,7 +65,7 @@ class TimeCachedBlacklist:
         self._expiry_ns: dict[PeerId, int] = {}
 
     def add(self, peer: PeerId) -> bool:
-        """Add a peer; False if it was on the list."""
+        """Add a peer; return False if it was on the list."""
         now_ns = self._now_ns()
         self._forget_expired(now_ns)
         if peer in self._expiry_ns:

@@ -18,11 +18,11 @@ _IPV6_BLOCK_BITS = 64
 
 
 class Colocation:
-    """Who is behind which address. A peer stays counted until it is forgotten, connected or not.
+    """The peers of each IP address. A peer stays counted until it is forgotten, connected or not.
 
     Args:
-        addresses: where a peer is.
-        threshold: peers on one address that are no surplus.
+        addresses: returns the addresses of a peer.
+        threshold: number of peers on one address without surplus.
         whitelist: networks whose addresses are not counted.
     """
 
@@ -34,10 +34,10 @@ class Colocation:
         self._counts: dict[str, int] = {}
 
     def track(self, peer: PeerId) -> None:
-        """Note where a peer is now.
+        """Update the addresses of a peer.
 
         Raises:
-            OptionError: `addresses` gave something that is no IP address.
+            OptionError: `addresses` returned something that is not an IP address.
         """
         places = self._places_of(peer)
         if places != self._places.get(peer):
@@ -47,14 +47,14 @@ class Colocation:
                 self._counts[place] = self._counts.get(place, 0) + 1
 
     def forget(self, peer: PeerId) -> None:
-        """A peer no longer counts."""
+        """Remove a peer."""
         for place in self._places.pop(peer, ()):
             self._counts[place] -= 1
             if not self._counts[place]:
                 del self._counts[place]
 
     def factor(self, peer: PeerId) -> int:
-        """The squared surplus of peers, summed over the addresses of one."""
+        """Return the squared surplus of peers, summed over the addresses of a peer."""
         total = 0
         for place in self._places.get(peer, ()):
             surplus = self._counts[place] - self._threshold
@@ -63,7 +63,7 @@ class Colocation:
         return total
 
     def _places_of(self, peer: PeerId) -> tuple[str, ...]:
-        """The addresses that count: no loopback, none of the whitelist, and an IPv6 address also as its /64."""
+        """Return the counted addresses: without loopback and the whitelist, and an IPv6 address also as its /64."""
         places: dict[str, None] = {}
         for text in self._addresses(peer):
             try:

@@ -1,4 +1,4 @@
-"""The ports of the core: what it asks of whoever runs it."""
+"""The ports of the core: the interface it requires of a node."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ if TYPE_CHECKING:
 
 
 class Ports(Protocol):
-    """How the core acts on the world. None of these waits."""
+    """The core's effects on the world. No method blocks."""
 
     def is_connected(self, peer: PeerId) -> bool:
-        """Whether the network has a connection to `peer`."""
+        """Return whether the network has a connection to `peer`."""
 
     def is_outbound(self, peer: PeerId) -> bool:
-        """Whether the network has a connection to `peer` that we dialled."""
+        """Return whether the network has a connection to `peer` that this host dialled."""
 
     def addresses(self, peer: PeerId) -> Sequence[str]:
-        """The IP addresses of the connections to `peer`."""
+        """Return the IP addresses of the connections to `peer`."""
 
     def dial(self, peer: PeerId) -> bool:
-        """Connect to a peer in the background, unless we are connected; False if too many dials wait."""
+        """Connect to a peer in the background, unless connected; return False if the queue of dials is full."""
 
     def open_outbox(self, peer: PeerId, hello: Sequence[bytes], delay_ms: int) -> Outbox:
-        """A new outbound queue with the frames of the hello in it, all of them; its stream is opened after the delay."""
+        """Return a new outbound queue that contains all frames of the hello; its stream is opened after the delay."""
 
     def retry_announcement(self, peer: PeerId, topic: str, delay_ms: int, *, subscribe: bool) -> None:
-        """Have `announce_again` called in a turn after the delay."""
+        """Schedule a call of `announce_again` in a turn after the delay."""
 
     def enqueue_validation(self, message: Message) -> bool:
-        """Put a message on the validation queue; False if it is full."""
+        """Put a message into the validation queue; return False if it is full."""
 
     def now_ns(self) -> int:
-        """Monotonic time; read only where a rule needs it."""
+        """Return the monotonic time; called only by rules that need it."""

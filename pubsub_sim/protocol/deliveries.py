@@ -1,7 +1,4 @@
-"""Delivery records, one per message id: who brought the message and what became of it, for the peer score.
-
-Knows nothing of scores.
-"""
+"""Delivery records for the peer score, one per message id: the peers that delivered the message, and its outcome."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Fate(enum.Enum):
-    """What became of a message (go-libp2p-pubsub `deliveryUnknown` and so on)."""
+    """The outcome of a message (go-libp2p-pubsub `deliveryUnknown` and so on)."""
 
     UNKNOWN = 0
     VALID = 1
@@ -25,14 +22,14 @@ class Fate(enum.Enum):
 
 
 class Delivery:
-    """What is known of one message.
+    """The record of one message.
 
     Attributes:
-        topic: its topic; empty while nothing but duplicates was seen of it.
-        fate: what became of it.
-        validated_ns: when it was accepted; meaningful once `fate` is VALID.
-        peers: who brought it beside the first; a dict, so that the order is no accident.
-        expiry_ns: until when this is remembered.
+        topic: its topic; empty while only duplicates of it were seen.
+        fate: its outcome.
+        validated_ns: time of its acceptance; valid once `fate` is VALID.
+        peers: the peers after the first that delivered it; a dict, for a deterministic order.
+        expiry_ns: expiry of this record.
     """
 
     __slots__ = ("expiry_ns", "fate", "peers", "topic", "validated_ns")
@@ -49,7 +46,7 @@ class Deliveries:
     """The records of one host.
 
     Args:
-        ttl_ns: how long a message is remembered after it was first seen.
+        ttl_ns: lifetime of a record from the first sight of its message.
 
     Source: go-libp2p-pubsub `messageDeliveries`.
     """
@@ -61,10 +58,10 @@ class Deliveries:
         self._records: dict[bytes, Delivery] = {}
 
     def of(self, message_id: bytes, topic: str, now_ns: int) -> Delivery:
-        """The record of a message, a new one if there is none.
+        """Return the record of a message, created on first use.
 
         Args:
-            message_id: of the message.
+            message_id: its id.
             topic: its topic, or "" if only the id is known.
             now_ns: the time.
         """
@@ -77,7 +74,7 @@ class Deliveries:
         return record
 
     def sweep(self, now_ns: int) -> int:
-        """Forget what has expired; gives how many records that were."""
+        """Remove the expired records and return their number."""
         expired = []
         for message_id, record in self._records.items():
             if record.expiry_ns >= now_ns:  # insertion order is expiry order: the TTL is constant

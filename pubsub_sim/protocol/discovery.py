@@ -1,4 +1,4 @@
-"""Dialling of discovered peers: the back-off connector of go-libp2p, as go-libp2p-pubsub sets it up.
+"""Dialling of discovered peers: the back-off connector of go-libp2p, as configured by go-libp2p-pubsub.
 
 A peer is dialled at most once per 10 s, even if the first dial failed: attempt k may follow after 5^k s, of which
 the first two are raised to 10 s and later ones drawn uniformly between 10 s and 5^k s (at most an hour).
@@ -23,16 +23,16 @@ _BASE = 5.0
 
 
 def namespace_of(topic: str) -> str:
-    """Where a topic is advertised."""
+    """Return the namespace in which a topic is advertised."""
     return DISCOVERY_NAMESPACE + topic
 
 
 class DialPolicy:
-    """Remembers whom we dialled lately.
+    """The back-off of recently dialled peers.
 
     Args:
-        own_id: never dialled.
-        rng: seeded chance.
+        own_id: the host's own id, never dialled.
+        rng: seeded random numbers.
     """
 
     def __init__(self, own_id: PeerId, rng: Rng) -> None:
@@ -41,7 +41,7 @@ class DialPolicy:
         self._peers: dict[PeerId, tuple[int, int]] = {}  # attempts, next try; the 100 used last
 
     def choose(self, found: Iterable[PeerId], now_ns: int) -> list[PeerId]:
-        """The peers to dial now, in the order found; each counts as dialled."""
+        """Return the peers to dial now, in the order found, and count them as dialled."""
         chosen = []
         for peer in found:
             if peer == self._own_id or not peer:

@@ -1,4 +1,4 @@
-"""The floodsub router: sends to everybody in the topic but the sender and the author (libp2p pubsub spec)."""
+"""The floodsub router: sends to all peers of the topic except the sender and the author (libp2p pubsub spec)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class FloodSub(MeshlessRouter):
         protocols: protocol ids to speak, preferred first.
 
     Raises:
-        OptionError: there is none, or it is one text.
+        OptionError: no protocols, or a single string.
     """
 
     def __init__(self, protocols: Sequence[str] = (FLOODSUB_ID,)) -> None:

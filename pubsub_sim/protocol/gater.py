@@ -1,7 +1,7 @@
 """The peer gater of gossipsub v1.1: decides whose messages are accepted when validation cannot keep up.
 
-While messages are lost to full validation queues, a peer's messages are accepted with a probability that grows with what
-it delivered and shrinks with what it sent in vain. Peers behind one address share their record, so a new name does not
+While messages are lost to full validation queues, a peer's messages are accepted with a probability that grows with its
+deliveries and shrinks with its useless messages. Peers behind one address share their record, so a new identity does not
 help.
 
 Source of every rule: go-libp2p-pubsub (May 2024), `peer_gater.go`.
@@ -33,20 +33,20 @@ _NO_ROOM = frozenset({Reason.QUEUE_FULL, Reason.THROTTLED})
 
 @dataclass(frozen=True, kw_only=True)
 class PeerGaterParams:
-    """Which numbers the gater runs on; defaults are the reference's.
+    """The parameters of the gater; defaults are the reference's.
 
     Attributes:
-        threshold: lost messages per validated one above which the gater works (`DefaultPeerGaterThreshold`, 0.33).
+        threshold: lost messages per validated one above which the gater is active (`DefaultPeerGaterThreshold`, 0.33).
         global_decay: factor per interval of the counts of lost and validated messages (to zero in 2 min).
         source_decay: factor per interval of the counts of a source (to zero in 1 h).
         decay_interval_s: the interval (at least 1 s).
-        decay_to_zero: below this a counter is 0.
-        retain_stats_s: how long a source without peers is remembered (`DefaultPeerGaterRetainStats`, 6 h).
-        quiet_s: time without lost messages after which everybody is accepted (`DefaultPeerGaterQuiet`, 60 s).
-        duplicate_weight: weight of duplicates in what was sent in vain (0.125).
+        decay_to_zero: smaller counters become 0.
+        retain_stats_s: time a source without peers is kept (`DefaultPeerGaterRetainStats`, 6 h).
+        quiet_s: time without lost messages after which all peers are accepted (`DefaultPeerGaterQuiet`, 60 s).
+        duplicate_weight: weight of duplicates among useless messages (0.125).
         ignore_weight: weight of ignored messages (at least 1).
         reject_weight: weight of refused messages (at least 1; 16).
-        topic_delivery_weights: topic -> what a delivered message counts; 1 for others and for 0.
+        topic_delivery_weights: weight of a delivered message by topic; 1 for others and for 0.
     """
 
     threshold: float = 0.33
@@ -84,15 +84,15 @@ def _is_number(value: object) -> bool:
 
 
 class Source:
-    """What came from one address.
+    """The record of one address.
 
     Attributes:
-        connected: peers there are now.
-        deliveries: valid messages that came first from there, weighted by topic.
-        duplicates: messages we had.
-        ignored: messages a validator ignored.
-        rejected: messages that were refused.
-        expiry_ns: until when a source without peers is remembered.
+        connected: number of connected peers.
+        deliveries: first deliveries of valid messages, weighted by topic.
+        duplicates: duplicate messages.
+        ignored: messages ignored by a validator.
+        rejected: refused messages.
+        expiry_ns: expiry of a record without peers.
     """
 
     __slots__ = ("connected", "deliveries", "duplicates", "expiry_ns", "ignored", "rejected")
@@ -107,17 +107,17 @@ class Source:
 
 
 class PeerGater(RawTracer):
-    """One host's gater. A `Tracers` should list it among its evaluators; whoever owns the clock calls `decay`.
+    """The gater of one host. It must be an evaluator of a `Tracers`, and `decay` must be called periodically.
 
     Args:
-        params: its numbers.
-        now_ns: monotonic time; the hooks carry none.
+        params: its parameters.
+        now_ns: monotonic time, which the hooks do not pass.
         rng: decides on peers with a mixed record.
-        addresses: where a peer is; the first address counts. A peer without one is a source of its own.
+        addresses: returns the addresses of a peer; the first one counts. A peer without one is a separate source.
 
     Attributes:
-        validated: messages that began validation, lately.
-        throttled: messages lost to full validation queues, lately.
+        validated: decaying number of messages that began validation.
+        throttled: decaying number of messages lost to full validation queues.
     """
 
     __slots__ = (
@@ -150,7 +150,7 @@ class PeerGater(RawTracer):
         self._sources: dict[str | PeerId, Source] = {}
 
     def accept_from(self, peer: PeerId) -> Acceptance:
-        """Whether to look at the messages of a peer's RPC, or only at its control part."""
+        """Return whether to process the messages of a peer's RPC, or only its control part."""
         last_ns, params = self._last_throttle_ns, self.params
         if last_ns is None or not self.throttled or self._now_ns() - last_ns > self._quiet_ns:
             return Acceptance.ALL
@@ -165,12 +165,12 @@ class PeerGater(RawTracer):
         )
         if not total:
             return Acceptance.ALL
-        # one is added to both: the first bad message does not shut a peer out, and nobody is shut out for good
+        # one is added to both, so that one bad message does not exclude a peer and no peer is excluded for ever
         chance = (1 + source.deliveries) / (1 + total)
         return Acceptance.ALL if self._rng.random() < chance else Acceptance.CONTROL
 
     def source_of(self, peer: PeerId) -> Source:
-        """The record of a peer, shared with all peers on its address."""
+        """Return the record of a peer, shared with all peers on its address."""
         source = self._peers.get(peer)
         if source is not None:
             return source
@@ -183,11 +183,11 @@ class PeerGater(RawTracer):
 
     @property
     def sources(self) -> Mapping[str | PeerId, Source]:
-        """Address, or id of a peer without one, -> its record; for inspection."""
+        """Records by address, or by id of a peer without one; for inspection."""
         return self._sources
 
     def decay(self, now_ns: int) -> None:
-        """One decay interval has passed: counts shrink, sources long without peers are forgotten."""
+        """Decay the counters after one interval, and remove expired sources."""
         params = self.params
         to_zero, factor = params.decay_to_zero, params.source_decay
         self.validated = _decay(self.validated * params.global_decay, to_zero)
@@ -207,33 +207,33 @@ class PeerGater(RawTracer):
     # --- hooks ---------------------------------------------------------------------------------------------------
 
     def add_peer(self, peer: PeerId, protocol: str) -> None:
-        """One more peer at its address; it stays with this record until it is removed."""
+        """Count a peer at its address; it keeps this record until it is removed."""
         if peer not in self._peers:
             source = self._peers[peer] = self.source_of(peer)
             source.connected += 1
 
     def remove_peer(self, peer: PeerId) -> None:
-        """The record of its address outlives the peer."""
+        """Remove a peer; the record of its address is kept."""
         source = self._peers.pop(peer, None)
         if source is not None:
             source.connected -= 1
             source.expiry_ns = self._now_ns() + self._retain_ns
 
     def validate_message(self, message: Message) -> None:
-        """A message found room."""
+        """Count a message that was queued for validation."""
         self.validated += 1
 
     def deliver_message(self, message: Message) -> None:
-        """To the credit of who brought it first."""
+        """Credit the peer that delivered the message first."""
         weight = self.params.topic_delivery_weights.get(message.topic, 0) or 1
         self.source_of(message.received_from).deliveries += weight
 
     def duplicate_message(self, message_id: bytes, peer: PeerId) -> None:
-        """Sent in vain."""
+        """Count a duplicate against its sender."""
         self.source_of(peer).duplicates += 1
 
     def reject_message(self, message: WireMessage, peer: PeerId, reason: str) -> None:
-        """Lost for want of room, which is nobody's fault, or sent in vain."""
+        """Count a message lost to a full queue, without blame, or a useless one against its sender."""
         if reason in _NO_ROOM:
             self._last_throttle_ns = self._now_ns()
             self.throttled += 1

@@ -1,4 +1,4 @@
-"""The gossip of gossipsub: messages are announced, requested and declined by IHAVE, IWANT and IDONTWANT.
+"""The gossip of gossipsub: announcing, requesting and declining messages by IHAVE, IWANT and IDONTWANT.
 
 Source: libp2p specs gossipsub v1.1 and v1.2, go-libp2p-pubsub `gossipsub.go` (May 2024; IDONTWANT: 2025).
 """
@@ -29,13 +29,13 @@ class Gossip:
 
     Args:
         params: bounds.
-        peers: whom there is to tell.
-        mesh: which topics we gossip about.
-        sender: sends what is told.
-        promises: remembers who offered what; None keeps no account.
+        peers: the known peers.
+        mesh: the meshes, whose topics are gossiped about.
+        sender: sends the gossip.
+        promises: tracks the promises of peers; or None.
 
     Attributes:
-        cache: messages that can be told of and asked for.
+        cache: messages that can be announced and requested.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Gossip:
         self._sender = sender
         self._promises = promises
         self._offers: dict[PeerId, int] = {}  # RPCs with a control part since the heartbeat (`peerhave`)
-        self._asked: dict[PeerId, int] = {}  # ids asked for since the heartbeat (`iasked`)
+        self._asked: dict[PeerId, int] = {}  # requested ids since the heartbeat (`iasked`)
         self._refusals: dict[PeerId, int] = {}  # RPCs with IDONTWANT since the heartbeat (`peerdontwant`)
         self._unwanted: dict[PeerId, dict[bytes, int]] = {}  # id as it is kept -> heartbeats it is still heeded
         self._context: RouterContext
@@ -63,13 +63,13 @@ class Gossip:
         self._context = context
 
     def forget(self, peer: PeerId) -> None:
-        """A peer is gone."""
+        """Remove a peer."""
         self._unwanted.pop(peer, None)
 
-    # --- what peers tell and ask ---------------------------------------------------------------------------------
+    # --- received ------------------------------------------------------------------------------------------------
 
     def handle_ihave(self, peer: PeerId, ihaves: Iterable[ControlIHave]) -> list[bytes]:
-        """A peer has messages: the ids of those to ask it for. Called for every control part (`peerhave`)."""
+        """Return the ids to request from a peer that announced messages. Called for every control part (`peerhave`)."""
         if self._peers.score(peer) < self._peers.thresholds.gossip_threshold:
             return []
         self._offers[peer] = offers = self._offers.get(peer, 0) + 1
@@ -93,7 +93,7 @@ class Gossip:
             topic = ihave.topic_id
             if topic in self._mesh.meshes and self._peers.allows(peer, topic):
                 ids: Sequence[bytes] = ihave.message_ids
-                if self._params.idontwant:  # since v1.2 also what one IHAVE may hold is bounded
+                if self._params.idontwant:  # v1.2 also bounds the size of one IHAVE
                     ids = ids[: self._params.max_ihave_length]
                 for message_id in ids:
                     if not has_seen(message_id):
@@ -101,7 +101,7 @@ class Gossip:
         return list(missing)
 
     def handle_iwant(self, peer: PeerId, iwants: Iterable[ControlIWant]) -> list[Message]:
-        """A peer asks for messages: those it gets."""
+        """Return the messages to send to a peer that requested some."""
         if self._peers.score(peer) < self._peers.thresholds.gossip_threshold:
             return []
         wanted: dict[bytes, Message] = {}
@@ -118,7 +118,7 @@ class Gossip:
         return list(wanted.values())
 
     def handle_idontwant(self, peer: PeerId, idontwants: Iterable[ControlIDontWant]) -> None:
-        """A peer does not want messages to be sent to it."""
+        """Store the ids of messages that a peer does not want."""
         refusals = self._refusals.get(peer, 0)
         if refusals >= self._params.max_idontwant_messages:
             return
@@ -129,20 +129,20 @@ class Gossip:
             unwanted[cache_key(message_id)] = self._params.idontwant_ttl_ticks
 
     def is_unwanted(self, peer: PeerId, message_id: bytes) -> bool:
-        """Whether a peer has lately said that it does not want a message."""
+        """Return whether a peer has recently declined a message."""
         unwanted = self._unwanted.get(peer)
         return unwanted is not None and cache_key(message_id) in unwanted
 
     def wanted_by(self, peers: Iterable[PeerId], message_id: bytes) -> Iterable[PeerId]:
-        """Those of some peers that have not refused a message."""
+        """Return the given peers that have not declined a message."""
         if not self._unwanted:
             return peers
         return [peer for peer in peers if not self.is_unwanted(peer, message_id)]
 
-    # --- what we tell --------------------------------------------------------------------------------------------
+    # --- sent ----------------------------------------------------------------------------------------------------
 
     def refuse_copies(self, sender: PeerId, messages: Sequence[Message]) -> None:
-        """Tell the meshes that large messages need not be sent to us: they are here, and about to be validated."""
+        """Decline large messages, which are received and about to be validated, at the mesh members."""
         by_topic: dict[str, list[bytes]] = {}
         for message in messages:
             if len(message.data) >= self._params.idontwant_threshold_bytes:
@@ -155,7 +155,7 @@ class Gossip:
                     self._sender.send(peer, rpc, urgent=True)
 
     def emit(self, topic: str, excluded: Container[PeerId], score: Callable[[PeerId], float]) -> None:
-        """Have some peers outside a mesh or fanout told of the topic's latest messages."""
+        """Queue IHAVEs of the topic's latest messages to some peers outside its mesh or fanout."""
         ids = self.cache.gossip_ids(topic)
         if not ids:
             return
@@ -167,7 +167,7 @@ class Gossip:
             for peer in told:
                 self._sender.queue_gossip(peer, frame)
             return
-        for peer in told:  # each peer gets its own random part, so that together they hear of more ids
+        for peer in told:  # a separate random sample for each peer, so that together they cover more ids
             rng.shuffle(ids)
             self._sender.queue_gossip(peer, _ihave(topic, ids[: params.max_ihave_length]))
 
@@ -186,7 +186,7 @@ class Gossip:
         return candidates
 
     def begin_heartbeat(self) -> None:
-        """Begin the counters anew, and let old refusals lapse."""
+        """Reset the counters, and expire old refusals."""
         self._offers.clear()
         self._asked.clear()
         self._refusals.clear()

@@ -20,50 +20,50 @@ class GossipsubParams(HostParams):
     Names in brackets are the reference's (`gossipsub.go`); v1.1 and v1.2 are the libp2p specs of those names.
 
     Attributes:
-        d: degree a mesh is filled up to (`GossipSubD`, 6).
-        d_lo: below it, a mesh is filled up (`GossipSubDlo`, 5).
-        d_hi: above it, a mesh is cut down to `d` (`GossipSubDhi`, 12).
-        d_score: best-scored members that are kept when a mesh is cut down (`GossipSubDscore`, 4).
-        d_out: members we dialled ourselves, at least (`GossipSubDout`, 2).
-        d_lazy: peers that are gossiped to, at least (`GossipSubDlazy`, 6).
-        gossip_factor: share of the peers outside the mesh that is gossiped to, if more (`GossipSubGossipFactor`, 0.25).
+        d: target degree of a mesh (`GossipSubD`, 6).
+        d_lo: degree below which a mesh is filled up to `d` (`GossipSubDlo`, 5).
+        d_hi: degree above which a mesh is reduced to `d` (`GossipSubDhi`, 12).
+        d_score: best-scored members kept when a mesh is reduced (`GossipSubDscore`, 4).
+        d_out: minimal number of members dialled by this host (`GossipSubDout`, 2).
+        d_lazy: minimal number of peers that get gossip (`GossipSubDlazy`, 6).
+        gossip_factor: share of the peers outside the mesh that get gossip, if more (`GossipSubGossipFactor`, 0.25).
         history_length: heartbeats a message is kept (`GossipSubHistoryLength`, 5).
         history_gossip: heartbeats a message is gossiped about (`GossipSubHistoryGossip`, 3).
         gossip_retransmission: answers to one peer's IWANT of one message (`GossipSubGossipRetransmission`, 3).
-        heartbeat_initial_delay_s: before the first heartbeat (`GossipSubHeartbeatInitialDelay`, 100 ms).
-        heartbeat_interval_s: between heartbeats (`GossipSubHeartbeatInterval`, 1 s).
+        heartbeat_initial_delay_s: delay before the first heartbeat (`GossipSubHeartbeatInitialDelay`, 100 ms).
+        heartbeat_interval_s: interval of heartbeats (`GossipSubHeartbeatInterval`, 1 s).
         slow_heartbeat_warning: share of the interval a heartbeat may take before it is logged
             (`GossipSubParams.SlowHeartbeatWarning`, 0.1).
-        fanout_ttl_s: how long after the last publish a fanout is kept (`GossipSubFanoutTTL`, 60 s).
-        prune_peers: peers offered in a PRUNE and taken from one (`GossipSubPrunePeers`, 16).
-        prune_backoff_s: no GRAFT of that peer for so long after a PRUNE (`GossipSubPruneBackoff`, 60 s).
+        fanout_ttl_s: lifetime of a fanout after the last publish (`GossipSubFanoutTTL`, 60 s).
+        prune_peers: peers offered in a PRUNE and accepted from one (`GossipSubPrunePeers`, 16).
+        prune_backoff_s: time without GRAFT of a peer after a PRUNE (`GossipSubPruneBackoff`, 60 s).
         unsubscribe_backoff_s: the same after leaving the topic (`GossipSubUnsubscribeBackoff`, 10 s).
-        direct_connect_ticks: heartbeats between looks at the connections to direct peers
+        direct_connect_ticks: heartbeats between checks of the connections to direct peers
             (`GossipSubDirectConnectTicks`, 300).
-        direct_connect_initial_delay_s: before the first of them (`GossipSubDirectConnectInitialDelay`, 1 s).
+        direct_connect_initial_delay_s: delay before the first check (`GossipSubDirectConnectInitialDelay`, 1 s).
         opportunistic_graft_ticks: heartbeats between opportunistic grafts (`GossipSubOpportunisticGraftTicks`, 60).
-        opportunistic_graft_peers: peers of one (`GossipSubOpportunisticGraftPeers`, 2).
-        graft_flood_threshold_s: a GRAFT so soon after a PRUNE costs a second penalty
+        opportunistic_graft_peers: peers per opportunistic graft (`GossipSubOpportunisticGraftPeers`, 2).
+        graft_flood_threshold_s: time after a PRUNE within which a GRAFT costs a second penalty
             (`GossipSubGraftFloodThreshold`, 10 s).
-        max_ihave_length: message ids asked for per peer and heartbeat, and ids in one IHAVE
+        max_ihave_length: message ids requested per peer and heartbeat, and ids in one IHAVE
             (`GossipSubMaxIHaveLength`, 5000).
-        max_ihave_messages: IHAVEs looked at per peer and heartbeat (`GossipSubMaxIHaveMessages`, 10).
-        iwant_followup_s: how long a peer may take to send what it offered (`GossipSubIWantFollowupTime`, 3 s).
-        flood_publish: send own messages to all peers of the topic and not to the mesh (`WithFloodPublish`, off).
+        max_ihave_messages: IHAVEs processed per peer and heartbeat (`GossipSubMaxIHaveMessages`, 10).
+        iwant_followup_s: time limit for a peer to deliver a requested message (`GossipSubIWantFollowupTime`, 3 s).
+        flood_publish: send own messages to all peers of the topic instead of the mesh (`WithFloodPublish`, off).
         do_px: offer peers in PRUNEs (`WithPeerExchange`, off).
-        idontwant: speak v1.2: announce large messages with IDONTWANT, ahead of what waits in the queue (2025; off).
-        max_idontwant_length: message ids taken from the IDONTWANTs of one RPC (`GossipSubMaxIDontWantLength`, 10).
-        max_idontwant_messages: RPCs with IDONTWANTs looked at per peer and heartbeat
+        idontwant: use v1.2: announce large messages with IDONTWANT, ahead of the queue (2025; off).
+        max_idontwant_length: message ids accepted from the IDONTWANTs of one RPC (`GossipSubMaxIDontWantLength`, 10).
+        max_idontwant_messages: RPCs with IDONTWANTs processed per peer and heartbeat
             (`GossipSubMaxIDontWantMessages`, 1000).
         idontwant_threshold_bytes: smallest payload that is announced (`GossipSubIDontWantMessageThreshold`, 1024).
-        idontwant_ttl_ticks: heartbeats an IDONTWANT is heeded (`GossipSubIDontWantMessageTTL`, 3).
-        cuts_at_d_hi: cut a mesh down that has just reached `d_hi`, and not only above it (2026; off).
+        idontwant_ttl_ticks: lifetime of an IDONTWANT in heartbeats (`GossipSubIDontWantMessageTTL`, 3).
+        cuts_at_d_hi: reduce a mesh at `d_hi` already, and not only above it (2026; off).
         packs_pieces: split large RPCs by the rule of 2026 (see `wire.splitting`; off).
-        checks_degrees: refuse degrees that fit together badly, and not only those that cannot
-            (`GossipSubParams.validate`, 2025; off).
-        score: how peers are scored (`WithPeerScore`); None scores nobody, and costs nothing.
-        thresholds: what a score means (`WithPeerScore`); only with `score`.
-        gater: how the host guards itself against overload (`WithPeerGater`); None accepts everything.
+        checks_degrees: refuse unsuitable degrees too, and not only inconsistent ones (`GossipSubParams.validate`, 2025;
+            off).
+        score: scoring of peers (`WithPeerScore`); None disables it, at no cost.
+        thresholds: thresholds of scores (`WithPeerScore`); only with `score`.
+        gater: protection against overload (`WithPeerGater`); None accepts everything.
     """
 
     d: int = 6
@@ -152,10 +152,10 @@ class GossipsubParams(HostParams):
 
 
 LONGEST_BACKOFF_S = 24 * 3600
-"""Longest back-off that a PRUNE can ask for.
+"""Longest back-off, in seconds, that a PRUNE can request.
 
-It is our own bound, and nim-libp2p's: a peer with many names could fill the table for ever. The reference honours up to
-292 years, and of 2**63 s it makes none at all, as its nanoseconds overflow. An honest peer asks for a minute.
+The bound is not in the reference, but in nim-libp2p: without it, a peer with many identities could fill the table for ever.
+The reference honours up to 292 years, and ignores 2**63 s, as its nanoseconds overflow. Honest peers request a minute.
 """
 
 _KINDS: dict[str, type] = {"score": PeerScoreParams, "thresholds": PeerScoreThresholds, "gater": PeerGaterParams}

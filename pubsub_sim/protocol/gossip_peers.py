@@ -1,4 +1,4 @@
-"""The peers of a gossipsub host, the features of their protocols, and the rules by which they may be chosen."""
+"""The peers of a gossipsub host, the features of their protocols, and the rules of selecting peers."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from pubsub_sim.protocol.score_params import PeerScoreThresholds
 
 PeerFilter = Callable[["PeerId", str], bool]
-"""Whether a peer may take part in a topic, as far as we are concerned."""
+"""Returns whether this host lets a peer take part in a topic."""
 
 
 class Feature(enum.IntFlag):
-    """What a peer's protocol lets it do (`GossipSubDefaultFeatures`)."""
+    """The features of a peer's protocol (`GossipSubDefaultFeatures`)."""
 
     NONE = 0
     MESH = 1
@@ -27,7 +27,7 @@ class Feature(enum.IntFlag):
 
 
 def features_of(protocol: str) -> Feature:
-    """What a protocol can do; a protocol that is not known can do nothing."""
+    """Return the features of a protocol; none for an unknown one."""
     return _FEATURES.get(protocol, Feature.NONE)
 
 
@@ -42,16 +42,16 @@ class GossipPeers:
     """The peers of one gossipsub host.
 
     Args:
-        direct: peers that get everything and are in no mesh; must be so on both sides.
-        peer_filter: who may take part in which topic; None lets everybody.
-        scoring: who scores peers; None scores everybody 0.
-        thresholds: scores at which peers are treated differently.
+        direct: peers that get all messages and are in no mesh; must be configured on both sides.
+        peer_filter: which peers may take part in which topics; None allows all.
+        scoring: scores peers; None scores all 0.
+        thresholds: thresholds of scores.
 
     Attributes:
-        features: what each peer with an open stream can do.
-        meshing: those of them with the mesh feature.
-        outbound: peers we dialled.
-        direct: as given; a dict, so that its order is no accident.
+        features: features of each peer with an open stream.
+        meshing: those with the mesh feature.
+        outbound: peers dialled by this host.
+        direct: as given; a dict, for a deterministic order.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class GossipPeers:
         self._context = context
 
     def add(self, peer: PeerId, protocol: str) -> None:
-        """The stream to a peer is open."""
+        """Add a peer whose stream is open."""
         features = self.features[peer] = features_of(protocol)
         if features & Feature.MESH:
             self.meshing.add(peer)
@@ -86,26 +86,26 @@ class GossipPeers:
             self.outbound.add(peer)
 
     def remove(self, peer: PeerId) -> None:
-        """A peer is gone."""
+        """Remove a peer."""
         self.features.pop(peer, None)
         self.meshing.discard(peer)
         self.outbound.discard(peer)
 
     def can(self, peer: PeerId, feature: Feature) -> bool:
-        """Whether a peer has a feature."""
+        """Return whether a peer has a feature."""
         return bool(self.features.get(peer, Feature.NONE) & feature)
 
     def scores(self) -> Mapping[PeerId, float]:
-        """The score of each peer."""
+        """Return the score of each peer."""
         return {} if self.scoring is None else {peer: self.score(peer) for peer in self.features}
 
     def penalise(self, peer: PeerId, count: int) -> None:
-        """A peer misbehaved so many times."""
+        """Add penalties for a peer's misbehaviour."""
         if self.scoring is not None:
             self.scoring.add_penalty(peer, count)
 
     def choose(self, topic: str, count: int, accepts: Callable[[PeerId], bool]) -> list[PeerId]:
-        """Random peers of a topic with the mesh feature that are acceptable; at most `count`, all if it is 0.
+        """Return random acceptable peers of a topic with the mesh feature; at most `count`, or all if it is 0.
 
         Source: go-libp2p-pubsub `getPeers`.
         """

@@ -1,7 +1,7 @@
 """The sending side of gossipsub: adds pending control messages to an RPC, and splits it if it is too large.
 
-GRAFT and PRUNE that a full queue refused are kept and tried again with the next RPC to that peer, or at the next
-heartbeat; everything else is lost, as in the reference (`sendRPC`, `pushControl`, `piggybackControl`).
+GRAFT and PRUNE refused by a full queue are kept and retried with the next RPC to that peer, or at the next heartbeat;
+everything else is lost, as in the reference (`sendRPC`, `pushControl`, `piggybackControl`).
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 class GossipSender:
-    """Sends for one gossipsub host.
+    """The sender of one gossipsub host.
 
     Args:
-        meshes: topic -> members, by which is decided whether a pending GRAFT or PRUNE still holds.
-        packs_pieces: which rule cuts large RPCs (see `wire.splitting`).
+        meshes: members by topic, which determine whether a pending GRAFT or PRUNE is still valid.
+        packs_pieces: the rule for splitting large RPCs (see `wire.splitting`).
     """
 
     def __init__(self, meshes: Mapping[str, Container[PeerId]], *, packs_pieces: bool) -> None:
@@ -39,12 +39,12 @@ class GossipSender:
         self._context = context
 
     def forget(self, peer: PeerId) -> None:
-        """A peer is gone: what waits for it is lost."""
+        """Remove a peer and drop its pending messages."""
         self._gossip.pop(peer, None)
         self._control.pop(peer, None)
 
     def send_message(self, message: Message, peers: Iterable[PeerId]) -> None:
-        """Send a message to peers, but not to where it came from nor to its author."""
+        """Send a message to peers, except to its sender and its author."""
         if self._gossip or self._control:
             sender, author = message.received_from, message.source
             plain = []
@@ -57,7 +57,7 @@ class GossipSender:
         send_message(self._context, message, peers)
 
     def send(self, peer: PeerId, rpc: RPC, *, urgent: bool = False) -> None:
-        """Send an RPC, which is ours to change; dropped if the peer is gone."""
+        """Send an RPC, which may be modified; it is dropped if the peer is gone."""
         control = self._control.pop(peer, None)
         if control is not None:
             self._ride_along(peer, rpc, control)
@@ -84,11 +84,11 @@ class GossipSender:
                     context.tracer.drop_rpc(peer, frame)
 
     def queue_gossip(self, peer: PeerId, frame: bytes) -> None:
-        """Have an encoded RPC with one IHAVE ride on the next RPC to a peer, or leave with the flush."""
+        """Queue an encoded RPC with one IHAVE, to be sent with the next RPC to the peer or by `flush`."""
         self._gossip.setdefault(peer, []).append(frame)
 
     def flush(self) -> None:
-        """Send what waits: gossip, with the control messages of the same peers, then the other control messages."""
+        """Send pending gossip, with the control messages of the same peers, then the other control messages."""
         for peer in list(self._gossip):
             frames = self._gossip[peer]
             if (
@@ -108,7 +108,7 @@ class GossipSender:
                 self.send(peer, rpc)
 
     def _ride_along(self, peer: PeerId, rpc: RPC, control: ControlMessage) -> None:
-        """Add what still holds: a GRAFT while the peer is in the mesh, a PRUNE while it is not."""
+        """Add the pending messages that are still valid: a GRAFT if the peer is in the mesh, a PRUNE if it is not."""
         grafts = [graft for graft in control.graft if self._is_meshed(graft.topic_id, peer)]
         prunes = [prune for prune in control.prune if not self._is_meshed(prune.topic_id, peer)]
         if grafts or prunes:
@@ -124,7 +124,7 @@ class GossipSender:
             self._lost(peer, rpc)
 
     def _lost(self, peer: PeerId, rpc: RPC) -> None:
-        """Keep GRAFT and PRUNE of an RPC, beside those of other pieces of the same RPC."""
+        """Keep GRAFT and PRUNE of a lost RPC, in addition to those of other pieces of the same RPC."""
         if rpc.HasField("control") and (rpc.control.graft or rpc.control.prune):
             kept = self._control.setdefault(peer, ControlMessage())
             kept.graft.extend(rpc.control.graft)

@@ -1,4 +1,4 @@
-"""The gossipsub router, put together from its parts.
+"""The gossipsub router, composed of its parts.
 
 `mesh` holds meshes and fanouts, `gossip` exchanges IHAVE, IWANT and IDONTWANT, `heartbeat` maintains both, and
 `gossip_sender` sends.
@@ -40,20 +40,20 @@ _log = logging.getLogger("pubsub_sim.gossipsub")
 
 
 class GossipSub:
-    """The gossiping router.
+    """The gossipsub router.
 
     Args:
         params: its options; with `score` and `gater`, it evaluates its peers.
-        direct: peers that get everything and are kept out of meshes; must be so on both sides.
-        peer_filter: who may take part in which topic; None lets everybody.
-        scoring: scores peers in another way than `params.score` says.
-        thresholds: scores at which peers are treated differently; None for those of `params`.
-        promises: remembers what peers offered to send in another way than usual; only with `scoring`.
-        gater: guards against overload in another way than `params.gater` says.
-        timers: what these need done by the clock, e.g. letting scores decay.
+        direct: peers that get all messages and are in no mesh; must be configured on both sides.
+        peer_filter: which peers may take part in which topics; None allows all.
+        scoring: a custom scoring of peers instead of `params.score`.
+        thresholds: thresholds of scores; None for those of `params`.
+        promises: a custom tracker of promises; only with `scoring`.
+        gater: a custom gater instead of `params.gater`.
+        timers: the timers of these, e.g. for the decay of scores.
 
     Raises:
-        OptionConflict: both `params` and another argument say how peers are scored or gated.
+        OptionConflict: both `params` and another argument define the scoring or gating of peers.
     """
 
     def __init__(
@@ -75,12 +75,10 @@ class GossipSub:
             for name, other in others.items():
                 if other is not None:
                     raise OptionConflict(
-                        name, other, "params", params, "the parameters already say how peers are evaluated"
+                        name, other, "params", params, "the parameters already define the evaluation of peers"
                     )
         if thresholds is not None and params.thresholds is not None:
-            raise OptionConflict(
-                "thresholds", thresholds, "params", params, "the parameters have thresholds of their own"
-            )
+            raise OptionConflict("thresholds", thresholds, "params", params, "the parameters have their own thresholds")
         self._direct = direct
         self._peer_filter = peer_filter
         self._thresholds = thresholds or params.thresholds or PeerScoreThresholds()
@@ -114,17 +112,17 @@ class GossipSub:
         for part in (self._peers, self._sender, self._mesh, self._gossip, self._heartbeat):
             part.attach(context)
 
-    # --- what it is ----------------------------------------------------------------------------------------------
+    # --- properties ----------------------------------------------------------------------------------------------
 
     @property
     def protocols(self) -> Sequence[str]:
-        """The gossipsub versions, newest first, and floodsub; v1.2 only if IDONTWANT is on."""
+        """The gossipsub versions, newest first, and floodsub; v1.2 only with IDONTWANT."""
         older = (GOSSIPSUB_ID_V11, GOSSIPSUB_ID_V10, FLOODSUB_ID)
         return (GOSSIPSUB_ID_V12, *older) if self.params.idontwant else older
 
     @property
     def timers(self) -> Sequence[RouterTimer]:
-        """The heartbeat, the first look at direct peers, and what time does to judgements."""
+        """The heartbeat, the first check of direct peers, and the timers of the evaluators."""
         params = self.params
         heartbeat = RouterTimer(
             first_s=params.heartbeat_initial_delay_s, every_s=params.heartbeat_interval_s, action=self.heartbeat
@@ -136,12 +134,12 @@ class GossipSub:
 
     @property
     def evaluators(self) -> Sequence[RawTracer]:
-        """Those of scoring, promises and gater that follow what happens."""
+        """Scoring, promises and gater, as far as they are tracers."""
         return self._evaluation.tracers
 
     @property
     def previews(self) -> bool:
-        """Only v1.2 announces messages before they are validated."""
+        """Whether messages are announced before validation, as in v1.2."""
         return self.params.idontwant
 
     @property
@@ -161,13 +159,13 @@ class GossipSub:
 
     @property
     def score_details(self) -> Mapping[PeerId, PeerSnapshot]:
-        """View: all that the scores are made of, peers included that left with a score worth remembering."""
+        """View: the components of the scores, including peers that left whose score is retained."""
         scoring = self._evaluation.scoring
         return scoring.scores() if isinstance(scoring, PeerScore) else {}
 
     @property
     def backoff(self) -> Mapping[str, Mapping[PeerId, int]]:
-        """View: topic -> peer -> when it may be grafted again, in ns; expired entries are cleared every 15 heartbeats."""
+        """View: end of the back-off in ns, by topic and peer; expired entries are cleared every 15 heartbeats."""
         return self._mesh.backoff.view()
 
     # --- peers ---------------------------------------------------------------------------------------------------
@@ -177,13 +175,13 @@ class GossipSub:
         self._peers.add(peer, protocol)
 
     def remove_peer(self, peer: PeerId) -> None:
-        """Forget a peer in mesh, gossip and sender, then among the known peers."""
+        """Remove a peer from mesh, gossip and sender, then from the known peers."""
         for part in (self._mesh, self._gossip, self._sender):
             part.forget(peer)
         self._peers.remove(peer)
 
     def peer_left(self, peer: PeerId, topic: str) -> None:
-        """See Router: out of mesh and fanout, and nothing more to its credit for what it did in the topic."""
+        """Remove a peer from mesh and fanout, and clear its pending gossip for the topic."""
         self._mesh.forget_in(peer, topic)
         if isinstance(self._evaluation.scoring, PeerScore):
             self._evaluation.scoring.peer_left(peer, topic)
@@ -198,7 +196,7 @@ class GossipSub:
         return flooding + meshed >= (suggested or self.params.d_lo) or meshed >= self.params.d_hi
 
     def accept_from(self, peer: PeerId) -> Acceptance:
-        """See Router: everything from direct peers, nothing below the graylist threshold; else the gater decides."""
+        """Accept everything from direct peers, and nothing below the graylist threshold; else the gater decides."""
         peers = self._peers
         if peer in peers.direct:
             return Acceptance.ALL
@@ -209,15 +207,15 @@ class GossipSub:
     # --- topics and messages -------------------------------------------------------------------------------------
 
     def join(self, topic: str) -> None:
-        """Make a mesh for the topic."""
+        """Create a mesh for the topic."""
         self._mesh.join(topic)
 
     def leave(self, topic: str) -> None:
-        """Give up the mesh of the topic."""
+        """Dissolve the mesh of the topic."""
         self._mesh.leave(topic)
 
     def publish(self, message: Message) -> None:
-        """Send to the mesh, or the fanout, and to those who are in no mesh: direct and flooding peers."""
+        """Send to the mesh or the fanout, and to peers outside meshes: direct and floodsub peers."""
         self._gossip.cache.put(message)
         members = self._context.topics.get(message.topic)
         if members is not None:
@@ -242,11 +240,11 @@ class GossipSub:
         return targets
 
     def preprocess(self, peer: PeerId, messages: Sequence[Message]) -> None:
-        """Tell the meshes that these need not be sent to us (IDONTWANT, v1.2)."""
+        """Decline further copies of these messages at the mesh members (IDONTWANT, v1.2)."""
         self._gossip.refuse_copies(peer, messages)
 
     def handle_control(self, peer: PeerId, rpc: RPC, now_ns: int) -> None:
-        """Handle the control part of an RPC; what there is to answer leaves in one RPC."""
+        """Handle the control part of an RPC, and answer with one RPC."""
         control = rpc.control
         wanted = self._gossip.handle_ihave(peer, control.ihave)
         messages = self._gossip.handle_iwant(peer, control.iwant) if control.iwant else []
@@ -266,15 +264,15 @@ class GossipSub:
             self._sender.send(peer, answer)
 
     def add_direct_peer(self, peer: PeerId) -> None:
-        """Give a peer everything, outside meshes; connected at the next look at direct peers (`AddDirectPeer`, 2026)."""
+        """Add a direct peer, which is dialled at the next check of direct peers (`AddDirectPeer`, 2026)."""
         self._peers.direct[peer] = None
 
     def remove_direct_peer(self, peer: PeerId) -> None:
-        """A peer is one like others from now on (`RemoveDirectPeer`, 2026)."""
+        """Treat a direct peer like any other from now on (`RemoveDirectPeer`, 2026)."""
         self._peers.direct.pop(peer, None)
 
     def set_score_params(self, topic: str, params: TopicScoreParams) -> None:
-        """Score a topic by other parameters from now on.
+        """Set the score parameters of a topic from now on.
 
         Raises:
             ScoringDisabled: this host does not score its peers.
@@ -284,7 +282,7 @@ class GossipSub:
             raise ScoringDisabled(topic)
         scoring.set_topic_params(topic, params)
 
-    # --- by the clock --------------------------------------------------------------------------------------------
+    # --- timers --------------------------------------------------------------------------------------------------
 
     def heartbeat(self) -> None:
         """Keep meshes and fanouts in shape, gossip, and let time pass for what is remembered."""
@@ -297,7 +295,7 @@ class GossipSub:
 
 
 def _check_host_params(params: GossipsubParams, hosts: HostParams) -> None:
-    """Refuse an option of the host that was set for its router alone, where it would have no effect."""
+    """Refuse an option of the host that was set only for its router, where it would have no effect."""
     for field in fields(HostParams):
         value, holds = getattr(params, field.name), getattr(hosts, field.name)
         if value not in (holds, field.default):

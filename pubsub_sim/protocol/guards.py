@@ -1,6 +1,6 @@
-"""Guards around code that users give to a host: each has an answer for the case that this code fails.
+"""Guards around user code of a host, each with a default result for errors in that code.
 
-See `pubsub_sim.foreign` for the rules. If the code fails on a peer, the guard decides against that peer: what it sent is
+See `pubsub_sim.foreign` for the rules. If the code fails on a peer, the guard decides against that peer: its input is
 dropped, or it is refused.
 """
 
@@ -27,46 +27,46 @@ Answer = TypeVar("Answer")
 
 
 def guarded_inspection(inspect: InspectRPC, foreign: ForeignCode) -> InspectRPC:
-    """An RPC that cannot be looked at is dropped."""
+    """Return the guarded function, which drops an RPC on an error."""
     return foreign.guard("inspection of RPCs", inspect, is_true, False, "the RPC is dropped")
 
 
 def guarded_peer_filter(peer_filter: PeerFilter, foreign: ForeignCode) -> PeerFilter:
-    """A peer on which the filter fails does not take part."""
-    return foreign.guard("peer filter", peer_filter, is_true, False, "the peer is left out")
+    """Return the guarded filter, which excludes a peer on an error."""
+    return foreign.guard("peer filter", peer_filter, is_true, False, "the peer is excluded")
 
 
 def guarded_score(score: Callable[[PeerId], float], foreign: ForeignCode) -> Callable[[PeerId], float]:
-    """A peer that cannot be scored has no score of the application's."""
-    return foreign.guard("application's score", score, _finite, 0.0, "the peer's is 0")
+    """Return the guarded score, which is 0 on an error."""
+    return foreign.guard("application's score", score, _finite, 0.0, "the peer's score is 0")
 
 
 class GuardedTracer(RawTracer):
-    """Another tracer, of which errors are of no consequence; has the hooks that the other one overrides.
+    """A wrapper of a tracer that catches its errors; it has the hooks that the tracer overrides.
 
     Args:
-        tracer: the other one.
-        foreign: keeps account of its errors.
+        tracer: the tracer.
+        foreign: counts its errors.
     """
 
     def __init__(self, tracer: RawTracer, foreign: ForeignCode) -> None:
         for hook in HOOKS:
             if overrides(tracer, hook):
-                call = foreign.guard("tracer", getattr(tracer, hook), nothing, None, "it is not told of this")
+                call = foreign.guard("tracer", getattr(tracer, hook), nothing, None, "the event is not traced")
                 setattr(self, hook, call)
 
 
 class _Guarded(Generic[Inner, Answer]):
-    """An object of the user's that decides about peers, and that users may ask too.
+    """A wrapper of a user's object that decides about peers and is also called by users.
 
     Args:
         inner: the object.
-        foreign: keeps account of its errors.
-        kind: what it is, as the log names it.
-        decide: asks it about a peer.
-        check: gives the decision as the core wants it, or raises.
-        answer: the decision if it fails.
-        instead: what that means, as words.
+        foreign: counts its errors.
+        kind: its kind, for the log.
+        decide: its method that decides about a peer.
+        check: converts the decision for the core, or raises.
+        answer: the decision on an error.
+        instead: a description of that decision.
     """
 
     def __init__(
@@ -84,16 +84,16 @@ class _Guarded(Generic[Inner, Answer]):
         self._decide = foreign.guard(kind, decide, check, answer, instead)
 
     def _ask(self, what: str, method: Callable[..., Any], *args: Any) -> bool:
-        """Call a method for a user who waits for its answer; raises what it raises (see `foreign.ask`)."""
+        """Call a method on behalf of a waiting user, to whom its errors are raised (see `foreign.ask`)."""
         return ask(what, method, is_true, *args)
 
 
 class GuardedFilter(_Guarded["SubscriptionFilter", "list[RPC.SubOpts] | None"]):
-    """A user's subscription filter. An RPC on whose subscriptions it fails is dropped.
+    """A user's subscription filter, guarded. On an error the RPC is dropped.
 
     Args:
         inner: the filter.
-        foreign: keeps account of its errors.
+        foreign: counts its errors.
     """
 
     def __init__(self, inner: SubscriptionFilter, foreign: ForeignCode) -> None:
@@ -108,26 +108,26 @@ class GuardedFilter(_Guarded["SubscriptionFilter", "list[RPC.SubOpts] | None"]):
         )
 
     def can_subscribe(self, topic: str) -> bool:
-        """Whether we may join a topic; raises what the filter raises."""
+        """Return whether the host may join a topic; errors of the filter are raised."""
         return self._ask("join", self._inner.can_subscribe, topic)
 
     def filter_incoming(self, peer: PeerId, subscriptions: Sequence[RPC.SubOpts]) -> list[RPC.SubOpts] | None:
-        """Give the subscriptions to note; None if the RPC is to be dropped."""
+        """Return the subscriptions to store; None if the RPC must be dropped."""
         return self._decide(peer, subscriptions)
 
     def _filter(self, peer: PeerId, subscriptions: Sequence[RPC.SubOpts]) -> Any:
         try:
             return self._inner.filter_incoming(peer, subscriptions)
-        except TooManySubscriptions as refusal:  # an answer, and no failure
+        except TooManySubscriptions as refusal:  # a valid answer, not a failure
             return refusal
 
 
 class GuardedBlacklist(_Guarded["Blacklist", bool]):
-    """A user's blacklist. A peer on which it fails counts as blacklisted.
+    """A user's blacklist, guarded. On an error the peer counts as blacklisted.
 
     Args:
         inner: the blacklist.
-        foreign: keeps account of its errors.
+        foreign: counts its errors.
     """
 
     def __init__(self, inner: Blacklist, foreign: ForeignCode) -> None:
@@ -142,7 +142,7 @@ class GuardedBlacklist(_Guarded["Blacklist", bool]):
         )
 
     def add(self, peer: PeerId, /) -> bool:
-        """Blacklist a peer; raises what the list raises."""
+        """Blacklist a peer; errors of the list are raised."""
         return self._ask("blacklist", self._inner.add, peer)
 
     def __contains__(self, peer: object, /) -> bool:

@@ -1,4 +1,4 @@
-"""The heartbeat of gossipsub, once a second: keeps meshes and fanouts, and gossips (`heartbeat` of the reference)."""
+"""The heartbeat of gossipsub, once a second: maintains meshes and fanouts, and gossips (`heartbeat` of the reference)."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _CLEAR_BACKOFF_TICKS = 15  # go-libp2p-pubsub `clearBackoff`
 
 
 class Heartbeat:
-    """The upkeep of one gossipsub host.
+    """The periodic maintenance of one gossipsub host.
 
     Args:
         params: degrees and periods.
-        peers: whom there is to choose from.
-        mesh: what is kept in shape.
-        gossip: what is told.
-        sender: sends GRAFT and PRUNE, and what waits.
-        promises: who did not send what it offered; None keeps no account.
+        peers: the known peers.
+        mesh: the meshes and fanouts.
+        gossip: the gossip.
+        sender: sends GRAFT, PRUNE and pending messages.
+        promises: tracks broken promises; or None.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Heartbeat:
         self._context = context
 
     def beat(self, now_ns: int) -> None:
-        """One heartbeat."""
+        """Run one heartbeat."""
         self._ticks += 1
         if self._ticks % _CLEAR_BACKOFF_TICKS == 0:
             self._mesh.backoff.clear(now_ns)
@@ -77,7 +77,7 @@ class Heartbeat:
         self._gossip.cache.shift()
 
     def connect_direct(self) -> None:
-        """Dial the direct peers that we have no stream to."""
+        """Dial the direct peers without an open stream."""
         for peer in self._peers.direct:
             if peer not in self._peers.features:
                 self._context.dial(peer)
@@ -100,7 +100,7 @@ class Heartbeat:
 
 
 class _Shaping:
-    """One heartbeat's work on the meshes: what each score is now, and whom to graft and prune in the end."""
+    """The maintenance of meshes in one heartbeat: current scores, and the peers to graft and prune."""
 
     def __init__(
         self, params: GossipsubParams, peers: GossipPeers, mesh: Mesh, context: RouterContext, now_ns: int
@@ -113,11 +113,11 @@ class _Shaping:
         self._scores: dict[PeerId, float] = {}
         self._grafts: dict[PeerId, list[str]] = {}
         self._prunes: dict[PeerId, list[str]] = {}
-        self._unworthy: dict[PeerId, None] = {}  # pruned for their score; their PRUNE offers no other peers
+        self._unworthy: dict[PeerId, None] = {}  # pruned because of their score; their PRUNE offers no other peers
         self.score: Callable[[PeerId], float] = peers.score if peers.scoring is None else self._cached_score
 
     def shape(self, topic: str, members: dict[PeerId, None], *, is_grafting_time: bool) -> None:
-        """Bring one mesh into shape: size, then its dialled members, then better peers."""
+        """Maintain one mesh: its size, then its outbound members, then opportunistic grafting."""
         params = self._params
         if self._peers.scoring is not None:
             self._expel(topic, members)
@@ -135,7 +135,7 @@ class _Shaping:
             self._graft_better(topic, members)
 
     def send(self, sender: GossipSender) -> None:
-        """Send each peer its GRAFTs and PRUNEs, in one RPC."""
+        """Send each peer its GRAFTs and PRUNEs in one RPC."""
         for peer, topics in self._grafts.items():
             control = ControlMessage(graft=[ControlGraft(topic_id=topic) for topic in topics])
             self._send_prunes(sender, peer, control)
@@ -160,7 +160,7 @@ class _Shaping:
         count: int,
         accepts: Callable[[PeerId], bool] | None = None,
     ) -> None:
-        """Take in up to `count` peers that may be grafted and, if given, are acceptable."""
+        """Graft up to `count` peers that are eligible and satisfy `accepts`, if given."""
         graftable = _outside(members, self._mesh.graft_filter(topic, self.score))
         chosen = self._peers.choose(
             topic, count, graftable if accepts is None else lambda peer: accepts(peer) and graftable(peer)
@@ -193,7 +193,7 @@ class _Shaping:
         if missing <= 0:
             return
         for place in range(1, min(d, len(ranked))):
-            if ranked[place] in outbound:  # peers that stay anyway keep their place
+            if ranked[place] in outbound:  # peers that are kept anyway keep their position
                 ranked.insert(0, ranked.pop(place))
         for place in range(d, len(ranked)):
             if missing > 0 and ranked[place] in outbound:
@@ -201,7 +201,7 @@ class _Shaping:
                 missing -= 1
 
     def _graft_better(self, topic: str, members: dict[PeerId, None]) -> None:
-        """Opportunistic grafting (v1.1): a mesh with a poor median takes in peers above it."""
+        """Graft opportunistically (v1.1): a mesh with a low median score gets peers above the median."""
         score = self.score
         median = sorted(map(score, members))[len(members) // 2]
         if median < self._peers.thresholds.opportunistic_graft_threshold:

@@ -15,25 +15,25 @@ if TYPE_CHECKING:
 
 
 class Sink(Protocol):
-    """Where messages of a topic are delivered."""
+    """A receiver of the messages of a topic."""
 
     @property
     def topic(self) -> str:
         """The topic's name."""
 
     def offer(self, message: Message) -> bool:
-        """Buffer a message; False if there is no room. Never waits."""
+        """Buffer a message; return False if there is no room. Never blocks."""
 
     def end(self, error: Exception | None = None) -> None:
-        """No more messages; what is buffered stays readable.
+        """Accept no more messages; buffered ones stay readable.
 
         Args:
-            error: what whoever reads on is told; None: that it was cancelled.
+            error: the error raised to later readers; None means that it was cancelled.
         """
 
 
 class TopicHandle(Protocol):
-    """A topic as its user holds it."""
+    """The user's handle of a topic."""
 
     @property
     def name(self) -> str:
@@ -44,21 +44,21 @@ class TopicHandle(Protocol):
         """Whether event handlers are open."""
 
     def peer_joined(self, peer: PeerId) -> None:
-        """A peer announced the topic."""
+        """Note that a peer announced the topic."""
 
     def peer_left(self, peer: PeerId) -> None:
-        """A peer withdrew, died or was blacklisted."""
+        """Note that a peer withdrew, died or was blacklisted."""
 
     def end_events(self, error: Exception | None) -> None:
-        """There are no more events; what waits stays readable. See `Sink.end` for the error."""
+        """End the events; buffered ones stay readable. See `Sink.end` for the error."""
 
 
 class LocalTopics:
     """Topic handles, subscriptions and relays of one host.
 
     Attributes:
-        handles: topic -> its handle.
-        subscriptions: topic -> its subscriptions; a topic without one is not in it.
+        handles: handles by topic.
+        subscriptions: subscriptions by topic, for topics with at least one.
         subscribed_or_relayed: topics with a subscription or a relay.
     """
 
@@ -69,19 +69,19 @@ class LocalTopics:
         self._relays: dict[str, int] = {}
 
     def list_announced(self) -> list[str]:
-        """List what a hello announces: subscribed topics, then those that are only relayed."""
+        """List the topics of a hello: subscribed ones, then those that are only relayed."""
         return list(dict.fromkeys([*self.subscriptions, *self._relays]))
 
     def list_topics(self) -> list[str]:
-        """GetTopics: topics with at least one subscription."""
+        """Return the topics with at least one subscription (GetTopics)."""
         return list(self.subscriptions)
 
     def add_topic(self, handle: TopicHandle) -> TopicHandle:
-        """AddTopic: the handle that is registered now, an older one if there was one."""
+        """Register a handle unless there is one, and return the registered handle (AddTopic)."""
         return self.handles.setdefault(handle.name, handle)
 
     def remove_topic(self, handle: TopicHandle) -> None:
-        """RemoveTopic: raises TopicInUse while subscriptions, relays or event handlers are open."""
+        """Remove a handle (RemoveTopic). Raises TopicInUse while subscriptions, relays or event handlers are open."""
         name = handle.name
         if self.handles.get(name) is handle:
             if handle.has_watchers or name in self.subscribed_or_relayed:
@@ -89,29 +89,29 @@ class LocalTopics:
             del self.handles[name]
 
     def tell_joined(self, topic: str, peer: PeerId) -> None:
-        """A peer announced a topic: tell those who watch it here."""
+        """Notify the topic's handle that a peer announced it."""
         handle = self.handles.get(topic)
         if handle is not None:
             handle.peer_joined(peer)
 
     def tell_left(self, topic: str, peer: PeerId) -> None:
-        """A peer takes part in a topic no longer: tell those who watch it here."""
+        """Notify the topic's handle that a peer left it."""
         handle = self.handles.get(topic)
         if handle is not None:
             handle.peer_left(peer)
 
     def is_subscribed_or_relayed(self, topic: str) -> bool:
-        """Whether we subscribe or relay a topic. The first subscription or relay advertises, announces and joins it."""
+        """Return whether a topic is subscribed or relayed. The first subscription or relay advertises, announces and joins it."""
         return topic in self.subscribed_or_relayed
 
     def record_subscription(self, subscription: Sink) -> None:
-        """AddSubscription, last step: deliver to it from now on."""
+        """Deliver to a subscription from now on (last step of AddSubscription)."""
         topic = subscription.topic
         self.subscriptions.setdefault(topic, []).append(subscription)
         self.subscribed_or_relayed.add(topic)
 
     def end_subscription(self, subscription: Sink) -> bool:
-        """RemoveSubscription, first step: end it; whether it was the last subscription or relay of the topic."""
+        """End a subscription (first step of RemoveSubscription); return whether it was the topic's last subscription or relay."""
         topic = subscription.topic
         subscriptions = self.subscriptions.get(topic)
         if subscriptions is None or subscription not in subscriptions:
@@ -124,16 +124,16 @@ class LocalTopics:
         return self._stop_topic(topic)
 
     def has_subscription(self, topic: str) -> bool:
-        """Whether anybody here subscribes to a topic."""
+        """Return whether a topic has a subscription."""
         return topic in self.subscriptions
 
     def record_relay(self, topic: str) -> None:
-        """AddRelay, last step: accept and forward the topic from now on."""
+        """Accept and forward a topic from now on (last step of AddRelay)."""
         self._relays[topic] = self._relays.get(topic, 0) + 1
         self.subscribed_or_relayed.add(topic)
 
     def end_relay(self, topic: str) -> bool:
-        """RemoveRelay, first step: count down; whether it was the last subscription or relay of the topic."""
+        """Remove one relay (first step of RemoveRelay); return whether it was the topic's last subscription or relay."""
         count = self._relays.get(topic, 0)
         if count == 0:
             return False
@@ -144,11 +144,11 @@ class LocalTopics:
         return self._stop_topic(topic)
 
     def has_relay(self, topic: str) -> bool:
-        """Whether a topic is relayed."""
+        """Return whether a topic is relayed."""
         return topic in self._relays
 
     def end(self, error: Exception | None) -> None:
-        """The host takes no more turns: nobody is to wait for a message or an event of it. See `Sink.end` for the error."""
+        """End all subscriptions and events, as the host takes no more turns. See `Sink.end` for the error."""
         for subscriptions in self.subscriptions.values():
             for subscription in subscriptions:
                 subscription.end(error)

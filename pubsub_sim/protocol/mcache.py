@@ -1,4 +1,4 @@
-"""The message cache (`mcache`): a window of the last heartbeats, for gossip and for answers to IWANT."""
+"""The message cache (`mcache`): messages of the last heartbeats, for gossip and answers to IWANT."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ class MessageCache:
         self._gossip = gossip
         self._history = history
         self._messages: dict[bytes, Message] = {}
-        self._sent: dict[bytes, dict[PeerId, int]] = {}  # id -> how often each peer got it by asking
-        # topic -> its ids; messages always belong to few topics
+        self._sent: dict[bytes, dict[PeerId, int]] = {}  # id -> number of answers to each peer's requests
+        # ids by topic
         self._slots: list[dict[str, list[bytes]]] = [{} for _ in range(history)]
         self.get = self._messages.get
 
     def put(self, message: Message) -> None:
-        """Remember a message in the newest slot; one that is there already gets a second place."""
+        """Add a message to the newest slot; a repeated one is listed twice."""
         self._messages[message.id] = message
         self._slots[0].setdefault(message.topic, []).append(message.id)
 
     def get_for_peer(self, message_id: bytes, peer: PeerId) -> tuple[Message, int] | None:
-        """A message for a peer who asks, and how often that peer has now been given it; None if it is not here."""
+        """Return a message requested by a peer, and the number of times it was sent to that peer; None if not cached."""
         message = self._messages.get(message_id)
         if message is None:
             return None
@@ -51,11 +51,11 @@ class MessageCache:
         return message, count
 
     def gossip_ids(self, topic: str) -> list[bytes]:
-        """Ids of a topic in the slots that are gossiped, newest slot first."""
+        """Return the ids of a topic in the gossiped slots, newest slot first."""
         return [message_id for slot in self._slots[: self._gossip] for message_id in slot.get(topic, ())]
 
     def shift(self) -> None:
-        """A heartbeat has passed: forget the oldest slot, begin a new one."""
+        """Drop the oldest slot and begin a new one, at each heartbeat."""
         oldest = self._slots.pop()
         for ids in oldest.values():
             for message_id in ids:

@@ -1,4 +1,4 @@
-"""The mesh and the fanout of each topic: joining, leaving, GRAFT, PRUNE, their back-off and peer exchange.
+"""The mesh and the fanout of each topic: joining, leaving, GRAFT, PRUNE, back-off and peer exchange.
 
 Source: libp2p specs gossipsub v1.1, go-libp2p-pubsub `gossipsub.go` (May 2024).
 """
@@ -29,15 +29,15 @@ class Mesh:
 
     Args:
         params: degrees and times.
-        peers: whom there is to choose from.
+        peers: the known peers.
         sender: sends GRAFT and PRUNE.
-        meshes: topic -> members, in the order they came; shared with the sender, which asks who is a member.
+        meshes: members by topic, in order of joining; shared with the sender.
 
     Attributes:
         meshes: as given.
-        fanout: topic -> where messages go while we do not take part.
-        last_published_ns: when each fanout was used last.
-        backoff: who may not be grafted yet.
+        fanout: receivers of messages by topic, for topics this host has not joined.
+        last_published_ns: time of the last publish by fanout.
+        backoff: peers that may not be grafted yet.
     """
 
     def __init__(
@@ -64,22 +64,22 @@ class Mesh:
         self._context = context
 
     def forget(self, peer: PeerId) -> None:
-        """A peer is gone; its back-off is kept."""
+        """Remove a peer; its back-off is kept."""
         for members in self.meshes.values():
             members.pop(peer, None)
         for members in self.fanout.values():
             members.pop(peer, None)
 
     def forget_in(self, peer: PeerId, topic: str) -> None:
-        """A peer takes part in a topic no longer; its back-off is kept."""
+        """Remove a peer from a topic; its back-off is kept."""
         if peer in self.meshes.get(topic, ()):
             self.remove(peer, topic)
         self.fanout.get(topic, {}).pop(peer, None)
 
-    # --- we join and leave ---------------------------------------------------------------------------------------
+    # --- joining and leaving -------------------------------------------------------------------------------------
 
     def join(self, topic: str) -> None:
-        """Make a mesh, of the fanout if there is one, and graft its members."""
+        """Create a mesh, from the fanout if there is one, and graft its members."""
         if topic in self.meshes:
             return
         accepts = self.graft_filter(topic, self._peers.score)
@@ -99,7 +99,7 @@ class Mesh:
             self._sender.send(peer, RPC(control=ControlMessage(graft=[ControlGraft(topic_id=topic)])))
 
     def leave(self, topic: str) -> None:
-        """Give a mesh up and prune its members, who may be grafted again sooner than after other prunes."""
+        """Dissolve a mesh and prune its members, with a shorter back-off than for other prunes."""
         members = self.meshes.pop(topic, None)
         if members is None:
             return
@@ -111,17 +111,17 @@ class Mesh:
             self.backoff.add(topic, peer, expiry_ns)
 
     def graft_filter(self, topic: str, score: Callable[[PeerId], float]) -> Callable[[PeerId], bool]:
-        """Give the test for who may be taken into a topic's mesh when we choose: not direct, no back-off entry, no negative score."""
+        """Return the test for peers that may be grafted: not direct, no back-off entry, no negative score."""
         direct, backoff = self._peers.direct, self.backoff.of(topic)
         return lambda peer: peer not in direct and peer not in backoff and score(peer) >= 0
 
-    # --- they graft and prune ------------------------------------------------------------------------------------
+    # --- received GRAFT and PRUNE --------------------------------------------------------------------------------
 
     def handle_graft(self, peer: PeerId, topics: Iterable[str], now_ns: int) -> list[ControlPrune]:
-        """A peer wants to be in our meshes: the PRUNEs that answer it.
+        """Handle the GRAFTs of a peer; return the PRUNEs to answer with.
 
-        A topic that is refused several times costs as many penalties but is answered once: in the reference, an RPC of
-        1 MiB of one topic has 200,000 answers.
+        Repeated refusals of a topic cost a penalty each but are answered once: in the reference, an RPC of 1 MiB with
+        one topic gets 200,000 answers.
         """
         offers_peers = self._params.do_px
         score = self._peers.score(peer)
@@ -131,7 +131,7 @@ class Mesh:
                 continue
             members = self.meshes.get(topic)
             if members is None:
-                offers_peers = False  # we may be shutting down, or be probed for topics that do not exist
+                offers_peers = False  # the host may be shutting down, or be probed for topics that do not exist
             elif peer not in members:
                 if peer in self._peers.direct:
                     offers_peers = False
@@ -139,7 +139,7 @@ class Mesh:
                     offers_peers = False
                     self.add_backoff(peer, topic, now_ns)
                 elif len(members) >= self._params.d_hi and peer not in self._peers.outbound:
-                    # a full mesh takes only peers that we dialled: dialling us must not be enough to take it over
+                    # a full mesh accepts only outbound peers, so that inbound peers cannot take it over
                     self.add_backoff(peer, topic, now_ns)
                 else:
                     self.add(peer, topic)
@@ -148,14 +148,12 @@ class Mesh:
         return [self.make_prune(peer, topic, offers_peers=offers_peers) for topic in refused]
 
     def handle_prune(self, peer: PeerId, prunes: Iterable[ControlPrune], now_ns: int) -> None:
-        """A peer left our meshes, or refused to be in them; it may offer others."""
+        """Handle the PRUNEs of a peer that left meshes or refused to join; they may offer other peers."""
         for prune in prunes:
             topic = prune.topic_id
             if topic not in self.meshes:
                 continue
-            if (
-                peer in self.meshes[topic]
-            ):  # pruned already if it left the topic just before: its deficit is counted once
+            if peer in self.meshes[topic]:  # already pruned if it has just left the topic: its deficit is counted once
                 self.remove(peer, topic)
             asked_s = min(prune.backoff, LONGEST_BACKOFF_S)
             backoff_ns = asked_s * _S if asked_s else self._prune_backoff_ns
@@ -164,7 +162,7 @@ class Mesh:
                 self._dial_offered([PeerId(info.peer_id) for info in prune.peers])
 
     def _is_backed_off(self, peer: PeerId, topic: str, now_ns: int) -> bool:
-        """Whether a GRAFT comes too early, which is penalised; twice if it comes very early."""
+        """Return whether a GRAFT is within the back-off, and penalise it; twice if it is very early."""
         expiry_ns = self.backoff.of(topic).get(peer)
         if expiry_ns is None or now_ns >= expiry_ns:
             return False
@@ -185,21 +183,21 @@ class Mesh:
     # --- membership ----------------------------------------------------------------------------------------------
 
     def add(self, peer: PeerId, topic: str) -> None:
-        """Take a peer into a mesh."""
+        """Add a peer to a mesh."""
         self._trace_graft(peer, topic)
         self.meshes[topic][peer] = None
 
     def remove(self, peer: PeerId, topic: str) -> None:
-        """Take a peer out of a mesh."""
+        """Remove a peer from a mesh."""
         self._trace_prune(peer, topic)
         del self.meshes[topic][peer]
 
     def add_backoff(self, peer: PeerId, topic: str, now_ns: int) -> None:
-        """A peer may not be grafted for as long as after a PRUNE of ours."""
+        """Set the back-off of a peer that was pruned."""
         self.backoff.add(topic, peer, now_ns + self._prune_backoff_ns)
 
     def make_prune(self, peer: PeerId, topic: str, *, offers_peers: bool, unsubscribes: bool = False) -> ControlPrune:
-        """What tells a peer that it is not in our mesh: with the back-off and, if wanted, peers to try instead."""
+        """Return a PRUNE with the back-off and, on request, other peers to connect to."""
         if not self._peers.can(peer, Feature.PX):
             return ControlPrune(topic_id=topic)
         params = self._params
@@ -215,7 +213,7 @@ class Mesh:
     # --- fanout --------------------------------------------------------------------------------------------------
 
     def fanout_for(self, topic: str) -> Iterable[PeerId]:
-        """Where a message of a topic goes that we take no part in; chosen anew if there is nobody."""
+        """Return the fanout of a topic this host has not joined; it is chosen anew if empty."""
         members = self.fanout.get(topic)
         if not members:
             chosen = self._peers.choose(topic, self._params.d, self.fit_for_fanout(self._peers.score))
@@ -226,7 +224,7 @@ class Mesh:
         return members
 
     def fit_for_fanout(self, score: Callable[[PeerId], float]) -> Callable[[PeerId], bool]:
-        """Who may be in a fanout: not direct, and with a score of at least the publish threshold."""
+        """Return the test for peers of a fanout: not direct, and a score of at least the publish threshold."""
         direct, threshold = self._peers.direct, self._peers.thresholds.publish_threshold
         return lambda peer: peer not in direct and score(peer) >= threshold
 

@@ -1,8 +1,7 @@
 """The inputs of a pubsub host: one class per input of the reference's event loop.
 
-The class names are the names of the states that stand for these inputs in the state-machine version. A `Request` is an
-operation somebody waits for: it is answered or refused once, by whoever runs it, and `undo` takes back what it did if the
-answer finds nobody. Operations know nothing of who runs them or when.
+The class names are the names of the states for these inputs in the state-machine version. A `Request` is an operation
+with a waiting caller: it is answered or refused once, by the driver, and undone (`undo`) if the caller has gone.
 """
 
 from __future__ import annotations
@@ -22,32 +21,32 @@ T_contra = TypeVar("T_contra", contravariant=True)
 
 
 class Reply(Protocol[T_contra]):
-    """Where an answer goes; a future is one."""
+    """The receiver of an answer, such as a future."""
 
     def done(self) -> bool:
-        """Whether nobody waits any more."""
+        """Return whether the answer is no longer awaited."""
 
     def cancelled(self) -> bool:
-        """Whether whoever waited has gone."""
+        """Return whether the caller was cancelled."""
 
     def set_result(self, result: T_contra, /) -> None:
-        """The answer."""
+        """Deliver the answer."""
 
     def set_exception(self, exception: BaseException, /) -> None:
-        """Why there is none."""
+        """Deliver an error instead."""
 
 
 class Outbox(Protocol):
     """The bounded queue of RPCs to one peer."""
 
     def push(self, frame: bytes) -> bool:
-        """Queue a frame; False if there is no room. Never waits."""
+        """Queue a frame; return False if there is no room. Never blocks."""
 
     def push_urgent(self, frame: bytes) -> bool:
-        """Queue a frame ahead of all that are not urgent; False if there is no room. Never waits."""
+        """Queue a frame ahead of those that are not urgent; return False if there is no room. Never blocks."""
 
     def close(self) -> None:
-        """Write what is queued, then end the stream."""
+        """Write the queued frames, then end the stream."""
 
 
 class Operation:
@@ -57,12 +56,12 @@ class Operation:
 
 
 class Request(Operation, Generic[T]):
-    """An input somebody waits for.
+    """An input with a waiting caller.
 
     Attributes:
-        reply: where the answer goes; set before the request is submitted.
+        reply: the receiver of the answer; set before the request is submitted.
         is_answered: whether it has been run; set, like `reply`, before it is submitted.
-        is_release: whether it gives up what its asker owns. Then it is run even if the asker has gone.
+        is_release: whether it releases something its caller owns. Then it is run even if the caller has gone.
     """
 
     __slots__ = ("is_answered", "reply")
@@ -71,23 +70,23 @@ class Request(Operation, Generic[T]):
     is_answered: bool
 
     def undo(self) -> Request[Any] | None:
-        """What takes back the effect of this request; None if it has none that needs an owner."""
+        """Return the request that undoes this one; None if there is nothing to undo."""
         return None
 
     def answer(self, result: T) -> None:
-        """Give the answer, unless the asker has gone."""
+        """Deliver the answer, unless the caller has gone."""
         self.is_answered = True
         if not self.reply.done():
             self.reply.set_result(result)
 
     def refuse(self, why: Exception) -> None:
-        """Say why there is no answer, unless the asker has gone."""
+        """Deliver an error instead of an answer, unless the caller has gone."""
         if not self.reply.done():
             self.reply.set_exception(why)
 
 
 class PeersPending(Operation):
-    """Peers have connected; which ones is in the core's pending set. Coalescing."""
+    """Peers have connected; they are in the core's pending set. Coalescing."""
 
     __slots__ = ()
 
@@ -130,7 +129,7 @@ class PeerError(Operation):
 
 
 class Heartbeat(Operation):
-    """A timer of the router has run out: its heartbeat, above all.
+    """A timer of the router has expired, mainly its heartbeat.
 
     Attributes:
         action: called in a turn.
@@ -143,13 +142,13 @@ class Heartbeat(Operation):
 
 
 class GetTopics(Request["list[str]"]):
-    """Topics with at least one local subscription."""
+    """Get the topics with at least one local subscription."""
 
     __slots__ = ()
 
 
 class AddTopic(Request["TopicHandle"]):
-    """Register a topic handle; the answer is the handle that is registered, ours or an older one."""
+    """Register a topic handle; the answer is the registered handle, possibly an older one."""
 
     __slots__ = ("topic",)
 
@@ -161,7 +160,7 @@ class AddTopic(Request["TopicHandle"]):
 
 
 class RemoveTopic(Request[None]):
-    """Forget a topic handle; refused with TopicInUse."""
+    """Remove a topic handle; refused with TopicInUse."""
 
     __slots__ = ("topic",)
 
@@ -217,7 +216,7 @@ class RemoveRelay(Request[None]):
 
 
 class GetPeers(Request["list[PeerId]"]):
-    """Our peers, all (topic None) or those that announced a topic."""
+    """Get all peers (topic None), or those that announced a topic."""
 
     __slots__ = ("topic",)
 
@@ -226,7 +225,7 @@ class GetPeers(Request["list[PeerId]"]):
 
 
 class PublishMessage(Operation):
-    """A validated message: deliver it here and pass it on."""
+    """Deliver a validated message locally and forward it."""
 
     __slots__ = ("message",)
 
@@ -247,11 +246,11 @@ class AddValidator(Request[None]):
 
 
 class RemoveValidator(Request[None]):
-    """Forget a topic's validator; refused with NoValidator.
+    """Remove a topic's validator; refused with NoValidator.
 
     Attributes:
         topic: its topic.
-        only: leave any other validator than this in place; None for whichever is there.
+        only: remove only this validator; None removes any.
     """
 
     __slots__ = ("only", "topic")
@@ -262,7 +261,7 @@ class RemoveValidator(Request[None]):
 
 
 class BlacklistPeer(Request[None]):
-    """Have nothing to do with a peer any more."""
+    """Blacklist a peer."""
 
     __slots__ = ("peer",)
 
@@ -271,11 +270,11 @@ class BlacklistPeer(Request[None]):
 
 
 class Eval(Request[T]):
-    """A function that reads or changes what the host owns. May be submitted, when nobody wants its value.
+    """Call a function that reads or changes the host's state. May be submitted without a caller.
 
     Attributes:
         function: called in a turn.
-        label: what for, as the reference names it.
+        label: its purpose, as named in the reference.
     """
 
     __slots__ = ("function", "label")
@@ -287,7 +286,7 @@ class Eval(Request[T]):
 
 
 class _Nobody:
-    """A reply that nobody reads: always done, and given nothing."""
+    """A reply without a reader: always done."""
 
     def done(self) -> bool:
         return True
@@ -303,4 +302,4 @@ class _Nobody:
 
 
 NOBODY: Reply[Any] = _Nobody()
-"""The reply of a request that is submitted and not asked."""
+"""The reply of a request that is submitted without a caller."""

@@ -1,6 +1,6 @@
-"""Options of one host that are not numbers: its author, policies, filters, validators and message ids.
+"""Non-numeric options of a host: its author, policies, filters, validators and message ids.
 
-The defaults are those of go-libp2p-pubsub (May 2024). What is not chosen costs nothing.
+The defaults are those of go-libp2p-pubsub (May 2024). Unused options have no run-time cost.
 """
 
 from __future__ import annotations
@@ -25,33 +25,33 @@ if TYPE_CHECKING:
     from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
 
 MessageId = Callable[["WireMessage"], bytes]
-"""The id of a message; equal ids are duplicates."""
+"""Returns the id of a message; equal ids are duplicates."""
 InspectRPC = Callable[["PeerId", "RPC"], bool]
-"""Whether an RPC is to be handled; asked before anything else, tracers included."""
+"""Returns whether to handle an RPC; called before anything else, including tracers."""
 
 _UNSIGNED = {SignPolicy.STRICT: SignPolicy.STRICT_NO_SIGN, SignPolicy.LAX: SignPolicy.LAX_NO_SIGN}
 
 
 @dataclass(frozen=True, kw_only=True)
 class HostOptions:
-    """Options of one host that are no numbers. Objects with a memory (blacklist, validators) belong to one host.
+    """Non-numeric options of one host. Stateful objects (blacklist, validators) belong to one host.
 
-    What their code raises, a CancelledError included, ends no host. Whoever waits for it gets the error: who publishes,
-    joins, or blacklists a peer. Otherwise what a peer sent is dropped or refused; `PubSub.foreign_errors` counts, and the
-    logger "pubsub_sim.foreign" tells of the first error of each kind.
+    Errors of their code, including CancelledError, do not end the host. They are raised to a waiting caller: one that
+    publishes, joins, or blacklists a peer. Otherwise the input of the peer is dropped or refused;
+    `PubSub.foreign_errors` counts the errors, and the logger "pubsub_sim.foreign" logs the first of each kind.
 
     Attributes:
-        policy: signature policy; None for its world's.
-        author: who writes its messages; None for the host itself.
-        has_author: False leaves author and sequence number out of messages, and signs nothing ("no author"); needs
+        policy: signature policy; None for the world's.
+        author: author of its messages; None for the host itself.
+        has_author: False omits author and sequence number from messages, and signs nothing ("no author"); requires
             another `message_id`.
-        message_id: another message id than author and sequence number.
-        subscription_filter: which topics may be joined, and which subscriptions of peers are noted.
-        blacklist: whom nothing is heard of; peers blacklisted through the host are added to it.
-        default_validators: judge the messages of all topics, before a topic's own, in this order.
-        inspect_rpc: looks at every RPC first, and may drop it.
-        tracers: raw tracers; not told of messages of the host itself, as in the reference.
-        seen_strategy: which sight of a message starts the time for which it is remembered.
+        message_id: message id function other than author and sequence number.
+        subscription_filter: which topics may be joined, and which subscriptions of peers are stored.
+        blacklist: refused peers; peers blacklisted through the host are added to it.
+        default_validators: validators of all topics, called before a topic's own, in this order.
+        inspect_rpc: called with every RPC first, and may drop it.
+        tracers: raw tracers; not called for messages of the host itself, as in the reference.
+        seen_strategy: whether the first or the last sight of a message starts its time in the seen cache.
 
     Raises:
         OptionError: `has_author` is not true or false.
@@ -92,12 +92,12 @@ class HostOptions:
         return OptionConflict(option, value, "has_author", self.has_author, why)
 
     def policy_in(self, worlds: SignPolicy) -> SignPolicy:
-        """The policy that holds: ours or the world's, without signing if there is no author."""
+        """Return the effective policy: the host's or the world's, without signing if there is no author."""
         policy = self.policy or worlds
         return policy if self.has_author else _UNSIGNED.get(policy, policy)
 
     def author_of(self, host: PeerId, policy: SignPolicy) -> PeerId | None:
-        """Who writes the messages of `host`; None without an author.
+        """Return the author of the messages of `host`; None without an author.
 
         Raises:
             OptionConflict: they are to be signed, and the author's key is not the host's.

@@ -1,7 +1,4 @@
-"""The numeric parameters of a pubsub host. Defaults are those of go-libp2p-pubsub (May 2024), unless said otherwise.
-
-Knows nothing of who uses them.
-"""
+"""The numeric parameters of a pubsub host. Defaults are those of go-libp2p-pubsub (May 2024), unless stated otherwise."""
 
 from __future__ import annotations
 
@@ -20,11 +17,11 @@ DISCOVERY_NAMESPACE = "floodsub:"
 """Prefix of the namespace a topic is advertised under, for every router (go-libp2p-pubsub `discovery.go`)."""
 
 INCOMING_RPCS = 32
-"""RPCs of all peers waiting for the host (`incoming` channel), and the most one turn handles."""
+"""Maximal number of queued RPCs of all peers (`incoming` channel), and of RPCs per turn."""
 PENDING_MESSAGES = 32
-"""Validated messages waiting to be published (`sendMsg` channel)."""
+"""Maximal number of validated messages queued for publishing (`sendMsg` channel)."""
 DISCOVERY_REQUESTS = 32
-"""Discovery requests waiting for the discovery loop."""
+"""Maximal number of queued discovery requests."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,26 +30,26 @@ class HostParams:
 
     Attributes:
         max_message_bytes: largest RPC accepted or sent (`DefaultMaxMessageSize`, 1 MiB).
-        announced_frames: topics of one peer are noted as far as they fit into so many of the largest RPCs; the bound is
-            our own, the reference has none (8).
-        outbound_queue_size: RPCs waiting per peer (`peerOutboundQueueSize`, 32).
-        validate_queue_size: messages waiting for validation (`defaultValidateQueueSize`, 32).
-        validate_throttle: asynchronous validations under way at once (`defaultValidateThrottle`, 8192).
-        validate_workers: messages that may be at their inline validators at once (the reference: the number of CPUs).
+        announced_frames: limit on the stored topics of a peer, as a number of RPCs of maximal size that hold them; the
+            reference has no such bound (8).
+        outbound_queue_size: queued RPCs per peer (`peerOutboundQueueSize`, 32).
+        validate_queue_size: messages queued for validation (`defaultValidateQueueSize`, 32).
+        validate_throttle: concurrent asynchronous validations (`defaultValidateThrottle`, 8192).
+        validate_workers: concurrent inline validations (the reference: the number of CPUs).
         subscription_buffer: messages a subscription holds (32).
-        seen_ttl_s: how long a message id is remembered at least (`TimeCacheDuration`, 120 s).
-        seen_sweep_s: how often forgotten ids are removed (1 min).
+        seen_ttl_s: minimal time a message id is remembered (`TimeCacheDuration`, 120 s).
+        seen_sweep_s: interval of removing expired ids (1 min).
         readiness_poll_s: pause between readiness checks without discovery (200 ms).
-        discovery_initial_delay_s: first look for peers after the start (`DiscoveryPollInitialDelay`, 0 s).
-        discovery_poll_s: pause between looks for peers (`DiscoveryPollInterval`, 1 s).
-        find_peers_timeout_s: longest look for peers (10 s).
+        discovery_initial_delay_s: delay before the first discovery (`DiscoveryPollInitialDelay`, 0 s).
+        discovery_poll_s: pause between discoveries (`DiscoveryPollInterval`, 1 s).
+        find_peers_timeout_s: timeout of a lookup of peers (10 s).
         bootstrap_delay_s: pause between readiness checks with discovery (100 ms).
         advertise_retry_s: pause after a failed advertisement (2 min).
-        dial_timeout_s: longest dial of a discovered peer (2 min).
-        connectors: dials for the router under way at once (`GossipSubConnectors`, 8).
-        max_pending_connections: dials for the router that wait (`GossipSubMaxPendingConnections`, 128).
-        connection_timeout_s: longest dial for the router (`GossipSubConnectionTimeout`, 30 s).
-        announce_retry_ms: upper bound of the random pause before an announcement is tried again (1000 ms).
+        dial_timeout_s: timeout of dialling a discovered peer (2 min).
+        connectors: concurrent dials for the router (`GossipSubConnectors`, 8).
+        max_pending_connections: queued dials for the router (`GossipSubMaxPendingConnections`, 128).
+        connection_timeout_s: timeout of a dial for the router (`GossipSubConnectionTimeout`, 30 s).
+        announce_retry_ms: upper bound of the random pause before an announcement is retried (1000 ms).
     """
 
     max_message_bytes: int = MAX_MESSAGE_BYTES

@@ -1,6 +1,6 @@
 """The peer score, promises and gater of a gossipsub host, with the timers of score and gater.
 
-They are made for one host, from its options; a host without such options has none, and pays nothing.
+They are created for one host from its options; without such options there is no run-time cost.
 Source: go-libp2p-pubsub (May 2024), `WithPeerScore` and `WithPeerGater`, and the `background` tasks of `score.go` and
 `peer_gater.go`.
 """
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class PeerEvaluation:
-    """What evaluates the peers of one host.
+    """The evaluators of the peers of one host.
 
     Attributes:
-        scoring: scores them; None scores everybody 0.
-        promises: remembers what they offered to send; None keeps no account.
-        gater: guards against overload; None accepts everything.
-        timers: what has to be done for these by the clock.
+        scoring: the score; None scores all peers 0.
+        promises: the tracker of promises; or None.
+        gater: the protection against overload; None accepts everything.
+        timers: the timers of these.
     """
 
     scoring: Scoring | None = None
@@ -44,7 +44,7 @@ class PeerEvaluation:
 
     @property
     def tracers(self) -> Sequence[RawTracer]:
-        """Those that follow what the host decides."""
+        """The evaluators that are tracers of the host."""
         parts: tuple[object, ...] = (self.scoring, self.promises, self.gater)
         return tuple(part for part in parts if isinstance(part, RawTracer))
 

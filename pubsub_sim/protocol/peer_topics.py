@@ -1,7 +1,6 @@
-"""The topics that peers have announced: which peers take part in which topics, as far as they have said so.
+"""The topics announced by peers.
 
-A peer may announce any topic, ours or not, so that these tables are bounded: see `PeerTopics.add`. Knows nothing of what
-we take part in ourselves.
+A peer may announce any topic, so these tables are bounded: see `PeerTopics.add`.
 """
 
 from __future__ import annotations
@@ -20,31 +19,31 @@ _log = logging.getLogger("pubsub_sim.core")
 
 
 class PeerTopics:
-    """What the peers of one host announced.
+    """The announcements of the peers of one host.
 
     Args:
-        limit_bytes: encoded size of the announcements of one peer that are noted.
+        limit_bytes: maximal encoded size of the stored announcements of a peer.
 
     Attributes:
-        topics: topic -> peers that announced it, in the order they did; a topic that all have left is not in it
-            (go-libp2p-pubsub since 2025; before, it stayed for ever).
+        topics: peers by announced topic, in order of announcement; topics without peers are removed
+            (go-libp2p-pubsub since 2025; previously they stayed for ever).
     """
 
     def __init__(self, limit_bytes: int) -> None:
         self.topics: dict[str, dict[PeerId, None]] = {}
         self._limit_bytes = limit_bytes
-        self._bytes: dict[PeerId, int] = {}  # encoded size of what each peer announced
-        self._warned: set[PeerId] = set()  # peers at the limit, already named in the log
+        self._bytes: dict[PeerId, int] = {}  # encoded size of each peer's announcements
+        self._warned: set[PeerId] = set()  # peers whose limit was logged
 
     def list_peers(self, topic: str) -> list[PeerId]:
         """Who announced a topic, whether we have an outbound stream to it or not."""
         return list(self.topics.get(topic, ()))
 
     def add(self, peer: PeerId, topic: str) -> bool:
-        """A peer announces a topic; whether that is news.
+        """Store a peer's announcement of a topic; return whether it is new.
 
-        Of one peer no more topics are noted than the limit allows. That is our own bound, as the reference has none
-        unless a subscription filter is given. A peer that meets it is named in the log, once until it is gone.
+        The stored topics of a peer are limited; the reference has no such bound without a subscription filter. A peer
+        that reaches the limit is logged once until it is removed.
         """
         members = self.topics.get(topic)
         if members is not None and peer in members:
@@ -54,7 +53,7 @@ class PeerTopics:
             if peer not in self._warned:
                 self._warned.add(peer)
                 _log.warning(
-                    "further topics of %s are not noted: they take more than %d bytes (HostParams.announced_frames)",
+                    "further topics of %s are ignored: they take more than %d bytes (HostParams.announced_frames)",
                     short(peer),
                     self._limit_bytes,
                 )
@@ -66,7 +65,7 @@ class PeerTopics:
         return True
 
     def remove(self, peer: PeerId, topic: str) -> bool:
-        """A peer leaves a topic; False if it was not there."""
+        """Remove a peer from a topic; return False if it was not there."""
         members = self.topics.get(topic)
         if members is None or peer not in members:
             return False
@@ -77,7 +76,7 @@ class PeerTopics:
         return True
 
     def forget(self, peer: PeerId) -> list[str]:
-        """A peer leaves everything; the topics it leaves."""
+        """Remove a peer from all topics, and return these topics."""
         self._warned.discard(peer)
         if peer not in self._bytes:
             return []

@@ -1,8 +1,8 @@
 """Promises to deliver what was requested by IWANT, and the count of broken ones per peer.
 
-A peer that announces messages (IHAVE) and is asked for them (IWANT) should deliver. Of each request one id is watched.
-It is chosen at random, so a peer cannot know which. Promises exist only with peer scoring, which punishes broken ones
-(P7).
+A peer that announces messages (IHAVE) and gets a request for them (IWANT) should deliver. One id of each request is
+tracked, chosen at random so that the peer cannot know it. Promises are used only with peer scoring, which penalises
+broken ones (P7).
 
 Source: go-libp2p-pubsub (May 2024), `gossip_tracer.go`.
 """
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
     from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
 
 IWANT_FOLLOWUP_S = 3.0
-"""How long a peer may take to deliver what it was asked for (`GossipSubIWantFollowupTime`)."""
+"""Time limit in seconds for delivering a requested message (`GossipSubIWantFollowupTime`)."""
 
 # messages refused for these reasons do not fulfil a promise
 _NO_DELIVERY = frozenset({Reason.MISSING_SIGNATURE, Reason.INVALID_SIGNATURE})
 
 
 class Promises(RawTracer):
-    """The promises other peers made to one host. A `Tracers` should list it among its evaluators.
+    """The promises of peers to one host. It must be an evaluator of a `Tracers`.
 
     Args:
-        now_ns: monotonic time; the hooks carry none.
-        rng: chooses which of the requested messages is watched.
-        followup_s: how long a peer may take.
-        message_id: the id of a message as it was received.
+        now_ns: monotonic time, which the hooks do not pass.
+        rng: chooses the tracked message of a request.
+        followup_s: time limit for delivery.
+        message_id: returns the id of a received message.
     """
 
     __slots__ = ("_by_message", "_by_peer", "_followup_ns", "_message_id", "_now_ns", "_rng")
@@ -54,11 +54,11 @@ class Promises(RawTracer):
         self._rng = rng
         self._followup_ns = int(followup_s * 1e9)
         self._message_id = message_id
-        self._by_message: dict[bytes, dict[PeerId, int]] = {}  # id as it is kept -> who promised it -> until when
+        self._by_message: dict[bytes, dict[PeerId, int]] = {}  # deadline by cache key and peer
         self._by_peer: dict[PeerId, dict[bytes, None]] = {}
 
     def add(self, peer: PeerId, message_ids: Sequence[bytes]) -> None:
-        """A peer was asked for messages it announced; an older promise of the chosen one stands."""
+        """Track a request to a peer; an older promise of the chosen message is kept."""
         if not message_ids:
             return
         chosen = cache_key(message_ids[self._rng.randint(0, len(message_ids) - 1)])
@@ -68,7 +68,7 @@ class Promises(RawTracer):
             self._by_peer.setdefault(peer, {})[chosen] = None
 
     def broken(self, now_ns: int) -> dict[PeerId, int]:
-        """Forget the promises that have expired; gives how many each peer broke."""
+        """Remove the expired promises and return their number by peer."""
         expired = [
             (message_id, peer)
             for message_id, promised in self._by_message.items()
@@ -83,26 +83,26 @@ class Promises(RawTracer):
 
     @property
     def outstanding(self) -> dict[PeerId, int]:
-        """How many promises of each peer are neither fulfilled nor broken."""
+        """Number of pending promises by peer."""
         return {peer: len(messages) for peer, messages in self._by_peer.items()}
 
     def validate_message(self, message: Message) -> None:
-        """Whoever sent it: nobody need send it again."""
+        """Fulfil all promises of the message, regardless of its sender."""
         if self._by_message:
             self._fulfil(message.id)
 
     def deliver_message(self, message: Message) -> None:
-        """Fulfil all promises of the message, whoever sent it."""
+        """Fulfil all promises of the message, regardless of its sender."""
         if self._by_message:
             self._fulfil(message.id)
 
     def reject_message(self, message: WireMessage, peer: PeerId, reason: str) -> None:
-        """A refused message was delivered all the same, unless its signature was missing or wrong."""
+        """Fulfil the promises of a refused message too, unless its signature was missing or wrong."""
         if self._by_message and reason not in _NO_DELIVERY:
             self._fulfil(self._message_id(message))
 
     def throttle_peer(self, peer: PeerId) -> None:
-        """We do not look at what the peer sends: it cannot keep promises."""
+        """Drop the promises of a peer whose messages are not processed."""
         for message_id in list(self._by_peer.get(peer, ())):
             self._forget(message_id, peer)
 

@@ -1,4 +1,4 @@
-"""Back-off after PRUNE (gossipsub v1.1): the peers that may not be grafted again yet."""
+"""Back-off after PRUNE (gossipsub v1.1): peers that may not be grafted again yet."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ _SLACK_NS = 2 * 1_000_000_000  # two default heartbeats (`clearBackoff`): the ot
 
 
 class PruneBackoff:
-    """Topic -> peer -> when it may be grafted again, in ns."""
+    """Ends of back-offs in ns, by topic and peer."""
 
     def __init__(self) -> None:
         self._expiry_ns: dict[str, dict[PeerId, int]] = {}
 
     def add(self, topic: str, peer: PeerId, expiry_ns: int) -> None:
-        """No graft before `expiry_ns`; an expiry only ever moves later."""
+        """Set a back-off until `expiry_ns`, unless there is a later one."""
         peers = self._expiry_ns.setdefault(topic, {})
         if peers.get(peer, -1) < expiry_ns:
             peers[peer] = expiry_ns
 
     def of(self, topic: str) -> Mapping[PeerId, int]:
-        """The entries of a topic, expired ones that were not cleared included: those count when we choose."""
+        """Return the entries of a topic, including expired ones not cleared yet, which still exclude peers from grafting."""
         return self._expiry_ns.get(topic, _NONE)
 
     def view(self) -> dict[str, dict[PeerId, int]]:
-        """A copy of all entries."""
+        """Return a copy of all entries."""
         return {topic: dict(peers) for topic, peers in self._expiry_ns.items()}
 
     def clear(self, now_ns: int) -> None:
-        """Forget what expired more than two seconds ago."""
+        """Remove entries that expired more than two seconds ago."""
         for topic, peers in list(self._expiry_ns.items()):
             for peer in [p for p, expiry_ns in peers.items() if expiry_ns + _SLACK_NS < now_ns]:
                 del peers[peer]

@@ -35,7 +35,7 @@ class RandomsubParams(HostParams):
 
 
 class RandomSub(MeshlessRouter):
-    """The random router.
+    """The randomsub router.
 
     Args:
         size: estimated number of hosts in the network.
@@ -49,11 +49,11 @@ class RandomSub(MeshlessRouter):
         self._protocols: dict[PeerId, str] = {}
 
     def add_peer(self, peer: PeerId, protocol: str) -> None:
-        """Remember the peer's protocol."""
+        """Store the peer's protocol."""
         self._protocols[peer] = protocol
 
     def remove_peer(self, peer: PeerId) -> None:
-        """Forget the peer's protocol."""
+        """Remove the peer's protocol."""
         self._protocols.pop(peer, None)
 
     def has_enough_peers(self, topic: str, suggested: int) -> bool:

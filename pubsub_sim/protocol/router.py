@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Acceptance(enum.Enum):
-    """What of a peer's RPC is looked at, beside its subscriptions."""
+    """The parts of a peer's RPC to process, besides its subscriptions."""
 
     NONE = 0
     CONTROL = 1
@@ -33,12 +33,12 @@ class Acceptance(enum.Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class RouterTimer:
-    """Something a router does by the clock, in turns of its host.
+    """A timer of a router, which runs in turns of its host.
 
     Attributes:
-        first_s: pause before the first time, from the host's start.
-        every_s: pause between times; None for only once.
-        action: what is done.
+        first_s: delay of the first run after the host's start.
+        every_s: interval of further runs; None runs once.
+        action: the action.
     """
 
     first_s: float
@@ -112,7 +112,7 @@ class RouterContext(Protocol):
 
 
 class Router(Protocol):
-    """Where messages go. Called inside a turn of the host, never concurrently; the views may be read any time."""
+    """The routing of messages. Called inside a turn of the host, never concurrently; views may be read at any time."""
 
     @property
     def protocols(self) -> Sequence[str]:
@@ -120,15 +120,15 @@ class Router(Protocol):
 
     @property
     def timers(self) -> Sequence[RouterTimer]:
-        """What it does by the clock; read when the host starts."""
+        """Its timers; read when the host starts."""
 
     @property
     def evaluators(self) -> Sequence[RawTracer]:
-        """Who must be told what the host decides, so that it can evaluate peers: scores, promises, a gater."""
+        """Tracers that evaluate peers by the host's decisions: scores, promises, a gater."""
 
     @property
     def previews(self) -> bool:
-        """Whether `preprocess` is to be called."""
+        """Whether `preprocess` must be called."""
 
     @property
     def mesh(self) -> Mapping[str, Sequence[PeerId]]:
@@ -136,44 +136,44 @@ class Router(Protocol):
 
     @property
     def fanout(self) -> Mapping[str, Sequence[PeerId]]:
-        """View: where messages of topics go that we publish to without taking part; empty without meshes."""
+        """View: receivers of messages published to topics this host has not joined; empty without meshes."""
 
     @property
     def scores(self) -> Mapping[PeerId, float]:
-        """View: the score of each peer the router knows; empty for a router that scores nobody."""
+        """View: the score of each known peer; empty for a router without scoring."""
 
     def attach(self, context: RouterContext) -> None:
         """The host this router works for; called once, before anything else."""
 
     def add_peer(self, peer: PeerId, protocol: str) -> None:
-        """The outbound stream to a peer is open."""
+        """Add a peer whose outbound stream is open."""
 
     def remove_peer(self, peer: PeerId) -> None:
-        """A peer is gone."""
+        """Remove a peer."""
 
     def peer_left(self, peer: PeerId, topic: str) -> None:
-        """A peer takes part in a topic no longer, and has said so."""
+        """Note that a peer announced leaving a topic."""
 
     def has_enough_peers(self, topic: str, suggested: int) -> bool:
-        """Whether a publish would reach enough peers; `suggested` 0 means the router's own idea."""
+        """Return whether a publish would reach enough peers; `suggested` 0 means the router's default."""
 
     def accept_from(self, peer: PeerId) -> Acceptance:
-        """How much of a peer's RPC to look at."""
+        """Return the parts of a peer's RPC to process."""
 
     def preprocess(self, peer: PeerId, messages: Sequence[Message]) -> None:
-        """Messages from a peer, or our own, that are fresh and about to be validated."""
+        """Process new messages of a peer or of this host before validation."""
 
     def handle_control(self, peer: PeerId, rpc: RPC, now_ns: int) -> None:
-        """React to the control part of an RPC."""
+        """Handle the control part of an RPC."""
 
     def publish(self, message: Message) -> None:
-        """Send a message on."""
+        """Forward a message."""
 
     def join(self, topic: str) -> None:
-        """We take part in a topic."""
+        """Join a topic."""
 
     def leave(self, topic: str) -> None:
-        """We no longer take part."""
+        """Leave a topic."""
 
 
 class MeshlessRouter:
@@ -204,7 +204,7 @@ class MeshlessRouter:
         """Do nothing."""
 
     def peer_left(self, peer: PeerId, topic: str) -> None:
-        """Do nothing: whoever is chosen is looked up among the topic's peers each time."""
+        """Do nothing: receivers are selected from the topic's peers each time."""
 
     def accept_from(self, peer: PeerId) -> Acceptance:
         """Accept everything from every peer."""
@@ -224,30 +224,30 @@ class MeshlessRouter:
 
 
 class Scoring(Protocol):
-    """What gossipsub asks of whoever scores its peers."""
+    """The scoring of peers required by gossipsub."""
 
     def score(self, peer: PeerId) -> float:
-        """A peer's score now; 0 for one that is not known."""
+        """Return a peer's current score; 0 for an unknown peer."""
 
     def add_penalty(self, peer: PeerId, count: int) -> None:
-        """A peer misbehaved so many times."""
+        """Add penalties for a peer's misbehaviour."""
 
 
 class Promises(Protocol):
-    """What gossipsub asks of whoever remembers what peers offered to send."""
+    """The tracking of promises required by gossipsub."""
 
     def add(self, peer: PeerId, message_ids: Sequence[bytes]) -> None:
-        """We have asked a peer for messages it offered."""
+        """Track a request for messages offered by a peer."""
 
     def broken(self, now_ns: int) -> Mapping[PeerId, int]:
-        """How many promises each peer has broken since the last call."""
+        """Return the number of promises broken since the last call, by peer."""
 
 
 class Gater(Protocol):
-    """What gossipsub asks of whoever guards against overload."""
+    """The protection against overload required by gossipsub."""
 
     def accept_from(self, peer: PeerId) -> Acceptance:
-        """How much of a peer's RPC to look at."""
+        """Return the parts of a peer's RPC to process."""
 
 
 def send_message(context: RouterContext, message: Message, peers: Iterable[PeerId]) -> None:

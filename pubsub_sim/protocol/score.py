@@ -2,9 +2,8 @@
 
     score = min(cap, sum over topics of (P1 + P2 + P3 + P3b + P4)) + P5 + P6 + P7
 
-The components of topics are `topic_score`'s, P6 is `colocation`'s. Knows nothing of meshes and thresholds: the router
-asks and decides. Whoever owns the clock calls `refresh` every decay interval, and `refresh_ips` and `clean_up` every
-minute.
+The components of topics are in `topic_score`, P6 is in `colocation`. Meshes and thresholds belong to the router. Timers call
+`refresh` every decay interval, and `refresh_ips` and `clean_up` every minute.
 
 Source of every rule: go-libp2p-pubsub (May 2024), `score.go`.
 """
@@ -32,9 +31,9 @@ if TYPE_CHECKING:
     from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
 
 MINUTE_S = 60.0
-"""How often addresses are looked at again and delivery records swept (`background` of the reference)."""
+"""Interval in seconds of updating addresses and sweeping delivery records (`background` of the reference)."""
 
-# refused before validation for a fault of the sender: a penalty, but no record
+# refused before validation because of the sender: a penalty, but no record
 _CLEARLY_INVALID = frozenset(
     {
         Reason.MISSING_SIGNATURE,
@@ -44,12 +43,12 @@ _CLEARLY_INVALID = frozenset(
         Reason.SELF_ORIGIN,
     }
 )
-# no statement about the message
+# reasons unrelated to the message itself
 _UNTOLD = frozenset({Reason.BLACKLISTED_PEER, Reason.BLACKLISTED_SOURCE, Reason.QUEUE_FULL})
 
 
 class _Peer:
-    """What is remembered of one peer."""
+    """The record of one peer."""
 
     __slots__ = ("behaviour_penalty", "expiry_ns", "is_connected", "topics")
 
@@ -63,13 +62,13 @@ class _Peer:
 class PeerScore(RawTracer):
     """The scores of one host's peers.
 
-    A `Tracers` should list it among its evaluators: our own messages are nobody's merit.
+    It must be an evaluator of a `Tracers`, which does not report the host's own messages to it.
 
     Args:
         params: weights, caps and decays.
-        now_ns: monotonic time; the hooks carry none.
-        addresses: where a peer is; without it nobody shares an address.
-        message_id: the id of a message as it was received (a refused one never gets further).
+        now_ns: monotonic time, which the hooks do not pass.
+        addresses: returns the addresses of a peer; without it no addresses are shared.
+        message_id: returns the id of a received message (refused messages have no computed id).
     """
 
     __slots__ = ("_app", "_colocation", "_deliveries", "_message_id", "_now_ns", "_peers", "_topics", "params")
@@ -93,13 +92,13 @@ class PeerScore(RawTracer):
             addresses or _nowhere, params.ip_colocation_factor_threshold, params.ip_colocation_factor_whitelist
         )
 
-    # --- questions -----------------------------------------------------------------------------------------------
+    # --- scores --------------------------------------------------------------------------------------------------
 
     def score(self, peer: PeerId) -> float:
-        """The score of a peer; 0 for one we do not know.
+        """Return the score of a peer; 0 for an unknown one.
 
         Raises:
-            OptionError: the application's score is no finite number.
+            OptionError: the application's score is not a finite number.
         """
         record = self._peers.get(peer)
         if record is None:
@@ -108,10 +107,10 @@ class PeerScore(RawTracer):
         return topic_score + p5 + p6 + p7
 
     def scores(self) -> dict[PeerId, PeerSnapshot]:
-        """Every known peer's score with all that it is made of.
+        """Return the score of every known peer, with its components.
 
         Raises:
-            OptionError: the application's score is no finite number.
+            OptionError: the application's score is not a finite number.
         """
         return {peer: self._snapshot(peer, record) for peer, record in self._peers.items()}
 
@@ -139,7 +138,7 @@ class PeerScore(RawTracer):
         except TypeError:
             is_finite = False
         if not is_finite:
-            raise OptionError("app_specific_score", score, "a function that gives finite numbers")
+            raise OptionError("app_specific_score", score, "a function that returns finite numbers")
         return score
 
     def _snapshot(self, peer: PeerId, record: _Peer) -> PeerSnapshot:
@@ -157,12 +156,12 @@ class PeerScore(RawTracer):
             is_connected=record.is_connected,
         )
 
-    # --- time passes ---------------------------------------------------------------------------------------------
+    # --- timers --------------------------------------------------------------------------------------------------
 
     def refresh(self, now_ns: int) -> None:
-        """One decay interval has passed: counters decay, mesh times grow, peers long gone are forgotten.
+        """Decay counters, update mesh times and remove expired peers, after each decay interval.
 
-        The counters of disconnected peers do not decay: who was bad is not better for having been away.
+        The counters of disconnected peers do not decay, so that reconnecting does not improve a score.
         """
         to_zero = self.params.decay_to_zero
         expired = []
@@ -179,29 +178,29 @@ class PeerScore(RawTracer):
             self._forget(peer)
 
     def refresh_ips(self) -> None:
-        """A minute has passed: see where connected peers are now."""
+        """Update the addresses of connected peers, every minute."""
         for peer, record in self._peers.items():
             if record.is_connected:
                 self._colocation.track(peer)
 
     def clean_up(self, now_ns: int) -> None:
-        """A minute has passed: forget the deliveries of messages seen long ago."""
+        """Remove expired delivery records, every minute."""
         self._deliveries.sweep(now_ns)
 
     def _forget(self, peer: PeerId) -> None:
         del self._peers[peer]
         self._colocation.forget(peer)
 
-    # --- what the router does ------------------------------------------------------------------------------------
+    # --- called by the router ------------------------------------------------------------------------------------
 
     def add_penalty(self, peer: PeerId, count: int) -> None:
-        """P7: a known peer broke rules of the protocol so many times."""
+        """Add behavioural penalties of a known peer (P7)."""
         record = self._peers.get(peer)
         if record is not None:
             record.behaviour_penalty += count
 
     def set_topic_params(self, topic: str, params: TopicScoreParams) -> None:
-        """Score a topic by other parameters from now on; counters above a lower cap come down to it."""
+        """Set the parameters of a topic from now on; counters above a lower cap are reduced to it."""
         self._topics[topic] = params
         for record in self._peers.values():
             counters = record.topics.get(topic)
@@ -209,7 +208,7 @@ class PeerScore(RawTracer):
                 counters.use(params)
 
     def peer_left(self, peer: PeerId, topic: str) -> None:
-        """A peer unsubscribed: of its score in the topic stays what is held against it."""
+        """Keep only the negative parts of the score in the topic, as the peer has unsubscribed."""
         record = self._peers.get(peer)
         if record is not None and topic in record.topics:
             counters = record.topics[topic]
@@ -220,7 +219,7 @@ class PeerScore(RawTracer):
     # --- hooks ---------------------------------------------------------------------------------------------------
 
     def add_peer(self, peer: PeerId, protocol: str) -> None:
-        """Know a peer, with the score it left with if that is remembered."""
+        """Add a peer, restoring its retained score if there is one."""
         record = self._peers.get(peer)
         if record is None:
             record = self._peers[peer] = _Peer()
@@ -228,7 +227,7 @@ class PeerScore(RawTracer):
         self._colocation.track(peer)
 
     def remove_peer(self, peer: PeerId) -> None:
-        """Retain scores that are not positive, so that leaving does not clear a bad name; nor does it keep a good one."""
+        """Retain a score that is not positive, so that reconnecting does not clear it; drop a positive one."""
         record = self._peers.get(peer)
         if record is None:
             return
@@ -241,23 +240,23 @@ class PeerScore(RawTracer):
         record.expiry_ns = self._now_ns() + int(self.params.retain_score_s * 1e9)
 
     def graft(self, peer: PeerId, topic: str) -> None:
-        """The time in mesh begins."""
+        """Start the time in mesh."""
         counters = self._of(peer, topic)
         if counters is not None:
             counters.graft(self._now_ns())
 
     def prune(self, peer: PeerId, topic: str) -> None:
-        """The time in mesh ends; a deficit of deliveries becomes P3b."""
+        """End the time in mesh; a deficit of deliveries is added to P3b."""
         counters = self._of(peer, topic)
         if counters is not None:
             counters.prune()
 
     def validate_message(self, message: Message) -> None:
-        """Note who else brings the message while it is validated."""
+        """Start a delivery record, which collects further senders during validation."""
         self._deliveries.of(message.id, message.topic, self._now_ns())
 
     def deliver_message(self, message: Message) -> None:
-        """P2 and P3 for the first, P3 for all who brought the message while it was validated."""
+        """Credit P2 and P3 to the first sender, and P3 to all that sent the message during its validation."""
         sender, topic = message.received_from, message.topic
         counters = self._of(sender, topic)
         if counters is not None:
@@ -273,7 +272,7 @@ class PeerScore(RawTracer):
                 self._credit(peer, topic, 0)
 
     def reject_message(self, message: WireMessage, peer: PeerId, reason: str) -> None:
-        """P4 for all who brought an invalid message; nothing if we cannot or will not tell."""
+        """Count an invalid message (P4) against all its senders, unless the reason does not concern the message."""
         if reason in _CLEARLY_INVALID:
             return self._blame(peer, message.topic)
         if reason in _UNTOLD:
@@ -295,7 +294,7 @@ class PeerScore(RawTracer):
         return None
 
     def duplicate_message(self, message_id: bytes, peer: PeerId) -> None:
-        """P3 for a message known to be valid, P4 for one known to be invalid; the topic is that of the first copy."""
+        """Count P3 for a message known as valid, P4 for one known as invalid, in the topic of the first copy."""
         now_ns = self._now_ns()
         record = self._deliveries.of(message_id, "", now_ns)
         if peer in record.peers:
@@ -309,7 +308,7 @@ class PeerScore(RawTracer):
             self._blame(peer, record.topic)
 
     def _of(self, peer: PeerId, topic: str) -> TopicScore | None:
-        """The counters of a peer in a topic; None for peers we do not know and topics that are not scored."""
+        """Return the counters of a peer in a topic; None for unknown peers and unscored topics."""
         record = self._peers.get(peer)
         if record is None:
             return None

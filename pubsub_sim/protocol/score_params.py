@@ -1,8 +1,8 @@
-"""The parameters of peer scoring: those of go-libp2p-pubsub `score_params.go`, checked as it checks them.
+"""The parameters of peer scoring: those of go-libp2p-pubsub `score_params.go`, with the same checks.
 
-P1 to P7 are the components of a score (gossipsub v1.1 specification, "Peer Scoring"). The reference has no defaults but
-zero: what a network rewards is its own decision. A group of parameters is checked unless `skip_atomic_validation` is set
-and the whole group was left as it is.
+P1 to P7 are the components of a score (gossipsub v1.1 specification, "Peer Scoring"). As in the reference, defaults are
+zero: each network decides what it rewards. A group of parameters is checked unless `skip_atomic_validation` is set and the
+whole group is at its defaults.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
 
 DECAY_INTERVAL_S = 1.0
-"""How often counters decay (`DefaultDecayInterval`)."""
+"""Interval in seconds at which counters decay (`DefaultDecayInterval`)."""
 DECAY_TO_ZERO = 0.01
-"""Below this a counter is 0 (`DefaultDecayToZero`)."""
+"""Smaller counters become 0 (`DefaultDecayToZero`)."""
 
 
 def decay_factor(duration_s: float, *, base_s: float = DECAY_INTERVAL_S, to_zero: float = DECAY_TO_ZERO) -> float:
-    """The factor per interval that takes a counter of 1 to zero in a time.
+    """Return the factor per interval by which a counter of 1 decays to zero in the given time.
 
     Args:
         duration_s: the time; rounded down to whole intervals, at least one.
         base_s: the interval.
-        to_zero: what counts as zero.
+        to_zero: the value that counts as zero.
 
     Raises:
         OptionError: numbers that cannot be.
@@ -52,14 +52,14 @@ def decay_factor(duration_s: float, *, base_s: float = DECAY_INTERVAL_S, to_zero
 
 @dataclass(frozen=True, kw_only=True)
 class PeerScoreThresholds:
-    """What a score means. Each is at its limit by default: 0 forbids nothing to peers that did nothing wrong.
+    """The thresholds of scores. All are 0 by default, which restricts no peer that did nothing wrong.
 
     Attributes:
         gossip_threshold: below it no gossip is exchanged (at most 0).
         publish_threshold: below it the peer is not flooded with own messages (at most `gossip_threshold`).
-        graylist_threshold: below it RPCs are ignored altogether (at most `publish_threshold`).
-        accept_px_threshold: below it peers offered in a PRUNE are not connected (at least 0).
-        opportunistic_graft_threshold: a mesh whose median score is below it looks for better peers (at least 0).
+        graylist_threshold: below it RPCs are ignored completely (at most `publish_threshold`).
+        accept_px_threshold: below it peers offered in a PRUNE are not dialled (at least 0).
+        opportunistic_graft_threshold: median score of a mesh below which better peers are grafted (at least 0).
 
     Source: go-libp2p-pubsub `PeerScoreThresholds`.
     """
@@ -81,24 +81,24 @@ class PeerScoreThresholds:
 
 @dataclass(frozen=True, kw_only=True)
 class TopicScoreParams:
-    """How behaviour in one topic is scored.
+    """The scoring of behaviour in one topic.
 
     Attributes:
-        skip_atomic_validation: do not check groups that were left at zero.
+        skip_atomic_validation: do not check groups of zeros.
         topic_weight: share of this topic in the score (at least 0).
-        time_in_mesh_weight: P1, per quantum in our mesh (at least 0).
+        time_in_mesh_weight: P1, per quantum in the mesh (at least 0).
         time_in_mesh_quantum_s: P1, the quantum.
-        time_in_mesh_cap: P1, most quanta that count.
-        first_message_deliveries_weight: P2, per message the peer brought first (at least 0).
+        time_in_mesh_cap: P1, maximal number of quanta.
+        first_message_deliveries_weight: P2, per message first delivered by the peer (at least 0).
         first_message_deliveries_decay: P2, factor per decay interval.
-        first_message_deliveries_cap: P2, most messages that count.
-        mesh_message_deliveries_weight: P3, per squared deficit of messages a mesh member brought (at most 0).
+        first_message_deliveries_cap: P2, maximal number of messages.
+        mesh_message_deliveries_weight: P3, per squared deficit of messages delivered by a mesh member (at most 0).
         mesh_message_deliveries_decay: P3, factor per decay interval.
-        mesh_message_deliveries_cap: P3, most messages that count.
+        mesh_message_deliveries_cap: P3, maximal number of messages.
         mesh_message_deliveries_threshold: P3, messages expected of a mesh member.
-        mesh_message_deliveries_window_s: P3, how long after its validation a duplicate still counts as brought.
-        mesh_message_deliveries_activation_s: P3, time in mesh before anything is expected (at least 1 s).
-        mesh_failure_penalty_weight: P3b, per squared deficit at the time a peer left the mesh (at most 0).
+        mesh_message_deliveries_window_s: P3, time after validation in which a duplicate counts as a delivery.
+        mesh_message_deliveries_activation_s: P3, time in mesh before deliveries are expected (at least 1 s).
+        mesh_failure_penalty_weight: P3b, per squared deficit when the peer left the mesh (at most 0).
         mesh_failure_penalty_decay: P3b, factor per decay interval.
         invalid_message_deliveries_weight: P4, per squared number of invalid messages (at most 0).
         invalid_message_deliveries_decay: P4, factor per decay interval.
@@ -176,24 +176,24 @@ class TopicScoreParams:
 
 @dataclass(frozen=True, kw_only=True)
 class PeerScoreParams:
-    """How peers are scored.
+    """The scoring of peers.
 
     Attributes:
-        skip_atomic_validation: do not check groups that were left as they are; no application score means 0.
-        topics: topic -> its parameters; other topics are not scored.
-        topic_score_cap: most that all topics together contribute; 0 for no cap.
-        app_specific_score: P5, a finite number per peer, by the application's own rules.
+        skip_atomic_validation: do not check groups left at their defaults; no application score means 0.
+        topics: parameters by topic; other topics are not scored.
+        topic_score_cap: maximal contribution of all topics together; 0 for no cap.
+        app_specific_score: P5, returns the application's score of a peer, a finite number.
         app_specific_weight: P5, its weight.
         ip_colocation_factor_weight: P6, per squared surplus of peers on one IP address (at most 0).
-        ip_colocation_factor_threshold: P6, peers on one address that are no surplus (at least 1).
+        ip_colocation_factor_threshold: P6, number of peers on one address without surplus (at least 1).
         ip_colocation_factor_whitelist: P6, networks ("10.0.0.0/8") whose addresses are not counted.
-        behaviour_penalty_weight: P7, per squared excess of penalties the router gave (at most 0).
-        behaviour_penalty_threshold: P7, penalties that are no excess (at least 0).
+        behaviour_penalty_weight: P7, per squared excess of penalties given by the router (at most 0).
+        behaviour_penalty_threshold: P7, number of penalties without excess (at least 0).
         behaviour_penalty_decay: P7, factor per decay interval.
-        decay_interval_s: how often counters decay (at least 1 s; `DefaultDecayInterval`).
-        decay_to_zero: below this a counter is 0 (between 0 and 1; `DefaultDecayToZero`).
-        retain_score_s: how long the score of a peer that left is remembered, unless it is positive.
-        seen_msg_ttl_s: how long deliveries of a message are remembered (`TimeCacheDuration`, 120 s).
+        decay_interval_s: interval of the decay of counters (at least 1 s; `DefaultDecayInterval`).
+        decay_to_zero: smaller counters become 0 (between 0 and 1; `DefaultDecayToZero`).
+        retain_score_s: time the score of a peer that left is kept, unless it is positive.
+        seen_msg_ttl_s: time the deliveries of a message are kept (`TimeCacheDuration`, 120 s).
 
     Source: go-libp2p-pubsub `PeerScoreParams`.
     """
@@ -252,7 +252,7 @@ class PeerScoreParams:
 
 
 class _Checks:
-    """Checks the numbers of one dataclass; each refusal is an OptionError."""
+    """The checks of the numbers of one dataclass; refusals raise OptionError."""
 
     def __init__(
         self, params: PeerScoreThresholds | TopicScoreParams | PeerScoreParams, *, is_atomic: bool = True
@@ -265,7 +265,7 @@ class _Checks:
                 self._number(name)
 
     def wants(self, group: str) -> bool:
-        """Whether to check the parameters whose names begin with this."""
+        """Return whether to check the parameters with this name prefix."""
         names = [name for name in self._defaults if name.startswith(f"{group}_")]
         is_touched = any(getattr(self._params, name) != self._defaults[name] for name in names)
         return is_touched or self._is_atomic

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TopicSnapshot:
-    """What a peer is scored by in one topic.
+    """The score of a peer in one topic.
 
     Attributes:
-        score: what the topic contributes, its weight included.
+        score: contribution of the topic, including its weight.
         p1: time in mesh, weighted; likewise p2 first deliveries, p3 mesh deliveries, p3b mesh failures, p4 invalid
             messages. Their sum times the topic's weight is `score`.
         time_in_mesh_s: as of the last refresh; 0 outside the mesh.
@@ -40,14 +40,14 @@ class TopicSnapshot:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PeerSnapshot:
-    """What a peer is scored by.
+    """The score of a peer.
 
     Attributes:
         score: the sum of `topic_score`, p5, p6 and p7.
-        topics: topic -> its part.
+        topics: snapshots by topic.
         topic_score: the topics together, capped.
         p5: the application's score, weighted; likewise p6 IP colocation, p7 behaviour.
-        app_specific_score: as the application gave it.
+        app_specific_score: as returned by the application.
         ip_colocation_factor: squared surplus of peers on the peer's addresses.
         behaviour_penalty: counter of P7.
         is_connected: False for a peer whose score is retained.
@@ -66,7 +66,7 @@ class PeerSnapshot:
 
 
 def snapshot_of(topic: TopicScore) -> TopicSnapshot:
-    """A topic's counters and what they weigh."""
+    """Return a topic's counters and their weighted values."""
     p1, p2, p3, p3b, p4 = topic.components()
     return TopicSnapshot(
         score=topic.score(),

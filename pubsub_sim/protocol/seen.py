@@ -1,12 +1,12 @@
 """The two time caches of seen messages (go-libp2p-pubsub `timecache`), and the keys of such tables.
 
-`has` and `add` do not look at expiry: an id vanishes only when `sweep` finds it expired, so it is remembered for the
-TTL and up to one sweep period longer. The strategies differ in what starts the TTL: the first sight, or the last.
+`has` and `add` ignore expiry: an id is removed only when `sweep` finds it expired, so it is remembered for the TTL and up
+to one sweep period longer. The strategies differ in the start of the TTL: the first sight of a message, or the last.
 
-The author of a message chooses how long its id is, up to the size of an RPC. Honest ids are short: an Ed25519 peer id and
-a sequence number are 46 bytes. Tables that hold ids of messages that are gone (seen, refused, promised) would hold as many
-bytes as were received in their whole time, in the reference too. Ours hold 64 bytes of an id at most (`cache_key`); what is
-sent, cached or shown keeps its id as it is.
+The author of a message chooses the length of its id, up to the size of an RPC. Honest ids are short: an Ed25519 peer id and
+a sequence number are 46 bytes. With full ids, tables of past messages (seen, refused, promised) could grow to all bytes
+received in their lifetime, as in the reference. Here they store at most 64 bytes of an id (`cache_key`); ids that are sent,
+cached or shown are unchanged.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ import hashlib
 from collections.abc import Callable
 
 WHOLE_BYTES = 63
-"""Longest id that is its own key: shorter than a digest, so that no id can pass for the digest of another."""
+"""Maximal length of an id that is its own key: shorter than a digest, so that an id cannot equal the digest of another."""
 
 
 def cache_key(message_id: bytes) -> bytes:
-    """The id itself, or the SHA-512 of a long one (for IDONTWANT as the reference's `computeChecksum`, SHA-256 over 32)."""
+    """Return the id itself, or the SHA-512 of a long one (cf. the reference's `computeChecksum` for IDONTWANT, SHA-256 over 32)."""
     return message_id if len(message_id) <= WHOLE_BYTES else hashlib.sha512(message_id).digest()
 
 
 class SeenStrategy(enum.Enum):
-    """Which sight of a message starts its TTL (go-libp2p-pubsub `timecache.Strategy`)."""
+    """The sight of a message that starts its TTL (go-libp2p-pubsub `timecache.Strategy`)."""
 
     FIRST_SEEN = "first-seen"
     LAST_SEEN = "last-seen"
 
 
 class SeenCache:
-    """First-seen: message ids with the time until which they are remembered.
+    """The first-seen cache: message ids with their expiry.
 
     Args:
-        ttl_ns: how long an id is remembered at least.
+        ttl_ns: minimal time an id is remembered.
     """
 
     __slots__ = ("_expiry_ns", "_ttl_ns")
@@ -45,12 +45,12 @@ class SeenCache:
         self._expiry_ns: dict[bytes, int] = {}
 
     def has(self, message_id: bytes) -> bool:
-        """Whether an id is remembered."""
-        # asked for every copy of every message: no call for a short id
+        """Return whether an id is remembered."""
+        # called for every copy of every message: no further call for a short id
         return (message_id if len(message_id) <= WHOLE_BYTES else cache_key(message_id)) in self._expiry_ns
 
     def add(self, message_id: bytes, now_ns: int) -> bool:
-        """Remember an id; False if it was already there (its expiry stays as it was)."""
+        """Add an id; return False if it was already there (its expiry is unchanged)."""
         message_id = cache_key(message_id)
         if message_id in self._expiry_ns:
             return False
@@ -58,11 +58,11 @@ class SeenCache:
         return True
 
     def forget(self, message_id: bytes) -> None:
-        """Remember an id no longer."""
+        """Remove an id."""
         self._expiry_ns.pop(cache_key(message_id), None)
 
     def sweep(self, now_ns: int) -> int:
-        """Forget what has expired; gives how many ids that were."""
+        """Remove the expired ids and return their number."""
         return _sweep(self._expiry_ns, now_ns)
 
     def __len__(self) -> int:
@@ -70,11 +70,11 @@ class SeenCache:
 
 
 class LastSeenCache:
-    """Last-seen: an id that is added again, or asked for and found, is remembered anew.
+    """The last-seen cache: adding an id again, or looking it up, restarts its TTL.
 
     Args:
-        ttl_ns: how long an id is remembered at least.
-        now_ns: monotonic time, read when an id is asked for.
+        ttl_ns: minimal time an id is remembered.
+        now_ns: monotonic time, read on lookups.
     """
 
     __slots__ = ("_expiry_ns", "_now_ns", "_ttl_ns")
@@ -85,7 +85,7 @@ class LastSeenCache:
         self._expiry_ns: dict[bytes, int] = {}
 
     def has(self, message_id: bytes) -> bool:
-        """Whether an id is remembered; if it is, its TTL starts again."""
+        """Return whether an id is remembered; if so, restart its TTL."""
         message_id = cache_key(message_id)
         if message_id not in self._expiry_ns:
             return False
@@ -93,18 +93,18 @@ class LastSeenCache:
         return True
 
     def add(self, message_id: bytes, now_ns: int) -> bool:
-        """Remember an id from now on; False if it was already there."""
+        """Add an id or restart its TTL; return False if it was already there."""
         message_id = cache_key(message_id)
         is_fresh = message_id not in self._expiry_ns
         self._move(message_id, now_ns)
         return is_fresh
 
     def forget(self, message_id: bytes) -> None:
-        """Remember an id no longer."""
+        """Remove an id."""
         self._expiry_ns.pop(cache_key(message_id), None)
 
     def sweep(self, now_ns: int) -> int:
-        """Forget what has expired; gives how many ids that were."""
+        """Remove the expired ids and return their number."""
         return _sweep(self._expiry_ns, now_ns)
 
     def __len__(self) -> int:
@@ -116,11 +116,11 @@ class LastSeenCache:
 
 
 def seen_cache(strategy: SeenStrategy, ttl_ns: int, now_ns: Callable[[], int]) -> SeenCache | LastSeenCache:
-    """The cache of a strategy.
+    """Return a cache for a strategy.
 
     Args:
-        strategy: which sight starts the TTL.
-        ttl_ns: how long an id is remembered at least.
+        strategy: the sight that starts the TTL.
+        ttl_ns: minimal time an id is remembered.
         now_ns: monotonic time.
     """
     return SeenCache(ttl_ns) if strategy is SeenStrategy.FIRST_SEEN else LastSeenCache(ttl_ns, now_ns)

@@ -1,7 +1,7 @@
-"""The built-in replay validator: sequence numbers of one author only grow.
+"""The built-in replay validator: sequence numbers of an author must increase.
 
-The seen cache forgets message ids after a time; this validator does not forget. It fits where authors sign (nobody else
-can use up their numbers) and messages arrive in order or may be lost.
+Unlike the seen cache, this validator does not expire. It is suitable if authors sign (so that others cannot use up their
+numbers) and messages arrive in order or may be lost.
 
 Source: go-libp2p-pubsub (May 2024), `validation_builtin.go` (`NewBasicSeqnoValidator`).
 """
@@ -23,58 +23,58 @@ SEQNO_BYTES = 8
 
 
 class SeqnoStore(Protocol):
-    """Where the largest accepted number of each author is kept; may outlive the host, and may fail."""
+    """A store of the largest accepted number of each author; may outlive the host, and may fail."""
 
     def get(self, author: PeerId, /) -> int | None:
-        """The author's number; None if there is none."""
+        """Return the author's number; None if there is none."""
 
     def put(self, author: PeerId, seqno: int, /) -> None:
-        """Keep a number."""
+        """Store a number."""
 
 
 class MemorySeqnoStore:
-    """Keeps the numbers as long as the host lives."""
+    """An in-memory store."""
 
     def __init__(self) -> None:
         self._seqnos: dict[PeerId, int] = {}
 
     def get(self, author: PeerId, /) -> int | None:
-        """Look the author's number up in memory."""
+        """Return the author's number; None if there is none."""
         return self._seqnos.get(author)
 
     def put(self, author: PeerId, seqno: int, /) -> None:
-        """Keep the author's number in memory."""
+        """Store the author's number."""
         self._seqnos[author] = seqno
 
 
 class SeqnoValidator:
-    """Accepts a message if its sequence number is larger than all its author's before; ignores it otherwise.
+    """A validator that accepts a message if its sequence number exceeds all earlier ones of its author, else ignores it.
 
-    Call it as a validator, inline or not: it looks and keeps in one step, so that of two equal messages under
-    validation at once only one passes (the reference looks again under a lock).
+    It can be used inline or not: it compares and stores in one step, so that of two equal messages under concurrent
+    validation only one passes (the reference compares again under a lock).
 
     Args:
-        store: where the numbers are kept.
+        store: the store of the numbers.
     """
 
     def __init__(self, store: SeqnoStore | None = None) -> None:
         self._store: SeqnoStore = MemorySeqnoStore() if store is None else store
 
     def __call__(self, peer: PeerId, message: Message) -> Verdict:
-        """The verdict. A store that cannot be read means IGNORE, one that cannot be written is no reason not to accept."""
+        """Return the verdict. If the store cannot be read, the message is ignored; if it cannot be written, it is accepted."""
         author, seqno = message.source, message.seqno
         if len(seqno) != SEQNO_BYTES:
             return Verdict.IGNORE
         number = int.from_bytes(seqno, "big")
         try:
             largest = self._store.get(author) or 0
-        except Exception:  # the store is the application's, and so are its errors
+        except Exception:  # any error of the application's store
             _log.warning("the sequence number of an author cannot be read; its message is ignored", exc_info=True)
             return Verdict.IGNORE
         if number <= largest:
             return Verdict.IGNORE
         try:
             self._store.put(author, number)
-        except Exception:  # the store is the application's, and so are its errors
-            _log.warning("the sequence number of an author cannot be kept; its message is accepted", exc_info=True)
+        except Exception:  # any error of the application's store
+            _log.warning("the sequence number of an author cannot be stored; its message is accepted", exc_info=True)
         return Verdict.ACCEPT

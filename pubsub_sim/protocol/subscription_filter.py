@@ -1,6 +1,6 @@
-"""Subscription filters: the topics we may join, and the subscriptions of a peer that are noted.
+"""Subscription filters: the topics a host may join, and the subscriptions of a peer that are stored.
 
-Without a filter a peer can fill our tables with topics nobody wants. Source: go-libp2p-pubsub (May 2024),
+Without a filter, a peer can fill the tables with unused topics. Source: go-libp2p-pubsub (May 2024),
 `subscription_filter.go`.
 """
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
 
 class SubscriptionFilter(Protocol):
-    """What a host asks before it joins a topic or notes that a peer did."""
+    """A filter called before a host joins a topic or stores a peer's subscription."""
 
     def can_subscribe(self, topic: str) -> bool:
-        """Whether we may join a topic."""
+        """Return whether the host may join a topic."""
 
     def filter_incoming(self, peer: PeerId, subscriptions: Sequence[RPC.SubOpts]) -> list[RPC.SubOpts]:
-        """Those of a peer's subscriptions to take note of.
+        """Return the subscriptions of a peer to store.
 
         Raises:
-            TooManySubscriptions: the whole RPC is to be dropped.
+            TooManySubscriptions: the whole RPC must be dropped.
         """
 
 
 class AllowlistFilter:
-    """Only these topics.
+    """A filter that allows only the given topics.
 
     Args:
         topics: their names.
@@ -41,7 +41,7 @@ class AllowlistFilter:
 
     def __init__(self, topics: Iterable[str]) -> None:
         if isinstance(topics, str):
-            raise OptionError("topics", topics, "several topics, not one text")
+            raise OptionError("topics", topics, "a collection of topics, not a string")
         self._topics = frozenset(topics)
 
     def can_subscribe(self, topic: str) -> bool:
@@ -49,18 +49,18 @@ class AllowlistFilter:
         return topic in self._topics
 
     def filter_incoming(self, peer: PeerId, subscriptions: Sequence[RPC.SubOpts]) -> list[RPC.SubOpts]:
-        """Keep the subscriptions the filter agrees to; never raises."""
+        """Return the allowed subscriptions; never raises."""
         return filter_subscriptions(subscriptions, self.can_subscribe)
 
 
 class RegexpFilter:
-    """Only topics in which a pattern is found, anywhere unless it is anchored.
+    """A filter that allows topics in which a pattern is found, at any position unless anchored.
 
     Args:
         pattern: a regular expression.
 
     Raises:
-        OptionError: it is none.
+        OptionError: it is invalid.
     """
 
     def __init__(self, pattern: str | re.Pattern[str]) -> None:
@@ -74,16 +74,16 @@ class RegexpFilter:
         return self._search(topic) is not None
 
     def filter_incoming(self, peer: PeerId, subscriptions: Sequence[RPC.SubOpts]) -> list[RPC.SubOpts]:
-        """Keep the subscriptions the filter agrees to; never raises."""
+        """Return the allowed subscriptions; never raises."""
         return filter_subscriptions(subscriptions, self.can_subscribe)
 
 
 class LimitFilter:
-    """Another filter, and no more than so many subscriptions in one RPC.
+    """A wrapper of a filter that limits the number of subscriptions in an RPC.
 
     Args:
-        inner: the other filter.
-        limit: most subscriptions, those that are filtered out included.
+        inner: the wrapped filter.
+        limit: maximal number of subscriptions, including those filtered out.
     """
 
     def __init__(self, inner: SubscriptionFilter, limit: int) -> None:
@@ -91,20 +91,20 @@ class LimitFilter:
         self._limit = check_whole("limit", limit, at_least=1)
 
     def can_subscribe(self, topic: str) -> bool:
-        """Ask the inner filter."""
+        """Call the inner filter."""
         return self._inner.can_subscribe(topic)
 
     def filter_incoming(self, peer: PeerId, subscriptions: Sequence[RPC.SubOpts]) -> list[RPC.SubOpts]:
-        """Refuse an RPC over the limit, else ask the inner filter."""
+        """Refuse an RPC over the limit, else call the inner filter."""
         if len(subscriptions) > self._limit:
             raise TooManySubscriptions(len(subscriptions), self._limit)
         return self._inner.filter_incoming(peer, subscriptions)
 
 
 def filter_subscriptions(subscriptions: Iterable[RPC.SubOpts], is_allowed: Callable[[str], bool]) -> list[RPC.SubOpts]:
-    """Allowed subscriptions, each topic at most once, in the order of the RPC.
+    """Return the allowed subscriptions, each topic at most once, in the order of the RPC.
 
-    The same wish twice counts once; opposite wishes cancel out, so that a third one counts again.
+    Equal entries count once; opposite entries cancel out, so that a third one counts again.
 
     Source: go-libp2p-pubsub `FilterSubscriptions`.
     """

@@ -15,13 +15,13 @@ class TopicScore:
         params: weights, caps and thresholds of the topic.
 
     Attributes:
-        is_in_mesh: whether the peer is in our mesh.
-        mesh_time_ns: how long it has been, as of the last decay.
-        first_deliveries: P2, messages it brought first.
-        mesh_deliveries: P3, messages it brought while in the mesh, first or soon after the first.
-        is_active: P3, whether enough time has passed to expect messages; kept when the peer leaves the mesh.
-        mesh_failures: P3b, squared deficits it left with.
-        invalid_deliveries: P4, invalid messages it brought.
+        is_in_mesh: whether the peer is in the mesh.
+        mesh_time_ns: its time in the mesh, as of the last decay.
+        first_deliveries: P2, first deliveries of messages.
+        mesh_deliveries: P3, deliveries while in the mesh, first or within the window.
+        is_active: P3, whether the activation time has passed; kept when the peer leaves the mesh.
+        mesh_failures: P3b, squared deficits at leaving the mesh.
+        invalid_deliveries: P4, invalid messages.
 
     Source: go-libp2p-pubsub `topicStats` and the `mark...` functions of `score.go`.
     """
@@ -50,7 +50,7 @@ class TopicScore:
         self.invalid_deliveries = 0.0
 
     def components(self) -> tuple[float, float, float, float, float]:
-        """P1, P2, P3, P3b and P4, each times its weight, without the weight of the topic."""
+        """Return P1, P2, P3, P3b and P4, each times its weight, without the weight of the topic."""
         params = self._params
         p1 = p3 = 0.0
         if self.is_in_mesh and params.quantum_ns:
@@ -68,18 +68,18 @@ class TopicScore:
         )
 
     def score(self) -> float:
-        """The sum of the components times the weight of the topic."""
+        """Return the sum of the components times the weight of the topic."""
         return sum(self.components()) * self._params.topic_weight
 
     def graft(self, now_ns: int) -> None:
-        """The peer was added to the mesh."""
+        """Note that the peer was added to the mesh."""
         self.is_in_mesh = True
         self._grafted_ns = now_ns
         self.mesh_time_ns = 0
         self.is_active = False
 
     def prune(self) -> None:
-        """The peer was removed from the mesh: a deficit sticks."""
+        """Note that the peer was removed from the mesh; a deficit is kept."""
         if self.is_active:
             deficit = self._params.mesh_message_deliveries_threshold - self.mesh_deliveries
             if deficit > 0:
@@ -87,41 +87,41 @@ class TopicScore:
         self.is_in_mesh = False
 
     def disconnect(self) -> None:
-        """The peer is gone and its score is kept: nothing to its credit, and a deficit sticks."""
+        """Clear the positive counters of a disconnected peer whose score is retained; a deficit is kept."""
         self.first_deliveries = 0.0
         if self.is_in_mesh:
             self.prune()
 
     def leave(self) -> None:
-        """The peer takes part no longer: nothing to its credit, nothing expected of it, and a deficit sticks."""
+        """Clear the positive counters and expectations of a peer that left the topic; a deficit is kept."""
         self.disconnect()
         self.is_active = False
         self.mesh_deliveries = 0.0
 
     @property
     def owes(self) -> bool:
-        """Whether anything is held against the peer: failures, or invalid messages."""
+        """Whether the peer has negative counters: mesh failures or invalid messages."""
         return self.mesh_failures > 0 or self.invalid_deliveries > 0
 
     def bring_first(self) -> None:
-        """The peer was the first to bring a valid message."""
+        """Credit the first delivery of a valid message."""
         params = self._params
         self.first_deliveries = min(self.first_deliveries + 1, params.first_message_deliveries_cap)
         if self.is_in_mesh:
             self.mesh_deliveries = min(self.mesh_deliveries + 1, params.mesh_message_deliveries_cap)
 
     def bring_again(self, late_ns: int) -> None:
-        """The peer brought a valid message after another did.
+        """Credit a further delivery of a valid message.
 
         Args:
-            late_ns: how long after its validation; 0 for before it.
+            late_ns: time after its validation; 0 for before it.
         """
         params = self._params
         if self.is_in_mesh and late_ns <= params.window_ns:
             self.mesh_deliveries = min(self.mesh_deliveries + 1, params.mesh_message_deliveries_cap)
 
     def decay(self, now_ns: int, to_zero: float) -> None:
-        """One decay interval has passed."""
+        """Decay the counters after one interval."""
         params = self._params
         first = self.first_deliveries * params.first_message_deliveries_decay
         mesh = self.mesh_deliveries * params.mesh_message_deliveries_decay
@@ -137,7 +137,7 @@ class TopicScore:
                 self.is_active = True
 
     def use(self, params: TopicScoreParams) -> None:
-        """Score by other parameters from now on; counters above a lower cap come down to it."""
+        """Set the parameters from now on; counters above a lower cap are reduced to it."""
         old, self._params = self._params, params
         is_capped = (
             params.first_message_deliveries_cap < old.first_message_deliveries_cap

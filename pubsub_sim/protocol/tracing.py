@@ -1,6 +1,6 @@
 """The raw tracer hooks of go-libp2p-pubsub, synchronous, with the reference's names.
 
-A tracer must not block or change anything. Hosts without one pay for an attribute test.
+A tracer must not block or change anything. Without one, the cost is an attribute test.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ class RawTracer:
     __slots__ = ()
 
     def add_peer(self, peer: PeerId, protocol: str) -> None:
-        """The router was told of a peer."""
+        """A peer was added to the router."""
 
     def remove_peer(self, peer: PeerId) -> None:
-        """The router was told that a peer is gone."""
+        """A peer was removed from the router."""
 
     def join(self, topic: str) -> None:
-        """The host takes part in a topic from now on."""
+        """The host joined a topic."""
 
     def leave(self, topic: str) -> None:
-        """The host no longer takes part in a topic."""
+        """The host left a topic."""
 
     def graft(self, peer: PeerId, topic: str) -> None:
         """A peer was added to the mesh of a topic."""
@@ -42,7 +42,7 @@ class RawTracer:
         """A local publish begins."""
 
     def validate_message(self, message: Message) -> None:
-        """A message passed the signature check and is fresh."""
+        """A new message passed the signature check."""
 
     def deliver_message(self, message: Message) -> None:
         """A message was accepted and goes to the local subscriptions and the router."""
@@ -54,16 +54,16 @@ class RawTracer:
         """A message from `peer` was seen before."""
 
     def throttle_peer(self, peer: PeerId) -> None:
-        """Of an RPC of `peer`, only the control part is looked at."""
+        """Only the control part of an RPC of `peer` is processed."""
 
     def undeliverable_message(self, message: Message) -> None:
-        """A subscription's buffer was full."""
+        """A message was dropped as a subscription's buffer was full."""
 
     def recv_rpc(self, peer: PeerId, rpc: RPC) -> None:
         """An RPC from `peer` is about to be handled."""
 
     def send_rpc(self, peer: PeerId, frame: bytes) -> None:
-        """An RPC was put on the queue to `peer`."""
+        """An RPC was queued to `peer`."""
 
     def drop_rpc(self, peer: PeerId, frame: bytes) -> None:
         """An RPC to `peer` was lost to a full queue."""
@@ -73,10 +73,10 @@ class Tracers(RawTracer):
     """Several tracers at once; each is called for the hooks it overrides, in the order given.
 
     Args:
-        own_id: who we are.
-        watchers: are told everything (the reference's event tracers).
-        evaluators: are told of messages only if another peer brought them: validate, deliver, reject and duplicate of our
-            own are kept from them, as from the reference's raw tracers. Scores, promises and gaters are evaluators.
+        own_id: the host's own id.
+        watchers: receive all events (the reference's event tracers).
+        evaluators: receive validate, deliver, reject and duplicate only for messages of other peers, like the reference's
+            raw tracers. Scores, promises and gaters are evaluators.
     """
 
     __slots__ = ("_calls", "_evaluators", "_own_id")
@@ -127,7 +127,7 @@ class Tracers(RawTracer):
             call(message)
 
     def validate_message(self, message: Message) -> None:
-        """Call the evaluators, unless the message is our own, then the watchers."""
+        """Call the evaluators, unless the message is the host's own, then the watchers."""
         if message.received_from != self._own_id:
             for call in self._evaluators["validate_message"]:
                 call(message)
@@ -135,7 +135,7 @@ class Tracers(RawTracer):
             call(message)
 
     def deliver_message(self, message: Message) -> None:
-        """Call the evaluators, unless the message is our own, then the watchers."""
+        """Call the evaluators, unless the message is the host's own, then the watchers."""
         if message.received_from != self._own_id:
             for call in self._evaluators["deliver_message"]:
                 call(message)
@@ -143,7 +143,7 @@ class Tracers(RawTracer):
             call(message)
 
     def reject_message(self, message: WireMessage, peer: PeerId, reason: str) -> None:
-        """Call the evaluators, unless the message is our own, then the watchers."""
+        """Call the evaluators, unless the message is the host's own, then the watchers."""
         if peer != self._own_id:
             for call in self._evaluators["reject_message"]:
                 call(message, peer, reason)
@@ -151,7 +151,7 @@ class Tracers(RawTracer):
             call(message, peer, reason)
 
     def duplicate_message(self, message_id: bytes, peer: PeerId) -> None:
-        """Call the evaluators, unless the message is our own, then the watchers."""
+        """Call the evaluators, unless the message is the host's own, then the watchers."""
         if peer != self._own_id:
             for call in self._evaluators["duplicate_message"]:
                 call(message_id, peer)
@@ -190,10 +190,10 @@ HOOKS = tuple(name for name in vars(RawTracer) if not name.startswith("_"))
 
 
 def overrides(tracer: RawTracer, hook: str) -> bool:
-    """Whether a tracer does something in a hook."""
+    """Return whether a tracer implements a hook."""
     return getattr(getattr(tracer, hook), "__func__", None) is not getattr(RawTracer, hook)
 
 
 def _overrides(tracers: Iterable[RawTracer], hook: str) -> tuple[Callable[..., Any], ...]:
-    """The bound hooks of those tracers that do something in it."""
+    """Return the bound hooks of the tracers that implement it."""
     return tuple(getattr(tracer, hook) for tracer in tracers if overrides(tracer, hook))

@@ -1,6 +1,6 @@
 """Policies, validators and their verdicts (go-libp2p-pubsub `validation.go`).
 
-Pure rules: when a message is checked, and where its validators run, is `node.validation_queue`'s affair.
+Pure rules; the scheduling of validation is in `node.validation_queue`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _log = logging.getLogger("pubsub_sim.validation")
 
 
 class Reason(enum.StrEnum):
-    """Why a message is refused: the reference's strings."""
+    """The reasons for refusing a message, as in the reference."""
 
     BLACKLISTED_PEER = "blacklisted peer"
     BLACKLISTED_SOURCE = "blacklisted source"
@@ -41,10 +41,9 @@ class Reason(enum.StrEnum):
 
 
 class Verdict(enum.Enum):
-    """What a validator says; True means ACCEPT, False REJECT.
+    """The result of a validator; True means ACCEPT, False REJECT.
 
-    The values are those of the reference's `ValidationResult`, but a verdict is no number: as a truth value, ACCEPT alone is
-    true.
+    The values are those of the reference's `ValidationResult`, but a verdict is not a number; only ACCEPT is true.
     """
 
     ACCEPT = 0
@@ -56,7 +55,7 @@ class Verdict(enum.Enum):
 
 
 DEFAULT = "(default)"
-"""The topic of a validator of all topics, as errors name it."""
+"""The topic of default validators in errors."""
 
 ValidatorFunction = Callable[["PeerId", "Message"], "Verdict | bool | Awaitable[Verdict | bool]"]
 
@@ -68,11 +67,11 @@ class Validator:
     Attributes:
         topic: its topic; DEFAULT for all topics.
         function: called with the sending peer and the message; may be a coroutine function.
-        inline: run by the worker that checks the message, before all that are not, and not in a task of its own.
-        timeout_s: longest run of a coroutine function; None for no limit.
-        concurrency: runs under way at once; more are throttled. Inline validators are not, as in the reference.
-        running: runs under way.
-        is_coroutine: whether the function takes time; a coroutine function, or an object whose call is one.
+        inline: run by the worker that checks the message, before other validators, instead of in a separate task.
+        timeout_s: timeout of a coroutine function; None for no limit.
+        concurrency: maximal number of concurrent runs; more are throttled. No effect if inline, as in the reference.
+        running: number of current runs.
+        is_coroutine: whether the function is asynchronous: a coroutine function, or an object whose `__call__` is one.
     """
 
     function: ValidatorFunction
@@ -94,27 +93,27 @@ class Validator:
             raise OptionError("timeout_s", self.timeout_s, "a number of seconds greater than 0, or None")
         if isinstance(self.concurrency, bool) or not isinstance(self.concurrency, int) or self.concurrency < 1:
             raise OptionError("concurrency", self.concurrency, "a whole number of at least 1")
-        call = getattr(self.function, "__call__", None)  # noqa: B004 - not whether it has one, but which
+        call = getattr(self.function, "__call__", None)  # noqa: B004 - the method itself is needed
         self.is_coroutine = iscoroutinefunction(self.function) or iscoroutinefunction(call)
 
 
 def verdict_of(answer: object) -> Verdict:
-    """Read a validator's answer; anything unexpected counts as IGNORE and is logged, as in the reference.
+    """Return the verdict for a validator's result; anything unexpected is logged and becomes IGNORE, as in the reference.
 
-    A number is unexpected: 0 is the reference's ACCEPT, and false to Python.
+    Numbers are unexpected: 0 is ACCEPT in the reference, but false in Python.
     """
     if isinstance(answer, Verdict):
         return answer
     if isinstance(answer, bool) or is_numpy_bool(answer):
         return Verdict.ACCEPT if answer else Verdict.REJECT
-    _log.warning("a validator answered %.200r; the message is ignored: expected a Verdict, or true or false", answer)
+    _log.warning("a validator returned %.200r; the message is ignored: expected a Verdict or a bool", answer)
     return Verdict.IGNORE
 
 
 class Conclusion:
-    """What several validators' verdicts on one message come to: a rejection wins, then a throttle, then IGNORE.
+    """The combined verdict of several validators on one message: a rejection takes precedence, then a throttle, then IGNORE.
 
-    A throttled validator might have rejected, hence its place. Source: go-libp2p-pubsub `doValidateTopic`.
+    A throttled validator might have rejected, hence its precedence. Source: go-libp2p-pubsub `doValidateTopic`.
     """
 
     __slots__ = ("_is_ignored", "_is_throttled", "is_rejected")
@@ -125,19 +124,19 @@ class Conclusion:
         self._is_ignored = False
 
     def add(self, verdict: Verdict) -> None:
-        """One validator's verdict."""
+        """Add a validator's verdict."""
         if verdict is Verdict.REJECT:
             self.is_rejected = True
         elif verdict is Verdict.IGNORE:
             self._is_ignored = True
 
     def add_throttled(self) -> None:
-        """One validator could not run: too many of its runs are under way."""
+        """Add a validator that could not run because of its concurrency limit."""
         self._is_throttled = True
 
     @property
     def refusal(self) -> Reason | None:
-        """Why the message is refused; None if it is accepted."""
+        """The reason for refusing the message; None if it is accepted."""
         if self.is_rejected:
             return Reason.FAILED
         if self._is_throttled:
@@ -149,11 +148,11 @@ class Validators:
     """Default validators, and at most one validator per topic.
 
     Args:
-        defaults: judge all topics, before a topic's own; copied, so that hosts share no throttle.
+        defaults: validators of all topics, run before a topic's own; copied, so that hosts do not share throttles.
 
     Attributes:
-        defaults: the validators of a topic that has none of its own.
-        by_topic: topic -> the defaults and its own; changed by `add` and `remove` only.
+        defaults: the validators of a topic without its own.
+        by_topic: the defaults and the topic's own validator, by topic; changed by `add` and `remove` only.
     """
 
     def __init__(self, defaults: Iterable[Validator] = ()) -> None:
@@ -161,29 +160,29 @@ class Validators:
         self.by_topic: dict[str, tuple[Validator, ...]] = {}
 
     def add(self, validator: Validator) -> None:
-        """Register; raises ValidatorExists."""
+        """Register a validator. Raises ValidatorExists."""
         if validator.topic in self.by_topic:
             raise ValidatorExists(validator.topic)
         self.by_topic[validator.topic] = (*self.defaults, validator)
 
     def remove(self, topic: str, only: Validator | None = None) -> None:
-        """Forget the validator of a topic; nothing happens if it is not the one named by `only`. Raises NoValidator."""
+        """Remove the validator of a topic, unless it differs from `only`. Raises NoValidator."""
         if topic not in self.by_topic:
             raise NoValidator(topic)
         if only is None or self.by_topic[topic][-1] is only:
             del self.by_topic[topic]
 
     def of(self, topic: str) -> Sequence[Validator]:
-        """All validators of a topic, in order."""
+        """Return all validators of a topic, in order."""
         return self.by_topic.get(topic, self.defaults)
 
 
 def policy_check(policy: SignPolicy, *, has_author: bool) -> Callable[[WireMessage], Reason | None]:
-    """What tells whether the signature policy refuses a message before it is looked at, received or about to be published.
+    """Return the check of a message, received or to be published, against the signature policy.
 
     Args:
-        policy: ours.
-        has_author: whether we sign with an author id at all.
+        policy: the host's policy.
+        has_author: whether the host signs with an author id.
 
     Source: go-libp2p-pubsub `checkSigningPolicy`.
     """
@@ -213,7 +212,7 @@ def _refuse_signed_or_known(message: WireMessage) -> Reason | None:
 
 
 def refused_by_signature(message: WireMessage) -> Reason | None:
-    """Whether a signature is there and wrong."""
+    """Return the reason for refusing a message with a wrong signature; None if it is valid or missing."""
     if message.signature and not is_signature_valid(message):
         return Reason.INVALID_SIGNATURE
     return None

@@ -93,7 +93,7 @@ def discovery_command(arguments: Sequence[str]) -> int:
 
 
 def _status(played: Played, problems: Sequence[str], *, is_told: bool = True) -> int:
-    """The exit status. What ended a record or a stream early has been told by a warning when it happened."""
+    """Return the exit status. What ended a record or a stream early has been told by a warning when it happened."""
     told = [problem for problem in problems if problem]
     for problem in told:
         sys.stderr.write(f"{problem}\n")

@@ -95,7 +95,7 @@ def compare_decisions(one: Record, other: Record) -> Disagreement | None:
 def _parting(
     strand: _Strand, one: list[tuple[int, Decision]], other: list[tuple[int, Decision]]
 ) -> tuple[tuple[int, int, int], Disagreement] | None:
-    """The first difference of a strand, and when it is: its time and the number of its point."""
+    """Return the first difference of a strand, and when it is: its time and the number of its point."""
     for mine, theirs in zip_longest(one, other, fillvalue=(_LATE, None)):
         if mine[1] != theirs[1]:
             return (strand.time_ns, min(mine[0], theirs[0]), strand.host), Disagreement(strand.host, mine[1], theirs[1])
@@ -132,7 +132,7 @@ def _strands(record: Record, names: frozenset[str], *, is_timed: bool, is_full: 
 
 
 def _hosts_of_spans(record: Record) -> Mapping[int, int]:
-    """The host that each span is under, by number of the span."""
+    """Return the host that each span is under, by number of the span."""
     hosts: dict[int, int] = {}
     for span in record.spans():  # parents come first
         number = span.attributes.get("host")

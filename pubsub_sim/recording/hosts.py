@@ -45,7 +45,7 @@ class Scene(Protocol):
         """Count what happened."""
 
     def passed_on(self, number: int, message_id: bytes) -> int | None:
-        """The point at which a host passed a message on; None if unknown."""
+        """Return the point at which a host passed a message on; None if unknown."""
 
 
 class _Checked(NamedTuple):
@@ -91,7 +91,7 @@ class HostRecorder(HostWatcher):
                     span.end()
 
     def passed_on(self, message_id: bytes) -> int | None:
-        """The point at which a message was delivered here, or published."""
+        """Return the point at which a message was delivered here, or published."""
         return self._passed_on.get(message_id)
 
     def operation(self, text: str) -> None:
@@ -188,7 +188,7 @@ class HostRecorder(HostWatcher):
         return self._note(name, message.received_from, topic=message.topic, message_id=message.id, link=link)
 
     def _sent(self, message_id: bytes, peer: bytes) -> int | None:
-        """The point at which the sender of a message passed it on."""
+        """Return the point at which the sender of a message passed it on."""
         number = self._scene.numbers.get(peer)
         return None if number is None else self._scene.passed_on(number, message_id)
 
@@ -198,7 +198,7 @@ class HostRecorder(HostWatcher):
             _bound(self._passed_on)
 
     def _id_of(self, message: WireMessage) -> bytes:
-        """The id of a refused message; empty if the host's own function knows none for it."""
+        """Return the id of a refused message; empty if the host's own function knows none for it."""
         if self.message_id_of is None:
             return message.author + message.seqno
         try:
@@ -218,7 +218,7 @@ class HostRecorder(HostWatcher):
         link: int | None = None,
         **attributes: object,
     ) -> int | None:
-        """A point under the topic's span, if it is about a joined one; None if this level leaves it out."""
+        """Return a point under the topic's span, if it is about a joined one; None if this level leaves it out."""
         if self._is_over:
             return None
         self._scene.count(name)

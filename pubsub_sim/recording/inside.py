@@ -93,7 +93,7 @@ class Runs:
         return self.titles[0]
 
     def first_flow(self) -> str:
-        """The first message that was published.
+        """Return the first message that was published.
 
         Raises:
             OptionError: the record tells of none.
@@ -168,7 +168,7 @@ def deepest(record: Record) -> int:
 
 
 def why(record: Record, seq: int) -> list[dict[str, str]]:
-    """The chain of causes of a transition as rows of a table, itself first; none for number 0."""
+    """Return the chain of causes of a transition as rows of a table, itself first; none for number 0."""
     return [
         {
             "transition": record.tx_id(transition),
@@ -200,7 +200,7 @@ def refused(record: Record) -> list[dict[str, Any]]:
 
 
 def decide_alike(runs: Runs) -> str:
-    """Whether the hosts of both runs decided the same, in a sentence."""
+    """Return whether the hosts of both runs decided the same, in a sentence."""
     if len(runs.records) < 2:
         return "There is no record of another version beside this one."
     parting = compare_decisions(*runs.records)

@@ -106,7 +106,7 @@ class DiscoveryOptions:
         _ = self.folder
 
     def run_of(self, version: str) -> PlayOptions:
-        """The run of a version."""
+        """Return the run of a version."""
         return PlayOptions(version=version, hosts=self.hosts, messages=self.messages, seed=self.seed)
 
     @property

@@ -70,7 +70,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def graph_of(machine: Mapping[str, Any]) -> RelationGraph:
-    """Give the diagram of a machine as a version describes it: `name`, and `states` with their relations."""
+    """Return the diagram of a machine as a version describes it: `name`, and `states` with their relations."""
     states = {str(state.get("name", "")): state for state in machine.get("states", ())}
     return RelationGraph.of(states, name=str(machine.get("name", "")))
 
@@ -124,7 +124,7 @@ def guide_pictures() -> dict[str, str]:
 
 
 def default_out() -> Path:
-    """Give the folder of the pictures: the one that is committed, or outside a clone `pictures` in the current folder."""
+    """Return the folder of the pictures: the one that is committed, or outside a clone `pictures` in the current folder."""
     return data_folder() / "pictures"
 
 

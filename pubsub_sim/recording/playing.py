@@ -88,7 +88,7 @@ def play_recorded(options: PlayOptions, path: Path, live: Tracer | None = None) 
 
 
 def sentence_of(error: BaseException) -> str:
-    """An error in one sentence; one that is none of this package's with its class."""
+    """Return an error in one sentence; one that is none of this package's with its class."""
     text = " ".join(str(error).split())
     if isinstance(error, PubsubSimError):
         return text
@@ -106,5 +106,5 @@ class _LoopTime:
         self.now_ns_of_loop: Callable[[], int] = lambda: 0
 
     def now_ns(self) -> int:
-        """The loop's time; 0 before it runs."""
+        """Return the loop's time; 0 before it runs."""
         return self.now_ns_of_loop()

@@ -33,7 +33,7 @@ OPENED = {
 
 
 def in_words(options: PlayOptions, played: Played) -> str:
-    """What was played, how it ended, and what happened in each phase."""
+    """Return what was played, how it ended, and what happened in each phase."""
     clock = f"{options.clock} clock"
     told = [options.scenario, options.version, f"{options.hosts} hosts"]
     if options.scenario == "simple_discovery":
@@ -49,7 +49,7 @@ def in_words(options: PlayOptions, played: Played) -> str:
 
 
 def record_in_words(record: Record) -> str:
-    """What a record holds, in a line."""
+    """Return what a record holds, in a line."""
     return (
         f"recorded at level {record.level}: {record.last_seq:,} transitions of {len(record.machines):,} machines, "
         f"{len(record.spans()):,} spans, {len(record.points()):,} points"
@@ -57,7 +57,7 @@ def record_in_words(record: Record) -> str:
 
 
 def how_to_open(folders: Sequence[Path]) -> str:
-    """How to open what the runs left, a line for each kind of file."""
+    """Return how to open what the runs left, a line for each kind of file."""
     lines = [
         f"{_from_here(folder)}{':' if place == len(folders) - 1 else ' and'}" for place, folder in enumerate(folders)
     ]

@@ -63,7 +63,7 @@ class WorldRecorder:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """A span under the test case; an error that passes is told in it."""
+        """Return a span under the test case; an error that passes is told in it."""
         self._phase = name
         _ = self.happened[name]  # also a phase in which nothing happens is told
         span = self._testcase.span(name)
@@ -108,7 +108,7 @@ class WorldRecorder:
         self.happened[self._phase][name] += 1
 
     def passed_on(self, number: int, message_id: bytes) -> int | None:
-        """The point at which a host passed a message on; None if unknown."""
+        """Return the point at which a host passed a message on; None if unknown."""
         host = self._hosts.get(number)
         return None if host is None else host.passed_on(message_id)
 

@@ -38,7 +38,7 @@ def wide(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def fingerprint(frame: pd.DataFrame) -> str:
-    """Give the hexadecimal SHA-256 of every stored number of many runs, and of what they were asked to do.
+    """Return the hexadecimal SHA-256 of every stored number of many runs, and of what they were asked to do.
 
     Args:
         frame: the long frame of Store.load, which is the same for single files and for a packed sweep.

@@ -55,7 +55,7 @@ class Estimate:
         return not math.isnan(self.low)
 
     def exp(self) -> Estimate:
-        """Give the same estimate of a logarithm on the scale of the ratio."""
+        """Return the same estimate of a logarithm on the scale of the ratio."""
         return Estimate(math.exp(self.value), math.exp(self.low), math.exp(self.high), self.observations)
 
 
@@ -356,7 +356,7 @@ def mean_of_sampled_groups(groups: Sequence[ArrayLike]) -> Estimate:
 
 
 def _mean(groups: Sequence[ArrayLike]) -> tuple[list[NDArray[np.float64]], Estimate]:
-    """The groups of which something is known, and the mean of their medians, without an interval."""
+    """Return the groups of which something is known, and the mean of their medians, without an interval."""
     known = [group for group in map(_known, groups) if group.size]
     if not known:
         return [], UNKNOWN
@@ -377,7 +377,7 @@ def drawn_medians(groups: Sequence[NDArray[np.float64]], seed: int = _SEED) -> N
 
 
 def percentiles(value: float, draws: NDArray[np.float64], observations: int) -> Estimate:
-    """Give a number the interval that its bootstrap samples span.
+    """Return a number the interval that its bootstrap samples span.
 
     Args:
         value: the estimate from what was observed.

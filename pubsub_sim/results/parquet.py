@@ -154,7 +154,7 @@ def footer_of(schema: pa.Schema, path: Path) -> dict[str, Any]:
 
 
 def encoded(table: pa.Table) -> pa.Buffer:
-    """Give the bytes of a file, with a checksum for each page."""
+    """Return the bytes of a file, with a checksum for each page."""
     sink = pa.BufferOutputStream()
     pq.write_table(
         table,

@@ -141,7 +141,7 @@ class Store:
         return record
 
     def packed(self) -> Mapping[RunParameters, RunRecord]:
-        """Give the runs in packed files; of their provenance there is only what such a file keeps.
+        """Return the runs in packed files; of their provenance there is only what such a file keeps.
 
         Raises:
             TruncatedFileError: a file is not whole.

@@ -43,7 +43,7 @@ class Links(Protocol):
         """Link every pair."""
 
     def packed(self, frame: bytes) -> bytes:
-        """A frame as it is handed to each link, made once however many peers it goes to."""
+        """Return a frame as it is handed to each link, made once however many peers it goes to."""
 
     async def close(self) -> None:
         """Leave nothing open."""
@@ -68,14 +68,14 @@ class Queues:
                 hosts[other].linked(host.peer_id, ways[number](hosts[other].peer_id))
 
     def packed(self, frame: bytes) -> bytes:
-        """Give the frame itself."""
+        """Return the frame itself."""
         return frame
 
     async def close(self) -> None:
         """Do nothing: there is nothing to close."""
 
     def _way_to(self, host: Linked) -> Callable[[bytes], Callable[[bytes], None]]:
-        """Give a function that makes the way from a peer into a host's queue."""
+        """Return a function that makes the way from a peer into a host's queue."""
         inbox: deque[tuple[bytes, bytes]] = deque()
         take, call_soon = host.take, self._loop.call_soon
 
@@ -127,7 +127,7 @@ class Connections:
                 server.close()
 
     def packed(self, frame: bytes) -> bytes:
-        """Give the frame with its length in front, as `net.tcp` has it."""
+        """Return the frame with its length in front, as `net.tcp` has it."""
         return prefix(len(frame)) + frame
 
     async def close(self) -> None:

@@ -177,7 +177,7 @@ class _Log:
         self._notes.append((len(self.trace), Step(host, kind, text, label)))
 
     def merged(self) -> list[Step]:
-        """All steps in order."""
+        """Return all steps in order."""
         numbers = {peer: number for number, peer in enumerate(self.peer_ids)}
         steps = []
         position = self._begin
@@ -257,7 +257,7 @@ def rows(moments: Sequence[Moment], versions: Sequence[str]) -> list[dict[str, s
 
 
 def totals(steps: Sequence[Step]) -> dict[str, int]:
-    """How many steps of each kind a run has."""
+    """Return how many steps of each kind a run has."""
     return {kind: sum(step.kind == kind for step in steps) for kind in get_args(Kind)}
 
 

@@ -190,7 +190,7 @@ async def simple_discovery(
 
 
 def _first_peers(options: SimpleDiscovery) -> int:
-    """How many peers the first message waits for: all of them, or a mesh that is filled, as a mesh never holds all."""
+    """Return how many peers the first message waits for: all of them, or a mesh that is filled, as a mesh never holds all."""
     others = options.hosts - 1
     return min(others, GossipsubParams().d_lo) if options.router == "gossipsub" else others
 

@@ -123,7 +123,7 @@ class Spread:
         return tuple(counts[place] for place in range(max(counts, default=-1) + 1))
 
     def quantile_ms(self, share: float) -> float:
-        """The latency that is the least for this share of the deliveries at other hosts, in ms."""
+        """Return the latency that is the least for this share of the deliveries at other hosts, in ms."""
         return self.latencies_ns[min(int(share * len(self.latencies_ns)), len(self.latencies_ns) - 1)] / 1e6
 
 
@@ -271,7 +271,7 @@ class _Tally(RawTracer):
         self.dropped += 1
 
     def by_kind(self) -> dict[str, int]:
-        """How many of each of KINDS were sent."""
+        """Return how many of each of KINDS were sent."""
         counts = dict.fromkeys(KINDS, 0)
         for frame, times in self._frames.items():
             rpc = decode(frame)

@@ -12,7 +12,7 @@ LOWER_BOUND = "floor"
 
 
 def known_versions() -> tuple[str, ...]:
-    """All names, our own first; imports no version."""
+    """Return all names, our own first; imports no version."""
     return (*drivers.known_versions(), LOWER_BOUND)
 
 
@@ -27,7 +27,7 @@ def check_version(version: object) -> None:
 
 
 def describe_version(version: str) -> dict[str, Any]:
-    """What a version is made of, as data for reports; see `drivers.versions.describe_version`.
+    """Return what a version is made of, as data for reports; see `drivers.versions.describe_version`.
 
     Raises:
         OptionError: an unknown name.

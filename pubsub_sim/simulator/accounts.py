@@ -248,7 +248,7 @@ class Ledger:
         return settled == self.owed and not self.missed[UNEXPLAINED]
 
     def take_latencies(self) -> list[int]:
-        """The latencies since the last time, in ns."""
+        """Return the latencies since the last time, in ns."""
         taken, self.latencies_ns = self.latencies_ns, []
         return taken
 

@@ -210,7 +210,7 @@ def _keep(options: SimulateOptions, series: Series, result: SimResult) -> list[s
 
 
 def in_words(result: SimResult) -> str:
-    """The result in a few lines; the last one is the account."""
+    """Return the result in a few lines; the last one is the account."""
     lines = [f"{result.simulated_s:,.1f} s simulated, digest {result.digest[:16]}"]
     lines += [f"a peer failed and was taken out: {failure}" for failure in result.peers_failed]
     missed = ", ".join(f"{count:,} {reason}" for reason, count in result.missed.items())
@@ -221,7 +221,7 @@ def in_words(result: SimResult) -> str:
 
 
 def _from_config(arguments: Sequence[str]) -> list[str]:
-    """The options of the YAML file, if one is named, as flags."""
+    """Return the options of the YAML file, if one is named, as flags."""
     path = ""
     for number, word in enumerate(arguments):
         if word.startswith("--config="):

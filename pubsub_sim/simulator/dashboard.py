@@ -121,12 +121,12 @@ MACHINES: tuple[Panel, ...] = (
 
 
 def expressions() -> list[str]:
-    """All expressions of the dashboard, as they stand in it."""
+    """Return all expressions of the dashboard, as they stand in it."""
     return [expression for _, _, targets in (*NETWORK, *MACHINES) for expression, _ in targets]
 
 
 def dashboard() -> dict[str, Any]:
-    """The dashboard, as Grafana reads it: two columns of panels, and a variable for the kinds of machines."""
+    """Return the dashboard, as Grafana reads it: two columns of panels, and a variable for the kinds of machines."""
     panels: list[dict[str, Any]] = []
     y = 0
     for row, row_panels in (("Simulator", NETWORK), ("Machines: $kind", MACHINES)):
@@ -184,7 +184,7 @@ def _panel(number: int, panel: Panel, place: dict[str, int]) -> dict[str, Any]:
 
 
 def dashboard_text() -> str:
-    """The dashboard as the text of its file."""
+    """Return the dashboard as the text of its file."""
     return json.dumps(dashboard(), indent=1, sort_keys=True) + "\n"
 
 

@@ -26,7 +26,7 @@ TOPIC_STATES = (TopicStates.Stale, TopicStates.HasPeers, TopicStates.Active, Top
 
 
 def kind_of(machine: Machine) -> str:
-    """What a machine is: the name of its schema."""
+    """Return what a machine is: the name of its schema."""
     return machine.schema.__name__
 
 
@@ -121,7 +121,7 @@ class Series:
 
 
 def figures(sim: Simulation) -> dict[str, int | float]:
-    """The network at this moment: peers, topics by state, connections, friendships, meshes."""
+    """Return the network at this moment: peers, topics by state, connections, friendships, meshes."""
     peers, topics = sim.peers.values(), sim.topics.values()
     ready = [peer for peer in peers if peer.is_ready and peer.node is not None]
     degrees = mesh_degrees(sim)

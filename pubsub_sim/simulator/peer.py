@@ -133,7 +133,7 @@ class Peer:
         return self.machine.is_active(PeerStates.Ready)
 
     def is_in(self, topic: str) -> bool:
-        """Whether it reads a topic and does not want to leave it."""
+        """Return whether it reads a topic and does not want to leave it."""
         part = self.parts.get(topic)
         return part is not None and part.is_joined and not part.is_leaving
 
@@ -143,7 +143,7 @@ class Peer:
         return [name for name, part in self.parts.items() if part.is_joined and not part.is_leaving]
 
     def write(self) -> bytes:
-        """A text that no message had before."""
+        """Return a text that no message had before."""
         self._written += 1
         return f"{self.name}/{self._written}".encode()
 

@@ -159,7 +159,7 @@ class _Snapshot:
         self.degrees: tuple[int, ...] = ()
 
     def collect(self) -> Any:
-        """Give the metrics of the last figures."""
+        """Return the metrics of the last figures."""
         from prometheus_client.core import CounterMetricFamily, GaugeHistogramMetricFamily, GaugeMetricFamily
 
         for name, value in self.gauges.items():

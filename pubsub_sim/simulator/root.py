@@ -33,7 +33,7 @@ Frequencies = tuple[tuple[str, float], ...]
 
 
 def frequencies(options: SimOptions) -> Frequencies:
-    """The random states and how many seconds are between two of each, on the mean; those that never come are left out."""
+    """Return the random states and how many seconds are between two of each, on the mean; those that never come are left out."""
     table = (
         (RootStates.AddRandomFriend, options.every_friend),
         (RootStates.JoinRandomTopic, options.every_join),
@@ -255,7 +255,7 @@ class Root:
                     self._join(peer, name)
 
     def _new_name(self, offset: int) -> str:
-        """A name that no topic had before, so that nothing of an older one can be taken for it."""
+        """Return a name that no topic had before, so that nothing of an older one can be taken for it."""
         return f"t-{self._pick(_ADJECTIVES)}-{self._pick(_NOUNS)}-{self.created_topics + offset}"
 
     def RemoveTopicEnter(self, e: Event) -> bool:

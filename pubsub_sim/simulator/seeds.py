@@ -59,12 +59,12 @@ class SeedsOptions:
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
-        """The options from a notebook's parameters; raises OptionError, also for a name that does not exist."""
+        """Return the options from a notebook's parameters; raises OptionError, also for a name that does not exist."""
         reject_unknown(parameters, cls.__dataclass_fields__)
         return cls(**parameters)
 
     def run_of(self, version: str, seed: int) -> SimOptions:
-        """The options of one run."""
+        """Return the options of one run."""
         return SimOptions(
             version=version,
             seed=seed,
@@ -127,7 +127,7 @@ class Simulated:
         return list(series.rows)
 
     def account(self) -> Any:
-        """A table with the account of each run."""
+        """Return a table with the account of each run."""
         import pandas as pd
 
         rows = [
@@ -146,7 +146,7 @@ class Simulated:
         return pd.DataFrame(rows)
 
     def over_time(self, *columns: str) -> Any:
-        """A figure with a panel per column: means over seeds with 95 % intervals, a line per version."""
+        """Return a figure with a panel per column: means over seeds with 95 % intervals, a line per version."""
         import matplotlib.pyplot as plt
         import seaborn as sns  # type: ignore[import-untyped]  # has no stubs
 
@@ -162,7 +162,7 @@ class Simulated:
         return figure
 
     def network(self, topic: str = "") -> Any:
-        """A figure of peers on a circle: connections in grey, and over them one mesh, that of the largest if none is named."""
+        """Return a figure of peers on a circle: connections in grey, and over them one mesh, that of the largest if none is named."""
         import matplotlib.pyplot as plt
         import numpy as np
 
@@ -186,7 +186,7 @@ class Simulated:
 
 
 def links_of(sim: Simulation) -> Links:
-    """The network at this moment."""
+    """Return the network at this moment."""
     peers = [peer for peer in sim.peers.values() if peer.is_ready and peer.node is not None]
     names = {peer.node.peer_id: peer.name for peer in peers if peer.node is not None}
     connections: set[tuple[str, str]] = set()

@@ -80,7 +80,7 @@ class Digest:
             self._lines.clear()
 
     def text(self) -> str:
-        """The fingerprint of what happened so far."""
+        """Return the fingerprint of what happened so far."""
         self._flush()
         return self._hash.hexdigest()
 
@@ -146,7 +146,7 @@ class Simulation:
         return [peer.parts[topic] for peer in self.peers.values() if peer.is_in(topic) and peer.is_ready]
 
     def bootstraps(self, peer: Peer) -> Sequence[Peer]:
-        """The ready peers that have been there longest."""
+        """Return the ready peers that have been there longest."""
         return [other for other in self.handlers.ready() if other is not peer][:BOOTSTRAPS]
 
     def failed(self, who: str, error: BaseException) -> None:
@@ -190,7 +190,7 @@ class Simulation:
         return self.result()
 
     def result(self, outcome: str = "ok") -> SimResult:
-        """What became of it, once it has ended."""
+        """Return what became of it, once it has ended."""
         ledger = self.ledger
         return SimResult(
             outcome=outcome,

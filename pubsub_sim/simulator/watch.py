@@ -24,7 +24,7 @@ _START_LIMIT_S = 30.0
 
 
 def prometheus_config(target: str) -> str:
-    """What Prometheus reads: it scrapes one address every second."""
+    """Return what Prometheus reads: it scrapes one address every second."""
     return (
         "global: {scrape_interval: 1s}\n"
         f"scrape_configs: [{{job_name: pubsub_sim, static_configs: [{{targets: ['{target}']}}]}}]\n"
@@ -97,7 +97,7 @@ def _is_ready(address: str) -> bool:
 
 
 def watch(arguments: Sequence[str]) -> int:
-    """Simulate on the wall clock, for the duration named, and say what to open; gives the exit status."""
+    """Simulate on the wall clock, for the duration named, and say what to open; returns the exit status."""
     duration = arguments[0] if arguments else "15m"
     with prometheus_running(METRICS, PROMETHEUS) as is_there:
         if is_there:

@@ -1,1 +1,1 @@
-"""Bytes to messages and back: the RPC and its signatures; no clock, loop, socket or chance."""
+"""Encoding and decoding of RPCs and signatures, without clock, event loop, sockets or random numbers."""

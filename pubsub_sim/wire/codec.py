@@ -1,6 +1,6 @@
-"""The RPC codec: encodes RPCs as frames and decodes frames.
+"""The RPC codec, which encodes and decodes frames.
 
-A frame is the protobuf encoding of one RPC without its length; `pubsub_sim.framing` adds the length where a transport needs it.
+A frame is the protobuf encoding of one RPC without a length prefix, which `pubsub_sim.framing` adds where a transport needs it.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
 from pubsub_sim.wire.splitting import field_bytes
 
 MAX_MESSAGE_BYTES = 1 << 20
-"""Largest RPC a stream carries (go-libp2p-pubsub `DefaultMaxMessageSize`)."""
+"""Maximal size of an RPC (go-libp2p-pubsub `DefaultMaxMessageSize`)."""
 
-_PUBLISH_TAG = 2 << 3 | 2  # field `publish` of RPC, with a length
+_PUBLISH_TAG = 2 << 3 | 2  # field `publish` of RPC, length-delimited
 _SHORTEST_PUBLISH = 2  # its tag and length
-_SUBSCRIBE_BYTES = 2  # the field that tells subscribing from leaving
+_SUBSCRIBE_BYTES = 2  # the field `subscribe`
 
 
 def decode(frame: bytes) -> RPC:
     """Parse one frame.
 
     Raises:
-        MalformedFrame: the bytes are no RPC.
+        MalformedFrame: the bytes are not an RPC.
     """
     try:
         return RPC.FromString(frame)
@@ -35,18 +35,18 @@ def decode(frame: bytes) -> RPC:
 
 
 def unpack(frame: bytes) -> RPC | WireMessage:
-    """Parse one frame; if there is one message in it and nothing else, as in nearly all, that message alone.
+    """Parse one frame; return only the message if it contains nothing but one message, as nearly all frames do.
 
-    Reading the message through an RPC around it costs as much again.
+    Parsing the message through its RPC would cost twice as much.
 
     Raises:
-        MalformedFrame: the bytes are no RPC.
+        MalformedFrame: the bytes are not an RPC.
     """
     size = len(frame)
     if size > _SHORTEST_PUBLISH and frame[0] == _PUBLISH_TAG:
         body, start = frame[1], 2
         if body > 0x7F:
-            if frame[2] > 0x7F:  # a varint of three bytes: a message so long that nothing would be gained
+            if frame[2] > 0x7F:  # a varint of three bytes: for such long messages there is no gain
                 return decode(frame)
             body, start = body & 0x7F | frame[2] << 7, 3
         if start + body == size:
@@ -58,25 +58,25 @@ def unpack(frame: bytes) -> RPC | WireMessage:
 
 
 def is_text(name: object) -> bool:
-    """Whether a string of a decoded RPC is one: what is not UTF-8 comes out of protobuf as bytes.
+    """Return whether a string of a decoded RPC is a str: protobuf returns invalid UTF-8 as bytes.
 
-    To the reference, whose strings are bytes, such a topic name is one like any other; nobody here can join it.
+    The reference, whose strings are bytes, accepts such topic names; here they cannot be joined.
     """
     return isinstance(name, str)
 
 
 def announcement_bytes(topic: str) -> int:
-    """What one topic adds to the encoded size of a hello."""
+    """Return the encoded size of one topic in a hello."""
     return field_bytes(_SUBSCRIBE_BYTES + field_bytes(len(topic.encode())))
 
 
 def largest_rpc_bytes(topic: str) -> int:
-    """Encoded size of the largest RPC that must be sent for a topic whatever is published: a PRUNE that offers no peers."""
+    """Return the size of the largest RPC a topic requires besides messages: a PRUNE without offered peers."""
     return RPC(control=ControlMessage(prune=[ControlPrune(topic_id=topic, backoff=2**64 - 1)])).ByteSize()
 
 
 def encode_subscriptions(topics: Iterable[str], *, subscribe: bool) -> bytes:
-    """An RPC that announces or withdraws interest in topics; no topics give the empty frame.
+    """Return an RPC that subscribes to or unsubscribes from topics; the empty frame without topics.
 
     Source: the hello packet and `announce` of go-libp2p-pubsub.
     """
@@ -84,9 +84,9 @@ def encode_subscriptions(topics: Iterable[str], *, subscribe: bool) -> bytes:
 
 
 def encode_hello(topics: Iterable[str], limit_bytes: int) -> list[bytes]:
-    """RPCs that announce topics to a new peer, in order, none larger than the limit unless one topic is.
+    """Return the RPCs that announce topics to a new peer, in order, within the limit unless a single topic exceeds it.
 
-    At least one: no topics give the empty frame. (In the reference a hello is one RPC, which is refused if it is too large.)
+    Without topics it is one empty frame. (In the reference a hello is one RPC, which is refused if it is too large.)
     """
     parts: list[list[str]] = [[]]
     size = 0

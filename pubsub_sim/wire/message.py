@@ -1,7 +1,7 @@
 """One pubsub message inside a host, and its protobuf form.
 
-A `Message` wraps the protobuf it came in (or will leave as) and holds the fields read more than once as plain
-attributes: reading a protobuf field makes a new object each time. Knows nothing of routing or validation.
+A `Message` wraps its received or outgoing protobuf and holds the fields read more than once as plain attributes, since
+reading a protobuf field creates a new object each time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Message:
         data: the payload.
         seqno: 8 bytes big-endian, unique per author; empty without one.
         topic: its topic.
-        received_from: peer id of the host that handed it to us (our own for a local publish).
+        received_from: peer id of the sending host (the host's own id for a local publish).
         id: the message id; `source + seqno` unless another function was configured.
         is_local: publish to local subscriptions only.
         wire: the protobuf, with signature and key.
@@ -35,10 +35,10 @@ class Message:
         source: PeerId,
         seqno: bytes,
         topic: str,
-        id: bytes,  # noqa: A002 - the name users know
+        id: bytes,  # noqa: A002 - the public name
         is_local: bool = False,
     ) -> None:
-        """Takes the fields its caller has already read, so that no protobuf field is read twice."""
+        """Create a message from fields already read, so that no protobuf field is read twice."""
         self.wire = wire
         self.received_from = received_from
         self.source = source
@@ -61,7 +61,7 @@ class Message:
 
     @property
     def frame(self) -> bytes:
-        """`RPC{publish: [self]}` encoded; made once and shared by all peers it is sent to."""
+        """`RPC{publish: [self]}`, encoded once and shared by all receivers."""
         frame = self._frame
         if frame is None:
             frame = self._frame = RPC(publish=[self.wire]).SerializeToString()
@@ -72,17 +72,17 @@ class Message:
 
 
 def author_and_seqno(message: WireMessage) -> bytes:
-    """The message id unless another function was configured: author and sequence number (libp2p pubsub spec)."""
+    """Return the default message id: author and sequence number (libp2p pubsub spec)."""
     return message.author + message.seqno
 
 
 def outgoing(topic: str, data: bytes, *, author: PeerId | None, seqno: bytes) -> WireMessage:
-    """The unsigned protobuf of a message that is about to be published.
+    """Return the unsigned protobuf of a message to be published.
 
     Args:
         topic: its topic.
         data: the payload.
-        author: peer id of the author; None leaves author and sequence number out ("no author").
+        author: peer id of the author; None omits author and sequence number ("no author").
         seqno: 8 bytes big-endian.
     """
     if author is None:

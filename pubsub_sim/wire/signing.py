@@ -1,6 +1,6 @@
 """Ed25519 keys, signatures and the signature policy (libp2p pubsub spec, "Message Signing").
 
-PyNaCl and not `cryptography`: both are well kept, and PyNaCl signed in 23 us and verified in 60 us where
+PyNaCl instead of `cryptography`: both are well maintained, and PyNaCl signed in 23 us and verified in 60 us where
 `cryptography` took 36 and 116 us (medians of 7 interleaved rounds of 2,000, CPython 3.11, one core).
 """
 
@@ -20,11 +20,11 @@ _PREFIX = b"libp2p-pubsub:"
 
 
 class SignPolicy(enum.Enum):
-    """What a host signs and what it accepts (go-libp2p-pubsub `MessageSignaturePolicy`).
+    """The signing and verification policy of a host (go-libp2p-pubsub `MessageSignaturePolicy`).
 
     Attributes:
-        signs: outgoing messages are signed.
-        verifies: incoming messages must be as the policy says; otherwise they are only checked if signed.
+        signs: whether outgoing messages are signed.
+        verifies: whether incoming messages must conform to the policy; otherwise only existing signatures are checked.
     """
 
     STRICT = (True, True)
@@ -58,12 +58,12 @@ class KeyPair:
         message.signature = self._key.sign(_signed_bytes(message)).signature
 
     def sign_bytes(self, data: bytes) -> bytes:
-        """The 64 bytes of signature over these bytes."""
+        """Return the 64-byte signature of these bytes."""
         return self._key.sign(data).signature
 
 
 def is_signed(data: bytes, signature: bytes, public_key: bytes) -> bool:
-    """Whether a signature is that of an Ed25519 key over these bytes."""
+    """Return whether an Ed25519 signature of these bytes is valid."""
     if len(signature) != 64:
         return False
     try:
@@ -74,10 +74,10 @@ def is_signed(data: bytes, signature: bytes, public_key: bytes) -> bool:
 
 
 def is_signature_valid(message: WireMessage) -> bool:
-    """Whether the signature is the author's over this very message.
+    """Return whether the message has a valid signature of its author.
 
-    The key comes from the author's id, and from the key field only if it is the same: another key is invalid
-    ("bad signing key" in the reference), and so is an author whose id embeds no key.
+    The key is embedded in the author's id; a different key in the key field is invalid ("bad signing key" in the
+    reference), and so is an author whose id embeds no key.
     """
     signature = message.signature
     try:

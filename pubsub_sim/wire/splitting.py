@@ -1,10 +1,10 @@
 """Splitting of an RPC that is too large for a stream into pieces.
 
-Only gossipsub does it. A piece may still be too large, if a single element is: the caller drops it. Sizes are counted
-as elements are added and never measured by encoding, so cutting takes time in proportion to the elements.
+Only gossipsub uses it. A piece is still too large if a single element is: the caller drops it. Sizes are added up per
+element instead of encoding the pieces, so the time is linear in the number of elements.
 
-Entries of the control part that hold message ids are cut between them, and a PRUNE that is too large for a piece of its
-own between the peers it offers. Any other entry is one element, of whatever kind, so that none is forgotten.
+Control entries with message ids are split between ids, and a PRUNE that is too large for one piece between the offered
+peers. Any other entry, of any kind, is one element.
 
 Source: go-libp2p-pubsub `appendOrMergeRPC` (May 2024) and `RPC.split` (2026); see `pubsub_sim.differences`.
 """
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
 _FIRST = ("graft", "prune", "iwant", "ihave")  # the reference's order; other kinds follow
 _IDS = "message_ids"
-_LISTS = {"prune": "peers", "iwant": _IDS, "ihave": _IDS, "idontwant": _IDS}  # kind of entry -> what it is cut between
+_LISTS = {"prune": "peers", "iwant": _IDS, "ihave": _IDS, "idontwant": _IDS}  # kind of entry -> its splittable list
 
 
 def split(rpc: RPC, limit_bytes: int, *, packs_messages: bool) -> list[RPC]:
-    """The pieces of an RPC, in the order they are to be sent; none is empty.
+    """Return the pieces of an RPC in sending order; none is empty.
 
     Messages come first, then subscriptions, then GRAFT, PRUNE, IWANT, IHAVE and the other entries of the control part.
-    An IHAVE, IWANT or IDONTWANT of no ids says nothing, and is left out.
+    An IHAVE, IWANT or IDONTWANT without ids is omitted.
 
     Args:
-        rpc: what is too large.
-        limit_bytes: largest encoded piece.
-        packs_messages: the rule of 2026: messages in pieces of their own, and what is left in one piece, unaltered,
-            if that is below the limit.
+        rpc: the RPC.
+        limit_bytes: maximal encoded size of a piece.
+        packs_messages: use the rule of 2026: messages in separate pieces, and the rest in one unaltered piece if it is
+            below the limit.
     """
     cutter = _Cutter(limit_bytes)
     for message in rpc.publish:
@@ -57,7 +57,7 @@ def split(rpc: RPC, limit_bytes: int, *, packs_messages: bool) -> list[RPC]:
 
 
 def field_bytes(body: int) -> int:
-    """Encoded size of a field with a length, of at most 15 as a number: tag, length and body."""
+    """Return the encoded size of a length-delimited field with a number up to 15: tag, length and body."""
     return 1 + uvarint_bytes(body) + body
 
 
@@ -83,17 +83,17 @@ def _place(part: tuple[FieldDescriptor, Any]) -> tuple[int, int]:
 
 
 class _Cutter:
-    """The pieces so far, the last of which is open, and the sizes of its parts."""
+    """The pieces so far, and the sizes of the parts of the last, open one."""
 
     def __init__(self, limit_bytes: int) -> None:
         self.pieces: list[RPC] = []
         self._limit = limit_bytes
-        self._head: Any = None  # what the entry for the next items has in it before them
+        self._head: Any = None  # the fields before the list of the entry for the next items
         self._next = ("", b"")  # its kind and encoded head
         self.close()
 
     def close(self) -> None:
-        """Let the next element begin a piece."""
+        """Begin a new piece with the next element."""
         self._is_open = False
         self._plain = 0  # messages and subscriptions
         self._control = 0  # body of the control part, without the entry that is still growing
@@ -101,30 +101,30 @@ class _Cutter:
         self._key: tuple[str, bytes] | None = None  # kind and head of that entry
 
     def begin(self, size: int) -> RPC:
-        """The piece to which a message or subscription of this encoded size is to be added."""
+        """Return the piece for a message or subscription of this encoded size."""
         if self._size(plain=size) > self._limit:
             self.close()
         self._plain += size
         return self._piece()
 
     def begin_control(self, size: int) -> ControlMessage:
-        """The control part to which an entry of this encoded size is to be added."""
+        """Return the control part for an entry of this encoded size."""
         if self._size(control=size) > self._limit:
             self.close()
         self._control += size
         return self._piece().control
 
     def would_fit_alone(self, body: int) -> bool:
-        """Whether an entry of the control part with this body fits into a piece of its own."""
+        """Return whether a control entry with this body fits into one piece."""
         return field_bytes(field_bytes(body)) <= self._limit
 
     def open_entry(self, kind: str, head: Any) -> None:
-        """The next items belong to an entry of this kind with this much in it before its list."""
+        """Set the kind and head of the entry for the next items."""
         self._head = head
         self._next = (kind, head.SerializeToString())
 
     def add_item(self, listed: str, item: Any) -> None:
-        """Add an item to the piece's last entry if that is of the same kind and head, else to a new one."""
+        """Add an item to the piece's last entry if it has the same kind and head, else to a new one."""
         kind, head = self._next
         size = field_bytes(len(item) if isinstance(item, bytes) else item.ByteSize())
         if self._key != self._next or self._size(entry=size) > self._limit:
@@ -138,7 +138,7 @@ class _Cutter:
         getattr(getattr(self._piece().control, kind)[-1], listed).append(item)
 
     def _size(self, *, plain: int = 0, control: int = 0, entry: int = 0) -> int:
-        """Encoded size of the open piece with this much more in it."""
+        """Return the encoded size of the open piece with these additions."""
         entry += self._entry
         body = self._control + control + (field_bytes(entry) if entry else 0)
         return self._plain + plain + (field_bytes(body) if body else 0)

@@ -1,1 +1,1 @@
-"""Worlds of several hosts: hosts, network, clock, faults and trace, and the event loop that they run on."""
+"""Worlds of several hosts: hosts, network, clock, faults, trace and event loop."""

@@ -1,4 +1,4 @@
-"""The command `node`: a node whose lines go to a topic, and which prints what comes from it."""
+"""The command `node`: publishes input lines in a topic and prints received messages."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from pubsub_sim.world.standalone import SECURITY, Node
 
 @dataclass(frozen=True, kw_only=True)
 class NodeOptions:
-    """What a node of the command line is like.
+    """Options of a node of the command line.
 
     Attributes:
-        topic: the topic that lines are published in.
-        listen: where it listens, as a multiaddr; port 0 lets the system choose.
+        topic: the topic of the lines.
+        listen: listening address as a multiaddr; port 0 lets the system choose.
         dial: multiaddrs of peers, separated by commas.
-        key: a file that keeps the identity; written if there is none.
+        key: file of the identity; created if missing.
         router: "floodsub", "randomsub" or "gossipsub".
-        version: which control flow.
+        version: version of the control flow.
         security: "noise" or "plaintext".
         loop: the event loop, "uvloop" or "asyncio".
 
     Raises:
-        OptionError: an unusable value.
+        OptionError: an invalid value.
     """
 
     topic: str
@@ -55,7 +55,7 @@ class NodeOptions:
 
 
 def node_command(arguments: Sequence[str]) -> int:
-    """Run a node until the end of the standard input; gives the exit status."""
+    """Run a node until the end of the standard input; return the exit status."""
     options = from_flags(NodeOptions, "node", "run a libp2p node and chat in a topic", arguments)
     run(_chat(options), loop=options.loop)
     return 0
@@ -94,14 +94,14 @@ async def _print_messages(subscription: Subscription, node: Node) -> None:
 
 
 def _lines() -> asyncio.Queue[str | None]:
-    """The lines of the standard input, None at its end; read by a thread, as a loop cannot watch every kind of file."""
+    """Return the lines of the standard input, None at its end; read in a thread, as loops cannot watch all kinds of files."""
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[str | None] = asyncio.Queue()
 
     def tell(line: str | None) -> None:
         try:
             loop.call_soon_threadsafe(queue.put_nowait, line)
-        except RuntimeError:  # the loop has been closed meanwhile
+        except RuntimeError:  # the loop was closed meanwhile
             return
 
     def read() -> None:

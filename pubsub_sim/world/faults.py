@@ -1,4 +1,4 @@
-"""Fault injection: plays a fault plan in a world. Each fault begins and ends at its time, and leaves a line in the log."""
+"""Fault injection: the execution of a fault plan in a world. Each fault begins and ends at its time and is logged."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ Pair = tuple[int, int]
 
 
 class Struck(Protocol):
-    """A world as its faults see it."""
+    """The interface of a world to its faults."""
 
     def peer_id(self, number: int) -> PeerId:
-        """Who a host is."""
+        """Return the peer id of a host."""
 
     def note(self, kind: str, host: int, peer: bytes, detail: str) -> None:
-        """Write into the log; host -1 is none in particular."""
+        """Write into the log; host -1 means no particular host."""
 
     def crash(self, number: int) -> None:
-        """End a host."""
+        """Crash a host."""
 
     async def restart(self, number: int) -> object:
-        """Begin a host's next life."""
+        """Restart a host."""
 
     async def connect(self, a: int, b: int) -> None:
-        """Have `a` dial `b`; raises DialError."""
+        """Make `a` dial `b`. Raises DialError."""
 
 
 class FaultPlayer:
-    """Plays one plan.
+    """The player of one plan.
 
     Args:
-        plan: what goes wrong.
-        world: to whom.
-        network: the world's.
+        plan: the faults.
+        world: the world.
+        network: the world's network.
 
     Attributes:
         failure: the error that ended the plan, or None.
@@ -62,19 +62,19 @@ class FaultPlayer:
         self._lifetime.on_failure = self._failed
 
     def start(self) -> None:
-        """Arm all faults, from now; they are what a program may wait for, so they are no background work."""
+        """Schedule all faults from now on; a program may wait for them, so they are not background work."""
         loop = asyncio.get_running_loop()
         for fault in self._plan.faults:
             self._timers.append(loop.call_later(fault.at_s, self._begin, fault))
 
     async def close(self) -> None:
-        """Play no more."""
+        """Stop playing."""
         self._cancel_timers()
         await self._lifetime.close()
 
     @property
     def is_idle(self) -> bool:
-        """Whether no host is coming back and no connection is being made again."""
+        """Whether no restart and no reconnection is under way."""
         return self._lifetime.is_idle
 
     def _begin(self, fault: Fault) -> None:
@@ -100,7 +100,7 @@ class FaultPlayer:
             timer.cancel()
 
     def _strike(self, fault: Fault) -> Callable[[], None]:
-        """Do it, and give what undoes it."""
+        """Apply a fault and return the function that ends it."""
         if isinstance(fault, Drop):
             return self._drop(fault)
         if isinstance(fault, Delay):
@@ -187,5 +187,5 @@ class FaultPlayer:
         for a, b in pairs:
             try:
                 await self._world.connect(a, b)
-            except DialError as error:  # another fault is in the way
-                _log.debug("host %d was not connected with host %d again: %s", a, b, error)
+            except DialError as error:  # prevented by another fault
+                _log.debug("host %d was not reconnected to host %d: %s", a, b, error)

@@ -1,4 +1,4 @@
-"""The routers by name, the options that each takes, and the function that makes it."""
+"""The routers by name, with their options and factories."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from pubsub_sim.protocol.router import Router
 
 MakeRouter = Callable[[int, Sequence["PeerId"]], "Router"]
-"""A fresh router for the host of a number, in a world of hosts with these ids."""
+"""Creates the router of a host, given its number and the ids of all hosts."""
 
 
 def router_maker(router: str | MakeRouter) -> Callable[[int, Sequence[PeerId], HostParams], Router]:
-    """What makes the routers of a world: that of a name of `ROUTERS`, or the user's own function."""
+    """Return the factory of a world's routers: one of `ROUTERS` by name, or the user's function."""
     if isinstance(router, str):
         return ROUTERS[router]
     return lambda number, peer_ids, params: router(number, peer_ids)
 
 
 def check_params(router: str | MakeRouter, params: object) -> HostParams:
-    """A host's options, if they are those of its router; a router made by the user has options of its own.
+    """Return a host's options after checking that they belong to its router; a custom router may have custom options.
 
     Raises:
-        OptionError: they are those of another router, or none at all.
+        OptionError: they belong to another router, or are not options.
     """
     own = _PARAMS.get(router, HostParams) if isinstance(router, str) else HostParams
     if type(params) is own or type(params) is HostParams:

@@ -19,24 +19,24 @@ from pubsub_sim.packages import MissingPackageError, explain_missing
 T = TypeVar("T")
 
 run_seed: ContextVar[int] = ContextVar("run_seed", default=0)
-"""The seed given to `run`; worlds without a seed of their own take it."""
+"""The seed given to `run`, the default for worlds."""
 
 
 def loop_factory(loop: str) -> Callable[[], asyncio.AbstractEventLoop]:
-    """What makes an event loop on wall time.
+    """Return the factory of event loops on wall time.
 
     Args:
         loop: "uvloop" or "asyncio".
 
     Raises:
         MissingPackageError: uvloop is not installed.
-        OptionError: another name.
+        OptionError: unknown name.
     """
     if loop == "asyncio":
         return asyncio.new_event_loop
     if loop != "uvloop":
         raise OptionError("loop", loop, "'uvloop' or 'asyncio'")
-    with explain_missing("loop 'uvloop' (the other one is 'asyncio')"):
+    with explain_missing("loop 'uvloop' (the alternative is 'asyncio')"):
         import uvloop
     return uvloop.new_event_loop
 
@@ -50,24 +50,24 @@ def run(
     patience_s: float | None = None,
     horizon_s: float | None = None,
 ) -> T:
-    """Run a coroutine to its end on a loop of its own, and give its value.
+    """Run a coroutine to completion on a new loop, and return its result.
 
-    Where a loop is running already, as in a notebook, the program runs in a thread of its own. An interrupt ends it
-    there as it does elsewhere: the first one cancels it and waits for its end, another one breaks into what it does.
+    If a loop is already running, as in a notebook, the program runs in a separate thread. Interrupts work as usual: the
+    first one cancels the program and waits for its end, a second one raises in its thread.
 
     Args:
         main: the coroutine.
-        clock: "wall", or "virtual": time jumps to the next timer, nothing outside the process exists.
-        loop: "uvloop" (the default where installed) or "asyncio"; must be left out when the clock is virtual.
-        seed: for worlds that are made without one.
-        patience_s: virtual clock only: how long the program may wait for nothing but the polls and sweeps of its
-            nodes before it is stuck (default: 7200 s; the rule is in `pubsub_sim.net.virtual`).
-        horizon_s: virtual clock only: when the program must have ended; None sets no end.
+        clock: "wall", or "virtual": time jumps to the next timer, and there is no outside world.
+        loop: "uvloop" (the default if installed) or "asyncio"; must be omitted when the clock is virtual.
+        seed: the default seed of worlds.
+        patience_s: virtual clock only: time without events other than the polls and sweeps of nodes after which the
+            program is considered deadlocked (default: 7200 s; the rule is in `pubsub_sim.net.virtual`).
+        horizon_s: virtual clock only: time limit of the program; None sets no limit.
 
     Raises:
-        OptionError: an unusable argument; `main` is closed then.
-        Deadlock: virtual clock, and the program is stuck; names each waiting task and where.
-        KeyboardInterrupt: it was interrupted, and has ended.
+        OptionError: an invalid argument; `main` is closed then.
+        Deadlock: virtual clock only; names each waiting task and its location.
+        KeyboardInterrupt: the program was interrupted and has ended.
     """
     try:
         factory = _factory(clock, loop, patience_s, horizon_s)
@@ -120,14 +120,14 @@ def _factory(
 
 
 _LOOK_S = 0.1
-"""How long a caller waits for its program without looking for interrupts."""
+"""Interval in seconds at which a waiting caller checks for interrupts."""
 
 
 @contextmanager
 def _interrupts_taken(take: Callable[[], None]) -> Iterator[None]:
-    """Have interrupts taken here: a running loop's own handler would leave them to the loop, which is paused.
+    """Handle interrupts here: a running loop's own handler would leave them to the loop, which is blocked.
 
-    An interrupt that is ignored, or ends the process, still is and does.
+    A disposition of SIGINT that ignores it or ends the process is kept.
     """
     handler = signal.getsignal(signal.SIGINT) if threading.current_thread() is threading.main_thread() else None
     if not callable(handler):
@@ -141,12 +141,12 @@ def _interrupts_taken(take: Callable[[], None]) -> Iterator[None]:
 
 
 class _InThread(Generic[T]):
-    """A program in a thread of its own, for callers whose thread has a running loop.
+    """A program in a separate thread, for callers whose thread has a running loop.
 
     Args:
         main: the coroutine.
-        factory: makes its loop.
-        seed: for worlds that are made without one.
+        factory: creates its loop.
+        seed: the default seed of worlds.
     """
 
     def __init__(
@@ -164,15 +164,15 @@ class _InThread(Generic[T]):
         self._failure: BaseException | None = None
 
     def run(self) -> T:
-        """Run it to its end.
+        """Run it to completion.
 
         Raises:
             KeyboardInterrupt: the caller was interrupted; the thread has ended.
         """
         with _interrupts_taken(self._end):
             self._thread.start()
-            # not join: interrupted, that takes a living thread for dead (bpo-45274). Not without end: a signal that comes between the
-            # handler of one before and the wait that follows does not break into that wait
+            # not `join`, which after an interrupt reports a running thread as ended (bpo-45274); with a timeout, since a signal between
+            # the handler of a previous one and the following wait does not interrupt that wait
             while not self._has_ended.wait(_LOOK_S):
                 pass
             self._thread.join()
@@ -190,7 +190,7 @@ class _InThread(Generic[T]):
         try:
             with asyncio.Runner(loop_factory=self._factory) as runner:
                 self._outcome.append(runner.run(self._follow()))
-        except BaseException as error:  # carried over to the caller's thread
+        except BaseException as error:  # raised in the caller's thread
             self._failure = error
         finally:
             self._has_ended.set()
@@ -203,15 +203,15 @@ class _InThread(Generic[T]):
         return await self._main
 
     def _end(self) -> None:
-        """Cancel the program; if that was done already, raise in its thread, whatever it does there."""
+        """Cancel the program; if already cancelled, raise in its thread."""
         self._interrupts += 1
         if self._interrupts == 1:
             if self._task is None:
-                return  # it will see that it was interrupted
+                return  # it will notice the interrupt
             if isinstance(self._loop, VirtualLoop):
                 self._loop.interrupt(self._task.cancel)
             elif self._loop is not None:
-                with suppress(RuntimeError):  # it has just been closed
+                with suppress(RuntimeError):  # the loop has just been closed
                     self._loop.call_soon_threadsafe(self._task.cancel)
         elif self._thread.ident is not None:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(

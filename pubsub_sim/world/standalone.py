@@ -1,6 +1,6 @@
-"""A pubsub node for users: on TCP with libp2p's protocols, with peers in other processes and of other implementations.
+"""A standalone pubsub node: on TCP with libp2p's protocols, for peers in other processes and of other implementations.
 
-It needs no `World`. Its key can be kept in a file, in the form in which go-libp2p marshals private keys.
+It needs no `World`. Its key can be stored in a file, in go-libp2p's format of private keys.
 """
 
 from __future__ import annotations
@@ -34,33 +34,33 @@ if TYPE_CHECKING:
     from pubsub_sim.protocol.options import HostOptions
 
 SECURITY = {"noise": ("/noise",), "plaintext": ("/plaintext/2.0.0",)}
-"""Names of security protocols, and what is negotiated for each."""
+"""Security protocols by name, with the negotiated protocol ids."""
 
 _SEED_BYTES = 32
-_DRAIN_S = 1.0  # longest wait, at the end, for what was published to leave
+_DRAIN_S = 1.0  # time limit for sending published messages on close
 
 
 class Node:
-    """One pubsub node that speaks libp2p. An async context manager; inside it, the node runs.
+    """One libp2p pubsub node. An async context manager, inside which the node runs.
 
     Args:
-        listen: where it listens, as a multiaddr; loopback and a port the system chooses, unless it is given.
-        key: its identity: 32 bytes of seed, or the path of a key file, which is written if there is none; None for a new
+        listen: listening address as a multiaddr; by default loopback and a port chosen by the system.
+        key: its identity: a seed of 32 bytes, or the path of a key file, which is created if missing; None for a new
             identity.
         router: "floodsub", "randomsub" or "gossipsub".
-        version: which control flow: a name of `known_versions()`.
+        version: version of the control flow, a name of `known_versions()`.
         sign: "strict" (everything is signed and verified), "none", "lax" or "lax-none".
-        security: "noise", or "plaintext" for debugging: then nothing is encrypted or proven.
-        params: the router's numbers.
-        options: what else is chosen for the node.
-        limits: what peers may cost it.
+        security: "noise", or "plaintext" for debugging, without encryption and authentication.
+        params: the router's parameters.
+        options: further options of the node.
+        limits: limits on the resources used by peers.
 
     Attributes:
         pubsub: the node itself, inside the context.
 
     Raises:
-        OptionError: an unusable argument; names it, its value and what was expected.
-        MultiaddrError: `listen` is no multiaddr.
+        OptionError: an invalid argument.
+        MultiaddrError: `listen` is not a multiaddr.
     """
 
     pubsub: PubSub
@@ -95,12 +95,12 @@ class Node:
 
     @property
     def peer_id(self) -> PeerId:
-        """Who it is."""
+        """Its peer id."""
         return self._key.peer_id
 
     @property
     def address(self) -> str:
-        """Where it listens, as a multiaddr with its peer id: what others dial. Inside the context."""
+        """Its listening address as a multiaddr with its peer id, for dialling. Valid inside the context."""
         return str(self._host.address)
 
     async def __aenter__(self) -> Self:
@@ -124,7 +124,7 @@ class Node:
                 params=self._params,
                 tracer=None,
                 number=0,
-                initial_seqno=time.time_ns(),  # above those of former lives with this key, as in the reference
+                initial_seqno=time.time_ns(),  # above those of earlier runs with this key, as in the reference
                 options=self._options,
             )
             self.pubsub.start()
@@ -137,10 +137,10 @@ class Node:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        """End the node; what was published before has a second to leave.
+        """Close the node; published messages have a second to be sent.
 
         Raises:
-            ExceptionGroup: what went wrong, after all has been done that can be.
+            ExceptionGroup: the errors, after all steps were run.
         """
         await Shielded(self._close(), "close of the node").end()
 
@@ -158,19 +158,19 @@ class Node:
         """Connect to a peer.
 
         Args:
-            multiaddr: where it is, e.g. "/ip4/127.0.0.1/tcp/4001/p2p/12D3KooW..."; without the peer id, whoever is there.
+            multiaddr: its address, e.g. "/ip4/127.0.0.1/tcp/4001/p2p/12D3KooW..."; without the peer id, any peer is accepted.
 
         Returns:
-            Who it is.
+            Its peer id.
 
         Raises:
-            MultiaddrError: it is no multiaddr.
-            DialError: nobody is there, or another peer.
+            MultiaddrError: it is not a multiaddr.
+            DialError: the address cannot be reached, or has another peer.
         """
         return await self._host.dial(Multiaddr.parse(multiaddr))
 
     async def join(self, topic: str) -> Topic:
-        """Take up a topic. Raises TopicExists, TopicNotAllowed, OptionError or HostClosed, as `PubSub.join`."""
+        """Join a topic. Raises TopicExists, TopicNotAllowed, OptionError or HostClosed, as `PubSub.join`."""
         return await self.pubsub.join(topic)
 
     def connected_peers(self) -> tuple[PeerId, ...]:
@@ -179,7 +179,7 @@ class Node:
 
 
 def _seed_of(key: bytes | str | Path | None) -> bytes:
-    """The seed of an identity; that of a new one is written to its file."""
+    """Return the seed of an identity; a new one is written to its file."""
     if key is None:
         return os.urandom(_SEED_BYTES)
     if isinstance(key, bytes):

@@ -1,4 +1,4 @@
-"""The event trace of a world: a raw tracer per host writes into one log, in order."""
+"""The event trace of a world: one log of the events of all hosts, written by a raw tracer per host."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 class TraceEvent(NamedTuple):
-    """One thing that happened.
+    """One event.
 
     Attributes:
-        time_ns: on the world's clock.
-        host: number of the host it happened at; -1 if it happened to the network.
+        time_ns: its time on the world's clock.
+        host: number of its host; -1 for the network.
         kind: the reference's hook name in snake case, e.g. "send_rpc", "deliver_message", or a fault: "crash",
             "restart", "partition", "heal", "drop_begins", "drop_ends", "delay_begins", "delay_ends", "reading_stops",
             "reading_goes_on"; or, where a scenario watches the links (`fault_runs`), "connect", "disconnect", "lose_rpc".
-        peer: the other peer's id; empty if none takes part.
+        peer: the other peer's id; empty if there is none.
         detail: message id, encoded RPC, topic or reason.
     """
 
@@ -37,7 +37,7 @@ class TraceEvent(NamedTuple):
 
 
 def digest(events: Iterable[TraceEvent]) -> str:
-    """A fingerprint of what happened: equal for equal events in equal order, on every machine and Python."""
+    """Return a hash of the events: equal for equal events in equal order, on every machine and Python version."""
     running = hashlib.sha256()
     for event in events:
         running.update(repr(tuple(event)).encode())
@@ -45,13 +45,13 @@ def digest(events: Iterable[TraceEvent]) -> str:
 
 
 def rpc_in_words(frame: bytes | str) -> str:
-    """The contents of an encoded RPC, in words."""
+    """Return the contents of an encoded RPC as text."""
     assert isinstance(frame, bytes)
     return contents_in_words(decode(frame))
 
 
 def contents_in_words(rpc: RPC) -> str:
-    """The contents of an RPC, in words."""
+    """Return the contents of an RPC as text."""
     parts = [f"{'subscribe' if one.subscribe else 'unsubscribe'} {one.topicid}" for one in rpc.subscriptions]
     parts += [f"message {one.data!r}" for one in rpc.publish]
     parts += [f"{field.name} ({len(values)})" for field, values in rpc.control.ListFields()]
@@ -59,14 +59,14 @@ def contents_in_words(rpc: RPC) -> str:
 
 
 class HostWatcher(RawTracer):
-    """Watches one life of a host; base of what a world may be given beside its own log."""
+    """A tracer of one life of a host; base of additional tracers of a world."""
 
     def end(self) -> None:
-        """The host crashed, or its world ends: what it still does is no part of the world."""
+        """Called when the host crashed or its world ends; later events are not part of the world."""
 
 
 class HostTrace(HostWatcher):
-    """Writes one host's events into the world's log."""
+    """A tracer that writes one host's events into the world's log."""
 
     def __init__(self, log: list[TraceEvent], host: int, now_ns: Callable[[], int]) -> None:
         self._log = log

@@ -1,4 +1,4 @@
-"""A world of pubsub hosts: hosts, network, clock, rendezvous and one version of the node."""
+"""A world of pubsub hosts: hosts, network, clock, rendezvous and the version of the node."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 TRANSPORTS = ("memory", "tcp", "libp2p")
 MODELLED = ("memory",)
-"""Transports whose links can be given and broken; the others are real sockets, on wall time."""
+"""Transports with configurable links and faults; the others are real sockets, on wall time."""
 
 SIGNING = {
     "strict": SignPolicy.STRICT,
@@ -48,46 +48,46 @@ SIGNING = {
     "lax-none": SignPolicy.LAX_NO_SIGN,
 }
 
-_QUIET_ROUNDS = 3  # a callback may be scheduled that nobody can see yet; it acts in the next round
-_BUSY_ROUNDS = 200  # then whatever goes on needs time to pass
+_QUIET_ROUNDS = 3  # a callback may be scheduled that is not visible yet; it runs in the next iteration
+_BUSY_ROUNDS = 200  # after that, the remaining activity needs time to pass
 
 
 class World:
-    """Hosts that can reach each other. An async context manager; inside it, everything runs.
+    """Hosts of one network. An async context manager, inside which everything runs.
 
     Args:
-        hosts: how many.
-        version: which control flow: a name of `known_versions()`.
-        router: "floodsub", "randomsub" or "gossipsub"; or a function that makes a host's router, called with its number
+        hosts: number of hosts.
+        version: version of the control flow, a name of `known_versions()`.
+        router: "floodsub", "randomsub" or "gossipsub"; or a function that creates a host's router, called with its number
             and the peer ids of all hosts.
-        seed: for keys, sequence numbers and every choice; None takes the seed given to `run`.
-        transport: "memory"; "tcp": loopback sockets, one connection per pair of hosts, with a framing of our own; or
-            "libp2p": loopback sockets with Noise and yamux, as go-libp2p speaks. Sockets live on wall time only.
+        seed: seed of keys, sequence numbers and all random choices; None takes the seed given to `run`.
+        transport: "memory"; "tcp": loopback sockets, one connection per pair of hosts, with a custom framing; or
+            "libp2p": loopback sockets with Noise and yamux, as in go-libp2p. Sockets need wall time.
         sign: "strict" (StrictSign: everything is signed and verified), "none" (StrictNoSign), "lax" (LaxSign) or
             "lax-none" (LaxNoSign).
-        discovery: a shared rendezvous; without it, connect by hand.
-        params: numbers every host runs on, `GossipsubParams` or `RandomsubParams` for those of these routers; or a
-            function that gives those of a host, called with its number.
-        options: what else is chosen for every host, or a function that gives it for a host's number.
-        link: what links between hosts are like; without it frames take a round of the loop, as the rendezvous
+        discovery: whether there is a shared rendezvous; without it, hosts are connected explicitly.
+        params: parameters of every host, `GossipsubParams` or `RandomsubParams` for these routers; or a function that
+            returns those of a host, called with its number.
+        options: further options of every host, or a function that returns them, called with its number.
+        link: model of the links between hosts; without it frames take one iteration of the loop, as the rendezvous
             always does. Memory transport only.
-        faults: what goes wrong, and when; memory transport only, made for the virtual clock.
-        addresses: the IP address of a host as its peers see it, by its number, so that hosts can share one; without it
-            each has one of its own.
-        trace: keep `trace`. Off unless asked for: it grows with every RPC and keeps what was sent (18.8 MiB for 100
+        faults: the fault plan; memory transport only, intended for the virtual clock.
+        addresses: returns the IP address of a host, called with its number, so that hosts can share one; by default
+            each has its own.
+        trace: keep `trace`. Off by default: it grows with every RPC and keeps the sent frames (18.8 MiB for 100
             messages among 20 hosts), and takes time.
-        make_driver: makes each host's control flow, instead of the version's own factory.
-        watch: gives what else is told of all that a host decides, called with its number when one of its lives begins.
+        make_driver: factory of the drivers, instead of the version's own.
+        watch: returns an additional tracer of a host, called with its number at the start of each of its lives.
 
     Attributes:
-        peer_ids: who the hosts are, by number.
+        peer_ids: the peer ids of the hosts, by number.
         pubsubs: the nodes, by number.
         clock: its time.
-        network: what carries the frames.
+        network: the network.
         rendezvous: the discovery server, or None.
 
     Raises:
-        OptionError: an unusable argument; names it, its value and what was expected.
+        OptionError: an invalid argument.
     """
 
     def __init__(
@@ -143,11 +143,11 @@ class World:
         self.network: MemoryNetwork | TcpNetwork | Libp2pNetwork
         self._network_hosts: dict[int, MemoryHost | TcpHost | Libp2pHost] = {}
         self._lives: list[int] = [0] * hosts
-        self._ends_of_watchers: dict[int, tuple[Callable[[], None], ...]] = {}  # of the present life of each host
-        self._ends = Lifetime("the world", 2 * CLOSE_LIMIT_S)  # owns what ends hosts, and begins their next life
-        self._down: dict[int, asyncio.Task[None] | None] = {}  # hosts that crashed, and their end
+        self._ends_of_watchers: dict[int, tuple[Callable[[], None], ...]] = {}  # of the current life of each host
+        self._ends = Lifetime("the world", 2 * CLOSE_LIMIT_S)  # owns the ends and restarts of hosts
+        self._down: dict[int, asyncio.Task[None] | None] = {}  # crashed hosts, and the tasks that end them
         self._closing: Shielded[None] | None = None
-        self._errors: list[Exception] = []  # of the ends of hosts that have crashed
+        self._errors: list[Exception] = []  # errors while ending crashed hosts
         self._waiting_for: list[list[asyncio.Future[PubSub]]] = [[] for _ in range(hosts)]
         self._player: FaultPlayer | None = None
 
@@ -172,16 +172,15 @@ class World:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        """End the world: all hosts, the network, and what goes wrong in it, whatever fails on the way.
+        """Close all hosts, the network and the fault player, regardless of errors.
 
-        It goes to its end even if it is cancelled meanwhile, and takes no longer than `CLOSE_LIMIT_S` per host. A second
-        call waits for the first.
+        It completes even if cancelled, and takes at most `CLOSE_LIMIT_S` per host. A second call waits for the first.
 
         Raises:
-            the error that ended a host's turns, if that is all that went wrong.
-            ExceptionGroup: such errors and those of the end itself.
+            the error that ended a host's turns, if it is the only error.
+            ExceptionGroup: such errors and those of the close itself.
         """
-        if self.pubsubs:  # else the world has not begun
+        if self.pubsubs:  # else the world was not entered
             await self._end()
 
     async def _open(self) -> None:
@@ -193,11 +192,11 @@ class World:
         await self._closing.end()
 
     async def _close(self) -> None:
-        player, limit_s = self._player, CLOSE_LIMIT_S * (len(self.pubsubs) + 2)  # each host has a limit of its own
+        player, limit_s = self._player, CLOSE_LIMIT_S * (len(self.pubsubs) + 2)  # each host has its own limit
         errors, remaining = await run_steps(
             (
                 ("close of the fault player", lambda: None if player is None else player.close()),
-                ("refusal of those who wait for a restart", self._refuse_waiting),
+                ("refusal of waits for a restart", self._refuse_waiting),
                 ("close of the hosts", self._close_hosts),
                 ("close of the network", lambda: self.network.close()),
             ),
@@ -217,7 +216,7 @@ class World:
                 future.set_exception(HostClosed("when_restarted"))
 
     async def _close_hosts(self) -> None:
-        """Close all hosts, one after the other, so that each still sees those before it leave."""
+        """Close all hosts in sequence, so that each observes the departure of those before it."""
         errors: list[BaseException] = []
         for number, pubsub in enumerate(self.pubsubs):
             if number not in self._down:
@@ -229,30 +228,30 @@ class World:
         raise_grouped("close of the hosts", errors)
 
     async def connect(self, a: int, b: int) -> None:
-        """Connect two hosts; host `a` dials. Nothing if they are connected.
+        """Connect two hosts, unless connected; host `a` dials.
 
         Raises:
-            DialledItself: they are the same.
+            DialledItself: they are the same host.
             DialError: host `b` cannot be reached.
         """
         await self._network_hosts[a].connect(self.pubsubs[b].peer_id)
 
     async def connect_all(self) -> None:
-        """Connect every pair that is not."""
+        """Connect all pairs of hosts."""
         for a in range(self._hosts):
             for b in range(a + 1, self._hosts):
                 if not self._network_hosts[a].is_connected(self.pubsubs[b].peer_id):
                     await self.connect(a, b)
 
     async def disconnect(self, a: int, b: int) -> None:
-        """Cut the connection of two hosts."""
+        """Close the connection of two hosts."""
         self.network.disconnect(self.peer_id(a), self.peer_id(b))
 
     def crash(self, number: int) -> None:
-        """End a host without a word: its connections are reset, calls on its node are refused from the next round on.
+        """Crash a host: its connections are reset, and calls on its node are refused from the next loop iteration on.
 
         Raises:
-            OptionError: it is down already.
+            OptionError: it is already down.
         """
         if check_whole("number", number, at_least=0, at_most=self._hosts - 1) in self._down:
             raise OptionError("number", number, "the number of a host that is up")
@@ -263,14 +262,14 @@ class World:
         self._down[number] = self._ends.start(self._end_host(self.pubsubs[number]), f"end of host {number}")
 
     async def _end_host(self, pubsub: PubSub) -> None:
-        """Close a host that crashed; nobody has asked for it, so what goes wrong is told at the end of the world."""
+        """Close a crashed host; as there is no caller, errors are raised at the end of the world."""
         try:
             await pubsub.close()
         except Exception as error:
             self._errors.append(error)
 
     async def restart(self, number: int) -> PubSub:
-        """Begin the next life of a host that crashed: the same key and number, empty tables, no connections.
+        """Restart a crashed host: the same key and number, empty tables, no connections.
 
         Raises:
             OptionError: it is up.
@@ -286,7 +285,7 @@ class World:
         return pubsub
 
     def _begin_life(self, number: int) -> PubSub:
-        """The next life of a host that is down; if that fails, it is down as before."""
+        """Create the next life of a host that is down; on an error it stays down."""
         self._lives[number] += 1
         try:
             pubsub = self._add_host(number)
@@ -304,11 +303,11 @@ class World:
         return pubsub
 
     async def when_restarted(self, number: int) -> PubSub:
-        """Wait until a host has begun its next life; gives its new node, which has joined nothing yet.
+        """Wait until a host has restarted; return its new node, which has not joined any topics.
 
         Raises:
-            OptionError: no number of a host.
-            HostClosed: the world ends before.
+            OptionError: not the number of a host.
+            HostClosed: the world ended first.
         """
         check_whole("number", number, at_least=0, at_most=self._hosts - 1)
         future: asyncio.Future[PubSub] = asyncio.get_running_loop().create_future()
@@ -316,28 +315,28 @@ class World:
         return await future
 
     def peer_id(self, number: int) -> PeerId:
-        """Who a host is, in all its lives."""
+        """Return the peer id of a host, the same in all its lives."""
         return self.pubsubs[number].peer_id
 
     @property
     def trace(self) -> list[TraceEvent]:
-        """What happened so far, in order; of a world made with `trace=True`.
+        """The events so far, in order; for a world with `trace=True`.
 
         Raises:
-            TraceNotKept: it was made without.
+            TraceNotKept: the world was made without it.
         """
         if self._trace is None:
             raise TraceNotKept
         return self._trace
 
     def note(self, kind: str, host: int, peer: bytes = b"", detail: bytes | str = "") -> None:
-        """Write into `trace`, if it is kept, what happened to the world and not in a host."""
+        """Add an event of the world, outside hosts, to `trace`, if it is kept."""
         if self._trace is not None:
             self._trace.append(TraceEvent(self.clock.now_ns(), host, kind, peer, detail))
 
     @property
     def is_quiet(self) -> bool:
-        """Whether no frame is on its way and no host has anything to do; timers do not count, nor hosts that are down."""
+        """Whether no frame is in transit and no host is busy; timers and hosts that are down do not count."""
         return (
             self.network.is_quiet
             and all(pubsub.is_idle for number, pubsub in enumerate(self.pubsubs) if number not in self._down)
@@ -348,11 +347,11 @@ class World:
         """Wait until the world is quiet.
 
         Args:
-            limit_s: longest wait, on the world's clock.
+            limit_s: time limit, on the world's clock.
 
         Raises:
-            NeverQuiet: the limit is over; names who is busy.
-            OptionError: the limit is no time.
+            NeverQuiet: the limit was exceeded; names the busy parts.
+            OptionError: an invalid limit.
             the error that ended a host's turns, if one did.
         """
         check_seconds("limit_s", limit_s)
@@ -389,7 +388,7 @@ class World:
         return LinkedNetwork(loop, self.clock, self._link or LinkModel(), self._seed)
 
     def _failures(self) -> list[BaseException]:
-        """The errors that ended hosts, and the one that ended the faults."""
+        """Return the errors that ended hosts, and that of the fault player."""
         errors = [None if self._player is None else self._player.failure, *(pubsub.failure for pubsub in self.pubsubs)]
         return [error for error in errors if error is not None]
 
@@ -401,7 +400,7 @@ class World:
                 raise pubsub.failure
 
     def _add_host(self, number: int) -> PubSub:
-        """A host of the network, and a node on it; they take the place of the number's former life."""
+        """Create a host of the network with a node, replacing the previous life of its number."""
         life = self._lives[number]
         rng = random.Random(f"{self._seed}/host/{number}" + (f"/{life}" if life else ""))
         key = self._keys[number]
@@ -429,7 +428,7 @@ class World:
                 params=params,
                 tracer=tracer,
                 number=number,
-                initial_seqno=(life << 48) + rng.getrandbits(48),  # above those of former lives
+                initial_seqno=(life << 48) + rng.getrandbits(48),  # above those of previous lives
                 options=options,
                 foreign=foreign,
             )
@@ -438,7 +437,7 @@ class World:
             raise
 
     def _watched(self, number: int, foreign: ForeignCode) -> RawTracer:
-        """Whoever is told of this life of a host; one alone is told directly."""
+        """Return the tracer of this life of a host; a single one is used directly."""
         watchers: list[RawTracer] = []
         ends: list[Callable[[], None]] = []
         if self._trace is not None:
@@ -448,6 +447,6 @@ class World:
         if self._watch is not None:
             watcher = self._watch(number)
             watchers.append(GuardedTracer(watcher, foreign))
-            ends.append(foreign.guard("tracer", watcher.end, nothing, None, "it is not told of the host's end"))
+            ends.append(foreign.guard("tracer", watcher.end, nothing, None, "the host's end is not traced"))
         self._ends_of_watchers[number] = tuple(ends)
         return watchers[0] if len(watchers) == 1 else Tracers(self.peer_ids[number], watchers=watchers)

@@ -214,7 +214,7 @@ def test_not_at_work_and_not_disposed() -> None:
 
     class Copying:
         def OpenState(self, e: Event) -> None:
-            with pytest.raises(AsyncMachineError, match="between mutations only") as caught:
+            with pytest.raises(AsyncMachineError, match="only between mutations") as caught:
                 copy.copy(e.machine)
             errors.append(caught.value)
 

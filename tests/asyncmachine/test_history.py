@@ -120,9 +120,9 @@ def test_spans_and_clock() -> None:
     assert history.clock_at(25) == {"A": 2, "B": 1}
     assert history.clock_at(99) == {"A": 3, "B": 2}
     assert history.clock_at(1, by="ticks") == {"A": 1, "B": 0}
-    with pytest.raises(LookupError, match="begins at 0"):
+    with pytest.raises(LookupError, match="start of the history at 0"):
         history.clock_at(-1)
-    with pytest.raises(ValueError, match="'wall' or 'ticks', not 'seconds'"):
+    with pytest.raises(ValueError, match="'wall' or 'ticks', got 'seconds'"):
         history.clock_at(0, by="seconds")  # type: ignore[arg-type]  # what is tested
 
 
@@ -206,13 +206,13 @@ def test_wrong_questions() -> None:
         history.active_between("Z")
     with pytest.raises(ValueError, match="wall_s: the range 2 to 1"):
         Query(wall_s=(2, 1))
-    with pytest.raises(TypeError, match="not 'Start'"):
+    with pytest.raises(TypeError, match="got 'Start'"):
         Query(active="Start")  # type: ignore[arg-type]  # what is tested
     with pytest.raises(UnknownStateError, match="did you mean 'Apple'"):
         History(Machine({"Apple": {}}), ("Aple",))
     with pytest.raises(ValueError, match="no states to track"):
         History(m)
-    with pytest.raises(ValueError, match="at least 1, not 0"):
+    with pytest.raises(ValueError, match="at least 1, got 0"):
         History(m, ("A",), max_records=0)
 
 
@@ -274,7 +274,7 @@ def test_bounded() -> None:
     assert history.activated_between("A", 3, 3)
     assert not history.activated_between("A", 0, 2)
     assert history.spans("A") == [(3, 4, 3), (5, None, 5)]
-    with pytest.raises(LookupError, match="begins at 3"):
+    with pytest.raises(LookupError, match="start of the history at 3"):
         history.clock_at(2)
 
 

@@ -281,7 +281,7 @@ def test_export_and_restore() -> None:
     twin = Machine.restore(schema, m.export())
     assert (twin.id, twin.time(), twin.active_states()) == ("x", m.time(), ("B", "A"))
     assert Machine.restore(schema, {"states": ["B"], "time": [3]}).tick("B") == 3
-    with pytest.raises(ValueError, match="agree"):
+    with pytest.raises(ValueError, match="contradict"):
         Machine.restore(schema, {"states": ["B"], "time": [3], "active": ["A"]})
 
 

@@ -243,7 +243,7 @@ def test_many_and_sync() -> None:
 def test_unequal_lists(call: Callable[..., object]) -> None:
     """As many names on the one side as on the other."""
     src, dst = pair()
-    with pytest.raises(ValueError, match="as many states"):
+    with pytest.raises(ValueError, match="equally many states"):
         call(src, dst, ("A", "B"), ("X",))
     with pytest.raises(ValueError, match="at least one"):
         call(src, dst, ())

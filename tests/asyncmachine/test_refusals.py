@@ -106,7 +106,7 @@ def test_a_full_queue_a_disposed_machine_and_a_cancellation() -> None:
         "add M of 'm' was refused by the full queue (limit 1)",
         "remove A of 'm' was refused: the machine is disposed",
         "add A of 'm' was refused: the machine is disposed",
-        "add Exception of 'm' was refused: CancelledError() is no error of a machine",
+        "add Exception of 'm' was refused: CancelledError() is not an error of a machine",
         "add Exception A of 'm' was refused: the machine is disposed",
     ]
     assert [result.refused_by and result.refused_by.by for result in results] == [

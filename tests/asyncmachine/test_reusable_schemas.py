@@ -149,7 +149,7 @@ def test_what_cannot_be_called_is_not_registered() -> None:
     assert m.can_add("RegisterDisposal").canceled
     assert not m.is_err()
     assert m.add("RegisterDisposal", disposal=3).canceled
-    assert str(m.err) == "disposal has to be a function without arguments, not 3"
+    assert str(m.err) == "disposal must be a function without arguments, got 3"
     assert m.tick("RegisterDisposal") == 0
 
 

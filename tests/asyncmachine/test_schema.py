@@ -173,10 +173,10 @@ def test_states_of_plain_values() -> None:
 @pytest.mark.parametrize(
     ("definition", "problem"),
     [
-        ({"A": {"add": [3]}}, "takes names or States, not 3"),
-        ({"A": {"add": [State()]}}, "belongs to no schema yet"),
-        ({"A b": {}}, "has to be an identifier"),
-        ({3: {}}, "has to be a string, not 3"),
+        ({"A": {"add": [3]}}, "takes names or States, got 3"),
+        ({"A": {"add": [State()]}}, "not in a schema yet"),
+        ({"A b": {}}, "must be an identifier"),
+        ({3: {}}, "must be a string, got 3"),
         ({"merge": {}}, "taken by a method"),
     ],
 )

@@ -71,7 +71,7 @@ def test_a_handler_that_fails_is_told(
     kind, *states = mutation.split()
     getattr(m, kind)(*states)
     assert calls == [handler]
-    assert told(caplog) == [f"[error] m: {where}; nobody takes the error"]
+    assert told(caplog) == [f"[error] m: {where}; the error is not handled"]
     assert "fail_at_first" in caplog.text, "the traceback shows the handler"
 
 
@@ -83,7 +83,7 @@ def test_a_script_shows_it_on_stderr() -> None:
         "Machine({'A': {}}, id='m', handlers=H()).add('A')\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
-    assert done.stderr.startswith("[error] m: AState failed in [add] A; nobody takes the error\nTraceback")
+    assert done.stderr.startswith("[error] m: AState failed in [add] A; the error is not handled\nTraceback")
     assert done.stderr.endswith("ZeroDivisionError: division by zero\n")
 
 
@@ -115,7 +115,7 @@ def test_other_handlers_do_not(bystander: str, caplog: pytest.LogCaptureFixture)
     """Who only agrees, sees every transition, or belongs to a state that is not entered takes nothing."""
     m = build(observed=True, **{bystander: lambda self, e: None})
     m.add_err(ValueError("boom"))
-    assert told(caplog) == ["[error] m: [add] Exception; nobody takes the error"]
+    assert told(caplog) == ["[error] m: [add] Exception; the error is not handled"]
 
 
 @pytest.mark.parametrize("refuser", ["ExceptionEnter", "ErrFooEnter", "AnyEnter"])
@@ -216,8 +216,8 @@ def test_each_error_once(caplog: pytest.LogCaptureFixture) -> None:
     m = build(AState=fail_twice)
     m.add("A")
     assert told(caplog) == [
-        "[error] m: AState failed in [add] A; nobody takes the error",
-        "[error] m: [add] Exception from m-2; nobody takes the error",
+        "[error] m: AState failed in [add] A; the error is not handled",
+        "[error] m: [add] Exception from m-2; the error is not handled",
     ]
     assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ValueError, KeyError]
     other = Machine(STATES)
@@ -269,9 +269,9 @@ def test_a_pipe_takes_what_it_carries(flat: bool, caplog: pytest.LogCaptureFixtu
     source.add_err(ValueError("boom"))
     assert target.is_err()
     assert told(caplog) == (
-        ["[error] m: [add] Exception; nobody takes the error"]
+        ["[error] m: [add] Exception; the error is not handled"]
         if flat
-        else ["[error] target: [add] Exception from m-2; nobody takes the error"]
+        else ["[error] target: [add] Exception from m-2; the error is not handled"]
     )
 
 
@@ -307,7 +307,7 @@ def test_a_pipe_that_ends_before_it_has_carried_the_error_on(
     source.add_err(ValueError("boom"))
     assert not target.is_err()
     assert [str(error) for error in taken] == ["boom"] * is_given
-    dropped = "[error] m: [add] Exception in m-2; the pipe that was to carry the error on was unbound"
+    dropped = "[error] m: [add] Exception in m-2; the pipe that should have forwarded the error was unbound"
     assert told(caplog) == ([] if is_given else [dropped])
 
 
@@ -333,7 +333,7 @@ def test_pipes_that_carry_no_error(caplog: pytest.LogCaptureFixture) -> None:
         source, target = build(BState=fail), Machine(STATES)
         connect(source, target)
         source.add("A", "B")
-        assert told(caplog) == ["[error] m: BState failed in [add] A B; nobody takes the error"]
+        assert told(caplog) == ["[error] m: BState failed in [add] A B; the error is not handled"]
 
 
 def ending(pipe: pipes.Pipe) -> Any:
@@ -398,7 +398,7 @@ def test_tasks(factory: bool, run: Run, caplog: pytest.LogCaptureFixture) -> Non
             mutate()
             for _ in range(4):
                 await asyncio.sleep(0)
-            assert told(caplog) == [f"[error] m: {where}; nobody takes the error"]
+            assert told(caplog) == [f"[error] m: {where}; the error is not handled"]
 
     run(main)
 
@@ -486,8 +486,8 @@ def test_async_handlers_and_forks_without_a_loop(caplog: pytest.LogCaptureFixtur
     assert m.add("A").canceled
     assert m.add("B").canceled
     assert told(caplog) == [
-        "[error] m: AState failed in [add] A; nobody takes the error",
-        "[error] m: BState failed in [add] B; nobody takes the error",
+        "[error] m: AState failed in [add] A; the error is not handled",
+        "[error] m: BState failed in [add] B; the error is not handled",
     ]
     assert caplog.text.count("RuntimeError: no running event loop") == 2
 

@@ -85,7 +85,7 @@ def test_a_wait_that_cannot_be_told_is_logged(caplog: pytest.LogCaptureFixture) 
         assert m.is_("A")
 
     asyncio.run(main())
-    assert "cannot be told on its loop" in caplog.text
+    assert "cannot schedule the callbacks" in caplog.text
     assert "Non-thread-safe operation" in caplog.text
 
 

@@ -1,1 +1,1 @@
-"""What am-dbg is told and what its dumps hold; `amdbg_dump` and `amdbg_stream` beside it bring it there."""
+"""The messages of am-dbg and the contents of its dumps, used by `amdbg_dump` and `amdbg_stream`."""

@@ -1,4 +1,4 @@
-"""What the rows of a record cannot tell of a message of a dump, kept beside them so that nothing is lost.
+"""The parts of a dump's messages that the rows of a record cannot represent, stored separately so that nothing is lost.
 
 A difference is `{"set": {field: value}, "drop": [field, ...]}`, as JSON.
 """
@@ -19,18 +19,18 @@ _BASICS = {basic.name: basic for basic in BASICS}
 
 
 class UnsupportedValueError(Exception):
-    """A value that occurs in no dump of am-dbg: an interface that holds more than a plain value."""
+    """A value that does not occur in dumps of am-dbg: an interface with more than a plain value."""
 
 
 def differences(schema: tuple[Message, Message], transitions: Sequence[tuple[Message, Message]]) -> dict[str, Any]:
-    """Return what has to be changed in a machine's messages.
+    """Return the differences between generated and original messages of a machine.
 
     Args:
-        schema: The schema's message as the record tells it, and as it was.
+        schema: The schema's message as generated from the record, and the original.
         transitions: The same for each transition.
 
     Raises:
-        UnsupportedValueError: A value cannot be kept.
+        UnsupportedValueError: A value cannot be stored.
     """
     found: dict[str, Any] = {}
     if schema[0] != schema[1]:
@@ -42,7 +42,7 @@ def differences(schema: tuple[Message, Message], transitions: Sequence[tuple[Mes
 
 
 def apply_differences(schema: Message, transitions: Sequence[Message], found: dict[str, Any]) -> None:
-    """Change a machine's messages back to what they were."""
+    """Restore a machine's original messages in place."""
     _apply(schema, found.get("schema", {}))
     for at, difference in found.get("messages", {}).items():
         _apply(transitions[int(at)], difference)
@@ -61,7 +61,7 @@ def _apply(message: Message, difference: dict[str, Any]) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as JSON knows it; all but scalars are marked with what they were."""
+    """Return a value in JSON's types; all but scalars are tagged with their original type."""
     if isinstance(value, Interface):
         if value.type not in _BASICS.values() or isinstance(value.value, complex):
             raise UnsupportedValueError

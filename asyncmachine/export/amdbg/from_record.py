@@ -1,8 +1,8 @@
-"""The messages of am-dbg that tell a record.
+"""The conversion of a record into messages of am-dbg.
 
-Every mutation is told twice, when it is queued and when it has been processed, as the Go library does it; a record of level
-"changes" knows nothing of queues, so that only the second one is told. A record that was loaded from a dump gives that dump's messages
-again: what its rows cannot tell is in the fact `am_dbg` of table `run`, see `differences`.
+As in the Go library, every mutation yields two messages, when it is queued and when it has been processed; a record of level
+"changes" has no queues and yields only the second. A record loaded from a dump reproduces that dump's messages: the parts its rows
+cannot represent are in the fact `am_dbg` of table `run`, see `differences`.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ if TYPE_CHECKING:
     )
 
 FACT = "am_dbg"
-"""Name of the fact about a run that was loaded from a dump: JSON, see `Loaded`."""
+"""Name of the fact about a run loaded from a dump: JSON, see `Loaded`."""
 
 
 class MachineMessages(NamedTuple):
-    """What a dump says of a machine."""
+    """The messages of one machine in a dump."""
 
     schema: Message
     transitions: list[Message]
@@ -61,12 +61,12 @@ class MachineMessages(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """What a record remembers of the dump it was loaded from."""
+    """Facts about the dump from which a record was loaded."""
 
     dialect: str
     zone: int
     has_args: bool
-    """Arguments are sent where there are none, too."""
+    """Whether empty arguments are sent too."""
     versions: dict[str, str]
     """By number of machine."""
     differences: dict[str, Any]
@@ -74,13 +74,13 @@ class Loaded(NamedTuple):
 
     @classmethod
     def of(cls, record: Record) -> Loaded | None:
-        """Return it; None for a record of our own."""
+        """Return the facts; None for a record that was not loaded from a dump."""
         text = record.run.get(FACT)
         return None if text is None else cls(**json.loads(text))
 
 
 def messages_of(record: Record) -> list[MachineMessages]:
-    """Return what am-dbg has to be told of a record, machine by machine.
+    """Return the messages of a record, by machine.
 
     Raises:
         RecordError: The record cannot be read.
@@ -121,7 +121,7 @@ class Telling:
             self.waits[wait.machine].append(wait)
 
     def machines(self) -> Iterator[MachineMessages]:
-        """Give the messages of each machine."""
+        """Yield the messages of each machine."""
         for machine in self.record.machines:
             parent = "" if machine.parent is None else self.record.machine(machine.parent).id
             schema = schema_message(machine.id, machine.states, parent, machine.tags)
@@ -138,7 +138,7 @@ class Telling:
         return self.ids.get(origin) or transition_id(self.record.machine(origin.machine).id, origin.number)
 
     def cause(self, source: Origin | None) -> Cause | None:
-        """Return what is told of the transition a mutation was made in."""
+        """Return the reported cause of a mutation: the transition it was made in."""
         if source is None:
             return None
         return Cause(self.record.machine(source.machine).id, self.id_of(source), self.sums.get(source, 0))
@@ -165,7 +165,7 @@ class _Machine:
         self.inside: Lines = []
 
     def messages(self) -> Iterator[Message]:
-        """Give them."""
+        """Yield the messages."""
         rows = self.telling.rows.get(self.machine.number, ())
         for transition, before, after in rows:
             self.clocks = before
@@ -178,7 +178,7 @@ class _Machine:
     # queued mutations
 
     def _queued_until(self, transition: RecordedTransition | None) -> Iterator[Message]:
-        """Give the mutations that were queued before or in a transition; those at the end of the record for None."""
+        """Yield the mutations queued before or in a transition; for None, those at the end of the record."""
         running = transition is not None and transition.number in self.pending
         while self.queued and (transition is None or self.queued[0].seq <= transition.seq):
             mutation = self.queued.popleft()
@@ -217,7 +217,7 @@ class _Machine:
         return "" if operation is None else operation.error
 
     def _tell_queued(self, mutation: QueuedMutation, transition: RecordedTransition | None, *, running: bool) -> None:
-        """Note the log lines of a mutation that was queued."""
+        """Buffer the log lines of a queued mutation."""
         if self.telling.has_own_lines:
             return
         lines = queued_lines(
@@ -295,7 +295,7 @@ class _Machine:
         return [(self.slots.setdefault(handler.binding, len(self.slots)), handler.name) for handler in handlers]
 
     def _take_waits(self, seq: int, until_ns: int | None = None) -> None:
-        """Note the log lines of waits until a transition, or until a moment before it."""
+        """Buffer the log lines of waits until a transition, or until a time before it."""
         while self.waits and self.waits[0].seq <= seq and (until_ns is None or self.waits[0].time_ns < until_ns):
             wait = self.waits.popleft()
             if text := wait_line(wait.kind, wait.text):
@@ -307,7 +307,7 @@ class _Machine:
         return [self.places[state] for state in called if state in self.places]
 
     def _finished(self, message: Message, time_ns: int, called: tuple[str, ...]) -> Message:
-        """Add the time, and put a message into the dialect of the dump it came from."""
+        """Add the time, and convert the message to the dialect of the original dump."""
         loaded = self.telling.loaded
         message["Time"] = pack_time(self.telling.started_ns + time_ns, UTC if loaded is None else loaded.zone)
         if loaded is None:

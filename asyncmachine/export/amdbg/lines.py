@@ -1,6 +1,6 @@
-"""The log lines am-dbg reads its panes from, told from what a transition did.
+"""The log lines from which am-dbg fills its panes, generated from the changes of transitions.
 
-Where a machine's own log was recorded, its lines are used instead. Texts and levels follow asyncmachine-go 0.19.
+If a machine's own log was recorded, its lines are used instead. Texts and levels follow asyncmachine-go 0.19.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ def transition_lines(
     handlers: Sequence[tuple[int, str]] = (),
     error: str = "",
 ) -> Lines:
-    """Return the log lines of a transition, but for those about what it queued.
+    """Return the log lines of a transition, except those about the mutations it queued.
 
     Args:
-        change: What it did.
+        change: The change it made.
         after: Ticks after it, by state.
         cause: The transition it was made in.
-        args: Its arguments, as far as they may be shown.
-        steps: Its steps, as far as they are known.
+        args: Its loggable arguments.
+        steps: Its known steps.
         handlers: The handlers that ran: number of their binding, and name.
-        error: The error it is about.
+        error: The error it carries.
     """
     suffix = args_suffix(args or {})
     called = " ".join(change.called)
@@ -80,7 +80,7 @@ def _moved(change: Change, after: Mapping[str, int]) -> str:
 
 
 def _reasons(change: Change, steps: Iterable[Step]) -> Lines:
-    """Return the lines on relations: who removed whom, what is missing, what was implied, what was refused."""
+    """Return the lines on relations: removed, missing, implied and refused states."""
     removed: dict[str, dict[str, None]] = {}
     missing: dict[str, dict[str, None]] = {}
     implied: dict[str, None] = {}
@@ -109,15 +109,15 @@ def _reasons(change: Change, steps: Iterable[Step]) -> Lines:
 def queued_lines(
     kind: str, called: Sequence[str], args: Mapping[str, str], *, is_auto: bool, is_prepended: bool, waiting: int = 0
 ) -> Lines:
-    """Return the log lines of a mutation that was queued.
+    """Return the log lines of a queued mutation.
 
     Args:
         kind: "add", "remove" or "set".
         called: The called states.
-        args: Its arguments, as far as they may be shown.
-        is_auto: Made by the machine for its Auto states.
-        is_prepended: It comes before the queue.
-        waiting: Length of the queue of a machine that is busy, this one included; 0 for an idle one.
+        args: Its loggable arguments.
+        is_auto: Whether the machine made it for its Auto states.
+        is_prepended: Whether it goes ahead of the queue.
+        waiting: Length of the queue of a busy machine, including this mutation; 0 for an idle one.
     """
     names = " ".join(called)
     lines: Lines = [(LogLevel.OPS, f"[auto] {names}")] if is_auto else []
@@ -128,7 +128,7 @@ def queued_lines(
 
 
 def wait_line(kind: str, text: str) -> str:
-    """Return the log line of a wait, a context or a pipe; empty for what am-dbg has no line for."""
+    """Return the log line of a wait, a context or a pipe; empty if am-dbg has no such line."""
     if kind in ("new", "match"):
         return text
     if kind in ("context", "context ends"):
@@ -140,12 +140,12 @@ def wait_line(kind: str, text: str) -> str:
 
 
 def own_line(machine: str, text: str, *, ids: bool) -> str:
-    """Return a line a machine wrote as am-dbg expects it.
+    """Return a machine's log line in the format of am-dbg.
 
     Args:
         machine: The machine's id.
-        text: The line, with the beginning of the machine's id in front.
-        ids: Give transitions the ids am-dbg knows them by.
+        text: The line, prefixed with the beginning of the machine's id.
+        ids: Replace transition ids with those of am-dbg.
     """
     text = text.removeprefix(f"[{machine[:5]}] ")
     found = _SOURCE.fullmatch(text) if ids else None
@@ -156,7 +156,7 @@ def own_line(machine: str, text: str, *, ids: bool) -> str:
 
 
 def begin_with_the_call(kind: str, before: Lines, inside: Lines) -> tuple[Lines, Lines]:
-    """Divide a transition's own lines as the Go library does, where its first one, such as "[add] Foo", is already inside.
+    """Divide a transition's own lines like the Go library, where the first one, such as "[add] Foo", is already inside.
 
     Args:
         kind: "add", "remove" or "set".

@@ -1,4 +1,4 @@
-"""A dump of am-dbg as a record: every message becomes rows, and what the rows cannot tell is kept beside them."""
+"""The conversion of a dump of am-dbg into a record: messages become rows; the remainder is stored as differences."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from asyncmachine.record.writer import RecordWriter
 
 _FAR: Final = 1 << 62
-"""Numbers beyond this, and nanoseconds from 1970, are none of a run and would not fit into a record."""
+"""Larger numbers, and larger times in nanoseconds since 1970, are invalid and would not fit into a record."""
 _VETO: Final = re.compile(r"\[cancel(?::self)?\] \(.*\) by (\w+)")
 _SOURCE: Final = re.compile(r"\[source\] (.+)/([^/]+)/\d+")
 _TABLES: Final = {
@@ -49,7 +49,7 @@ class _Item(NamedTuple):
 
 
 class _Machine:
-    """A machine of the dump, and what has been seen of it so far."""
+    """A machine of the dump, with the state of its conversion."""
 
     def __init__(self, number: int, told: MachineMessages, dialect: Dialect) -> None:
         self.number = number
@@ -67,7 +67,7 @@ class _Machine:
         self._highest = self._lowest = 0
 
     def _start_ticks(self) -> list[int]:
-        """Return the ticks before the first message: its own, without what its steps say it moved."""
+        """Return the ticks before the first message: its own, less the changes in its steps."""
         first = self.messages[0] if self.messages else {}
         clocks = list(first.get("Clocks", ()))[: len(self.names)]
         clocks += [0] * (len(self.names) - len(clocks))
@@ -81,7 +81,7 @@ class _Machine:
         return clocks
 
     def steps(self, message: Message) -> tuple[Step, ...]:
-        """Return the steps that can be told; the others are among the differences."""
+        """Return the steps that rows can represent; the others are stored as differences."""
         steps = [step_of(step, self.names, self.dialect) for step in message.get("Steps", ())]
         return tuple([step for step in steps if step.kind and step.state])
 
@@ -91,7 +91,7 @@ class _Machine:
         return [self.names[at] for at in message.get("CalledStatesIdxs", ()) if 0 <= at < len(self.names)]
 
     def give_number(self, place: int, seq: int) -> None:
-        """Give a transition its number in the record and in its machine: the dump's own, if it is unique."""
+        """Assign a transition its number in the record and in its machine: the dump's own, if it is unique."""
         message = self.messages[place]
         number = -message.get("MutQueueToken", 0) or message.get("QueueTick", 0)
         if not self._lowest > number > -_FAR and not self._highest < number < _FAR:
@@ -106,7 +106,7 @@ class _Machine:
         return self.seqs[self.executed[later]] if later < len(self.executed) else 0
 
     def moved(self, message: Message) -> dict[str, int]:
-        """Return the ticks gained since the message before, and remember the clocks."""
+        """Return the ticks gained since the previous message, and store the clocks."""
         clocks = message.get("Clocks", [])[: len(self.names)]
         gained = {
             name: new - old for name, old, new in zip(self.names, self.clocks, clocks, strict=False) if new != old
@@ -119,7 +119,7 @@ def load(dump: Sequence[MachineMessages], writer: RecordWriter) -> None:
     """Write a dump into a new record.
 
     Raises:
-        UnsupportedValueError: A message holds a value that cannot be kept.
+        UnsupportedValueError: A message contains a value that cannot be stored.
         sqlite3.Error: The record cannot be written.
     """
     loading = _Loading(dump, writer)
@@ -137,7 +137,7 @@ def load(dump: Sequence[MachineMessages], writer: RecordWriter) -> None:
 
 
 class _Loading:
-    """Makes the rows of a dump."""
+    """The conversion of a dump into rows."""
 
     def __init__(self, dump: Sequence[MachineMessages], writer: RecordWriter) -> None:
         self.writer = writer
@@ -161,7 +161,7 @@ class _Loading:
         self.rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in _TABLES}
 
     def _ordered(self, machine: _Machine) -> Iterator[_Item]:
-        """Give a machine's messages in their order, whatever their times say."""
+        """Yield a machine's messages in their order, regardless of their times."""
         latest = at_ns = 0
         for place, message in enumerate(machine.messages):
             found = _time_of(message)
@@ -192,7 +192,7 @@ class _Loading:
             writer.insert(table, columns, self.rows[table])
 
     def _number(self) -> None:
-        """Number the transitions, and remember them by the ids the dump gives them."""
+        """Number the transitions, and index them by their ids in the dump."""
         seq = 0
         for item in self.items:
             machine = self.machines[item.machine]
@@ -250,7 +250,7 @@ class _Loading:
                 self.rows["logs"].append((item.at_ns, machine.number, seq, is_inside, entry.get("Level", 0), text))
 
     def _source(self, message: Message) -> tuple[int, int] | None:
-        """Return the transition a mutation was made in, as its log says."""
+        """Return the transition a mutation was made in, from its log."""
         for entry in message.get("LogEntries", ()):
             found = _SOURCE.fullmatch(entry.get("Text", ""))
             machine = None if found is None else self.numbers.get(found[1])
@@ -269,7 +269,7 @@ def _time_of(message: Message) -> tuple[int, int] | None:
 
 
 def _near(number: int) -> int:
-    """Return a number as it fits into a record."""
+    """Return a number, limited to what fits into a record."""
     return min(max(number, -_FAR), _FAR)
 
 
@@ -287,7 +287,7 @@ def _args(message: Message) -> str | None:
 
 
 def _refused_by(message: Message, steps: Sequence[Step]) -> str:
-    """Return who refused a transition, as its log or else its steps say."""
+    """Return what refused a transition, from its log or else its steps."""
     for entry in message.get("LogEntries", ()):
         if found := _VETO.fullmatch(entry.get("Text", "")):
             return "error" if found[1] == "recover" else found[1]
@@ -299,7 +299,7 @@ def _refused_by(message: Message, steps: Sequence[Step]) -> str:
 def _reason(
     machine: _Machine, steps: Sequence[Step], called: Sequence[str], before: dict[str, int]
 ) -> list[tuple[str, str, list[str]]]:
-    """Return why relations refused a transition: what its steps say is missing, and what removes a called state."""
+    """Return why relations refused a transition: from its steps, the missing states and those that remove a called state."""
     found: list[tuple[str, str, list[str]]] = []
     for step in dict.fromkeys(steps):
         if step.kind == "missing" and step.state in machine.states:

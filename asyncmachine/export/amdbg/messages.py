@@ -1,9 +1,8 @@
-"""The messages am-dbg takes, with their fields in the order in which asyncmachine-go 0.19.1 sends them.
+"""The messages of am-dbg, with their fields in the order of asyncmachine-go 0.19.1.
 
-Two dialects of transitions exist. "2026" is what the library sends today: states by number, relations and handlers by number and flags,
-the length and tick of the queue, arguments. "2024" is what dumps of mid-2024 hold: states by name, relations and handler names in
-`Step.Data`, nothing about ticks, no queued mutations. In gob a field that is zero is absent, so that an absent number is state 0:
-"no state" is -1, written out.
+Two dialects of transitions exist. "2026", sent by the current library: states by number, relations and handlers by number and flags,
+the length and tick of the queue, arguments. "2024", in dumps of mid-2024: states by name, relations and handler names in `Step.Data`,
+no ticks, no queued mutations. In gob a zero field is absent, so an absent number is state 0, and "no state" is an explicit -1.
 """
 
 from __future__ import annotations
@@ -88,7 +87,7 @@ _FIELDS = {
 
 
 def transition_id(machine: str, number: int) -> str:
-    """Return the id am-dbg knows a transition by: 16 hexadecimal digits, equal in equal runs."""
+    """Return the id of a transition in am-dbg: 16 hexadecimal digits, deterministic."""
     return hashlib.blake2b(f"{machine}-{number}".encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()
 
 
@@ -98,7 +97,7 @@ def transition_id(machine: str, number: int) -> str:
 def schema_message(
     machine: str, states: Mapping[str, Mapping[str, Any]], parent: str = "", tags: Sequence[str] = ()
 ) -> Message:
-    """Return what introduces a machine.
+    """Return the message that announces a machine.
 
     Args:
         machine: Its id.
@@ -117,7 +116,7 @@ def schema_message(
 
 
 def states_of(message: Message) -> dict[str, dict[str, Any]]:
-    """Return a schema message's states as `schema_message` takes them, in state order."""
+    """Return a schema message's states in the format of `schema_message`, in state order."""
     known = message.get("States", {})
     return {
         name: {key: known[name][field] for key, field in _FIELDS.items() if field in known.get(name, {})}
@@ -126,7 +125,7 @@ def states_of(message: Message) -> dict[str, dict[str, Any]]:
 
 
 def sent(message: Message) -> Message:
-    """Return a message as it arrives: without what is zero; an empty map stays."""
+    """Return a message as received: without zero fields, but with empty maps."""
     return {name: value for name, value in message.items() if value or isinstance(value, dict)}
 
 
@@ -151,24 +150,24 @@ def transition_message(
     log_before: Sequence[tuple[int, str]] = (),
     args: Mapping[str, str] | None = None,
 ) -> Message:
-    """Return what am-dbg is told of a transition that has ended.
+    """Return the message of a completed transition.
 
     Args:
         machine: The machine's id.
         tx: The transition's id.
         clocks: All ticks after it.
-        number: The mutation's sequence number, negative if the machine put it before its queue.
-        queue_tick: The machine's queue tick then.
-        queue: Mutations that wait after it.
+        number: The mutation's sequence number, negative if it was prepended.
+        queue_tick: The machine's queue tick at its end.
+        queue: Length of the queue after it.
         kind: "add", "remove" or "set".
         called: Numbers of the called states.
-        is_auto: Made by the machine for its Auto states.
-        is_check: A dry run.
-        accepted: Nobody refused it.
+        is_auto: Whether the machine made it for its Auto states.
+        is_check: Whether it is a dry run.
+        accepted: Whether it was not refused.
         steps: Messages of its steps.
         log: Log lines inside it.
-        log_before: Log lines since the transition before.
-        args: Arguments that may be shown.
+        log_before: Log lines since the previous transition.
+        args: Its loggable arguments.
     """
     return sent(
         {
@@ -205,7 +204,7 @@ def queued_message(
     is_check: bool,
     args: Mapping[str, str],
 ) -> Message:
-    """Return what am-dbg is told of a mutation that was queued; takes the arguments of `transition_message`."""
+    """Return the message of a queued mutation; takes the arguments of `transition_message`."""
     return sent(
         {
             "MachineID": machine,
@@ -235,7 +234,7 @@ def entries(lines: Sequence[tuple[int, str]]) -> list[Message]:
 
 
 def step_messages(steps: Iterable[Step], names: Sequence[str]) -> Iterator[Message]:
-    """Give the messages of steps.
+    """Yield the messages of steps.
 
     Args:
         steps: The steps.
@@ -265,7 +264,7 @@ def _relation_code(relation: str) -> int:
 
 
 def _handler(handler: str, state: str, names: Sequence[str]) -> Message | None:
-    """Return the message of a handler; None for AnyEnter and AnyState, whose "Any" is no state am-dbg could show."""
+    """Return the message of a handler; None for AnyEnter and AnyState, since "Any" is not a state am-dbg can show."""
     known = set(names)
     for suffix, flags in (("Enter", ("IsEnter",)), ("State", ("IsFinal", "IsEnter")), ("End", ("IsFinal",))):
         if handler == state + suffix and state in known:
@@ -281,7 +280,7 @@ def _handler(handler: str, state: str, names: Sequence[str]) -> Message | None:
 
 
 def old_step_messages(steps: Iterable[Step]) -> Iterator[Message]:
-    """Give the messages of steps in the dialect of 2024."""
+    """Yield the messages of steps in the dialect of 2024."""
     for step in steps:
         if step.kind == "relation":
             relation = Interface(RELATION_TYPE, INT, _relation_code(step.relation))
@@ -304,7 +303,7 @@ def old_step_messages(steps: Iterable[Step]) -> Iterator[Message]:
 
 
 def step_of(message: Message, names: Sequence[str], dialect: Dialect) -> Step:
-    """Return the step a message tells of.
+    """Return the step described by a message.
 
     Args:
         message: The message.

@@ -1,4 +1,4 @@
-"""The messages of am-dbg that tell of machines while they run. Only what must be known at once is looked at here."""
+"""The messages of am-dbg for running machines. Machines are read only where the data would be lost later."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class MachineTelling:
-    """Makes the messages of one machine, from what its tracer is told.
+    """Generator of the messages of one machine from its tracer's events.
 
     Args:
         machine: The machine.
@@ -52,30 +52,30 @@ class MachineTelling:
         self._before: Lines = []
 
     def schema(self, machine: Machine) -> Message:
-        """Return what introduces the machine."""
+        """Return the message that announces the machine."""
         self.index = machine._plans.compiled.index
         states = {name: state.to_dict() for name, state in machine.schema.states.items()}
         return schema_message(machine.id, states, "" if machine.parent is None else machine.parent.id, machine.tags)
 
-    # what is kept until a transition ends
+    # data buffered until a transition ends
 
     def begin(self, tx: Transition) -> None:
-        """A transition begins."""
+        """Note the start of a transition."""
         self._open = _Open(tx)
 
     def handler(self, tx: Transition, binding: str, name: str) -> None:
-        """A handler is about to be called."""
+        """Note the start of a handler."""
         if self._open is not None:
             slot = self._slots.setdefault(binding, len(self._slots))
             self._open.handlers.append((slot, name))
 
     def line(self, machine: Machine, level: int, text: str) -> None:
-        """The machine wrote a log line."""
+        """Note a log line of the machine."""
         if machine.log_level >= LogLevel.OPS:
             self._note(level, own_line(machine.id, text, ids=True))
 
     def wait(self, machine: Machine, kind: str, text: str) -> None:
-        """A wait, a context or a pipe came or went."""
+        """Note the start or end of a wait, a context or a pipe."""
         if machine.log_level < LogLevel.OPS and (line := wait_line(kind, text)):
             self._before.append((LogLevel.OPS, line))
 
@@ -85,7 +85,7 @@ class MachineTelling:
     # messages
 
     def queued(self, machine: Machine, mutation: Mutation) -> Message:
-        """Return what is told of a mutation that was queued."""
+        """Return the message of a queued mutation."""
         number, waiting = mutation._queued[4], machine.queue_len
         picked = machine.log_args(mutation.args) if mutation.args else {}
         if machine.log_level < LogLevel.OPS:
@@ -119,9 +119,9 @@ class MachineTelling:
         return message
 
     def ended(self, tx: Transition) -> Message:
-        """Return what is told of a transition that has ended."""
+        """Return the message of a completed transition."""
         machine, entry = tx.machine, tx._queued
-        begun, self._open = self._open or _Open(tx), None  # it may have begun before the tracer was bound
+        begun, self._open = self._open or _Open(tx), None  # None if it began before the tracer was bound
         number, flags = entry[4], entry[5]
         picked = machine.log_args(entry[2]) if entry[2] else {}
         handlers = tuple([name for _, name in begun.handlers])
@@ -164,7 +164,7 @@ class MachineTelling:
 
 
 class _Open:
-    """A transition that has begun and not ended."""
+    """A running transition."""
 
     __slots__ = ("handlers", "lines", "node", "plan", "tx")
 
@@ -177,7 +177,7 @@ class _Open:
 
 
 def _change(tx: Transition, plan: Plan) -> Change:
-    """Return what a transition did."""
+    """Return the change made by a transition."""
     names = tx.machine._plans.compiled.names
     called, flags = tx.mutation.called, tx._queued[5]
     moved = {name: new - old for name, old, new in zip(names, tx.before, tx.after, strict=True) if new != old}

@@ -1,4 +1,4 @@
-"""Go's time.Time as the bytes it encodes itself in: version, seconds since the year 1, nanoseconds, zone in minutes."""
+"""The binary encoding of Go's time.Time: version, seconds since the year 1, nanoseconds, zone in minutes."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import struct
 from typing import Final
 
 UTC: Final = -1
-"""The zone of a time that is in UTC by itself, and not by an offset of zero."""
+"""The zone of a time in UTC, as opposed to a zone with an offset of zero."""
 _EPOCH_S: Final = 62_135_596_800
 """Seconds from the year 1 to 1970."""
 _LAYOUT: Final = struct.Struct(">bqih")
 
 
 def pack_time(unix_ns: int, zone: int = UTC) -> bytes:
-    """Return a moment as Go writes it.
+    """Return a time in Go's encoding.
 
     Args:
         unix_ns: Nanoseconds since 1970.
@@ -24,7 +24,7 @@ def pack_time(unix_ns: int, zone: int = UTC) -> bytes:
 
 
 def unpack_time(data: bytes) -> tuple[int, int] | None:
-    """Return nanoseconds since 1970 and the zone; None if the bytes are of another version or the moment is Go's zero."""
+    """Return nanoseconds since 1970 and the zone; None for another version of the encoding or Go's zero time."""
     if len(data) != _LAYOUT.size:
         return None
     version, seconds, rest, zone = _LAYOUT.unpack(data)

@@ -1,4 +1,4 @@
-"""Go's encoding/gob as pure values: bytes in, messages out, and back. Knows nothing of files or sockets."""
+"""A decoder and an encoder of Go's encoding/gob, without I/O."""
 
 from asyncmachine.export.gob.decoding import Decoder, decode
 from asyncmachine.export.gob.encoding import Encoder, encode

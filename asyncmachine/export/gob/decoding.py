@@ -1,6 +1,6 @@
-"""Reading a gob stream: bytes in, as they arrive, messages out.
+"""An incremental decoder of gob streams.
 
-Nothing is trusted: lengths are compared with what the message holds before anything is made, and nesting is bounded.
+Input is untrusted: lengths are checked against the message before anything is allocated, and nesting is bounded.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 class _Reader:
-    """The bytes of one message, and how far they have been read."""
+    """The bytes of one message, with a read position."""
 
     __slots__ = ("data", "depth", "pos", "start")
 
@@ -83,10 +83,10 @@ class _Reader:
         return self.read_bytes().decode("utf-8", "surrogateescape")
 
     def count(self, what: str, least: int) -> int:
-        """Read how many elements follow, each of `least` bytes or more."""
+        """Read the number of elements that follow, each of at least `least` bytes."""
         count = self.read_uint()
         if count * least > len(self.data) - self.pos:
-            raise self.error(f"{what} of {count} elements, more than the message holds")
+            raise self.error(f"{what} of {count} elements, more than fit into the message")
         return count
 
     def deeper(self) -> None:
@@ -116,7 +116,7 @@ _READ: dict[Type, _Read] = {
 
 
 class Decoder:
-    """One gob stream, as its bytes arrive: `feed` it, then iterate; iteration ends where more bytes are needed."""
+    """The decoder of one gob stream: `feed` it, then iterate; iteration stops when more bytes are needed."""
 
     def __init__(self, *, max_message: int = MAX_MESSAGE) -> None:
         self._max = max_message
@@ -127,14 +127,14 @@ class Decoder:
         self._readers: dict[Type, _Read] = {**_READ, INTERFACE: self._interface}
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes of the stream."""
+        """Append the next bytes of the stream."""
         self._buffer += data
 
     def __iter__(self) -> Iterator[Message]:
-        """Give the messages that are complete.
+        """Yield the complete messages.
 
         Raises:
-            GobError: The bytes are no gob stream; nothing after that can be read.
+            GobError: The bytes are not a gob stream; the rest cannot be read.
         """
         while (reader := self._next()) is not None:
             try:
@@ -150,7 +150,7 @@ class Decoder:
             yield Message(kind, value)
 
     def finish(self) -> None:
-        """Say that the stream is over.
+        """Declare the end of the stream.
 
         Raises:
             GobError: It ends inside a message.
@@ -159,7 +159,7 @@ class Decoder:
             raise GobError("the stream ends inside a message", self._offset + len(self._buffer))
 
     def _next(self) -> _Reader | None:
-        """Take a whole message out of the buffer, if there is one."""
+        """Remove and return a complete message from the buffer, if there is one."""
         head = _Reader(bytes(self._buffer[:9]), self._offset)
         if not head.data or (head.data[0] >= 248 and len(head.data) < 257 - head.data[0]):
             return None
@@ -188,7 +188,7 @@ class Decoder:
         return number
 
     def _type(self, number: int, reader: _Reader, depth: int = 0) -> Type:
-        """Return a type, made of its definition when it is first needed: definitions may refer to later ones."""
+        """Return a type, created from its definition on first use: definitions may refer to later ones."""
         if number in self._types:
             return self._types[number]
         if number not in self._wires:
@@ -218,7 +218,7 @@ class Decoder:
     def _reader(self, kind: Type) -> _Read:
         read = self._readers.get(kind)
         if read is None:
-            self._readers[kind] = lambda reader: self._readers[kind](reader)  # a type may hold itself
+            self._readers[kind] = lambda reader: self._readers[kind](reader)  # a type may contain itself
             read = self._readers[kind] = self._compile(kind)
         return read
 
@@ -232,9 +232,9 @@ class Decoder:
         return _Reader.read_bytes  # an Opaque
 
     def _value(self, kind: Type, reader: _Reader) -> Any:
-        """Read a value that stands by itself: what is no struct follows a zero byte."""
+        """Read a top-level value: unless it is a struct, it follows a zero byte."""
         if not isinstance(kind, Struct) and reader.read_uint():
-            raise reader.error("no zero before a value that is no struct")
+            raise reader.error("no zero byte before a value that is not a struct")
         return self._reader(kind)(reader)
 
     def _interface(self, reader: _Reader) -> Interface | None:
@@ -287,7 +287,7 @@ def _list_reader(read_elem: _Read, length: int | None) -> _Read:
 def _map_reader(kind: Map, read_key: _Read, read_elem: _Read) -> _Read:
     def read(reader: _Reader) -> dict[Any, Any]:
         if kind.key not in KEYS:
-            raise reader.error("keys of a map that are no plain values")
+            raise reader.error("map keys that are not plain values")
         count = reader.count("a map", 2)
         reader.deeper()
         value = {read_key(reader): read_elem(reader) for _ in range(count)}
@@ -301,7 +301,7 @@ def decode(data: bytes) -> list[Message]:
     """Return all messages of a whole stream.
 
     Raises:
-        GobError: It is none, or ends too early.
+        GobError: It is not a gob stream, or is truncated.
     """
     decoder = Decoder(max_message=max(len(data), 1))
     decoder.feed(data)

@@ -1,4 +1,4 @@
-"""Writing a gob stream: values in, bytes out. Types are defined where they are first needed."""
+"""An encoder of gob streams. Types are defined at their first use."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _Write: TypeAlias = "Callable[[bytearray, Any], None]"
 
 
 class Encoder:
-    """One gob stream being written: `encode` gives the bytes of the next value and of the types it needs first."""
+    """The encoder of one gob stream: `encode` returns the next value's bytes, preceded by new type definitions."""
 
     def __init__(self) -> None:
         self._ids: dict[Type, int] = {}
@@ -47,7 +47,7 @@ class Encoder:
         """Return the next bytes of the stream.
 
         Raises:
-            GobError: The value does not fit the type; the stream goes on as if it had not been asked for.
+            GobError: The value does not fit the type; the state of the stream is unchanged.
         """
         sent = len(self._sent)
         self._out = bytearray()
@@ -61,7 +61,7 @@ class Encoder:
         return bytes(self._out)
 
     def _body(self, kind: Type, value: Any) -> bytearray:
-        """Return the number of a type and a value, having defined the type."""
+        """Define the type if necessary, and return its number followed by the value."""
         self._introduce(kind)
         body = bytearray()
         write_int(body, self._id(kind))
@@ -73,7 +73,7 @@ class Encoder:
         self._out += body
 
     def _id(self, kind: Type) -> int:
-        """Return a type's number; new ones are numbered from the outside to the inside."""
+        """Return a type's number; new types are numbered from the outside in."""
         if isinstance(kind, Basic):
             return kind.id
         if kind not in self._ids:
@@ -119,7 +119,7 @@ class Encoder:
             return
         name, kind, inner = value
         if not name:
-            raise ValueError("a value in an interface without the name of its type")
+            raise ValueError("a value of an interface without the name of its type")
         self._introduce(kind)
         _write_string(out, name)
         write_int(out, self._id(kind))
@@ -130,7 +130,7 @@ class Encoder:
     def _writer(self, kind: Type) -> _Write:
         write = self._writers.get(kind)
         if write is None:
-            self._writers[kind] = lambda out, value: self._writers[kind](out, value)  # a type may hold itself
+            self._writers[kind] = lambda out, value: self._writers[kind](out, value)  # a type may contain itself
             write = self._writers[kind] = self._compile(kind)
         return write
 
@@ -153,7 +153,7 @@ def _inner(kind: Type) -> list[Type]:
 
 
 def _struct_writer(kind: Struct, fields: list[tuple[str, _Write, Type]]) -> _Write:
-    """Zero values are left out, as Go does it, but for empty maps."""
+    """Return the writer of a struct, which omits zero values, as Go does, except empty maps."""
     plan = [
         (name, write, field.zero if isinstance(field, Basic) else [] if isinstance(field, Slice) else None)
         for name, write, field in fields
@@ -204,7 +204,7 @@ def write_uint(out: bytearray, number: int) -> None:
         return
     size = (number.bit_length() + 7) // 8
     if number < 0 or size > 8:
-        raise OverflowError(f"{number} is no unsigned number of 64 bits")
+        raise OverflowError(f"{number} is not an unsigned 64-bit number")
     out.append(256 - size)
     out += number.to_bytes(size, "big")
 

@@ -1,8 +1,8 @@
 """Types and values of Go's encoding/gob.
 
-A type is one of the constants (`BOOL`, `INT`, ...) or an object (`Slice`, `Array`, `Map`, `Struct`, `Opaque`). Values are plain Python values:
-a struct is a dict that holds only the fields that were sent, a slice or an array a list, a map a dict, an interface None or
-`Interface`, a type that encodes itself (such as time.Time) its bytes. Text that is no UTF-8 survives by surrogate escapes.
+A type is one of the constants (`BOOL`, `INT`, ...) or an object (`Slice`, `Array`, `Map`, `Struct`, `Opaque`). Values are plain Python
+values: a struct is a dict with only the fields that were sent, a slice or an array a list, a map a dict, an interface None or
+`Interface`, a type that encodes itself (such as time.Time) its bytes. Invalid UTF-8 is preserved by surrogate escapes.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAX_MESSAGE: Final = 1 << 28
-"""Longest message accepted, in bytes."""
+"""Maximal size of a message, in bytes."""
 MAX_DEPTH: Final = 64
-"""How deep values may be nested in each other."""
+"""Maximal nesting depth of values."""
 FIRST_ID: Final = 65
-"""Number of the first type that a stream defines itself."""
+"""Number of the first type defined by a stream."""
 
 
 class GobError(ExportError):
-    """Bytes that are no gob stream, or a value that does not fit its type.
+    """Invalid bytes in a gob stream, or a value that does not fit its type.
 
     Attributes:
-        reason: What is wrong.
-        offset: Where, in bytes from the start of the stream; None for a value that cannot be encoded.
+        reason: The problem.
+        offset: Its position, in bytes from the start of the stream; None for a value that cannot be encoded.
     """
 
     def __init__(self, reason: str, offset: int | None = None) -> None:
@@ -38,7 +38,7 @@ class GobError(ExportError):
 
 
 class Basic:
-    """A type that every stream knows."""
+    """A predefined type."""
 
     __slots__ = ("id", "name", "zero")
 
@@ -61,7 +61,7 @@ COMPLEX: Final = Basic("complex", 7, 0j)
 INTERFACE: Final = Basic("interface", 8, None)
 BASICS: Final = (BOOL, INT, UINT, FLOAT, BYTES, STRING, COMPLEX, INTERFACE)
 KEYS: Final = (BOOL, INT, UINT, FLOAT, BYTES, STRING)
-"""Types a map's keys can have here."""
+"""Supported types of map keys."""
 
 
 class Slice:
@@ -75,7 +75,7 @@ class Slice:
 
 
 class Array:
-    """A list of values of one type, of a fixed length."""
+    """A list of fixed length, of values of one type."""
 
     __slots__ = ("elem", "length", "name")
 
@@ -97,7 +97,7 @@ class Map:
 
 
 class Struct:
-    """Named fields, each of a type of its own."""
+    """Named fields, each with its own type."""
 
     __slots__ = ("fields", "name")
 
@@ -120,7 +120,7 @@ Type: TypeAlias = Basic | Slice | Array | Map | Struct | Opaque
 
 
 class Interface(NamedTuple):
-    """A value together with its type and the name Go registered that under."""
+    """A value with its type and the registered name of the type."""
 
     name: str
     type: Type
@@ -148,4 +148,4 @@ WIRE: Final = Struct(
         *((f"{how}T", Struct("gobEncoderType", [_NAMED])) for how in _OPAQUES),
     ],
 )
-"""How a type is defined on the wire."""
+"""The wire format of a type definition."""

@@ -1,8 +1,8 @@
-"""An interactive timeline of a record, as one self-contained page, and a still picture of the same.
+"""An interactive timeline of a record, as one self-contained page, and a static picture of it.
 
 timeline(record)                    # in a notebook: lanes to zoom, point at and click on
 timeline(record, other)             # two runs one above the other
-message_path(record, flow)          # the points of one flow, and how they follow each other
+message_path(record, flow)          # the points of one flow and their order
 timeline(record).save("run.html")
 timeline_figure(record)             # a matplotlib picture, for documents
 """

@@ -1,4 +1,4 @@
-"""Columns of whole numbers, small enough for a page: differences, byte by byte, compressed."""
+"""A compact encoding of integer columns for a page: differences, transposed by bytes and compressed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def packed(header: Mapping[str, Any], columns: Mapping[str, Sequence[int]]) -> s
     """Pack a header and columns into base64 text.
 
     Differences of neighbours are stored as unsigned numbers (the sign is the lowest bit), all lowest bytes first, then all
-    second ones and so on, as many as the largest difference needs. `columns` of the stored header lists name, amount and
-    bytes per number. The same input gives the same text.
+    second ones and so on, as many as the largest difference needs. `columns` of the stored header lists name, length and
+    bytes per number. The output is deterministic.
 
     Args:
-        header: What JSON can hold.
-        columns: Whole numbers of at most 53 bits, by name.
+        header: A JSON object.
+        columns: Integers of at most 53 bits, by name.
     """
     import numpy as np
 
@@ -39,7 +39,7 @@ def packed(header: Mapping[str, Any], columns: Mapping[str, Sequence[int]]) -> s
 
 
 def unpacked(text: str) -> tuple[dict[str, Any], dict[str, list[int]]]:
-    """Read what `packed` wrote.
+    """Decode the output of `packed`.
 
     Returns:
         The header, and the columns by name.

@@ -1,7 +1,7 @@
-"""What a timeline consists of: a header of names and texts, and columns of whole numbers.
+"""The data of a timeline: a header of names and texts, and integer columns.
 
-Texts that occur again (changes, steps, arguments, log lines) are stored once and numbered. Numbers of events, transitions,
-machines and so on count over all tracks.
+Repeated texts (changes, steps, arguments, log lines) are stored once and numbered. Events, transitions, machines and so on
+are numbered across all tracks.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 OPEN_LANES, OPEN_LANES_EACH = 34, 23
-"""How many lanes are opened of one track, and of each of several."""
+"""Number of visible lanes for a single track, and for each of several."""
 _COLUMNS = """
     event_time event_kind event_ref event_cause event_place
     tx_event tx_seq tx_machine tx_number tx_change tx_source tx_steps tx_args tx_error tx_queue tx_ns
@@ -46,7 +46,7 @@ class TimelineData(NamedTuple):
     columns: dict[str, list[int]]
 
     def packed(self) -> str:
-        """Give it as text for a page."""
+        """Return it encoded as text for a page."""
         return packed(self.header, self.columns)
 
 
@@ -67,14 +67,14 @@ def flow_data(records: Sequence[Record], titles: Sequence[str], flow: str) -> Ti
 
 
 class _Numbered:
-    """Different things, numbered in the order of first appearance."""
+    """Distinct values, numbered in order of first appearance."""
 
     def __init__(self) -> None:
         self._numbers: dict[Hashable, int] = {}
         self.shown: list[Any] = []
 
     def number(self, key: Hashable, shown: Any) -> int:
-        """Give the number of what `key` stands for; `shown` is kept at its first appearance."""
+        """Return the number of a key; at its first appearance `shown` is stored."""
         found = self._numbers.setdefault(key, len(self.shown))
         if found == len(self.shown):
             self.shown.append(shown)
@@ -98,7 +98,7 @@ def _content(tracks: Sequence[Track], flow: str) -> TimelineData:
 
 
 class _Builder:
-    """Collects header and columns of several tracks."""
+    """Collector of the header and columns of several tracks."""
 
     def __init__(self) -> None:
         self.columns: dict[str, list[int]] = {name: [] for name in _COLUMNS.split()}
@@ -111,12 +111,12 @@ class _Builder:
         self._numbered = {name: _Numbered() for name in names}
 
     def header(self) -> dict[str, Any]:
-        """Give what is no column."""
+        """Return the header."""
         own = {"tracks": self._tracks, "lanes": self._lanes, "machines": self._machines, "spans": self._spans}
         return own | {name: numbered.shown for name, numbered in self._numbered.items()}
 
     def add(self, track: Track, *, is_flow: bool) -> list[Lane]:
-        """Add all of a track but its lanes, which it returns."""
+        """Add a track except its lanes, and return the lanes."""
         first = len(self.columns["event_time"])
         numbers = track.numbers(first)
         lanes = (
@@ -149,7 +149,7 @@ class _Builder:
     def _add_transitions(self, track: Track, numbers: dict[Key, int], machines: dict[int, int]) -> None:
         """Fill `tx_*`, and `handler_*` and `log_*` by transition.
 
-        `tx_source` numbers the text that names a source which is not in the record. `tx_ns` is how long it took, or -1;
+        `tx_source` is the number of the text for a source that is not in the record. `tx_ns` is the duration, or -1;
         `handler_ns` likewise, and -1 on a loop's own clock, as handlers are timed by the wall clock.
         """
         record, columns = track.record, self.columns
@@ -192,9 +192,9 @@ class _Builder:
     def _source(
         self, record: Record, transition: RecordedTransition, events: dict[tuple[int, int], int], before: int
     ) -> int:
-        """Note what caused a transition; give the number of its name if that is not in the record, else -1.
+        """Store the cause of a transition; return the number of its name if it is not in the record, else -1.
 
-        An automatic mutation is caused by the transition of its machine before it, as `Record.why` has it.
+        The cause of an automatic mutation is the previous transition of its machine, as in `Record.why`.
         """
         event, source = events[transition.machine, transition.number], transition.source
         if source is None:
@@ -243,7 +243,7 @@ class _Builder:
             columns["point_span"].append(-1 if point.span is None else spans.get(point.span, -1))
 
     def add_lanes(self, roots: Iterable[Lane]) -> None:
-        """Fill `bar_*` and `mark_event`, and where those of each lane begin: `bar_from`, `mark_from`."""
+        """Fill `bar_*` and `mark_event`, and the first index of each lane: `bar_from`, `mark_from`."""
         columns = self.columns
         listed = flat(roots)
         for lane, parent in listed:
@@ -257,5 +257,5 @@ class _Builder:
 
 
 def _texts(values: Any) -> list[list[str]]:
-    """Give names and values as pairs of texts."""
+    """Return names and values as pairs of texts."""
     return [[str(name), value if isinstance(value, str) else str(value)] for name, value in values.items()]

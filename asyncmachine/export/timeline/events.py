@@ -1,8 +1,8 @@
-"""What happened in a record, in one order: each event's time, its place on the axis of order, and what caused it.
+"""The events of a record in order: the time of each event, its position on the order axis, and its cause.
 
-An event is a transition, a point, or the begin or end of a machine or span. On a virtual clock many events share one instant.
-The axis of order therefore gives each instant a width: as many steps as events fall into it, in the track that has most of them.
-Tracks that share a clock then share this axis too.
+An event is a transition, a point, or the start or end of a machine or span. On a virtual clock many events share one time.
+The order axis therefore gives each time a width: one step per event, in the track with the most events at that time. Tracks with
+a common clock share this axis.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from asyncmachine.record.format import Point, RecordedMachine, RecordedSpan, RecordedTransition
 
 STEP = 1000
-"""Units of the axis of order in a step."""
+"""Units of the order axis per step."""
 
 
 class Kind(IntEnum):
-    """Of an event. Those of one instant stand in this order, unless the wall clock tells them apart."""
+    """The kind of an event. Events at one time are sorted in this order, unless the wall clock distinguishes them."""
 
     SPAN_BEGIN = 0
     MACHINE_BEGIN = 1
@@ -33,7 +33,7 @@ class Kind(IntEnum):
 
 
 Key = tuple[Kind, int]
-"""Kind and number: of a transition its sequence number, else the id."""
+"""Kind and number: for a transition its sequence number, else the id."""
 
 
 class Event(NamedTuple):
@@ -46,7 +46,7 @@ class Event(NamedTuple):
 
 
 class Track(NamedTuple):
-    """What one record holds, its events in order; the last one is the end of the record."""
+    """The content of one record, its events in order; the last one is the end of the record."""
 
     record: Record
     title: str
@@ -57,7 +57,7 @@ class Track(NamedTuple):
     points: list[Point]
 
     def numbers(self, first: int) -> dict[Key, int]:
-        """Number all events, from `first` on."""
+        """Return the numbers of all events, from `first` on."""
         return {(event.kind, event.id): first + rank for rank, event in enumerate(self.events)}
 
 
@@ -106,7 +106,7 @@ def _in_order(
 def _plain(
     machines: Sequence[RecordedMachine], spans: Sequence[RecordedSpan], points: Sequence[Point]
 ) -> Iterator[Event]:
-    """Give all events but transitions, on the clock of their reader."""
+    """Yield all events except transitions, on the reader's clock."""
     for machine in machines:
         yield Event(machine.start_ns, 0, Kind.MACHINE_BEGIN, machine.number)
         if machine.end_ns is not None:
@@ -120,7 +120,7 @@ def _plain(
 
 
 def places_in_order(tracks: Sequence[Track]) -> list[int]:
-    """Place all events of all tracks on the axis of order, in units of a thousandth step."""
+    """Return the positions of all events of all tracks on the order axis, in thousandths of a step."""
     counts: list[dict[int, int]] = []
     for track in tracks:
         own: dict[int, int] = {}

@@ -1,4 +1,4 @@
-"""A still picture of a timeline, for documents, for notebooks that are not trusted, and for print."""
+"""A static picture of a timeline, for documents, untrusted notebooks and print."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7B5EA7", "#8
 BAD, INK, LIFE, SPAN = "#D55E00", "#22303c", "#dbe1e7", "#9db2c6"
 _WIDTH, _ROW, _FLOW_ROW, _NAMES = 7.2, 0.155, 0.28, 2.1  # inches
 _MOST_ROWS = 70
-_PIXELS = 900  # steps in which bars are merged
+_PIXELS = 900  # resolution at which bars are merged
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 7,
@@ -43,7 +43,7 @@ class StillPicture:
     Attributes:
         figure: The matplotlib figure.
         name: A name for a file, without ending.
-        caption: What is seen, in a sentence or two.
+        caption: A description of one or two sentences.
     """
 
     figure: Figure
@@ -51,7 +51,7 @@ class StillPicture:
     caption: str
 
     def svg(self) -> str:
-        """Draw it as SVG; the same data give the same text."""
+        """Return it as SVG; deterministic."""
         import matplotlib as mpl
 
         out = io.StringIO()
@@ -67,7 +67,7 @@ class StillPicture:
 
 
 class _Seen(NamedTuple):
-    """A lane in sight, its depth in the tree and its row."""
+    """A visible lane, its depth in the tree and its row."""
 
     lane: int
     depth: int
@@ -77,12 +77,12 @@ class _Seen(NamedTuple):
 def timeline_figure(
     *records: Record, titles: Sequence[str] = (), axis: Axis | None = None, name: str = "timeline"
 ) -> StillPicture:
-    """Draw the lanes that a timeline shows at first.
+    """Draw the initially visible lanes of a timeline.
 
     Args:
         records: One or more, drawn one above the other.
         titles: A title for each; by default the names of their files.
-        axis: As of `timeline`.
+        axis: As for `timeline`.
         name: Of the picture.
 
     Raises:
@@ -99,7 +99,7 @@ def timeline_figure(
 def message_figure(
     *records: Record, flow: str, titles: Sequence[str] = (), axis: Axis | None = None, name: str = "message-path"
 ) -> StillPicture:
-    """Draw the path of one message: the points of its flow and which followed which.
+    """Draw the path of one message: the points of its flow and their order.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -224,7 +224,7 @@ def _draw_marks(axes: Axes, data: TimelineData, xs: list[float], lane: int, row:
 
 
 def _draw_boxes(axes: Axes, stretches: list[tuple[float, float]], bottom: float, height: float, colour: str) -> None:
-    """Draw all boxes of a lane as one path, each with an outline, so that short ones do not vanish."""
+    """Draw all boxes of a lane as one path with outlines, so that short ones stay visible."""
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
 
@@ -238,7 +238,7 @@ def _draw_boxes(axes: Axes, stretches: list[tuple[float, float]], bottom: float,
 
 
 def _runs(places: list[float], gap: float) -> list[tuple[float, float]]:
-    """Join places closer than a gap into stretches: begin and width."""
+    """Join positions closer than a gap into intervals: start and width."""
     runs: list[list[float]] = []
     for place in places:
         if runs and place - runs[-1][1] < gap:
@@ -273,7 +273,7 @@ def _draw_flow(axes: Axes, data: TimelineData, xs: list[float], seen: list[_Seen
 
 
 def _draw_axis(axes: Axes, data: TimelineData, xs: list[float], axis: Axis) -> None:
-    """Label round seconds; on an axis of order, where the time moves on."""
+    """Label round seconds; on an order axis, the changes of time."""
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.tick_top()

@@ -1,8 +1,8 @@
-"""The lanes of a timeline: a tree of spans, machines and states, each with what is drawn in it.
+"""The lanes of a timeline: a tree of spans, machines and states with their bars and marks.
 
-Under a span stand the points in it, a lane for each name, then its child spans, then the machines that run under it. Under a
-machine stand those of its states that were ever active, then the machines it made; many of these share one lane that opens
-into theirs. The lane of a machine has its life and a mark for each transition.
+Below a span are its points, a lane for each name, then its child spans, then its machines. Below a machine are its states that
+were ever active, then its submachines; many submachines share one lane that expands into theirs. The lane of a machine has a bar
+for its lifetime and a mark for each transition.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 LaneKind = Literal["track", "span", "points", "machine", "machines", "state"]
 MANY = 12
-"""Child machines beyond this number get a lane of their own to open."""
+"""More submachines than this are grouped in an expandable lane."""
 
 
 class Bar(NamedTuple):
-    """A stretch of a lane: from event to event, and which recorded span or state clock it is."""
+    """An interval of a lane, from event to event, and its recorded span or state clock."""
 
     begin: int
     end: int
@@ -38,14 +38,14 @@ class Lane:
     """One lane.
 
     Attributes:
-        kind: What it stands for.
+        kind: The kind of its subject.
         label: Its name.
         machine: Number of its machine among those of all tracks, or -1.
         state: Number of its state in its machine, or -1.
-        bars: Spans of time that do not overlap, in order.
+        bars: Disjoint intervals, in order.
         marks: Events, in order.
-        below: The lanes it opens into.
-        is_open: Whether it is open at first.
+        below: The lanes it expands into.
+        is_open: Whether it is initially expanded.
     """
 
     kind: LaneKind
@@ -59,7 +59,7 @@ class Lane:
 
 
 def flat(lanes: Iterable[Lane]) -> list[tuple[Lane, int]]:
-    """List a tree of lanes from the top, each with the place of its parent in the list, or -1."""
+    """Return a tree of lanes as a list from the top, each with the index of its parent, or -1."""
     found: list[tuple[Lane, int]] = []
     left = [(lane, -1) for lane in reversed(list(lanes))]
     while left:
@@ -126,7 +126,7 @@ def _activation_bar(activation: Activation, numbers: Mapping[Key, int]) -> Bar:
 
 
 def _together(lanes: list[Lane]) -> Lane:
-    """Put many machines behind one lane, which has all their marks."""
+    """Group many machines in one lane with all their marks."""
     marks = list(heapq.merge(*(lane.marks for lane in lanes)))
     return Lane("machines", f"{len(lanes)} machines", marks=marks, below=lanes)
 
@@ -138,7 +138,7 @@ def _span_lanes(
     points: Mapping[int | None, list[Point]],
     first: int,
 ) -> list[Lane]:
-    """Give siblings of one name one lane, or several where they overlap, and their content with them."""
+    """Return the lanes of spans with their content: siblings of one name share a lane, or several if they overlap."""
     children: dict[int | None, list[tuple[int, RecordedSpan]]] = {}
     known = {span.id for span in track.spans}
     for place, span in enumerate(track.spans):
@@ -175,7 +175,7 @@ def _point_lanes(points: list[Point], numbers: Mapping[Key, int]) -> list[Lane]:
 
 
 def _packed_bars(bars: list[Bar]) -> list[list[Bar]]:
-    """Spread bars over as few rows as hold them without overlap."""
+    """Distribute bars over the fewest rows without overlap."""
     rows: list[list[Bar]] = []
     free: list[tuple[int, int]] = []  # end of the last bar, row
     for bar in bars:
@@ -190,7 +190,7 @@ def _packed_bars(bars: list[Bar]) -> list[list[Bar]]:
 
 
 def flow_lanes(track: Track, numbers: Mapping[Key, int]) -> list[Lane]:
-    """Give the points of one flow a lane for each place they pass: the highest spans in which they differ."""
+    """Return the lanes of one flow, one for each place: the topmost spans in which its points differ."""
     by_id = {span.id: span for span in track.spans}
     paths: dict[int, tuple[int, ...]] = {}
     for point in track.points:
@@ -216,12 +216,12 @@ def flow_lanes(track: Track, numbers: Mapping[Key, int]) -> list[Lane]:
 
 
 def open_some(lanes: list[Lane], most: int, *, one_machine: bool) -> None:
-    """Open lanes from the top, level by level, while no more than some are in sight; of each level machines first.
+    """Expand lanes from the top, level by level, up to a number of visible lanes; machines first on each level.
 
     Args:
-        lanes: The top ones.
-        most: How many may be in sight.
-        one_machine: Open one machine, however many that are.
+        lanes: The top lanes.
+        most: Maximal number of visible lanes.
+        one_machine: Expand one machine regardless of the limit.
     """
     amount = len(lanes)
     level = lanes

@@ -1,4 +1,4 @@
-"""The interactive page: Bokeh draws, scripts of ours reduce what is drawn and show details, the data lie in the page."""
+"""The interactive page: drawn by Bokeh, with scripts that reduce the drawn data and show details; the data are embedded."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ ROW, FLOW_ROW, AXIS, HEAD, DETAILS = 18, 34, 34, 40, 216
 """Heights in CSS pixels, as in page.js."""
 _MOST_ROWS = 48
 _HINT = (
-    "Turn the wheel to zoom, drag to move, point to read. Click a mark or a bar for what it did, its cause and what it "
-    "caused; click a name to open or close it. Orange with a triangle: refused, or an error."
+    "Scroll to zoom, drag to pan, hover to read. Click a mark or a bar for its details, its cause and its "
+    "effects; click a name to expand or collapse it. Orange with a triangle: refused, or an error."
 )
 
 
 def page_height(data: TimelineData) -> int:
-    """Give the height a page needs for the lanes that are open at first, in CSS pixels."""
+    """Return the height of a page for the initially visible lanes, in CSS pixels."""
     lanes = data.header["lanes"]
     seen = [True] * len(lanes)
     for number, (parent, *_) in enumerate(lanes):
@@ -33,12 +33,12 @@ def page_height(data: TimelineData) -> int:
 
 
 def page(data: TimelineData, title: str, axis: str) -> str:
-    """Write the page, whole and self-contained. The same data give the same text.
+    """Return the complete, self-contained page; deterministic.
 
     Args:
-        data: What it shows.
+        data: The data.
         title: Its title, plain text.
-        axis: Which axis it shows at first, "time" or "order".
+        axis: The initial axis, "time" or "order".
 
     Raises:
         MissingExtraError: Bokeh is not installed.
@@ -59,7 +59,7 @@ def page(data: TimelineData, title: str, axis: str) -> str:
 
 
 def _plot() -> tuple[dict[str, Any], str]:
-    """Make the empty plot, as Bokeh's JSON, and give Bokeh's script."""
+    """Return the empty plot as Bokeh's JSON, and Bokeh's script."""
     try:
         from bokeh.core.types import ID
         from bokeh.embed import json_item
@@ -91,7 +91,7 @@ def _plot() -> tuple[dict[str, Any], str]:
 
 
 def _add_glyphs(plot: Any) -> None:
-    """Add what page.js fills: it finds the sources by their names."""
+    """Add the data sources that page.js fills, found by name."""
     from bokeh.models import ColumnDataSource
 
     def source(name: str, columns: str) -> ColumnDataSource:
@@ -113,7 +113,7 @@ def _add_glyphs(plot: Any) -> None:
 
 
 def _renumbered(item: dict[str, Any]) -> dict[str, Any]:
-    """Number the models of a plot anew: Bokeh goes on counting within a process."""
+    """Renumber the models of a plot, which Bokeh numbers consecutively within a process."""
     numbers: dict[str, str] = {}
 
     def walk(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A timeline to show in a notebook or to save as a page."""
+"""Timelines for display in a notebook or saving as a page."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ Axis = Literal["time", "order"]
 
 
 class UnknownFlowError(ExportError):
-    """No point of a record belongs to this flow.
+    """A record has no point of this flow.
 
     Attributes:
-        flow: The flow asked for.
+        flow: The requested flow.
         known: The first flows of the record.
     """
 
     def __init__(self, flow: str, known: Sequence[str]) -> None:
         self.flow = flow
         self.known = tuple(known)
-        there = f"there are {', '.join(map(repr, known))}" if known else "it has no flows"
-        super().__init__(f"no point of the record belongs to the flow {flow!r}: {there}")
+        there = f"its flows are {', '.join(map(repr, known))}" if known else "it has no flows"
+        super().__init__(f"the record has no point of the flow {flow!r}: {there}")
 
 
 @dataclass(frozen=True, eq=False)
 class Timeline:
-    """A page with lanes, shown in a notebook inside an iframe.
+    """A page with lanes, displayed in a notebook inside an iframe.
 
     Attributes:
-        data: What it shows.
+        data: Its data.
         title: Its title.
-        axis: The axis it has at first: "time", or "order" with one step for each event.
+        axis: The initial axis: "time", or "order" with one step per event.
         html: The page, self-contained.
     """
 
@@ -53,7 +53,7 @@ class Timeline:
     html: str
 
     def save(self, path: Path | str) -> int:
-        """Write the page to a file, whole or not at all.
+        """Write the page to a file atomically.
 
         Returns:
             Bytes written.
@@ -69,7 +69,7 @@ class Timeline:
         return f"<Timeline of {self.title}: {amounts}>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        """Offer the page as an iframe: the form that notebooks keep alive when they are reopened or exported."""
+        """Return the page as an iframe, which keeps working when notebooks are reopened or exported."""
         frame = (
             f'<iframe title="{html.escape(self.title)}" width="100%" height="{page_height(self.data)}" style="border: '
             f'1px solid #d5dce3; display: block; max-width: none" srcdoc="{_quoted(self.html)}"></iframe>'
@@ -79,7 +79,7 @@ class Timeline:
 
 
 def _quoted(text: str) -> str:
-    """Write text within double quotes; other signs need no escape there."""
+    """Escape text for double quotes; other characters need no escape there."""
     return text.replace("&", "&amp;").replace('"', "&quot;")
 
 
@@ -90,8 +90,8 @@ def timeline(*records: Record, titles: Sequence[str] = (), title: str = "", axis
         records: One or more.
         titles: A title for each; by default the names of their files.
         title: Of the page.
-        axis: The axis to begin with; by default the time, and the order where a record is on a loop's own clock, on
-            which much happens at once.
+        axis: The initial axis; by default "time", or "order" for a record on a loop's own clock, on which many events
+            share a time.
 
     Raises:
         MissingExtraError: Bokeh is not installed.
@@ -103,10 +103,10 @@ def timeline(*records: Record, titles: Sequence[str] = (), title: str = "", axis
 def message_path(
     *records: Record, flow: str, titles: Sequence[str] = (), title: str = "", axis: Axis | None = None
 ) -> Timeline:
-    """Show the path of one message: the points of its flow, where they were, and which followed which.
+    """Show the path of one message: the points of its flow, their places and their order.
 
     Args:
-        records: One or more that have this flow.
+        records: One or more with this flow.
         flow: The flow's name, such as a message's id.
         titles: A title for each; by default the names of their files.
         title: Of the page.
@@ -122,7 +122,7 @@ def message_path(
 
 
 def checked_flow(records: Sequence[Record], titles: Sequence[str], flow: str) -> TimelineData:
-    """Read the points of a flow; refuse one that a record does not have."""
+    """Return the points of a flow; refuse a flow that is not in every record."""
     for record in records:
         flows = dict.fromkeys(point.flow for point in record.points() if point.flow)
         if flow not in flows:
@@ -131,14 +131,14 @@ def checked_flow(records: Sequence[Record], titles: Sequence[str], flow: str) ->
 
 
 def titles_of(records: Sequence[Record], titles: Sequence[str]) -> list[str]:
-    """Give each record its title: the one given, else its file's name."""
+    """Return a title for each record: the given one, or its file's name."""
     if titles and len(titles) != len(records):
         raise ValueError(f"titles: expected one for each of {len(records)} records, got {len(titles)}")
     return list(titles) or [record.path.name for record in records]
 
 
 def usual_axis(records: Sequence[Record]) -> Axis:
-    """Give the axis that shows most of these records."""
+    """Return the default axis for these records."""
     return "order" if any(record.clock == "loop" for record in records) else "time"
 
 

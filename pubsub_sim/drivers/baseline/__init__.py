@@ -1,4 +1,4 @@
-"""The classic version: an event loop, as go-libp2p-pubsub has it, written the way asyncio wants it."""
+"""The classic version: the event loop of go-libp2p-pubsub in idiomatic asyncio."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["describe", "make_driver", "trace"]
 
 
 def make_driver(context: HostContext) -> PubsubLoop:
-    """The factory named in `drivers.versions`."""
+    """Create the driver of a host; see `drivers.versions`."""
     return PubsubLoop(context)
 
 
 def describe() -> dict[str, Any]:
-    """What this version is made of, as data for reports."""
+    """Describe this version, as data for reports."""
     return {
         "summary": "the event loop of go-libp2p-pubsub: one owner task per host takes inputs from one inbox and "
-        "answers through futures; discovery and bootstrap are loops of their own",
+        "answers through futures; discovery and bootstrap are separate loops",
         "machines": [],
     }

@@ -1,4 +1,4 @@
-"""How the classic version waits until a topic has enough peers: check, look, pause, check again."""
+"""Bootstrap of the classic version, which waits until a topic has enough peers: check, look, pause, repeat."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 async def bootstrap_loop(
     check: Callable[[], Awaitable[bool]], look: Callable[[], Awaitable[None]], context: HostContext
 ) -> bool:
-    """Run until `check` says yes.
+    """Run until `check` returns true.
 
     Args:
         check: evaluates readiness in a turn of the host.

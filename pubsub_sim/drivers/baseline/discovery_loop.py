@@ -23,7 +23,7 @@ class DiscoveryLoop:
     """The discovery pipeline of one host. Implements Discovery.
 
     Args:
-        context: clock, options, and what owns the tasks.
+        context: clock, options and the owner of the tasks.
         finder: looks for peers, dials, registers.
         ask: evaluates a function in a turn of the host.
     """
@@ -51,7 +51,7 @@ class DiscoveryLoop:
         self.end()
 
     def end(self) -> None:
-        """Stop all loops; whoever waits for a look for peers goes on."""
+        """Stop all loops and release those that wait for a discovery request."""
         self._is_over = True
         for task in self._loops:
             self._lifetime.stop(task)

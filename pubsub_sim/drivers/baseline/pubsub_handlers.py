@@ -1,4 +1,4 @@
-"""What the event loop does with each operation: one function per type, looked up in a table."""
+"""The event loop's handlers of operations: one function per type, looked up in a table."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Handlers = dict[type[Any], Callable[[Any], None]]
 
 
 def handlers_of(core: Core, discovery: Discovery | None) -> Handlers:
-    """The table of one host.
+    """Return the table of one host.
 
-    `PublishMessage` and `Pending`, whose message is published in the middle of a turn, are given the message; all others
-    are given the operation.
+    The handlers of `PublishMessage` and of `Pending`, whose message is published during a turn, take the message; all
+    others take the operation.
 
     Args:
         core: the host's decisions.
-        discovery: told which topics to advertise; or None.
+        discovery: advertises topics; or None.
     """
 
     def remove_topic(request: op.RemoveTopic) -> None:

@@ -1,7 +1,7 @@
 """The turns of a classic event loop: one owner task per host.
 
-The task sleeps on a future while there is nothing to do. Awake, it takes everything in the inbox, in order, and then
-up to `INCOMING_RPCS` RPCs, in one go: that is a turn.
+The task sleeps on a future while there is nothing to do. In a turn, it takes all operations in the inbox, in order, and
+then up to `INCOMING_RPCS` RPCs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class PubsubLoop(Inbox):
 
     Attributes:
         discovery: the discovery loop, or None.
-        handlers: what is done with each operation; `tracing` wraps them.
+        handlers: the handler of each operation; `tracing` wraps them.
     """
 
     def __init__(self, context: HostContext) -> None:
@@ -65,7 +65,7 @@ class PubsubLoop(Inbox):
             except TURN_ERRORS as error:
                 self.fail(error)
             if self._operations or self._rpcs or self._has_refused:
-                await asyncio.sleep(0)  # validation, scheduled by this turn, comes first
+                await asyncio.sleep(0)  # validation, scheduled by this turn, runs first
 
     def _turn(self) -> None:
         handlers = self.handlers

@@ -1,4 +1,4 @@
-"""Tells each operation of a host's event loop when its turn comes; for exhibits, never measured."""
+"""Tracing of the operations of a host's event loop; for illustrations, never measured."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pubsub_sim.protocol.pending import Pending
 
 
 def trace(driver: PubsubLoop, note: Callable[[str], None]) -> None:
-    """Have `note` told of every operation the loop takes, before it acts. Call it before the driver starts."""
+    """Call `note` for every operation before the loop handles it. Call this before the driver starts."""
 
     def wrap(name: str, handler: Callable[[Any], None]) -> Callable[[Any], None]:
         def handle(operation: Any) -> None:

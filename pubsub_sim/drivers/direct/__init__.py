@@ -1,4 +1,4 @@
-"""A yardstick: the same decisions with no actor around them. What a version costs above it is the cost of being one."""
+"""A reference without an actor: the same decisions by plain calls. A version's cost above it is the cost of the actor."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 def make_driver(context: HostContext) -> DirectCalls:
-    """The factory named in `drivers.versions`."""
+    """Create the driver of a host; see `drivers.versions`."""
     return DirectCalls(context)
 
 
 def describe() -> dict[str, Any]:
-    """What this version is made of, as data for reports."""
+    """Describe this version, as data for reports."""
     return {
-        "summary": "a yardstick: whoever has an input calls the host's method for it there and then; no owner task, no "
-        "turns, no bound on what waits; discovery and bootstrap are the loops of `baseline`",
+        "summary": "a reference: every input is an immediate call of the host's method; no owner task, no turns, no bounded "
+        "queues; discovery and bootstrap are the loops of `baseline`",
         "machines": [],
     }

@@ -1,7 +1,7 @@
-"""A host without turns: every input is a call of the core's method, made by whoever has the input.
+"""A host without turns: every input is an immediate call of the core's method.
 
-Not a contestant: a host that is called from everywhere has no order of its own and pushes back on nobody. It has the
-baseline's table of handlers and its discovery, and no owner task.
+It is a reference, not a competing version: such a host does not order its inputs and applies no back-pressure. It uses
+the baseline's table of handlers and its discovery, without an owner task.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class DirectCalls(Inbox):
-    """Calls instead of turns. Implements Driver; in its inbox waits only what comes up during another input.
+    """Calls instead of turns. Implements Driver; its inbox holds only inputs that arrive during another input.
 
     Attributes:
         discovery: the baseline's discovery loop, or None.
@@ -40,13 +40,13 @@ class DirectCalls(Inbox):
         self._handlers = handlers_of(self._core, self.discovery)
 
     def start(self) -> None:
-        """There is nothing to start."""
+        """Do nothing."""
 
     async def close(self) -> None:
         self._refuse_all()
 
     def submit(self, operation: Operation) -> None:
-        """Take an input at once; one that comes up during another follows it."""
+        """Handle an input immediately, or after the current one."""
         if self._is_closed:
             return
         if self._is_calling:
@@ -66,7 +66,7 @@ class DirectCalls(Inbox):
             self._is_calling = False
 
     async def ask(self, request: Request[T]) -> T:
-        """Take an input at once; the answer comes a round of the loop later."""
+        """Handle an input immediately; return the answer one loop iteration later."""
         answer = await super().ask(request)
         try:
             await asyncio.sleep(0)
@@ -76,7 +76,7 @@ class DirectCalls(Inbox):
         return answer
 
     def offer_rpc(self, peer: PeerId, rpc: RPC | WireMessage) -> bool:
-        """Handle an RPC at once; never refuses."""
+        """Handle an RPC immediately; never refuse it."""
         if self._is_closed:
             return True
         try:

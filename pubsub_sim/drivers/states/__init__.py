@@ -16,17 +16,17 @@ __all__ = ["describe", "machines", "make_driver", "trace"]
 
 
 def make_driver(context: HostContext) -> PubsubMachine:
-    """The factory named in `drivers.versions`."""
+    """Create the driver of a host; see `drivers.versions`."""
     return PubsubMachine(context)
 
 
 def machines(driver: PubsubMachine) -> list[Machine]:
-    """The machines of a driver that was just made, parents first; bootstrap flows are children of the last."""
+    """Return the machines of a new driver, parents first; bootstrap machines are children of the last."""
     return [driver.machine] if driver.discovery is None else [driver.machine, driver.discovery.machine]
 
 
 def describe() -> dict[str, Any]:
-    """What this version is made of, as data for reports."""
+    """Describe this version, as data for reports."""
     return {
         "summary": "the same host as three state machines: every input is a mutation, the machine's queue is the "
         "event loop, and RPCs run as functions between transitions",

@@ -1,4 +1,4 @@
-"""How the state-machine version waits until a topic has enough peers: `BootstrapStates`, one machine per wait.
+"""Bootstrap of the state-machine version, which waits until a topic has enough peers: one `BootstrapStates` machine per wait.
 
 Steps that take time are `async` handlers: tasks that end when their state does.
 
@@ -56,7 +56,7 @@ class BootstrapHandlers:
 
     def BootstrapCheckingState(self, e: Event) -> None:
         checked = self._discovery.check(self._ready)
-        if checked.done:  # the host machine was idle, as it nearly always is
+        if checked.done:  # the host machine was idle, as it usually is
             self._take_answer(e.machine, checked)
         else:
             e.fork(self._wait_for(e.machine, checked))
@@ -69,7 +69,7 @@ class BootstrapHandlers:
         try:
             is_ready = checked.result()
         except MachineDisposedError:
-            return  # the host has ended, and so will this flow
+            return  # the host has ended, and this machine will end too
         if isinstance(is_ready, BaseException):
             self._discovery.end_bootstrap(self._topic, self._call, is_ready)
         else:

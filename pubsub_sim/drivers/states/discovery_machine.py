@@ -23,7 +23,7 @@ class DiscoveryHandlers:
     """The ten states' handlers.
 
     Args:
-        context: clock, options, and what owns the tasks.
+        context: clock, options and the owner of the tasks.
         finder: looks for peers, dials, registers.
         ask: evaluates a function in a turn of the host.
         fail: ends the host; told of an error in any handler or task.
@@ -70,12 +70,12 @@ class DiscoveryHandlers:
         for topic in e.args["topics"]:
             self._post_discover(topic)
 
-    # --- looking for peers ---------------------------------------------------------------------------------------
+    # --- discovery requests --------------------------------------------------------------------------------------
 
     def DiscoveringTopicState(self, e: Event) -> None:
         topic, request = e.args["topic"], e.args["request"]
         if topic in self.ongoing:
-            e.add("TopicDiscovered", topic=topic, request=request)  # a look is under way: this request is done at once
+            e.add("TopicDiscovered", topic=topic, request=request)  # a request is under way: this one is done at once
         else:
             self.ongoing.add(topic)
             task = e.machine.fork(self._discover(e.machine, topic, request))
@@ -128,13 +128,13 @@ class DiscoveryHandlers:
 
 
 class DiscoveryMachine:
-    """The discovery machine of one host and what is posted to it. Implements Discovery.
+    """The discovery machine of one host and its inputs. Implements Discovery.
 
     Args:
-        context: what the host's driver was given.
+        context: the context of the host's driver.
         finder: looks for peers, dials, registers.
         ask: evaluates a function in a turn of the host.
-        fail: ends the host; told of an error in any handler or task.
+        fail: ends the host after an error in any handler or task.
         host: the host machine.
 
     Attributes:
@@ -148,15 +148,15 @@ class DiscoveryMachine:
 
     def __init__(self, context: HostContext, finder: PeerFinder, ask: Ask, fail: Fail, host: Machine) -> None:
         self._context, self._host, self.fail = context, host, fail
-        self._waiting: set[int] = set()  # bootstraps somebody waits for
-        self._errors: dict[int, BaseException] = {}  # call -> what its readiness function raised
+        self._waiting: set[int] = set()  # bootstraps with a waiter
+        self._errors: dict[int, BaseException] = {}  # error of the readiness function, by call
         self._posted: deque[tuple[str, int]] = deque()
         self._requests = itertools.count()
         self._calls = itertools.count()
         self._flows = BootstrapFlows(context, self)
         self._handlers = DiscoveryHandlers(context, finder, ask, fail, self._post, self._flows)
         self.machine = Machine(DiscoveryStates, id=f"{host.id}-disc", handlers=self._handlers, parent=host)
-        self._bootstrapping = self.machine.prepare("add", "BootstrappingTopic")  # the inputs there are many of
+        self._bootstrapping = self.machine.prepare("add", "BootstrappingTopic")  # the most frequent input
         self._bootstrapped = self.machine.prepare("add", "TopicBootstrapped")
 
     def start(self) -> None:
@@ -188,9 +188,9 @@ class DiscoveryMachine:
         self.machine.add("StopAdvertisingTopic", topic=topic)
 
     async def bootstrap(self, topic: str, ready: Callable[[], bool]) -> bool:
-        """Wait in a flow of this call's own, as in the event loop: two calls may want different things.
+        """Wait in a separate flow for each call, as in the event loop: two calls may have different conditions.
 
-        The flow is begun in a turn, like every input from outside: handlers mutate inline, callers post.
+        The flow starts in a turn, like every external input: handlers mutate inline, callers post.
         """
         call = next(self._calls)
         self._waiting.add(call)
@@ -201,7 +201,7 @@ class DiscoveryMachine:
         except MachineDisposedError:
             return False
         except asyncio.CancelledError:
-            self.end_bootstrap(topic, call)  # nobody wants it any more
+            self.end_bootstrap(topic, call)  # the caller has gone
             raise
         finally:
             self._waiting.discard(call)
@@ -233,19 +233,19 @@ class DiscoveryMachine:
         except TURN_ERRORS as error:
             self.fail(error)
 
-    # --- what a bootstrap's flow machine asks for ----------------------------------------------------------------
+    # --- calls of a bootstrap's flow machine ---------------------------------------------------------------------
 
     def check(self, ready: Callable[[], bool]) -> Outcome:
-        """Evaluate readiness between two transitions of the host machine; gives the error if it raises one."""
+        """Evaluate readiness between two transitions of the host machine; the outcome holds any error it raises."""
         return self._host.eval_soon(_answer_or_error, ready, label="bootstrapFlow.BootstrapCheckingState")
 
     def end_bootstrap(self, topic: str, call: int, error: BaseException | None = None) -> None:
-        """Take note that a wait is over; nothing happens if it was given up meanwhile.
+        """Record the end of a wait, unless it was cancelled meanwhile.
 
         Args:
             topic: the topic.
             call: number of the wait.
-            error: what its readiness function raised, for whoever waits; None: the topic has enough peers.
+            error: the error of its readiness function, for the waiter; None if the topic has enough peers.
         """
         if call in self._flows.running:
             if error is not None:
@@ -253,7 +253,7 @@ class DiscoveryMachine:
             self._bootstrapped({"topic": topic, "call": call})
 
     def look(self, topic: str) -> Awaitable[Any] | None:
-        """Post a look for a topic; gives what completes with it, or None if the request queue is full."""
+        """Post a discovery request; return an awaitable of its completion, or None if the request queue is full."""
         request = next(self._requests)
         done = self.machine.when_args("TopicDiscovered", topic=topic, request=request)
         if self._post(topic, request):

@@ -1,6 +1,6 @@
-"""What each state of the host machine does: the handlers of `PubsubStates`, written out by hand.
+"""The handlers of `PubsubStates`, the states of the host machine.
 
-Nearly every state is a pulse: the first thing its handler does is to remove it. Vetoes only ask the core.
+Nearly every state is a pulse: its handler first removes it. Negotiation handlers only query the core.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class PubsubHandlers:
     Args:
         core: the host's decisions.
         discovery: the discovery machine, or None.
-        on_error: told of an error in any handler; whose it is, the driver knows.
+        on_error: called with an error of any handler; the driver knows its origin.
     """
 
     __slots__ = ("_core", "_discovery", "_on_error")

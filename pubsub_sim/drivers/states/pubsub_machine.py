@@ -1,11 +1,11 @@
 """The turns of a state machine: each input is a mutation of `PubsubStates`; the machine's queue is the loop.
 
-Inputs from outside wait in the inbox and are mutated in one scheduled turn, in the order they came, followed by up to
-`INCOMING_RPCS` RPCs, each a function run between transitions. Nearly every state is a pulse: the first thing its
-handler does is to remove it.
+External inputs wait in the inbox and become mutations in one scheduled turn, in order of arrival, followed by up to
+`INCOMING_RPCS` RPCs, each a function run between transitions. Nearly every state is a pulse: its handler first removes
+it.
 
-An error in a handler makes the machine add Exception, whose handler keeps the error; the turn raises it again where the
-mutation was made, and so finds out whose it is. An error that comes at another time is that of a task, and ends the host.
+An error in a handler makes the machine add Exception, whose handler stores the error; the turn raises it again at the
+mutation, which determines its origin. An error at any other time comes from a task and ends the host.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _ARGUMENT: dict[type[op.Operation], str] = {
     op.RemoveValidator: "rmValReq",
     op.BlacklistPeer: "pid",
 }
-"""Under which name an operation travels in its mutation's arguments; the state has the operation's name."""
+"""Name of the mutation's argument that holds the operation; the state is named after the operation."""
 
 
 _CANCELED = "the mutation was cancelled"
@@ -63,7 +63,7 @@ class PubsubMachine(Inbox):
         super().__init__(context)
         self._is_asleep = True
         self._is_in_turn = False
-        self._error: BaseException | None = None  # what a handler has raised in this turn
+        self._error: BaseException | None = None  # the error of a handler in this turn
         self._pending: Pending | None = None  # an RPC whose message is being published
         self.machine = Machine(PubsubStates, id=f"ps-{context.number}")
         self.discovery: DiscoveryMachine | None = None
@@ -85,7 +85,7 @@ class PubsubMachine(Inbox):
         return PubsubHandlers(self._core, self.discovery, self._note_error)
 
     def start(self) -> None:
-        """There is no task to start."""
+        """Do nothing: there is no task."""
 
     async def close(self) -> None:
         self._refuse_all()
@@ -98,7 +98,7 @@ class PubsubMachine(Inbox):
         self._context.clock.call_soon(self._turn)
 
     def _end(self) -> None:
-        self._context.clock.call_soon(self._dispose)  # not here: a handler may have failed
+        self._context.clock.call_soon(self._dispose)  # deferred: a handler may be running
 
     def _dispose(self) -> None:
         if self.discovery is not None:
@@ -120,7 +120,7 @@ class PubsubMachine(Inbox):
         except TURN_ERRORS as error:
             self.fail(error)
         else:
-            if self._operations or self._rpcs or self._has_refused:  # validation, scheduled by this turn, comes first
+            if self._operations or self._rpcs or self._has_refused:  # validation, scheduled by this turn, runs first
                 self._wake()
             else:
                 self._is_asleep = True
@@ -128,7 +128,7 @@ class PubsubMachine(Inbox):
             self._is_in_turn = False
 
     def _handle_rpcs(self, room: int) -> int:
-        """Between transitions: handle RPCs until one asks for a mutation, which comes before what follows it."""
+        """Handle RPCs between transitions, until one needs a mutation, which precedes the following RPCs."""
         rpcs, handle_rpc = self._rpcs, self._core.handle_rpc
         pending = None if self._pending is None else self._pending.resume()
         while pending is None and rpcs and room:
@@ -142,7 +142,7 @@ class PubsubMachine(Inbox):
                 self._pending = pending
         return room
 
-    # --- what an operation is ------------------------------------------------------------------------------------
+    # --- handling of operations ----------------------------------------------------------------------------------
 
     def _publish_message(self, message: Message) -> None:
         result = self._publish({"Message": message, "msgID": message.id})
@@ -155,7 +155,7 @@ class PubsubMachine(Inbox):
         request.answer(self.machine.eval(request.function, label=request.label))
 
     def _beat(self, operation: op.Heartbeat) -> None:
-        """A timer of the router: a function between transitions, like an RPC, as the original has it."""
+        """Run a timer of the router: a function between transitions, like an RPC, as in the original."""
         self.machine.eval(operation.action, label="heartbeatTimer")
 
     def _signal(self, operation: op.Operation) -> None:
@@ -172,9 +172,9 @@ class PubsubMachine(Inbox):
             self._refuse(operation)
 
     def _refuse(self, operation: op.Operation) -> None:
-        """An operation whose mutation was cancelled; raises OperationRefused if nobody waits for it, as it would be lost."""
+        """Answer an operation whose mutation was cancelled; raise OperationRefused if it has no waiter, as it would be lost."""
         if isinstance(operation, op.RemoveSubscription | op.RemoveRelay):
-            operation.answer(None)  # there was nothing to remove
+            operation.answer(None)  # nothing to remove
             return
         refusal = OperationRefused(type(operation).__name__, _CANCELED)
         if not isinstance(operation, op.Request):
@@ -184,7 +184,7 @@ class PubsubMachine(Inbox):
     def _note_error(self, error: BaseException) -> None:
         if self._is_in_turn:
             self._error = self._error or error
-        else:  # of a task of the machine
+        else:  # from a task of the machine
             self.fail(error)
 
     def _raise_error(self) -> None:

@@ -1,6 +1,6 @@
 """The states of the three machines: 20 for the host, 10 for discovery, 5 for one bootstrap.
 
-Order and relations are those of the asyncmachine branch of go-libp2p-pubsub; `Exception` comes first by itself.
+Order and relations are those of the asyncmachine branch of go-libp2p-pubsub; `Exception` comes first by default.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from asyncmachine import Schema, State
 
 
 class PubsubStates(Schema):
-    """The host: one state per input of the event loop. No relations; all but two are pulses that may repeat."""
+    """The host: one state per input of the event loop. No relations; all but two are Multi pulses."""
 
     PeersPending = State()
     PeersDead = State()
@@ -34,7 +34,7 @@ class PubsubStates(Schema):
 
 
 class DiscoveryStates(Schema):
-    """Discovery: the poll timer, looks for peers, bootstraps and advertisements."""
+    """Discovery: the poll timer, discovery requests, bootstraps and advertisements."""
 
     Start = State(add="PoolTimer")
     PoolTimer = State()
@@ -52,7 +52,7 @@ _STEPS = ("BootstrapChecking", "DiscoveringTopic", "BootstrapDelay", "TopicBoots
 
 
 class BootstrapStates(Schema):
-    """One bootstrap: check, look for peers, pause, check again; exactly one of the four steps is active."""
+    """One bootstrap: check, look for peers, pause, repeat; exactly one of the four steps is active."""
 
     Start = State(add="BootstrapChecking")
     BootstrapChecking = State(remove=_STEPS)

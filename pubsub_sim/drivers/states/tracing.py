@@ -1,4 +1,4 @@
-"""Tells each mutation of a host's machines before it acts; for exhibits, never measured."""
+"""Tracing of the mutations of a host's machines; for illustrations, never measured."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pubsub_sim.drivers.states.pubsub_machine import PubsubMachine
 
 
 class _Tracer(Tracer):
-    """Writes down the mutations of a host's machines, flow machines included, and what refuses one."""
+    """Reports the mutations of a host's machines, including flow machines, and their refusals."""
 
     def __init__(self, note: Callable[[str], None]) -> None:
         self._note = note
@@ -26,7 +26,7 @@ class _Tracer(Tracer):
 
 
 def trace(driver: PubsubMachine, note: Callable[[str], None]) -> None:
-    """Have `note` told of every mutation of the host's machines, before it acts. Call it before the driver starts."""
+    """Call `note` for every mutation of the host's machines before it is handled. Call this before the driver starts."""
     tracer = _Tracer(note)
     driver.machine.bind_tracer(tracer)
     if driver.discovery is not None:

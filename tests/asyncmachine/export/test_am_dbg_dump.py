@@ -205,9 +205,9 @@ def write(path: Path, data: bytes) -> Path:
 
 BAD_BYTES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "text": (lambda data: b"{}" * 100, "it is not compressed by brotli"),
-    "nothing": (lambda data: b"", "it is cut off"),
-    "cut off": (lambda data: data[:-1000], "it is cut off"),
-    "cut off early": (lambda data: data[:3], "it is cut off"),
+    "nothing": (lambda data: b"", "it is truncated"),
+    "cut off": (lambda data: data[:-1000], "it is truncated"),
+    "cut off early": (lambda data: data[:3], "it is truncated"),
     "no gob": (lambda data: brotli.compress(b"x" * 200), "not a gob stream at byte 0: the stream|not a gob stream at byte"),
     "two values": (lambda data: brotli.compress(encode(INT, 1) * 2), "it holds 2 values instead of one"),
 }  # fmt: skip
@@ -222,7 +222,7 @@ def refuses(path: Path, folder: Path, reason: str) -> None:
     before = record.read_bytes()
     with pytest.raises(DumpError, match=reason) as caught:
         read_dump(path, record)
-    assert str(caught.value) == f"{caught.value.path} is no dump of am-dbg: {caught.value.reason}"
+    assert str(caught.value) == f"{caught.value.path} is not a dump of am-dbg: {caught.value.reason}"
     assert "\n" not in str(caught.value)
     assert record.read_bytes() == before
     assert [file.name for file in record.parent.iterdir()] == ["record.sqlite"]

@@ -360,7 +360,7 @@ def test_nobody_listens(caplog: pytest.LogCaptureFixture) -> None:
     assert tracer.sent == 0
     assert tracer.dropped > 0
     assert [record.getMessage() for record in caplog.records] == [
-        f"[am-dbg] {address}: Connection refused; the machines go on without it"
+        f"[am-dbg] {address}: Connection refused; the machines continue without it"
     ]
 
 
@@ -419,7 +419,7 @@ def test_close_waits_no_longer_than_asked(debugger: Debugger) -> None:
     machine.remove("A")
     assert (tracer.sent, tracer.dropped) == (0, 3)
     assert tracer.failure is not None
-    assert tracer.failure.reason == "not everything could be sent within 0.05 s"
+    assert tracer.failure.reason == "not all messages could be sent within 0.05 s"
 
 
 def test_a_tracer_that_saw_nothing_needs_nobody() -> None:
@@ -432,5 +432,5 @@ def test_a_tracer_that_saw_nothing_needs_nobody() -> None:
 @pytest.mark.parametrize("address", ["", "localhost", ":6831", "localhost:x", "localhost:70000"])
 def test_an_address_has_a_port(address: str) -> None:
     """An address that names no host and port is refused at once."""
-    with pytest.raises(ValueError, match="an address is a host and a port"):
+    with pytest.raises(ValueError, match="an address must be a host and a port"):
         AmDbgTracer(address)

@@ -61,7 +61,7 @@ def test_a_machine_and_a_schema_have_every_format(form: str) -> None:
 def test_an_unknown_format_is_refused_with_the_known_ones() -> None:
     """In one sentence, by both."""
     for thing in (Connection, started()):
-        with pytest.raises(ValueError, match=r"^format has to be one of 'svg', 'dot', 'mermaid', 'text', not 'png'$"):
+        with pytest.raises(ValueError, match=r"^format must be one of 'svg', 'dot', 'mermaid', 'text', got 'png'$"):
             thing.diagram("png")
 
 

@@ -117,7 +117,7 @@ def test_a_truncated_stream_says_so(cut: int) -> None:
         ("08 06 00 f8 7f ff ff ff ff", "the message ends too early|bytes announced"),
         ("04 0c 00 7f 61", "127 bytes announced, 1 left"),
         ("03 ff 90 00", "type 72 is not defined"),
-        ("03 04 01 0e", "no zero before"),
+        ("03 04 01 0e", "no zero byte before"),
         ("04 04 00 0e 0e", "1 bytes too many"),
     ],
 )
@@ -132,7 +132,7 @@ def test_a_list_cannot_announce_more_than_it_has() -> None:
     stream = bytearray(encode(Slice(BOOL), [True, False]))
     stream[-3:] = bytes.fromhex("fc 3b 9a ca 00")
     stream[-9] += 2
-    with pytest.raises(GobError, match="a list of 1000000000 elements, more than the message holds"):
+    with pytest.raises(GobError, match="a list of 1000000000 elements, more than fit into the message"):
         decode(bytes(stream))
 
 
@@ -168,8 +168,8 @@ def test_interfaces_may_hold_types_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("kind", "value", "reason"),
     [
-        (INT, 2**63, "64 bits"),
-        (UINT, -1, "64 bits"),
+        (INT, 2**63, "64-bit"),
+        (UINT, -1, "64-bit"),
         (STRING, 7, "encode"),
         (Struct("P", [("X", INT)]), {"Y": 1}, "P has no field Y"),
         (Array(INT, 2), [1], "1 elements in an array of 2"),
@@ -210,7 +210,7 @@ CHAIN = b"".join(framed(-at, SLICE, at + 1, END) for at in range(65, 138))
         (framed(-65, b"\x00"), "type 65 is defined as 0 kinds of type"),
         (CHAIN + framed(65, b"\x00\x00"), "types nested more than 64 deep"),
         (framed(-65, ARRAY, 2, b"\x01", 3, END) + framed(65, b"\x00\x01\x02"), "an array of 3 elements with 1"),
-        (framed(-65, MAP, 8, b"\x01", 2, END) + framed(65, b"\x00\x00"), "keys of a map that are no plain values"),
+        (framed(-65, MAP, 8, b"\x01", 2, END) + framed(65, b"\x00\x00"), "map keys that are not plain values"),
         (framed(8, b"\x00\x03int", 2, b"\x05\x00\x02"), "a value of 5 bytes in an interface has another length"),
         (framed(3, b"\x00"), "the message ends too early"),
     ],

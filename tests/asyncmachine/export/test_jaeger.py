@@ -82,7 +82,7 @@ def test_a_cut_trace_warns(record: Record, tmp_path: Path) -> None:
     """What was left out is a warning on the trace."""
     (run, *_) = written(record, tmp_path / "run.json", max_spans=30)
     assert len(run["spans"]) <= 30
-    assert run["warnings"] == [f"{tags(run['spans'][0])['cut_spans']} spans were left out, because there were too many"]
+    assert run["warnings"] == [f"{tags(run['spans'][0])['cut_spans']} spans were omitted because there were too many"]
 
 
 def test_a_folder_in_its_place_is_told(record: Record, tmp_path: Path) -> None:

@@ -240,7 +240,7 @@ def test_a_failing_collector_is_told_once(record: Record, monkeypatch: pytest.Mo
     monkeypatch.setattr(span_model, "BATCH", 50)
     with http_receiver() as receiver:
         receiver.status = 503
-        with pytest.raises(CollectorError, match="it answered 503 Service Unavailable"):
+        with pytest.raises(CollectorError, match="it responded 503 Service Unavailable"):
             send_otlp(record, receiver.endpoint)
         assert len(receiver.requests) == 1
 
@@ -249,9 +249,9 @@ def test_an_answer_that_is_no_otlp(record: Record) -> None:
     """Another program at the address is told from a collector."""
     with http_receiver() as receiver:
         receiver.body = b"<html>"
-        with pytest.raises(CollectorError, match="its answer is not OTLP"):
+        with pytest.raises(CollectorError, match="its response is not OTLP"):
             send_otlp(record, receiver.endpoint)
-        with pytest.raises(CollectorError, match="it answered 404 Not Found"):
+        with pytest.raises(CollectorError, match="it responded 404 Not Found"):
             send_otlp(record, f"{receiver.endpoint}/elsewhere")
 
 
@@ -269,7 +269,7 @@ def test_an_answer_that_is_no_http(record: Record) -> None:
 
         thread = threading.Thread(target=answer)
         thread.start()
-        with pytest.raises(CollectorError, match="its answer is not HTTP"):
+        with pytest.raises(CollectorError, match="its response is not HTTP"):
             send_otlp(record, f"127.0.0.1:{server.getsockname()[1]}")
         thread.join()
 
@@ -283,7 +283,7 @@ def test_an_address_that_is_none(record: Record, protocol: Protocol, endpoint: s
 
 def test_an_unknown_protocol(record: Record) -> None:
     """It is told what is known."""
-    with pytest.raises(ValueError, match="'http' or 'grpc', not 'carrier pigeon'"):
+    with pytest.raises(ValueError, match="'http' or 'grpc', got 'carrier pigeon'"):
         send_otlp(record, "127.0.0.1", "carrier pigeon")  # type: ignore[arg-type]
 
 

@@ -220,7 +220,7 @@ def test_sound_whatever_happens(seed: int, level: Level, is_virtual: bool) -> No
 def test_too_large_a_trace_is_not_written(record: Record, tmp_path: Path) -> None:
     """It is told in one sentence with what to do, and nothing is left behind."""
     path = tmp_path / "run.json"
-    with pytest.raises(TraceTooLargeError, match=r"larger than 5,000 bytes: choose machines or a part of the time"):
+    with pytest.raises(TraceTooLargeError, match=r"larger than 5,000 bytes: select machines or a time range"):
         write_perfetto(record, path, max_bytes=5000)
     assert list(tmp_path.iterdir()) == []
     assert "larger than 200 MB" in str(TraceTooLargeError(path, 200_000_000))

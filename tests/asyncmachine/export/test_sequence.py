@@ -46,5 +46,5 @@ def test_text_numbers_the_rows() -> None:
 
 def test_an_unknown_format_is_refused_with_the_known_ones() -> None:
     """DOT draws no sequences."""
-    with pytest.raises(ValueError, match=r"^format has to be one of 'svg', 'mermaid', 'text', not 'dot'$"):
+    with pytest.raises(ValueError, match=r"^format must be one of 'svg', 'mermaid', 'text', got 'dot'$"):
         sequence_diagram(ROWS, "dot")

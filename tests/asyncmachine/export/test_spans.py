@@ -403,7 +403,7 @@ def test_on_a_virtual_clock(tmp_path: Path) -> None:
 
 def test_a_limit_below_one_is_refused(record: Record) -> None:
     """A trace without its root is none."""
-    with pytest.raises(ValueError, match="at least 1, not 0"):
+    with pytest.raises(ValueError, match="at least 1, got 0"):
         build_spans(record, max_spans=0)
 
 

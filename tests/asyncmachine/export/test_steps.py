@@ -116,5 +116,5 @@ def test_boxes_do_not_overlap_and_lie_in_the_picture() -> None:
 
 def test_an_unknown_format_is_refused_with_the_known_ones() -> None:
     """DOT draws no sequences."""
-    with pytest.raises(ValueError, match=r"^format has to be one of 'svg', 'mermaid', 'text', not 'dot'$"):
+    with pytest.raises(ValueError, match=r"^format must be one of 'svg', 'mermaid', 'text', got 'dot'$"):
         steps_diagram(STEPS, "dot")

@@ -229,7 +229,7 @@ def test_the_path_of_a_message_has_its_points_and_links(lamp: Record) -> None:
 def test_a_flow_that_is_not_there_is_refused_with_those_that_are(lamp: Record) -> None:
     """One sentence, with the flow and the first known ones."""
     with pytest.raises(
-        UnknownFlowError, match="belongs to the flow 'mesage': there are 'message 0', 'message 1'"
+        UnknownFlowError, match="no point of the flow 'mesage': its flows are 'message 0', 'message 1'"
     ) as caught:
         message_path(lamp, flow="mesage")
     assert caught.value.known == ("message 0", "message 1", "message 2")

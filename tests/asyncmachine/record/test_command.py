@@ -64,12 +64,12 @@ def test_bad_input_is_one_sentence(path: Path, tmp_path: Path, capsys: pytest.Ca
     """On stderr, with exit status 2."""
     for arguments, text in (
         (("show", tmp_path / "none"), "does not exist"),
-        (("why", path, "77"), "the record holds no transition 77: it holds 1 to 4"),
-        (("why", path, "nobody-1"), "the record holds no transition 'nobody-1'"),
+        (("why", path, "77"), "the record contains no transition 77: it contains 1 to 4"),
+        (("why", path, "nobody-1"), "the record contains no transition 'nobody-1'"),
         (("blocked", path, "X"), "state 'X' is not defined"),
         (("show", path, "--machine", "on"), "did you mean 'one'?"),
         (("export", path, "--to", "paper"), "invalid choice: 'paper'"),
-        (("export", path, "--to", "jaeger", "--endpoint", "x"), "--endpoint goes with --to otlp only"),
+        (("export", path, "--to", "jaeger", "--endpoint", "x"), "--endpoint requires --to otlp"),
         (("export", path), "required: --to"),
         (("nonsense",), "invalid choice: 'nonsense'"),
         (("export", path, "--to", "jaeger", "--out", "/proc/nowhere/x"), "cannot write /proc/nowhere/x"),

@@ -91,7 +91,7 @@ def test_why_tells_the_chain_of_causes(record: Record) -> None:
         ("one-6", "[add] B"),
         ("one-5", "[add] A"),
     ]
-    with pytest.raises(UnknownTransitionError, match="no transition 999: it holds 1 to "):
+    with pytest.raises(UnknownTransitionError, match="no transition 999: it contains 1 to "):
         record.why(999)
     with pytest.raises(UnknownTransitionError, match="no transition 'one-99'"):
         record.find("one-99")
@@ -175,7 +175,7 @@ def test_tables_are_there_for_everybody(record: Record, tmp_path: Path) -> None:
     written = {path.stem: pd.read_parquet(path) for path in record.to_parquet(tmp_path / "parquet")}
     assert set(written) == {"machines", "transitions", "changes", "schemas", "run"}
     assert written["transitions"].equals(frame)
-    with pytest.raises(ValueError, match=r"table has to be one of machines, .*, not 'nothing'"):
+    with pytest.raises(ValueError, match=r"table must be one of machines, .*, got 'nothing'"):
         record.frame("nothing")
     with pytest.raises(UnwritableFileError):
         record.to_parquet("/proc/nowhere")

@@ -287,9 +287,9 @@ def test_a_machine_is_found_by_id_or_number(tmp_path: Path) -> None:
         assert record.machine(0).id == "client"
         with pytest.raises(UnknownMachineError, match="no machine 'clint'; did you mean 'client'"):
             record.machine("clint")
-        with pytest.raises(ValueError, match="exclude each other"):
+        with pytest.raises(ValueError, match="mutually exclusive"):
             record.clocks(1, seq=1)
-    with pytest.raises(ValueError, match="clock has to be 'wall' or 'loop'"):
+    with pytest.raises(ValueError, match="clock must be 'wall' or 'loop'"):
         Record.open(tmp_path / "run.sqlite", "sun")  # type: ignore[arg-type]  # that is the point
 
 

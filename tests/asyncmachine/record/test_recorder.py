@@ -470,20 +470,20 @@ def test_a_record_is_replaced_and_nothing_else_is(tmp_path: Path) -> None:
         assert record.last_seq == 2
     for content in (b"", b"precious", b"SQLite format 3\0" + bytes(200)):
         (tmp_path / "other").write_bytes(content)
-        with pytest.raises(UnwritableRecordError, match="is no record"):
+        with pytest.raises(UnwritableRecordError, match="is not a record"):
             Recorder(tmp_path / "other")
         assert (tmp_path / "other").read_bytes() == content
-    with pytest.raises(UnwritableRecordError, match="cannot be made"):
+    with pytest.raises(UnwritableRecordError, match="cannot be created"):
         Recorder("/proc/nowhere/run.sqlite")
 
 
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"level": "all"}, "level has to be one of changes, ops, full, not 'all'"),
-        ({"batch": 0}, "batch has to be a whole number of at least 1, not 0"),
-        ({"limit": -1}, "limit has to be a whole number of at least 1, not -1"),
-        ({"batch": True}, "batch has to be a whole number of at least 1, not True"),
+        ({"level": "all"}, "level must be one of changes, ops, full, got 'all'"),
+        ({"batch": 0}, "batch must be an integer of at least 1, got 0"),
+        ({"limit": -1}, "limit must be an integer of at least 1, got -1"),
+        ({"batch": True}, "batch must be an integer of at least 1, got True"),
     ],
 )
 def test_a_wrong_option_is_refused_before_a_file_is_made(tmp_path: Path, options: Any, text: str) -> None:
