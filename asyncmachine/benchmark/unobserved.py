@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from asyncmachine._runtime import BUSY, DISPOSING, NOT_IDLE, WAITED, _VetoError
+from asyncmachine._runtime import _WAITING, BUSY, DISPOSING, NOT_IDLE, WAITED, _VetoError
 from asyncmachine.machine import Machine
 from asyncmachine.mutation import ARGS, BY_ERROR, BY_RELATIONS, EXECUTED, FLAGS, IS_AUTO, IS_CHECK, cancel
 
@@ -46,14 +46,14 @@ class UnobservedMachine(Machine):
             if plan.target is plan.fast_target:  # noqa: SIM102  # as in the engine
                 if flags == WAITED and self._commit_waited(plan):
                     return EXECUTED
-        self._flags = flags | BUSY
+        self._flags = flags | BUSY if flags else BUSY
         number = self._queue_tick = self._queue_tick + 1
         queued: QueuedMutation = (kind, called, args, source, number, 0, None, None)
         try:
             result = self._course(plan, queued)
             if self._tx is not None:  # a handler has asked for it
                 self._end_transition()
-            if self._flags & WAITED and self._waiters.queue:
+            if self._flags != BUSY and self._flags & WAITED and self._waiters.queue:
                 self._match_queue()
             if self._queue or self._prepended is not None or self._urgent:
                 self._drain(None)
@@ -61,9 +61,10 @@ class UnobservedMachine(Machine):
             self._abandon()
             raise
         self._current = self._committed = None
-        if self._flags == BUSY:
+        flags = self._flags
+        if flags == BUSY:
             self._flags = 0
-        elif self._flags == BUSY | WAITED and not self._waiters.ends:
+        elif flags == _WAITING and not self._waiters.ends:
             self._flags = WAITED
         else:
             self._rest()
@@ -81,7 +82,7 @@ class UnobservedMachine(Machine):
         new_event = self._event_class
         if plan.negotiation:
             try:
-                if special & IS_AUTO:
+                if special and special & IS_AUTO:
                     plan = self._negotiate_auto(plan, queued)
                 else:
                     for name, function, slot, state in plan.negotiation:
@@ -104,7 +105,7 @@ class UnobservedMachine(Machine):
             except BaseException as error:
                 cancel(self.id, queued, BY_ERROR, ("", error))
                 raise
-        elif special & IS_AUTO:
+        elif special and special & IS_AUTO:
             plan = plan.commit
         if special:
             if special & IS_CHECK:
@@ -117,7 +118,7 @@ class UnobservedMachine(Machine):
             ticks[state] += 1
         self._configuration = plan.target
         steps: Iterable[Step] = plan.finals
-        if self._flags & WAITED:
+        if self._flags != BUSY and self._flags & WAITED:
             waiters = self._waiters
             if waiters.contexts or waiters.spans:
                 waiters.expire(touched)
@@ -144,7 +145,7 @@ class UnobservedMachine(Machine):
                 if steps is not plan.finals:
                     self._match_args_of_failed(name, state, args)
                 return self._fail(plan, queued, name, state, error)
-        if self._flags & WAITED and (self._waiters.by_state or self._waiters.queries):
+        if self._flags != BUSY and self._flags & WAITED and (self._waiters.by_state or self._waiters.queries):
             self._match(touched)
         auto = plan.auto
         if auto is not None and not special and auto.accepted:

@@ -182,7 +182,7 @@ def summarise(sweep: Sweep) -> list[dict[str, Any]]:
                 for unit in UNITS
             ]
             entries.append({"quantity": "cpu ratio", **place, "unit": "1"} | to_json(found.ratio))
-            own = {"quantity": "cpu of the base", "per": "RPC", **place, "unit": "µs"}
+            own: dict[str, Any] = {"quantity": "cpu of the base", "per": "RPC", **place, "unit": "µs"}
             entries.append(own | {"value": round_number(found.base_per_rpc)})
         for share in list_shares(sweep, version):
             place = {"version": version, "of": share.node, "of_us": round_number(share.per_rpc), "unit": "%"}
