@@ -30,7 +30,7 @@ class Ports(Protocol):
         """A new outbound queue with the frames of the hello in it, all of them; its stream is opened after the delay."""
 
     def retry_announcement(self, peer: PeerId, topic: str, delay_ms: int, *, subscribe: bool) -> None:
-        """Have `announce_again` called in a turn after the delay."""
+        """Have `Announcer.announce_again` called in a turn after the delay."""
 
     def enqueue_validation(self, message: Message) -> bool:
         """Put a message on the validation queue; False if it is full."""
