@@ -13,13 +13,22 @@ A rejected message is `MessageRejected`, raised to the publisher only: for recei
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 _MOST_LINES = 20  # of waiting tasks in one sentence
 _LONGEST_VALUE = 1000  # of a value in a sentence, in characters
 
 
 class PubsubSimError(Exception):
-    """Base of every error this package raises."""
+    """Base of every error this package raises. All can be copied and pickled, as workers of a sweep do."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # constructors take facts, not the message: a copy is made of what they have become
+        return (_restored, (type(self), self.args), self.__dict__)
+
+
+def _restored(kind: type[PubsubSimError], args: tuple[Any, ...]) -> PubsubSimError:
+    return kind.__new__(kind, *args)
 
 
 class CallerError(PubsubSimError):

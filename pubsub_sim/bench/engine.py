@@ -127,7 +127,7 @@ def _stored(folder: Path, tell: Callable[[str], object]) -> EngineRecord | None:
         return read_engine(folder)
     except EngineFileError as error:
         new = move_aside(folder / ENGINE_FILE)
-        tell(f"{ENGINE_FILE} is now {new}: {error.difference}")
+        tell(f"{ENGINE_FILE} is now {new}: {error.reason}")
         return None
 
 

@@ -10,7 +10,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from pubsub_sim.results import ResultsError
+from pubsub_sim.results.errors import FileError
 from pubsub_sim.results.whole_files import put_whole
 
 if TYPE_CHECKING:
@@ -41,19 +41,12 @@ _NO_MATTER = (
 """Options that change how a sweep is made and not what it is."""
 
 
-class ForeignManifestError(ResultsError):
-    """The folder of a sweep holds a file with the manifest's name that is no manifest.
+class ForeignManifestError(FileError):
+    """Raised when the folder of a sweep holds a file with the manifest's name that is no manifest."""
 
-    Attributes:
-        path: the file as it was found.
-    """
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self.path = path
-
-    def __str__(self) -> str:
-        return f"{self.path} is no manifest of a sweep and would be replaced; choose another folder or move it out of this one"
+    _sentence = (
+        "{path} is no manifest of a sweep and would be replaced; choose another folder or move it out of this one"
+    )
 
 
 class Manifest:

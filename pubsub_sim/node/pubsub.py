@@ -29,6 +29,7 @@ from pubsub_sim.node.lifetime import Lifetime
 from pubsub_sim.node.streams import OutboundQueue, Streams
 from pubsub_sim.node.topic import Readiness, Subscription, Topic, TopicEvents
 from pubsub_sim.node.validation_queue import ValidationQueue
+from pubsub_sim.node.view import NodeView
 from pubsub_sim.protocol.core import Core
 from pubsub_sim.protocol.gossipsub import GossipSub
 from pubsub_sim.protocol.guards import GuardedTracer
@@ -87,6 +88,7 @@ class PubSub:
     Attributes:
         peer_id: its peer id.
         router: its router, read-only.
+        view: its tables, read-only.
         failure: the error that ended it, or None.
 
     Raises:
@@ -140,6 +142,7 @@ class PubSub:
             options=options,
             foreign=self._foreign,
         )
+        self.view = NodeView(self._core)
         theirs = [GuardedTracer(one, self._foreign) for one in options.tracers]
         self._core.tracer = _tracer_of(self.peer_id, tracer, (*router.evaluators, *theirs))
         self._driver = make_driver(

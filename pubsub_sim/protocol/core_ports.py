@@ -30,7 +30,7 @@ class Ports(Protocol):
         """Return a new outbound queue that contains all frames of the hello; its stream is opened after the delay."""
 
     def retry_announcement(self, peer: PeerId, topic: str, delay_ms: int, *, subscribe: bool) -> None:
-        """Schedule a call of `announce_again` in a turn after the delay."""
+        """Have `Announcer.announce_again` called in a turn after the delay."""
 
     def enqueue_validation(self, message: Message) -> bool:
         """Put a message into the validation queue; return False if it is full."""

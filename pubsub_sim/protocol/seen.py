@@ -31,8 +31,8 @@ class SeenStrategy(enum.Enum):
     LAST_SEEN = "last-seen"
 
 
-class SeenCache:
-    """The first-seen cache: message ids with their expiry.
+class _TimeCache:
+    """Message ids, each with the time until which it is remembered, in the order of these times.
 
     Args:
         ttl_ns: minimal time an id is remembered.
@@ -43,6 +43,34 @@ class SeenCache:
     def __init__(self, ttl_ns: int) -> None:
         self._ttl_ns = ttl_ns
         self._expiry_ns: dict[bytes, int] = {}
+
+    def forget(self, message_id: bytes) -> None:
+        """Remember an id no longer."""
+        self._expiry_ns.pop(cache_key(message_id), None)
+
+    def sweep(self, now_ns: int) -> int:
+        """Forget what has expired; gives how many ids that were."""
+        expired = 0  # the TTL is constant and time does not run backwards: insertion order is expiry order
+        for until_ns in self._expiry_ns.values():
+            if until_ns >= now_ns:
+                break
+            expired += 1
+        for message_id in list(self._expiry_ns)[:expired]:
+            del self._expiry_ns[message_id]
+        return expired
+
+    def __len__(self) -> int:
+        return len(self._expiry_ns)
+
+
+class SeenCache(_TimeCache):
+    """First-seen: message ids with the time until which they are remembered.
+
+    Args:
+        ttl_ns: how long an id is remembered at least.
+    """
+
+    __slots__ = ()
 
     def has(self, message_id: bytes) -> bool:
         """Return whether an id is remembered."""
@@ -57,32 +85,20 @@ class SeenCache:
         self._expiry_ns[message_id] = now_ns + self._ttl_ns
         return True
 
-    def forget(self, message_id: bytes) -> None:
-        """Remove an id."""
-        self._expiry_ns.pop(cache_key(message_id), None)
 
-    def sweep(self, now_ns: int) -> int:
-        """Remove the expired ids and return their number."""
-        return _sweep(self._expiry_ns, now_ns)
-
-    def __len__(self) -> int:
-        return len(self._expiry_ns)
-
-
-class LastSeenCache:
-    """The last-seen cache: adding an id again, or looking it up, restarts its TTL.
+class LastSeenCache(_TimeCache):
+    """Last-seen: an id that is added again, or asked for and found, is remembered anew.
 
     Args:
         ttl_ns: minimal time an id is remembered.
         now_ns: monotonic time, read on lookups.
     """
 
-    __slots__ = ("_expiry_ns", "_now_ns", "_ttl_ns")
+    __slots__ = ("_now_ns",)
 
     def __init__(self, ttl_ns: int, now_ns: Callable[[], int]) -> None:
-        self._ttl_ns = ttl_ns
+        super().__init__(ttl_ns)
         self._now_ns = now_ns
-        self._expiry_ns: dict[bytes, int] = {}
 
     def has(self, message_id: bytes) -> bool:
         """Return whether an id is remembered; if so, restart its TTL."""
@@ -99,17 +115,6 @@ class LastSeenCache:
         self._move(message_id, now_ns)
         return is_fresh
 
-    def forget(self, message_id: bytes) -> None:
-        """Remove an id."""
-        self._expiry_ns.pop(cache_key(message_id), None)
-
-    def sweep(self, now_ns: int) -> int:
-        """Remove the expired ids and return their number."""
-        return _sweep(self._expiry_ns, now_ns)
-
-    def __len__(self) -> int:
-        return len(self._expiry_ns)
-
     def _move(self, message_id: bytes, now_ns: int) -> None:
         self._expiry_ns.pop(message_id, None)  # to the end: insertion order stays expiry order
         self._expiry_ns[message_id] = now_ns + self._ttl_ns
@@ -124,15 +129,3 @@ def seen_cache(strategy: SeenStrategy, ttl_ns: int, now_ns: Callable[[], int]) -
         now_ns: monotonic time.
     """
     return SeenCache(ttl_ns) if strategy is SeenStrategy.FIRST_SEEN else LastSeenCache(ttl_ns, now_ns)
-
-
-def _sweep(expiry_ns: dict[bytes, int], now_ns: int) -> int:
-    # insertion order is expiry order: the TTL is constant and time does not run backwards
-    expired = 0
-    for until_ns in expiry_ns.values():
-        if until_ns >= now_ns:
-            break
-        expired += 1
-    for message_id in list(expiry_ns)[:expired]:
-        del expiry_ns[message_id]
-    return expired

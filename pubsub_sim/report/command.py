@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from pubsub_sim.flags import FlagError
 from pubsub_sim.report.build import build_report, default_out
-from pubsub_sim.report.errors import CommandLineError
 from pubsub_sim.report.options import LOCAL, PUBLISHED, ReportOptions
 from pubsub_sim.report.summary import is_stale
 
@@ -20,7 +20,7 @@ class _Parser(argparse.ArgumentParser):
     """Refuses in one sentence instead of printing its usage."""
 
     def error(self, message: str) -> NoReturn:
-        raise CommandLineError(message)
+        raise FlagError(message)
 
 
 def make_parser(command: str, summary: str) -> argparse.ArgumentParser:

@@ -103,21 +103,6 @@ class ForeignFilesError(ReportError, DataError):
         return f"{self.folder} is no folder of a report, it holds {self.names[0]}{more}; choose another with --out"
 
 
-class CommandLineError(ReportError, CallerError):
-    """A command line that cannot be read.
-
-    Attributes:
-        reason: what is wrong with it.
-    """
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"{self.reason}; --help lists the flags"
-
-
 class ExportError(PubsubSimError):
     """Base of the errors of the exporters."""
 

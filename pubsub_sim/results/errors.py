@@ -14,137 +14,87 @@ class ResultsError(DataError):
     """Base of the errors of the results room."""
 
 
-class UnwritableFolderError(ResultsError):
-    """A folder for results cannot be made or written.
+class FolderError(ResultsError):
+    """Base of errors of a folder of results.
 
     Attributes:
         folder: the folder as it was given.
-        reason: the operating system's reason, in words.
+        reason: why, in words; empty where the class says all there is to say.
     """
 
-    def __init__(self, folder: Path, reason: str) -> None:
-        super().__init__(folder, reason)
+    _sentence = "{folder}: {reason}"
+
+    def __init__(self, folder: Path, reason: str = "") -> None:
+        super().__init__(self._sentence.format(folder=folder, reason=reason))
         self.folder = folder
         self.reason = reason
 
-    def __str__(self) -> str:
-        return f"cannot write results to {self.folder}: {self.reason}; choose another folder or change its permissions"
 
-
-class BusyFolderError(ResultsError):
-    """Another sweep is writing to a folder.
-
-    Attributes:
-        folder: the folder as it was given.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.folder = folder
-
-    def __str__(self) -> str:
-        return f"another sweep is writing to {self.folder}; wait for it or choose another folder"
-
-
-class TruncatedFileError(ResultsError):
-    """A Parquet file is not whole.
+class FileError(ResultsError):
+    """Base of errors of a file of results.
 
     Attributes:
         path: the file as it was found.
+        reason: why, in words; empty where the class says all there is to say.
     """
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self.path = path
+    _sentence = "{path}: {reason}"
 
-    def __str__(self) -> str:
-        return (
-            f"{self.path} is not a whole Parquet file; run the sweep again, which moves it aside and measures its pair "
-            "again, or delete it"
-        )
-
-
-class UnreadableFileError(ResultsError):
-    """The operating system does not let a file be read.
-
-    Attributes:
-        path: the file as it was found.
-        reason: the operating system's reason, in words.
-    """
-
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(path, reason)
+    def __init__(self, path: Path, reason: str = "") -> None:
+        super().__init__(self._sentence.format(path=path, reason=reason))
         self.path = path
         self.reason = reason
 
-    def __str__(self) -> str:
-        return f"cannot read {self.path}: {self.reason}; change its permissions or move it out of the folder"
+
+class UnwritableFolderError(FolderError):
+    """Raised when a folder for results cannot be made or written, for the operating system's reason."""
+
+    _sentence = "cannot write results to {folder}: {reason}; choose another folder or change its permissions"
 
 
-class PackedRunsError(ResultsError):
-    """Runs must be measured, but packed runs in the same folder stand in the way.
+class BusyFolderError(FolderError):
+    """Raised when another sweep is writing to a folder."""
 
-    Attributes:
-        folder: the folder as it was given.
-        reason: why, in words.
-    """
-
-    def __init__(self, folder: Path, reason: str) -> None:
-        super().__init__(folder, reason)
-        self.folder = folder
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"{self.folder} holds packed runs: {self.reason}; choose another folder"
+    _sentence = "another sweep is writing to {folder}; wait for it or choose another folder"
 
 
-class WrongSchemaError(ResultsError):
-    """A Parquet file is whole but was not written by this store, or by another version of it.
+class PackedRunsError(FolderError):
+    """Raised when runs must be measured, but packed runs in the same folder stand in the way."""
 
-    Attributes:
-        path: the file as it was found.
-        difference: what differs, in words.
-    """
-
-    def __init__(self, path: Path, difference: str) -> None:
-        super().__init__(path, difference)
-        self.path = path
-        self.difference = difference
-
-    def __str__(self) -> str:
-        return f"{self.path} does not hold runs in the expected form ({self.difference}); move it out of the folder"
+    _sentence = "{folder} holds packed runs: {reason}; choose another folder"
 
 
-class EngineFileError(ResultsError):
-    """A file of the engine's benchmark is not whole, or was written by something else.
+class NoRunsError(FolderError):
+    """Raised when there is nothing to read in a folder."""
 
-    Attributes:
-        path: the file as it was found.
-        difference: what is wrong with it, in words.
-    """
-
-    def __init__(self, path: Path, difference: str) -> None:
-        super().__init__(path, difference)
-        self.path = path
-        self.difference = difference
-
-    def __str__(self) -> str:
-        return (
-            f"{self.path} does not hold a benchmark of the engine in the expected form ({self.difference}); delete it, "
-            "and `python -m pubsub_sim engine` measures it again"
-        )
+    _sentence = "{folder} holds no stored runs; run a sweep first, or name another folder"
 
 
-class NoRunsError(ResultsError):
-    """There is nothing to read in a folder.
+class TruncatedFileError(FileError):
+    """Raised when a Parquet file is not whole."""
 
-    Attributes:
-        folder: the folder as it was given.
-    """
+    _sentence = (
+        "{path} is not a whole Parquet file; run the sweep again, which moves it aside and measures its pair again, or "
+        "delete it"
+    )
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.folder = folder
 
-    def __str__(self) -> str:
-        return f"{self.folder} holds no stored runs; run a sweep first, or name another folder"
+class UnreadableFileError(FileError):
+    """Raised when the operating system does not let a file be read, for its reason."""
+
+    _sentence = "cannot read {path}: {reason}; change its permissions or move it out of the folder"
+
+
+class WrongSchemaError(FileError):
+    """Raised when a Parquet file is whole but was not written by this store, or by another version of it."""
+
+    _sentence = "{path} does not hold runs in the expected form ({reason}); move it out of the folder"
+
+
+class EngineFileError(FileError):
+    """Raised when a file of the engine's benchmark is not whole, or was written by something else."""
+
+    _sentence = (
+        "{path} does not hold a benchmark of the engine in the expected form ({reason}); delete it, and "
+        "`python -m pubsub_sim engine` measures it again"
+    )

@@ -149,14 +149,14 @@ class Node:
     @property
     def topics(self) -> set[str]:
         """Topics that the node itself has a subscription of."""
-        return set(self.pubsub._core.local_topics.subscriptions)
+        return self.pubsub.view.topics
 
     def targets(self, topic: str) -> set[PeerId]:
         """Peers that the node passes a topic's messages on to: its mesh, or without meshes whom it knows to be in the topic."""
         router = self.pubsub.router
         if isinstance(router, GossipSub):
             return set(router.mesh.get(topic, ()))
-        return set(self.pubsub._core.peer_topics.list_peers(topic))
+        return self.pubsub.view.peers_announcing(topic)
 
     async def connect(self, other: Node) -> None:
         """Dial another node; raises DialError."""

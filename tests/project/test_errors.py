@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import copy
 import importlib
 import inspect
+import pickle
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -28,15 +30,18 @@ from pubsub_sim import (
 )
 from pubsub_sim import RunError as FailedRun
 from pubsub_sim.errors import (
+    Deadlock,
     DialledItself,
     FrameTooLarge,
+    MessageRejected,
     MessageTooLarge,
     NeverQuiet,
     StreamRefused,
     TopicExists,
 )
+from pubsub_sim.packages import MissingPackageError
 from pubsub_sim.report.errors import MixedConditionsError
-from pubsub_sim.results.errors import NoRunsError
+from pubsub_sim.results.errors import NoRunsError, WrongSchemaError
 from pubsub_sim.scenarios.simsub import Simsub
 from pubsub_sim.simulator.seeds import SeedsOptions
 
@@ -96,6 +101,29 @@ def test_except_on_a_branch_catches_its_errors_and_no_others(
                 raise error
         else:
             assert not isinstance(error, other)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OptionConflict("loop", "uvloop", "clock", "virtual", "one loop only"),
+        OptionError("hosts", 0, "more"),
+        MessageRejected("validation failed", "t"),
+        MessageTooLarge(2, 1),
+        NoRunsError(Path("sweep")),
+        WrongSchemaError(Path("run.parquet"), "its footer lacks parameters"),
+        MixedConditionsError("loop", ["uvloop", "asyncio"]),
+        MissingPackageError("a sweep", "pyarrow", "bench"),
+        Deadlock("nothing will ever happen", ["main"]),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_can_be_copied_and_pickled(error: PubsubSimError) -> None:
+    """As between the workers of a sweep: its class, its sentence and its facts stay."""
+    for same in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert type(same) is type(error)
+        assert str(same) == str(error)
+        assert vars(same) == vars(error)
 
 
 def test_conflict_of_options_names_both() -> None:
