@@ -72,12 +72,25 @@ def build_report(sweep: str, out: Path | None = None, reference: str = "publishe
     runs = Sweep.load(options.folder)
     with _replace(target) as folder, _fix_date():
         text = summary.write_summary(runs, options.reference)
-        report, appendix = split_appendix(remove_absent(_strip(_execute(options))))
+        notebooks = execute_findings(options)
         for name, ending in FORMATS.items():
-            _export(report, name, folder / f"{REPORT}{ending}")
-            _export(appendix, name, folder / f"{APPENDIX}{ending}")
+            for stem, notebook in notebooks.items():
+                export(notebook, name, folder / f"{stem}{ending}")
         (folder / summary.FILE).write_text(text, encoding="utf-8")
     return sorted(path for path in target.rglob("*") if path.is_file())
+
+
+def execute_findings(options: ReportOptions) -> dict[str, NotebookNode]:
+    """Execute the findings notebook in a kernel.
+
+    Returns:
+        The report and its appendix as notebooks, without what has no content, by the names of their files.
+
+    Raises:
+        NotebookFailedError: the notebook did not run to its end.
+    """
+    report, appendix = split_appendix(remove_absent(_strip(_execute(options))))
+    return {REPORT: report, APPENDIX: appendix}
 
 
 def _execute(options: ReportOptions) -> NotebookNode:
@@ -179,7 +192,14 @@ def split_appendix(notebook: NotebookNode) -> tuple[NotebookNode, NotebookNode]:
     return report, appendix
 
 
-def _export(notebook: NotebookNode, name: str, file: Path) -> None:
+def export(notebook: NotebookNode, name: str, file: Path) -> None:
+    """Write a notebook in one format, with the files that it shows beside it.
+
+    Args:
+        notebook: an executed notebook.
+        name: of an exporter, one of `FORMATS`.
+        file: where to.
+    """
     from nbconvert.exporters import get_exporter
 
     resources: dict[str, Any] = {

@@ -129,16 +129,16 @@ def queue_all(m: Machine, h: Scripted) -> None:
 
 
 def test_what_is_left_out_changes_nothing() -> None:
-    """3,000 random queues over random relations and handlers end alike with and without the short cut, call for call."""
+    """1,000 random queues over random relations and handlers end alike with and without the short cut, call for call."""
     dropped = 0
-    for seed in range(3000):
+    for seed in range(1000):
         case = Case(seed)
         short, left_out = case.outcome(Machine)
         whole, none = case.outcome(Unshortened)
         assert short == whole, seed
         assert none == 0
         dropped += left_out
-    assert dropped > 300  # it is used
+    assert dropped > 100  # it is used
 
 
 @pytest.mark.parametrize("args", [{}, {"n": 1}])

@@ -48,22 +48,16 @@ def test_sweep_measures_and_counts(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "2 runs (2 ok): 2 measured now, 0 kept"
 
 
-def test_pack_writes_one_file_per_version(tmp_path: Path) -> None:
+def test_pack_writes_one_file_per_version(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`pack` writes the stored runs of each version into one file and names it; the manifest comes along."""
     raw, packed = tmp_path / "raw", tmp_path / "packed"
-    command(
-        "sweep",
-        "--versions=baseline",
-        "--hosts=2",
-        "--messages=1",
-        "--repeats=1",
-        "--control",
-        "--share",
-        f"--out={raw}",
-    )
-    done = command("pack", f"--out={raw}", f"--target={packed}")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("packed-baseline.parquet: ")
+    given = {"versions": "baseline", "hosts": "2", "messages": "1", "repeats": "1", "out": str(raw)}
+    assert main(["sweep", "--control", "--share", *(f"--{name}={value}" for name, value in given.items())]) == 0
+    capsys.readouterr()
+    assert main(["pack", f"--out={raw}", f"--target={packed}"]) == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert said.out.startswith("packed-baseline.parquet: ")
     assert sorted(path.name for path in packed.iterdir()) == ["manifest.json", "packed-baseline.parquet"]
     assert (packed / "manifest.json").read_text() == (raw / "manifest.json").read_text()
 

@@ -26,9 +26,9 @@ async def endless():
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def kernel() -> Iterator[tuple[KernelManager, Any]]:
-    """A kernel of its own, and who talks to it."""
+    """One kernel for all cells, each of which leaves it as it was, and who talks to it."""
     manager, client = start_new_kernel()
     try:
         yield manager, client

@@ -60,7 +60,7 @@ def router_named(name: str, bench: list[Bench]) -> Router:
 
 @pytest.mark.parametrize("router", ["floodsub", "randomsub", "gossipsub"])
 @given(said=st.lists(st.tuples(st.sampled_from(OTHERS), frames([OWN, *OTHERS]), st.integers(0, 3)), max_size=15))
-@settings(max_examples=100)
+@settings(max_examples=60)
 def test_no_rpc_makes_a_core_raise(router: str, said: list[tuple[PeerId, bytes, int]]) -> None:
     """Two peers say anything, seconds apart, one of them dies in the end; nothing is ever sent to a stranger."""
     benches: list[Bench] = []

@@ -71,7 +71,7 @@ def attacked(version: str, router: str, said: list[bytes], sign: str = "strict")
 @routers
 @given(said=st.lists(frames(IDS), min_size=8, max_size=16), sign=st.sampled_from(["strict", "none", "lax"]))
 @example(said=[NO_UTF8], sign="strict")
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_a_host_that_is_told_anything_still_relays_and_both_versions_do_the_same(
     router: str, said: list[bytes], sign: str
 ) -> None:

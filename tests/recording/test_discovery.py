@@ -97,18 +97,20 @@ def test_the_dump_holds_the_machines(tmp_path: Path, left: tuple[Path, subproces
 def test_files_of_an_earlier_run_are_replaced_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What the new run does not leave is gone, runs of other versions stay; a missing extra costs its file only, in one sentence."""
+    """What the new run does not leave is gone, runs of other versions stay; a missing extra costs its file only, in one sentence each."""
     for version in ("states", "baseline"):
         (tmp_path / version).mkdir()
         (tmp_path / version / DUMP).write_text("of another time")
         (tmp_path / version / "run.sqlite").write_text("no record")
-    monkeypatch.setitem(sys.modules, "brotli", None)
+    for module in ("brotli", "papermill"):
+        monkeypatch.setitem(sys.modules, module, None)
     assert discovery_command(["--versions", "states", "--messages", "1", "--out", str(tmp_path)]) == 1
-    told = capsys.readouterr().err
-    assert told.startswith(f"{DUMP}: ")
-    assert "pip install 'asyncmachine[amdbg]'" in told
-    assert told.count("\n") == 1
-    assert {path.name for path in (tmp_path / "states").iterdir()} == FILES
+    page, dump = capsys.readouterr().err.splitlines()
+    assert page.startswith("run.html: ")
+    assert page.endswith("pip install 'pubsub-sim[lab]'")
+    assert dump.startswith(f"{DUMP}: ")
+    assert "pip install 'asyncmachine[amdbg]'" in dump
+    assert {path.name for path in (tmp_path / "states").iterdir()} == FILES - {"run.html"}
     assert {path.name for path in (tmp_path / "baseline").iterdir()} == {DUMP, "run.sqlite"}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["baseline", "states"]
 

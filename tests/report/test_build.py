@@ -95,6 +95,13 @@ def test_report_says_the_headline(report: Path) -> None:
     assert json.loads((report / "summary.json").read_text())["sweep"] == "tiny"
 
 
+def test_a_whole_sweep_leaves_no_number_open(report: Path) -> None:
+    """Nothing is told as not a number, and the commit of the runs is named."""
+    text = (report / "bench.md").read_text() + (report / "appendix.md").read_text()
+    assert "nan" not in text.lower().replace("provenance", "")
+    assert "| commit | 0123456789ab |" in text
+
+
 def numbers_in(value: object) -> Iterator[float]:
     """Give every number of a JSON document."""
     if isinstance(value, int | float) and not isinstance(value, bool):

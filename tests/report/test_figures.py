@@ -67,7 +67,7 @@ def one_run(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
 @pytest.fixture(scope="module")
 def five_hosts(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
     folder = tmp_path_factory.mktemp("five-hosts")
-    return Sweep.load(write_sweep(folder, hosts=(2, 3, 5, 8, 13), messages=(1, 2, 10_000), repeats=1))
+    return Sweep.load(write_sweep(folder, hosts=(2, 3, 5, 8, 13), messages=(1, 10_000), repeats=1))
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,7 @@ def test_sweep_of_other_hosts_has_nothing_published_beside_it(tmp_path: Path) ->
 
 def test_nine_charts_are_nine_where_memory_was_traced(tmp_path: Path) -> None:
     """In the original's order, by its names; what a sweep did not measure is named in the caption instead."""
-    sweep = Sweep.load(write_sweep(tmp_path, watched=True))
+    sweep = Sweep.load(write_sweep(tmp_path, hosts=(5,), watched=True))
     assert [chart.file for chart in figures.list_charts(sweep)] == [
         "time",
         "go-created",
