@@ -178,17 +178,17 @@ class EvalFuture(Answer):
         except BaseException as error:
             self.fail(error)
             raise
-        self._finish()
+        self.done = True
+        self.function, self.args = _nothing, ()  # what is known keeps no machine alive
+        if self._waiter is not None:
+            deliver(self._waiter, None)
 
     def fail(self, error: BaseException) -> None:
         """Deliver an error instead of an answer, without a report if nobody looks."""
         self._error = _Unseen(error, self.label)
         self._error.seen = True
-        self._finish()
-
-    def _finish(self) -> None:
         self.done = True
-        self.function, self.args = _nothing, ()  # what is known keeps no machine alive
+        self.function, self.args = _nothing, ()
         if self._waiter is not None:
             deliver(self._waiter, None)
 

@@ -64,7 +64,7 @@ class PubsubMachine(Inbox):
         self._is_asleep = True
         self._is_in_turn = False
         self._error: BaseException | None = None  # what a handler has raised in this turn
-        self._pending: Pending | None = None  # an RPC whose message is being published
+        self._pending: Pending | None = None  # an RPC whose message is published next
         self.machine = Machine(PubsubStates, id=f"ps-{context.number}")
         self.discovery: DiscoveryMachine | None = None
         if context.finder is not None:
@@ -115,6 +115,11 @@ class PubsubMachine(Inbox):
             room = INCOMING_RPCS
             while (self._rpcs and room) or self._pending is not None:
                 room = self._take_rpcs(room)
+                pending = self._pending
+                if pending is not None:
+                    self._publish({"Message": pending.message, "msgID": pending.message.id})
+                    if pending.is_last:
+                        self._pending = None
                 if self._error is not None:
                     self._raise_error()
         except TURN_ERRORS as error:
@@ -128,18 +133,14 @@ class PubsubMachine(Inbox):
             self._is_in_turn = False
 
     def _handle_rpcs(self, room: int) -> int:
-        """Between transitions: handle RPCs until one asks for a mutation, which comes before what follows it."""
+        """Between transitions: handle RPCs until one asks for a mutation, which comes next, before what follows it."""
         rpcs, handle_rpc = self._rpcs, self._core.handle_rpc
         pending = None if self._pending is None else self._pending.resume()
         while pending is None and rpcs and room:
             room -= 1
             peer, rpc = rpcs.popleft()
             pending = handle_rpc(peer, rpc)
-        self._pending = None
-        if pending is not None:
-            self._publish({"Message": pending.message, "msgID": pending.message.id})
-            if not pending.is_last:
-                self._pending = pending
+        self._pending = pending
         return room
 
     # --- what an operation is ------------------------------------------------------------------------------------
