@@ -178,15 +178,15 @@ class EvalFuture(Answer):
         except BaseException as error:
             self.fail(error)
             raise
-        self._finish()
+        self.done = True
+        self.function, self.args = _nothing, ()  # what is known keeps no machine alive
+        if self._waiter is not None:
+            deliver(self._waiter, None)
 
     def fail(self, error: BaseException) -> None:
         """Store an error instead of a result. It is not logged if it is never retrieved."""
         self._error = _Unseen(error, self.label)
         self._error.seen = True
-        self._finish()
-
-    def _finish(self) -> None:
         self.done = True
         self.function, self.args = _nothing, ()  # a finished eval must not keep the machine alive
         if self._waiter is not None:

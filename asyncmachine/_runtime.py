@@ -646,9 +646,12 @@ class Runtime:
         if called not in self._configuration.tables[kind]:  # else the names were used before and are valid
             self._numbers(called)
         queue = self._queue
-        if queue is None:
-            queue = self._queue = deque()
-        waiting = len(queue)
+        if queue:
+            waiting = len(queue)
+        else:
+            waiting = 0
+            if queue is None:
+                queue = self._queue = deque()
         if waiting >= self.queue_limit and not self._passes_limit(kind, called):
             return self._turn_away((kind, called, args, source, 0, 0, None, None), BY_QUEUE, self.queue_limit)
         if waiting and not args and self._is_duplicate(queue[-1], kind, called):
@@ -969,16 +972,17 @@ class Runtime:
             ticks[state] += 1
         self._configuration = plan.target
         steps: Iterable[Step] = plan.finals
-        if observed:
-            self._observers.log_commit(self, self._plans, plan, queued)
-        if self._flags != BUSY and self._flags & WAITED:
-            waiters = self._waiters
-            if waiters.contexts or waiters.spans:
-                waiters.expire(touched)
-            if waiters.args_mask & plan.enter_mask:
-                steps = self._plans.finals_with_args(plan)
-        if observed:
-            self._observers.fire(self._observers.transition_finals, self._tx)
+        if self._flags != BUSY:  # somebody looks on or waits
+            if observed:
+                self._observers.log_commit(self, self._plans, plan, queued)
+            if self._flags & WAITED:
+                waiters = self._waiters
+                if waiters.contexts or waiters.spans:
+                    waiters.expire(touched)
+                if waiters.args_mask & plan.enter_mask:
+                    steps = self._plans.finals_with_args(plan)
+            if observed:
+                self._observers.fire(self._observers.transition_finals, self._tx)
         if steps:
             self._committed = queued
             try:

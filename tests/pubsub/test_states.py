@@ -67,7 +67,9 @@ def test_a_description_is_data() -> None:
 def test_versions_are_known_by_name() -> None:
     """An unknown one is an error that lists those that are known."""
     assert known_versions()[:2] == ("baseline", "states")
-    with pytest.raises(OptionError, match="version: expected one of baseline, states, direct, got 'origin'"):
+    with pytest.raises(
+        OptionError, match="version: expected one of baseline, states, direct, states-rpc, got 'origin'"
+    ):
         describe_version("origin")
 
 

@@ -64,7 +64,7 @@ class PubsubMachine(Inbox):
         self._is_asleep = True
         self._is_in_turn = False
         self._error: BaseException | None = None  # the error of a handler in this turn
-        self._pending: Pending | None = None  # an RPC whose message is being published
+        self._pending: Pending | None = None  # an RPC whose message is published next
         self.machine = Machine(PubsubStates, id=f"ps-{context.number}")
         self.discovery: DiscoveryMachine | None = None
         if context.finder is not None:
@@ -115,6 +115,11 @@ class PubsubMachine(Inbox):
             room = INCOMING_RPCS
             while (self._rpcs and room) or self._pending is not None:
                 room = self._take_rpcs(room)
+                pending = self._pending
+                if pending is not None:
+                    self._publish({"Message": pending.message, "msgID": pending.message.id})
+                    if pending.is_last:
+                        self._pending = None
                 if self._error is not None:
                     self._raise_error()
         except TURN_ERRORS as error:
@@ -135,11 +140,7 @@ class PubsubMachine(Inbox):
             room -= 1
             peer, rpc = rpcs.popleft()
             pending = handle_rpc(peer, rpc)
-        self._pending = None
-        if pending is not None:
-            self._publish({"Message": pending.message, "msgID": pending.message.id})
-            if not pending.is_last:
-                self._pending = pending
+        self._pending = pending
         return room
 
     # --- handling of operations ----------------------------------------------------------------------------------
