@@ -8,9 +8,9 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from pubsub_sim.places import sweeps_folder
-from pubsub_sim.report import amounts, control, difference, engine, published, scaling, sessions
+from pubsub_sim.report import amounts, control, difference, engine, original, published, scaling, sessions
 from pubsub_sim.report.comparators import PLACE, REFERENCES, list_conditions, list_versions
-from pubsub_sim.report.formatting import round_number, to_json
+from pubsub_sim.report.formatting import LEAST_P_VALUE, round_number, to_json
 from pubsub_sim.report.options import reference_file
 from pubsub_sim.report.quantities import HEADLINE, QUANTITIES
 from pubsub_sim.report.ratios import (
@@ -66,7 +66,7 @@ def summarise(sweep: Sweep, reference: str = "") -> dict[str, Any]:
         "amounts_more": amounts.summarise(sweep),
         "runs": {name: int((sweep.runs["version"] == name).sum()) for name in sweep.versions},
         "failed": {name: int((failed & (sweep.runs["version"] == name)).sum()) for name in sweep.versions},
-        "interval": {"unit": "%", "level": LEVEL, "samples": RESAMPLES},
+        "interval": {"unit": "%", "level": LEVEL, "samples": RESAMPLES, "least_p_value": LEAST_P_VALUE},
         "headline": list(HEADLINE),
         "control": _control(sweep),
         "beside_control": control.summarise(sweep),
@@ -84,6 +84,7 @@ def summarise(sweep: Sweep, reference: str = "") -> dict[str, Any]:
         "published_failures": {
             name: {"failed": few, "runs": all_} for name, (few, all_) in published.count_failures(file).items()
         },
+        "original": original.summarise(reference),
         "engine": engine.summarise(sweep.engine),
     }
 
