@@ -8,7 +8,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from pubsub_sim.places import sweeps_folder
-from pubsub_sim.report import amounts, control, difference, engine, original, published, scaling, sessions
+from pubsub_sim.report import amounts, control, difference, engine, original, published, scaling, sessions, whole_runs
 from pubsub_sim.report.comparators import PLACE, REFERENCES, list_conditions, list_versions
 from pubsub_sim.report.formatting import LEAST_P_VALUE, round_number, to_json
 from pubsub_sim.report.options import reference_file
@@ -71,6 +71,7 @@ def summarise(sweep: Sweep, reference: str = "") -> dict[str, Any]:
         "control": _control(sweep),
         "beside_control": control.summarise(sweep),
         "sessions": sessions.summarise(sweep),
+        "whole_runs": whole_runs.summarise(sweep),
         "fixed_waits": _waits(sweep),
         "geometric_means": [entry for quantity in QUANTITIES.values() for entry in _means(sweep, quantity)],
         "ratios": [entry for quantity in QUANTITIES.values() for entry in _ratios(sweep, quantity)],
