@@ -21,11 +21,11 @@ GRID_full := {hosts: [5, 10, 15, 20], messages: [20, 40, 60, 80, 100], sessions:
 	memory_repeats: 2, calls_repeats: 1, lag_repeats: 3, comparators: [floor, direct], comparator_repeats: 2}
 CORNERS := hosts=5,10,15,20 messages=100
 GRID_published := {hosts: [5, 10, 15, 20], messages: [20, 40, 60, 80, 100], sessions: 10, repeats: 2, control: true, whole_repeats: 1, \
-	conditions: ["loop=asyncio", "sign=none", "loop=asyncio sign=none $(CORNERS)", \
-	"transport=tcp $(CORNERS)", "transport=tcp sign=none $(CORNERS)", \
-	"transport=libp2p $(CORNERS)", "transport=libp2p sign=none $(CORNERS)", \
-	"router=gossipsub $(CORNERS)", "router=gossipsub sign=none $(CORNERS)", \
-	"router=gossipsub transport=tcp $(CORNERS)", "router=gossipsub transport=tcp sign=none $(CORNERS)"], \
+	conditions: ['loop=asyncio', 'sign=none', 'loop=asyncio sign=none $(CORNERS)', \
+	'transport=tcp $(CORNERS)', 'transport=tcp sign=none $(CORNERS)', \
+	'transport=libp2p $(CORNERS)', 'transport=libp2p sign=none $(CORNERS)', \
+	'router=gossipsub $(CORNERS)', 'router=gossipsub sign=none $(CORNERS)', \
+	'router=gossipsub transport=tcp $(CORNERS)', 'router=gossipsub transport=tcp sign=none $(CORNERS)'], \
 	memory_repeats: 2, calls_repeats: 1, lag_repeats: 3, comparators: [floor, direct], comparator_repeats: 10, limit_s: 10}
 GRID_auto := {hosts: [5, 10, 15, 20], messages: [20, 40, 60, 80, 100], repeats: 5, half_width: 0.02, max_repeats: 40, \
 	control: true, memory_repeats: 2, calls_repeats: 1, lag_repeats: 3, comparators: [floor, direct], comparator_repeats: 3}
