@@ -127,6 +127,8 @@ def _amounts(sweep: Sweep) -> dict[str, dict[str, int]]:
     purposes = {
         "compared": sweep.runs,
         "control": sweep.controls,
+        "other conditions": sweep.under_other_conditions(),
+        "without time slices": sweep.whole,
         "instrumented": sweep.watched,
         "comparators": sweep.field,
     }
