@@ -130,8 +130,11 @@ def list_shares(sweep: Sweep, version: str) -> list[Share]:
         theirs = condition.per_rpc(_REAL) if (condition.transport, condition.sign) == ("tcp", "strict") else UNKNOWN
         amount = _choose(amounts, sign="strict", transport="tcp") or _choose(amounts, sign="strict")
         if theirs.is_known and amount is not None:
-            where = f"{condition.hosts:,} hosts"
-            found.append(_share(amount, f"{format_code(_REAL)} with Noise and yamux, {where}, in Go", theirs.value))
+            cell = condition.hosts, condition.messages
+            node = f"{format_code(_REAL)} with Noise and yamux, in Go and with {cell[0]:,} hosts,"
+            more = _estimate_in_cell(amount, cell)
+            if more.is_known:
+                found.append(_share(amount, node, theirs.value, more))
     return found
 
 
@@ -252,7 +255,7 @@ def summarise(sweep: Sweep) -> list[dict[str, Any]]:
 def _describe_version(sweep: Sweep, version: str) -> str:
     amounts = list_amounts(sweep, version)
     parts = [_describe_amount(sweep, found) for found in _told(sweep, amounts)]
-    return f"{format_code(version)} takes {'; '.join(parts)}." if parts else ""
+    return f"{format_code(version)} takes {'; '.join(parts)}. These are means over the cells." if parts else ""
 
 
 def _told(sweep: Sweep, amounts: list[Amount]) -> Iterator[Amount]:
@@ -326,7 +329,14 @@ def _choose(amounts: list[Amount], **wanted: str) -> Amount | None:
     return min(fitting, key=differences, default=None)
 
 
-def _share(amount: Amount, node: str, per_rpc: float) -> Share:
-    more, scale = amount.each["RPC"], 100 / per_rpc
+def _estimate_in_cell(amount: Amount, cell: tuple[int, int]) -> Estimate:
+    """Give the amount for an RPC in one cell only."""
+    paired = _counted(amount.sweep, amount.version)
+    own = paired.loc[(paired["hosts"] == cell[0]) & (paired["messages"] == cell[1])]
+    return estimate_mean(_divided(own, "RPC"), "each")
+
+
+def _share(amount: Amount, node: str, per_rpc: float, more: Estimate | None = None) -> Share:
+    more, scale = more or amount.each["RPC"], 100 / per_rpc
     percent = Estimate(more.value * scale, more.low * scale, more.high * scale, more.observations)
     return Share(amount, node, per_rpc, percent)

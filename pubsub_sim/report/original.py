@@ -236,6 +236,6 @@ def _caption() -> str:
     pays = "; ".join(f"{side.label}: {side.pays}" for side in SIDES)
     return (
         "The Go original and an earlier commit of this project, run in turn on one machine in one session. Left: median over blocks of the "
-        f"ratio within a block, with its 95 % interval. Right: medians over runs, from which the ratios do not follow. Both sides pay for: {pays}. "
+        f"ratio within a block, with its 95 % interval. Right: medians over runs, from which the ratios do not follow. What each pays for: {pays}. "
         "Times of different languages and networks are not comparable with each other."
     )
