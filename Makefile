@@ -6,24 +6,34 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-# The grid: `make bench` takes minutes, `make bench GRID=full` is the original's 600 runs, the control of each pair, and
-# runs of their own for memory, calls and the turns of the event loop. Both end with the comparators of the versions.
-# `make bench GRID=auto` runs each cell until the interval of its ratio is narrow: half of it no wider than 2 %.
+# The grid: `make bench` takes minutes. `make bench GRID=full` is the original's grid in ten sessions of two repeats, the
+# control of each pair, and runs of their own for memory, calls and the turns of the event loop. `make bench GRID=published` is
+# the same with every condition of the report: both event loops and signing over the grid, and routers, networks and signing
+# in four cells each; and ten repeats of each comparator. All end with the comparators of the versions.
+# `make bench GRID=auto` runs each cell of one session until the interval of its ratio is narrow: half of it no wider than 2 %.
 GRID ?= default
 SWEEP ?= local-$(GRID)
 # `make report` shows that sweep if it was measured here, and the published one in a fresh clone.
 REPORT := data/local/report
 REPORTED = $(if $(wildcard data/raw/$(SWEEP)),$(SWEEP),published)
-GRID_default := {hosts: [5, 10, 15, 20], messages: [20, 60, 100], repeats: 5, comparators: [floor, direct], comparator_repeats: 2}
-GRID_full := {hosts: [5, 10, 15, 20], messages: [20, 40, 60, 80, 100], repeats: 15, control: true, \
-	memory_repeats: 2, calls_repeats: 1, lag_repeats: 3, comparators: [floor, direct], comparator_repeats: 3}
+GRID_default := {hosts: [5, 10, 15, 20], messages: [20, 60, 100], sessions: 5, repeats: 1, comparators: [floor, direct], comparator_repeats: 2}
+GRID_full := {hosts: [5, 10, 15, 20], messages: [20, 40, 60, 80, 100], sessions: 10, repeats: 2, control: true, whole_repeats: 1, \
+	memory_repeats: 2, calls_repeats: 1, lag_repeats: 3, comparators: [floor, direct], comparator_repeats: 2}
+CORNERS := hosts=5,10,15,20 messages=100
+GRID_published := {hosts: [5, 10, 15, 20], messages: [20, 40, 60, 80, 100], sessions: 10, repeats: 2, control: true, whole_repeats: 1, \
+	conditions: ['loop=asyncio', 'sign=none', 'loop=asyncio sign=none $(CORNERS)', \
+	'transport=tcp $(CORNERS)', 'transport=tcp sign=none $(CORNERS)', \
+	'transport=libp2p $(CORNERS)', 'transport=libp2p sign=none $(CORNERS)', \
+	'router=gossipsub $(CORNERS)', 'router=gossipsub sign=none $(CORNERS)', \
+	'router=gossipsub transport=tcp $(CORNERS)', 'router=gossipsub transport=tcp sign=none $(CORNERS)'], \
+	memory_repeats: 2, calls_repeats: 1, lag_repeats: 3, comparators: [floor, direct], comparator_repeats: 10, limit_s: 10}
 GRID_auto := {hosts: [5, 10, 15, 20], messages: [20, 40, 60, 80, 100], repeats: 5, half_width: 0.02, max_repeats: 40, \
 	control: true, memory_repeats: 2, calls_repeats: 1, lag_repeats: 3, comparators: [floor, direct], comparator_repeats: 3}
-GRID_tiny := {hosts: [5], messages: [20], repeats: 2}
+GRID_tiny := {hosts: [5], messages: [20], sessions: 2, repeats: 2}
 # Rounds of the engine's own benchmark, about 15 s each.
 ROUNDS_tiny := 1
 ROUNDS ?= $(or $(ROUNDS_$(GRID)),5)
-PARAMETERS = $(or $(GRID_$(GRID)),$(error GRID: expected default, full, auto or tiny, got '$(GRID)'))
+PARAMETERS = $(or $(GRID_$(GRID)),$(error GRID: expected default, full, published, auto or tiny, got '$(GRID)'))
 HOSTILE := hostile-baseline hostile-states
 # The run that `make discovery` plays; `VERSION=states` plays one version only.
 HOSTS ?= 3
@@ -50,7 +60,7 @@ COMMA := ,
 PEERS_COMPARED := floor, direct, py-libp2p$(if $(GO),$(COMMA) go-libp2p)
 PEERS_PROGRAMS := "py-libp2p=$(PEERS_VENV)/bin/python $(PEERS_FOLDER)/py_libp2p.py"$(if \
 	$(GO),$(COMMA) "go-libp2p=$(PEERS_VENV)/bin/go-libp2p")
-PEERS_PARAMETERS := {comparators: [$(PEERS_COMPARED)], comparator_repeats: 2, slow_limit_s: 300, programs: [$(PEERS_PROGRAMS)]}
+PEERS_PARAMETERS := {comparators: [$(PEERS_COMPARED)], program_repeats: 2, slow_limit_s: 300, programs: [$(PEERS_PROGRAMS)]}
 PEERS_READY := $(PEERS_VENV)/.ready $(if $(GO),$(PEERS_VENV)/bin/go-libp2p,no-go)
 
 # Modules that users import: the pages of `make docs`.
@@ -71,7 +81,7 @@ export PYDEVD_DISABLE_FILE_VALIDATION = 1
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*[#]# \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
 
-bench: $(READY) $(if $(PEERS),peers) ## measure a sweep and the engine, then write the reports into data/local/report (GRID=default, full, auto, tiny; PEERS=1)
+bench: $(READY) $(if $(PEERS),peers) ## measure a sweep and the engine, then write the reports into data/local/report (GRID=default, full, published, auto, tiny; PEERS=1)
 	@mkdir -p $(VENV)/run
 	$(BIN)/papermill notebooks/3_sweep.ipynb $(VENV)/run/3_sweep.ipynb --log-output --no-progress-bar \
 		-y "$(PARAMETERS)" $(if $(PEERS),-y '$(PEERS_PARAMETERS)') -r out $(SWEEP) -p progress lines

@@ -8,6 +8,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 SHIPPED = (
+    "data/reference/go-original.json",
     "data/reference/published-2024.csv",
     "data/reference/simsub-2022.csv",
     "notebooks/4_findings.ipynb",

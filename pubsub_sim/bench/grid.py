@@ -116,7 +116,8 @@ def _of_comparators(options: SweepOptions, main: Condition, session: int) -> Ite
     random.Random(_seed(options, session, "field")).shuffle(cells)
     for (hosts, messages), transport, loop, sign, repeat in cells:
         there = [*options.versions, *options.comparators]
-        if (transport, loop) != ("tcp", options.loop):
+        is_enough = 0 < options.program_repeats < repeat
+        if is_enough or (transport, loop) != ("tcp", options.loop):
             there = [name for name in there if name not in options.commands]
         condition = replace(main, transport=transport, loop=loop, sign=sign)
         runs = [_run(options, name, (condition, hosts, messages, repeat), COMPARED, session) for name in there]

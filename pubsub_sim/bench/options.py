@@ -100,6 +100,7 @@ class SweepOptions(Parameters):
             signatures; programs of others over sockets and on this sweep's loop only, as what they run on is their own.
         comparator_repeats: how often in the whole sweep each of those conditions is run; of fewer than ten there is no
             interval.
+        program_repeats: how often programs of others are run among them, which take long; 0 for each time.
         slow_limit_s: a run of a comparator, or an instrumented one, is stopped after this many seconds.
         retry_failed: whether stored runs that failed are measured again, with the others of their pairs.
         force: whether all stored runs of the grid are measured again.
@@ -147,6 +148,7 @@ class SweepOptions(Parameters):
     lag_repeats: int = 0
     comparators: tuple[str, ...] = ()
     comparator_repeats: int = 5
+    program_repeats: int = 0
     slow_limit_s: float = 120.0
     retry_failed: bool = False
     force: bool = False
@@ -168,7 +170,7 @@ class SweepOptions(Parameters):
         self._check_comparators()
         for name in ("sessions", "repeats"):
             check_whole(name, getattr(self, name), at_least=1, at_most=_INT16_MAX)
-        for name in ("whole_repeats", "memory_repeats", "calls_repeats", "lag_repeats"):
+        for name in ("whole_repeats", "program_repeats", "memory_repeats", "calls_repeats", "lag_repeats"):
             check_whole(name, getattr(self, name), at_least=0, at_most=_INT16_MAX)
         check_whole("comparator_repeats", self.comparator_repeats, at_least=1, at_most=_INT16_MAX)
         check_seconds("slow_limit_s", self.slow_limit_s)

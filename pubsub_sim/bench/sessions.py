@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from pubsub_sim.bench.sources import imported, module_name
-from pubsub_sim.drivers.versions import VERSIONS
+from pubsub_sim.scenarios.versions import name_package
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -97,7 +97,7 @@ def list_modules(root: Path, packages: Iterable[str], versions: Iterable[str]) -
     worker = follow(_WORKER)
     found = {}
     for version in versions:
-        driver = VERSIONS.get(version)
+        driver = name_package(version)
         own = follow(driver.replace(".", "/") + "/__init__.py") if driver else set()
         found[version] = tuple(sorted(worker | own))
     return found

@@ -10,8 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
 from pubsub_sim.report.comparators import list_largest
-from pubsub_sim.report.display import Absent, Prose, Table
+from pubsub_sim.report.display import Absent, Picture, Prose, Table
 from pubsub_sim.report.formatting import (
     NOTHING,
     format_code,
@@ -25,6 +28,7 @@ from pubsub_sim.report.formatting import (
 )
 from pubsub_sim.report.quantities import QUANTITIES
 from pubsub_sim.report.ratios import estimate_mean, estimate_over_grid, pair_version
+from pubsub_sim.report.style import WIDTH, choose_look, drawing, render
 from pubsub_sim.report.sweep import CELL, CONDITION, Sweep
 from pubsub_sim.results.intervals import UNKNOWN, Estimate, estimate_center
 
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pandas as pd
+    from matplotlib.axes import Axes
 
 UNITS = ("message", "delivery", "RPC")
 """What an amount is given for."""
@@ -125,8 +130,11 @@ def list_shares(sweep: Sweep, version: str) -> list[Share]:
         theirs = condition.per_rpc(_REAL) if (condition.transport, condition.sign) == ("tcp", "strict") else UNKNOWN
         amount = _choose(amounts, sign="strict", transport="tcp") or _choose(amounts, sign="strict")
         if theirs.is_known and amount is not None:
-            where = f"{condition.hosts:,} hosts"
-            found.append(_share(amount, f"{format_code(_REAL)} with Noise and yamux, {where}, in Go", theirs.value))
+            cell = condition.hosts, condition.messages
+            node = f"{format_code(_REAL)} with Noise and yamux, in Go and with {cell[0]:,} hosts,"
+            more = _estimate_in_cell(amount, cell)
+            if more.is_known:
+                found.append(_share(amount, node, theirs.value, more))
     return found
 
 
@@ -152,6 +160,60 @@ def tabulate(sweep: Sweep) -> Table | Absent:
     columns = ["version"] * (len(sweep.others) > 1) + ["condition", "hosts"]
     columns += [f"µs more per {unit}" for unit in UNITS]
     return Table([*columns, "ratio of CPU times"], rows, words=len(columns) - len(UNITS))
+
+
+def draw(sweep: Sweep) -> Picture | Absent:
+    """Draw amounts for a message and an RPC, and the ratio, a row for each condition; a sentence for a single one."""
+    found = {version: list_amounts(sweep, version) for version in sweep.others}
+    labels = list(dict.fromkeys(one.condition for amounts in found.values() for one in amounts))
+    if len(labels) < 2:
+        return Absent("The sweep has one condition, so there is nothing to set beside it.")
+    titles = (*(f"µs more per {unit}" for unit in ("message", "RPC")), "ratio of CPU times")
+    with drawing():
+        figure = Figure(figsize=(WIDTH, _HEAD + _ROW * len(labels)), layout="constrained")
+        panels = list(figure.subplots(1, len(titles), sharey=True))
+        for order, (version, amounts) in enumerate(found.items()):
+            style = choose_look(sweep.versions.index(version))
+            for one in amounts:
+                place = labels.index(one.condition) + order * _STEP
+                for panel, value in zip(panels, (one.each["message"], one.each["RPC"], one.ratio), strict=True):
+                    _mark(panel, place, value, str(style["color"]), str(style["marker"]))
+        for panel, title in zip(panels, titles, strict=True):
+            panel.set_title(title)
+            panel.axvline(1 if panel is panels[-1] else 0, color="#444444", linewidth=0.7, zorder=1)
+            panel.grid(visible=True, axis="x")
+            panel.grid(visible=False, axis="y")
+        panels[0].set_yticks(range(len(labels)), labels, fontsize=6.5)
+        panels[0].set_ylim(len(labels) - 0.5, -0.5)
+        looks = [choose_look(sweep.versions.index(version)) for version in found]
+        handles = [
+            Line2D(
+                [],
+                [],
+                label=f"{version} beside {sweep.base}",
+                linestyle="",
+                markersize=4,
+                color=look["color"],
+                marker=look["marker"],
+            )
+            for version, look in zip(found, looks, strict=True)
+        ]
+        figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), handlelength=1.5)
+        caption = (
+            f"CPU time that a version takes more than {format_code(sweep.base)} while messages are sent, and the ratio of the two, under each "
+            "condition. Mark: mean over the cells; line: its 95 % interval. The same amount is a large ratio where a message is cheap."
+        )
+        return render(figure, "amounts", caption)
+
+
+_HEAD, _ROW, _STEP = 0.9, 0.2, 0.25
+
+
+def _mark(panel: Axes, place: float, value: Estimate, color: str, marker: str) -> None:
+    if value.has_interval:
+        panel.plot([value.low, value.high], [place, place], color=color, linewidth=1, zorder=2)
+    if value.is_known:
+        panel.plot([value.value], [place], color=color, marker=marker, markersize=3.5, mew=0, zorder=3)
 
 
 def describe_shares(sweep: Sweep) -> Prose:
@@ -185,15 +247,15 @@ def summarise(sweep: Sweep) -> list[dict[str, Any]]:
             own: dict[str, Any] = {"quantity": "cpu of the base", "per": "RPC", **place, "unit": "µs"}
             entries.append(own | {"value": round_number(found.base_per_rpc)})
         for share in list_shares(sweep, version):
-            place = {"version": version, "of": share.node, "of_us": round_number(share.per_rpc), "unit": "%"}
-            entries.append({"quantity": "cpu more", "per": "RPC", **place} | to_json(share.percent))
+            told = {"quantity": "cpu more", "per": "RPC", "version": version, "of": share.node, "unit": "%"}
+            entries.append(told | {"of_us": round_number(share.per_rpc)} | to_json(share.percent))
     return entries
 
 
 def _describe_version(sweep: Sweep, version: str) -> str:
     amounts = list_amounts(sweep, version)
     parts = [_describe_amount(sweep, found) for found in _told(sweep, amounts)]
-    return f"{format_code(version)} takes {'; '.join(parts)}." if parts else ""
+    return f"{format_code(version)} takes {'; '.join(parts)}. These are means over the cells." if parts else ""
 
 
 def _told(sweep: Sweep, amounts: list[Amount]) -> Iterator[Amount]:
@@ -267,7 +329,14 @@ def _choose(amounts: list[Amount], **wanted: str) -> Amount | None:
     return min(fitting, key=differences, default=None)
 
 
-def _share(amount: Amount, node: str, per_rpc: float) -> Share:
-    more, scale = amount.each["RPC"], 100 / per_rpc
+def _estimate_in_cell(amount: Amount, cell: tuple[int, int]) -> Estimate:
+    """Give the amount for an RPC in one cell only."""
+    paired = _counted(amount.sweep, amount.version)
+    own = paired.loc[(paired["hosts"] == cell[0]) & (paired["messages"] == cell[1])]
+    return estimate_mean(_divided(own, "RPC"), "each")
+
+
+def _share(amount: Amount, node: str, per_rpc: float, more: Estimate | None = None) -> Share:
+    more, scale = more or amount.each["RPC"], 100 / per_rpc
     percent = Estimate(more.value * scale, more.low * scale, more.high * scale, more.observations)
     return Share(amount, node, per_rpc, percent)

@@ -106,6 +106,11 @@ class Beside:
         return sum(found.is_apart for _, found in self.cells.values())
 
     @property
+    def by_chance(self) -> float:
+        """In how many cells a test would find a difference on average if there were none."""
+        return self.judged * (1 - LEVEL / 100)
+
+    @property
     def judged(self) -> int:
         """In how many cells there are enough pairs for a test of both."""
         return sum(itself.is_judged and found.is_judged for itself, found in self.cells.values())
@@ -152,6 +157,7 @@ def summarise(sweep: Sweep) -> list[dict[str, Any]]:
         {"quantity": entry.quantity.name, "version": entry.version, "over": sweep.base, "unit": "1"}
         | {"itself": _to_json(entry.control), "ratio": _to_json(entry.ratio)}
         | {"cells_judged": entry.judged, "cells_apart": entry.apart, "control_apart": entry.control_apart}
+        | {"cells_by_chance": round_number(entry.by_chance)}
         | {
             "cells": [
                 {"hosts": hosts, "messages": messages, "itself": _to_json(itself), "ratio": _to_json(found)}
@@ -169,14 +175,13 @@ def _to_json(value: Compared) -> dict[str, Any]:
 def _describe_entry(sweep: Sweep, entry: Beside) -> str:
     own, base = format_code(find_control_version(sweep)), format_code(sweep.base)
     over = "over the sessions' means" if entry.has_sessions else "over the pairs of the one session"
-    by_chance = entry.judged * (1 - LEVEL / 100)
     return (
         f"- {entry.quantity.title}: {format_code(entry.version)} / {base} is {format_ratio(entry.ratio.ratio)}, {own} against "
         f"itself {format_ratio(entry.control.ratio)}. In a paired test {over}, in which both runs of {base} count, "
         f"{format_code(entry.version)} {_verdict(entry.ratio)} ({format_p_value(entry.ratio.p_value)}); {own} {_verdict(entry.control)} "
         f"from itself ({format_p_value(entry.control.p_value)}). Cell by cell {format_code(entry.version)} differs in {entry.apart:,} of "
         f"{count_things(entry.judged, 'cell')} and {own} from itself in {entry.control_apart:,}; by chance alone it would be "
-        f"{by_chance:.1f} on average."
+        f"{entry.by_chance:.1f} on average."
     )
 
 

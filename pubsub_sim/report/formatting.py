@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 FIGURES = 3
 """Significant figures that the noise of a measurement supports."""
 
+LEAST_P_VALUE = 0.001
+"""Smaller p-values are only said to be below it."""
+
 NOTHING = "\N{EN DASH}"
 """Stands for a number that does not exist."""
 
@@ -106,7 +109,7 @@ def format_p_value(value: float) -> str:
     """Write the p-value of a test, "too few pairs" for NaN."""
     if math.isnan(value):
         return "too few pairs"
-    return "p < 0.001" if value < 0.001 else f"p = {value:.{2 if value >= 0.1 else 3}f}"
+    return f"p < {LEAST_P_VALUE}" if value < LEAST_P_VALUE else f"p = {value:.{2 if value >= 0.1 else 3}f}"
 
 
 def list_numbers(values: Sequence[int]) -> str:

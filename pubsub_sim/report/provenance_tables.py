@@ -42,6 +42,7 @@ FACTS = {
     "pynacl": "PyNaCl",
     "load_average": "load average of the machine",
     "environment": "environment variables",
+    "layout": "layout of each session",
     "schema": "schema of the stored runs",
 }
 """Facts of the provenance in the order and the words in which they are shown."""
@@ -157,6 +158,7 @@ def tabulate_conditions(sweep: Sweep) -> Table:
     rows = [
         ["hosts", ", ".join(f"{value:,}" for value in sweep.hosts)],
         ["messages in total", ", ".join(f"{value:,}" for value in sweep.messages)],
+        ["sessions", f"{len(sweep.sessions):,}"],
         ["runs of each version in each cell", " to ".join(f"{value:,}" for value in span)],
         ["limit of a run", ", ".join(f"{format_given(value)} s" for value in limits)],
         *([name, value] for name, value in sweep.conditions().items()),
@@ -177,6 +179,9 @@ def _amounts(sweep: Sweep) -> str:
     text = f"{count_things(len(sweep.runs), 'run')} compared, {count_things(len(sweep.controls), 'control run')}"
     kinds = sweep.watched.groupby("kind").size()
     parts = [f"{amount:,} for {INSTRUMENTED[str(kind)]}" for kind, amount in kinds.items()]
+    beside = len(sweep.under_other_conditions())
+    parts += [f"{beside:,} under other conditions"] if beside else []
+    parts += [f"{len(sweep.whole):,} without time slices"] if len(sweep.whole) else []
     parts += [f"{len(sweep.field):,} beside comparators"] if len(sweep.field) else []
     return ", ".join([text, *parts])
 

@@ -181,9 +181,10 @@ def summarise(sweep: Sweep) -> list[dict[str, Any]]:
             continue
         spread = estimate_spread(paired)
         told = {"observed": spread.observed, "within": spread.within, "between": spread.between}
+        percent = {name: round_number(value * 100) for name, value in told.items()}
         entries.append(
             {"version": version, "over": sweep.base, "unit": "1"}
-            | {"spread_of_logarithms": {name: round_number(value) for name, value in told.items()}}
+            | {"slow_above": SLOW, "spread": {"unit": "%", **percent}}
             | {
                 "sessions": [
                     {"session": one.session, "pace": round_number(one.pace), "is_slow": one.is_slow}

@@ -8,9 +8,9 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from pubsub_sim.places import sweeps_folder
-from pubsub_sim.report import amounts, control, difference, engine, published, scaling, sessions
+from pubsub_sim.report import amounts, control, difference, engine, original, published, scaling, sessions, whole_runs
 from pubsub_sim.report.comparators import PLACE, REFERENCES, list_conditions, list_versions
-from pubsub_sim.report.formatting import round_number, to_json
+from pubsub_sim.report.formatting import LEAST_P_VALUE, round_number, to_json
 from pubsub_sim.report.options import reference_file
 from pubsub_sim.report.quantities import HEADLINE, QUANTITIES
 from pubsub_sim.report.ratios import (
@@ -66,11 +66,12 @@ def summarise(sweep: Sweep, reference: str = "") -> dict[str, Any]:
         "amounts_more": amounts.summarise(sweep),
         "runs": {name: int((sweep.runs["version"] == name).sum()) for name in sweep.versions},
         "failed": {name: int((failed & (sweep.runs["version"] == name)).sum()) for name in sweep.versions},
-        "interval": {"unit": "%", "level": LEVEL, "samples": RESAMPLES},
+        "interval": {"unit": "%", "level": LEVEL, "samples": RESAMPLES, "least_p_value": LEAST_P_VALUE},
         "headline": list(HEADLINE),
         "control": _control(sweep),
         "beside_control": control.summarise(sweep),
         "sessions": sessions.summarise(sweep),
+        "whole_runs": whole_runs.summarise(sweep),
         "fixed_waits": _waits(sweep),
         "geometric_means": [entry for quantity in QUANTITIES.values() for entry in _means(sweep, quantity)],
         "ratios": [entry for quantity in QUANTITIES.values() for entry in _ratios(sweep, quantity)],
@@ -84,6 +85,7 @@ def summarise(sweep: Sweep, reference: str = "") -> dict[str, Any]:
         "published_failures": {
             name: {"failed": few, "runs": all_} for name, (few, all_) in published.count_failures(file).items()
         },
+        "original": original.summarise(reference),
         "engine": engine.summarise(sweep.engine),
     }
 
@@ -125,6 +127,8 @@ def _amounts(sweep: Sweep) -> dict[str, dict[str, int]]:
     purposes = {
         "compared": sweep.runs,
         "control": sweep.controls,
+        "other conditions": sweep.under_other_conditions(),
+        "without time slices": sweep.whole,
         "instrumented": sweep.watched,
         "comparators": sweep.field,
     }

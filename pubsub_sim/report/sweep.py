@@ -176,11 +176,16 @@ class Sweep:
         return runs.loc[(runs["hosts"] == cell[0]) & (runs["messages"] == cell[1])]
 
     def apart(self) -> int:
-        """Count the compared runs, controls among them, that were not measured together with the base's run of their pair."""
+        """Count the compared runs of all conditions, controls among them, that were not measured with the base's of their pair."""
         timed = pd.concat([self.runs, self.controls])
         base = self.runs.loc[self.runs["version"] == self.base, [*CELL, "session", "repeat", "pair"]]
         beside = timed.merge(base, on=[*CELL, "session", "repeat"], suffixes=("", "_base"))
-        return int((beside["pair"] != beside["pair_base"]).sum())
+        own = int((beside["pair"] != beside["pair_base"]).sum())
+        return own + sum(part.apart() for part in self.beside)
+
+    def under_other_conditions(self) -> pd.DataFrame:
+        """Give the timed runs under the conditions beside the main one, controls among them."""
+        return pd.concat([self.runs.iloc[:0], *(runs for part in self.beside for runs in (part.runs, part.controls))])
 
     def conditions(self) -> dict[str, str]:
         """Give the conditions that all runs share, as words."""

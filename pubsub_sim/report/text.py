@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from pubsub_sim.report.difference import estimate_amount
 from pubsub_sim.report.display import Absent, Prose
 from pubsub_sim.report.formatting import (
     FIGURES,
@@ -14,7 +13,6 @@ from pubsub_sim.report.formatting import (
     format_code,
     format_estimate,
     format_given,
-    format_interval,
     format_number,
     format_ratio,
     format_ratio_interval,
@@ -45,7 +43,7 @@ _NETWORK = {"memory": "an in-memory network", "tcp": "loopback TCP"}
 
 
 def describe_headline(sweep: Sweep) -> Prose:
-    """Say what each version costs: the amount, then the ratios, with the conditions, intervals and the control."""
+    """Say what each version costs as ratios, with the conditions, intervals and the control."""
     paragraphs = [text for version in sweep.others if (text := _describe_cost(sweep, version))]
     return Prose("\n\n".join(paragraphs or [_describe_alone(sweep)]))
 
@@ -155,7 +153,12 @@ def describe_failures(sweep: Sweep) -> Prose:
 
 def _describe_other_runs(sweep: Sweep) -> str:
     """Say how many of the runs that are not compared by their times failed, "" if there are none."""
-    others = {"control runs": sweep.controls, "instrumented runs": sweep.watched}
+    others = {
+        "control runs": sweep.controls,
+        "runs under other conditions": sweep.under_other_conditions(),
+        "runs without time slices": sweep.whole,
+        "instrumented runs": sweep.watched,
+    }
     parts = [
         f"{int((runs['outcome'] != 'ok').sum()):,} of the {len(runs):,} {name}"
         for name, runs in others.items()
@@ -207,8 +210,8 @@ def _describe_cost(sweep: Sweep, version: str) -> str:
         f"**{format_ratio_value(value.value)} times** the {_in_sentence(key)}{_bracket(value)}"
         for key, value in known.items()
     )
-    text = f"{describe_conditions(sweep)}, {format_code(version)} takes {_describe_amount(sweep, version, known)}"
-    text += f"{ratios}, {'geometric means ' if len(cells) > 1 else ''}{where}"
+    means = "geometric means " if len(cells) > 1 else ""
+    text = f"{describe_conditions(sweep)}, {format_code(version)} takes {ratios} of {base}, {means}{where}"
     itself = [estimate_over_grid(pair_control(sweep, QUANTITIES[key])) for key in known]
     if all(value.is_known for value in itself):
         control = format_code(find_control_version(sweep))
@@ -222,7 +225,7 @@ def _describe_cost(sweep: Sweep, version: str) -> str:
 
 def describe_disturbance(sweep: Sweep) -> str:
     """Say how many compared runs were disturbed, as the next sentence of a paragraph; "" if none was."""
-    timed = pd.concat([sweep.runs, sweep.controls])
+    timed = pd.concat([sweep.runs, sweep.controls, sweep.under_other_conditions()])
     disturbed = int(find_disturbed(timed).sum())
     if not disturbed:
         return ""
@@ -241,24 +244,6 @@ def describe_coverage(sweep: Sweep) -> str:
             "and no other machine."
         )
     return " The intervals cover this one session only: another start can lie outside them."
-
-
-def _describe_amount(sweep: Sweep, version: str, known: dict[str, Estimate]) -> str:
-    amount = estimate_amount(sweep, version)
-    if "cpu" not in known or not amount.is_known:
-        return ""
-    ends = format_interval(amount)
-    shown = f" (95 % interval {ends})" if ends else ""
-    less = amount.value < 0
-    return (
-        f"**{format_number(abs(amount.value))} µs {'less' if less else 'more'} CPU time per message** than "
-        f"{format_code(sweep.base)}{_negate(shown, less=less)}. As ratios it takes "
-    )
-
-
-def _negate(text: str, *, less: bool) -> str:
-    """Say that the interval of an amount below zero is that of the signed difference."""
-    return text.replace("interval", "interval of the difference") if less else text
 
 
 def _describe_sampled_cells(sweep: Sweep, version: str, names: list[str]) -> str:

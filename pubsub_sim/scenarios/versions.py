@@ -26,6 +26,11 @@ def check_version(version: object) -> None:
         check_choice("version", version, known_versions())
 
 
+def name_package(version: str) -> str:
+    """Name the package that one of our versions is imported from; "" for a version of others and for the lower bound."""
+    return drivers.VERSIONS.get(version, "")
+
+
 def describe_version(version: str) -> dict[str, Any]:
     """Return what a version is made of, as data for reports; see `drivers.versions.describe_version`.
 

@@ -26,7 +26,8 @@ def is_worker(pid: int) -> bool:
     """Say whether a process is a living worker."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        return state != "Z" and b"pubsub_sim.bench.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+        return state != "Z" and any(name in words for name in (b"pubsub_sim.bench.worker", b"pubsub_sim.bench.start"))
     except OSError:
         return False
 

@@ -55,6 +55,15 @@ def test_what_is_not_repeated_in_each_session_is_dealt_out() -> None:
     assert {(run.session, run.repeat) for run in runs if run.kind == "field"} == {(1, 1), (2, 2), (3, 3)}
 
 
+def test_programs_of_others_can_be_run_less_often() -> None:
+    """They take long, so they stand beside the first repeats only."""
+    options = replace(
+        OPTIONS, comparators=("floor", "mine"), programs=("mine=true",), comparator_repeats=3, program_repeats=2
+    )
+    repeats = {run.repeat for pair in plan(options) for run in pair.runs if run.version == "mine"}
+    assert repeats == {1, 2}
+
+
 def test_whole_runs_are_of_the_corners_of_the_grid_in_each_session() -> None:
     """The check without time slices costs a part of the grid only."""
     options = replace(OPTIONS, hosts=(3, 4, 5), whole_repeats=1, control=False)

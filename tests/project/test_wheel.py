@@ -97,7 +97,7 @@ def test_what_the_code_asks_of_a_clone_is_in_the_wheel(wheels: dict[str, Path]) 
     held = names(wheels["pubsub_sim"])
     for notebook in ("4_findings", "5_inside_a_run"):
         assert f"{SHIPPED}notebooks/{notebook}.ipynb" in held
-    references = {f"{SHIPPED}data/reference/{path.name}" for path in (ROOT / "data" / "reference").glob("*.csv")}
+    references = {f"{SHIPPED}data/reference/{path.name}" for path in (ROOT / "data" / "reference").glob("*.*")}
     assert references <= held
 
 

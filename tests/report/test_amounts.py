@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pubsub_sim.report import amounts, summary
-from pubsub_sim.report.display import Absent, Table
+from pubsub_sim.report.display import Absent, Picture, Table
 from pubsub_sim.report.sweep import Sweep
 from tests.report.runs import RPCS, write_sweep
 
@@ -56,6 +56,14 @@ def test_first_sentence_holds_amounts_signed_and_unsigned_with_their_conditions(
     assert said.count(" times the CPU time") == 2
     assert "asyncio" not in said
     assert "gossipsub" not in said
+
+
+def test_figure_has_a_row_for_each_condition(sweep: Sweep, tmp_path: Path) -> None:
+    """Amounts and ratios side by side; of a single condition there is no figure."""
+    shown = amounts.draw(sweep)
+    assert isinstance(shown, Picture)
+    assert shown.name == "amounts"
+    assert isinstance(amounts.draw(Sweep.load(write_sweep(tmp_path, repeats=1))), Absent)
 
 
 def test_share_is_of_the_work_of_nodes_that_were_measured(sweep: Sweep) -> None:

@@ -44,7 +44,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-MAIN = {"ratio", "control", "duration-net", "cpu", "scaling", "published", "machines-states", "engine"}
+MAIN = {"ratio", "control", "duration-net", "cpu", "scaling", "published", "original", "machines-states", "engine"}
 APPENDIX = {"nine-charts", "more-medians", "runs-duration-net", "runs-cpu", "phases"}
 
 
