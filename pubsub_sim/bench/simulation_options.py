@@ -124,6 +124,10 @@ class SimSweepOptions(Parameters):
             for version in self.versions
         ]
 
+    def names(self) -> list[str]:
+        """Names of the files of the runs, without ending, in their order."""
+        return [name_of(run) for run in self.runs()]
+
 
 @dataclass(frozen=True, kw_only=True)
 class LookOptions(SimSweepOptions):
@@ -131,7 +135,7 @@ class LookOptions(SimSweepOptions):
 
     Attributes:
         moment: when the network is drawn, in seconds of the run.
-        topic: whose mesh is drawn first; "" for the largest.
+        topic: whose mesh is drawn; "" for the largest.
         record: file for a record of the first run of the sweep, which is played again for it; "" for none.
 
     Raises:

@@ -48,6 +48,10 @@ class Links:
         ]
 
 
+NOTHING = Links(0.0, (), frozenset(), {})
+"""A network before anybody came."""
+
+
 def links_of(sim: Simulation) -> Links:
     """The network at this moment."""
     peers = [peer for peer in sim.peers.values() if peer.is_ready and peer.node is not None]
