@@ -58,6 +58,11 @@ COMMANDS = {
         "pubsub_sim.bench.simulations",
         "simulate_sweep_command",
     ),
+    "simulate-report": Command(
+        "write the report of simulations, notebook 6",
+        "pubsub_sim.report.simulation_report",
+        "simulation_report_command",
+    ),
     "dashboard": Command(
         "write the Grafana dashboard of the simulator", "pubsub_sim.simulator.dashboard", "dashboard_command"
     ),

@@ -34,7 +34,7 @@ class MixedConditionsError(ReportError, DataError):
 
 
 class NotebookFailedError(ReportError, RunError):
-    """The findings notebook did not run to its end.
+    """The notebook of a report did not run to its end.
 
     Attributes:
         reason: the error's own words.

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _LARGEST = "the largest mesh"
 _SIZE = 380  # CSS pixels of a network
+_OUTSIDE = 1.08  # where names are, in radii
 _CONNECTION, _MESH, _PEER = "#c9d1d8", "#0072B2", "#4d5a66"
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "path",
@@ -69,6 +70,7 @@ for (const run of runs) {
   run.mesh.data = lines(at.meshes[topic] || []);
   run.peers.data = {
     x: at.peers.map((n) => run.x[n]), y: at.peers.map((n) => run.y[n]), name: at.peers.map((n) => run.names[n]),
+    outer_x: at.peers.map((n) => outside * run.x[n]), outer_y: at.peers.map((n) => outside * run.y[n]),
   };
   run.title.text = `${run.label}: ${at.time_s.toFixed(0)} s, ${at.peers.length} peers, ${at.connections.length} connections`
     + (topic === "" ? "" : `, mesh of ${topic}`);
@@ -146,7 +148,7 @@ class NetworkView:
         for name in links.peers:
             x, y = place[name]
             axis.scatter(x, y, color=_PEER, s=10, zorder=2)
-            axis.annotate(short(name), (1.08 * x, 1.08 * y), ha="center", va="center")
+            axis.annotate(short(name), (_OUTSIDE * x, _OUTSIDE * y), ha="center", va="center")
         axis.set_title(f"{title}: mesh of {topic}" if topic in links.meshes else title)
         axis.set_axis_off()
         axis.set_aspect("equal")
@@ -164,12 +166,17 @@ class NetworkView:
 
         times = [links.time_s for networks in self.networks.values() for links in networks]
         topics = {topic for networks in self.networks.values() for links in networks for topic in links.meshes}
-        slider = Slider(start=0, end=max([*times, 1.0]), step=1, value=self.moment_s, title="moment (s)", width=_SIZE)
+        slider = Slider(
+            start=0, end=max([*times, 1.0]), step=1, value=self.moment_s, title="moment (s)", name="moment", width=_SIZE
+        )
         chosen = self.topic if self.topic in topics else _LARGEST
         select = Select(value=chosen, options=[_LARGEST, *sorted(topics)], title="mesh", width=200)
         drawn = [_plot(title, networks, *self._at(networks)) for title, networks in self.networks.items()]
         runs = [run for _, run in drawn]
-        show = CustomJS(args={"runs": runs, "slider": slider, "select": select, "largest": _LARGEST}, code=_SHOW)
+        show = CustomJS(
+            args={"runs": runs, "slider": slider, "select": select, "largest": _LARGEST, "outside": _OUTSIDE},
+            code=_SHOW,
+        )
         slider.js_on_change("value", show)
         select.js_on_change("value", show)
         return column(row(slider, select), row(*[plot for plot, _ in drawn]))
@@ -224,11 +231,13 @@ def _plot(label: str, networks: Sequence[Links], links: Links, topic: str) -> tu
     connections = ColumnDataSource(_lines(links.connections, place))
     mesh = ColumnDataSource(_lines(links.meshes.get(topic, ()), place))
     xs, ys = ([place[name][axis] for name in links.peers] for axis in (0, 1))
-    peers = ColumnDataSource({"x": xs, "y": ys, "name": [short(name) for name in links.peers]})
+    outer = {"outer_x": [_OUTSIDE * x for x in xs], "outer_y": [_OUTSIDE * y for y in ys]}
+    peers = ColumnDataSource({"x": xs, "y": ys, "name": [short(name) for name in links.peers], **outer})
     plot.segment("x0", "y0", "x1", "y1", line_color=_CONNECTION, line_width=0.8, source=connections)
     plot.segment("x0", "y0", "x1", "y1", line_color=_MESH, line_width=1.8, source=mesh)
     plot.scatter("x", "y", size=7, color=_PEER, source=peers)
-    plot.text("x", "y", text="name", y_offset=-6, text_font_size="9px", text_align="center", source=peers)
+    middle = {"text_align": "center", "text_baseline": "middle", "text_font_size": "9px"}
+    plot.text("outer_x", "outer_y", text="name", source=peers, **middle)
     run = {
         "label": label,
         "title": plot.title,
