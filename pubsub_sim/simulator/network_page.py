@@ -162,7 +162,8 @@ class NetworkView:
 
     def _layout(self) -> Any:
         from bokeh.layouts import column, row
-        from bokeh.models import CustomJS, Select, Slider
+        from bokeh.models import CustomJS
+        from bokeh.models.widgets import Select, Slider
 
         times = [links.time_s for networks in self.networks.values() for links in networks]
         topics = {topic for networks in self.networks.values() for links in networks for topic in links.meshes}
@@ -210,7 +211,7 @@ def _title(label: str, links: Links, topic: str) -> str:
     return f"{shown}, mesh of {topic}" if topic else shown
 
 
-def _lines(pairs: Iterable[Pair], place: Mapping[str, tuple[float, float]]) -> dict[str, list[float]]:
+def _lines(pairs: Iterable[Pair], place: Mapping[str, tuple[float, float]]) -> dict[str, Any]:
     ends = [(*place[one], *place[other]) for one, other in sorted(pairs)]
     columns = zip(*ends, strict=True) if ends else ((), (), (), ())
     return {name: list(values) for name, values in zip(("x0", "y0", "x1", "y1"), columns, strict=True)}
