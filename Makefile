@@ -41,6 +41,8 @@ MESSAGES ?= 10
 # How long `make watch` simulates.
 DURATION ?= 15m
 VERSION ?= states,baseline
+# What `make simulate` plays, as parameters of notebook 6. `make simulate SIMULATION="{seeds: [1], duration: 1m}"` plays less.
+SIMULATION ?= {seeds: [1, 2, 3, 4, 5], duration: 10m, peers: 30, topics: 20, moment: 300}
 # Seeds of each kind of scenario that both versions are compared on, about a third of a second each.
 SEEDS ?= 200
 
@@ -76,7 +78,7 @@ export PYDEVD_DISABLE_FILE_VALIDATION = 1
 # A line of `make` alone: a target and what stands after its ##.
 .DEFAULT_GOAL := help
 
-.PHONY: help bench peers no-go report publish pictures docs test lint types check check-packages check-viewers interop watch discovery equivalence faults simsub costs coverage hostile $(HOSTILE) clean proto lock
+.PHONY: help bench peers no-go report publish pictures docs test lint types check check-packages check-viewers interop simulate watch discovery equivalence faults simsub costs coverage hostile $(HOSTILE) clean proto lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*[#]# \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -158,6 +160,10 @@ simsub: $(READY) ## play a gossipsub mesh of 1,000 hosts beside published figure
 # TestSimpleDiscovery once per version, recorded: the record in every form below data/runs, and how to open each.
 discovery: $(READY) ## record TestSimpleDiscovery once per version into data/runs (HOSTS=3 MESSAGES=10 VERSION=states,baseline)
 	$(BIN)/python -m pubsub_sim discovery --versions $(VERSION) --hosts $(HOSTS) --messages $(MESSAGES)
+
+# Simulations over several seeds in both versions, as a report; stored ones are not played again.
+simulate: $(READY) ## play simulations over several seeds and write their report into data/local/simulation (SIMULATION=PARAMETERS)
+	$(BIN)/python -m pubsub_sim simulate-report --parameters "$(SIMULATION)"
 
 # A simulation on the wall clock that serves its metrics, and Debian's Prometheus scraping it, if it is there.
 watch: $(READY) ## simulate on the wall clock, with Prometheus beside it if it is installed (DURATION=15m)

@@ -54,6 +54,16 @@ COMMANDS = {
     "simulate": Command(
         "simulate a living network of peers and topics", "pubsub_sim.simulator.command", "simulate_command"
     ),
+    "simulate-sweep": Command(
+        "simulate a grid of options and seeds, store each run",
+        "pubsub_sim.bench.simulations",
+        "simulate_sweep_command",
+    ),
+    "simulate-report": Command(
+        "write the report of simulations, notebook 6",
+        "pubsub_sim.report.simulation_report",
+        "simulation_report_command",
+    ),
     "dashboard": Command(
         "write the Grafana dashboard of the simulator", "pubsub_sim.simulator.dashboard", "dashboard_command"
     ),
@@ -96,7 +106,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _listing() -> str:
-    lines = [f"  {name:<13}{command.summary}" for name, command in COMMANDS.items()]
+    lines = [f"  {name:<17}{command.summary}" for name, command in COMMANDS.items()]
     return "\n".join(["usage: python -m pubsub_sim COMMAND ... (each has --help)", "", *lines, ""])
 
 

@@ -29,10 +29,10 @@ def data_folder() -> Path:
     return Path.cwd() if root is None else root / "data"
 
 
-def local_report_folder() -> Path:
-    """Return the folder for reports: `data/local/report` of the clone, or `report` in the current folder."""
+def local_report_folder(name: str = "report") -> Path:
+    """Return where reports are written: `data/local/<name>` of the clone, or that name in the current folder."""
     root = clone()
-    return Path.cwd() / "report" if root is None else root / "data" / "local" / "report"
+    return Path.cwd() / name if root is None else root / "data" / "local" / name
 
 
 def sweeps_folder() -> Path:

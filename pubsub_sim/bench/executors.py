@@ -84,7 +84,9 @@ def executor(options: SweepOptions) -> Iterator[Executor]:
         if options.executor == "serial":
             yield _Serial(options)
             return
-        with _cluster(options) as client:
+        with cluster(options.scheduler, options.dask_workers, {RESOURCE: 1}) as client:
+            if options.scheduler:
+                _check_resources(client, options.scheduler)
             yield _Dask(options, client)
 
 
@@ -197,7 +199,7 @@ class _Dask:
             )
             for number, task in enumerate(tasks)
         ]
-        for future in _distributed().as_completed(futures):
+        for future in distributed().as_completed(futures):
             yield future.result()
 
 
@@ -226,28 +228,38 @@ def _only_one_on_this_machine() -> Iterator[None]:
 
 
 @contextmanager
-def _cluster(options: SweepOptions) -> Iterator[Any]:
-    dask = _distributed()
-    if options.scheduler:
-        with dask.Client(options.scheduler) as client:
-            _check_resources(client, options.scheduler)
+def cluster(scheduler: str, workers: int, resources: Mapping[str, float] | None = None) -> Iterator[Any]:
+    """Give a client of a Dask cluster.
+
+    Args:
+        scheduler: its address; "" starts workers here, which end with it.
+        workers: how many are started here, a process each.
+        resources: what each of these has.
+
+    Raises:
+        MissingPackageError: Dask is not installed.
+    """
+    dask = distributed()
+    if scheduler:
+        with dask.Client(scheduler) as client:
             yield client
         return
     with (
         dask.LocalCluster(
-            n_workers=options.dask_workers,
+            n_workers=workers,
             threads_per_worker=1,
             processes=True,
-            resources={RESOURCE: 1},
+            resources=resources,
             dashboard_address=None,
-        ) as cluster,
-        dask.Client(cluster) as client,
+        ) as local,
+        dask.Client(local) as client,
     ):
         yield client
 
 
-def _distributed() -> Any:
-    with explain_missing("executor 'dask' (the other one is 'serial')"):
+def distributed() -> Any:
+    """Import Dask's scheduler; raises MissingPackageError."""
+    with explain_missing("executor 'dask'"):
         return importlib.import_module("distributed")
 
 

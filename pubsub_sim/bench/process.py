@@ -27,7 +27,7 @@ from pubsub_sim.places import packages_folder, working_folder
 from pubsub_sim.results import RUN, Row, check_ending
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
 STARTUP_LIMIT_S = 30.0
 """How long a worker may take until its measured run begins, and from its last word to its end; no part of the run's limit."""
@@ -152,17 +152,59 @@ def run_interleaved(
     return [worker.answer() for worker in workers]
 
 
+def run_side_by_side(
+    specs: Mapping[int, str], command: Sequence[str], *, environment: Mapping[str, str], limit_s: float, at_once: int
+) -> Generator[tuple[int, Answer]]:
+    """Make runs that may disturb each other, each in a fresh process, several at a time.
+
+    Args:
+        specs: number of a run to what to run, as a JSON object; begun in this order.
+        command: words that start a program which speaks the protocol of `bench.worker`.
+        environment: variables pinned for the workers.
+        limit_s: time in seconds that each run may take.
+        at_once: most processes at a time.
+
+    Yields:
+        The number of a run and the worker's answer, as soon as it is there. Whoever stops asking ends the workers.
+    """
+    whole = undisturbed(environment)
+    waiting = list(specs.items())[::-1]
+    going: dict[int, _Worker] = {}
+    with selectors.DefaultSelector() as selector:
+        try:
+            while waiting or going:
+                while waiting and len(going) < at_once:
+                    number, spec = waiting.pop()
+                    worker = going[number] = _Worker(spec, limit_s, STARTUP_LIMIT_S, selector, whole)
+                    worker.start(command)
+                _listen([worker for worker in going.values() if not worker.is_over], selector)
+                for number in [number for number, worker in going.items() if worker.is_over]:
+                    worker = going.pop(number)
+                    worker.close()
+                    yield number, worker.answer()
+        finally:
+            for worker in going.values():
+                worker.close()
+
+
 def _attend(workers: Sequence[_Worker], selector: selectors.BaseSelector) -> None:
     """Listen to workers until all are over; of those that ask for the turn token, give it to one when nobody has it."""
     in_turn = itertools.cycle(workers)
     while going := [worker for worker in workers if not worker.is_over]:
         if all(worker.is_asking for worker in going):
             next(worker for worker in in_turn if not worker.is_over).go_on()
-        waits_s = [worker.patience_s for worker in going if worker.patience_s is not None]
-        for key, _ in selector.select(min(waits_s, default=None)):
-            key.data()
-        for worker in going:
-            worker.look()
+        _listen(going, selector)
+
+
+def _listen(going: Sequence[_Worker], selector: selectors.BaseSelector) -> None:
+    """Hear what workers say next, and look whether one of them is over; at once if none goes on."""
+    if not going:
+        return
+    waits_s = [worker.patience_s for worker in going if worker.patience_s is not None]
+    for key, _ in selector.select(min(waits_s, default=None)):
+        key.data()
+    for worker in going:
+        worker.look()
 
 
 class _Timer:
@@ -241,6 +283,10 @@ class _Worker:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End it, if it goes on, and leave nothing open."""
         self._end()
         if self._process is not None:
             self._process.__exit__(None, None, None)

@@ -22,6 +22,9 @@ PACKAGES = ("asyncmachine", "pubsub_sim")
 ENGINE_STARTS = ("asyncmachine/benchmark",)
 """Where a run of the engine's benchmark starts."""
 
+SIMULATION_STARTS = ("pubsub_sim/bench/simulation_worker.py", "pubsub_sim/drivers")
+"""Where a simulation of a sweep starts."""
+
 
 def of_the_sweep() -> dict[str, Any]:
     """Collect the facts that stay the same during a sweep.
@@ -59,6 +62,11 @@ def of_the_moment() -> dict[str, Any]:
 def of_the_engine() -> dict[str, Any]:
     """Collect the facts of a run of the engine's benchmark: those of a sweep, with the hash of the files that take part in it."""
     return {**of_the_sweep(), "sources": measured_sources(packages_folder(), ENGINE_STARTS)}
+
+
+def of_a_simulation() -> dict[str, Any]:
+    """Collect the facts of a simulation: those of a sweep, with the hash of the files that take part in it."""
+    return {**of_the_sweep(), "sources": measured_sources(packages_folder(), SIMULATION_STARTS)}
 
 
 def installed(name: str) -> str | None:

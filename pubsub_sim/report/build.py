@@ -20,7 +20,7 @@ from pubsub_sim.report.options import ReportOptions
 from pubsub_sim.report.sweep import Sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from nbformat import NotebookNode
 
@@ -66,11 +66,11 @@ def build_report(sweep: str, out: Path | None = None, reference: str = "publishe
         UnwritableReportError: the folder cannot be made or written.
     """
     options = ReportOptions(sweep=sweep, reference=reference)
-    require("the report", "ipykernel", "jinja2", "nbconvert", "nbformat", "papermill", "pikepdf", "pypandoc", "typst")
+    require_report()
     target = (default_out() if out is None else out).absolute()
-    _refuse_foreign(target)
+    refuse_foreign(target, _OURS)
     runs = Sweep.load(options.folder)
-    with _replace(target) as folder, _fix_date():
+    with replaced(target) as folder, fixed_date():
         text = summary.write_summary(runs, options.reference)
         notebooks = execute_findings(options)
         for name, ending in FORMATS.items():
@@ -78,6 +78,11 @@ def build_report(sweep: str, out: Path | None = None, reference: str = "publishe
                 export(notebook, name, folder / f"{stem}{ending}")
         (folder / summary.FILE).write_text(text, encoding="utf-8")
     return sorted(path for path in target.rglob("*") if path.is_file())
+
+
+def require_report() -> None:
+    """Check that all is installed that reports need; raises MissingPackageError."""
+    require("the report", "ipykernel", "jinja2", "nbconvert", "nbformat", "papermill", "pikepdf", "pypandoc", "typst")
 
 
 def execute_findings(options: ReportOptions) -> dict[str, NotebookNode]:
@@ -89,11 +94,17 @@ def execute_findings(options: ReportOptions) -> dict[str, NotebookNode]:
     Raises:
         NotebookFailedError: the notebook did not run to its end.
     """
-    report, appendix = split_appendix(remove_absent(_strip(_execute(options))))
+    parameters = {"sweep": str(options.folder), "reference": options.reference}
+    report, appendix = split_appendix(remove_absent(strip(execute("4_findings", parameters))))
     return {REPORT: report, APPENDIX: appendix}
 
 
-def _execute(options: ReportOptions) -> NotebookNode:
+def execute(name: str, parameters: Mapping[str, Any]) -> NotebookNode:
+    """Execute a notebook by papermill, in a folder that is gone afterwards.
+
+    Raises:
+        NotebookFailedError: it did not run to its end.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside papermill and its dependencies
         import nbformat
@@ -101,15 +112,15 @@ def _execute(options: ReportOptions) -> NotebookNode:
         from papermill.exceptions import PapermillExecutionError  # type: ignore[import-untyped]
         from traitlets.config import Config
 
-    source = shipped("notebooks/4_findings.ipynb")
+    source = shipped(f"notebooks/{name}.ipynb")
     quiet = Config(KernelManager={"transport_encryption": "auto"})  # or the kernel prints a warning about TCP
     with tempfile.TemporaryDirectory() as place:
-        executed = Path(place) / "findings.ipynb"
+        executed = Path(place) / "executed.ipynb"
         try:
             papermill.execute_notebook(
                 source,
                 executed,
-                parameters={"sweep": str(options.folder), "reference": options.reference},
+                parameters=dict(parameters),
                 cwd=place,
                 progress_bar=False,
                 config=quiet,
@@ -120,7 +131,7 @@ def _execute(options: ReportOptions) -> NotebookNode:
         return notebook
 
 
-def _strip(notebook: NotebookNode) -> NotebookNode:
+def strip(notebook: NotebookNode) -> NotebookNode:
     """Take out what differs between two executions: papermill's cell, ids, times and counts."""
     injected = "injected-parameters"
     notebook.cells = [cell for cell in notebook.cells if injected not in cell.metadata.get("tags", ())]
@@ -192,22 +203,24 @@ def split_appendix(notebook: NotebookNode) -> tuple[NotebookNode, NotebookNode]:
     return report, appendix
 
 
-def export(notebook: NotebookNode, name: str, file: Path) -> None:
-    """Write a notebook in one format, with the files that it shows beside it.
+def export(notebook: NotebookNode, name: str, file: Path, figures: str = FIGURES, **settings: Any) -> None:
+    """Export a notebook to one file, and the figures that it shows to a folder beside it.
 
     Args:
-        notebook: an executed notebook.
-        name: of an exporter, one of `FORMATS`.
-        file: where to.
+        notebook: executed.
+        name: of the exporter, one of `FORMATS`.
+        file: to write.
+        figures: name of the folder of figures.
+        settings: of the exporter.
     """
     from nbconvert.exporters import get_exporter
 
     resources: dict[str, Any] = {
         "metadata": {"name": file.stem},
         "unique_key": file.stem,
-        "output_files_dir": FIGURES,
+        "output_files_dir": figures,
     }
-    exporter = get_exporter(name)()  # type: ignore[no-untyped-call]
+    exporter = get_exporter(name)(**settings)  # type: ignore[no-untyped-call]
     body, found = exporter.from_notebook_node(notebook, resources)
     file.write_bytes(body if isinstance(body, bytes) else body.encode())
     for place, content in sorted((found.get("outputs") or {}).items()):
@@ -216,15 +229,16 @@ def export(notebook: NotebookNode, name: str, file: Path) -> None:
         path.write_bytes(content)
 
 
-def _refuse_foreign(target: Path) -> None:
+def refuse_foreign(target: Path, ours: Collection[str]) -> None:
+    """Refuse a folder that holds something that is no part of a report; raises ForeignFilesError."""
     if target.is_dir():
-        foreign = sorted({path.name for path in target.iterdir()} - _OURS)
+        foreign = sorted({path.name for path in target.iterdir()} - set(ours))
         if foreign:
             raise ForeignFilesError(target, foreign)
 
 
 @contextmanager
-def _replace(target: Path) -> Iterator[Path]:
+def replaced(target: Path) -> Iterator[Path]:
     """Give an empty folder beside the target that takes its place when all went well."""
     fresh = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     old = target.with_name(f".{target.name}.{os.getpid()}.old.tmp")
@@ -244,7 +258,7 @@ def _replace(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _fix_date() -> Iterator[None]:
+def fixed_date() -> Iterator[None]:
     """Let exporters write a fixed date, unless the caller has chosen one."""
     name = "SOURCE_DATE_EPOCH"
     if name in os.environ:

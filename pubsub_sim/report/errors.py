@@ -54,7 +54,7 @@ class NothingInCommonError(ReportError, DataError):
 
 
 class NotebookFailedError(ReportError, RunError):
-    """The findings notebook did not run to its end.
+    """The notebook of a report did not run to its end.
 
     Attributes:
         reason: the error's own words.

@@ -104,15 +104,25 @@ def read_whole(path: Path) -> pa.Table:
         UnreadableFileError: the file may not be read.
         WrongSchemaError: the file is whole but has other columns.
     """
-    try:
-        table = _opened(path).read(use_threads=False)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise TruncatedFileError(path) from error
+    table = read_table(path)
     if table.schema.equals(_WITHOUT_SESSIONS):
         table = _brought_up(table)
     if not table.schema.equals(SCHEMA):
         raise WrongSchemaError(path, _difference(table.schema))
     return table
+
+
+def read_table(path: Path) -> pa.Table:
+    """Read a file of whatever columns, footer included.
+
+    Raises:
+        TruncatedFileError: the file is not whole, or damaged inside.
+        UnreadableFileError: the file may not be read.
+    """
+    try:
+        return _opened(path).read(use_threads=False)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise TruncatedFileError(path) from error
 
 
 def read_footer(path: Path) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What is measured of a simulation: counts of its machines, and a row of figures per second.
 
-A row tells the state of the network at one moment, and of messages both the totals and what is new since the row before,
-with the mean latency of it. `table_of` makes a table for Parquet of the rows.
+A row tells the state of the network at one moment. Of messages and machines it has the totals, and what is new since the row
+before (`_new`); of latency, hops and copies per delivery the mean of what is new, and the mean of all so far (`_so_far`).
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Series:
     def __init__(self, meter: MachineMeter) -> None:
         self.rows: list[dict[str, float | int | None]] = []
         self._meter = meter
-        self._copies = self._duplicates = 0
+        self._means = Means()
 
     def take(self, sim: Simulation) -> None:
         """Add the row of this moment."""
@@ -106,18 +106,55 @@ class Series:
         ledger, before = sim.ledger, self.rows[-1] if self.rows else {}
         latencies = ledger.take_latencies()
         row: dict[str, float | int | None] = {"time_s": round(sim.elapsed_s, 9), **figures(sim)}
-        for name, value in totals(sim).items():
+        for name, value in {**totals(sim), **self._of_machines()}.items():
             row[name] = value
             row[f"{name}_new"] = value - int(before.get(name) or 0)
-        row["latency_ms"] = None if not latencies else sum(latencies) / len(latencies) / 1e6
         row["latency_max_ms"] = None if not latencies else max(latencies) / 1e6
-        meter = self._meter
-        row["transitions"] = meter.transitions.total()
-        row["transitions_canceled"] = sum(n for key, n in meter.transitions.items() if key[2] == "canceled")
-        row["handlers"] = meter.handlers.total()
-        row["ticks"] = meter.ticks.total()
-        row["exceptions"] = meter.exceptions.total()
+        deliveries = ledger.hops.total()
+        self._means.add("latency_ms", sum(latencies) / 1e6, len(latencies))
+        self._means.take("hops", sum(hops * count for hops, count in ledger.hops.items()), deliveries)
+        self._means.take("copies_per_delivery", ledger.copies, deliveries)
+        row.update(self._means.row())
         return row
+
+    def _of_machines(self) -> dict[str, int]:
+        meter = self._meter
+        return {
+            "transitions": meter.transitions.total(),
+            "transitions_canceled": sum(n for key, n in meter.transitions.items() if key[2] == "canceled"),
+            "handlers": meter.handlers.total(),
+            "ticks": meter.ticks.total(),
+            "queued": meter.queued.total(),
+            "exceptions": meter.exceptions.total(),
+        }
+
+
+class Means:
+    """Means of what is new since the row before, and of all so far; None where there is nothing to take the mean of."""
+
+    def __init__(self) -> None:
+        self._now: dict[str, tuple[float, int]] = {}
+        self._before: dict[str, tuple[float, int]] = {}
+
+    def add(self, name: str, amount: float, count: int) -> None:
+        """Take what is new: a sum, and of how many."""
+        total, before = self._now.get(name, (0.0, 0))
+        self.take(name, total + amount, before + count)
+
+    def take(self, name: str, total: float, count: int) -> None:
+        """Take the sum of all so far, and of how many."""
+        self._before[name] = self._now.get(name, (0.0, 0))
+        self._now[name] = (total, count)
+
+    def row(self) -> dict[str, float | None]:
+        """The columns of these means."""
+        found: dict[str, float | None] = {}
+        for name, (total, count) in self._now.items():
+            total_before, count_before = self._before[name]
+            new = count - count_before
+            found[name] = (total - total_before) / new if new else None
+            found[f"{name}_so_far"] = total / count if count else None
+        return found
 
 
 def figures(sim: Simulation) -> dict[str, int | float]:
@@ -172,13 +209,7 @@ def write_series(series: Series, options: SimOptions, result: SimResult, path: P
     Raises:
         UnwritableFolderError: the folder cannot be made or written, or the disk is full.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from pubsub_sim.results.parquet import with_footer
+    from pubsub_sim.results.simulations import encoded
     from pubsub_sim.results.whole_files import put_whole
 
-    table = with_footer(pa.Table.from_pylist(series.rows), {"options": asdict(options), "result": asdict(result)})
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
-    put_whole(sink.getvalue(), path)
+    put_whole(encoded(series.rows, {"options": asdict(options), "result": asdict(result)}), path)

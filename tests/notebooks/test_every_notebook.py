@@ -14,11 +14,11 @@ from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelspec import get_kernel_dict
 
 from pubsub_sim.bench.options import SweepOptions
+from pubsub_sim.bench.simulation_options import LookOptions
 from pubsub_sim.notebook import NotebookError
 from pubsub_sim.recording.inside import InsideOptions
 from pubsub_sim.report.options import ReportOptions
 from pubsub_sim.scenarios.one_message import OneMessage
-from pubsub_sim.simulator.seeds import SeedsOptions
 from tests.notebooks.execution import FOLDER, Executed, declared, last_words, stored
 from tests.notebooks.in_process import execute_here
 
@@ -29,7 +29,7 @@ OPTIONS: dict[str, Any] = {
     "3_sweep": SweepOptions,
     "4_findings": ReportOptions,
     "5_inside_a_run": InsideOptions,
-    "6_simulator": SeedsOptions,
+    "6_simulator": LookOptions,
 }
 WITHOUT_PARAMETERS = "1_state_machine"
 NAMES = (WITHOUT_PARAMETERS, *OPTIONS)

@@ -43,7 +43,6 @@ from pubsub_sim.packages import MissingPackageError
 from pubsub_sim.report.errors import MixedConditionsError
 from pubsub_sim.results.errors import NoRunsError, WrongSchemaError
 from pubsub_sim.scenarios.simsub import Simsub
-from pubsub_sim.simulator.seeds import SeedsOptions
 
 ROOT = Path(__file__).parents[2]
 BRANCHES = (CallerError, RemotePeerError, NetworkError, DataError, FailedRun)
@@ -191,7 +190,6 @@ def test_a_conflict_told_as_a_value_is_found(tmp_path: Path) -> None:
             "faults",
         ),
         (lambda: Simsub(version="states", hosts=5, sources=5), "hosts", "sources"),
-        (lambda: SeedsOptions(duration="1m", moment=61), "moment", "duration"),
     ],
 )
 def test_a_forbidden_combination_names_both_options(make: Callable[[], object], option: str, other: str) -> None:

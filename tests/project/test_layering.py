@@ -48,7 +48,7 @@ ALLOWED: dict[str, set[str]] = {
     "checking": {"wire", "protocol", "net", "node", "drivers", "world"},
     "simulator": {"wire", "protocol", "net", "node", "drivers", "world", "results"},  # of wire the keys of nodes
     "results": set(),
-    "bench": {"results", "world", "scenarios", "checking"},
+    "bench": {"results", "world", "scenarios", "checking", "simulator"},
     "report": {"results"},
     "recording": {
         "wire",

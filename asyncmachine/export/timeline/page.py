@@ -86,7 +86,7 @@ def _plot() -> tuple[dict[str, Any], str]:
         plot.x_range.js_on_change(name, CustomJS(code="page.changed()"))
     for event, function in (("tap", "tap"), ("mousemove", "move"), ("mouseleave", "leave")):
         plot.js_on_event(event, CustomJS(code=f"page.{function}(cb_obj)"))
-    item = _renumbered(dict(json_item(plot, ID("plot"))))
+    item = renumber_models(dict(json_item(plot, ID("plot"))))
     return item, "\n".join(Resources(mode="inline", components=["bokeh"]).js_raw).replace("</script", "<\\/script")
 
 
@@ -112,8 +112,12 @@ def _add_glyphs(plot: Any) -> None:
     plot.scatter("x", "y", size=14, **ring, source=source("chosen", "x y"))
 
 
-def _renumbered(item: dict[str, Any]) -> dict[str, Any]:
-    """Renumber the models of a plot, which Bokeh numbers consecutively within a process."""
+def renumber_models(item: dict[str, Any]) -> dict[str, Any]:
+    """Number the models of a plot anew: Bokeh goes on counting within a process.
+
+    Args:
+        item: What Bokeh's `json_item` gives.
+    """
     numbers: dict[str, str] = {}
 
     def walk(value: Any) -> Any:
