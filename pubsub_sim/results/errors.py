@@ -1,4 +1,4 @@
-"""Errors of stored results. One class per case, each with what to do about it."""
+"""Errors of stored results, each with a remedy in its message."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
 
 
 class ResultsError(DataError):
-    """Base of the errors of the results room."""
+    """Base of the errors of stored results."""
 
 
 class UnwritableFolderError(ResultsError):
-    """A folder for results cannot be made or written.
+    """A folder for results cannot be created or written.
 
     Attributes:
-        folder: the folder as it was given.
-        reason: the operating system's reason, in words.
+        folder: the folder as given.
+        reason: the operating system's error message.
     """
 
     def __init__(self, folder: Path, reason: str) -> None:
@@ -35,7 +35,7 @@ class BusyFolderError(ResultsError):
     """Another sweep is writing to a folder.
 
     Attributes:
-        folder: the folder as it was given.
+        folder: the folder as given.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -47,10 +47,10 @@ class BusyFolderError(ResultsError):
 
 
 class TruncatedFileError(ResultsError):
-    """A Parquet file is not whole.
+    """A Parquet file is truncated or damaged.
 
     Attributes:
-        path: the file as it was found.
+        path: the file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -65,11 +65,11 @@ class TruncatedFileError(ResultsError):
 
 
 class UnreadableFileError(ResultsError):
-    """The operating system does not let a file be read.
+    """A file cannot be read because of the operating system.
 
     Attributes:
-        path: the file as it was found.
-        reason: the operating system's reason, in words.
+        path: the file.
+        reason: the operating system's error message.
     """
 
     def __init__(self, path: Path, reason: str) -> None:
@@ -82,11 +82,11 @@ class UnreadableFileError(ResultsError):
 
 
 class PackedRunsError(ResultsError):
-    """Runs must be measured, but packed runs in the same folder stand in the way.
+    """Runs must be measured, but the folder contains packed runs.
 
     Attributes:
-        folder: the folder as it was given.
-        reason: why, in words.
+        folder: the folder as given.
+        reason: the reason, as text.
     """
 
     def __init__(self, folder: Path, reason: str) -> None:
@@ -99,11 +99,11 @@ class PackedRunsError(ResultsError):
 
 
 class WrongSchemaError(ResultsError):
-    """A Parquet file is whole but was not written by this store, or by another version of it.
+    """A complete Parquet file was not written by this store, or by another version of it.
 
     Attributes:
-        path: the file as it was found.
-        difference: what differs, in words.
+        path: the file.
+        difference: the difference, as text.
     """
 
     def __init__(self, path: Path, difference: str) -> None:
@@ -116,11 +116,11 @@ class WrongSchemaError(ResultsError):
 
 
 class EngineFileError(ResultsError):
-    """A file of the engine's benchmark is not whole, or was written by something else.
+    """A file of the engine's benchmark is truncated, or was written by another program.
 
     Attributes:
-        path: the file as it was found.
-        difference: what is wrong with it, in words.
+        path: the file.
+        difference: the problem, as text.
     """
 
     def __init__(self, path: Path, difference: str) -> None:
@@ -136,10 +136,10 @@ class EngineFileError(ResultsError):
 
 
 class NoRunsError(ResultsError):
-    """There is nothing to read in a folder.
+    """A folder contains no stored runs.
 
     Attributes:
-        folder: the folder as it was given.
+        folder: the folder as given.
     """
 
     def __init__(self, folder: Path) -> None:

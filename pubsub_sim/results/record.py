@@ -1,4 +1,4 @@
-"""The record of one run: its parameters, its outcome and its rows of raw integers. It knows no file format."""
+"""The record of one run: its parameters, its outcome and its rows of raw integers, independent of the file format."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 OUTCOMES = ("ok", "failed", "timeout", "crashed")
-"""How a run can end: as asked, with a wrong result or an exception, at its time limit, by a signal."""
+"""Outcomes of a run: success, a wrong result or an exception, the time limit, a signal."""
 
 PAIR = "pair"
-"""Fact in a run's provenance: what the runs of a pair that were measured together have in common."""
+"""Fact in a run's provenance: the identifier of the pair of runs that were measured together."""
 
 NAME = "a name of at most 64 letters, digits and . + - _, a letter first"
-"""What a version or a program may be called: files are named after it."""
+"""Valid names of versions and programs, which are used in file names."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9.+_-]{0,63}")
 _INT64 = range(-(2**63), 2**63)
 
 
 class Row(NamedTuple):
-    """One number of a run: of a phase, or of the run as a whole (phase "run")."""
+    """One number of a phase, or of the whole run (phase "run")."""
 
     phase: str
     metric: str
@@ -37,10 +37,10 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class RunParameters:
-    """What makes two runs the same run. Each field is a column of every stored row.
+    """The parameters that identify a run. Each field is a column of every stored row.
 
     Attributes:
-        version: which control flow was measured.
+        version: the measured version.
         hosts: number of hosts.
         messages: number of random messages in total.
         repeat: number of the repetition, from 1.
@@ -48,15 +48,15 @@ class RunParameters:
         transport: "memory", "tcp" or "libp2p".
         loop: event loop, "uvloop" or "asyncio".
         sign: "strict" or "none".
-        seed: seed of the run; equal for all versions of one pair.
+        seed: seed of the run; equal for all versions of a pair.
         barrier: whether all hosts were connected before the first message.
-        warmup: whether a small run of the same version came first in the same process.
-        allocator: "pinned" if glibc's malloc thresholds were fixed by the worker's environment, else "default".
+        warmup: whether a small run of the same version preceded in the same process.
+        allocator: "pinned" if the worker's environment fixed glibc's malloc thresholds, else "default".
         kind: "timing"; "control" for the second run of the first version in a pair; "memory", "calls" and "lag" for
-            runs that an instrument slows down; "field" for runs beside lower bounds and other implementations.
+            runs slowed down by instrumentation; "field" for runs with lower bounds and other implementations.
 
     Raises:
-        OptionError: the version is no name; it becomes a part of the names of files.
+        OptionError: the version is not a valid name for file names.
     """
 
     version: str
@@ -78,17 +78,17 @@ class RunParameters:
             raise OptionError("version", self.version, NAME)
 
     def key(self) -> str:
-        """Give 12 hexadecimal digits that are the same for the same parameters, in every process."""
+        """Return 12 hexadecimal digits that identify the parameters in every process."""
         text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def file_name(self) -> str:
-        """Name the file of this run inside its sweep's folder."""
+        """Return the file name of this run in its sweep's folder."""
         return f"{self.version}-h{self.hosts}-m{self.messages}-r{self.repeat}-{self.key()}.parquet"
 
 
 def is_name(value: object) -> bool:
-    """Say whether a version or a program may be called so; what is a name can be no path."""
+    """Return whether a value is a valid name of a version or program, which excludes paths."""
     return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 
@@ -98,16 +98,16 @@ PARAMETERS = tuple(entry.name for entry in fields(RunParameters))
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """Everything a run leaves behind.
+    """The result of a run.
 
     Attributes:
-        parameters: what was run.
+        parameters: its parameters.
         outcome: one of OUTCOMES.
         error: one sentence, empty when the outcome is "ok".
-        order: position in which the sweep ran it, from 0.
+        order: position in the sweep, from 0.
         limit_s: time limit of the run in seconds.
         rows: the numbers; one of them is always (run, failures, 0 or 1).
-        provenance: where and with what it was measured; JSON values only.
+        provenance: facts about machine and software; JSON values only.
         version: the version's own description of its machines; JSON values only.
 
     Raises:
@@ -128,17 +128,17 @@ class RunRecord:
 
     @property
     def pair(self) -> str:
-        """What the runs that were measured together have in common; "" if the run does not tell."""
+        """Identifier of the pair of runs measured together; "" if unknown."""
         told = self.provenance.get(PAIR, "")
         return told if isinstance(told, str) else ""
 
     def value(self, phase: str, name: str) -> int | None:
-        """Give one number, or None where the run did not come that far."""
+        """Return one number, or None if the run did not get that far."""
         return next((row.value for row in self.rows if row.phase == phase and row.metric == name), None)
 
 
 def check_ending(outcome: object, error: object, rows: Sequence[Row]) -> None:
-    """Refuse an end of a run that is none.
+    """Check the outcome of a run.
 
     Args:
         outcome: should be one of OUTCOMES.
@@ -146,7 +146,7 @@ def check_ending(outcome: object, error: object, rows: Sequence[Row]) -> None:
         rows: the numbers.
 
     Raises:
-        OptionError: an outcome, error or row that does not fit the table of metrics; a text that cannot be stored.
+        OptionError: an invalid outcome, error or row; a text that cannot be stored.
     """
     if outcome not in OUTCOMES:
         raise OptionError("outcome", outcome, f"one of {', '.join(OUTCOMES)}")
@@ -167,11 +167,11 @@ def _check_row(row: Row) -> None:
     if not _is_text(row.phase):
         raise OptionError("rows", row.phase, "the name of a phase")
     if not isinstance(row.metric, str) or row.metric not in METRICS or not METRICS[row.metric].fits(row.phase):
-        raise OptionError("rows", row.metric, f"a metric that the table knows for {row.phase!r}")
+        raise OptionError("rows", row.metric, f"a metric of the table for {row.phase!r}")
     if type(row.value) is not int or row.value not in _INT64:
         raise OptionError(row.metric, row.value, "a 64-bit whole number")
 
 
 def _is_text(value: object) -> bool:
-    """Say whether a value is text that can be written as UTF-8: halves of surrogate pairs cannot."""
+    """Return whether a value is a string that UTF-8 can encode, without lone surrogates."""
     return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)

@@ -369,7 +369,7 @@ def test_TR01_a_world_is_traced_from_publish_to_prune(version_of_trace: str) -> 
         ({"score": 1}, "score: expected a PeerScoreParams, or nothing, got 1"),
         ({"gater": "yes"}, "gater: expected a PeerGaterParams, or nothing, got 'yes'"),
         ({"score": PEER, "thresholds": {}}, "thresholds: expected a PeerScoreThresholds, or nothing, got {}"),
-        ({"thresholds": THRESHOLDS}, "thresholds: expected nothing without score, as nobody is scored"),
+        ({"thresholds": THRESHOLDS}, "thresholds: expected no thresholds without score"),
     ],
 )
 def test_options_that_judge_nobody_are_refused(options: dict[str, object], refusal: str) -> None:
