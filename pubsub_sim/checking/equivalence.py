@@ -62,7 +62,7 @@ class Played:
 
     @property
     def digest(self) -> str:
-        """Return a hash of the trace: equal for equal traces, on every machine."""
+        """Hash of the trace: equal for equal traces, on every machine."""
         return digest(self.trace)
 
 

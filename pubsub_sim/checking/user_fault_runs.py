@@ -210,7 +210,7 @@ class _Users:
 
     @property
     def story(self) -> Story:
-        """Return the result."""
+        """The result."""
         return self._story
 
     def host(self, number: int) -> PubSub:
@@ -239,7 +239,7 @@ class _Users:
 
     @property
     def failing(self) -> Failing:
-        """Return the source of failures."""
+        """The source of failures."""
         return self._failing
 
     # --- recovery ------------------------------------------------------------------------------------------------
