@@ -49,7 +49,7 @@ COMMANDS = {
     "node": Command("run a libp2p node and chat in a topic", "pubsub_sim.world.chat", "node_command"),
     "play": Command("play a scenario once, recorded", "pubsub_sim.recording.commands", "play_command"),
     "simulate": Command(
-        "simulate a living network of peers and topics", "pubsub_sim.simulator.command", "simulate_command"
+        "simulate a dynamic network of peers and topics", "pubsub_sim.simulator.command", "simulate_command"
     ),
     "dashboard": Command(
         "write the Grafana dashboard of the simulator", "pubsub_sim.simulator.dashboard", "dashboard_command"

@@ -1,4 +1,4 @@
-"""Simulations over several seeds and versions for a notebook: their series side by side, and a network to look at."""
+"""Simulations over several seeds and versions for a notebook: their series, and a picture of the network."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ class SeedsOptions:
     """Simulations of several versions and seeds, on the virtual clock.
 
     Attributes:
-        versions: which control flows; one, a list or a text with commas.
-        seeds: of the runs; likewise.
-        duration: of each, on its own clock.
-        peers: most peers at a time.
-        topics: most topics at a time.
+        versions: versions of the control flow; one, a list or a comma-separated string.
+        seeds: seeds of the runs; likewise.
+        duration: duration of each run, on its own clock.
+        peers: maximal number of peers.
+        topics: maximal number of topics.
         router: "floodsub", "randomsub" or "gossipsub".
         loss: probability that a frame is lost.
-        moment: when the network is drawn, in seconds.
+        moment: time of the picture of the network, in seconds.
 
     Raises:
-        OptionError: a value that cannot be used.
+        OptionError: an invalid value.
     """
 
     versions: tuple[str, ...] = ("states", "baseline")
@@ -58,7 +58,7 @@ class SeedsOptions:
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
-        """Return the options from a notebook's parameters; raises OptionError, also for a name that does not exist."""
+        """Return the options from a notebook's parameters; raise OptionError for invalid values and unknown names."""
         reject_unknown(parameters, cls.__dataclass_fields__)
         return cls(**parameters)
 
@@ -77,12 +77,12 @@ class SeedsOptions:
 
 @dataclass(frozen=True)
 class Links:
-    """The network at a moment, by names of peers.
+    """The network at one time, by names of peers.
 
     Attributes:
         peers: all ready peers.
-        connections: pairs.
-        meshes: topic -> pairs of whom one has the other in its mesh.
+        connections: connected pairs.
+        meshes: pairs of which one has the other in its mesh, by topic.
     """
 
     peers: tuple[str, ...]
@@ -91,12 +91,12 @@ class Links:
 
 
 class Simulated:
-    """The runs that options ask for.
+    """The simulated runs.
 
     Attributes:
-        results: (version, seed) -> what became of the run.
+        results: results by version and seed.
         frame: the series of all runs, with columns `version` and `seed`.
-        links: the network of the first run at the moment asked for.
+        links: the network of the first run at the requested time.
     """
 
     def __init__(self, options: SeedsOptions) -> None:
@@ -161,7 +161,7 @@ class Simulated:
         return figure
 
     def network(self, topic: str = "") -> Any:
-        """Return a figure of peers on a circle: connections in grey, and over them one mesh, that of the largest if none is named."""
+        """Return a figure of peers on a circle: connections in grey, and the mesh of a topic, by default the largest."""
         import matplotlib.pyplot as plt
         import numpy as np
 
@@ -185,7 +185,7 @@ class Simulated:
 
 
 def links_of(sim: Simulation) -> Links:
-    """Return the network at this moment."""
+    """Return the current network."""
     peers = [peer for peer in sim.peers.values() if peer.is_ready and peer.node is not None]
     names = {peer.node.peer_id: peer.name for peer in peers if peer.node is not None}
     connections: set[tuple[str, str]] = set()

@@ -1,4 +1,4 @@
-"""A simulation to be watched: it serves its metrics, and Prometheus scrapes them where it is installed."""
+"""A simulation for monitoring: it serves its metrics, and Prometheus scrapes them if it is installed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PROMETHEUS = "localhost:9090"
 
 
 def prometheus_config(target: str) -> str:
-    """Return what Prometheus reads: it scrapes one address every second."""
+    """Return a configuration of Prometheus that scrapes one address every second."""
     return (
         "global: {scrape_interval: 1s}\n"
         f"scrape_configs: [{{job_name: pubsub_sim, static_configs: [{{targets: ['{target}']}}]}}]\n"
@@ -30,11 +30,11 @@ def prometheus_config(target: str) -> str:
 
 @contextmanager
 def prometheus_running(target: str, address: str) -> Iterator[bool]:
-    """Have Prometheus scrape an address meanwhile; returns whether it is installed.
+    """Run Prometheus, scraping an address; yield whether it is installed.
 
     Args:
         target: host and port of the metrics.
-        address: host and port that Prometheus answers at.
+        address: host and port of Prometheus.
     """
     program = shutil.which("prometheus")
     if program is None:
@@ -55,7 +55,7 @@ def prometheus_running(target: str, address: str) -> Iterator[bool]:
 
 
 def watch(arguments: Sequence[str]) -> int:
-    """Simulate on the wall clock, for the duration named, and say what to open; returns the exit status."""
+    """Simulate on the wall clock for the given duration, and print the address to open; return the exit status."""
     duration = arguments[0] if arguments else "15m"
     with prometheus_running(METRICS, PROMETHEUS) as is_there:
         if is_there:
