@@ -44,8 +44,14 @@ def test_GS01_degrees_that_do_not_fit_are_refused_if_they_are_checked() -> None:
         ({"d": 4}, "d: expected d_lo <= d <= d_hi, with d_lo 5 and d_hi 12, got 4"),
         ({"d_lo": 13}, "d: expected d_lo <= d <= d_hi, with d_lo 13 and d_hi 12, got 6"),
         ({"d_out": 13}, "d_out: expected at most d_hi, 12, got 13"),
-        ({"prune_backoff_s": 86_401}, "prune_backoff_s: expected at most 86400 s, the longest back-off that peers honour, got 86401"),
-        ({"unsubscribe_backoff_s": 1e6}, "unsubscribe_backoff_s: expected at most 86400 s, the longest back-off that peers honour"),
+        (
+            {"prune_backoff_s": 86_401},
+            "prune_backoff_s: expected at most 86400 s, the longest back-off that peers honour, got 86401",
+        ),
+        (
+            {"unsubscribe_backoff_s": 1e6},
+            "unsubscribe_backoff_s: expected at most 86400 s, the longest back-off that peers honour",
+        ),
         ({"history_gossip": 6}, "history_gossip: expected at most history_length, 5, got 6"),
         ({"thresholds": PeerScoreThresholds()}, "thresholds: expected no thresholds without score"),
     ],
