@@ -1,10 +1,10 @@
-"""A libp2p-style pubsub, twice: as a classic event loop and as state machines.
+"""A libp2p-style pubsub in two versions: as a classic event loop and as state machines.
 
     async with World(hosts=3, version="states") as world:
         ...
 
-See `World` for how a world is built and `PubSub` for what a node offers. Each name is loaded when it is first used, so that
-`python -m pubsub_sim` can name a package that is not installed.
+See `World` for the options of a world and `PubSub` for the methods of a node. Each name is imported on first use, so that
+`python -m pubsub_sim` can report a missing package.
 """
 
 from __future__ import annotations
@@ -117,10 +117,10 @@ _HOMES = {
     "World": "pubsub_sim.world.world",
 }
 
-if not TYPE_CHECKING:  # a type checker would take any name for one of these
+if not TYPE_CHECKING:  # otherwise a type checker would accept any name
 
     def __getattr__(name):
-        """Load a public name."""
+        """Import a public name."""
         import importlib
 
         from pubsub_sim.packages import explain_missing
@@ -132,5 +132,5 @@ if not TYPE_CHECKING:  # a type checker would take any name for one of these
         return value
 
     def __dir__():
-        """List the names that are loaded, and the public ones that are not yet."""
+        """List the imported names and the public ones."""
         return sorted({*globals(), *__all__})

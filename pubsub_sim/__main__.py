@@ -1,4 +1,4 @@
-"""The table of commands and the entry point of `python -m pubsub_sim <command>`. A command is imported only when called."""
+"""The table of commands and the entry point of `python -m pubsub_sim <command>`. Commands are imported on use."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Command:
     """A command.
 
     Attributes:
-        summary: what it does, for the list of commands.
-        module: where its function is.
+        summary: its description in the list of commands.
+        module: the module of its function.
         function: takes the words after the command and returns the exit status: 0, or 1 if runs failed.
     """
 
@@ -30,20 +30,18 @@ class Command:
 
 
 COMMANDS = {
-    "run": Command("measure one run and print what it took", "pubsub_sim.bench.commands", "run_command"),
+    "run": Command("measure one run and print its costs", "pubsub_sim.bench.commands", "run_command"),
     "sweep": Command("measure a grid of runs and store them", "pubsub_sim.bench.commands", "sweep_command"),
     "pack": Command("write a sweep as one file per version", "pubsub_sim.bench.commands", "pack_command"),
-    "engine": Command(
-        "measure the engine by itself, into a sweep's folder", "pubsub_sim.bench.engine", "engine_command"
-    ),
+    "engine": Command("measure the engine alone, into a sweep's folder", "pubsub_sim.bench.engine", "engine_command"),
     "equivalence": Command(
-        "compare what two versions decide, over many seeds", "pubsub_sim.bench.equivalence", "equivalence_command"
+        "compare the decisions of two versions over many seeds", "pubsub_sim.bench.equivalence", "equivalence_command"
     ),
-    "faults": Command("play random plans of faults and judge them", "pubsub_sim.bench.faults", "faults_command"),
+    "faults": Command("play random fault plans and check the results", "pubsub_sim.bench.faults", "faults_command"),
     "simsub": Command(
-        "play a mesh of many hosts beside what was published of one", "pubsub_sim.bench.simsub", "simsub_command"
+        "play a mesh of many hosts and compare it with a published one", "pubsub_sim.bench.simsub", "simsub_command"
     ),
-    "costs": Command("fit what a publish, a delivery and an RPC cost", "pubsub_sim.bench.costs", "costs_command"),
+    "costs": Command("fit the costs of a publish, a delivery and an RPC", "pubsub_sim.bench.costs", "costs_command"),
     "pictures": Command(
         "draw the pictures of README and the guides", "pubsub_sim.recording.pictures", "pictures_command"
     ),
@@ -52,7 +50,7 @@ COMMANDS = {
     "node": Command("run a libp2p node and chat in a topic", "pubsub_sim.world.chat", "node_command"),
     "play": Command("play a scenario once, recorded", "pubsub_sim.recording.commands", "play_command"),
     "simulate": Command(
-        "simulate a living network of peers and topics", "pubsub_sim.simulator.command", "simulate_command"
+        "simulate a dynamic network of peers and topics", "pubsub_sim.simulator.command", "simulate_command"
     ),
     "simulate-sweep": Command(
         "simulate a grid of options and seeds, store each run",
@@ -100,7 +98,7 @@ def main(arguments: Sequence[str]) -> int:
     except PubsubSimError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    except KeyboardInterrupt as interrupt:  # a sweep says what it has stored
+    except KeyboardInterrupt as interrupt:  # a sweep reports what it has stored
         sys.stderr.write(f"{str(interrupt) or 'interrupted'}\n")
         return 130
 

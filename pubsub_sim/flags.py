@@ -92,7 +92,7 @@ def from_flags(cls: type[T], command: str, summary: str, arguments: Sequence[str
         if entry.name in values:
             values[entry.name] = _read_flag(entry, types_of[entry.name], values[entry.name])
         elif entry.default is MISSING:
-            raise FlagError(f"{_flag(entry.name)} is required")
+            raise FlagError(f"{_flag(entry.name)} is needed")
     return cls(**values)
 
 

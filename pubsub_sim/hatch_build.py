@@ -1,4 +1,4 @@
-"""What the simulator's wheel holds besides its package: notebooks and published figures, which a clone keeps elsewhere."""
+"""Additional files of the simulator's wheel: notebooks and published figures, which are outside the package in a clone."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ SHIPPED = (
 
 
 class CustomBuildHook(BuildHookInterface[Any]):
-    """Adds the files to a wheel and to a source distribution; a wheel built from the latter finds them there."""
+    """A build hook that adds the files to wheels and source distributions; a wheel built from the latter finds them there."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Add them, unless this is an editable install, which reads the clone.
 
         Args:
             version: the kind of the target, such as "standard" or "editable".
-            build_data: what the builder goes by.
+            build_data: the builder's data, modified in place.
         """
         project = Path(self.root)
         if version == "editable" or (project / "shipped").is_dir():

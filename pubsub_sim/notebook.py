@@ -1,4 +1,4 @@
-"""Parameters of a notebook, its own and those that papermill injects, and the error that ends a notebook."""
+"""Parameters of a notebook, including those injected by papermill, and the error that ends a notebook."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _INJECTED = "# Parameters"
 
 
 class NotebookError(Exception):
-    """Ends a notebook with one sentence instead of a traceback, and papermill with a status that is not 0.
+    """Ends a notebook with one sentence instead of a traceback, and papermill with a non-zero status.
 
     Attributes:
-        sentence: what is wrong.
+        sentence: the problem.
     """
 
     def __init__(self, sentence: str) -> None:
@@ -31,10 +31,10 @@ class NotebookError(Exception):
 
 @contextmanager
 def one_sentence() -> Iterator[None]:
-    """Turn the errors of this package into the end of the notebook.
+    """Convert errors of this package into a NotebookError.
 
     Raises:
-        NotebookError: what happened inside raised a PubsubSimError.
+        NotebookError: a PubsubSimError was raised inside.
     """
     try:
         yield
@@ -43,15 +43,15 @@ def one_sentence() -> Iterator[None]:
 
 
 def parameters_in(namespace: Mapping[str, Any]) -> dict[str, Any]:
-    """Find what a notebook's parameters cell, and the cell that papermill puts after it, define.
+    """Return the definitions in a notebook's parameters cell and in the cell that papermill adds after it.
 
     Args:
         namespace: ``globals()`` of the notebook, in the cell that follows the parameters cell. The parameters cell
             is the latest executed one that begins with an annotated name; papermill's cells begin with a comment.
 
     Returns:
-        Name to value in the order in which they were last assigned, names that nobody knows included: papermill
-        injects those too and only warns.
+        Values by name in order of their last assignment, including unknown names, which papermill injects too with a
+        warning.
     """
     names: dict[str, None] = {}
     for source in namespace["In"]:
@@ -65,7 +65,7 @@ def parameters_in(namespace: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _assigned(source: str) -> tuple[list[str], bool] | None:
-    """Return the names that a cell of parameters assigns and whether it is the notebook's own; None for other cells."""
+    """Return the names assigned by a parameters cell and whether it is the notebook's own; None for other cells."""
     try:
         statements = ast.parse(source).body
     except SyntaxError:

@@ -1,4 +1,4 @@
-"""The packages that are not in the standard library: which extra brings each, and one sentence for one that is missing."""
+"""The third-party packages and their extras, and the error for a missing one."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ PACKAGES: dict[str, tuple[str, str]] = {
     "rich": ("rich", "simulator"),
     "yaml": ("pyyaml", "simulator"),
 }
-"""What is imported to the package that has it, and to the extra of pubsub-sim that brings it; "" if every install does."""
+"""Package and extra of pubsub-sim by imported module; the extra is "" for required dependencies."""
 
 
 class MissingPackageError(CallerError, ImportError):
-    """Raised when something is asked for that needs a package which is not installed.
+    """Raised when a feature needs a package that is not installed.
 
     Attributes:
-        what: what was asked for, as words.
+        what: the requested feature, as text.
         package: the missing package.
-        extra: the extra of pubsub-sim that brings it, "" if every install does.
+        extra: the extra of pubsub-sim that includes it, "" for a required dependency.
     """
 
     def __init__(self, what: str, package: str, extra: str) -> None:
@@ -61,13 +61,13 @@ class MissingPackageError(CallerError, ImportError):
 
 @contextmanager
 def explain_missing(what: str) -> Iterator[None]:
-    """Turn the import error of a package that is not installed into one sentence with the line that installs it.
+    """Convert the import error of a missing package into an error with the install command.
 
     Args:
-        what: what needs the package, as the subject of the sentence.
+        what: the feature that needs the package, as the subject of the sentence.
 
     Raises:
-        MissingPackageError: an import inside did not find one of `PACKAGES`.
+        MissingPackageError: one of `PACKAGES` could not be imported.
     """
     try:
         yield
@@ -82,11 +82,11 @@ def require(what: str, *modules: str) -> None:
     """Check that packages are installed, without importing them.
 
     Args:
-        what: what needs them, as the subject of the sentence.
-        modules: top-level names of imports, which are among `PACKAGES`.
+        what: the feature that needs them, as the subject of the sentence.
+        modules: top-level modules listed in `PACKAGES`.
 
     Raises:
-        MissingPackageError: the first of them that is not installed.
+        MissingPackageError: names the first missing one.
     """
     for module in modules:
         if importlib.util.find_spec(module) is None:

@@ -1,4 +1,4 @@
-"""Options from names and values that a notebook, a command line or a file gives: unknown names, aliases, several values."""
+"""Options from names and values of a notebook, a command line or a file: unknown names, aliases, multiple values."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pubsub_sim.errors import OptionError
 
 
 class UnknownParameterError(OptionError):
-    """A parameter of a name that does not exist.
+    """An unknown parameter.
 
     Attributes:
-        known: the names that do.
+        known: the known names.
     """
 
     def __init__(self, option: str, value: object, known: Iterable[str]) -> None:
@@ -29,22 +29,22 @@ class UnknownParameterError(OptionError):
 
 
 class Parameters:
-    """Base of the dataclasses of options that can be made of names and values from outside."""
+    """Base of dataclasses of options that can be created from external names and values."""
 
     ALIASES: ClassVar[Mapping[str, str]] = {}
-    """Names that are also accepted, and the field that each stands for."""
+    """Alternative names, with their fields."""
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any], **fixed: Any) -> Self:
-        """Make options of names and values that came from outside.
+        """Create options from external names and values.
 
         Args:
-            parameters: name to value; what is left out has its default. Of a field and its alias the later one counts.
-            fixed: fields that the caller sets and `parameters` may not.
+            parameters: values by name; missing ones have their defaults. Of a field and its alias the later one is used.
+            fixed: fields set by the caller, which `parameters` must not contain.
 
         Raises:
-            UnknownParameterError: a name is unknown; the sentence tells the nearest known one.
-            OptionError: a value cannot be used.
+            UnknownParameterError: a name is unknown; the message suggests the nearest known one.
+            OptionError: a value is invalid.
         """
         names = [entry.name for entry in fields(cls) if entry.name not in fixed]  # type: ignore[arg-type]  # of dataclasses
         known = {alias: name for alias, name in cls.ALIASES.items() if name in names}
@@ -54,14 +54,14 @@ class Parameters:
 
 
 def reject_unknown(given: Mapping[str, object], known: Iterable[str]) -> None:
-    """Refuse the first name that is not known.
+    """Refuse unknown names.
 
     Args:
-        given: names to look at, and their values.
-        known: names that exist.
+        given: values by name.
+        known: the known names.
 
     Raises:
-        UnknownParameterError: with the nearest known name.
+        UnknownParameterError: the first unknown name, with the nearest known one.
     """
     names = tuple(known)
     for name, value in given.items():
@@ -70,10 +70,10 @@ def reject_unknown(given: Mapping[str, object], known: Iterable[str]) -> None:
 
 
 def several(option: str, value: object) -> tuple[Any, ...]:
-    """Take one value, several, or a text with commas; whole numbers in such a text become numbers.
+    """Return one value, several, or a comma-separated string as a tuple; integers in such a string become numbers.
 
     Raises:
-        OptionError: there is no value, or one is there twice.
+        OptionError: no value, or a repeated one.
     """
     if isinstance(value, str):
         parts = [part.strip() for part in value.split(",")]

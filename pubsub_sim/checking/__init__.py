@@ -1,1 +1,1 @@
-"""Oracles: seeded runs that judge delivery under faults, and the equivalence of two versions."""
+"""Test oracles: seeded runs that check delivery under faults, and the equivalence of two versions."""

@@ -16,14 +16,14 @@ _WIDTH = 110  # of a line
 
 
 def canonical(trace: Sequence[TraceEvent], begin_ns: int) -> list[TraceEvent]:
-    """Return what happened, host by host, in the order of virtual time.
+    """Return the events by host, in order of virtual time.
 
-    Two versions may take turns differently within an instant. What they may not change is the order of events of one
-    kind with one peer, e.g. of the RPCs on a stream: it is kept, and everything else of an instant is sorted.
+    Two versions may order turns differently at one time. The order of events of one kind with one peer, e.g. of the RPCs
+    on a stream, must be equal: it is kept, and all other events at one time are sorted.
 
     Args:
-        trace: of a world, in order.
-        begin_ns: the instant from which time is counted.
+        trace: the trace of a world, in order.
+        begin_ns: the origin of time.
 
     Returns:
         The events, without empty RPCs, with their times after `begin_ns` (below zero before it).
@@ -37,13 +37,13 @@ def canonical(trace: Sequence[TraceEvent], begin_ns: int) -> list[TraceEvent]:
 
 
 class Parting(NamedTuple):
-    """Where two canonical traces part.
+    """The first difference of two canonical traces.
 
     Attributes:
-        host: at which host; the one where it happens first.
-        time_ns: when the earlier one of the two differing events is.
-        before: the last events both have.
-        after: for each of the two, its events from there on, a few; none if its trace ends there.
+        host: the host with the earliest difference.
+        time_ns: time of the earlier of the two differing events.
+        before: the last common events.
+        after: the next few events of each trace; none if it ends there.
     """
 
     host: int
@@ -78,10 +78,10 @@ def _parting_at(host: int, one: Sequence[TraceEvent], other: Sequence[TraceEvent
 
 
 def in_words(event: TraceEvent, numbers: Mapping[bytes, int]) -> str:
-    """One event in a line, of which a long RPC shows its begin.
+    """Return an event as one line, with long RPCs truncated.
 
     Args:
-        event: of a canonical trace.
+        event: an event of a canonical trace.
         numbers: the hosts' numbers by peer id.
     """
     words = [f"{event.time_ns / 1e9:+.9f} s", event.kind]

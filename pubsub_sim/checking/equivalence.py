@@ -1,7 +1,7 @@
-"""Equivalence cases: the same seeded plan is played in two versions, and what happened is compared.
+"""Equivalence cases: the same seeded plan is played in two versions, and the results are compared.
 
-Compared are the messages each subscription was given, and the canonical trace: who sent and received what, delivered
-it, changed its mesh, refused or dropped something, at which nanosecond of virtual time.
+Compared are the messages each subscription received, and the canonical trace: every RPC sent and received, every delivery,
+mesh change, refusal and drop, with its nanosecond of virtual time.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Reader(NamedTuple):
     """A subscription of a run.
 
     Attributes:
-        host: at which host.
-        topic: to which topic.
-        number: which of the host's subscriptions to it, in all its lives, from 0.
+        host: its host.
+        topic: its topic.
+        number: number among the host's subscriptions to the topic, in all its lives, from 0.
     """
 
     host: int
@@ -48,12 +48,12 @@ class Reader(NamedTuple):
 
 @dataclass(frozen=True)
 class Played:
-    """What happened in one version.
+    """The result of playing a case in one version.
 
     Attributes:
-        given: the ids of the messages that each subscription was given, sorted.
+        given: the ids of the messages received by each subscription, sorted.
         trace: the canonical trace.
-        peer_ids: who the hosts are, by number.
+        peer_ids: the peer ids of the hosts, by number.
     """
 
     given: Mapping[Reader, tuple[bytes, ...]]
@@ -62,7 +62,7 @@ class Played:
 
     @property
     def digest(self) -> str:
-        """A fingerprint of the trace: equal for equal traces, on every machine."""
+        """Hash of the trace: equal for equal traces, on every machine."""
         return digest(self.trace)
 
 
@@ -70,24 +70,24 @@ def play(case: Case, version: str, make_driver: Callable[[HostContext], Driver] 
     """Play a case in one version, on the virtual clock.
 
     Args:
-        case: what is played.
-        version: which control flow.
-        make_driver: makes each host's control flow, instead of the version's own factory.
+        case: the case.
+        version: version of the control flow.
+        make_driver: factory of the drivers, instead of the version's own.
 
     Raises:
-        ScenarioFailure: hosts do not know their neighbours when the plan begins.
+        ScenarioFailure: hosts do not know their neighbours at the start of the plan.
         OptionError: there is no such version.
     """
     return run(_play(case, plan_of(case), version, make_driver), clock="virtual", seed=case.seed)
 
 
 def difference(versions: tuple[str, str], one: Played, other: Played) -> str:
-    """Return what two runs of a case do not share, in lines of text; "" if there is nothing.
+    """Return the differences of two runs of a case as text; "" if there are none.
 
     Args:
         versions: their names.
-        one: the run of the first.
-        other: the run of the second.
+        one: the run of the first version.
+        other: the run of the second version.
     """
     lines = [*_unequal_readers(versions, one, other), *_unequal_traces(versions, one, other)]
     return "\n".join(lines)
@@ -156,7 +156,7 @@ async def _until(world: World, time_ns: int) -> None:
 
 
 class _Stage:
-    """Plays one plan in one world."""
+    """The player of one plan in one world."""
 
     def __init__(self, world: World, plan: Plan) -> None:
         self._world = world
@@ -169,7 +169,7 @@ class _Stage:
         self._steps.on_failure = self._failures.append
 
     async def set_up(self) -> None:
-        """Hosts join, subscribe and meet."""
+        """Let hosts join, subscribe and connect."""
         for host in range(self._plan.hosts):
             await self._move_in(host)
             self._spawn(self._come_back(host))
@@ -178,7 +178,7 @@ class _Stage:
                 group.create_task(self._world.connect(a, b))
 
     async def check_neighbours(self) -> None:
-        """The barrier: raises ScenarioFailure unless each host knows what all its neighbours subscribe to."""
+        """Raise ScenarioFailure unless each host knows the subscriptions of all its neighbours."""
         network, interests = self._world.network, self._plan.interests
         assert isinstance(network, LinkedNetwork)
         for host, pubsub in enumerate(self._world.pubsubs):
@@ -194,7 +194,7 @@ class _Stage:
                     )
 
     async def play(self) -> None:
-        """Take all steps, each at its time, whether those before have ended or not."""
+        """Start all steps, each at its time, without waiting for earlier ones."""
         begin_ns = self._world.clock.now_ns()
         for step in self._plan.steps:
             if self._world.clock.now_ns() < begin_ns + step.at_ns:
@@ -202,12 +202,12 @@ class _Stage:
             self._spawn(self._take(step))
 
     async def end(self) -> None:
-        """Give up what still waits, e.g. for peers that never came; raise what failed."""
+        """Cancel pending steps, e.g. those waiting for peers; raise the errors of steps."""
         await self._steps.close()
         raise_grouped("steps of the plan", self._failures)
 
     async def given(self) -> dict[Reader, tuple[bytes, ...]]:
-        """Return what every subscription has in its buffer, in the end or when its host crashed."""
+        """Return the contents of every subscription's buffer at the end or when its host crashed."""
         return {
             reader: tuple(sorted([(await subscription.next()).id for _ in range(subscription.pending)]))
             for reader, subscription in self._subscriptions.items()
@@ -217,7 +217,7 @@ class _Stage:
         self._steps.start(flow, "step of the plan", is_work=False)
 
     async def _move_in(self, host: int) -> None:
-        """The first steps of a host's life."""
+        """Take the first steps of a host's life."""
         pubsub = self._world.pubsubs[host]
         self._topics[host] = {topic: await pubsub.join(topic) for topic in TOPICS}
         if host in self._plan.judges:
@@ -234,7 +234,7 @@ class _Stage:
             await self._move_in(host)
 
     async def _judge(self, peer: PeerId, message: Message) -> Verdict:
-        """Takes milliseconds, and refuses some."""
+        """Validate a message with a delay of milliseconds; refuse some."""
         mark = message.data[-1]
         await self._world.clock.sleep(0.001 * (1 + mark % 50))
         return {0: Verdict.REJECT, 1: Verdict.IGNORE}.get(mark % 8, Verdict.ACCEPT)
@@ -242,7 +242,7 @@ class _Stage:
     # --- steps -------------------------------------------------------------------------------------------------------
 
     async def _take(self, step: Step) -> None:
-        """Take one step; hosts that are down, or cannot be reached, are part of the plan."""
+        """Take one step; hosts that are down or unreachable are expected."""
         try:
             if step.action in ("connect", "disconnect"):
                 await getattr(self._world, step.action)(step.host, step.peer)

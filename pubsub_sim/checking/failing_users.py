@@ -1,7 +1,7 @@
-"""Users' code that fails by chance: validators, message ids, tracers, filters, scores and a discovery service.
+"""User code that fails randomly: validators, message ids, tracers, filters, scores and a discovery service.
 
-Each raises an Exception or a CancelledError, or gives what nobody expects, at moments that the seed decides. What is chosen
-by a message depends on the message, so that it fails alike in every version; the rest depends on how often it was called.
+Each raises an Exception or a CancelledError, or returns an invalid value, as determined by the seed. Failures on messages
+depend on the message, so that they are equal in every version; other failures depend on the number of calls.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 
 
 class Planted(Exception):
-    """Raised by users' code in a run."""
+    """The error raised by user code in a run."""
 
 
 ERRORS: tuple[type[BaseException], ...] = (Planted, OSError, StopIteration, asyncio.CancelledError)
 
 
 class Failing:
-    """Fails by chance, while it is switched on.
+    """A source of random failures that can be switched on and off.
 
     Args:
-        seed: of the chance.
-        share: of the calls that fail.
+        seed: the seed.
+        share: share of failing calls.
 
     Attributes:
-        is_on: whether anything fails.
+        is_on: whether calls fail.
     """
 
     def __init__(self, seed: int, share: float) -> None:
@@ -49,7 +49,7 @@ class Failing:
         self.is_on = False
 
     def by_count(self, what: str) -> None:
-        """Fail in some of the calls of this name, if switched on."""
+        """Fail in some calls of this name, if switched on."""
         if self.is_on:
             self._calls[what] = count = self._calls.get(what, 0) + 1
             self._fail(f"{what}/{count}")
@@ -66,7 +66,7 @@ class Failing:
 
 
 class FailingTracer(RawTracer):
-    """A tracer all of whose hooks fail now and then."""
+    """A tracer whose hooks fail randomly."""
 
     def __init__(self, failing: Failing, name: str) -> None:
         for hook in HOOKS:
@@ -77,32 +77,32 @@ class FailingTracer(RawTracer):
 
 
 class FailingFilter:
-    """A subscription filter that lets all pass, or fails. Implements SubscriptionFilter."""
+    """A subscription filter that allows everything or fails. Implements SubscriptionFilter."""
 
     def __init__(self, failing: Failing, name: str) -> None:
         self._failing = failing
         self._name = name
 
     def can_subscribe(self, topic: str) -> bool:
-        """Return whether we may join a topic."""
+        """Return true, or fail."""
         self._failing.by_count(f"{self._name}/join")
         return True
 
     def filter_incoming(self, peer: PeerId, subscriptions: Sequence[RPC.SubOpts]) -> list[RPC.SubOpts]:
-        """Return all of them."""
+        """Return all subscriptions, or fail."""
         self._failing.by_count(f"{self._name}/filter")
         return list(subscriptions)
 
 
 class FailingBlacklist:
-    """A blacklist with nobody on it, which cannot be read now and then. Implements Blacklist."""
+    """An empty blacklist whose reading fails randomly. Implements Blacklist."""
 
     def __init__(self, failing: Failing, name: str) -> None:
         self._failing = failing
         self._name = name
 
     def add(self, peer: PeerId, /) -> bool:
-        """Nobody is added."""
+        """Add nothing."""
         return False
 
     def __contains__(self, peer: object, /) -> bool:
@@ -114,7 +114,7 @@ class FailingBlacklist:
 
 
 class FailingService(RendezvousServer):
-    """A discovery service that answers wrongly, or not at all."""
+    """A discovery service with wrong or missing answers."""
 
     def __init__(self, failing: Failing) -> None:
         super().__init__()
@@ -126,17 +126,17 @@ class FailingService(RendezvousServer):
         super().register(namespace, peer)
 
     def registered(self, namespace: str) -> tuple[PeerId, ...]:
-        """Who is registered, or a failure."""
+        """Return the registered peers, or fail."""
         self._failing.by_count("registered")
         return super().registered(namespace)
 
 
 def failing_options(failing: Failing, number: int) -> HostOptions:
-    """Options of one host, all of whose functions fail now and then.
+    """Return options of one host whose functions fail randomly.
 
     Args:
-        failing: when they do.
-        number: of the host.
+        failing: the source of failures.
+        number: number of the host.
     """
     name = f"host {number}"
 
@@ -159,7 +159,7 @@ def failing_options(failing: Failing, number: int) -> HostOptions:
 
 
 def failing_validator(failing: Failing, name: str, pause_s: float | None = None) -> Callable[[PeerId, Message], Any]:
-    """Return a validator that accepts, or fails; one that pauses first is a coroutine function."""
+    """Return a validator that accepts or fails; with a pause it is a coroutine function."""
 
     def judge(peer: PeerId, message: Message) -> bool:
         failing.by_content(name, message.data)
@@ -169,14 +169,14 @@ def failing_validator(failing: Failing, name: str, pause_s: float | None = None)
         await asyncio.sleep(pause_s or 0)
         try:
             return judge(peer, message)
-        except StopIteration as error:  # no coroutine can raise it
+        except StopIteration as error:  # a coroutine cannot raise it
             raise Planted from error
 
     return judge if pause_s is None else judge_later
 
 
 def failing_score(failing: Failing, number: int) -> Callable[[PeerId], float]:
-    """Return an application's score of everybody: 0, or a failure, or no number."""
+    """Return an application's score function: it returns 0 or an invalid value, or fails."""
 
     def score(peer: PeerId) -> float:
         failing.by_count(f"host {number}/score")
@@ -186,9 +186,9 @@ def failing_score(failing: Failing, number: int) -> Callable[[PeerId], float]:
 
 
 def failing_readiness(failing: Failing, name: str, data: bytes) -> Callable[[object, str], bool]:
-    """Return a topic is always ready, unless that cannot be said, for one message.
+    """Return a readiness function of one message that returns true or fails.
 
-    Not by the count of calls: whether a publish that is cancelled has asked by then is each version's affair.
+    It does not depend on the number of calls: versions may differ in whether a cancelled publish has called it.
     """
 
     def ready(router: object, topic: str) -> bool:

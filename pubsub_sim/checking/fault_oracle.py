@@ -1,26 +1,26 @@
-"""The oracle of fault runs: judges delivery from what was traced and read. It uses no router's code.
+"""The oracle of fault runs: checks delivery from the trace and the messages read, without code of routers.
 
-The trace holds what hosts and network say of themselves (`HostTrace`, and "connect", "disconnect" and "lose_rpc" of the
-network). Every rule is about one step of a message's way, and none excuses a step without a cause in the trace:
+The trace contains events of hosts (`HostTrace`) and of the network ("connect", "disconnect" and "lose_rpc"). Every rule is
+about one step of a message's path, and permits a missing step only with a cause in the trace:
 
-1. Publishing: a message whose publish returned is delivered at its author, unless that host crashes in the same instant.
-2. Forwarding: a host that delivers a message sends it, in the same turn, to every peer it must, save the one it came
-   from and the author: with floodsub, peers with an open stream that announced the topic; with gossipsub, the mesh.
-   A full queue is the only excuse, and is in the trace ("drop_rpc").
-3. Carrying: frames of one host to another are handled byte for byte as sent, in the order they were sent, each once. A
-   frame is excused only if the network lost it, or if the connection was cut before any later frame was handled, or was
-   down when it was sent. Hellos and announcements are left out: hellos are sent without a trace, and whether both did
-   their work shows in rule 2 and after the faults.
-4. Receiving: a message that is handled by a host that takes part in the topic is delivered there, unless the host wrote
-   it in a former life, its validation queue was full, or it crashes in the same instant.
+1. Publishing: a message whose publish returned is delivered at its author, unless that host crashes at the same time.
+2. Forwarding: a host that delivers a message sends it, in the same turn, to every required peer except its sender and
+   author: with floodsub, peers with an open stream that announced the topic; with gossipsub, the mesh. The only
+   exception is a full queue, which is in the trace ("drop_rpc").
+3. Transport: frames of one host to another are handled byte for byte as sent, in order, each once. The only exceptions
+   are frames that the network lost, and frames of a connection that was down when they were sent or was cut before any
+   later frame was handled. Hellos and announcements are excluded: hellos are sent without a trace, and the effect of
+   both is checked by rule 2 and after the faults.
+4. Receiving: a message handled by a host in the topic is delivered there, unless the host wrote it in an earlier life,
+   its validation queue was full, or it crashes at the same time.
 5. Reading: a subscription reads exactly what its host delivered, in that order, nothing twice within a life of the
    host, each with the payload and author it was published with, a valid signature and the same bytes everywhere.
-6. Recovery: in the end hosts that are connected have streams to each other and each other's announcements; messages
-   published after the faults, when all hosts are ready, are read by every host.
+6. Recovery: in the end connected hosts have streams to each other and each other's announcements; messages published
+   after the faults, when all hosts are ready, are read by every host.
 
-Together, 1 to 5 say: a message reaches every host to which some path of sent frames carried it, none of them lost to a
-fault or a full queue. What gossipsub repairs by IHAVE and IWANT is not demanded, as none of that is sent for certain
-in time; but once the repair arrives, rules 4, 2 and 5 hold for it as for any other message.
+Together, rules 1 to 5 mean that a message reaches every host to which a path of sent frames leads, none of them lost to a
+fault or a full queue. Repair by IHAVE and IWANT in gossipsub is not required, as it is not guaranteed to be in time; but
+once a repaired message arrives, rules 4, 2 and 5 apply to it.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ from pubsub_sim.wire.rpc_pb2 import RPC
 from pubsub_sim.wire.signing import is_signature_valid
 from pubsub_sim.world.trace import TraceEvent
 
-_MOST = 20  # of what is told of one run
+_MOST = 20  # sentences per run
 
 
 @dataclass(frozen=True)
 class Life:
-    """What one life of a host read.
+    """The messages read in one life of a host.
 
     Attributes:
         host: its number.
-        life: 0, or how often it was restarted before.
+        life: number of earlier restarts.
         read: the messages of its subscription, in order.
     """
 
@@ -53,15 +53,15 @@ class Life:
     read: Sequence[Message]
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)  # which would be as long as the trace
+@dataclass(frozen=True, kw_only=True, repr=False)  # the repr would be as long as the trace
 class Evidence:
-    """What a run left to be judged.
+    """The observations of a run.
 
     Attributes:
         router: "floodsub" or "gossipsub".
-        peer_ids: who the hosts are, by number.
-        trace: of the world, with what the network says of itself.
-        authors: payload of every publish that was tried -> number of its host.
+        peer_ids: the peer ids of the hosts, by number.
+        trace: trace of the world, including events of the network.
+        authors: number of the host by payload, for every attempted publish.
         published: payloads of those that returned.
         last: payloads of those published after the faults, when all hosts were ready.
         lives: of all hosts.
@@ -77,7 +77,7 @@ class Evidence:
 
 
 def judge(evidence: Evidence) -> list[str]:
-    """Which promises were broken, as sentences; empty if none. The rules are the module's."""
+    """Return the violations of the module's rules as sentences."""
     steps = _Steps(evidence)
     for event in evidence.trace:
         steps.take(event)
@@ -89,7 +89,7 @@ def judge(evidence: Evidence) -> list[str]:
 
 @dataclass
 class _Host:
-    """A host as the trace shows it, in its present life."""
+    """The state of a host in its current life, from the trace."""
 
     life: int = 0
     is_in_topic: bool = False
@@ -97,9 +97,9 @@ class _Host:
     announced: dict[int, None] = field(default_factory=dict)
     mesh: dict[int, None] = field(default_factory=dict)
     delivered: dict[bytes, None] = field(default_factory=dict)
-    owed: dict[bytes, tuple[int, str]] = field(default_factory=dict)  # to be delivered: since when, and why
-    handled: Sequence[bytes] = ()  # ids in the RPC at hand
-    forwarding: bytes = b""  # the message at hand, and to whom it must go yet
+    owed: dict[bytes, tuple[int, str]] = field(default_factory=dict)  # pending deliveries: start time and reason
+    handled: Sequence[bytes] = ()  # ids in the current RPC
+    forwarding: bytes = b""  # the current message, followed by the peers it must still be sent to
     receivers: dict[int, None] = field(default_factory=dict)
 
 
@@ -113,21 +113,21 @@ class _Sent:
 
 
 class _Frames:
-    """What is in frames, which are many and often the same; forgotten with the run."""
+    """A cache of the contents of frames, many of which are equal."""
 
     def __init__(self) -> None:
         self._known: dict[bytes, tuple[RPC, tuple[bytes, ...]]] = {}
 
     def ids(self, frame: bytes) -> tuple[bytes, ...]:
-        """Ids of the messages in it."""
+        """Return the ids of its messages."""
         return self._parsed(frame)[1]
 
     def announcements(self, frame: bytes) -> Sequence[RPC.SubOpts]:
-        """Who a hello or an announcement says takes part in what; empty for other RPCs."""
+        """Return the subscriptions in a hello or an announcement; empty for other RPCs."""
         return self._parsed(frame)[0].subscriptions
 
     def told(self, frame: bytes) -> str:
-        """For a sentence."""
+        """Return a description of a frame."""
         return f"an RPC of {len(frame)} bytes ({', '.join(map(_name, self.ids(frame))) or 'control only'})"
 
     def _parsed(self, frame: bytes) -> tuple[RPC, tuple[bytes, ...]]:
@@ -139,10 +139,10 @@ class _Frames:
 
 
 class _Steps:
-    """Rules 1 to 4, event by event, and of rule 6 who knows whom.
+    """The check of rules 1 to 4, event by event, and of the peers' knowledge for rule 6.
 
     Attributes:
-        broken: what was found.
+        broken: the violations found.
         delivered: ids delivered in each life of each host, in order.
     """
 
@@ -161,7 +161,7 @@ class _Steps:
         self.delivered: dict[tuple[int, int], list[bytes]] = {}
 
     def take(self, event: TraceEvent) -> None:
-        """Look at the next event."""
+        """Process the next event."""
         if event.host >= 0:
             host = self._hosts[event.host]
             if event.kind not in _WHILE_FORWARDING and host.receivers:
@@ -171,7 +171,7 @@ class _Steps:
             take(event, self._hosts[event.host])
 
     def end(self) -> None:
-        """The world is at rest: nothing may be missing."""
+        """Check that nothing is missing, as the world is at rest."""
         for a, b in (pair for linked in self._linked for pair in (linked, linked[::-1])):
             for what, table in (("stream to", self._hosts[a].open), ("announcement of", self._hosts[a].announced)):
                 if b not in table:
@@ -326,19 +326,19 @@ _WHILE_FORWARDING = ("send_rpc", "drop_rpc", "undeliverable_message", "lose_rpc"
 
 
 def _place(sent: Sequence[_Sent], frame: bytes) -> int | None:
-    """Which of the frames under way this is: of equal ones the oldest that must arrive, else the oldest."""
+    """Return the position of a frame among those in transit: of equal ones the oldest that must arrive, else the oldest."""
     places = [place for place, other in enumerate(sent) if other.frame == frame]
     return next((place for place in places if not sent[place].is_excused), places[0] if places else None)
 
 
 def _reading(evidence: Evidence, delivered: Mapping[tuple[int, int], Sequence[bytes]]) -> Iterable[str]:
-    """Rule 5, and of rule 1 that a publish that returned is in the trace."""
-    known: dict[bytes, bytes] = {}  # id -> the encoded message of whoever read it first
+    """Check rule 5, and the part of rule 1 that a publish that returned is in the trace."""
+    known: dict[bytes, bytes] = {}  # encoded message of the first reader, by id
     for life in evidence.lives:
         who = f"host {life.host} in life {life.life}"
         ids = [message.id for message in life.read]
         expected = delivered.get((life.host, life.life), ())
-        is_over = (life.host, life.life + 1) in delivered  # a dying host's last turn is no part of the trace
+        is_over = (life.host, life.life + 1) in delivered  # a crashing host's last turn is not in the trace
         if list(expected) != (ids[: len(expected)] if is_over else ids):
             yield f"{who} delivered {len(expected)} messages and read {len(ids)}, or others, or in another order"
         if len(set(ids)) != len(ids):
@@ -369,7 +369,7 @@ def _is_as_published(evidence: Evidence, message: Message) -> bool:
 
 
 def _recovery(evidence: Evidence) -> Iterable[str]:
-    """Rule 6."""
+    """Check rule 6."""
     present = {life.host: life for life in evidence.lives}  # the last life of each
     for number in range(len(evidence.peer_ids)):
         read = {message.data for message in present[number].read} if number in present else set()

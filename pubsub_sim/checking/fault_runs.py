@@ -1,14 +1,13 @@
-"""A seeded run with random faults on the virtual clock, and the verdict on it.
+"""A seeded run with random faults on the virtual clock, and its check by the oracle.
 
-Hosts subscribe to one topic and publish while links lose and delay frames, partitions come and heal, hosts crash, come
-back and stop reading. Then the faults end. Every host publishes as soon as it is ready, and again once all were
-ready; the later messages have to reach everybody. Of gossipsub no more is asked: a message published while a host's
-first GRAFTs are on their way is too late for its peers' meshes and, as they do not gossip to members, too early for
-their next IHAVE.
+Hosts subscribe to one topic and publish while links lose and delay frames, partitions come and heal, hosts crash, restart
+and stop reading. Then the faults end. Every host publishes as soon as it is ready, and again once all are ready; the later
+messages must reach all hosts. Gossipsub guarantees no more: a message published while a host's first GRAFTs are in transit
+is too late for its peers' meshes and, as they do not gossip to members, too early for their next IHAVE.
 
-After the faults two things are made good from outside, because no node does it: without discovery every pair is
-connected again; and pairs whose connection lost a hello or an announcement to a fault are connected anew, as neither
-is ever sent again. Everything else has to come back by itself.
+After the faults, two things are repaired externally because no node does it: without discovery every pair is reconnected;
+and pairs whose connection lost a hello or an announcement are reconnected, as neither is ever sent again. Everything else
+must recover without help.
 """
 
 from __future__ import annotations
@@ -44,20 +43,20 @@ if TYPE_CHECKING:
     from pubsub_sim.node.topic import Subscription, Topic
 
 ROUTERS = ("floodsub", "gossipsub")
-"""Those the oracle has rules for."""
+"""The routers supported by the oracle."""
 
 KINDS = ("network", "users")
-"""What fails: links and hosts; or the code and the patience of users (see `user_fault_runs`)."""
+"""Kinds of faults: of links and hosts; or of user code and cancelled calls (see `user_fault_runs`)."""
 
 _TOPIC = "faults"
-_FAULTS_S = 12.0  # all faults begin and end within it
-_MESSAGES = 24  # published meanwhile
-_BURST = 40  # more of them at one instant in some runs: a stream's window and more
+_FAULTS_S = 12.0  # duration of the faults
+_MESSAGES = 24  # published during the faults
+_BURST = 40  # additional ones at one time in some runs: more than a stream's window
 _READY_S = 120.0  # dials of discovered peers back off for up to 10, 10, 25 and 125 s
-_REPAIR_S = 5.0  # of gossip: the heartbeats a message is kept
-_SETTLE_S = 30.0  # longest time to rest, once no fault is left
+_REPAIR_S = 5.0  # time for gossip: the heartbeats a message is kept
+_SETTLE_S = 30.0  # time limit for settling after the faults
 _HORIZON_S = 3600.0
-_ENOUGH = 5  # peers of a ready host: with at most ten hosts, then all are in one component
+_ENOUGH = 5  # peers of a ready host: with at most ten hosts, the network is then connected
 _BUFFER = 1000  # more than there are messages
 
 
@@ -66,13 +65,13 @@ class FaultRun:
     """One run.
 
     Attributes:
-        version: which control flow.
+        version: version of the control flow.
         router: "floodsub" or "gossipsub".
-        seed: of the plan of faults, the world, its size and everything else.
-        kind: "network" or "users": what fails.
+        seed: seed of the fault plan, the world, its size and everything else.
+        kind: kind of faults, "network" or "users".
 
     Raises:
-        OptionError: a value that cannot be; names it.
+        OptionError: an invalid value.
     """
 
     version: str
@@ -92,15 +91,15 @@ class FaultRun:
 
 
 def fault_run(options: FaultRun, make_driver: Callable[[HostContext], Driver] | None = None) -> list[str]:
-    """Play one run and judge it.
+    """Play one run and check it.
 
     Args:
-        options: which.
-        make_driver: makes each host's control flow, instead of the version's own factory.
+        options: the run.
+        make_driver: factory of the drivers, instead of the version's own.
 
     Returns:
-        What went wrong, as sentences: broken promises (see `fault_oracle`), the error that ended the run (a stuck
-        program, a world that never rests, a failure of a host), errors nobody took up. Empty if all is well.
+        The problems as sentences: violated rules (see `fault_oracle`), the error that ended the run (a deadlock, a world
+        that does not settle, a failure of a host), unhandled errors. Empty on success.
     """
     if options.kind == "users":
         return user_fault_run(options.version, options.router, options.seed, make_driver)
@@ -111,7 +110,7 @@ def fault_run(options: FaultRun, make_driver: Callable[[HostContext], Driver] | 
         broken = [f"{type(error).__name__}: {error}"]
     else:
         broken = judge(evidence)
-    gc.collect()  # a task's error that nobody took up is told of when the task is forgotten
+    gc.collect()  # an unretrieved error of a task is reported when the task is collected
     return [*broken, *unhandled]
 
 
@@ -119,7 +118,7 @@ async def _play(
     options: FaultRun, make_driver: Callable[[HostContext], Driver] | None, unhandled: list[str]
 ) -> Evidence:
     def tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        unhandled.append(f"nobody took up {context.get('exception')!r}: {context['message']}")
+        unhandled.append(f"unhandled {context.get('exception')!r}: {context['message']}")
 
     asyncio.get_running_loop().set_exception_handler(tell)
     rng = random.Random(f"{options.seed}/fault run")
@@ -144,7 +143,7 @@ async def _play(
 
 
 class _Run:
-    """One run under way; told by the network of connections and lost frames (see LinkWatcher)."""
+    """One run; observes connections and lost frames of the network (see LinkWatcher)."""
 
     def __init__(self, options: FaultRun, world: World, rng: random.Random, has_discovery: bool) -> None:
         self._options = options
@@ -161,7 +160,7 @@ class _Run:
         self._impaired: dict[tuple[int, int], None] = {}  # pairs that lost a hello or an announcement
 
     async def play(self) -> Evidence:
-        """Faults, recovery, evidence."""
+        """Play faults and recovery, and return the evidence."""
         world = self._world
         network = world.network
         assert isinstance(network, LinkedNetwork)
@@ -185,7 +184,7 @@ class _Run:
         return Evidence(
             router=self._options.router,
             peer_ids=world.peer_ids,
-            trace=tuple(world.trace),  # as it is now: the end of the world is no part of it
+            trace=tuple(world.trace),  # a copy, without the end of the world
             authors=self._authors,
             published=self._published,
             last=last,
@@ -198,16 +197,16 @@ class _Run:
     # --- see LinkWatcher -----------------------------------------------------------------------------------------
 
     def connected(self, one: PeerId, other: PeerId) -> None:
-        """A connection is up."""
+        """Note a new connection."""
         self._world.note("connect", self._numbers[one], other)
 
     def disconnected(self, one: PeerId, other: PeerId) -> None:
-        """A connection was cut."""
+        """Note the end of a connection."""
         self._world.note("disconnect", self._numbers[one], other)
         self._impaired.pop(self._pair(one, other), None)
 
     def lost(self, writer: PeerId, reader: PeerId, frame: bytes) -> None:
-        """A frame was lost."""
+        """Note a lost frame."""
         if frame:
             self._world.note("lose_rpc", self._numbers[writer], reader, frame)
             if decode(frame).subscriptions:
@@ -218,7 +217,7 @@ class _Run:
         return min(a, b), max(a, b)
 
     async def _connect_all(self) -> None:
-        """Have every pair connected that no fault keeps apart."""
+        """Connect every pair that is not separated by a fault."""
         hosts = range(len(self._world.pubsubs))
         async with asyncio.TaskGroup() as group:
             for b in hosts:
@@ -229,10 +228,10 @@ class _Run:
         with suppress(DialError):
             await self._world.connect(a, b)
 
-    # --- while faults happen -------------------------------------------------------------------------------------
+    # --- during the faults ---------------------------------------------------------------------------------------
 
     async def _stay(self, number: int) -> None:
-        """Be a host's user: subscribe in each of its lives."""
+        """Act as a host's user: subscribe in each of its lives."""
         node: PubSub | None = None
         life = 0
         while True:
@@ -255,7 +254,7 @@ class _Run:
         for at_s, number in sorted(due):
             await world.clock.sleep(at_s - world.clock.now_ns() / 1e9)
             with suppress(HostClosed):  # it is down
-                if number in self._topics:  # else its user is not there yet
+                if number in self._topics:  # else its user has not joined yet
                     await self._publish(number)
         await world.clock.sleep(_FAULTS_S + 0.001 - world.clock.now_ns() / 1e9)
         await world.settle(_SETTLE_S)
@@ -271,14 +270,14 @@ class _Run:
     # --- after the faults ----------------------------------------------------------------------------------------
 
     async def _recover(self) -> list[bytes]:
-        """Every host publishes once it is ready, and again; returns the payloads of the second time."""
+        """Let every host publish once it is ready, and again; return the payloads of the second round."""
         world = self._world
         if not self._has_discovery:
             await self._connect_all()
         for a, b in list(self._impaired):
             await world.disconnect(a, b)
             await world.connect(a, b)
-        for _ in range(2):  # once all are ready; and again, now that they are
+        for _ in range(2):  # each host when ready; then again, as all are ready
             payloads = await self._publish_from_all()
             await world.clock.sleep(_REPAIR_S)
             await world.settle(_SETTLE_S)
@@ -290,7 +289,7 @@ class _Run:
                 numbers = range(len(self._world.pubsubs))
                 publishes = [group.create_task(self._publish_when_ready(number)) for number in numbers]
         except ExceptionGroup as group_of_errors:
-            raise group_of_errors.exceptions[0] from None  # the others were cancelled, or say the same
+            raise group_of_errors.exceptions[0] from None  # the others were cancelled, or are equal
         return [publish.result() for publish in publishes]
 
     async def _publish_when_ready(self, number: int) -> bytes:

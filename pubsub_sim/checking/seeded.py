@@ -1,8 +1,8 @@
-"""Seeded plans of what hosts do and which faults occur. A plan is data only, drawn before anything runs.
+"""Seeded plans of user actions and faults. A plan is plain data, drawn before the run.
 
-Every external event has its time in the plan, so that it does not depend on what the hosts answer. The plan begins once
-all hosts know their neighbours. Links have distinct latencies, drawn in whole ns, so that what comes by different paths
-arrives at different times.
+Every external event has a fixed time in the plan, independent of the hosts' behaviour. The plan begins once all hosts know
+their neighbours. Links have distinct latencies, drawn in whole ns, so that frames on different paths arrive at different
+times.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 ROUTERS = ("floodsub", "gossipsub")
 KINDS = ("calm", "jitter", "loss", "churn")
-"""Links that only take time; that take a varying time; that lose frames; hosts and connections that come and go."""
+"""Links with constant latency; with varying latency; with loss; hosts and connections that come and go."""
 
 TOPICS = ("all", "some", "judged")
-"""Every host takes part in the first; the messages of the last are judged by some hosts, which takes them time."""
+"""All hosts join the first topic; the messages of the last are validated asynchronously by some hosts."""
 
 BEGIN_S = 6.0
-"""When the plan begins, in seconds after the world; until then hosts find each other."""
+"""Start of the plan in seconds after the start of the world, in which hosts find each other."""
 LENGTH_S = 8.0
-"""How long steps and faults last."""
+"""Duration of steps and faults in seconds."""
 REST_S = 4.0
-"""How long hosts then have to send what they still owe each other: a few heartbeats."""
+"""Time in seconds for pending messages after the plan: a few heartbeats."""
 
 _S = 1_000_000_000
 _PUBLISHES = 24
@@ -45,11 +45,11 @@ class Case:
 
     Attributes:
         router: "floodsub" or "gossipsub".
-        kind: what goes wrong, one of KINDS.
-        seed: of every choice.
+        kind: kind of faults, one of KINDS.
+        seed: seed of all choices.
 
     Raises:
-        OptionError: a value that cannot be; names it.
+        OptionError: an invalid value.
     """
 
     router: str
@@ -66,15 +66,15 @@ Action = Literal["publish", "publish when ready", "subscribe", "unsubscribe", "c
 
 
 class Step(NamedTuple):
-    """Something a user does.
+    """An action of a user.
 
     Attributes:
-        at_ns: when, after the plan's begin.
-        action: what.
-        host: at which host.
-        topic: of the topic, if it is about one.
-        data: the payload, if it is a message.
-        peer: the other host, if it is about a connection.
+        at_ns: time after the start of the plan.
+        action: the action.
+        host: the host.
+        topic: the topic, if any.
+        data: the payload of a message.
+        peer: the other host of a connection.
     """
 
     at_ns: int
@@ -87,17 +87,17 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is played.
+    """A plan.
 
     Attributes:
-        hosts: how many.
-        edges: who dials whom before it begins; none if hosts find each other by discovery.
-        interests: for each host, topic -> the buffer of its subscription, or None if it only relays.
-        judges: the hosts that judge.
-        steps: in order of time.
-        faults: what goes wrong, in seconds after the world began.
-        link: what links are like.
-        params: numbers every host runs on.
+        hosts: number of hosts.
+        edges: initial connections, from dialling to dialled host; none with discovery.
+        interests: for each host, the buffer of its subscription by topic, or None if it only relays.
+        judges: the hosts that validate.
+        steps: steps in order of time.
+        faults: faults, in seconds after the start of the world.
+        link: model of the links.
+        params: parameters of every host.
         sign: "strict" or "none".
     """
 
@@ -141,7 +141,7 @@ def _link(kind: str) -> LinkModel:
 
 
 def _params(rng: random.Random, router: str) -> HostParams:
-    """For gossipsub mostly degrees that a few hosts exceed, so that meshes are cut and much is gossiped; and its options."""
+    """Return parameters; for gossipsub mostly low degrees, so that a few hosts cause pruning and gossip, and its options."""
     if router == "floodsub":
         return HostParams()
     params = GossipsubParams(
@@ -154,7 +154,7 @@ def _params(rng: random.Random, router: str) -> HostParams:
 
 
 def _edges(rng: random.Random, hosts: int) -> tuple[tuple[int, int], ...]:
-    """Return a ring, so that everybody can be reached, and chords."""
+    """Return a ring, which connects all hosts, and chords."""
     pairs: dict[frozenset[int], tuple[int, int]] = {}
     for a in range(hosts):
         for b in ((a + 1) % hosts, *rng.sample([b for b in range(hosts) if b != a], 2)):
@@ -172,7 +172,7 @@ def _time(rng: random.Random) -> int:
 
 
 def _publishes(rng: random.Random, hosts: int) -> Iterator[Step]:
-    """Messages of random hosts, whether they take part in the topic or not; the first one at the very begin."""
+    """Yield messages of random hosts, in the topic or not; the first one at the start."""
     for number in range(_PUBLISHES):
         action: Action = "publish when ready" if rng.random() < 0.3 else "publish"
         data = b"%d/" % number + rng.randbytes(rng.choice([4, 40, 400]))
@@ -180,7 +180,7 @@ def _publishes(rng: random.Random, hosts: int) -> Iterator[Step]:
 
 
 def _moves(rng: random.Random, interests: Sequence[Mapping[str, int | None]], count: int) -> Iterator[Step]:
-    """Hosts that come to a topic late and leave it again, or leave one of theirs and come back."""
+    """Yield subscriptions of hosts that join a topic late and leave it, or leave a topic and rejoin it."""
     pairs = [(host, topic) for host in range(len(interests)) for topic in TOPICS]
     late = [(host, topic) for host, topic in pairs if topic not in interests[host]]
     chosen = [*rng.sample(late, min(2, len(late))), *rng.choices(pairs, k=count)]
@@ -193,7 +193,7 @@ def _moves(rng: random.Random, interests: Sequence[Mapping[str, int | None]], co
 
 
 def _cuts(rng: random.Random, hosts: int, edges: tuple[tuple[int, int], ...]) -> Iterator[Step]:
-    """Connections that are cut and made again, by either side."""
+    """Yield disconnections and reconnections by either side."""
     pairs = list(edges) or [(a, b) for a in range(hosts) for b in range(hosts) if a != b]
     for a, b in rng.sample(pairs, 6):
         begin_ns, end_ns = sorted((_time(rng), _time(rng)))
@@ -203,7 +203,7 @@ def _cuts(rng: random.Random, hosts: int, edges: tuple[tuple[int, int], ...]) ->
 
 
 def _faults(rng: random.Random, kind: str, hosts: int) -> Iterator[Fault]:
-    """Loss begins with the plan, as a lost hello would leave two hosts strangers for good."""
+    """Yield the faults. Loss begins with the plan, as a lost hello is never sent again."""
     if kind == "loss":
         for a in range(hosts):
             for b in range(a):

@@ -1,16 +1,16 @@
-"""A seeded run with cancelled calls and failing user code on the virtual clock, and the verdict on it.
+"""A seeded run with cancelled calls and failing user code on the virtual clock, and its check.
 
-Users call their hosts at random, and are cancelled at a random round of the loop in some calls; all code of theirs fails
-now and then (`failing_users`). Then nothing fails any more, connections are made anew, as a dropped RPC may have carried
-a hello, and every host publishes once more. The promises:
+Users call their hosts at random; some calls are cancelled at a random iteration of the loop; all user code fails randomly
+(`failing_users`). Then the failures end, connections are renewed, as a dropped RPC may have been a hello, and every host
+publishes once more. The rules:
 
-1. Every call ends: with a result, with its own error, or by the cancellation that its user asked for.
-2. No call that was cancelled leaves anything: afterwards every handle can be had, and given up, and other hosts see nothing
-   of it.
-3. No host fails, whatever its users' code does.
-4. A message published in the end reaches every host.
-5. The world ends in time and whole, also when its end is cancelled: no task is left, and no connection.
-6. All of it happens alike in every version; `baseline` is played beside any other.
+1. Every call ends: with a result, with its own error, or with the requested cancellation.
+2. A cancelled call has no lasting effect: afterwards every topic can be joined and closed, and other hosts see no trace of
+   the call.
+3. No host fails because of user code.
+4. A message published at the end reaches every host.
+5. The world closes completely and in time, even if closing is cancelled: no tasks or connections remain.
+6. All versions behave equally; `baseline` is played for comparison with any other.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ MakeDriver = Callable[["HostContext"], "Driver"]
 
 _TOPICS = ("one", "two")
 _LENGTH_S = 8.0
-_CALLS = 40  # of each host's user
-_MOST_ROUNDS = 7  # before a call is cancelled; most have ended by then
-_REST_S = 150.0  # dials of discovered peers back off, and registrations are tried again
+_CALLS = 40  # calls per user
+_MOST_ROUNDS = 7  # iterations before a cancellation; most calls have ended by then
+_REST_S = 150.0  # covers the back-off of dials and the retry of registrations
 _SETTLE_S = 60.0
 _HORIZON_S = 3600.0
 _OWN = (Planted, OSError, OperationRefused, MessageRejected, TopicExists, TopicInUse)
@@ -60,13 +60,13 @@ _OWN = (Planted, OSError, OperationRefused, MessageRejected, TopicExists, TopicI
 
 @dataclass
 class Story:
-    """What happened in one run, to be compared between versions.
+    """The result of one run, to be compared between versions.
 
     Attributes:
-        calls: how each call of each user ended, in order.
-        read: what each host's last subscriptions read.
-        foreign: what failed in each host, and how often.
-        broken: broken promises.
+        calls: outcomes of the calls of each user, in order.
+        read: messages read by each host's last subscriptions.
+        foreign: failures of user code in each host, with their numbers.
+        broken: violated rules.
     """
 
     calls: list[tuple[int, str, str]] = field(default_factory=list)
@@ -76,13 +76,13 @@ class Story:
 
 
 def user_fault_run(version: str, router: str, seed: int, make_driver: MakeDriver | None = None) -> list[str]:
-    """Play one run and judge it; returns what went wrong, as sentences.
+    """Play one run and check it; return the problems as sentences.
 
     Args:
-        version: which control flow.
+        version: version of the control flow.
         router: "floodsub" or "gossipsub".
-        seed: of everything.
-        make_driver: makes each host's control flow, instead of the version's own factory.
+        seed: the seed.
+        make_driver: factory of the drivers, instead of the version's own.
     """
     story = _played(version, router, seed, make_driver)
     if story.broken or version == "baseline":
@@ -96,7 +96,7 @@ def _played(version: str, router: str, seed: int, make_driver: MakeDriver | None
         run(_play(version, router, seed, make_driver, story), clock="virtual", horizon_s=_HORIZON_S)
     except Exception as error:
         story.broken.append(f"{type(error).__name__}: {error}")
-    gc.collect()  # a task's error that nobody took up is told of when the task is forgotten
+    gc.collect()  # an unretrieved error of a task is reported when the task is collected
     return story
 
 
@@ -113,7 +113,7 @@ def _differences(version: str, one: Story, other: Story) -> list[str]:
 
 async def _play(version: str, router: str, seed: int, make_driver: MakeDriver | None, story: Story) -> None:
     def tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        story.broken.append(f"nobody took up {context.get('exception')!r}: {context['message']}")
+        story.broken.append(f"unhandled {context.get('exception')!r}: {context['message']}")
 
     asyncio.get_running_loop().set_exception_handler(tell)
     rng = random.Random(f"{seed}/user fault run")
@@ -161,7 +161,7 @@ def _world(
 
 
 async def _cancelled(owner: Lifetime, call: Awaitable[Any], rounds: int | None) -> tuple[str, Any]:
-    """Return how a call ends that is cancelled after some rounds of the loop, and what it gives."""
+    """Return the outcome and the result of a call that is cancelled after some iterations of the loop."""
     outcome: list[tuple[str, Any]] = []
 
     async def make() -> None:
@@ -196,7 +196,7 @@ class _Users:
         self._sent = 0
 
     async def play(self) -> None:
-        """Call and fail; then all is well again."""
+        """Play the calls with failures, then the recovery."""
         world, numbers = self._world, range(len(self._world.pubsubs))
         if world.rendezvous is None:
             await world.connect_all()
@@ -210,23 +210,23 @@ class _Users:
 
     @property
     def story(self) -> Story:
-        """What has happened."""
+        """The result."""
         return self._story
 
     def host(self, number: int) -> PubSub:
-        """Return a node."""
+        """Return the node of a host."""
         return self._world.pubsubs[number]
 
     def chance(self, number: int) -> random.Random:
-        """Return the chance of one user."""
+        """Return the random numbers of one user."""
         return random.Random(f"{self._seed}/user {number}")
 
     async def pause(self, seconds: float) -> None:
-        """Let time pass."""
+        """Wait."""
         await self._world.clock.sleep(seconds)
 
     async def call(self, number: int, what: str, call: Awaitable[Any], rounds: int | None) -> Any:
-        """Make a call, cancelled after some rounds or not; returns what it gives, None if it gives nothing."""
+        """Make a call, optionally cancelled after some iterations; return its result, or None if there is none."""
         outcome, given = await _cancelled(self._owner, call, rounds)
         self._story.calls.append((number, what, outcome))
         if isinstance(given, Exception):
@@ -234,18 +234,18 @@ class _Users:
                 self._story.broken.append(f"host {number}: {what} raised {given!r}")
             return None
         if outcome == "cancelled" and rounds is None:
-            self._story.broken.append(f"host {number}: {what} was cancelled by nobody")
+            self._story.broken.append(f"host {number}: {what} was cancelled unexpectedly")
         return given
 
     @property
     def failing(self) -> Failing:
-        """When users' code fails."""
+        """The source of failures."""
         return self._failing
 
-    # --- afterwards ----------------------------------------------------------------------------------------------
+    # --- recovery ------------------------------------------------------------------------------------------------
 
     async def _recover(self) -> None:
-        """Nothing fails any more: nothing is left of the calls, and messages arrive."""
+        """End the failures; check that calls have left no traces and that messages arrive."""
         world, story = self._world, self._story
         numbers = range(len(world.pubsubs))
         await world.clock.sleep(_REST_S)
@@ -292,7 +292,7 @@ class _User:
         self._releases: list[tuple[str, str, Callable[[], Awaitable[Any]]]] = []  # topic, what, how
 
     async def live(self) -> None:
-        """Make calls at random, then give everything up."""
+        """Make random calls, then release everything."""
         for number in range(_CALLS):
             await self._users.pause(self._rng.uniform(0, 2 * _LENGTH_S / _CALLS))
             await self._call_something(number)
@@ -372,10 +372,10 @@ class _User:
             self._releases.append((name, "validate", lambda: node.unregister_validator(name)))
 
     async def _release(self, release: tuple[str, str, Callable[[], Awaitable[Any]]], rounds: int | None) -> None:
-        """Give something up: done once it was begun, whether the call was cancelled or not."""
+        """Release something; it is done once started, even if the call was cancelled."""
         name, what, give_up = release
         if what == "validate":
-            rounds = None  # cancelled, it may or may not have been done
+            rounds = None  # if cancelled, it may or may not have been done
         await self._call(f"release {what} {name}", give_up(), rounds)
         self._releases.remove(release)
 

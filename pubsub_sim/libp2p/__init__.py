@@ -1,5 +1,5 @@
-"""The protocols of libp2p below pubsub, as plain objects that take bytes and give bytes and events.
+"""Sans-I/O implementations of the libp2p protocols below pubsub: bytes in, bytes and events out.
 
-Nothing here reads a socket, a clock or a loop; `pubsub_sim.net.libp2p` drives these objects.
+They use no sockets, clock or event loop; `pubsub_sim.net.libp2p` drives them.
 Sources: libp2p/specs (connections, noise, plaintext, identify, ping) and hashicorp/yamux spec.md.
 """

@@ -1,8 +1,8 @@
 """ChaCha20-Poly1305, the cipher of Noise channels, from either of two libraries.
 
-`cryptography` (OpenSSL) is taken where it is installed, as it is the faster one; PyNaCl (libsodium) is there always. One
+`cryptography` (OpenSSL) is used if installed, as it is faster; PyNaCl (libsodium) is always available. One
 frame of 160 bytes of plaintext took 0.8 us with `cryptography` and 3.2 us with PyNaCl, one of 65,519 bytes 18 and 47 us
-(medians of 7 rounds, CPython 3.11, one core). Both give the same bytes; the tests compare them.
+(medians of 7 rounds, CPython 3.11, one core). Both produce the same bytes, which tests compare.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from nacl.bindings import (
 from nacl.exceptions import CryptoError
 
 TAG_BYTES = 16
-"""How much longer a ciphertext is than its plaintext."""
+"""Size of the tag, by which a ciphertext is longer than its plaintext."""
 
 
 class TagMismatch(Exception):
-    """A ciphertext is not what the holder of the key wrote."""
+    """A ciphertext failed authentication."""
 
 
 class Cipher(Protocol):
@@ -37,7 +37,7 @@ class Cipher(Protocol):
 
 
 class SodiumCipher:
-    """By libsodium. Implements Cipher."""
+    """The libsodium implementation of Cipher."""
 
     __slots__ = ("_key",)
 
@@ -45,11 +45,11 @@ class SodiumCipher:
         self._key = key
 
     def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
-        """Encrypt by PyNaCl."""
+        """Encrypt with PyNaCl."""
         return _nacl_encrypt(data, associated_data, nonce, self._key)
 
     def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
-        """Decrypt by PyNaCl."""
+        """Decrypt with PyNaCl."""
         try:
             return _nacl_decrypt(data, associated_data, nonce, self._key)
         except CryptoError:
@@ -57,7 +57,7 @@ class SodiumCipher:
 
 
 def _openssl() -> Callable[[bytes], Cipher] | None:
-    """Return what makes ciphers of OpenSSL; None where `cryptography` is not installed."""
+    """Return the factory of OpenSSL ciphers; None if `cryptography` is not installed."""
     try:
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -65,7 +65,7 @@ def _openssl() -> Callable[[bytes], Cipher] | None:
         return None
 
     class OpensslCipher:
-        """By OpenSSL. Implements Cipher."""
+        """The OpenSSL implementation of Cipher."""
 
         __slots__ = ("_decrypt", "encrypt")
 
@@ -75,7 +75,7 @@ def _openssl() -> Callable[[bytes], Cipher] | None:
             self._decrypt = cipher.decrypt
 
         def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
-            """Decrypt by OpenSSL."""
+            """Decrypt with OpenSSL."""
             try:
                 return self._decrypt(nonce, data, associated_data)
             except InvalidTag:
@@ -85,11 +85,11 @@ def _openssl() -> Callable[[bytes], Cipher] | None:
 
 
 def ciphers() -> dict[str, Callable[[bytes], Cipher]]:
-    """Return the installed makers of ciphers by the name of their library, the fastest first."""
+    """Return the available cipher factories by name of their library, fastest first."""
     openssl = _openssl()
     return ({} if openssl is None else {"cryptography": openssl}) | {"pynacl": SodiumCipher}
 
 
 def fastest_cipher() -> Callable[[bytes], Cipher]:
-    """Return the maker of ciphers that a network takes unless it is given another."""
+    """Return the default cipher factory of a network."""
     return next(iter(ciphers().values()))

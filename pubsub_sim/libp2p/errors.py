@@ -1,4 +1,4 @@
-"""What can go wrong between two ends of a libp2p connection, by layer."""
+"""The errors of a libp2p connection, by layer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pubsub_sim.ids import to_base58
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_LONGEST_VALUE = 60  # of what a peer sent, in a sentence
+_LONGEST_VALUE = 60  # of a peer's value in a message
 
 
 class Libp2pError(PubsubSimError):
@@ -18,12 +18,12 @@ class Libp2pError(PubsubSimError):
 
 
 class ProtocolViolation(Libp2pError, RemotePeerError):
-    """The peer sent what its protocol does not allow.
+    """The peer violated a protocol.
 
     Attributes:
         layer: the protocol, e.g. "yamux".
-        expected: what would have been right, as words.
-        value: what came.
+        expected: the expected value, as text.
+        value: the received value.
     """
 
     def __init__(self, layer: str, expected: str, value: object) -> None:
@@ -40,20 +40,20 @@ class NotSupported(Libp2pError, RemotePeerError):
     """The two ends have no protocol in common.
 
     Attributes:
-        proposed: what the dialling end proposed, as far as it is known.
+        proposed: the protocols proposed by the dialling end, as far as known.
     """
 
     def __init__(self, proposed: Sequence[str]) -> None:
-        super().__init__(f"speaks none of {', '.join(proposed)}" if proposed else "no protocol in common")
+        super().__init__(f"supports none of {', '.join(proposed)}" if proposed else "no protocol in common")
         self.proposed = tuple(proposed)
 
 
 class WrongPeer(Libp2pError, RemotePeerError):
-    """Somebody else answers at the address that was dialled.
+    """Another peer answered at the dialled address.
 
     Attributes:
-        expected: whom we dialled.
-        found: who answers.
+        expected: the dialled peer.
+        found: the answering peer.
     """
 
     def __init__(self, expected: bytes, found: bytes) -> None:
@@ -63,7 +63,7 @@ class WrongPeer(Libp2pError, RemotePeerError):
 
 
 class KeyTypeNotSupported(Libp2pError, RemotePeerError):
-    """The peer's identity is no Ed25519 key, and others are not supported.
+    """The peer's identity key is not an Ed25519 key.
 
     Attributes:
         key_type: the number of its type in libp2p's PublicKey message.
@@ -79,11 +79,11 @@ _KEY_TYPES = {0: "RSA", 1: "Ed25519", 2: "secp256k1", 3: "ECDSA"}
 
 
 class MultiaddrError(Libp2pError, CallerError, ValueError):
-    """A text or bytes that are no multiaddr.
+    """An invalid multiaddr, as text or bytes.
 
     Attributes:
-        value: what was given.
-        reason: what is wrong with it, as words.
+        value: the given value.
+        reason: the problem, as text.
     """
 
     def __init__(self, value: str | bytes, reason: str) -> None:
@@ -93,16 +93,16 @@ class MultiaddrError(Libp2pError, CallerError, ValueError):
 
 
 class TooMuchUnsent(Libp2pError, RemotePeerError):
-    """The peer asks on without reading the answers.
+    """The peer sends requests without reading the answers.
 
     Attributes:
-        unsent_bytes: answers that wait.
-        limit_bytes: how many may.
+        unsent_bytes: size of the queued answers.
+        limit_bytes: the limit.
     """
 
     def __init__(self, unsent_bytes: int, limit_bytes: int) -> None:
         super().__init__(
-            f"{unsent_bytes} bytes of answers wait for a peer that does not read, of {limit_bytes} allowed"
+            f"{unsent_bytes} bytes of answers are queued for a peer that does not read; the limit is {limit_bytes}"
         )
         self.unsent_bytes = unsent_bytes
         self.limit_bytes = limit_bytes

@@ -1,7 +1,7 @@
-"""Exchanges of a few messages, written as steps and driven as plain objects that take bytes and give bytes.
+"""Exchanges of a few messages, written as generators and driven without I/O.
 
-A step yields bytes to have them sent, or a number to get so many received bytes. What comes after the last step stays in
-`Exchange.rest`, for whoever reads next.
+A step yields bytes to be sent, or the number of received bytes it needs. Bytes received after the last step stay in
+`Exchange.rest`.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from pubsub_sim.libp2p.varint import MOST_BYTES, decode_varint
 T = TypeVar("T")
 
 Steps = Generator[bytes | int, bytes, T]
-"""The steps of one end of an exchange; returns what was agreed on."""
+"""The steps of one end of an exchange; returns its result."""
 
 
 class Exchange(Generic[T]):
     """One end of an exchange.
 
     Args:
-        steps: makes its steps.
+        steps: creates its steps.
 
     Attributes:
         is_over: whether the last step has been taken.
-        result: what was agreed on, once it is over.
+        result: its result, once it is over.
     """
 
     def __init__(self, steps: Callable[[], Steps[T]]) -> None:
@@ -34,17 +34,17 @@ class Exchange(Generic[T]):
         self.result: T
         self._steps = steps()
         self._received = bytearray()
-        self._wanted = 0  # bytes the present step waits for; 0 before the first
+        self._wanted = 0  # bytes needed by the current step; 0 before the first
 
     def begin(self) -> bytes:
-        """Return what is to be sent before anything is received."""
+        """Return the bytes to send before anything is received."""
         return self._go_on(None)
 
     def receive(self, data: bytes) -> bytes:
-        """Take received bytes; returns what is to be sent.
+        """Process received bytes; return the bytes to send.
 
         Raises:
-            Libp2pError: the exchange has failed.
+            Libp2pError: the exchange failed.
         """
         self._received += data
         if self.is_over or len(self._received) < self._wanted:
@@ -53,7 +53,7 @@ class Exchange(Generic[T]):
 
     @property
     def rest(self) -> bytes:
-        """What was received and is not part of the exchange."""
+        """Received bytes beyond the exchange."""
         return bytes(self._received)
 
     def _take(self) -> bytes:
@@ -81,10 +81,10 @@ class Exchange(Generic[T]):
 
 
 def read_delimited(limit_bytes: int, layer: str) -> Steps[bytes]:
-    """Read a message that stands after its length as a varint.
+    """Read a message with a varint length prefix.
 
     Raises:
-        ProtocolViolation: the length is none, or over the limit; before anything of the message is waited for.
+        ProtocolViolation: the length is invalid or exceeds the limit; raised before the message is read.
     """
     prefix = b""
     while True:

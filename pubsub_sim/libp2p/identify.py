@@ -1,7 +1,7 @@
-"""Identify 1.0.0 and its push: what a peer tells of itself once a connection is up, and whenever that changes.
+"""Identify 1.0.0 and its push: the information a peer sends about itself on a new connection and on changes.
 
-The end that opens the stream receives (identify), or sends (push). Messages are preceded by their length; a peer may send
-several, which are merged, and ends with the end of the stream. Source: libp2p/specs identify.
+The end that opens the stream receives (identify) or sends (push). Messages are length-prefixed; a peer may send several,
+which are merged, until the end of the stream. Source: libp2p/specs identify.
 """
 
 from __future__ import annotations
@@ -21,33 +21,33 @@ from pubsub_sim.libp2p.varint import decode_varint, encode_varint
 IDENTIFY = "/ipfs/id/1.0.0"
 IDENTIFY_PUSH = "/ipfs/id/push/1.0.0"
 PING = "/ipfs/ping/1.0.0"
-"""The protocol of pings between peers: 32 bytes are sent back as they came (libp2p/specs ping)."""
+"""The ping protocol: 32 bytes are echoed (libp2p/specs ping)."""
 
 
 PROTOCOL_VERSION = "ipfs/0.1.0"
 AGENT = "pubsub-sim"
 
 LONGEST_MESSAGE = 8 * 1024
-"""Bytes of one message (go-libp2p's limit)."""
+"""Maximal size of a message in bytes (go-libp2p's limit)."""
 
 MOST_MESSAGES = 10
-"""Messages of one stream (go-libp2p's limit)."""
+"""Maximal number of messages of a stream (go-libp2p's limit)."""
 
 MOST_PROTOCOLS, MOST_ADDRESSES = 1000, 100
-"""Entries that are read; the rest is ignored."""
+"""Maximal numbers of entries; further ones are ignored."""
 
 _LAYER = "identify"
 
 
 @dataclass(frozen=True)
 class PeerInfo:
-    """What a peer tells of itself.
+    """The information a peer sends about itself.
 
     Attributes:
-        protocols: those it accepts streams of; None if it said nothing of them.
-        addresses: where it listens, as far as we can dial there.
+        protocols: its protocols; None if not sent.
+        addresses: its listening addresses that can be dialled.
         agent: its program.
-        observed: our own address as it sees us, or None.
+        observed: this host's address as seen by the peer, or None.
     """
 
     protocols: tuple[str, ...] | None
@@ -59,7 +59,7 @@ class PeerInfo:
 def make_identify(
     peer_id: PeerId, protocols: Iterable[str], addresses: Sequence[Multiaddr], observed: Multiaddr | None
 ) -> bytes:
-    """Return the bytes we answer with."""
+    """Return the bytes of an identify message."""
     message = Identify(
         public_key=marshal_public_key(peer_id),
         listen_addresses=[address.encode() for address in addresses],
@@ -72,10 +72,10 @@ def make_identify(
 
 
 class IdentifyReader:
-    """Collects what a peer tells of itself until the end of the stream.
+    """The reader of an identify stream.
 
     Args:
-        peer: who the peer is, as its handshake has shown.
+        peer: the peer, as authenticated by the handshake.
     """
 
     def __init__(self, peer: PeerId) -> None:
@@ -85,7 +85,7 @@ class IdentifyReader:
         self._messages = 0
 
     def receive(self, data: bytes) -> None:
-        """Take received bytes. Raises ProtocolViolation."""
+        """Process received bytes. Raises ProtocolViolation."""
         received = self._received + data
         position = 0
         while (found := decode_varint(received, position, layer=_LAYER)) is not None:
@@ -99,7 +99,7 @@ class IdentifyReader:
         self._received = received[position:]
 
     def end(self) -> PeerInfo:
-        """Return what the peer told. Raises ProtocolViolation if it is cut short."""
+        """Return the received information. Raises ProtocolViolation if it is truncated."""
         if self._received or not self._messages:
             raise ProtocolViolation(_LAYER, "whole messages", f"{len(self._received)} bytes of one")
         message = self._message
@@ -125,7 +125,7 @@ class IdentifyReader:
 
 
 def _address(data: bytes) -> Multiaddr | None:
-    """Return a binary multiaddr; None if it is none that can be dialled over TCP, such as those of QUIC."""
+    """Decode a binary multiaddr; return None if it cannot be dialled over TCP, such as those of QUIC."""
     try:
         return Multiaddr.decode(data)
     except MultiaddrError:

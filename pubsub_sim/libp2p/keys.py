@@ -1,4 +1,4 @@
-"""Identity keys as libp2p writes them: public keys on the wire, private keys in files (libp2p/specs, peer-ids)."""
+"""libp2p's encodings of identity keys: public keys on the wire, private keys in files (libp2p/specs, peer-ids)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SEED_BYTES = 32
 
 
 def marshal_public_key(peer_id: PeerId) -> bytes:
-    """Return the PublicKey message of the Ed25519 key that a peer id embeds: an identity multihash is that message itself."""
+    """Return the PublicKey message of the Ed25519 key embedded in a peer id, whose identity multihash contains that message."""
     return peer_id[2:]
 
 
@@ -25,11 +25,11 @@ def peer_id_of_key(message: bytes, *, layer: str) -> PeerId:
 
     Args:
         message: its bytes.
-        layer: who reads it, for the error.
+        layer: the reading protocol, for the error.
 
     Raises:
-        KeyTypeNotSupported: another type than Ed25519.
-        ProtocolViolation: no such message, or no key in it.
+        KeyTypeNotSupported: a type other than Ed25519.
+        ProtocolViolation: an invalid message, or one without a key.
     """
     key = _read(message)
     if key is None:
@@ -43,20 +43,20 @@ def peer_id_of_key(message: bytes, *, layer: str) -> PeerId:
 
 
 def marshal_private_key(seed: bytes, public_key: bytes) -> bytes:
-    """Return the PrivateKey message of an Ed25519 key, as libp2p keeps it in files: type, then seed and public key."""
+    """Return the PrivateKey message of an Ed25519 key, libp2p's file format: type, then seed and public key."""
     return PublicKey(type=ED25519, data=seed + public_key).SerializeToString()  # the same fields as a PublicKey
 
 
 def seed_of_private_key(message: bytes) -> bytes:
-    """Return the 32 bytes of seed in a PrivateKey message; an old form repeats the public key behind it.
+    """Return the 32-byte seed of a PrivateKey message; an old form repeats the public key after it.
 
     Raises:
-        KeyTypeNotSupported: another type than Ed25519.
-        ProtocolViolation: no such message.
+        KeyTypeNotSupported: a type other than Ed25519.
+        ProtocolViolation: an invalid message.
     """
     key = _read(message)
     if key is None:
-        raise ProtocolViolation("key file", "a private key as libp2p writes it", f"{len(message)} bytes")
+        raise ProtocolViolation("key file", "a private key in libp2p's format", f"{len(message)} bytes")
     if key.type != ED25519:
         raise KeyTypeNotSupported(key.type)
     if len(key.data) not in (2 * _SEED_BYTES, 3 * _SEED_BYTES):

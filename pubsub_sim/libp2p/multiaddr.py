@@ -1,6 +1,6 @@
-"""Multiaddrs: addresses of peers that say how they are to be dialled, e.g. /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW...
+"""Multiaddrs: self-describing addresses of peers, e.g. /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW...
 
-Only what can be dialled here is understood: an IP address or a host name, a TCP port, and a peer id if it is known.
+Only TCP addresses are supported: an IP address or a host name, a TCP port, and optionally a peer id.
 Source: libp2p/specs addressing, and the multiaddr protocol table.
 """
 
@@ -24,13 +24,13 @@ _LONGEST_BYTES = 1024
 
 @dataclass(frozen=True)
 class Multiaddr:
-    """Where a peer is.
+    """The address of a peer.
 
     Attributes:
-        host: an IP address, or a host name to be looked up.
-        port: of TCP; 0 only for listening, where the system chooses one.
-        peer: who is there, or None.
-        kind: "ip4", "ip6", or what the host name is to be looked up as: "dns", "dns4", "dns6".
+        host: an IP address or a host name.
+        port: the TCP port; 0 only for listening, where the system chooses one.
+        peer: the peer id, or None.
+        kind: "ip4", "ip6", or the kind of lookup of the host name: "dns", "dns4", "dns6".
     """
 
     host: str
@@ -40,19 +40,19 @@ class Multiaddr:
 
     @classmethod
     def of(cls, host: str, port: int, peer: PeerId | None = None) -> Self:
-        """Return the address of an IP address and a port, as sockets give them."""
+        """Create a multiaddr from the IP address and port of a socket."""
         address = ip_address(host.partition("%")[0])
         return cls(str(address), port, peer, f"ip{address.version}")
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read the text form.
+        """Parse the text form.
 
         Raises:
-            MultiaddrError: it is none, or none that can be dialled over TCP.
+            MultiaddrError: it is invalid, or cannot be dialled over TCP.
         """
         if not isinstance(text, str):
-            raise MultiaddrError(text, "it is no text")
+            raise MultiaddrError(text, "it is not a string")
         parts = text.split("/")
         if len(parts) not in (5, 7) or parts[0]:
             raise MultiaddrError(text, "it has another form")
@@ -62,7 +62,7 @@ class Multiaddr:
         if tcp != "tcp":
             raise MultiaddrError(text, f"/{tcp} is not /tcp")
         if not (port.isascii() and port.isdecimal() and int(port[:6]) <= 0xFFFF):
-            raise MultiaddrError(text, "the port is no number from 0 to 65535")
+            raise MultiaddrError(text, "the port is not a number from 0 to 65535")
         peer = None
         if len(parts) == 7:
             if parts[5] not in ("p2p", "ipfs"):
@@ -75,10 +75,10 @@ class Multiaddr:
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Read the binary form.
+        """Decode the binary form.
 
         Raises:
-            MultiaddrError: it is none, or none that can be dialled over TCP.
+            MultiaddrError: it is invalid, or cannot be dialled over TCP.
         """
         if len(data) > _LONGEST_BYTES:
             raise MultiaddrError(data[:40], f"it has more than {_LONGEST_BYTES} bytes")
@@ -88,7 +88,7 @@ class Multiaddr:
             size, position = _number(data, position)
             raw = data[position : position + size]
             if not raw.isascii():
-                raise MultiaddrError(data, "the host name is no ASCII text")
+                raise MultiaddrError(data, "the host name is not ASCII")
             host = raw.decode()
         elif code in (_IP4, _IP6):
             size, kind = (4, "ip4") if code == _IP4 else (16, "ip6")
@@ -97,7 +97,7 @@ class Multiaddr:
                 raise MultiaddrError(data, "it ends in the IP address")
             host = str(IPv4Address(raw) if code == _IP4 else IPv6Address(raw))
         else:
-            raise MultiaddrError(data, f"protocol {code} is no IP address and no host name")
+            raise MultiaddrError(data, f"protocol {code} is neither an IP address nor a host name")
         code, position = _number(data, position + size)
         if code != _TCP or len(data) < position + 2:
             raise MultiaddrError(data, "there is no TCP port")
@@ -107,10 +107,10 @@ class Multiaddr:
         if position < len(data):
             code, position = _number(data, position)
             if code != _P2P:
-                raise MultiaddrError(data, f"protocol {code} is no peer id")
+                raise MultiaddrError(data, f"protocol {code} is not a peer id")
             size, position = _number(data, position)
             if position + size != len(data):
-                raise MultiaddrError(data, "the peer id has another length")
+                raise MultiaddrError(data, "the peer id has a wrong length")
             peer = PeerId(data[position:])
         return cls(_host(data, kind, host), port, peer, kind)
 
@@ -129,12 +129,12 @@ class Multiaddr:
         return host + tcp + encode_varint(_P2P) + encode_varint(len(self.peer)) + self.peer
 
     def of_peer(self, peer: PeerId | None) -> Multiaddr:
-        """Return the same place with this peer at it."""
+        """Return the same address with this peer id."""
         return Multiaddr(self.host, self.port, peer, self.kind)
 
     @property
     def is_loopback(self) -> bool:
-        """Whether it leads to the same machine, whichever that is."""
+        """Whether it is a loopback address."""
         return self.kind in ("ip4", "ip6") and ip_address(self.host).is_loopback
 
     def __str__(self) -> str:
@@ -143,16 +143,16 @@ class Multiaddr:
 
 
 def _host(value: str | bytes, kind: str, host: str) -> str:
-    """Return the host as it is kept: an IP address in its usual form, a name as it is."""
+    """Return the normalised host: an IP address in canonical form, a name unchanged."""
     try:
         if kind == "ip4":
             return str(IPv4Address(host))
         if kind == "ip6":
             return str(IPv6Address(host))
     except ValueError:
-        raise MultiaddrError(value, f"{host!r} is no address for /{kind}") from None
+        raise MultiaddrError(value, f"{host!r} is not an address of /{kind}") from None
     if not host or len(host) > _LONGEST_NAME or "/" in host or not host.isascii() or not host.isprintable():
-        raise MultiaddrError(value, f"{host!r} is no host name")
+        raise MultiaddrError(value, f"{host!r} is not a host name")
     return host
 
 
@@ -162,5 +162,5 @@ def _number(data: bytes, position: int) -> tuple[int, int]:
     except ProtocolViolation as error:
         raise MultiaddrError(data, str(error)) from None
     if found is None:
-        raise MultiaddrError(data, "it ends too early")
+        raise MultiaddrError(data, "it is truncated")
     return found

@@ -1,7 +1,7 @@
-"""multistream-select 1.0: how two ends agree on a protocol, before anything else goes over a connection or a stream.
+"""multistream-select 1.0: negotiation of a protocol at the start of a connection or stream.
 
-A token is its length as a varint, a text and a newline, which the length counts. Both ends begin with `/multistream/1.0.0`.
-The dialling end proposes one protocol after the other; the listening end answers with the same token, or `na`.
+A token is a varint length, a text and a newline, which the length includes. Both ends begin with `/multistream/1.0.0`. The
+dialling end proposes protocols one at a time; the listening end answers with the same token, or `na`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ MULTISTREAM = "/multistream/1.0.0"
 NOT_AVAILABLE = "na"
 
 LONGEST_TOKEN = 1024
-"""Bytes of a token, its newline included (go-multistream's limit)."""
+"""Maximal size of a token in bytes, including its newline (go-multistream's limit)."""
 
 MOST_PROPOSALS = 64
-"""Proposals a listening end answers with `na` before it gives up."""
+"""Number of refused proposals after which the listening end gives up."""
 
 _LAYER = "multistream"
 
@@ -34,11 +34,11 @@ HEADER = token(MULTISTREAM)
 
 
 def propose(protocols: Sequence[str]) -> Steps[str]:
-    """Return the dialling end: propose protocols, best first; returns the one that is taken.
+    """Return the steps of the dialling end: propose protocols, best first; the result is the accepted one.
 
     Raises:
-        NotSupported: none is.
-        ProtocolViolation: the other end says something else.
+        NotSupported: none was accepted.
+        ProtocolViolation: the other end sent an invalid answer.
     """
     yield HEADER + token(protocols[0])
     yield from _read_header()
@@ -54,11 +54,11 @@ def propose(protocols: Sequence[str]) -> Steps[str]:
 
 
 def choose(protocols: Collection[str]) -> Steps[str]:
-    """Return the listening end: take the first proposal among `protocols`.
+    """Return the steps of the listening end: accept the first proposal among `protocols`.
 
     Raises:
-        NotSupported: too many others were proposed.
-        ProtocolViolation: the other end says something else.
+        NotSupported: too many unsupported protocols were proposed.
+        ProtocolViolation: the other end sent an invalid token.
     """
     yield HEADER
     yield from _read_header()

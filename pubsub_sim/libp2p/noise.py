@@ -1,8 +1,8 @@
-"""Noise as libp2p uses it: the handshake XX over 25519, ChaChaPoly and SHA256, and the channel that comes of it.
+"""libp2p's Noise: the XX handshake with 25519, ChaChaPoly and SHA256, and the resulting channel.
 
-Names of objects and functions are those of the Noise specification, revision 34. All messages are preceded by their length
-in two bytes, big-endian. The payloads of messages 2 and 3 carry the sender's identity key and its signature of the
-sender's static key, which is made anew for each connection. Source: libp2p/specs noise.
+Names are those of the Noise specification, revision 34. All messages have a two-byte big-endian length prefix. The payloads
+of messages 2 and 3 contain the sender's identity key and its signature of the sender's static key, which is new for each
+connection. Source: libp2p/specs noise.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ NOISE = "/noise"
 """The protocol's name in multistream-select."""
 
 LONGEST_MESSAGE = 0xFFFF
-"""Bytes of a message, without its length."""
+"""Maximal size of a message in bytes, without its length."""
 
 LONGEST_PLAINTEXT = LONGEST_MESSAGE - TAG_BYTES
 
 LONGEST_HANDSHAKE_MESSAGE = 4096
-"""Bytes of a handshake message that are waited for: an identity key, a signature and names of muxers are a few hundred."""
+"""Maximal size of a handshake message in bytes: an identity key, a signature and muxer names take a few hundred."""
 
 SIGNED_PREFIX = b"noise-libp2p-static-key:"
-"""What stands before a static key where it is signed."""
+"""Prefix of a static key in the signed data."""
 
-_NAME = b"Noise_XX_25519_ChaChaPoly_SHA256"  # 32 bytes, so it is the first hash itself
+_NAME = b"Noise_XX_25519_ChaChaPoly_SHA256"  # 32 bytes, hence used unhashed as the initial hash
 KEY_BYTES = 32
 _LAYER = "noise"
 
@@ -66,19 +66,19 @@ class KeyExchangeKey:
 
     @classmethod
     def of(cls, private: bytes) -> KeyExchangeKey:
-        """Return the pair of a private key."""
+        """Create the pair of a private key."""
         return cls(private, crypto_scalarmult_base(private))
 
     def shared_with(self, public: bytes) -> bytes:
-        """Return the Diffie-Hellman result; raises ProtocolViolation for a point of low order, which would give no secret."""
+        """Return the Diffie-Hellman result. Raises ProtocolViolation for a point of low order, whose result is not secret."""
         try:
             return crypto_scalarmult(self.private, public)
         except RuntimeError:
-            raise ProtocolViolation(_LAYER, "a public key that is no point of low order", public) from None
+            raise ProtocolViolation(_LAYER, "a public key that is not a point of low order", public) from None
 
 
 class CipherState:
-    """A key and the number of messages under it."""
+    """A key and its message counter."""
 
     __slots__ = ("_cipher", "_count")
 
@@ -93,7 +93,7 @@ class CipherState:
         return self._cipher.encrypt(nonce, data, associated_data)
 
     def decrypt(self, data: bytes, associated_data: bytes = b"") -> bytes:
-        """Decrypt the next message. Raises ProtocolViolation if somebody has tampered with it."""
+        """Decrypt the next message. Raises ProtocolViolation if it is not authentic."""
         nonce = _nonce(self._count)
         self._count += 1
         try:
@@ -103,7 +103,7 @@ class CipherState:
 
 
 class SymmetricState:
-    """The chaining key and the hash of a handshake, and the key there is so far."""
+    """The chaining key, the hash and the current cipher key of a handshake."""
 
     def __init__(self, make_cipher: Callable[[bytes], Cipher], prologue: bytes) -> None:
         self._make_cipher = make_cipher
@@ -112,7 +112,7 @@ class SymmetricState:
         self.mix_hash(prologue)
 
     def mix_hash(self, data: bytes) -> None:
-        """Add to the hash what both ends know."""
+        """Mix data known to both ends into the hash."""
         self.hash = sha256(self.hash + data).digest()
 
     def mix_key(self, secret: bytes) -> None:
@@ -144,17 +144,17 @@ class SymmetricState:
 
 
 class HandshakeState:
-    """The handshake XX as one end sees it: messages are written and read in turn, the dialling end's first.
+    """One end of the XX handshake: messages are written and read in turn, the dialling end's first.
 
     Args:
-        static: our static key.
-        ephemeral: our ephemeral key, never used before.
-        make_cipher: makes the cipher of a key.
-        prologue: what both ends have agreed on before.
+        static: the own static key.
+        ephemeral: the own ephemeral key, never used before.
+        make_cipher: creates the cipher of a key.
+        prologue: data both ends have agreed on before.
 
     Attributes:
         symmetric: the state of keys and hash.
-        remote_static: the other end's static key, once it was read.
+        remote_static: the other end's static key, once read.
     """
 
     def __init__(
@@ -171,15 +171,15 @@ class HandshakeState:
         self._remote_ephemeral = b""
 
     def write_first(self, payload: bytes) -> bytes:
-        """-> e."""
+        """Write message 1: -> e."""
         return self._write_ephemeral() + self.symmetric.encrypt_and_hash(payload)
 
     def read_first(self, message: bytes) -> bytes:
-        """Read message 1; returns its payload. Raises ProtocolViolation."""
+        """Read message 1; return its payload. Raises ProtocolViolation."""
         return self.symmetric.decrypt_and_hash(self._read_ephemeral(message))
 
     def write_second(self, payload: bytes) -> bytes:
-        """<- e, ee, s, es."""
+        """Write message 2: <- e, ee, s, es."""
         symmetric = self.symmetric
         ephemeral = self._write_ephemeral()
         symmetric.mix_key(self._ephemeral.shared_with(self._remote_ephemeral))
@@ -188,7 +188,7 @@ class HandshakeState:
         return ephemeral + static + symmetric.encrypt_and_hash(payload)
 
     def read_second(self, message: bytes) -> bytes:
-        """Read message 2; returns its payload. Raises ProtocolViolation."""
+        """Read message 2; return its payload. Raises ProtocolViolation."""
         symmetric = self.symmetric
         rest = self._read_ephemeral(message)
         symmetric.mix_key(self._ephemeral.shared_with(self._remote_ephemeral))
@@ -197,14 +197,14 @@ class HandshakeState:
         return symmetric.decrypt_and_hash(rest)
 
     def write_third(self, payload: bytes) -> bytes:
-        """-> s, se."""
+        """Write message 3: -> s, se."""
         symmetric = self.symmetric
         static = symmetric.encrypt_and_hash(self._static.public)
         symmetric.mix_key(self._static.shared_with(self._remote_ephemeral))
         return static + symmetric.encrypt_and_hash(payload)
 
     def read_third(self, message: bytes) -> bytes:
-        """Read message 3; returns its payload. Raises ProtocolViolation."""
+        """Read message 3; return its payload. Raises ProtocolViolation."""
         rest = self._read_static(message)
         self.symmetric.mix_key(self._ephemeral.shared_with(self.remote_static))
         return self.symmetric.decrypt_and_hash(rest)
@@ -229,7 +229,7 @@ class HandshakeState:
 
 
 def make_payload(identity: Identity, static: KeyExchangeKey) -> bytes:
-    """Return the payload that says whose static key this is."""
+    """Return the payload that proves the identity of the static key's owner."""
     extensions = NoiseExtensions(stream_muxers=[name.encode() for name in identity.muxers]) if identity.muxers else None
     return NoiseHandshakePayload(
         identity_key=marshal_public_key(identity.peer_id),
@@ -239,11 +239,11 @@ def make_payload(identity: Identity, static: KeyExchangeKey) -> bytes:
 
 
 def read_payload(data: bytes, remote_static: bytes) -> tuple[PeerId, tuple[bytes, ...]]:
-    """Whose static key the other end's is, and its muxers.
+    """Return the identity of the other end, and its muxers.
 
     Raises:
-        ProtocolViolation: no payload, or not signed by the key in it.
-        KeyTypeNotSupported: its identity is no Ed25519 key.
+        ProtocolViolation: an invalid payload, or one not signed by its identity key.
+        KeyTypeNotSupported: the identity key is not an Ed25519 key.
     """
     try:
         payload = NoiseHandshakePayload.FromString(data)
@@ -256,11 +256,11 @@ def read_payload(data: bytes, remote_static: bytes) -> tuple[PeerId, tuple[bytes
 
 
 def dial_noise(identity: Identity, expected: PeerId | None) -> Steps[Secured]:
-    """Return the dialling end. The other end's identity is checked before ours is told.
+    """Return the steps of the dialling end. The other end's identity is checked before the own one is sent.
 
     Raises:
-        WrongPeer: another peer than the expected one answers.
-        ProtocolViolation, KeyTypeNotSupported: the handshake has failed.
+        WrongPeer: a peer other than the expected one answered.
+        ProtocolViolation, KeyTypeNotSupported: the handshake failed.
     """
     static = KeyExchangeKey.of(identity.random(KEY_BYTES))
     state = HandshakeState(static, KeyExchangeKey.of(identity.random(KEY_BYTES)), identity.make_cipher)
@@ -276,10 +276,10 @@ def dial_noise(identity: Identity, expected: PeerId | None) -> Steps[Secured]:
 
 
 def accept_noise(identity: Identity) -> Steps[Secured]:
-    """Return the listening end.
+    """Return the steps of the listening end.
 
     Raises:
-        ProtocolViolation, KeyTypeNotSupported: the handshake has failed.
+        ProtocolViolation, KeyTypeNotSupported: the handshake failed.
     """
     static = KeyExchangeKey.of(identity.random(KEY_BYTES))
     state = HandshakeState(static, KeyExchangeKey.of(identity.random(KEY_BYTES)), identity.make_cipher)
@@ -293,7 +293,7 @@ def accept_noise(identity: Identity) -> Steps[Secured]:
 
 
 def _choose_muxer(dialler: Sequence[bytes], listener: Sequence[bytes]) -> str | None:
-    """Return the first of the dialling end's muxers that the listening end has; None if one of them named none.
+    """Return the first of the dialling end's muxers that the listening end supports; None if either named none.
 
     Raises:
         ProtocolViolation: they have none in common.
@@ -302,7 +302,7 @@ def _choose_muxer(dialler: Sequence[bytes], listener: Sequence[bytes]) -> str | 
         return None
     for name in dialler:
         if name in listener:
-            return name.decode()  # one of ours
+            return name.decode()  # one of the own muxers
     raise ProtocolViolation(_LAYER, f"one of the muxers {list(listener)}", list(dialler))
 
 
@@ -318,11 +318,11 @@ def _read_message() -> Steps[bytes]:
 
 
 class NoiseChannel:
-    """The channel after the handshake: each message is a ciphertext of at most 65,519 bytes of plaintext. Implements Channel.
+    """The channel after the handshake: messages with up to 65,519 bytes of encrypted plaintext. Implements Channel.
 
     Args:
-        sending: the key of what we write.
-        receiving: the key of what the other end writes.
+        sending: the cipher state for sending.
+        receiving: the cipher state for receiving.
     """
 
     __slots__ = ("_partial", "_receiving", "_sending")
@@ -333,7 +333,7 @@ class NoiseChannel:
         self._partial = b""  # the beginning of a message
 
     def seal(self, data: bytes) -> bytes:
-        """Return the wire's bytes of what is to be sent."""
+        """Return the encrypted messages for data to be sent."""
         if len(data) <= LONGEST_PLAINTEXT:
             sealed = self._sending.encrypt(data)
             return len(sealed).to_bytes(2, "big") + sealed
@@ -345,13 +345,13 @@ class NoiseChannel:
         return b"".join(parts)
 
     def open(self, data: bytes) -> bytes:
-        """Return what the other end wrote, as far as whole messages have come. Raises ProtocolViolation."""
+        """Return the plaintext of the messages received completely. Raises ProtocolViolation."""
         if self._partial:
             data = self._partial + data
         end = len(data)
         if end >= 2:
             stop = 2 + (data[0] << 8 | data[1])
-            if stop == end:  # one message, as nearly always
+            if stop == end:  # usually a single message
                 self._partial = b""
                 return self._receiving.decrypt(data[2:])
             if stop < end:

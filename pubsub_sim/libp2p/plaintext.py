@@ -1,6 +1,6 @@
-"""Plaintext 2.0.0: both ends tell who they are and prove nothing. For debugging and for measuring what encryption costs.
+"""Plaintext 2.0.0: an unauthenticated exchange of identities, for debugging and for measuring the cost of encryption.
 
-Both ends send one message at once: the peer id and the public key. Source: libp2p/specs plaintext.
+Both ends immediately send one message: the peer id and the public key. Source: libp2p/specs plaintext.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ PLAINTEXT = "/plaintext/2.0.0"
 """The protocol's name in multistream-select."""
 
 LONGEST_EXCHANGE = 4096
-"""Bytes of the message that are waited for."""
+"""Maximal size of the message in bytes."""
 
 _LAYER = "plaintext"
 
 
 class PlainChannel:
-    """Bytes go as they are. Implements Channel."""
+    """A channel without encryption. Implements Channel."""
 
     __slots__ = ()
 
@@ -45,11 +45,11 @@ class PlainChannel:
 
 
 def exchange_plaintext(identity: Identity, expected: PeerId | None) -> Steps[Secured]:
-    """Either end.
+    """Return the steps of either end.
 
     Raises:
-        WrongPeer: another peer than the expected one answers.
-        ProtocolViolation, KeyTypeNotSupported: what came is no exchange.
+        WrongPeer: a peer other than the expected one answered.
+        ProtocolViolation, KeyTypeNotSupported: the received message is invalid.
     """
     own = PlaintextExchange(id=identity.peer_id, public_key=marshal_public_key(identity.peer_id)).SerializeToString()
     yield encode_varint(len(own)) + own

@@ -1,4 +1,4 @@
-"""What the security protocols of a connection have in common: what an end brings, and what comes of a handshake."""
+"""Common types of the security protocols of a connection: the input of an end, and the result of a handshake."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """What one end brings to its handshakes.
+    """The identity and means of one end of a handshake.
 
     Attributes:
-        peer_id: who it is.
+        peer_id: its peer id.
         sign: signs bytes with its identity key.
-        random: gives so many random bytes, fit for keys.
-        make_cipher: makes the cipher of a key.
-        muxers: the muxers that it names in a Noise handshake, best first; with none they are negotiated afterwards.
+        random: returns a number of cryptographically secure random bytes.
+        make_cipher: creates the cipher of a key.
+        muxers: muxers named in a Noise handshake, best first; if none, the muxer is negotiated afterwards.
     """
 
     peer_id: PeerId
@@ -31,23 +31,23 @@ class Identity:
 
 
 class Channel(Protocol):
-    """What the bytes of a connection go through after the handshake."""
+    """The transformation of a connection's bytes after the handshake."""
 
     def seal(self, data: bytes) -> bytes:
-        """Return the wire's bytes of what is to be sent."""
+        """Return the wire format of data to be sent."""
 
     def open(self, data: bytes) -> bytes:
-        """Return what the other end wrote, as far as it has come. Raises ProtocolViolation."""
+        """Return the received data, as far as complete. Raises ProtocolViolation."""
 
 
 @dataclass(frozen=True)
 class Secured:
-    """What comes of a security handshake.
+    """The result of a security handshake.
 
     Attributes:
-        peer: who the other end is.
-        channel: what the connection's bytes go through from now on.
-        muxer: the muxer both ends agreed on in the handshake; None if that is still to be done.
+        peer: the other end.
+        channel: the channel for all further bytes.
+        muxer: the muxer agreed on in the handshake; None if it must still be negotiated.
     """
 
     peer: PeerId

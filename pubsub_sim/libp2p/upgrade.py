@@ -1,6 +1,6 @@
-"""The upgrade of a new connection: agree on a security protocol, prove who we are, agree on the muxer.
+"""The upgrade of a new connection: negotiate a security protocol, authenticate, negotiate the muxer.
 
-Each part may begin in the middle of what was received together with the end of the part before.
+Bytes received beyond the end of a phase are passed to the next phase.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ if TYPE_CHECKING:
     from pubsub_sim.libp2p.security import Identity, Secured
 
 SECURITY = (NOISE, PLAINTEXT)
-"""The security protocols that are known."""
+"""The supported security protocols."""
 
 MUXERS = (YAMUX,)
-"""The muxers that are known."""
+"""The supported muxers."""
 
 
 class Upgrade:
     """One end of an upgrade.
 
     Args:
-        identity: what we bring.
-        security: the security protocols that we propose or accept, best first.
-        is_dialler: whether we dialled.
-        expected: whom we dialled, if we know.
+        identity: the own identity.
+        security: the proposed or accepted security protocols, best first.
+        is_dialler: whether this is the dialling end.
+        expected: the dialled peer, if known.
 
     Attributes:
-        is_over: whether the connection can be used.
-        security: the security protocol agreed on; "" before.
-        secured: the other end and the channel, once they are known.
-        is_early: whether the muxer was agreed on in the security handshake.
-        rest: what was received behind the upgrade, already through the channel.
+        is_over: whether the upgrade is complete.
+        security: the negotiated security protocol; "" before.
+        secured: the other end and the channel, once known.
+        is_early: whether the muxer was negotiated in the security handshake.
+        rest: received data beyond the upgrade, already decrypted.
     """
 
     def __init__(
@@ -59,14 +59,14 @@ class Upgrade:
         self._is_secured = False
 
     def begin(self) -> bytes:
-        """Return what is to be sent before anything is received."""
+        """Return the bytes to send before anything is received."""
         return self._part.begin()
 
     def receive(self, data: bytes) -> bytes:
-        """Take received bytes; returns what is to be sent.
+        """Process received bytes; return the bytes to send.
 
         Raises:
-            Libp2pError: the upgrade has failed.
+            Libp2pError: the upgrade failed.
         """
         sent = b""
         while True:

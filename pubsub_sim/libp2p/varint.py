@@ -1,4 +1,4 @@
-"""Unsigned varints of multiformats: little-endian groups of seven bits, at most nine bytes, no needless zeros."""
+"""Unsigned varints of multiformats: little-endian groups of seven bits, at most nine bytes, minimally encoded."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pubsub_sim.libp2p.errors import ProtocolViolation
 MOST_BYTES = MAX_UVARINT_BYTES
 
 encode_varint = encode_uvarint
-"""The bytes of a number from 0 to 2**63 - 1."""
+"""Encodes a number from 0 to 2**63 - 1."""
 
 
 def decode_varint(data: bytes | bytearray, position: int = 0, *, layer: str = "varint") -> tuple[int, int] | None:
-    """Return a number and where it ends; None if it is not all there.
+    """Return a number and its end position; None if more bytes are needed.
 
     Raises:
-        ProtocolViolation: it has more than nine bytes, or is not written in as few as possible.
+        ProtocolViolation: it has more than nine bytes, or is not minimally encoded.
     """
     number = shift = 0
     for byte in data[position : position + MOST_BYTES]:
@@ -23,7 +23,7 @@ def decode_varint(data: bytes | bytearray, position: int = 0, *, layer: str = "v
         number |= (byte & 0x7F) << shift
         if byte < 0x80:
             if not byte and shift:
-                raise ProtocolViolation(layer, "a varint of as few bytes as possible", number)
+                raise ProtocolViolation(layer, "a minimally encoded varint", number)
             return number, position
         shift += 7
     if shift == 7 * MOST_BYTES:

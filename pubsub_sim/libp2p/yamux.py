@@ -1,15 +1,14 @@
-"""yamux 1.0.0: many streams over one connection, as an object that takes bytes and gives bytes and events.
+"""yamux 1.0.0: a sans-I/O implementation of many streams over one connection.
 
-A frame has a header of twelve bytes, big-endian: version 0, type, flags, stream, length. Each end may send `WINDOW` bytes
-of data in a stream at first, and as many more as the other end's window updates say. Windows count the bytes of data
-frames only. The body of a data frame is passed on as it comes, so that no frame is ever collected.
+A frame has a header of twelve bytes, big-endian: version 0, type, flags, stream, length. Each end may initially send
+`WINDOW` bytes of data in a stream, and more after window updates of the other end. Windows count the bytes of data frames
+only. The body of a data frame is passed on incrementally, so that frames are never buffered.
 
-What is to be sent waits in the session until `take` is called: answers and window updates before data, and the data of
-all streams in turn, in frames of at most `LONGEST_FRAME` bytes.
+Output is queued in the session until `take` is called: answers and window updates before data, and the data of all streams
+in turn, in frames of at most `LONGEST_FRAME` bytes.
 
-What a peer can make a session keep is bounded: streams by `YamuxLimits.inbound`, data by the windows, answers by
-`YamuxLimits.unsent_bytes`. An announced length is checked as soon as the header is there. Frames for streams that are not
-there, as they were reset, are dropped.
+The memory a peer can occupy is bounded: streams by `YamuxLimits.inbound`, data by the windows, answers by
+`YamuxLimits.unsent_bytes`. The length in a header is checked immediately. Frames of streams that were reset are dropped.
 
 Source: hashicorp/yamux spec.md, and libp2p/specs yamux for the number of streams without an answer.
 """
@@ -27,13 +26,13 @@ YAMUX = "/yamux/1.0.0"
 """The protocol's name in multistream-select."""
 
 WINDOW = 256 * 1024
-"""Bytes that either end may send in a new stream."""
+"""Initial window of a stream in bytes, for both ends."""
 
 LARGEST_WINDOW = (1 << 32) - 1
-"""Bytes of the largest window: what a number of four bytes can say."""
+"""Largest window in bytes, the maximum of four bytes."""
 
 LONGEST_FRAME = 64 * 1024
-"""Bytes of data that we put into one frame (go-yamux's limit for its own)."""
+"""Maximal size of data in a sent frame (go-yamux's limit)."""
 
 HEADER_BYTES = 12
 
@@ -41,25 +40,25 @@ DATA, WINDOW_UPDATE, PING, GO_AWAY = range(4)
 SYN, ACK, FIN, RST = 1, 2, 4, 8
 
 NORMAL, PROTOCOL_ERROR, INTERNAL_ERROR = range(3)
-"""Why a session goes away."""
+"""Reasons for ending a session."""
 
 CANCELLED, NEGOTIATION_FAILED, RESOURCE_LIMIT = 0, 0x1001, 0x1002
-"""Why a stream is reset (the codes go-libp2p uses)."""
+"""Reasons for resetting a stream (go-libp2p's codes)."""
 
 _HEADER = Struct(">HHII")  # version 0 and type in one number
 _pack, _unpack_from = _HEADER.pack, _HEADER.unpack_from
 _LAYER = "yamux"
-_CREDIT_AT = WINDOW // 2  # bytes taken from a stream after which its writer is told
+_CREDIT_AT = WINDOW // 2  # bytes consumed in a stream before a window update is sent
 
 
 @dataclass(frozen=True, kw_only=True)
 class YamuxLimits:
-    """What a session allows the other end.
+    """The limits of a session.
 
     Attributes:
-        inbound: streams that it has opened and that are not over.
-        unanswered: streams of ours that it has not answered yet; more are not opened.
-        unsent_bytes: answers that wait because it does not read.
+        inbound: maximal number of open streams opened by the other end.
+        unanswered: maximal number of own streams not answered yet.
+        unsent_bytes: maximal size of queued answers.
     """
 
     inbound: int = 64
@@ -68,10 +67,10 @@ class YamuxLimits:
 
 
 class TooManyStreams(Libp2pError, RemotePeerError):
-    """A stream is not opened, as the other end has not answered those before.
+    """A stream was not opened because too many are unanswered.
 
     Attributes:
-        unanswered: how many it has not answered.
+        unanswered: number of unanswered streams.
     """
 
     def __init__(self, unanswered: int) -> None:
@@ -84,14 +83,14 @@ class YamuxStream:
 
     Attributes:
         number: its number on the wire.
-        is_local: whether we opened it.
+        is_local: whether this end opened it.
         is_answered: whether the other end has acknowledged it.
-        is_writable: whether we have neither finished nor reset it.
+        is_writable: whether this end has neither finished nor reset it.
         is_readable: whether the other end has neither finished nor reset it.
-        send_window: bytes we may send now.
-        receive_window: bytes the other end may send now.
+        send_window: bytes this end may send.
+        receive_window: bytes the other end may send.
         pending_bytes: bytes written and not sent yet.
-        user: who uses it; the session does not look at it.
+        user: the user's data, ignored by the session.
     """
 
     __slots__ = (
@@ -116,13 +115,13 @@ class YamuxStream:
         self.is_answered = not is_local
         self.is_writable = True
         self.is_readable = True
-        self.is_finishing = False  # finished by us, with data still to be sent
-        self.is_queued = False  # among those that have something to send
+        self.is_finishing = False  # finished by this end, with data still to be sent
+        self.is_queued = False  # in the queue of streams with data to send
         self.send_window = WINDOW
         self.receive_window = WINDOW
         self.pending: list[bytes | memoryview] = []
         self.pending_bytes = 0
-        self.consumed = 0  # bytes taken by the user of which the other end has not been told
+        self.consumed = 0  # bytes consumed by the user and not yet granted to the other end
         self.user: object = None
 
 
@@ -140,26 +139,26 @@ class Opened(NamedTuple):
 
 
 class Finished(NamedTuple):
-    """The other end sends no more data in a stream."""
+    """The other end finished a stream."""
 
     stream: YamuxStream
 
 
 class WasReset(NamedTuple):
-    """The other end gave up a stream, or refused it."""
+    """The other end reset or refused a stream."""
 
     stream: YamuxStream
     code: int
 
 
 class PingAnswered(NamedTuple):
-    """The answer to a ping of ours."""
+    """The answer to a ping."""
 
     value: int
 
 
 class GoneAway(NamedTuple):
-    """The other end ends the session."""
+    """The other end is ending the session."""
 
     code: int
 
@@ -168,15 +167,15 @@ Event = Received | Opened | Finished | WasReset | PingAnswered | GoneAway
 
 
 class Session:
-    """One end of a connection with streams.
+    """One end of a multiplexed connection.
 
     Args:
-        is_dialler: whether we dialled: our streams have odd numbers then.
-        limits: what the other end may do.
+        is_dialler: whether this is the dialling end, whose streams have odd numbers.
+        limits: the limits.
 
     Attributes:
-        streams: those that are not over, by number.
-        is_going_away: whether either end has said that it ends the session.
+        streams: open streams by number.
+        is_going_away: whether either end has announced the end of the session.
     """
 
     def __init__(self, *, is_dialler: bool, limits: YamuxLimits | None = None) -> None:
@@ -187,21 +186,21 @@ class Session:
         self._remote_parity = 0 if is_dialler else 1
         self._inbound = 0
         self._unanswered = 0
-        self._control: list[bytes] = []  # frames without data that wait to be sent
-        self._credits: dict[YamuxStream, None] = {}  # streams whose writers are to be told of what was taken
-        self._queued: list[YamuxStream] = []  # streams with something to send that their windows allow
-        self._partial = b""  # the beginning of a header
-        self._body_left = 0  # bytes still to come of a data frame
-        self._body_stream: YamuxStream | None = None  # whose they are; None: nobody's
+        self._control: list[bytes] = []  # queued frames without data
+        self._credits: dict[YamuxStream, None] = {}  # streams that need a window update
+        self._queued: list[YamuxStream] = []  # streams with data to send within their windows
+        self._partial = b""  # an incomplete header
+        self._body_left = 0  # remaining bytes of a data frame
+        self._body_stream: YamuxStream | None = None  # its stream; None if unknown
         self._body_flags = 0
 
-    # --- what we want --------------------------------------------------------------------------------------------
+    # --- requests ------------------------------------------------------------------------------------------------
 
     def open(self) -> YamuxStream:
-        """Return a new stream.
+        """Open a new stream.
 
         Raises:
-            TooManyStreams: the other end has not answered those before.
+            TooManyStreams: too many streams are unanswered.
         """
         if self._unanswered >= self._limits.unanswered:
             raise TooManyStreams(self._unanswered)
@@ -213,7 +212,7 @@ class Session:
         return stream
 
     def write(self, stream: YamuxStream, data: bytes, more: bytes = b"") -> None:
-        """Send data in a stream, in one or two parts, as soon as its window allows; nothing if it is not writable any more."""
+        """Queue data in a stream, in one or two parts, to be sent within its window; no effect if it is not writable."""
         if not stream.is_writable:
             return
         stream.pending += (data, more)
@@ -223,7 +222,7 @@ class Session:
             self._queued.append(stream)
 
     def finish(self, stream: YamuxStream) -> None:
-        """Send no more data in a stream after what was written."""
+        """Finish a stream after the written data."""
         if stream.is_writable:
             stream.is_writable = False
             if stream.pending:
@@ -233,37 +232,37 @@ class Session:
                 self._forget_if_over(stream)
 
     def reset(self, stream: YamuxStream, code: int = CANCELLED) -> None:
-        """Return a stream up, in both directions; nothing if it is over."""
+        """Reset a stream in both directions; no effect if it is over."""
         if self.streams.get(stream.number) is stream:
             self._send(WINDOW_UPDATE, RST, stream.number, code)
             self._forget(stream)
 
     def credit(self, stream: YamuxStream, count: int) -> None:
-        """So many received bytes have been taken: the other end may send as many more."""
+        """Note consumed bytes, which the other end may send again."""
         stream.consumed += count
         if stream.consumed >= _CREDIT_AT and stream.is_readable:
             self._credits[stream] = None
 
     def ping(self, value: int) -> None:
-        """Ask for an answer with the same number of four bytes."""
+        """Send a ping with a four-byte number."""
         self._send(PING, SYN, 0, value)
 
     def go_away(self, code: int = NORMAL) -> None:
-        """Say that we end the session."""
+        """Announce the end of the session."""
         self.is_going_away = True
         self._send(GO_AWAY, 0, 0, code)
 
-    # --- what is to be sent --------------------------------------------------------------------------------------
+    # --- output --------------------------------------------------------------------------------------------------
 
     @property
     def has_output(self) -> bool:
-        """Whether `take` would give anything."""
+        """Whether `take` has output."""
         return bool(self._control or self._queued or self._credits)
 
     def take(self, limit_bytes: int = 4 * LONGEST_FRAME) -> bytes:
-        """Return what is to be sent now: answers, then data, up to one frame more than the limit."""
+        """Return the bytes to send now: answers, then data, up to one frame more than the limit."""
         queued = self._queued
-        if len(queued) == 1 and not self._control and not self._credits:  # as nearly always
+        if len(queued) == 1 and not self._control and not self._credits:  # the usual case
             stream = queued[0]
             size = stream.pending_bytes
             if size <= stream.send_window and size <= LONGEST_FRAME and not stream.is_finishing:
@@ -296,7 +295,7 @@ class Session:
             stream.consumed = 0
 
     def _take_frame(self, stream: YamuxStream, out: list[bytes | memoryview]) -> int:
-        """Append one data frame of a queued stream, and queue it again if there may be another; returns the frame's size."""
+        """Append one data frame of a queued stream, and requeue the stream if it has more; return the frame's size."""
         size = stream.pending_bytes
         room = stream.send_window
         if size <= room and size <= LONGEST_FRAME:
@@ -328,14 +327,14 @@ class Session:
     def _send(self, kind: int, flags: int, number: int, value: int) -> None:
         self._control.append(_pack(kind, flags, number, value))
 
-    # --- what comes ----------------------------------------------------------------------------------------------
+    # --- input ---------------------------------------------------------------------------------------------------
 
     def receive(self, data: bytes) -> list[Event]:
-        """Take received bytes; returns what they mean, in order.
+        """Process received bytes; return the events, in order.
 
         Raises:
-            ProtocolViolation: they are no frames; the session cannot go on.
-            TooMuchUnsent: the other end does not read the answers it asks for; likewise.
+            ProtocolViolation: the bytes are invalid; the session cannot continue.
+            TooMuchUnsent: the other end does not read the answers to its requests; the session cannot continue.
         """
         events: list[Event] = []
         if self._partial:
@@ -361,7 +360,7 @@ class Session:
                 break
             kind, flags, number, length = _unpack_from(data, position)
             position += HEADER_BYTES
-            if kind == DATA and not flags and number:  # as nearly all
+            if kind == DATA and not flags and number:  # the usual case
                 stream = self.streams.get(number)
                 if stream is not None:
                     if length > stream.receive_window or not stream.is_readable:
@@ -418,7 +417,7 @@ class Session:
             self._finished(stream, events)
 
     def _stream_of(self, flags: int, number: int, events: list[Event]) -> YamuxStream | None:
-        """Return the stream of a frame, after what its flags SYN and ACK say; None if there is none."""
+        """Return the stream of a frame after processing its flags SYN and ACK; None if there is none."""
         stream = self.streams.get(number)
         if flags & SYN:
             if number & 1 != self._remote_parity:

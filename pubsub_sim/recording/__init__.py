@@ -1,1 +1,1 @@
-"""Recorded runs of pubsub hosts, to be looked into; nothing that measures imports this room."""
+"""Recorded runs of pubsub hosts, for inspection; not imported by measurements."""

@@ -1,4 +1,4 @@
-"""The commands `play` and `discovery`: single runs, recorded to be looked into. They print what happened and no cost."""
+"""The commands `play` and `discovery`: single recorded runs. They print events, without measuring costs."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 AM_DBG_PATIENCE_S = 120.0
-"""How long am-dbg has to take in what is left at the end of a run; it takes about 1,500 messages a second."""
+"""Time limit in seconds for am-dbg to accept the remaining messages at the end of a run, at about 1,500 messages a second."""
 
 
 class UnplayableError(CallerError):
-    """A run that cannot begin, or a record that cannot be kept.
+    """A run that cannot start, or a record that cannot be stored.
 
     Attributes:
-        reason: why, in a sentence.
+        reason: the reason, as a sentence.
     """
 
     def __init__(self, reason: str) -> None:
@@ -43,11 +43,11 @@ def play_command(arguments: Sequence[str]) -> int:
     """Play a scenario once and print what happened.
 
     Returns:
-        0; 1 if the run failed, or its record is not whole or did not get to where it was to be sent; 130 if it was
-        interrupted. The record is kept in all of these.
+        0; 1 if the run failed, or its record is incomplete or could not be sent; 130 if it was interrupted. The record is
+        kept in all cases.
 
     Raises:
-        PubsubSimError: a flag or a value that cannot be used.
+        PubsubSimError: an invalid flag or value.
     """
     summary = "Play a scenario once, recorded, and print what happened; costs are not measured."
     options: PlayOptions = from_flags(PlayOptions, "play", summary, arguments)
@@ -71,15 +71,15 @@ def play_command(arguments: Sequence[str]) -> int:
 
 
 def discovery_command(arguments: Sequence[str]) -> int:
-    """Play TestSimpleDiscovery once for each version, leave the record in every form, and say how to open each.
+    """Play TestSimpleDiscovery once for each version, write the record in every format, and print how to open each.
 
     Returns:
         0; 1 if a run failed or a file could not be written; 130 if it was interrupted.
 
     Raises:
-        PubsubSimError: a flag or a value that cannot be used.
+        PubsubSimError: an invalid flag or value.
     """
-    summary = "Play TestSimpleDiscovery once for each version and leave its record in every form."
+    summary = "Play TestSimpleDiscovery once for each version and write its record in every format."
     options: DiscoveryOptions = from_flags(DiscoveryOptions, "discovery", summary, arguments)
     runs = {version: options.run_of(version) for version in options.versions}
     with _as_ours():
@@ -93,7 +93,7 @@ def discovery_command(arguments: Sequence[str]) -> int:
 
 
 def _status(played: Played, problems: Sequence[str], *, is_told: bool = True) -> int:
-    """Return the exit status. What ended a record or a stream early has been told by a warning when it happened."""
+    """Return the exit status. Errors that ended a record or a stream early were logged as warnings."""
     told = [problem for problem in problems if problem]
     for problem in told:
         sys.stderr.write(f"{problem}\n")
@@ -108,7 +108,7 @@ def _status(played: Played, problems: Sequence[str], *, is_told: bool = True) ->
 
 @contextmanager
 def _place_of(options: PlayOptions) -> Iterator[Path]:
-    """Where the record goes: to the file asked for, or to one that is gone afterwards."""
+    """Yield the path of the record: the requested file, or a temporary one."""
     if options.record:
         yield Path(options.record).expanduser()
     else:

@@ -1,8 +1,8 @@
-"""The first decision in which two runs part: what each host decided, in order, read from two records and compared.
+"""The first difference between the decisions of two recorded runs.
 
-Versions differ in how a host gets its turns, which is no decision; so operations of a loop are left out, as machines are. Within an
-instant of the virtual clock a turn may come before another, as in `checking.canonical`: there only the order of things of
-one name with one peer counts.
+Versions differ in control flow, which is not a decision; therefore operations of a loop and machines are ignored. At one time
+of the virtual clock turns may be ordered differently, as in `checking.canonical`: only the order of events of one name with one
+peer is compared.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 class Decision(NamedTuple):
-    """Something a host decided, or was told.
+    """A decision or input of a host.
 
     Attributes:
-        time_ns: when, on the virtual clock; 0 where one of the records has no such clock.
-        name: such as "deliver_msg", "join" or "leave".
-        facts: its attributes, those that are texts and numbers.
-        followed: host and name of the point that it followed; None if there is none.
+        time_ns: time on the virtual clock; 0 if one of the records has no such clock.
+        name: its name, such as "deliver_msg", "join" or "leave".
+        facts: its textual and numeric attributes.
+        followed: host and name of the preceding point; or None.
     """
 
     time_ns: int
@@ -40,12 +40,12 @@ class Decision(NamedTuple):
 
 
 class Disagreement(NamedTuple):
-    """The first decision in which two runs part.
+    """The first differing decision of two runs.
 
     Attributes:
         host: number of the host.
-        one: the decision in the first record; None if the host does not make it there.
-        other: that in the second.
+        one: the decision in the first record; None if it is missing there.
+        other: the decision in the second record; likewise.
     """
 
     host: int
@@ -58,7 +58,7 @@ class Disagreement(NamedTuple):
 
 
 class _Strand(NamedTuple):
-    """Decisions whose order counts: all of a host, or those of an instant, a name and a peer."""
+    """Decisions whose order is compared: all of a host, or those of a time, a name and a peer."""
 
     host: int
     time_ns: int = 0
@@ -67,18 +67,18 @@ class _Strand(NamedTuple):
 
 
 _Strands = dict[_Strand, list[tuple[int, Decision]]]  # with the number of the point
-_LATE = 2**62  # in the place of a number, for what has none
+_LATE = 2**62  # substitute for a missing number
 
 
 def compare_decisions(one: Record, other: Record) -> Disagreement | None:
-    """Compare what the hosts of two runs decided, host by host and in order.
+    """Compare the decisions of the hosts of two runs, by host and in order.
 
-    If both runs were on the virtual clock times count, and order as far as time tells it. Records of different levels share
-    what the lower one holds.
+    If both runs were on the virtual clock, times are compared, and the order between different times. For records of different
+    levels the contents of the lower level are compared.
 
     Args:
         one: a record of a world.
-        other: another one, perhaps of another version.
+        other: another record, possibly of another version.
 
     Returns:
         The first difference, None if there is none.
@@ -95,7 +95,7 @@ def compare_decisions(one: Record, other: Record) -> Disagreement | None:
 def _parting(
     strand: _Strand, one: list[tuple[int, Decision]], other: list[tuple[int, Decision]]
 ) -> tuple[tuple[int, int, int], Disagreement] | None:
-    """Return the first difference of a strand, and when it is: its time and the number of its point."""
+    """Return the first difference of a strand, with its time and the number of its point."""
     for mine, theirs in zip_longest(one, other, fillvalue=(_LATE, None)):
         if mine[1] != theirs[1]:
             return (strand.time_ns, min(mine[0], theirs[0]), strand.host), Disagreement(strand.host, mine[1], theirs[1])
@@ -132,7 +132,7 @@ def _strands(record: Record, names: frozenset[str], *, is_timed: bool, is_full: 
 
 
 def _hosts_of_spans(record: Record) -> Mapping[int, int]:
-    """Return the host that each span is under, by number of the span."""
+    """Return the host of each span, by number of the span."""
     hosts: dict[int, int] = {}
     for span in record.spans():  # parents come first
         number = span.attributes.get("host")

@@ -1,6 +1,6 @@
-"""A recorded run in the forms that other programs open, in one folder that is replaced whole; and sent to those that listen.
+"""Export of a recorded run in all formats into a folder, which is replaced atomically, and to an OpenTelemetry collector.
 
-What cannot be written or sent is told in a sentence each, and everything else is done all the same.
+Each failure is reported as a sentence, without affecting the other formats.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ RECORD = "run.sqlite"
 
 
 def play_and_export(runs: Mapping[str, PlayOptions], folder: Path) -> dict[str, tuple[Played, list[str]]]:
-    """Play runs, then leave the record of each in every form; the files of earlier runs are replaced when all are there.
+    """Play runs, then write the record of each in every format; existing files are replaced when all are complete.
 
-    A run that is interrupted is the last one.
+    An interrupted run is the last one.
 
     Args:
-        runs: what is played, by the name of its folder.
-        folder: where the folders are left; other ones in it stay as they are.
+        runs: the runs by name of their folders.
+        folder: the parent of the folders; others in it are unchanged.
 
     Returns:
-        For each run that was played what became of it, and a sentence for each file that could not be written.
+        For each run played, its result and a sentence for each file that could not be written.
 
     Raises:
-        asyncmachine.record.RecordError: no record can be made there.
-        UnwritableFileError: a folder cannot be made or replaced.
+        asyncmachine.record.RecordError: a record cannot be created there.
+        UnwritableFileError: a folder cannot be created or replaced.
     """
     hidden = folder / f".{os.getpid()}.tmp"
     played: dict[str, Played] = {}
@@ -52,7 +52,7 @@ def play_and_export(runs: Mapping[str, PlayOptions], folder: Path) -> dict[str, 
             played[name] = play_recorded(options, hidden / name / RECORD)
             if played[name].outcome == "interrupted":
                 break
-        # when all are played, as a page shows another version's run beside its own
+        # after all runs, as a page also shows the run of another version
         problems = dict(zip(played, _each([hidden / name for name in played]), strict=True))
         for name in played:
             _put_in_place(hidden / name, folder / name)
@@ -64,7 +64,7 @@ def play_and_export(runs: Mapping[str, PlayOptions], folder: Path) -> dict[str, 
 
 
 def _each(folders: Sequence[Path]) -> list[list[str]]:
-    """Export the record of each folder, each in a process of its own if there are several: pages take seconds."""
+    """Export the record of each folder, in parallel processes if there are several, as pages take seconds."""
     if len(folders) == 1:
         return [_export_folder(folders[0])]
     with ProcessPoolExecutor(len(folders), mp_context=multiprocessing.get_context("spawn")) as pool:
@@ -77,14 +77,14 @@ def _export_folder(folder: Path) -> list[str]:
 
 
 def export_record(record: Record, folder: Path) -> list[str]:
-    """Write a record in every form but its own.
+    """Write a record in every format except its own.
 
     Args:
-        record: what is written.
-        folder: where to; it has to be there.
+        record: the record.
+        folder: an existing folder.
 
     Returns:
-        A sentence for each form that could not be written.
+        A sentence for each format that could not be written.
     """
     warnings = []
     for write, path in _forms(record, folder):
@@ -115,11 +115,11 @@ def send(record: Record, endpoint: str) -> str:
     """Send a record to an OpenTelemetry collector.
 
     Args:
-        record: what is sent.
+        record: the record.
         endpoint: the collector's address: http:// or https:// for OTLP over HTTP, grpc:// for OTLP over gRPC.
 
     Returns:
-        Why it did not get there, in a sentence; empty if it did.
+        The error as a sentence; empty on success.
     """
     from asyncmachine.export.otlp import send_otlp
 

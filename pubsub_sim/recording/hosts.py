@@ -1,7 +1,7 @@
-"""One life of a host in a record: its topics are spans, what it decides are points, named as the reference's tracers name them.
+"""One life of a host in a record: topics are spans, decisions are points, named as in the reference's tracers.
 
-A message's points belong to one flow, its id. Each names the point it followed: at the host a message came to first the
-sender's delivery (or publish) of it, after that the host's own point before.
+The points of a message form one flow, named by its id. Each links to the preceding point: for the first point at a receiving
+host the sender's delivery (or publish), afterwards the host's own previous point.
 """
 
 from __future__ import annotations
@@ -25,46 +25,46 @@ if TYPE_CHECKING:
 RARE = frozenset(
     "add_peer remove_peer graft prune throttle_peer drop_rpc publish_msg reject_msg undeliverable_msg".split()
 )
-"""Points of level "changes": who is a peer, in which mesh, what was published, and what went wrong."""
+"""Points of level "changes": peers, meshes, publishes and failures."""
 
 FREQUENT = frozenset("validate_msg deliver_msg duplicate_msg send_rpc recv_rpc".split())
-"""Points from level "ops" on: what happens once for each message or RPC at each host."""
+"""Points from level "ops" on: events for each message or RPC at each host."""
 
-_WORDS = 200  # most letters of an RPC's contents
-_MESSAGES = 4096  # messages of which a host remembers its last points
+_WORDS = 200  # maximal length of an RPC's contents
+_MESSAGES = 4096  # maximal number of messages whose last points are kept
 
 
 class Scene(Protocol):
-    """The recorded world, as one of its hosts sees it."""
+    """The interface of the recorded world to its hosts."""
 
     level: Level
     numbers: Mapping[bytes, int]
     topics: dict[bytes, str]
 
     def count(self, name: str) -> None:
-        """Count what happened."""
+        """Count an event."""
 
     def passed_on(self, number: int, message_id: bytes) -> int | None:
-        """Return the point at which a host passed a message on; None if unknown."""
+        """Return the point at which a host forwarded a message; None if unknown."""
 
 
 class _Checked(NamedTuple):
-    """A message whose validators are at work: who brought it, and the point of it."""
+    """A message under validation: its sender and its point."""
 
     peer: bytes
     point: int | None
 
 
 class HostRecorder(HostWatcher):
-    """Records one life of a host.
+    """The recorder of one life of a host.
 
     Args:
         scene: its world.
-        span: the host's.
+        span: the host's span.
 
     Attributes:
-        span: the host's.
-        message_id_of: gives the id of a message that was refused; set once the host is there.
+        span: the host's span.
+        message_id_of: returns the id of a refused message; set once the host is created.
     """
 
     def __init__(self, scene: Scene, span: Span) -> None:
@@ -91,11 +91,11 @@ class HostRecorder(HostWatcher):
                     span.end()
 
     def passed_on(self, message_id: bytes) -> int | None:
-        """Return the point at which a message was delivered here, or published."""
+        """Return the point at which a message was delivered or published here."""
         return self._passed_on.get(message_id)
 
     def operation(self, text: str) -> None:
-        """A step of a control flow without machines."""
+        """Record a step of a control flow without machines."""
         self._scene.count("operation")
         if not self._is_over:
             if self._loop is None:
@@ -188,7 +188,7 @@ class HostRecorder(HostWatcher):
         return self._note(name, message.received_from, topic=message.topic, message_id=message.id, link=link)
 
     def _sent(self, message_id: bytes, peer: bytes) -> int | None:
-        """Return the point at which the sender of a message passed it on."""
+        """Return the point at which the sender of a message forwarded it."""
         number = self._scene.numbers.get(peer)
         return None if number is None else self._scene.passed_on(number, message_id)
 
@@ -198,15 +198,15 @@ class HostRecorder(HostWatcher):
             _bound(self._passed_on)
 
     def _id_of(self, message: WireMessage) -> bytes:
-        """Return the id of a refused message; empty if the host's own function knows none for it."""
+        """Return the id of a refused message; empty if the host's message id function fails."""
         if self.message_id_of is None:
             return message.author + message.seqno
         try:
             return self.message_id_of(message)
-        except Exception:  # written by a user, for messages that are not refused
+        except Exception:  # a user's function, not intended for refused messages
             return b""
 
-    # --- inside --------------------------------------------------------------------------------------------------
+    # --- internals -----------------------------------------------------------------------------------------------
 
     def _note(
         self,
@@ -218,7 +218,7 @@ class HostRecorder(HostWatcher):
         link: int | None = None,
         **attributes: object,
     ) -> int | None:
-        """Return a point under the topic's span, if it is about a joined one; None if this level leaves it out."""
+        """Record a point, below the topic's span if the topic is joined; return None if this level excludes it."""
         if self._is_over:
             return None
         self._scene.count(name)
@@ -247,6 +247,6 @@ def _short(words: str) -> str:
 
 
 def _bound(kept: dict[bytes, Any]) -> None:
-    """Forget the oldest message, if there are too many."""
+    """Remove the oldest message if there are too many."""
     if len(kept) > _MESSAGES:
         del kept[next(iter(kept))]

@@ -1,4 +1,4 @@
-"""What the notebook about the inside of a run shows: the runs it opens, and tables of questions to a record."""
+"""The contents of the notebook "inside a run": the runs it opens, and tables of queries on a record."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ _ALIKE = ("scenario", "hosts", "messages", "router", "transport", "sign", "seed"
 
 @dataclass(frozen=True, kw_only=True)
 class InsideOptions(Parameters):
-    """Which run is looked into: one that is played now on the virtual clock, or one that was recorded.
+    """The run to inspect: one played now on the virtual clock, or a record.
 
     Attributes:
-        version: which control flow.
-        beside: what stands under it: another version, or the path of a record where one is looked into; "" takes the
-            other version, if there is a run of it.
-        hosts: how many; at least 2.
+        version: version of the control flow.
+        beside: the run to compare with: another version, or the path of a record if `record` is given; "" is the other
+            version, if there is a run of it.
+        hosts: number of hosts; at least 2.
         messages: random messages, after the first; at least 1.
         seed: for keys, choices and the order of publishers.
-        record: path of a record to look into; then nothing is played.
+        record: path of a record to inspect instead of playing.
 
     Raises:
-        OptionError: a value that cannot be used; the sentence names it.
+        OptionError: an invalid value.
     """
 
     version: str = "states"
@@ -65,11 +65,11 @@ class InsideOptions(Parameters):
 
 
 class Runs:
-    """The run that is looked into, and one of another version if there is one. A context manager.
+    """The inspected run, and one of another version if there is one. A context manager.
 
     Attributes:
-        records: one or two.
-        titles: the version of each.
+        records: one or two records.
+        titles: their versions.
     """
 
     def __init__(self, options: InsideOptions) -> None:
@@ -84,7 +84,7 @@ class Runs:
 
     @property
     def record(self) -> Record:
-        """The one that is looked into."""
+        """The inspected record."""
         return self.records[0]
 
     @property
@@ -93,10 +93,10 @@ class Runs:
         return self.titles[0]
 
     def first_flow(self) -> str:
-        """Return the first message that was published.
+        """Return the first published message.
 
         Raises:
-            OptionError: the record tells of none.
+            OptionError: the record has none.
         """
         for point in self.record.points():
             if point.flow:
@@ -143,7 +143,7 @@ class Runs:
         return {"text/plain": "\n".join(lines)}
 
     def close(self) -> None:
-        """Close the records; what was played is gone."""
+        """Close the records; a played one is deleted."""
         self._closing.close()
 
     def __enter__(self) -> Self:
@@ -156,7 +156,7 @@ class Runs:
 
 
 def deepest(record: Record) -> int:
-    """Find the transition with the longest chain of causes; 0 if the record has no transitions."""
+    """Return the transition with the longest chain of causes; 0 if the record has no transitions."""
     depths: dict[int, int] = {}
     best = 0
     for transition in record.transitions():
@@ -181,7 +181,7 @@ def why(record: Record, seq: int) -> list[dict[str, str]]:
 
 
 def refused(record: Record) -> list[dict[str, Any]]:
-    """Who refused which states and how often, as rows of a table, the most frequent first."""
+    """Return what refused which states and how often, as rows of a table, most frequent first."""
     called: dict[str, None] = {}
     for transition in record.transitions():
         if not transition.change.accepted:
@@ -200,7 +200,7 @@ def refused(record: Record) -> list[dict[str, Any]]:
 
 
 def decide_alike(runs: Runs) -> str:
-    """Return whether the hosts of both runs decided the same, in a sentence."""
+    """Return as a sentence whether the hosts of both runs made the same decisions."""
     if len(runs.records) < 2:
         return "There is no record of another version beside this one."
     parting = compare_decisions(*runs.records)

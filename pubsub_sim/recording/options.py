@@ -1,4 +1,4 @@
-"""Options of the commands `play` and `discovery`, each checked before anything is played."""
+"""Options of the commands `play` and `discovery`."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ CLOCKS = ("wall", "virtual")
 
 @dataclass(frozen=True, kw_only=True)
 class PlayOptions:
-    """One run to be looked into.
+    """One run to inspect.
 
     Attributes:
-        scenario: what is played: "simple_discovery" or "one_message".
-        version: which control flow, such as "baseline" or "states".
-        hosts: how many; at least 2.
+        scenario: the scenario, "simple_discovery" or "one_message".
+        version: version of the control flow, such as "baseline" or "states".
+        hosts: number of hosts; at least 2.
         messages: random messages in total, after the first; simple_discovery only.
         router: "floodsub", "randomsub" or "gossipsub"; simple_discovery only.
         transport: "memory", or "tcp" or "libp2p" (loopback sockets, on wall time); simple_discovery only.
         sign: "strict" signs and verifies every message, "none" does not.
         seed: for keys, choices and the order of publishers.
-        clock: "wall", or "virtual": computation takes no time, and a run with one seed is the same again.
-        record: file the record is kept in, in place of an earlier record; "" keeps none.
-        level: how much is recorded: "changes" (transitions), "ops" (also the queue, handlers and every message and RPC) or
+        clock: "wall", or "virtual": computation takes no time, and runs are reproducible by seed.
+        record: file of the record, replacing an existing one; "" keeps none.
+        level: recording level: "changes" (transitions), "ops" (also the queue, handlers and every message and RPC) or
             "full" (also steps, waits and contents).
-        log: whether the log lines of machines are recorded.
-        otlp: a collector that is sent the run when it is over, such as http://localhost:4318; "" for none.
-        am_dbg: an am-dbg debugger that is told of the machines live, such as localhost:6831; "" for none.
+        log: whether to record the log lines of machines.
+        otlp: a collector that receives the run at its end, such as http://localhost:4318; "" for none.
+        am_dbg: an am-dbg debugger that receives the machines live, such as localhost:6831; "" for none.
 
     Raises:
-        OptionError: a value that cannot be used; the sentence names it.
+        OptionError: an invalid value.
     """
 
     scenario: str = "simple_discovery"
@@ -79,18 +79,18 @@ class PlayOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class DiscoveryOptions:
-    """Runs of TestSimpleDiscovery to be looked into, one for each version.
+    """Runs of TestSimpleDiscovery to inspect, one for each version.
 
     Attributes:
-        versions: which control flows; one, a list or a text with commas.
-        hosts: how many; at least 2.
+        versions: versions of the control flow; one, a list or a comma-separated string.
+        hosts: number of hosts; at least 2.
         messages: random messages in total, after the first; at least 1.
         seed: for keys, choices and the order of publishers.
-        out: folder of the runs, one folder for each version in it; a relative one starts at the clone's data, or
-            outside a clone at the current folder.
+        out: folder of the runs, with one folder for each version; a relative one is in the clone's data, or outside a
+            clone in the current folder.
 
     Raises:
-        OptionError: a value that cannot be used; the sentence names it.
+        OptionError: an invalid value.
     """
 
     versions: tuple[str, ...] = ("states", "baseline")
@@ -114,7 +114,7 @@ class DiscoveryOptions:
         """The folder of the runs.
 
         Raises:
-            OptionError: it is no name of a folder.
+            OptionError: it is not the name of a folder.
         """
         if not isinstance(self.out, str) or not self.out.strip():
             raise OptionError("out", self.out, "the name of a folder")

@@ -1,4 +1,4 @@
-"""A recorded run as one HTML page: the notebook about the inside of a run, executed on the record and exported."""
+"""A recorded run as one HTML page: the notebook "inside a run", executed on the record and exported."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ NOTEBOOK = "5_inside_a_run"
 
 
 class PageError(ExportError, RunError):
-    """The notebook did not run to its end.
+    """The notebook failed.
 
     Attributes:
-        reason: what ended it.
+        reason: the reason.
     """
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
-        super().__init__(f"notebook {NOTEBOOK} did not run to its end: {reason}")
+        super().__init__(f"notebook {NOTEBOOK} did not complete: {reason}")
 
 
 def write_page(record: Record, path: Path, beside: Path | None = None) -> int:
-    """Write a page that shows a run, whole or not at all. It is self-contained: a browser loads nothing for it.
+    """Write a self-contained page of a run atomically.
 
     Args:
         record: the run.
         path: the file.
-        beside: record of another version, shown under it; by default the one in a folder beside, named as that version,
-            if it is of the same run.
+        beside: record of another version, shown below it; by default the one in the sibling folder named after that
+            version, if it is of the same run.
 
     Returns:
         Bytes written.
@@ -60,8 +60,8 @@ def write_page(record: Record, path: Path, beside: Path | None = None) -> int:
     source = shipped(f"notebooks/{NOTEBOOK}.ipynb")
     parameters = {"record": str(record.path.absolute()), "beside": "" if beside is None else str(beside.absolute())}
     quiet = Config(
-        KernelManager={"transport_encryption": "auto"},  # or the kernel prints a warning about TCP
-        NotebookClient={"shutdown_kernel": "immediate"},  # or it is interrupted first, and may print that it was
+        KernelManager={"transport_encryption": "auto"},  # avoids a warning of the kernel about TCP
+        NotebookClient={"shutdown_kernel": "immediate"},  # avoids an interrupt of the kernel and its output
     )
     with tempfile.TemporaryDirectory() as place:
         executed = Path(place, "run.ipynb")

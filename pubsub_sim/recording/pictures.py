@@ -1,4 +1,4 @@
-"""Pictures of machines and of one message: those of a version as it describes them, and those of README and the guides.
+"""Pictures of machines and of one message: from a version's description, and for README and the guides.
 
 The command `pictures` draws the latter.
 """
@@ -36,7 +36,7 @@ CONNECTION: Final[dict[str, dict[str, Any]]] = {
 """README's first machine; a test compares the two."""
 
 STARTED: Final = ("Start", "Connecting")
-"""What is active in it once `Start` was added."""
+"""Its active states after adding `Start`."""
 
 DOWNLOAD: Final[dict[str, dict[str, Any]]] = {
     "Online": {},
@@ -45,7 +45,7 @@ DOWNLOAD: Final[dict[str, dict[str, Any]]] = {
     "Done": {"add": ["Idle"], "remove": ["Loading", "Paused"]},
     "Idle": {},
 }
-"""The machine that the guide of asyncmachine shows relations with; a test compares the two."""
+"""The machine with relations in the guide of asyncmachine; a test compares the two."""
 
 _NO_WORD = re.compile(r"[^a-z0-9]+")
 
@@ -54,7 +54,7 @@ class UndrawnPictureError(RunError):
     """Pictures that cannot be drawn or written.
 
     Attributes:
-        reason: why, in a sentence.
+        reason: the reason, as a sentence.
     """
 
     def __init__(self, reason: str) -> None:
@@ -63,29 +63,29 @@ class UndrawnPictureError(RunError):
 
 
 class _Parser(argparse.ArgumentParser):
-    """Refuses in one sentence instead of printing its usage."""
+    """A parser that raises one-sentence errors instead of printing its usage."""
 
     def error(self, message: str) -> NoReturn:
         raise UndrawnPictureError(f"{message}; --help lists the flags")
 
 
 def graph_of(machine: Mapping[str, Any]) -> RelationGraph:
-    """Return the diagram of a machine as a version describes it: `name`, and `states` with their relations."""
+    """Return the diagram of a machine from a version's description: `name`, and `states` with their relations."""
     states = {str(state.get("name", "")): state for state in machine.get("states", ())}
     return RelationGraph.of(states, name=str(machine.get("name", "")))
 
 
 def drawn(machine: Mapping[str, Any]) -> str:
-    """Draw a machine as a version describes it, as SVG.
+    """Draw a machine from a version's description as SVG.
 
     Raises:
-        ExportError: there is no program that draws, or it fails.
+        ExportError: no drawing program is installed, or it failed.
     """
     return draw(graph_of(machine))
 
 
 class _ConnectionHandlers:
-    """The handlers of README's first machine, without what they do."""
+    """The handlers of README's first machine, without bodies."""
 
     def ConnectedEnter(self, e: Event) -> bool:
         return True
@@ -95,7 +95,7 @@ class _ConnectionHandlers:
 
 
 def transition_picture() -> str:
-    """Draw the steps of the transition in which README's first machine becomes connected, as SVG."""
+    """Draw as SVG the steps of the transition in which README's first machine becomes connected."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run.sqlite"
         with Recorder(path, level="full") as recorder:
@@ -107,10 +107,10 @@ def transition_picture() -> str:
 
 
 def guide_pictures() -> dict[str, str]:
-    """Draw the pictures of README and the guides: file name to SVG.
+    """Draw the pictures of README and the guides; return SVGs by file name.
 
     Raises:
-        ExportError: there is no program that draws, or it fails.
+        ExportError: no drawing program is installed, or it failed.
     """
     pictures = {
         "connection.svg": draw(RelationGraph.of(CONNECTION, name="Connection", active=STARTED)),
@@ -124,18 +124,18 @@ def guide_pictures() -> dict[str, str]:
 
 
 def default_out() -> Path:
-    """Return the folder of the pictures: the one that is committed, or outside a clone `pictures` in the current folder."""
+    """Return the folder of the pictures: the committed one, or outside a clone `pictures` in the current folder."""
     return data_folder() / "pictures"
 
 
 def pictures_command(arguments: Sequence[str]) -> int:
-    """Draw the pictures of README and the guides, or compare those that are there.
+    """Draw the pictures of README and the guides, or check the existing ones.
 
     Returns:
-        0, or 1 if pictures that were to be checked are not what is drawn now.
+        0, or 1 if checked pictures are outdated.
 
     Raises:
-        PubsubSimError: bad flags, nothing that draws, or a folder that cannot be written.
+        PubsubSimError: invalid flags, no drawing program, or a folder that cannot be written.
     """
     parser = _Parser(
         prog="python -m pubsub_sim pictures",
@@ -143,7 +143,9 @@ def pictures_command(arguments: Sequence[str]) -> int:
         allow_abbrev=False,
     )
     parser.add_argument("--out", type=Path, default=None, help="folder of the pictures (default: data/pictures)")
-    parser.add_argument("--check", action="store_true", help="write nothing; say whether the pictures are current")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; report whether the pictures are up to date"
+    )
     options = parser.parse_args(arguments)
     folder: Path = options.out or default_out()
     try:

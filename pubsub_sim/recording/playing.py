@@ -1,4 +1,4 @@
-"""A scenario played once under a recorder, whatever it ends with: the record tells how it ended and why."""
+"""A scenario played once with a recorder; the record includes the outcome and any error."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _NOT_THE_RUNS = ("record", "otlp", "am_dbg")
 
 @dataclass(frozen=True)
 class Played:
-    """What became of a run.
+    """The result of a run.
 
     Attributes:
         outcome: "ok", "failed" or "interrupted".
-        error: what went wrong, in a sentence; empty if nothing did.
-        deliveries: messages read from subscriptions, if it is ok.
-        happened: phase -> name of what happened -> how often; under "" what was in none.
-        is_recorded: whether the record is whole; if not, a warning told why.
+        error: the error as a sentence; empty if there was none.
+        deliveries: messages read from subscriptions, if successful.
+        happened: numbers of events by phase and name; phase "" for events outside phases.
+        is_recorded: whether the record is complete; if not, a warning was logged.
     """
 
     outcome: str
@@ -48,15 +48,15 @@ class Played:
 
 
 def play_recorded(options: PlayOptions, path: Path, live: Tracer | None = None) -> Played:
-    """Play a scenario and record it. Neither an error in the run nor one of the recorder ends it by an exception.
+    """Play a scenario and record it. Errors of the run or the recorder are not raised.
 
     Args:
-        options: what is played.
-        path: file of the record; an earlier record there is replaced.
-        live: another tracer that all machines are told to, or None.
+        options: the run.
+        path: file of the record; an existing record is replaced.
+        live: another tracer of all machines, or None.
 
     Raises:
-        asyncmachine.record.RecordError: the file cannot be made.
+        asyncmachine.record.RecordError: the file cannot be created.
     """
     time = _LoopTime()
     level = cast("Level", options.level)
@@ -80,7 +80,7 @@ def play_recorded(options: PlayOptions, path: Path, live: Tracer | None = None) 
             deliveries = run(main(), clock=options.clock, seed=options.seed)
         except KeyboardInterrupt:
             outcome, error = "interrupted", "the run was interrupted"
-        except Exception as problem:  # whatever the run ended with is what the record is about
+        except Exception as problem:  # any error is part of the record
             outcome, error = "failed", sentence_of(problem)
         scene.close(outcome, error)
         recorder.note_run(outcome=outcome, error=error, deliveries=deliveries)
@@ -88,7 +88,7 @@ def play_recorded(options: PlayOptions, path: Path, live: Tracer | None = None) 
 
 
 def sentence_of(error: BaseException) -> str:
-    """Return an error in one sentence; one that is none of this package's with its class."""
+    """Return an error as one sentence, with its class unless it is an error of this package."""
     text = " ".join(str(error).split())
     if isinstance(error, PubsubSimError):
         return text
@@ -96,10 +96,10 @@ def sentence_of(error: BaseException) -> str:
 
 
 class _LoopTime:
-    """The time of a loop that a recorder is made before.
+    """The time of a loop that is created after the recorder.
 
     Attributes:
-        now_ns_of_loop: gives it, once the loop runs.
+        now_ns_of_loop: returns the time, once the loop runs.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Scenarios that can be played by name, on the loop that is running, in worlds that somebody else makes."""
+"""Scenarios by name, played on the running loop in worlds created by the caller."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ if TYPE_CHECKING:
 
 
 class Wanted(Protocol):
-    """What a scenario may be told; what it does not take has to be left alone."""
+    """The options of a scenario; unsupported ones must keep their defaults."""
 
     @property
     def version(self) -> str:
-        """Which control flow."""
+        """Version of the control flow."""
 
     @property
     def hosts(self) -> int:
-        """How many hosts."""
+        """Number of hosts."""
 
     @property
     def messages(self) -> int:
-        """How many messages."""
+        """Number of messages."""
 
     @property
     def router(self) -> str:
-        """Which router."""
+        """The router."""
 
     @property
     def transport(self) -> str:
-        """How hosts are connected."""
+        """The transport."""
 
     @property
     def sign(self) -> str:
-        """How messages are signed."""
+        """The signature policy."""
 
     @property
     def seed(self) -> int:
-        """Where chance begins."""
+        """The seed."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,10 @@ class Scenario:
     """A scenario.
 
     Attributes:
-        summary: what happens in it, in a line.
-        check: refuses what it cannot play with an OptionError.
-        play: plays it and gives the messages that were read from subscriptions.
-        ignored: names of `Wanted` that it does not take.
+        summary: one-line description.
+        check: raises OptionError for unsupported options.
+        play: plays it and returns the messages read from subscriptions.
+        ignored: unsupported names of `Wanted`.
     """
 
     summary: str
@@ -101,4 +101,4 @@ SCENARIOS = {
         ignored=("messages", "router", "transport"),
     ),
 }
-"""All, by name."""
+"""All scenarios by name."""

@@ -15,14 +15,14 @@ _FILLS: Final = {"call": "#56B4E9", "delivery": "#F0E442"}
 
 
 def message_sequence(steps: Sequence[Step], format: str = "svg") -> str:  # noqa: A002  # as for machines
-    """Draw what both versions do for one message. What only one version does, and the receipt of an RPC, are left out.
+    """Draw the steps of one message that both versions share, without receipts of RPCs.
 
     Args:
-        steps: In their order, as `one_message` gives them.
-        format: "svg" (a string that a notebook shows as the picture), "mermaid" or "text".
+        steps: The steps in order, from `one_message`.
+        format: "svg" (a string that a notebook displays as a picture), "mermaid" or "text".
 
     Raises:
-        ValueError: There is no such format.
+        ValueError: Unknown format.
     """
     hosts = [_name(number) for number in sorted({step.host for step in steps})]
     rows = [_row(step) for step in steps if step.label]

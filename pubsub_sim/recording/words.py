@@ -1,4 +1,4 @@
-"""What a run did, in words for a terminal, and how its files are opened."""
+"""Text for the terminal: the summary of a run, and how to open its files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pubsub_sim.recording.playing import Played
 
 OUTSIDE = "begin and end"
-"""What happened in no phase."""
+"""Name of the events outside phases."""
 
 _ORDER = (
     "join leave add_peer remove_peer graft prune publish_msg validate_msg deliver_msg duplicate_msg reject_msg "
@@ -29,11 +29,11 @@ OPENED = {
     "am-dbg.gob.br": "am-dbg --import-data FILE",
     "run.sqlite": "python -m asyncmachine record show FILE, sqlite3, DuckDB or pandas",
 }
-"""File of a run -> how it is opened."""
+"""How to open each file of a run."""
 
 
 def in_words(options: PlayOptions, played: Played) -> str:
-    """Return what was played, how it ended, and what happened in each phase."""
+    """Return a summary of a run: options, outcome, and events by phase."""
     clock = f"{options.clock} clock"
     told = [options.scenario, options.version, f"{options.hosts} hosts"]
     if options.scenario == "simple_discovery":
@@ -49,7 +49,7 @@ def in_words(options: PlayOptions, played: Played) -> str:
 
 
 def record_in_words(record: Record) -> str:
-    """Return what a record holds, in a line."""
+    """Return a one-line summary of a record."""
     return (
         f"recorded at level {record.level}: {record.last_seq:,} transitions of {len(record.machines):,} machines, "
         f"{len(record.spans()):,} spans, {len(record.points()):,} points"
@@ -57,7 +57,7 @@ def record_in_words(record: Record) -> str:
 
 
 def how_to_open(folders: Sequence[Path]) -> str:
-    """Return how to open what the runs left, a line for each kind of file."""
+    """Return how to open the files of runs, a line for each kind of file."""
     lines = [
         f"{_from_here(folder)}{':' if place == len(folders) - 1 else ' and'}" for place, folder in enumerate(folders)
     ]

@@ -1,7 +1,7 @@
-"""A recorder bound to a world: the spans psmon > testcase > phases and host:<n> > pubsub > topic > topic:<T>, and what happens in them.
+"""A recorder bound to a world: the spans psmon > testcase > phases and host:<n> > pubsub > topic > topic:<T>, and their points.
 
-A version with state machines has its machines recorded under their host's span; of one without, what its loop takes is
-recorded as points, where the version can be followed. A recorder watches and decides nothing.
+State machines of a version are recorded below their host's span; for a version without machines, the operations of its loop
+are recorded as points if it supports tracing. A recorder has no influence on the run.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ if TYPE_CHECKING:
     from pubsub_sim.node.driver import Driver, HostContext
 
 BEFORE = ""
-"""The phase before the first and after the last."""
+"""Name of the phase before the first and after the last."""
 
 _TOLD = ("source", "topic")  # arguments that the reference logs
 
 
 class WorldRecorder:
-    """Records worlds, one after the other, into one record.
+    """The recorder of consecutive worlds in one record.
 
     Args:
-        recorder: what writes the record.
-        level: the recorder's.
-        testcase: name of what is played, for the record.
+        recorder: the recorder of machines.
+        level: its level.
+        testcase: name of the scenario, for the record.
         live: another tracer of all machines, such as a stream to a debugger; or None.
-        log: whether the machines write log lines, for the recorder to keep.
+        log: whether the machines write log lines to be recorded.
 
     Attributes:
-        level: how much is recorded.
+        level: the recording level.
         numbers: the hosts' numbers by peer id.
         topics: the topics of the messages published last, by message id.
-        happened: phase -> name of what happened -> how often, at whatever level.
+        happened: numbers of events by phase and name, independent of the level.
     """
 
     def __init__(
@@ -63,9 +63,9 @@ class WorldRecorder:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Return a span under the test case; an error that passes is told in it."""
+        """Open a span below the test case; errors raised inside are recorded in it."""
         self._phase = name
-        _ = self.happened[name]  # also a phase in which nothing happens is told
+        _ = self.happened[name]  # include phases without events
         span = self._testcase.span(name)
         try:
             yield
@@ -78,11 +78,11 @@ class WorldRecorder:
             self._phase = BEFORE
 
     def make_world(self, hosts: int, **arguments: Any) -> World:
-        """Make a world as `World` does, and record it.
+        """Create a `World` and record it.
 
         Args:
-            hosts: how many.
-            arguments: of `World`, all but `watch`.
+            hosts: number of hosts.
+            arguments: arguments of `World`, except `watch`.
         """
         version = arguments.get("version", "baseline")
         make = arguments.pop("make_driver", None) or driver_factory(version)
@@ -95,7 +95,7 @@ class WorldRecorder:
 
         Args:
             outcome: "ok", "failed" or "interrupted".
-            error: the sentence of what went wrong.
+            error: the error, as a sentence.
         """
         for host in self._hosts.values():
             host.end()
@@ -104,7 +104,7 @@ class WorldRecorder:
         self._root.end(**ending)
 
     def count(self, name: str) -> None:
-        """Count what happened in the present phase."""
+        """Count an event in the current phase."""
         self.happened[self._phase][name] += 1
 
     def passed_on(self, number: int, message_id: bytes) -> int | None:
@@ -113,7 +113,7 @@ class WorldRecorder:
         return None if host is None else host.passed_on(message_id)
 
     def _watch(self, number: int) -> HostRecorder:
-        """Begin a life of a host."""
+        """Return the recorder of a new life of a host."""
         former = self._hosts.get(number)
         if former is not None:
             former.end()
@@ -143,7 +143,7 @@ class WorldRecorder:
 
 
 class _SetUp(Tracer):
-    """Says what may be told of machines, flow machines included: the reference's arguments, and log lines if asked for."""
+    """Configures the logging of machines, including flow machines: the reference's arguments and, on request, log lines."""
 
     def __init__(self, *, log: bool) -> None:
         self._level = LogLevel.OPS if log else LogLevel.NOTHING

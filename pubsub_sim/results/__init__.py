@@ -1,4 +1,4 @@
-"""The contract between measuring and reading: metrics, run records and the Parquet store. Measures and draws nothing."""
+"""The stored results of runs, between measurement and reports: metrics, run records and the Parquet store."""
 
 from pubsub_sim.packages import explain_missing
 

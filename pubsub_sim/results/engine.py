@@ -1,7 +1,7 @@
 """The file of the engine's benchmark in a sweep's folder: its samples, words, clauses and origin.
 
-The file is what `python -m asyncmachine.benchmark --out` writes, and where it was measured. It describes itself, so that
-reading it needs neither the engine nor its benchmark.
+The file is the output of `python -m asyncmachine.benchmark --out` plus its provenance. It is self-describing, so that reading
+it needs neither the engine nor its benchmark.
 """
 
 from __future__ import annotations
@@ -22,27 +22,28 @@ ENGINE_FILE = "engine.json"
 
 ENGINE_FORM = "asyncmachine-benchmark"
 ENGINE_SCHEMA = 1
-"""What a file says of itself that this module can read."""
+"""Supported version of the file's schema."""
 
 SAMPLE_OUTCOMES = ("ok", "absent", "failed")
-"""How a sample can end: measured, the library to be measured is not installed, anything else."""
+"""Outcomes of a sample: measured, library not installed, any other failure."""
 
 _Part = TypeVar("_Part")
 
 
 @dataclass(frozen=True)
 class EngineWorkload:
-    """Something that was measured.
+    """A measured workload.
 
     Attributes:
         name: its key.
-        title: what is done.
-        group: "feature" for the engine's own features, "beside" for others, "support" for what only ratios need.
-        per: what is counted, in the singular.
-        events: how many of these one iteration holds.
+        title: its description.
+        group: "feature" for the engine's own features, "beside" for other libraries, "support" for workloads used only in
+            ratios.
+        per: the counted event, in the singular.
+        events: events per iteration.
         unit: "ns" of processor time, or "bytes".
-        who: whose work it is.
-        task: the same words for all who do the same task, "" for what is compared with nobody.
+        who: the measured library.
+        task: the task, equal for workloads that are compared; "" if there is no comparison.
     """
 
     name: str
@@ -60,17 +61,17 @@ class EngineClause:
     """One promise about the cost of the engine.
 
     Attributes:
-        operation: what is done.
-        own: the workload that does it.
+        operation: description of the operation.
+        own: its workload.
         figure: "speed" (times as many events per second), "time" (times the time of an iteration), "value" (cost of an
             event) or "difference" (of two such costs).
         over: the workload it is compared with, "" for a value.
-        at_least: the bar from below, or None.
-        at_most: the bar from above, or None.
-        noise: two workloads that do the same; the figure may lie as far from 1 as their ratio does, up to `at_most`.
+        at_least: the lower bound, or None.
+        at_most: the upper bound, or None.
+        noise: two identical workloads; the figure may deviate from 1 as much as their ratio does, up to `at_most`.
         unit: of the figure, "1" for ratios.
-        pace: for nanoseconds, the workload by whose cost in the same round they are converted; "" for a figure as it was measured.
-        pace_ns: what an event of it took on the machine the bar was set for.
+        pace: for nanoseconds, the workload by whose cost in the same round they are normalised; "" without normalisation.
+        pace_ns: cost of an event of it on the machine for which the bound was set.
     """
 
     operation: str
@@ -87,16 +88,16 @@ class EngineClause:
 
 @dataclass(frozen=True)
 class EngineSample:
-    """One measurement in a process of its own.
+    """One measurement in a separate process.
 
     Attributes:
-        round: number of the round, from 1; what was measured in one round is compared with each other.
+        round: number of the round, from 1; samples of one round are compared with each other.
         order: position in the run, from 0.
-        workload: name of what was measured.
+        workload: name of the workload.
         outcome: one of SAMPLE_OUTCOMES.
         error: one sentence, empty when ok.
         amount: nanoseconds or bytes.
-        count: for how many events.
+        count: number of events.
     """
 
     round: int
@@ -110,16 +111,16 @@ class EngineSample:
 
 @dataclass(frozen=True, kw_only=True)
 class EngineRecord:
-    """Everything a run of the engine's benchmark leaves behind.
+    """The result of a run of the engine's benchmark.
 
     Attributes:
-        rounds: how often each workload was measured.
-        effort: how much was done for one sample.
-        environment: Python and the libraries measured beside; None for one that was not installed.
+        rounds: number of samples per workload.
+        effort: amount of work per sample.
+        environment: versions of Python and of the compared libraries; None for one that was not installed.
         workloads: in the order of tables.
         contract: in the order of tables.
-        samples: in the order in which they were made.
-        provenance: where and with what it was measured; JSON values only.
+        samples: in order of measurement.
+        provenance: facts about machine and software; JSON values only.
     """
 
     rounds: int
@@ -132,13 +133,13 @@ class EngineRecord:
 
 
 def write_engine(folder: Path, record: EngineRecord) -> Path:
-    """Store a record in the folder of a sweep; one that is there is replaced as a whole.
+    """Store a record in the folder of a sweep, replacing an existing one atomically.
 
     Returns:
         The file.
 
     Raises:
-        UnwritableFolderError: the folder cannot be made or written.
+        UnwritableFolderError: the folder cannot be created or written.
     """
     path = folder / ENGINE_FILE
     data = {"form": ENGINE_FORM, "schema": ENGINE_SCHEMA, **asdict(record)}
@@ -150,7 +151,7 @@ def read_engine(folder: Path) -> EngineRecord | None:
     """Read the record of a sweep, or None if it has none.
 
     Raises:
-        EngineFileError: the file is not whole or has another form; the sentence says what to do.
+        EngineFileError: the file is truncated or has another format.
     """
     path = folder / ENGINE_FILE
     return load_engine(path) if path.exists() else None
@@ -161,15 +162,15 @@ def load_engine(path: Path, provenance: Mapping[str, Any] | None = None) -> Engi
 
     Args:
         path: the file.
-        provenance: where it was measured, for a file that does not say so itself.
+        provenance: provenance for a file without its own.
 
     Raises:
-        EngineFileError: the file cannot be read, is not whole or has another form.
+        EngineFileError: the file cannot be read, is truncated or has another format.
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        raise EngineFileError(path, "it is no whole JSON") from None
+        raise EngineFileError(path, "it is not complete JSON") from None
     if not isinstance(data, dict) or data.get("form") != ENGINE_FORM:
         raise EngineFileError(path, f"it does not call itself {ENGINE_FORM}")
     if data.get("schema") != ENGINE_SCHEMA:
@@ -195,7 +196,7 @@ def _record(data: Mapping[str, Any]) -> EngineRecord:
     known = {entry.name for entry in record.workloads}
     for sample in record.samples:
         if sample.workload not in known:
-            raise ValueError(f"a sample of {sample.workload!r}, which is no workload of the file")
+            raise ValueError(f"a sample of {sample.workload!r}, which is not a workload of the file")
         is_ok = sample.outcome == "ok" and sample.amount > 0 and sample.count > 0
         if sample.outcome not in SAMPLE_OUTCOMES or is_ok != (sample.outcome == "ok") or is_ok != (sample.error == ""):
             raise ValueError(
@@ -210,7 +211,7 @@ def _record(data: Mapping[str, Any]) -> EngineRecord:
 def _part(cls: type[_Part], data: Mapping[str, Any]) -> _Part:
     parts = fields(cls)  # type: ignore[arg-type]  # each part is a dataclass
     names = [entry.name for entry in parts]
-    needed = {entry.name for entry in parts if entry.default is MISSING}  # the others came later
+    needed = {entry.name for entry in parts if entry.default is MISSING}  # the others were added later
     if not needed <= set(data) <= set(names):
         raise ValueError(f"expected {', '.join(names)}, got {', '.join(map(str, data))}")
     return cls(**data)

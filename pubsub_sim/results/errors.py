@@ -1,4 +1,4 @@
-"""Errors of stored results. One class per case, each with what to do about it."""
+"""Errors of stored results, each with a remedy in its message."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class ResultsError(DataError):
-    """Base of the errors of the results room."""
+    """Base of the errors of stored results."""
 
 
 class FolderError(ResultsError):

@@ -1,4 +1,4 @@
-"""The footers of many files merged: distinct values, and the span of those that differ in every run."""
+"""Merging of file footers: distinct values, and the range of facts that differ in every run."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 SPANS = ("load_average", "utc")
-"""Facts that differ in every run: of these only the least and the greatest are kept."""
+"""Facts that differ in every run: only minimum and maximum are kept."""
 
 RESUME = ("schema", "sources", "python", "uvloop", "cpu")
-"""Facts that must be unchanged for a stored run to stand for a new one."""
+"""Facts that must be unchanged for a stored run to be reused."""
 
 APART = "apart"
-"""Fact of packed runs: file name of each run whose pair was not measured together, to what it was measured with."""
+"""Fact of packed runs: for each run whose pair was not measured together, its own pair by file name."""
 
 OF_RUNS = (PAIR, APART)
-"""Facts of single runs that say nothing about a sweep."""
+"""Facts of single runs that are not facts of a sweep."""
 
 PACKED = "packed"
-"""Marks provenance that is already merged: each value is a list."""
+"""Marker of merged provenance, in which each value is a list."""
 
 
 def merge(provenances: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
@@ -33,7 +33,7 @@ def merge(provenances: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
         provenances: of single runs (plain values) or of packed files (lists, marked by PACKED).
 
     Returns:
-        Fact to its distinct values in a fixed order; for the facts in SPANS the least and the greatest.
+        Distinct values by fact, in a fixed order; for the facts in SPANS minimum and maximum.
     """
     values: dict[str, dict[str, Any]] = {}
     for provenance in provenances:
@@ -52,6 +52,6 @@ def merge(provenances: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
 
 
 def same_ground(stored: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    """Say whether runs were measured with the same code, interpreter, loop and processor as now; packed ones all of them."""
+    """Return whether runs were measured with the current code, interpreter, loop and processor; for packed runs, all of them."""
     is_packed = bool(stored.get(PACKED))
     return all(stored.get(name) == ([now.get(name)] if is_packed else now.get(name)) for name in RESUME)

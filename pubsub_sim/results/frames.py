@@ -1,4 +1,4 @@
-"""Many runs as data frames: the long frame turned into one row per run."""
+"""Data frames of many runs: conversion of the long frame into one row per run."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _RUN_COLUMNS = (*PARAMETERS, "order", "outcome", "error", "limit_s")
 
 
 def wide(frame: pd.DataFrame) -> pd.DataFrame:
-    """Give one row per run.
+    """Return a frame with one row per run.
 
     Args:
         frame: the long frame of Store.load, or a part of it.
 
     Returns:
         Columns: the parameters, order, outcome, error and limit_s; then every metric of a run by its name; then
-        each metric of a phase that is there as "<phase>/<metric>". Numbers are float64, exact for whole numbers below
-        2**53, because a failed run lacks some of them (NaN); units are those of the metrics table.
+        each metric of a phase as "<phase>/<metric>". Numbers are float64, exact for integers below 2**53, because a
+        failed run lacks some of them (NaN); units are those of the metrics table.
     """
     run = frame.groupby(list(PARAMETERS), sort=False).ngroup().rename("run")
     facts = frame.loc[~run.duplicated(), list(_RUN_COLUMNS)].reset_index(drop=True)
@@ -38,7 +38,7 @@ def wide(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def fingerprint(frame: pd.DataFrame) -> str:
-    """Return the hexadecimal SHA-256 of every stored number of many runs, and of what they were asked to do.
+    """Return the hexadecimal SHA-256 of every stored number of many runs and of their parameters.
 
     Args:
         frame: the long frame of Store.load, which is the same for single files and for a packed sweep.
@@ -48,14 +48,14 @@ def fingerprint(frame: pd.DataFrame) -> str:
 
 
 def overview(runs: pd.DataFrame) -> pd.DataFrame:
-    """Give one row per cell, version and kind of run.
+    """Return a frame with one row per cell, version and kind of run.
 
     Args:
         runs: the frame of ``wide``.
 
     Returns:
         Index hosts, messages, version, kind; columns runs, failures, and medians over the ok runs in milliseconds:
-        wall_ms, and wall_without_waits_ms, which leaves out the fixed waits of the procedure.
+        wall_ms, and wall_without_waits_ms, which excludes the fixed waits of the procedure.
     """
     ok = runs["outcome"] == "ok"
     shown = runs[["hosts", "messages", "version", "kind", "failures"]].assign(

@@ -22,7 +22,7 @@ RESAMPLES = 4000
 """Bootstrap samples per interval."""
 
 LEVEL = 95
-"""How many of a hundred such intervals are meant to hold the true value."""
+"""Nominal coverage of the intervals in percent."""
 
 _SEED = 1
 _PERCENTILES = ((100 - LEVEL) / 2, (100 + LEVEL) / 2)
@@ -34,9 +34,9 @@ class Estimate:
 
     Attributes:
         value: the estimate, NaN if nothing was observed.
-        low: lower end of the interval, NaN if fewer than two observations say nothing about the spread.
+        low: lower end of the interval, NaN with fewer than two observations.
         high: upper end, likewise.
-        observations: how many numbers it rests on.
+        observations: number of observations.
     """
 
     value: float
@@ -46,7 +46,7 @@ class Estimate:
 
     @property
     def is_known(self) -> bool:
-        """Whether there is a value at all."""
+        """Whether there is a value."""
         return not math.isnan(self.value)
 
     @property
@@ -55,23 +55,23 @@ class Estimate:
         return not math.isnan(self.low)
 
     def exp(self) -> Estimate:
-        """Return the same estimate of a logarithm on the scale of the ratio."""
+        """Return the exponential of an estimated logarithm, on the scale of the ratio."""
         return Estimate(math.exp(self.value), math.exp(self.low), math.exp(self.high), self.observations)
 
 
 UNKNOWN = Estimate(math.nan, math.nan, math.nan, 0)
-"""Nothing was observed."""
+"""The estimate without observations."""
 
 
 def median(values: ArrayLike) -> Estimate:
-    """Estimate the median; NaN values are left out.
+    """Estimate the median; NaN values are ignored.
 
     Args:
         values: independent observations.
 
     Returns:
-        The sample median and its percentile bootstrap interval. Of few observations that is at most their span, which
-        holds the true median with a chance of 1 - 2**(1 - n): 75 % for 3 observations, 94 % for 5.
+        The sample median and its percentile bootstrap interval. For few observations that is at most their range, which
+        contains the true median with a probability of 1 - 2**(1 - n): 75 % for 3 observations, 94 % for 5.
     """
     known = _known(values)
     if known.size == 0:
@@ -309,15 +309,15 @@ def _p_value(mean: float, variance: float, degrees: int) -> float:
 
 
 def mean_of_medians(groups: Sequence[ArrayLike]) -> Estimate:
-    """Estimate the mean over these groups of their medians; of logarithms of ratios it is a geometric mean.
+    """Estimate the mean over these groups of their medians; for logarithms of ratios it is a geometric mean.
 
-    The bootstrap draws observations inside each group: the interval holds the noise of the observations, and more of them
-    make it narrower. It holds the true mean of these groups 96 to 99 times in 100 (4 to 20 groups of 5 or 15, normal and
-    heavy-tailed noise), as the median of few observations is drawn a little too widely. What other groups would give it
-    does not say: that is `mean_of_sampled_groups`.
+    The bootstrap draws observations inside each group: the interval reflects the noise of the observations, and more of
+    them make it narrower. Its coverage of the true mean of these groups is 96 to 99 % (4 to 20 groups of 5 or 15, normal
+    and heavy-tailed noise), as the bootstrap median of few observations varies slightly too much. It does not cover other
+    groups: see `mean_of_sampled_groups`.
 
     Args:
-        groups: observations of each group; NaN values and empty groups are left out.
+        groups: observations of each group; NaN values and empty groups are ignored.
 
     Returns:
         The mean and its percentile interval; without an interval if no group has a second observation.
@@ -329,15 +329,15 @@ def mean_of_medians(groups: Sequence[ArrayLike]) -> Estimate:
 
 
 def mean_of_sampled_groups(groups: Sequence[ArrayLike]) -> Estimate:
-    """Estimate the mean over all groups there could be, of which these are taken as a sample; the value is the same.
+    """Estimate the mean over the population from which these groups are a sample; the value is the same.
 
-    The bootstrap is hierarchical: groups are drawn first, then observations inside each drawn group, so that the
-    interval holds both the differences between groups and the noise of each. Where groups differ about as much as their
-    medians are noisy it holds the truth 92 to 98 times in 100 (12 groups of 5 and 20 of 15 with normal noise). Equal groups make
-    it wide, by up to the factor 1.4, as their noise counts in both draws; fewer than five groups that differ make it narrow.
+    The bootstrap is hierarchical: groups are drawn first, then observations inside each drawn group, so that the interval
+    reflects both the differences between groups and the noise within them. If groups differ about as much as their medians
+    are noisy, its coverage is 92 to 98 % (12 groups of 5 and 20 of 15 with normal noise). For equal groups it is too wide,
+    by up to the factor 1.4, as their noise counts in both draws; for fewer than five differing groups it is too narrow.
 
     Args:
-        groups: observations of each group; NaN values and empty groups are left out.
+        groups: observations of each group; NaN values and empty groups are ignored.
 
     Returns:
         The mean and its percentile interval; without an interval if all groups together have one observation.
@@ -356,7 +356,7 @@ def mean_of_sampled_groups(groups: Sequence[ArrayLike]) -> Estimate:
 
 
 def _mean(groups: Sequence[ArrayLike]) -> tuple[list[NDArray[np.float64]], Estimate]:
-    """Return the groups of which something is known, and the mean of their medians, without an interval."""
+    """Return the non-empty groups and the mean of their medians, without an interval."""
     known = [group for group in map(_known, groups) if group.size]
     if not known:
         return [], UNKNOWN
@@ -365,11 +365,11 @@ def _mean(groups: Sequence[ArrayLike]) -> tuple[list[NDArray[np.float64]], Estim
 
 
 def drawn_medians(groups: Sequence[NDArray[np.float64]], seed: int = _SEED) -> NDArray[np.float64]:
-    """Draw the observations of each group anew: a row of medians per bootstrap sample, a column per group.
+    """Resample the observations of each group: return a row of medians per bootstrap sample, a column per group.
 
     Args:
         groups: observations of each group, none of them NaN.
-        seed: another one draws independently.
+        seed: seed; different seeds give independent samples.
     """
     rng = np.random.default_rng(seed)
     columns = [np.median(values[rng.integers(0, values.size, (RESAMPLES, values.size))], axis=1) for values in groups]
@@ -377,12 +377,12 @@ def drawn_medians(groups: Sequence[NDArray[np.float64]], seed: int = _SEED) -> N
 
 
 def percentiles(value: float, draws: NDArray[np.float64], observations: int) -> Estimate:
-    """Return a number the interval that its bootstrap samples span.
+    """Return an estimate with the percentile interval of its bootstrap samples.
 
     Args:
-        value: the estimate from what was observed.
-        draws: the same estimate from each bootstrap sample.
-        observations: how many numbers it rests on.
+        value: the estimate from the observations.
+        draws: the estimate from each bootstrap sample.
+        observations: number of observations.
     """
     low, high = np.percentile(draws, _PERCENTILES)
     return Estimate(value, float(low), float(high), observations)

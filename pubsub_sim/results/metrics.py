@@ -1,4 +1,4 @@
-"""The metrics that a run stores: the name, the unit and the meaning of each."""
+"""The metrics stored by a run, with name, unit and meaning."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 RUN = "run"
-"""Name in the phase column of values that belong to a run as a whole."""
+"""Value of the phase column for values of a whole run."""
 
 Scope = Literal["phase", "run", "both"]
 
@@ -22,10 +22,10 @@ class Metric:
     Attributes:
         name: column value in the store; a unit ends the name where there is one.
         unit: unit of the stored integer; "1" for a plain count.
-        scope: "phase" if it is taken per phase, "run" if once per run, "both" if a run also has the sum.
+        scope: "phase" if measured per phase, "run" if once per run, "both" if a run also has the sum.
         meaning: one sentence for readers of a table.
-        better: "lower" if less is better, "none" if it only describes the work done.
-        kind: the only kind of run that leaves it, "" if every kind does.
+        better: "lower" if less is better, "none" if it only describes the work.
+        kind: the only kind of run with this metric, "" for all kinds.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Metric:
     kind: str = ""
 
     def fits(self, phase: str) -> bool:
-        """Say whether a row of that phase may hold this metric."""
+        """Return whether a row of that phase may contain this metric."""
         return self.scope == "both" or (self.scope == "run") == (phase == RUN)
 
 
@@ -147,7 +147,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType({entry.name: entry for entry in
 
 
 def metric(name: str) -> Metric:
-    """Look a metric up.
+    """Look up a metric.
 
     Args:
         name: the name as stored.

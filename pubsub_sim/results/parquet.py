@@ -1,4 +1,4 @@
-"""A run as a Parquet file: one explicit schema, whole files only, facts of the run in the footer."""
+"""The Parquet format of runs: one explicit schema, atomic files, facts of the run in the footer."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _COLUMNS: list[pa.Field[Any]] = [
 ]
 
 SCHEMA = pa.schema(_COLUMNS)
-"""Columns of every file: parameters and outcome of the run in each row, then phase, metric and value."""
+"""Columns of every file: in each row parameters and outcome of the run, then phase, metric and value."""
 
 SCHEMA_VERSION = 2
 """Raised whenever SCHEMA or the meaning of a stored number changes."""
@@ -58,7 +58,7 @@ _DICTIONARY = [name for name in SCHEMA.names if name != "value"]
 
 
 def table_of(record: RunRecord) -> pa.Table:
-    """Lay a record out as a table with the store's schema; the footer's facts are its metadata."""
+    """Return a record as a table with the store's schema; the footer's facts are its metadata."""
     run = asdict(record.parameters) | {
         "order": record.order,
         "outcome": record.outcome,
@@ -77,32 +77,32 @@ def table_of(record: RunRecord) -> pa.Table:
 
 
 def with_footer(table: pa.Table, footer: Mapping[str, Any]) -> pa.Table:
-    """Put facts into a table's metadata, one JSON text per name."""
+    """Return a table with facts in its metadata, one JSON text per name."""
     return table.replace_schema_metadata({name: json.dumps(value, sort_keys=True) for name, value in footer.items()})
 
 
 def write_whole(table: pa.Table, path: Path) -> None:
-    """Write a file so that no reader ever sees a part of it.
+    """Write a file atomically.
 
     Args:
-        table: what to write.
-        path: the final name; a file of that name is replaced.
+        table: the content.
+        path: the final name; an existing file is replaced.
 
     Raises:
-        UnwritableFolderError: the folder cannot be made or written, or the disk is full.
+        UnwritableFolderError: the folder cannot be created or written, or the disk is full.
     """
     put_whole(encoded(table), path)
 
 
 def read_whole(path: Path) -> pa.Table:
-    """Read a file back, footer included.
+    """Read a file, including its footer.
 
     A file of version 1 is given the columns and the names of this version.
 
     Raises:
-        TruncatedFileError: the file is not whole, or damaged inside.
+        TruncatedFileError: the file is truncated or damaged.
         UnreadableFileError: the file may not be read.
-        WrongSchemaError: the file is whole but has other columns.
+        WrongSchemaError: the file has other columns.
     """
     table = read_table(path)
     if table.schema.equals(_WITHOUT_SESSIONS):
@@ -132,9 +132,9 @@ def read_footer(path: Path) -> dict[str, Any]:
         Name to decoded JSON: "provenance", "version", "parameters".
 
     Raises:
-        TruncatedFileError: the file is not whole.
+        TruncatedFileError: the file is truncated.
         UnreadableFileError: the file may not be read.
-        WrongSchemaError: the file is whole but has other columns or no such facts.
+        WrongSchemaError: the file has other columns or no such facts.
     """
     try:
         schema = _opened(path).schema_arrow
@@ -146,7 +146,7 @@ def read_footer(path: Path) -> dict[str, Any]:
 
 
 def footer_of(schema: pa.Schema, path: Path) -> dict[str, Any]:
-    """Decode the facts of a file whose schema has been read.
+    """Decode the facts in a file's schema.
 
     Raises:
         WrongSchemaError: there are no such facts.
@@ -187,9 +187,9 @@ def _brought_up(table: pa.Table) -> pa.Table:
 
 
 def _opened(path: Path) -> pq.ParquetFile:
-    """Open a file from memory: Arrow's threads on a Python file object can abort or hang the interpreter at its exit.
+    """Open a file from memory: Arrow's threads on a Python file object can abort or hang the interpreter at exit.
 
-    That is apache/arrow issue 50482; the files are a few kilobytes.
+    See apache/arrow issue 50482; the files are a few kilobytes.
     """
     try:
         content = path.read_bytes()

@@ -1,4 +1,4 @@
-"""The record of one run: its parameters, its outcome and its rows of raw integers. It knows no file format."""
+"""The record of one run: its parameters, its outcome and its rows of raw integers, independent of the file format."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 OUTCOMES = ("ok", "failed", "timeout", "crashed")
-"""How a run can end: as asked, with a wrong result or an exception, at its time limit, by a signal."""
+"""Outcomes of a run: success, a wrong result or an exception, the time limit, a signal."""
 
 PAIR = "pair"
-"""Fact in a run's provenance: what the runs of a pair that were measured together have in common."""
+"""Fact in a run's provenance: the identifier of the pair of runs that were measured together."""
 
 NAME = "a name of at most 64 letters, digits and . + - _, a letter first"
-"""What a version or a program may be called: files are named after it."""
+"""Valid names of versions and programs, which are used in file names."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9.+_-]{0,63}")
 _INT64 = range(-(2**63), 2**63)
 
 
 class Row(NamedTuple):
-    """One number of a run: of a phase, or of the run as a whole (phase "run")."""
+    """One number of a phase, or of the whole run (phase "run")."""
 
     phase: str
     metric: str
@@ -37,10 +37,10 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class RunParameters:
-    """What makes two runs the same run. Each field is a column of every stored row.
+    """The parameters that identify a run. Each field is a column of every stored row.
 
     Attributes:
-        version: which control flow was measured.
+        version: the measured version.
         hosts: number of hosts.
         messages: number of random messages in total.
         repeat: number of the repetition, from 1; of timed runs in their session, of the others in the sweep.
@@ -48,7 +48,7 @@ class RunParameters:
         transport: "memory", "tcp" or "libp2p".
         loop: event loop, "uvloop" or "asyncio".
         sign: "strict" or "none".
-        seed: seed of the run; equal for all versions of one pair.
+        seed: seed of the run; equal for all versions of a pair.
         barrier: whether all hosts were connected before the first message.
         warmup: whether a small run of the same version came first in the same process.
         allocator: "pinned" if glibc's malloc thresholds were fixed by the worker's environment, else "default".
@@ -59,7 +59,7 @@ class RunParameters:
             of imports and a size of the environment.
 
     Raises:
-        OptionError: the version is no name; it becomes a part of the names of files.
+        OptionError: the version is not a valid name for file names.
     """
 
     version: str
@@ -99,7 +99,7 @@ class RunParameters:
 
 
 def is_name(value: object) -> bool:
-    """Say whether a version or a program may be called so; what is a name can be no path."""
+    """Return whether a value is a valid name of a version or program, which excludes paths."""
     return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 
@@ -109,16 +109,16 @@ PARAMETERS = tuple(entry.name for entry in fields(RunParameters))
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """Everything a run leaves behind.
+    """The result of a run.
 
     Attributes:
-        parameters: what was run.
+        parameters: its parameters.
         outcome: one of OUTCOMES.
         error: one sentence, empty when the outcome is "ok".
-        order: position in which the sweep ran it, from 0.
+        order: position in the sweep, from 0.
         limit_s: time limit of the run in seconds.
         rows: the numbers; one of them is always (run, failures, 0 or 1).
-        provenance: where and with what it was measured; JSON values only.
+        provenance: facts about machine and software; JSON values only.
         version: the version's own description of its machines; JSON values only.
 
     Raises:
@@ -139,17 +139,17 @@ class RunRecord:
 
     @property
     def pair(self) -> str:
-        """What the runs that were measured together have in common; "" if the run does not tell."""
+        """Identifier of the pair of runs measured together; "" if unknown."""
         told = self.provenance.get(PAIR, "")
         return told if isinstance(told, str) else ""
 
     def value(self, phase: str, name: str) -> int | None:
-        """Give one number, or None where the run did not come that far."""
+        """Return one number, or None if the run did not get that far."""
         return next((row.value for row in self.rows if row.phase == phase and row.metric == name), None)
 
 
 def check_ending(outcome: object, error: object, rows: Sequence[Row]) -> None:
-    """Refuse an end of a run that is none.
+    """Check the outcome of a run.
 
     Args:
         outcome: should be one of OUTCOMES.
@@ -183,11 +183,11 @@ def _check_row(row: Row) -> None:
     if not _is_text(row.phase):
         raise OptionError("rows", row.phase, "the name of a phase")
     if not isinstance(row.metric, str) or row.metric not in METRICS or not METRICS[row.metric].fits(row.phase):
-        raise OptionError("rows", row.metric, f"a metric that the table knows for {row.phase!r}")
+        raise OptionError("rows", row.metric, f"a metric of the table for {row.phase!r}")
     if type(row.value) is not int or row.value not in _INT64:
         raise OptionError(row.metric, row.value, "a 64-bit whole number")
 
 
 def _is_text(value: object) -> bool:
-    """Say whether a value is text that can be written as UTF-8: halves of surrogate pairs cannot."""
+    """Return whether a value is a string that UTF-8 can encode, without lone surrogates."""
     return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)

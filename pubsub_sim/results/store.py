@@ -1,7 +1,7 @@
-"""The runs of a sweep on the disk: one folder per sweep, one immutable Parquet file per run or one per version, packed.
+"""The store of a sweep: one folder per sweep, with one immutable Parquet file per run, or one per version if packed.
 
-Runs that are compared were measured together. Each file tells what its pair was measured as; runs that do not tell the
-same are no pair, however they came to lie beside each other.
+Only runs that were measured together are compared. Each file has the identifier of its pair; runs with different
+identifiers are not a pair, even in the same folder.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Store:
     """The runs of one sweep.
 
     Attributes:
-        folder: where the files are; made by the first write.
+        folder: the folder of the files; created by the first write.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -63,13 +63,13 @@ class Store:
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Hold the folder for one sweep: make it, see that it can be written, remove what a killed sweep left.
+        """Lock the folder for one sweep: create it, check that it is writable, remove temporary files of a killed sweep.
 
-        The lock ends with the process, however that happens.
+        The lock ends with the process.
 
         Raises:
-            BusyFolderError: another sweep holds it.
-            UnwritableFolderError: it cannot be made or written.
+            BusyFolderError: another sweep holds the lock.
+            UnwritableFolderError: it cannot be created or written.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -98,33 +98,33 @@ class Store:
             raise UnwritableFolderError(self.folder, error.strerror or str(error)) from error
 
     def write(self, record: RunRecord) -> Path:
-        """Store one run; a file of the same parameters is replaced as a whole.
+        """Store one run, replacing a file of the same parameters atomically.
 
         Returns:
             The file.
 
         Raises:
-            UnwritableFolderError: the folder cannot be made or written.
+            UnwritableFolderError: the folder cannot be created or written.
         """
         path = self.folder / record.parameters.file_name()
         write_whole(table_of(record), path)
         return path
 
     def write_together(self, records: Iterable[RunRecord]) -> None:
-        """Store the runs of a pair: none of them appears before all of them are on the disk.
+        """Store the runs of a pair: files appear only when all of them are on disk.
 
         Raises:
-            UnwritableFolderError: the folder cannot be made or written; what was there is unchanged.
+            UnwritableFolderError: the folder cannot be created or written; existing files are unchanged.
         """
         put_together({self.folder / one.parameters.file_name(): encoded(table_of(one)) for one in records})
 
     def read(self, parameters: RunParameters) -> RunRecord | None:
-        """Read one run back, from its own file or a packed one, or None if it is in neither.
+        """Read one run from its own file or a packed one, or return None if it is in neither.
 
         Raises:
-            TruncatedFileError: the file is not whole.
+            TruncatedFileError: the file is truncated.
             UnreadableFileError: the file may not be read.
-            WrongSchemaError: the file has another form, or holds another run.
+            WrongSchemaError: the file has another format, or contains another run.
         """
         record = self._stored(parameters)
         if record is None or record.provenance.get(PACKED):
@@ -137,16 +137,16 @@ class Store:
             return self.packed().get(parameters)
         record = _record(path)
         if record.parameters != parameters:
-            raise WrongSchemaError(path, "it holds another run than its name says")
+            raise WrongSchemaError(path, "it contains a run other than its name indicates")
         return record
 
     def packed(self) -> Mapping[RunParameters, RunRecord]:
-        """Return the runs in packed files; of their provenance there is only what such a file keeps.
+        """Return the runs in packed files, with the reduced provenance of such files.
 
         Raises:
-            TruncatedFileError: a file is not whole.
+            TruncatedFileError: a file is truncated.
             UnreadableFileError: a file may not be read.
-            WrongSchemaError: a file has another form.
+            WrongSchemaError: a file has another format.
         """
         if self._packed is None:
             found: dict[RunParameters, RunRecord] = {}
@@ -157,15 +157,15 @@ class Store:
         return self._packed
 
     def finished(self, parameters: RunParameters, provenance: Mapping[str, Any]) -> bool:
-        """Say whether a run need not be measured again.
+        """Return whether a run need not be measured again.
 
         Args:
-            parameters: the run in question.
-            provenance: facts of the machine and the code now.
+            parameters: the run.
+            provenance: current facts of the machine and the code.
 
         Returns:
-            True if a whole file holds this run and came from the same measured sources, Python, uvloop and
-            processor model, or if it is in a packed file. A file that cannot be read counts as not there.
+            True if a complete file contains this run from the same measured sources, Python, uvloop and processor
+            model, or if it is in a packed file. An unreadable file counts as missing.
         """
         try:
             record = self._stored(parameters)
@@ -178,10 +178,10 @@ class Store:
         return same_ground(record.provenance, {**provenance, "schema": SCHEMA_VERSION})
 
     def set_aside(self) -> dict[str, str]:
-        """Move what cannot be read out of the way: NAME becomes NAME.corrupt.
+        """Rename unreadable files: NAME becomes NAME.corrupt.
 
-        Only files named as this store names them are looked at. One that holds another run than its name says is
-        moved too.
+        Only files with names of this store are considered. A file that contains a run other than its name indicates is
+        renamed too.
 
         Returns:
             Names of the files that were moved to their new names.
@@ -225,8 +225,8 @@ class Store:
 
         Raises:
             NoRunsError: the folder holds no runs.
-            TruncatedFileError: a file is not whole; the message names it and says what to do.
-            WrongSchemaError: a file has another form, or a run is there twice.
+            TruncatedFileError: a file is truncated.
+            WrongSchemaError: a file has another format, or a run occurs twice.
         """
         table = pa.concat_tables(read_whole(path).replace_schema_metadata(None) for path in self.files())
         frame = table.to_pandas(use_threads=False)
@@ -238,16 +238,16 @@ class Store:
         return frame.sort_values(list(PARAMETERS), kind="stable", ignore_index=True)
 
     def pairs(self) -> dict[RunParameters, str]:
-        """Tell of each run with which others it was measured.
+        """Return the pairs of runs.
 
         Returns:
-            Run to what the runs that were measured together have in common; "" if that is not known.
+            Identifier of the pair by run; "" if unknown.
 
         Raises:
             NoRunsError: the folder holds no runs.
-            TruncatedFileError: a file is not whole.
+            TruncatedFileError: a file is truncated.
             UnreadableFileError: a file may not be read.
-            WrongSchemaError: a file has another form.
+            WrongSchemaError: a file has another format.
         """
         found: dict[RunParameters, str] = {}
         for path in self.files():
@@ -263,16 +263,16 @@ class Store:
         return found
 
     def provenance(self) -> dict[str, Any]:
-        """Say where the runs come from.
+        """Return the merged provenance of the runs.
 
         Returns:
-            Fact to the list of its distinct values ("utc" and "load_average": the least and the greatest), and
-            "versions": name of a version to its own description.
+            List of distinct values by fact ("utc" and "load_average": minimum and maximum), and "versions":
+            description by name of version.
 
         Raises:
             NoRunsError: the folder holds no runs.
-            TruncatedFileError: a file is not whole.
-            WrongSchemaError: a file has another form.
+            TruncatedFileError: a file is truncated.
+            WrongSchemaError: a file has another format.
         """
         footers = [read_footer(path) for path in self.files()]
         versions: dict[str, Any] = {}
@@ -283,7 +283,7 @@ class Store:
         return {**merge(footer["provenance"] for footer in footers), "versions": dict(sorted(versions.items()))}
 
     def pack(self, target: Path) -> list[Path]:
-        """Write the form that is committed: one file per version with all its runs.
+        """Write the packed form, which is committed: one file per version with all its runs.
 
         Args:
             target: another folder; its packed files are replaced.
@@ -293,9 +293,9 @@ class Store:
 
         Raises:
             NoRunsError: there is nothing to pack.
-            TruncatedFileError: a file is not whole.
+            TruncatedFileError: a file is truncated.
             UnwritableFolderError: the target cannot be written.
-            WrongSchemaError: a file has another form, or the target is the store's own folder.
+            WrongSchemaError: a file has another format, or the target is the store's own folder.
         """
         with contextlib.suppress(OSError):
             if target.samefile(self.folder):
@@ -325,7 +325,7 @@ class Store:
 
 
 def move_aside(path: Path) -> str:
-    """Rename a file to its name and ".corrupt", with a number if that is taken.
+    """Rename a file by appending ".corrupt", with a number if that name is taken.
 
     Returns:
         The new name.
@@ -345,12 +345,12 @@ def move_aside(path: Path) -> str:
 
 
 def partners(run: RunParameters) -> RunParameters:
-    """Give what the runs of a pair share: equal for two runs if they are compared."""
+    """Return the common parameters of a pair: equal for two runs if they are compared."""
     return replace(run, version="any", kind="timing" if run.kind == "control" else run.kind)
 
 
 def _apart(pairs: Mapping[RunParameters, str]) -> dict[str, tuple[str, str]]:
-    """Find the runs that lie beside others of another pair: file name to version and pair."""
+    """Return the runs whose counterparts belong to another pair: version and pair by file name."""
     told: dict[RunParameters, set[str]] = {}
     for run, pair in pairs.items():
         told.setdefault(partners(run), set()).add(pair)
@@ -358,10 +358,10 @@ def _apart(pairs: Mapping[RunParameters, str]) -> dict[str, tuple[str, str]]:
 
 
 def _record(path: Path) -> RunRecord:
-    """Read the run in a file of its own."""
+    """Read the run in a single-run file."""
     found = _records(path)
     if len(found) != 1:
-        raise WrongSchemaError(path, f"it holds {len(found)} runs instead of one")
+        raise WrongSchemaError(path, f"it contains {len(found)} runs instead of one")
     return found[0]
 
 

@@ -1,4 +1,4 @@
-"""Atomic writes of files. A file appears whole or not at all: under a hidden name first, then renamed."""
+"""Atomic writes of files: a file is written under a hidden name, then renamed."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
 
 
 def put_whole(content: bytes | pa.Buffer, path: Path) -> None:
-    """Write a file so that no reader ever sees a part of it: hidden name, fsync, rename.
+    """Write a file atomically: hidden name, fsync, rename.
 
     Args:
-        content: what to write.
-        path: the final name; a file of that name is replaced.
+        content: the content.
+        path: the final name; an existing file is replaced.
 
     Raises:
-        UnwritableFolderError: the folder cannot be made or written, or the disk is full.
+        UnwritableFolderError: the folder cannot be created or written, or the disk is full.
     """
     put_together({path: content})
 
 
 def put_together(contents: Mapping[Path, bytes | pa.Buffer]) -> None:
-    """Write files that belong together: none of them gets its name before all of them are on the disk.
+    """Write several files: none is renamed before all of them are on disk.
 
     Args:
-        contents: final name to content; files of those names are replaced.
+        contents: contents by final name; existing files are replaced.
 
     Raises:
-        UnwritableFolderError: a folder cannot be made or written, or the disk is full.
+        UnwritableFolderError: a folder cannot be created or written, or the disk is full.
     """
     hidden = {path: path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in contents}
     place = next(iter(contents)).parent

@@ -1,8 +1,8 @@
 """A recorded run of one message, from its publisher to all other hosts, in each version.
 
-Hosts are all connected and all subscribe. The first publishes once, and waits until the topic is ready if asked to. The
-record holds in one order what both versions share (RPCs, deliveries) and what is their own (operations of the loop,
-mutations of the machines).
+All hosts are connected and subscribe. The first publishes once, optionally after waiting until the topic is ready. The
+record has, in one order, the common steps (RPCs, deliveries) and the steps of each version (operations of the loop, mutations
+of the machines).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Note = Callable[[int, Kind, str], None]
 
 
 def say_nothing(host: int, kind: Kind, text: str) -> None:
-    """Note nothing."""
+    """Ignore a step."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,14 +41,14 @@ class OneMessage(Parameters):
     """One message in one version.
 
     Attributes:
-        version: which control flow.
-        hosts: how many; at least 2.
-        ready: publish only once all others are known to subscribe.
+        version: version of the control flow.
+        hosts: number of hosts; at least 2.
+        ready: publish only once all other hosts are known to subscribe.
         sign: "strict" or "none".
-        seed: for keys and sequence numbers.
+        seed: seed of keys and sequence numbers.
 
     Raises:
-        OptionError: a value that cannot be; names it.
+        OptionError: an invalid value.
     """
 
     version: str
@@ -66,14 +66,14 @@ class OneMessage(Parameters):
 
 
 class Step(NamedTuple):
-    """One thing that happened.
+    """One step.
 
     Attributes:
-        host: where.
+        host: its host.
         kind: "call" (of the user), "control" (of the version's own flow), "rpc" or "delivery".
-        text: what, in words.
-        label: the same in few words, for a diagram; empty for what a diagram leaves out.
-        to: the host that an RPC is sent to; None for all else.
+        text: its description.
+        label: a short description for diagrams; empty for steps excluded from diagrams.
+        to: the receiver of an RPC; None for other steps.
     """
 
     host: int
@@ -84,12 +84,12 @@ class Step(NamedTuple):
 
     @property
     def is_shared(self) -> bool:
-        """Whether both versions must show it."""
+        """Whether the step is common to all versions."""
         return self.kind != "control"
 
 
 class Moment(NamedTuple):
-    """Something both versions share, and what each did of its own before it.
+    """A common step, with the preceding steps of each version.
 
     Attributes:
         shared: the call, RPC or delivery; None after the last one.
@@ -101,7 +101,7 @@ class Moment(NamedTuple):
 
 
 def one_message(options: OneMessage) -> list[Step]:
-    """Run it on the virtual clock and give every step from the call of `publish` to the last delivery."""
+    """Run it on the virtual clock and return every step from the call of `publish` to the last delivery."""
     log = _Log()
 
     @contextmanager
@@ -122,19 +122,19 @@ def one_message(options: OneMessage) -> list[Step]:
 async def publish_one_message(
     options: OneMessage, phase: Observe, make_world: MakeWorld = World, note: Note = say_nothing
 ) -> int:
-    """Play the scenario once, on the loop that is running.
+    """Play the scenario once, on the running loop.
 
     Args:
-        options: what to play.
+        options: the options.
         phase: entered with its name around each phase, in the order of PHASES.
-        make_world: makes the world of what `World` takes; another one may be watched.
-        note: told of the user's calls from `publish` on: at which host, that it is a "call", and which.
+        make_world: factory of the world with the arguments of `World`, e.g. a recorded one.
+        note: called for the user's calls from `publish` on, with host, "call" and description.
 
     Returns:
         Messages read from subscriptions.
 
     Raises:
-        ScenarioFailure: a subscription gave something else.
+        ScenarioFailure: a subscription returned a wrong message.
     """
     async with make_world(options.hosts, version=options.version, sign=options.sign, seed=options.seed) as world:
         with phase("subscribe"):
@@ -159,7 +159,7 @@ async def publish_one_message(
 
 
 class _Log:
-    """Notes of ours among a world's events: each knows how many of those came before it."""
+    """Notes interleaved with a world's events: each stores the number of preceding events."""
 
     def __init__(self) -> None:
         self.trace: list[TraceEvent] = []
@@ -168,7 +168,7 @@ class _Log:
         self._begin = 0
 
     def begin(self) -> None:
-        """Forget what led up to here."""
+        """Discard the steps so far."""
         self._begin = len(self.trace)
         self._notes.clear()
 
@@ -221,17 +221,17 @@ def _step_of(event: TraceEvent, numbers: Mapping[bytes, int]) -> Step | None:
 
 
 def side_by_side(*runs: Sequence[Step]) -> list[Moment]:
-    """Align runs of several versions along what they share.
+    """Align runs of several versions by their common steps.
 
     Args:
         runs: the steps of one message, one list per version.
 
     Returns:
-        One moment per shared step, with the control flow of each version since the one before, at any host; what
-        follows the last shared step is a moment of its own.
+        One moment per common step, with the control flow of each version since the previous one, at any host; the
+        steps after the last common one form a separate moment.
 
     Raises:
-        ScenarioFailure: the versions do not share the same steps in the same order; says where they part.
+        ScenarioFailure: the versions do not have the same common steps in the same order; names the first difference.
     """
     split = [_split(steps) for steps in runs]
     shared = [[step for step, _ in pieces if step is not None] for pieces in split]
@@ -245,7 +245,7 @@ def side_by_side(*runs: Sequence[Step]) -> list[Moment]:
 
 
 def rows(moments: Sequence[Moment], versions: Sequence[str]) -> list[dict[str, str]]:
-    """Moments as rows of a table: "host", "what both do", and a column per version with the way there, line by line."""
+    """Return moments as table rows: "host", "what both do", and a column per version with its steps, line by line."""
     return [
         {
             "host": "" if moment.shared is None else str(moment.shared.host),
@@ -257,12 +257,12 @@ def rows(moments: Sequence[Moment], versions: Sequence[str]) -> list[dict[str, s
 
 
 def totals(steps: Sequence[Step]) -> dict[str, int]:
-    """Return how many steps of each kind a run has."""
+    """Return the number of steps by kind."""
     return {kind: sum(step.kind == kind for step in steps) for kind in get_args(Kind)}
 
 
 def _split(steps: Sequence[Step]) -> list[tuple[Step | None, list[str]]]:
-    """Cut a run after each shared step; the last piece has none."""
+    """Split a run after each common step; the last piece has none."""
     pieces: list[tuple[Step | None, list[str]]] = []
     own: list[str] = []
     for step in steps:

@@ -1,4 +1,4 @@
-"""Dispatch of the scenario to a version: to pubsub hosts, or to the lower bound, which has none."""
+"""Dispatch of the scenario to a version: to pubsub hosts, or to the lower bound."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ async def play(options: SimpleDiscovery, phase: Observe, pause: Pause = go_on) -
     """Play the scenario once.
 
     Args:
-        options: what to play, and by whom.
+        options: the options, including the version.
         phase: entered with its name around each phase, in the order of PHASES.
-        pause: called after each random message; may stop everything for a while.
+        pause: called after each random message; may block for a while.
 
     Raises:
-        ScenarioFailure: a wrong payload, a missing registration or connection, a message too few or too many.
-        OptionError: the lower bound was asked for what it does not have.
+        ScenarioFailure: a wrong payload, a missing registration or connection, a missing or duplicate message.
+        OptionError: an option not supported by the lower bound.
     """
     return await (lower_bound_discovery if options.version == LOWER_BOUND else simple_discovery)(options, phase, pause)

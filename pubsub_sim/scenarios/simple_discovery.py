@@ -1,10 +1,10 @@
 """The measured scenario: TestSimpleDiscovery of go-libp2p-pubsub, in named phases that each end when the world is quiet.
 
-All hosts but the first subscribe and find each other through the rendezvous; the first joins them and publishes once
-all are ready; then random hosts publish, one message at a time, and every subscription must have each before the next.
+All hosts except the first subscribe and find each other through the rendezvous; the first joins and publishes once all are
+ready; then random hosts publish, one message at a time, each delivered to every subscription before the next.
 
 Differences from the original, which does not compare equal work: a barrier before the first message (every pair is
-connected and every announcement has been seen); fixed waits are counted; everything that goes wrong is a failure.
+connected and every announcement has been seen); fixed waits are counted; every error is a failure.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PHASES = (
     "verify first message",
     "rand msgs",
 )
-"""The original's phases and their names; "barrier" is ours."""
+"""The phases with the original's names; "barrier" is additional."""
 
 _REGISTRATION_POLL_S = 0.1  # the original's
 
@@ -43,18 +43,18 @@ class SimpleDiscovery:
     """One run.
 
     Attributes:
-        version: which control flow.
-        hosts: how many; at least 2.
+        version: version of the control flow.
+        hosts: number of hosts; at least 2.
         messages: random messages in total, after the first; at least 1.
         router: "floodsub", "randomsub" or "gossipsub".
         transport: "memory", "tcp" or "libp2p".
         sign: "strict" or "none".
-        seed: for keys, choices and the order of publishers.
-        barrier: wait until all are connected and announced before the first message; False is the original's
+        seed: seed of keys, choices and the order of publishers.
+        barrier: wait until all hosts are connected and announced before the first message; False is the original's
             procedure, which compares unequal work.
 
     Raises:
-        OptionError: a value that cannot be; names it.
+        OptionError: an invalid value.
     """
 
     version: str
@@ -79,13 +79,13 @@ class SimpleDiscovery:
 
 @dataclass(frozen=True)
 class PhaseCounts:
-    """What a phase did.
+    """The counts of a phase.
 
     Attributes:
         name: one of PHASES.
-        rpcs: RPCs sent, empty ones not counted.
-        fixed_waits: pauses of fixed length on the critical path.
-        fixed_wait_ns: their length together.
+        rpcs: RPCs sent, excluding empty ones.
+        fixed_waits: fixed waits on the critical path.
+        fixed_wait_ns: their total length.
     """
 
     name: str
@@ -96,7 +96,7 @@ class PhaseCounts:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did.
+    """The result of a run.
 
     Attributes:
         phases: in order.
@@ -112,11 +112,11 @@ class Outcome:
 Observe = Callable[[str], AbstractContextManager[None]]
 Pause = Callable[[], None]
 MakeWorld = Callable[..., World]
-"""Makes a world of the arguments of `World`."""
+"""Creates a world from the arguments of `World`."""
 
 
 def go_on() -> None:
-    """Pause not at all."""
+    """Do not pause."""
 
 
 async def simple_discovery(
@@ -125,13 +125,13 @@ async def simple_discovery(
     """Play the scenario once.
 
     Args:
-        options: what to play.
+        options: the options.
         phase: entered with its name around each phase, in the order of PHASES.
-        pause: called after each random message; may stop everything for a while.
-        make_world: makes the world of what `World` takes; another one may be watched.
+        pause: called after each random message; may block for a while.
+        make_world: factory of the world with the arguments of `World`, e.g. a recorded one.
 
     Raises:
-        ScenarioFailure: a wrong payload, a missing registration or connection, a message too few or too many.
+        ScenarioFailure: a wrong payload, a missing registration or connection, a missing or duplicate message.
     """
     counts: list[PhaseCounts] = []
     rng = random.Random(f"{options.seed}/publishers")
@@ -190,13 +190,13 @@ async def simple_discovery(
 
 
 def _first_peers(options: SimpleDiscovery) -> int:
-    """Return how many peers the first message waits for: all of them, or a mesh that is filled, as a mesh never holds all."""
+    """Return the number of peers the first message waits for: all, or a filled mesh, which never contains all."""
     others = options.hosts - 1
     return min(others, GossipsubParams().d_lo) if options.router == "gossipsub" else others
 
 
 async def _wait_until_registered(world: World) -> None:
-    """The original's poll of the server, 100 ms apart; unlike the original's it has an end: the run's time limit."""
+    """Poll the server every 100 ms like the original, but bounded by the run's time limit."""
     assert world.rendezvous is not None
     expected = [pubsub.peer_id for pubsub in world.pubsubs[1:]]
     while len(world.rendezvous.registered(namespace_of(TOPIC))) < len(expected):

@@ -1,4 +1,4 @@
-"""The versions that can be played, and their descriptions: those of `drivers`, and the lower bound, which has no driver."""
+"""The playable versions and their descriptions: those of `drivers`, and the lower bound, which has no driver."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pubsub_sim.checks import check_choice
 from pubsub_sim.drivers import versions as drivers
 
 LOWER_BOUND = "floor"
-"""Name of the lower bound of the scenario's cost: no pubsub, only queues or sockets, frames and signatures (see `scenarios.lower_bound`)."""
+"""Name of the lower bound of the scenario's cost: only queues or sockets, frames and signatures (see `scenarios.lower_bound`)."""
 
 
 def known_versions() -> tuple[str, ...]:
-    """Return all names, our own first; imports no version."""
+    """Return all names, built-in ones first, without importing a version."""
     return (*drivers.known_versions(), LOWER_BOUND)
 
 
@@ -32,7 +32,7 @@ def name_package(version: str) -> str:
 
 
 def describe_version(version: str) -> dict[str, Any]:
-    """Return what a version is made of, as data for reports; see `drivers.versions.describe_version`.
+    """Return the description of a version, as data for reports; see `drivers.versions.describe_version`.
 
     Raises:
         OptionError: an unknown name.

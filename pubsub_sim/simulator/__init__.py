@@ -1,1 +1,1 @@
-"""The simulator: a living network of peers and topics, all of it state machines."""
+"""The simulator: a dynamic network of peers and topics, implemented as state machines."""

@@ -1,12 +1,12 @@
-"""The account of messages: whom each is owed to, who got it and how, and why the others did not.
+"""The account of messages: expected deliveries, actual deliveries with their paths, and reasons for missed ones.
 
-A message is owed to the peers that are in its topic when the sender's node takes it, the sender excepted. Each owed delivery
-is settled once, when the delivery limit is over or the run ends: delivered, or missed for one of `REASONS`. So always
+A message is owed to the peers in its topic when the sender's node accepts it, except the sender. Each owed delivery is settled
+once, after the delivery limit or at the end of the run: delivered, or missed for one of `REASONS`. Therefore always
 
     owed = delivered + missed + open
 
-and what is missed without a reason is told apart, as a defect. Whoever is in a topic is told by the peers; nothing of it is
-kept twice. What reached somebody it is not owed to, such as a peer that joined a moment later, is `extra`.
+A delivery missed without a reason is reported as a defect. Membership of topics is read from the peers, without a second copy.
+Deliveries that are not owed, such as to a peer that joined later, are `extra`.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ TOO_LATE = "too late"
 NOT_CHOSEN = "not chosen"
 UNEXPLAINED = "unexplained"
 REASONS = (LEFT, JOINED_LATE, DROPPED, TOO_LATE, UNDER_WAY, NOT_CHOSEN, UNEXPLAINED)
-"""Why a message was missed: the peer left; it had joined so lately that no mesh, or none of those who knew of it, led to it; a
-link or a full queue lost a frame to it or from it; it came after the limit; the run ended before the limit; the router
-draws by lot whom it sends to; or none of these, which is a defect."""
+"""Reasons for a missed message: the peer left; it joined too recently to be reachable through meshes or peers that knew it; a
+link or a full queue lost a frame to or from it; the message arrived after the limit; the run ended before the limit; the router
+selects receivers randomly; or none of these, which is a defect."""
 
-_REMEMBERED = 4096  # settled messages of which hops and late arrivals are still known
+_REMEMBERED = 4096  # settled messages whose hops and late arrivals are kept
 
 
 class Member(Protocol):
-    """A peer's part in a topic, as the account needs it."""
+    """The interface of a peer's membership in a topic to the account."""
 
     @property
     def peer(self) -> str:
@@ -48,14 +48,14 @@ class Member(Protocol):
 
     @property
     def peer_id(self) -> PeerId:
-        """Its node."""
+        """The id of its node."""
 
     @property
     def is_over(self) -> bool:
         """Whether it has left."""
 
     def targets(self) -> set[PeerId]:
-        """Peers that its node passes the topic's messages on to."""
+        """Return the peers to which its node forwards the topic's messages."""
 
 
 @dataclass(slots=True)
@@ -64,15 +64,15 @@ class Sent:
 
     Attributes:
         number: of the run's messages.
-        topic: where.
-        sender: the peer's name.
-        sent_ns: when its node took it.
-        owed: peer id -> the part it had in the topic then.
-        unreached: owed peers to whom no path of nodes that pass messages on to the next one led then.
-        came_ns: peer id -> when it was read.
-        hops: peer id -> links it came over.
-        copies: received by nodes, the first ones included.
-        missed: peer id -> why it was missed, once the message is settled.
+        topic: its topic.
+        sender: name of the sending peer.
+        sent_ns: time of acceptance by its node.
+        owed: memberships at that time by peer id.
+        unreached: owed peers without a forwarding path at that time.
+        came_ns: time of reading by peer id.
+        hops: number of links by peer id.
+        copies: copies received by nodes, including first ones.
+        missed: reasons by peer id, once the message is settled.
     """
 
     number: int
@@ -92,23 +92,23 @@ class Ledger:
 
     Args:
         now_ns: the simulation's time.
-        members: gives who is in a topic.
-        note: is told of each message that is sent or read, in words, for the digest.
-        draws_lots: the router sends to some of those in the topic only, by lot.
+        members: returns the members of a topic.
+        note: called with a description of each message sent or read, for the digest.
+        draws_lots: whether the router sends to a random selection of a topic's peers.
 
     Attributes:
-        sent: messages that nodes took.
-        owed: deliveries that are owed.
-        delivered: of them, those that came in time.
-        missed: reason -> those that did not.
-        extra: deliveries that were owed to nobody.
-        latencies_ns: of each delivery that was owed, since the last `take_latencies`.
-        hops: links -> deliveries that came over so many.
-        copies: frames with messages that nodes received; more than deliveries, as meshes send several.
-        duplicates: those of them that were seen before.
-        frames_dropped: frames that links or full queues lost.
-        last_sent_ns: topic -> when the last message was sent.
-        on_delivery: is told the latency of each delivery, in ns; or None.
+        sent: messages accepted by nodes.
+        owed: owed deliveries.
+        delivered: owed deliveries in time.
+        missed: missed deliveries by reason.
+        extra: deliveries that were not owed.
+        latencies_ns: latencies of owed deliveries since the last `take_latencies`.
+        hops: deliveries by number of links.
+        copies: message frames received by nodes; more than deliveries, as meshes send several.
+        duplicates: copies that were seen before.
+        frames_dropped: frames lost by links or full queues.
+        last_sent_ns: time of the last message by topic.
+        on_delivery: called with the latency of each delivery, in ns; or None.
     """
 
     def __init__(
@@ -138,12 +138,12 @@ class Ledger:
         self._messages: dict[bytes, Sent] = {}
         self._settled: deque[bytes] = deque()
         self._open: dict[bytes, Sent] = {}
-        self._drops_ns: dict[PeerId, int] = {}  # last frame lost to a peer or from it
+        self._drops_ns: dict[PeerId, int] = {}  # time of the last frame lost to or from a peer
 
-    # --- what happens --------------------------------------------------------------------------------------------
+    # --- events --------------------------------------------------------------------------------------------------
 
     def publish(self, message_id: bytes, topic: str, sender: PeerId) -> None:
-        """A node took a message of its own."""
+        """Record that a node accepted an own message."""
         now_ns = self._now_ns()
         members = {member.peer_id: member for member in self._members(topic)}
         reached = _reached(sender, members)
@@ -158,7 +158,7 @@ class Ledger:
         self._note("sent", self.sent, topic, name, len(owed))
 
     def receive(self, message_id: bytes, peer: PeerId, from_peer: PeerId) -> None:
-        """A node accepted a message of another one."""
+        """Record that a node accepted a message of another node."""
         message = self._messages.get(message_id)
         self.copies += 1
         if message is not None:
@@ -166,7 +166,7 @@ class Ledger:
             message.hops[peer] = message.hops.get(from_peer, 0) + 1
 
     def repeat(self, message_id: bytes) -> None:
-        """A node got a message that it had seen."""
+        """Record a duplicate at a node."""
         self.copies += 1
         self.duplicates += 1
         message = self._messages.get(message_id)
@@ -174,7 +174,7 @@ class Ledger:
             message.copies += 1
 
     def read(self, message_id: bytes, peer: PeerId, name: str) -> None:
-        """A peer read a message from its subscription."""
+        """Record that a peer read a message from its subscription."""
         message = self._messages.get(message_id)
         now_ns = self._now_ns()
         if message is None or peer not in message.owed:
@@ -197,19 +197,19 @@ class Ledger:
             self.on_delivery(latency_ns)
 
     def drop(self, writer: PeerId, reader: PeerId) -> None:
-        """A link, or a full queue, lost a frame."""
+        """Record a frame lost by a link or a full queue."""
         self.frames_dropped += 1
         self._drops_ns[writer] = self._drops_ns[reader] = self._now_ns()
 
     # --- settling ------------------------------------------------------------------------------------------------
 
     def settle(self, before_ns: int) -> None:
-        """Settle the messages sent until a moment, whose limit is over."""
+        """Settle the messages sent until a time, whose limit is over."""
         for message_id in [one for one, message in self._open.items() if message.sent_ns <= before_ns]:
             self._settle(message_id, has_ended=False)
 
     def end(self) -> None:
-        """The run is over: settle all that is open."""
+        """Settle all open deliveries at the end of the run."""
         for message_id in list(self._open):
             self._settle(message_id, has_ended=True)
 
@@ -238,23 +238,23 @@ class Ledger:
 
     @property
     def open(self) -> int:
-        """Deliveries that are owed and not settled yet."""
+        """Number of owed deliveries not settled yet."""
         return sum(len(message.owed) for message in self._open.values())
 
     @property
     def adds_up(self) -> bool:
-        """Whether what is owed is what was delivered, missed with a reason, or is still open."""
+        """Whether owed deliveries equal those delivered, missed with a reason, or open."""
         settled = self.delivered + self.missed.total() + self.open
         return settled == self.owed and not self.missed[UNEXPLAINED]
 
     def take_latencies(self) -> list[int]:
-        """Return the latencies since the last time, in ns."""
+        """Return the latencies since the last call, in ns."""
         taken, self.latencies_ns = self.latencies_ns, []
         return taken
 
 
 def _reached(sender: PeerId, members: dict[PeerId, Member]) -> set[PeerId]:
-    """Members to which a path leads from the sender, over nodes that pass messages on to the next one."""
+    """Return the members reachable from the sender over forwarding nodes."""
     reached, edge = {sender}, [sender]
     while edge:
         member = members.get(edge.pop())
@@ -266,17 +266,17 @@ def _reached(sender: PeerId, members: dict[PeerId, Member]) -> set[PeerId]:
 
 
 class NodeTracer(RawTracer):
-    """Tells the account what one node does with messages.
+    """A tracer that reports a node's messages to the account.
 
     Attributes:
-        own_id: whose it is; set before the node does anything.
+        own_id: id of the node; set before its first event.
     """
 
     __slots__ = ("_ledger", "own_id")
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self.own_id: PeerId = PeerId(b"")  # set once the node is there
+        self.own_id: PeerId = PeerId(b"")  # set once the node is created
 
     def publish_message(self, message: Message) -> None:
         self._ledger.publish(message.id, message.topic, self.own_id)
@@ -302,17 +302,17 @@ class NodeTracer(RawTracer):
 
 
 class LossWatcher:
-    """Tells the account of frames that links lose."""
+    """A watcher that reports frames lost by links to the account."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
     def connected(self, one: PeerId, other: PeerId) -> None:
-        """Nothing is owed because of a connection."""
+        """Ignore a new connection."""
 
     def disconnected(self, one: PeerId, other: PeerId) -> None:
-        """Nor missed: who is cut off is unreached, or has left."""
+        """Ignore a lost connection: a disconnected peer is unreached, or has left."""
 
     def lost(self, writer: PeerId, reader: PeerId, frame: bytes) -> None:
-        """A frame was lost."""
+        """Report a lost frame."""
         self._ledger.drop(writer, reader)

@@ -1,4 +1,4 @@
-"""The command `simulate`: one simulation from flags or a YAML file, watched, recorded and measured as asked for."""
+"""The command `simulate`: one simulation from flags or a YAML file, optionally displayed, recorded and measured."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ INTERRUPTED = 130
 
 
 class UnusableFileError(DataError):
-    """A file that the simulator is to read or write and cannot.
+    """A file of the simulator that cannot be read or written.
 
     Attributes:
-        reason: why, in a sentence.
+        reason: the reason, as a sentence.
     """
 
     def __init__(self, reason: str) -> None:
@@ -44,19 +44,19 @@ class UnusableFileError(DataError):
 
 @dataclass(frozen=True, kw_only=True)
 class SimulateOptions(SimOptions):
-    """One simulation, and what is left of it.
+    """One simulation and its outputs.
 
     Attributes:
-        config: a YAML file with options by name; flags count more. Empty for none.
+        config: a YAML file with options by name; flags take precedence. Empty for none.
         json: print the result as JSON.
-        live: show the simulation in the terminal while it runs; only where the output is one.
+        live: show the simulation live, if the output is a terminal.
         record: file of a record of all machines, for every viewer; empty for none.
         series: file of the time series, as Parquet; empty for none.
         prometheus: address that serves metrics, such as localhost:9464; empty for none.
 
     Raises:
-        OptionError: a value that cannot be used.
-        OptionConflict: values that do not go together.
+        OptionError: an invalid value.
+        OptionConflict: incompatible values.
     """
 
     config: str = ""
@@ -77,10 +77,10 @@ class SimulateOptions(SimOptions):
 
 
 def address_of(option: str, value: object) -> tuple[str, int] | None:
-    """Read an address such as localhost:9464; None if it is empty.
+    """Parse an address such as localhost:9464; return None if it is empty.
 
     Raises:
-        OptionError: it is none.
+        OptionError: it is invalid.
     """
     if value == "":
         return None
@@ -91,19 +91,19 @@ def address_of(option: str, value: object) -> tuple[str, int] | None:
 
 
 def simulate_command(arguments: Sequence[str]) -> int:
-    """Run one simulation and say what became of every message.
+    """Run one simulation and print the account of messages.
 
     Returns:
-        0; 1 if the account does not add up, or what was to be kept is not whole; 130 if it was interrupted.
+        0; 1 if the account does not add up or an output is incomplete; 130 if it was interrupted.
 
     Raises:
-        PubsubSimError: a flag, a value or a file that cannot be used.
+        PubsubSimError: an invalid flag, value or file.
     """
-    summary = "Simulate a living network of peers and topics, and account for every message."
+    summary = "Simulate a dynamic network of peers and topics, and account for every message."
     options: SimulateOptions = from_flags(SimulateOptions, "simulate", summary, [*_from_config(arguments), *arguments])
     try:
         outcome = simulate(options)
-    except AsyncMachineError as error:  # of the recorder: its file cannot be made
+    except AsyncMachineError as error:  # from the recorder: its file cannot be created
         raise UnusableFileError(str(error)) from error
     result = outcome.result
     text = json.dumps(asdict(result), sort_keys=True) if options.json else in_words(result)
@@ -118,13 +118,13 @@ def simulate_command(arguments: Sequence[str]) -> int:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a simulation leaves.
+    """The outputs of a simulation.
 
     Attributes:
         result: the account.
         series: a row of figures per second.
         meter: counts of the machines.
-        problems: what could not be kept, a sentence each.
+        problems: failed outputs, a sentence each.
     """
 
     result: SimResult
@@ -134,15 +134,15 @@ class Outcome:
 
 
 def simulate(options: SimulateOptions, on_metrics: Callable[[Simulation], None] | None = None) -> Outcome:
-    """Run one simulation with all that was asked for around it. An interrupt ends it in order.
+    """Run one simulation with all requested outputs. An interrupt ends it cleanly.
 
     Args:
-        options: what is simulated and kept.
-        on_metrics: called once a second of the simulation, besides.
+        options: the options.
+        on_metrics: additionally called once per simulated second.
 
     Raises:
-        asyncmachine.record.RecordError: the file of the record cannot be made.
-        PubsubSimError: the address of the metrics cannot be had.
+        asyncmachine.record.RecordError: the file of the record cannot be created.
+        PubsubSimError: the address of the metrics is not available.
     """
     meter = MachineMeter()
     series = Series(meter)
@@ -210,7 +210,7 @@ def _keep(options: SimulateOptions, series: Series, result: SimResult) -> list[s
 
 
 def in_words(result: SimResult) -> str:
-    """Return the result in a few lines; the last one is the account."""
+    """Return the result as a few lines, the last of which is the account."""
     lines = [f"{result.simulated_s:,.1f} s simulated, digest {result.digest[:16]}"]
     lines += [f"a peer failed and was taken out: {failure}" for failure in result.peers_failed]
     missed = ", ".join(f"{count:,} {reason}" for reason, count in result.missed.items())

@@ -1,4 +1,4 @@
-"""The Grafana dashboard of the metrics: generated, so that no panel can name a metric that does not exist."""
+"""The Grafana dashboard of the metrics, generated so that panels refer only to existing metrics."""
 
 from __future__ import annotations
 
@@ -121,12 +121,12 @@ MACHINES: tuple[Panel, ...] = (
 
 
 def expressions() -> list[str]:
-    """Return all expressions of the dashboard, as they stand in it."""
+    """Return all expressions of the dashboard."""
     return [expression for _, _, targets in (*NETWORK, *MACHINES) for expression, _ in targets]
 
 
 def dashboard() -> dict[str, Any]:
-    """Return the dashboard, as Grafana reads it: two columns of panels, and a variable for the kinds of machines."""
+    """Return the dashboard as Grafana's JSON: two columns of panels, and a variable for the kinds of machines."""
     panels: list[dict[str, Any]] = []
     y = 0
     for row, row_panels in (("Simulator", NETWORK), ("Machines: $kind", MACHINES)):
@@ -189,10 +189,10 @@ def dashboard_text() -> str:
 
 
 def dashboard_command(arguments: Sequence[str]) -> int:
-    """Print the dashboard, or write it into the file that is named.
+    """Print the dashboard, or write it to the given file.
 
     Raises:
-        OptionError: more than one word, or a file that cannot be written.
+        OptionError: more than one argument, or a file that cannot be written.
     """
     if len(arguments) > 1 or (arguments and arguments[0].startswith("-")):
         raise OptionError("dashboard", list(arguments), "nothing, or the name of one file")

@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from pubsub_sim.simulator.simulation import Simulation
 
 REDRAW_S = 0.1
-"""On the wall: a virtual minute takes less than a second, and nobody reads 60 pictures in it."""
+"""Redraw interval in wall time, since a virtual minute takes less than a second."""
 _WINDOW_S = 10.0
 _BAR = 20
 
 
 class LiveView:
-    """Shows a simulation while it is entered. A terminal that cannot be drawn on is left alone.
+    """A context manager that shows a simulation. An unsuitable terminal is left unchanged.
 
     Raises:
         MissingPackageError: Rich is not installed.
     """
 
     def __init__(self) -> None:
-        with explain_missing("the live view (--no-live does without)"):
+        with explain_missing("the live view (disable it with --no-live)"):
             from rich.live import Live
         self._live: Any = Live(auto_refresh=False, transient=True)
         self._drawn_s = 0.0
@@ -45,7 +45,7 @@ class LiveView:
         self._live.__exit__(kind, error, where)
 
     def show(self, sim: Simulation) -> None:
-        """Draw the simulation as it is now, unless it has just been drawn."""
+        """Draw the current state of the simulation, unless it has just been drawn."""
         self._past.append((sim.elapsed_s, totals(sim)))
         while self._past[0][0] < sim.elapsed_s - _WINDOW_S:
             self._past.popleft()

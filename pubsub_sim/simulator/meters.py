@@ -1,4 +1,4 @@
-"""What is measured of a simulation: counts of its machines, and a row of figures per second.
+"""The measurements of a simulation: counts of its machines, and a row of figures per second.
 
 A row tells the state of the network at one moment. Of messages and machines it has the totals, and what is new since the row
 before (`_new`); of latency, hops and copies per delivery the mean of what is new, and the mean of all so far (`_so_far`).
@@ -26,20 +26,20 @@ TOPIC_STATES = (TopicStates.Stale, TopicStates.HasPeers, TopicStates.Active, Top
 
 
 def kind_of(machine: Machine) -> str:
-    """Return what a machine is: the name of its schema."""
+    """Return the kind of a machine: the name of its schema."""
     return machine.schema.__name__
 
 
 class MachineMeter(Tracer):
-    """Counts what machines do.
+    """Counters of the activity of machines.
 
     Attributes:
-        transitions: (kind of machine, kind of mutation, result, "auto" or "called") -> how many.
-        handlers: kind -> handlers that ran.
-        ticks: kind -> changes of states.
-        exceptions: (kind, class of the error) -> how many.
-        queued: kind -> mutations that waited in a queue.
-        bound: kind -> machines so far.
+        transitions: number by kind of machine, kind of mutation, result, and "auto" or "called".
+        handlers: number of handlers run, by kind.
+        ticks: number of state changes, by kind.
+        exceptions: number by kind and class of the error.
+        queued: number of queued mutations, by kind.
+        bound: number of machines so far, by kind.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class MachineMeter(Tracer):
         self._kinds: dict[str, str] = {}
 
     def bind(self, machine: Machine) -> None:
-        """Count a machine that exists already."""
+        """Count an existing machine."""
         machine.bind_tracer(self)
 
     def machine_init(self, machine: Machine) -> None:
@@ -99,7 +99,7 @@ class Series:
         self._means = Means()
 
     def take(self, sim: Simulation) -> None:
-        """Add the row of this moment."""
+        """Add a row of the current figures."""
         self.rows.append(self._row(sim))
 
     def _row(self, sim: Simulation) -> dict[str, float | int | None]:
@@ -158,7 +158,7 @@ class Means:
 
 
 def figures(sim: Simulation) -> dict[str, int | float]:
-    """Return the network at this moment: peers, topics by state, connections, friendships, meshes."""
+    """Return the current figures of the network: peers, topics by state, connections, friendships, meshes."""
     peers, topics = sim.peers.values(), sim.topics.values()
     ready = [peer for peer in peers if peer.is_ready and peer.node is not None]
     degrees = mesh_degrees(sim)
@@ -180,7 +180,7 @@ def figures(sim: Simulation) -> dict[str, int | float]:
 
 
 def totals(sim: Simulation) -> dict[str, int]:
-    """Messages so far."""
+    """Return the totals of messages so far."""
     ledger = sim.ledger
     return {
         "sent": ledger.sent,
@@ -194,7 +194,7 @@ def totals(sim: Simulation) -> dict[str, int]:
 
 
 def mesh_degrees(sim: Simulation) -> list[int]:
-    """Peers in each mesh of each ready peer; nothing for routers without meshes."""
+    """Return the size of each mesh of each ready peer; empty for routers without meshes."""
     routers = [peer.node.pubsub.router for peer in sim.peers.values() if peer.is_ready and peer.node is not None]
     return [len(mesh) for router in routers if isinstance(router, GossipSub) for mesh in router.mesh.values()]
 
@@ -207,7 +207,7 @@ def write_series(series: Series, options: SimOptions, result: SimResult, path: P
     """Write the rows as Parquet, with options and result in the footer.
 
     Raises:
-        UnwritableFolderError: the folder cannot be made or written, or the disk is full.
+        UnwritableFolderError: the folder cannot be created or written, or the disk is full.
     """
     from pubsub_sim.results.simulations import encoded
     from pubsub_sim.results.whole_files import put_whole

@@ -1,7 +1,7 @@
-"""The network of a simulation: pubsub nodes that come and go, over memory or TCP, and the rendezvous where they meet.
+"""The network of a simulation: pubsub nodes that come and go, over memory or TCP, and their rendezvous.
 
-A `World` has its hosts from the start to the end. Here a peer's node is made when the peer connects, under the next key,
-and is gone with the peer: no connection, no registration of it is left.
+Unlike the hosts of a `World`, a peer's node is created when the peer connects, with the next key, and removed with the peer,
+including its connections and registrations.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
 
 
 class Network:
-    """Makes the nodes of a simulation.
+    """The factory of the nodes of a simulation.
 
     Args:
         options: transport, links, version, router and seed.
         clock: the simulation's time.
-        bind: is given every state machine of every node, before it starts.
-        watcher: is told what links lose; over memory only.
+        bind: called with every state machine of every node, before it starts.
+        watcher: receives frames lost by links; over memory only.
     """
 
     def __init__(
@@ -65,11 +65,11 @@ class Network:
             linked.watcher = watcher
 
     async def add_node(self, number: int, tracer: NodeTracer) -> Node:
-        """Make and start the node of a peer.
+        """Create and start the node of a peer.
 
         Args:
-            number: of the peer; each number once.
-            tracer: is told of all that the node decides.
+            number: number of the peer; unique.
+            tracer: receives all events of the node.
         """
         options = self._options
         key = KeyPair(hashlib.sha256(f"{options.seed}/key/{number}".encode()).digest())
@@ -101,7 +101,7 @@ class Network:
         return Node(self, pubsub, key.peer_id)
 
     async def close(self) -> None:
-        """Close whatever is still there."""
+        """Close all remaining nodes and connections."""
         await self._net.close()
 
     def _driver(self, context: HostContext) -> Driver:
@@ -111,19 +111,19 @@ class Network:
         return driver
 
     def connections_of(self, peer_id: PeerId) -> Sequence[PeerId]:
-        """Peers that a node is connected with, oldest connection first."""
+        """Return the peers connected with a node, oldest connection first."""
         return self._net.host(peer_id).connected_peers()
 
     async def connect(self, one: PeerId, other: PeerId) -> None:
-        """Let a node dial another one; raises DialError."""
+        """Let a node dial another one. Raises DialError."""
         await self._net.host(one).connect(other)
 
     def withdraw(self, peer_id: PeerId, topic: str | None = None) -> None:
-        """Nobody is to find a peer any more, in a topic or in any."""
+        """Remove a peer's registration for one topic or for all."""
         self._rendezvous.withdraw(peer_id, None if topic is None else DISCOVERY_NAMESPACE + topic)
 
     def remove(self, peer_id: PeerId) -> None:
-        """A node is gone: its connections are cut, and nobody finds it."""
+        """Remove a node with its connections and registrations."""
         self.withdraw(peer_id)
         self._net.remove_host(peer_id)
 
@@ -133,7 +133,7 @@ class Node:
 
     Attributes:
         pubsub: the node.
-        peer_id: who it is.
+        peer_id: its peer id.
     """
 
     def __init__(self, network: Network, pubsub: PubSub, peer_id: PeerId) -> None:
@@ -143,7 +143,7 @@ class Node:
 
     @property
     def connections(self) -> Sequence[PeerId]:
-        """Peers it is connected with."""
+        """Connected peers."""
         return self._network.connections_of(self.peer_id)
 
     @property
@@ -152,25 +152,25 @@ class Node:
         return self.pubsub.view.topics
 
     def targets(self, topic: str) -> set[PeerId]:
-        """Peers that the node passes a topic's messages on to: its mesh, or without meshes whom it knows to be in the topic."""
+        """Return the peers to which the node forwards a topic's messages: its mesh, or without meshes the known peers of the topic."""
         router = self.pubsub.router
         if isinstance(router, GossipSub):
             return set(router.mesh.get(topic, ()))
         return self.pubsub.view.peers_announcing(topic)
 
     async def connect(self, other: Node) -> None:
-        """Dial another node; raises DialError."""
+        """Dial another node. Raises DialError."""
         await self._network.connect(self.peer_id, other.peer_id)
 
     def withdraw(self, topic: str) -> None:
-        """Nobody is to find it in a topic any more."""
+        """Remove its registration for a topic."""
         self._network.withdraw(self.peer_id, topic)
 
     async def close(self) -> None:
-        """End it; it goes to its end whoever is cancelled.
+        """Close it completely, even if the caller is cancelled.
 
         Raises:
-            ExceptionGroup: what went wrong; the node is gone all the same.
+            ExceptionGroup: the errors; the node is removed nevertheless.
         """
         try:
             await self.pubsub.close()

@@ -1,4 +1,4 @@
-"""What is simulated: one frozen class of options, each checked before anything runs."""
+"""The options of a simulation, checked on creation."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)?", re.ASCII)
 
 
 def seconds_of(option: str, value: object) -> float:
-    """Read a duration: a number of seconds, or a text such as "90s", "10m", "1h" or "250ms".
+    """Parse a duration: a number of seconds, or a text such as "90s", "10m", "1h" or "250ms".
 
     Raises:
-        OptionError: it is none, or not above 0.
+        OptionError: it is invalid or not above 0.
     """
     seconds = 0.0
     if isinstance(value, str):
@@ -39,23 +39,23 @@ class SimOptions:
     """One simulation.
 
     A frequency is the mean number of seconds between two events of its kind, drawn uniformly between 0.75 and 1.25
-    times as much; 0 has none of them. The defaults are those of go-libp2p-pubsub-benchmark, unless said otherwise.
+    times the mean; 0 disables them. The defaults are those of go-libp2p-pubsub-benchmark, unless stated otherwise.
 
     Attributes:
-        duration: how long, on the simulation's clock, such as 10m.
-        peers: most peers at a time.
-        topics: most topics at a time.
-        initial_peers: peers from the start on, and the fewest that random leaves leave over; empty for two thirds of the most.
-        initial_topics: topics from the start on; empty for half of the most.
-        initial_topic_peers: peers that a new topic begins with.
-        topics_per_peer: most topics of a peer.
-        peers_per_topic: most peers that join a topic; with so many it is peaking.
-        friends_per_peer: most friends of a peer.
-        messages_per_send: messages that a peer sends at a time.
-        kept_messages: received messages that a peer keeps at each collection of garbage.
+        duration: duration on the simulation's clock, such as 10m.
+        peers: maximal number of peers.
+        topics: maximal number of topics.
+        initial_peers: initial peers, and the minimum below which no random leaves occur; empty for two thirds of `peers`.
+        initial_topics: initial topics; empty for half of `topics`.
+        initial_topic_peers: initial peers of a new topic.
+        topics_per_peer: maximal number of topics of a peer.
+        peers_per_topic: maximal number of peers of a topic, at which it is peaking.
+        friends_per_peer: maximal number of friends of a peer.
+        messages_per_send: messages sent by a peer at a time.
+        kept_messages: received messages kept by a peer at each garbage collection.
         peak_peers: joins of a peak; peaks need twice as many peers.
-        delivery_limit: how long a message may take; then it is missed.
-        active_window: how long a topic is active after a message.
+        delivery_limit: time limit of a delivery, after which it is missed.
+        active_window: time a topic is active after a message.
         every_friend: frequency of new friendships.
         every_join: frequency of joins of a random topic.
         every_friends_join: frequency of joins of a friend's topic.
@@ -66,20 +66,20 @@ class SimOptions:
         every_leave: frequency of peers that leave.
         every_topic_end: frequency of topics that end.
         every_gc: frequency of garbage collection.
-        version: which control flow the nodes have, such as "baseline" or "states".
+        version: version of the nodes' control flow, such as "baseline" or "states".
         router: "floodsub", "randomsub" or "gossipsub".
-        clock: "virtual": computing takes no time, and a run with one seed is the same again; or "wall".
+        clock: "virtual": computation takes no time, and runs are reproducible by seed; or "wall".
         transport: "memory", or "tcp": loopback sockets, on the wall clock only.
-        latency_ms: one-way latency of each link, two numbers to draw it between, such as 10,50; empty for these, or for
-            what sockets take.
-        jitter: most that is added to the latency of a frame, as a fraction of it.
+        latency_ms: range of the one-way latencies of links, such as 10,50; empty for this default, or for that of
+            sockets.
+        jitter: maximal addition to the latency of a frame, as a fraction of it.
         loss: probability that a frame is lost.
         sign: "strict" signs and verifies every message, "none" does not.
-        seed: for every choice and every key.
+        seed: seed of all choices and keys.
 
     Raises:
-        OptionError: a value that cannot be used.
-        OptionConflict: values that do not go together.
+        OptionError: an invalid value.
+        OptionConflict: incompatible values.
     """
 
     duration: str | float = "10m"
@@ -170,30 +170,30 @@ class SimOptions:
 
     @property
     def delivery_limit_s(self) -> float:
-        """The longest delivery in seconds."""
+        """The delivery limit in seconds."""
         return seconds_of("delivery_limit", self.delivery_limit)
 
     @property
     def active_window_s(self) -> float:
-        """How long a topic is active after a message, in seconds."""
+        """The time a topic is active after a message, in seconds."""
         return seconds_of("active_window", self.active_window)
 
     @property
     def first_peers(self) -> int:
-        """Peers from the start on."""
+        """Number of initial peers."""
         return max(1, self.peers * 2 // 3) if self.initial_peers is None else self.initial_peers
 
     @property
     def first_topics(self) -> int:
-        """Topics from the start on."""
+        """Number of initial topics."""
         return max(1, self.topics // 2) if self.initial_topics is None else self.initial_topics
 
     @property
     def link(self) -> LinkModel:
-        """What links are like over memory.
+        """The model of links over memory.
 
         Raises:
-            OptionError: latencies that are no two numbers, the lower one first.
+            OptionError: latencies that are not two numbers, the lower one first.
         """
         text = "10,50" if self.latency_ms is None else self.latency_ms
         try:

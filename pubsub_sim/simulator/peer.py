@@ -1,7 +1,7 @@
-"""A peer of the simulation: its machine `sim-p<number>`, its node, and its part in topics.
+"""A peer of the simulation: its machine `sim-p<number>`, its node, and its membership of topics.
 
-Pipes carry what happens to it to the machines of its topics and to the root; nobody writes it down a second time. All that
-runs for a peer is forked from its machine, so it ends with a state or with the machine.
+Pipes forward its events to the machines of its topics and to the root, without duplicated bookkeeping. All tasks of a peer are
+forked from its machine, so they end with a state or with the machine.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 MESSAGES = "msgs"
 """The argument with the payloads to send."""
 BOOTSTRAPS = 2
-"""Peers that a new one dials before it knows any topic."""
+"""Number of peers that a new peer dials before it knows any topic."""
 
 
 class PeerScene(Protocol):
-    """What a peer needs of the simulation."""
+    """The interface of the simulation to its peers."""
 
     clock: LoopClock
     options: SimOptions
@@ -47,23 +47,23 @@ class PeerScene(Protocol):
 
     @property
     def topics(self) -> dict[str, Topic]:
-        """Name -> topic."""
+        """Topics by name."""
 
     def bootstraps(self, peer: Peer) -> Sequence[Peer]:
-        """Peers that a new one may dial."""
+        """Return the peers that a new one may dial."""
 
     def failed(self, who: str, error: BaseException) -> None:
-        """An error that ended a part of the simulation."""
+        """Report an error that ended a part of the simulation."""
 
 
 class Part:
-    """A peer's part in a topic, from the wish to join to the end.
+    """A peer's membership of a topic, from the request to join to the end.
 
     Attributes:
         topic: the topic's name.
-        is_joined: the node has its subscription.
-        is_leaving: the peer wants to leave, or has left.
-        subscription: what it reads from, once joined.
+        is_joined: whether the node has the subscription.
+        is_leaving: whether the peer is leaving or has left.
+        subscription: the subscription, once joined.
     """
 
     def __init__(self, owner: Peer, topic: str) -> None:
@@ -77,7 +77,7 @@ class Part:
 
     @property
     def peer(self) -> str:
-        """Name of the peer in accounts and pictures."""
+        """Name of the peer."""
         return self._owner.name
 
     @property
@@ -102,16 +102,16 @@ class Peer:
 
     Args:
         scene: the simulation.
-        number: counts up with each peer.
-        tracers: of the machine.
+        number: its number, unique.
+        tracers: tracers of the machine.
 
     Attributes:
         name: `sim-p<number>`.
         machine: its machine.
         node: its pubsub node, while it has one.
-        parts: topic -> its part in it, wishes included.
-        friends: their names.
-        received: the texts it read last.
+        parts: memberships by topic, including pending ones.
+        friends: names of its friends.
+        received: the latest texts it read.
     """
 
     def __init__(self, scene: PeerScene, number: int, tracers: Sequence[object]) -> None:
@@ -133,7 +133,7 @@ class Peer:
         return self.machine.is_active(PeerStates.Ready)
 
     def is_in(self, topic: str) -> bool:
-        """Return whether it reads a topic and does not want to leave it."""
+        """Return whether it reads a topic and is not leaving it."""
         part = self.parts.get(topic)
         return part is not None and part.is_joined and not part.is_leaving
 
@@ -143,19 +143,19 @@ class Peer:
         return [name for name, part in self.parts.items() if part.is_joined and not part.is_leaving]
 
     def write(self) -> bytes:
-        """Return a text that no message had before."""
+        """Return a text that is unique among messages."""
         self._written += 1
         return f"{self.name}/{self._written}".encode()
 
     def keep_last(self, count: int) -> None:
-        """Forget all but the last texts that it read."""
+        """Drop all but the latest texts."""
         while len(self.received) > count:
             self.received.popleft()
 
     # --- identity and connection ---------------------------------------------------------------------------------
 
     def ExceptionState(self, e: Event) -> None:
-        """A peer that fails is gone everywhere: the root hears of it by the pipe of Disconnecting."""
+        """Disconnect a failed peer; the pipe of Disconnecting notifies the root."""
         self._scene.failed(self.name, e.args["error"])
         e.add(PeerStates.Disconnecting, **{PEER: self.name})
 
@@ -172,14 +172,14 @@ class Peer:
         e.remove(PeerStates.EventHostConnected)
 
     async def ConnectedState(self, e: Event) -> None:
-        """Dial a few peers, so that the network hangs together before anybody joins."""
+        """Dial a few peers, so that the network is connected before topics are joined."""
         assert self.node is not None
         for other in self._scene.bootstraps(self):
             if other.node is not None:
                 try:
                     await self.node.connect(other.node)
                 except DialError:
-                    continue  # it left meanwhile
+                    continue  # it has left meanwhile
         e.add(PeerStates.BootstrapsConnected)
 
     async def DisconnectingState(self, e: Event) -> None:
@@ -199,7 +199,7 @@ class Peer:
         self.machine.fork(self._take_part(part), PeerStates.Connected)
 
     async def _take_part(self, part: Part) -> None:
-        """Join, read until the end, leave. One task for all of it, so that nothing of it can overtake another."""
+        """Join, read until the end, and leave, in one task to keep the order."""
         assert self.node is not None
         args = {TOPIC: part.topic, PEER: self.name}
         part.handle = await self.node.pubsub.join(part.topic)
@@ -229,12 +229,12 @@ class Peer:
                 self._scene.ledger.read(message.id, own_id, self.name)
 
     def _bind(self, part: Part) -> None:
-        """Have the topic's machine hear of what the peer does; the topic may have ended meanwhile."""
+        """Bind pipes from the peer to the topic's machine, unless the topic has ended meanwhile."""
         topic = self._scene.topics.get(part.topic)
         if topic is None:
             part.is_leaving = True
             return
-        news = PeerStates.FwdToSim  # whatever it is: the vetoes of the topic judge what follows from it
+        news = PeerStates.FwdToSim  # for any event: the vetoes of the topic decide on the consequences
         part.pipes = [
             pipes.add(self.machine, topic.machine, news, TopicStates.HasPeers),
             pipes.add(self.machine, topic.machine, news, TopicStates.Peaking),

@@ -1,8 +1,8 @@
-"""Metrics of a simulation for Prometheus, served while it runs, by the client library `prometheus-client`.
+"""Metrics of a simulation for Prometheus, served during the run by the client library `prometheus-client`.
 
-What is counted with each event is counted by a tracer of the machines. What is a state of the network is taken once a second of
-the simulation, and served as it was then: a scrape comes from another thread, which must not look at a network at work.
-Labels are kinds of machines (names of their schemas), never ids: there are as many series in a long run as in a short one.
+Events are counted by a tracer of the machines. The state of the network is sampled once per simulated second, and scrapes return
+the latest sample: they run in another thread, which must not access the running network. Labels are kinds of machines (names of
+their schemas), never ids, so that the number of series does not grow with the run.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class AddressInUseError(NetworkError):
 
     Attributes:
         address: host and port.
-        reason: what the system said.
+        reason: the system's error message.
     """
 
     def __init__(self, address: tuple[str, int], reason: str) -> None:
@@ -45,10 +45,10 @@ class AddressInUseError(NetworkError):
 
 
 class MachineMetrics(Tracer):
-    """Counts and times what machines do.
+    """Counters and timers of machines.
 
     Args:
-        registry: where the metrics are.
+        registry: the registry of the metrics.
     """
 
     def __init__(self, registry: Any) -> None:
@@ -59,17 +59,17 @@ class MachineMetrics(Tracer):
 
         kind = ("kind",)
         self._transitions = make(
-            Counter, "transitions", "Transitions, those refused included.", ("kind", "mutation", "result", "auto")
+            Counter, "transitions", "Transitions, including refused ones.", ("kind", "mutation", "result", "auto")
         )
         self._seconds = make(Histogram, "transition_seconds", "Duration of transitions.", kind, buckets=_FAST_S)
         self._handlers = make(
             Histogram, "handler_seconds", "Duration of handlers.", ("kind", "handler"), buckets=_FAST_S
         )
-        self._waits = make(Histogram, "queue_wait_seconds", "How long queued mutations waited.", kind, buckets=_FAST_S)
-        self._queue = make(Gauge, "queue_length", "Mutations that wait.", kind)
+        self._waits = make(Histogram, "queue_wait_seconds", "Waiting time of queued mutations.", kind, buckets=_FAST_S)
+        self._queue = make(Gauge, "queue_length", "Queued mutations.", kind)
         self._active = make(Gauge, "state_active", "Machines in which a state is active.", ("kind", "state"))
-        self._activations = make(Counter, "state_activations", "How often states were entered.", ("kind", "state"))
-        self._errors = make(Counter, "exceptions", "Errors that machines took.", ("kind", "error"))
+        self._activations = make(Counter, "state_activations", "Activations of states.", ("kind", "state"))
+        self._errors = make(Counter, "exceptions", "Errors of machines.", ("kind", "error"))
         self._states = make(Gauge, "states", "States of a schema.", kind)
         self._relations = make(Gauge, "relations", "Relations of a schema.", kind)
         self._kinds: dict[str, str] = {}
@@ -137,20 +137,20 @@ class MachineMetrics(Tracer):
 
     def _meet(self, machine: Machine) -> None:
         kind = self._kinds[machine.id] = kind_of(machine)
-        schema: Any = machine.schema  # a schema class, whose `to_dict` the type of classes does not have
+        schema: Any = machine.schema  # a schema class: `type` has no `to_dict`
         states = schema.to_dict()
         self._states.labels(kind).set(len(machine.schema.names))
         self._relations.labels(kind).set(
             sum(len(state.get(name, ())) for state in states.values() for name in ("require", "add", "remove", "after"))
         )
-        self._transitions.labels(kind, "add", "accepted", "false")  # there from the start, with nothing counted
+        self._transitions.labels(kind, "add", "accepted", "false")  # creates the series with value 0
         self._errors.labels(kind, "none")
         for state in machine.active_states():
             self._active.labels(kind, state).inc()
 
 
 class _Snapshot:
-    """The figures of the network as they were last taken; a collector of the registry."""
+    """The latest sample of the network's figures; a collector of the registry."""
 
     def __init__(self) -> None:
         self.gauges: dict[str, float] = {}
@@ -159,7 +159,7 @@ class _Snapshot:
         self.degrees: tuple[int, ...] = ()
 
     def collect(self) -> Any:
-        """Return the metrics of the last figures."""
+        """Return the metrics of the latest sample."""
         from prometheus_client.core import CounterMetricFamily, GaugeHistogramMetricFamily, GaugeMetricFamily
 
         for name, value in self.gauges.items():
@@ -185,34 +185,34 @@ _TEXTS = {
     "peers_ready": "Peers that can join and send.",
     "peers_with_topics": "Ready peers in at least one topic.",
     "topics": "Topics.",
-    "peers_per_topic": "Ready peers in a topic, on the mean.",
+    "peers_per_topic": "Mean number of ready peers in a topic.",
     "connections": "Connections, each counted once.",
     "friendships": "Pairs of friends.",
-    "mesh_degree_mean": "Peers in a mesh, on the mean.",
+    "mesh_degree_mean": "Mean number of peers in a mesh.",
     "topics_stale": "Topics in state Stale.",
     "topics_has_peers": "Topics in state HasPeers.",
     "topics_active": "Topics in state Active.",
     "topics_peaking": "Topics in state Peaking.",
-    "messages_sent": "Messages that nodes took from their peers.",
-    "messages_owed": "Deliveries that were owed.",
-    "messages_delivered": "Owed deliveries that came in time, of settled messages.",
-    "message_copies": "Copies of messages that nodes received.",
-    "missed": "Owed deliveries that did not come, by reason.",
+    "messages_sent": "Messages accepted by nodes from their own peers.",
+    "messages_owed": "Owed deliveries.",
+    "messages_delivered": "Owed deliveries in time, of settled messages.",
+    "message_copies": "Copies of messages received by nodes.",
+    "missed": "Missed owed deliveries, by reason.",
     "mesh": "Peers in each mesh of each peer.",
 }
 
 
 class Exporter:
-    """Serves the metrics of one simulation while it is entered.
+    """A context manager that serves the metrics of one simulation.
 
     Args:
-        address: host and port; port 0 takes a free one.
-        lost_rows: how many rows of a record were lost so far.
+        address: host and port; port 0 selects a free one.
+        lost_rows: returns the number of lost rows of the record.
 
     Attributes:
-        tracer: to be bound to the machines.
+        tracer: the tracer to bind to the machines.
         registry: all metrics.
-        port: where they are served, once entered.
+        port: the port, once entered.
 
     Raises:
         MissingPackageError: prometheus-client is not installed.
@@ -234,7 +234,7 @@ class Exporter:
             buckets=_DELIVERY_S,
             registry=self.registry,
         )
-        self._lag = Gauge("asyncmachine_loop_lag_seconds", "How late the last heartbeat was.", registry=self.registry)
+        self._lag = Gauge("asyncmachine_loop_lag_seconds", "Delay of the last heartbeat.", registry=self.registry)
         self._lost = Counter(
             "asyncmachine_dropped_rows", "Rows that the recorder could not write.", registry=self.registry
         )
@@ -262,7 +262,7 @@ class Exporter:
         self._thread.join()
 
     def take(self, sim: Simulation) -> None:
-        """Take the figures of this moment; they are served until the next."""
+        """Sample the current figures, which are served until the next sample."""
         snapshot, ledger = self._snapshot, sim.ledger
         found = figures(sim)
         found["mesh_degree_mean"] = found.pop("mesh_degree")

@@ -1,7 +1,7 @@
-"""The root machine `sim`: at every heartbeat it asks for what is due, and each state's veto says whether it can be.
+"""The root machine `sim`: every heartbeat adds the states that are due, and their negotiation handlers accept or refuse.
 
-A veto chooses: it leaves the peer or the topic it has found in the mutation's arguments, so that the handler after it acts on
-the same one. What was refused is due again at the next heartbeat.
+A negotiation handler selects the peer or topic and stores it in the mutation's arguments, so that the final handler acts on the
+same one. A refused state is due again at the next heartbeat.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 HEARTBEAT_S = 1.0
 FRIENDS = "[]Peer.id"
-"""The argument with two peers that become friends."""
+"""The argument with two peers to become friends."""
 
 _ADJECTIVES = (
     "amber bold calm dark early far green high idle just keen late mild new odd pale quiet rare slow tall".split()
@@ -33,7 +33,7 @@ Frequencies = tuple[tuple[str, float], ...]
 
 
 def frequencies(options: SimOptions) -> Frequencies:
-    """Return the random states and how many seconds are between two of each, on the mean; those that never come are left out."""
+    """Return the mean interval in seconds by random state, without disabled states."""
     table = (
         (RootStates.AddRandomFriend, options.every_friend),
         (RootStates.JoinRandomTopic, options.every_join),
@@ -56,18 +56,18 @@ class Root:
         options: limits and frequencies.
         clock: the simulation's time.
         ledger: the account of messages.
-        make_peer: makes the peer of a number.
-        make_topic: makes the topic of a name.
-        note: is told of each decision, for the digest.
-        on_heartbeat: called at the beginning of each heartbeat, before anything is chosen.
-        on_metrics: called when metrics are to be taken.
+        make_peer: creates a peer by number.
+        make_topic: creates a topic by name.
+        note: called with each decision, for the digest.
+        on_heartbeat: called at the start of each heartbeat, before any selection.
+        on_metrics: called when metrics are due.
 
     Attributes:
-        machine: `sim`.
-        peers: name -> peer, in the order they came.
-        leaving: name -> peer that is not gone yet, but no more among them.
-        topics: name -> topic, likewise.
-        created_topics: how many there have been.
+        machine: the machine `sim`.
+        peers: peers by name, in order of creation.
+        leaving: leaving peers by name, no longer in `peers`.
+        topics: topics by name, in order of creation.
+        created_topics: number of topics created.
     """
 
     def __init__(
@@ -102,10 +102,10 @@ class Root:
         self._last_ns: dict[str, int] = {}
         self.machine = Machine(RootStates, id="sim", handlers=self, tracers=tracers)
 
-    # --- the heart -----------------------------------------------------------------------------------------------
+    # --- heartbeat -----------------------------------------------------------------------------------------------
 
     async def StartState(self, e: Event) -> None:
-        """Beat once a second, until Start ends and this task with it."""
+        """Run a heartbeat once a second until Start ends, which cancels this task."""
         self.machine.add(RootStates.AddPeer, amount=self._options.first_peers)
         due_ns = self._clock.now_ns()
         while True:
@@ -119,7 +119,7 @@ class Root:
         self._find_failed()
         e.add(RootStates.RefreshMetrics)
         missing = self._options.first_topics - self.created_topics
-        if missing > 0:  # asked for until a peer is ready, and not at the start only, when none can be
+        if missing > 0:  # repeated until a peer is ready, as none is at the start
             e.add(RootStates.AddTopic, amount=missing)
         for state, mean_s in self._frequencies:
             delay_ns = mean_s * self._rng.uniform(0.75, 1.25) * 1e9
@@ -131,27 +131,27 @@ class Root:
         self._on_metrics()
 
     def _find_failed(self) -> None:
-        """A node that ended by an error ends its peer, also one that nobody would have noticed."""
+        """End peers whose node ended with an error."""
         for peer in self.peers.values():
             if peer.node is not None and peer.node.pubsub.failure is not None and not peer.machine.is_err():
                 failure = peer.node.pubsub.failure
                 peer.machine.add_err(failure)
 
     def _begin(self, e: Event, **facts: object) -> None:
-        """What every handler of a chosen state does first: end the pulse, and note the decision."""
+        """End the pulse and note the decision, first in every handler of a random state."""
         state = e.name.removesuffix("State")
         e.remove(state)
         self._last_ns[state] = self._clock.now_ns()
         self._note(state, *facts.values())
 
     def _pick(self, things: Sequence[Any]) -> Any:
-        """One of several; None of none."""
+        """Return a random element; None if there are none."""
         return self._rng.choice(things) if things else None
 
     # --- peers ---------------------------------------------------------------------------------------------------
 
     def ready(self) -> list[Peer]:
-        """Peers that can join and send."""
+        """Return the peers that can join and send."""
         return [peer for peer in self.peers.values() if peer.is_ready]
 
     def AddPeerEnter(self, e: Event) -> bool:
@@ -166,7 +166,7 @@ class Root:
             peer.machine.add(PeerStates.Start)
 
     def RemovePeerEnter(self, e: Event) -> bool:
-        """Of a peer that says itself that it goes; or of a random one, if more are left than from the start on."""
+        """Accept a peer that is leaving; or select a random one, if there are more than the initial number."""
         if PEER in e.args:
             return e.args[PEER] in self.peers
         peer = self._pick(self.ready()) if len(self.peers) > self._options.first_peers else None
@@ -208,7 +208,7 @@ class Root:
             self._join(second, topic)
 
     def GCState(self, e: Event) -> None:
-        """Friends without a common topic part; of what peers have read, the last is kept."""
+        """End friendships without a common topic; keep only the latest texts of peers."""
         self._begin(e)
         for peer in self.peers.values():
             topics = set(peer.joined)
@@ -228,7 +228,7 @@ class Root:
         )
 
     def wished(self, topic: str) -> int:
-        """Peers that are in a topic or on the way into it."""
+        """Return the number of peers that are in a topic or joining it."""
         return sum(topic in peer.parts and not peer.parts[topic].is_leaving for peer in self.peers.values())
 
     def _join(self, peer: Peer, topic: str) -> None:
@@ -255,7 +255,7 @@ class Root:
                     self._join(peer, name)
 
     def _new_name(self, offset: int) -> str:
-        """Return a name that no topic had before, so that nothing of an older one can be taken for it."""
+        """Return a name that was never used for a topic."""
         return f"t-{self._pick(_ADJECTIVES)}-{self._pick(_NOUNS)}-{self.created_topics + offset}"
 
     def RemoveTopicEnter(self, e: Event) -> bool:
@@ -307,7 +307,7 @@ class Root:
         return True
 
     def PeakRandTopicState(self, e: Event) -> None:
-        """A crowd comes: joins like any other, so that everybody knows of them."""
+        """Add many joins to a topic, as ordinary mutations."""
         topic: str = e.args[TOPIC]
         self._begin(e, topic=topic)
         for _ in range(self._options.peak_peers):
@@ -337,27 +337,27 @@ class Root:
         peer.machine.add(PeerStates.SendingMsgs, **{TOPIC: topic, PEER: name, MESSAGES: texts})
 
     def VerifyMsgsRecvEnter(self, e: Event) -> bool:
-        return "amount" in e.args  # else it was a join or a leave that was told
+        return "amount" in e.args  # else it forwards a join or a leave
 
     def VerifyMsgsRecvState(self, e: Event) -> None:
         e.remove(RootStates.VerifyMsgsRecv)
         self.machine.fork(self._verify(), RootStates.Start)
 
     async def _verify(self) -> None:
-        """Settle what was sent until now, when its limit is over."""
+        """Settle the messages sent until now, after their limit."""
         sent_ns = self._clock.now_ns()
         await self._clock.sleep(self._options.delivery_limit_s)
         self._ledger.settle(sent_ns)
 
 
 async def end_peer(peer: Peer) -> None:
-    """Wait until a peer is gone, then end its machine."""
+    """Wait until a peer has left, then dispose its machine."""
     await peer.machine.when_not(PeerStates.Start)
     peer.machine.dispose()
     await peer.machine.disposed()
 
 
 async def end_topic(topic: Topic) -> None:
-    """End a topic's machine."""
+    """Dispose a topic's machine."""
     topic.machine.dispose()
     await topic.machine.disposed()

@@ -1,6 +1,6 @@
-"""The states of the simulator's machines: 14 for the root, 17 for a peer, 4 for a topic; `Exception` comes first by itself.
+"""The states of the simulator's machines: 14 for the root, 17 for a peer, 4 for a topic; `Exception` comes first by default.
 
-Names and relations are those of the simulator of go-libp2p-pubsub-benchmark. What differs has its reason beside it.
+Names and relations are those of the simulator of go-libp2p-pubsub-benchmark. Differences have a comment.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from asyncmachine import Schema, State
 
 
 class RootStates(Schema):
-    """The network as a whole. All states but Start are pulses: their handlers remove them again."""
+    """The whole network. All states except Start are pulses: their handlers remove them again."""
 
     Start = State()
     Heartbeat = State(require=Start)
@@ -23,7 +23,7 @@ class RootStates(Schema):
     JoinRandomTopic = State(require=Start)
     JoinFriendsTopic = State(require=Start)
     MsgRandomTopic = State(require=Start)
-    VerifyMsgsRecv = State(require=Start, multi=True)  # several peers may have sent at the same moment
+    VerifyMsgsRecv = State(require=Start, multi=True)  # several peers may have sent at the same time
     RefreshMetrics = State(require=Start)
 
 
@@ -38,7 +38,7 @@ class PeerStates(Schema):
     BootstrapsConnected = State(require="Connected")
     EventHostConnected = State(
         multi=True, require=Start, add=IsDHT
-    )  # called with Connected, which as an implied state would give way to Connecting
+    )  # called with Connected, which as an implied state would be removed by Connecting
     Connected = State(require=Start, remove=("Connecting", "Disconnecting"))
     Connecting = State(auto=True, require=(Start, IdentityReady), remove=(Connected, "Disconnecting"))
     Disconnecting = State(remove=(Connected, Connecting, BootstrapsConnected), add="FwdToSim")
@@ -48,11 +48,11 @@ class PeerStates(Schema):
     TopicJoined = State(multi=True, require=Connected, add="FwdToSim")
     TopicLeft = State(multi=True, require=Connected, add="FwdToSim")
     MsgsSent = State(multi=True, require=Connected, add="FwdToSim")
-    FwdToSim = State(multi=True)  # an event of its own each time, or the root would miss the second of two
+    FwdToSim = State(multi=True)  # Multi, or the root would miss the second of two events
 
 
 class TopicStates(Schema):
-    """One topic: whether anybody is in it, whether it is spoken in, and whether it is crowded."""
+    """One topic: whether it has peers, messages, and its maximal number of peers."""
 
     Stale = State(auto=True)
     HasPeers = State()

@@ -1,4 +1,4 @@
-"""A simulation from its start to its end: the root, its network, its account, and what is measured of them.
+"""A simulation: the root, its network, its account and its measurements.
 
 result = run(Simulation(SimOptions(duration="1m")).run(), clock="virtual")
 """
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class SimResult:
-    """What became of a simulation.
+    """The result of a simulation.
 
     Attributes:
         outcome: "ok", or "interrupted".
-        sent: messages.
-        owed: deliveries that were owed.
-        delivered: of them, those that came in time.
-        missed: reason -> those that did not.
-        extra: deliveries that were owed to nobody, such as to a peer that joined a moment later.
-        adds_up: whether every owed delivery has one fate, and every miss a reason.
-        peers_failed: errors that ended peers, in words.
-        simulated_s: how long it ran, on its own clock.
-        digest: of all decisions, sent messages and deliveries, with their times; equal for equal runs of all versions.
+        sent: number of messages.
+        owed: owed deliveries.
+        delivered: owed deliveries in time.
+        missed: missed deliveries by reason.
+        extra: deliveries that were not owed, such as to a peer that joined later.
+        adds_up: whether every owed delivery has one outcome, and every miss a reason.
+        peers_failed: errors that ended peers, as text.
+        simulated_s: duration on its own clock.
+        digest: hash of all decisions, messages and deliveries, with their times; equal for equal runs of all versions.
     """
 
     outcome: str
@@ -55,9 +55,9 @@ class SimResult:
 
 
 class Digest:
-    """A fingerprint of what happened, and when. What happens at one moment has no order: it is put into one.
+    """A hash of timed events. Events at one time are sorted.
 
-    Two versions of a node take the same decisions at the same moment of virtual time, in another order of the loop's rounds.
+    Two versions of a node make the same decisions at the same virtual time, but in a different order of loop iterations.
     """
 
     def __init__(self, now_ns: Callable[[], int]) -> None:
@@ -67,7 +67,7 @@ class Digest:
         self._lines: list[str] = []
 
     def note(self, *facts: object) -> None:
-        """Something happened now."""
+        """Add an event at the current time."""
         now_ns = self._now_ns()
         if now_ns != self._moment_ns:
             self._flush()
@@ -80,26 +80,26 @@ class Digest:
             self._lines.clear()
 
     def text(self) -> str:
-        """Return the fingerprint of what happened so far."""
+        """Return the hash of the events so far."""
         self._flush()
         return self._hash.hexdigest()
 
 
 class Simulation:
-    """A simulation. Implements what its peers and topics need of it.
+    """A simulation. Implements the interfaces for its peers and topics.
 
     Args:
-        options: what is simulated.
-        tracers: of the machines of root, peers and topics, such as a recorder.
-        bind_node_machine: is given each state machine of each node, before the node starts.
-        on_heartbeat: called at the beginning of each heartbeat.
-        on_metrics: called once a second, and at the end, when the account is settled and everybody is still there.
+        options: the options.
+        tracers: tracers of the machines of root, peers and topics, such as a recorder.
+        bind_node_machine: called with each state machine of each node, before the node starts.
+        on_heartbeat: called at the start of each heartbeat.
+        on_metrics: called once a second, and at the end, when the account is settled and all peers are still present.
 
     Attributes:
-        options: what is simulated.
-        clock: its time; there while it runs.
+        options: the options.
+        clock: its time; valid while it runs.
         ledger: the account of messages; likewise.
-        network: where the nodes are; likewise.
+        network: the network of nodes; likewise.
         handlers: the root's handlers, with peers and topics; likewise.
     """
 
@@ -124,7 +124,7 @@ class Simulation:
         self._on_metrics = on_metrics or _nobody
         self._start_ns = 0
 
-    # --- what peers and topics need ------------------------------------------------------------------------------
+    # --- interfaces for peers and topics -------------------------------------------------------------------------
 
     @property
     def root(self) -> Machine:
@@ -133,40 +133,40 @@ class Simulation:
 
     @property
     def peers(self) -> dict[str, Peer]:
-        """Name -> peer."""
+        """Peers by name."""
         return self.handlers.peers
 
     @property
     def topics(self) -> dict[str, Topic]:
-        """Name -> topic."""
+        """Topics by name."""
         return self.handlers.topics
 
     def members(self, topic: str) -> Sequence[Part]:
-        """Who is in a topic, as the peers say."""
+        """Return the members of a topic, from the peers."""
         return [peer.parts[topic] for peer in self.peers.values() if peer.is_in(topic) and peer.is_ready]
 
     def bootstraps(self, peer: Peer) -> Sequence[Peer]:
-        """Return the ready peers that have been there longest."""
+        """Return the oldest ready peers."""
         return [other for other in self.handlers.ready() if other is not peer][:BOOTSTRAPS]
 
     def failed(self, who: str, error: BaseException) -> None:
-        """An error that ended a peer."""
+        """Record an error that ended a peer."""
         self.failures.append(f"{who}: {type(error).__name__}: {error}")
 
     @property
     def elapsed_s(self) -> float:
-        """How long it has run, on its own clock."""
+        """Elapsed time on its own clock."""
         return (self.clock.now_ns() - self._start_ns) / 1e9
 
     # --- the run -------------------------------------------------------------------------------------------------
 
     async def run(self) -> SimResult:
-        """Run to the end of the duration; give what became of it.
+        """Run for the duration and return the result.
 
-        Cancelled, it ends in order as well, and the CancelledError is passed on; `result` tells what there was.
+        If cancelled, it ends cleanly and raises CancelledError; `result` returns the partial result.
 
         Raises:
-            ExceptionGroup: what went wrong while it ended.
+            ExceptionGroup: errors during its end.
             the error of a handler of the root.
         """
         self._begin()
@@ -190,7 +190,7 @@ class Simulation:
         return self.result()
 
     def result(self, outcome: str = "ok") -> SimResult:
-        """Return what became of it, once it has ended."""
+        """Return the result, once it has ended."""
         ledger = self.ledger
         return SimResult(
             outcome=outcome,
@@ -226,7 +226,7 @@ class Simulation:
         )
 
     async def _end(self) -> None:
-        """Settle the account, then let peers, topics and the root go, in this order."""
+        """Settle the account, then end peers, topics and the root, in this order."""
         self.ledger.settle(self.clock.now_ns() - round(self.options.delivery_limit_s * 1e9))
         self.ledger.end()
         self._on_metrics(self)
@@ -250,4 +250,4 @@ class Simulation:
 
 
 def _nobody(*args: Any) -> None:
-    """Nobody is told."""
+    """Ignore the call."""

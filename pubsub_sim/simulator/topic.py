@@ -1,7 +1,7 @@
 """A topic of the simulation and its machine `sim-<topic>`.
 
-Who is in a topic is known to the peers alone. Their machines' pipes only bring the news; what it means for the topic's states
-is judged by the vetoes here, from the facts. A topic that is quiet for a while ceases to be active by itself.
+Membership is stored by the peers only. Pipes of their machines forward events; the negotiation handlers here decide on the
+topic's states from the current membership. A topic without messages for a while becomes inactive.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ PEER = "Peer.id"
 
 
 class TopicScene(Protocol):
-    """What a topic needs of the simulation."""
+    """The interface of the simulation to its topics."""
 
     clock: LoopClock
     options: SimOptions
     ledger: Ledger
 
     def members(self, topic: str) -> Sequence[Member]:
-        """Who is in a topic."""
+        """Return the members of a topic."""
 
 
 class Topic:
@@ -41,11 +41,11 @@ class Topic:
     Args:
         scene: the simulation.
         name: its name.
-        tracers: of the machine.
+        tracers: tracers of the machine.
 
     Attributes:
         name: its name.
-        machine: `sim-<name>`.
+        machine: the machine `sim-<name>`.
     """
 
     def __init__(self, scene: TopicScene, name: str, tracers: Sequence[object]) -> None:
@@ -56,12 +56,12 @@ class Topic:
 
     @property
     def size(self) -> int:
-        """Peers in it."""
+        """Number of its peers."""
         return len(self._scene.members(self.name))
 
     @property
     def quiet_at_ns(self) -> int:
-        """When its last message is so old that it is not active any more."""
+        """The time at which it ceases to be active."""
         last_ns = self._scene.ledger.last_sent_ns.get(self.name)
         return -1 if last_ns is None else last_ns + round(self._scene.options.active_window_s * 1e9)
 
@@ -81,7 +81,7 @@ class Topic:
         return self._scene.clock.now_ns() < self.quiet_at_ns
 
     async def ActiveState(self, e: Event) -> None:
-        """Wait until the topic has been quiet for so long; a message meanwhile makes it longer."""
+        """Wait until the topic has been without messages for the active window, which each message restarts."""
         clock = self._scene.clock
         while (rest_ns := self.quiet_at_ns - clock.now_ns()) > 0:
             await clock.sleep(rest_ns / 1e9)

@@ -1,4 +1,4 @@
-"""A simulation to be watched: it serves its metrics, and Prometheus scrapes them where it is installed."""
+"""A simulation for monitoring: it serves its metrics, and Prometheus scrapes them if it is installed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _START_LIMIT_S = 30.0
 
 
 def prometheus_config(target: str) -> str:
-    """Return what Prometheus reads: it scrapes one address every second."""
+    """Return a configuration of Prometheus that scrapes one address every second."""
     return (
         "global: {scrape_interval: 1s}\n"
         f"scrape_configs: [{{job_name: pubsub_sim, static_configs: [{{targets: ['{target}']}}]}}]\n"
@@ -97,7 +97,7 @@ def _is_ready(address: str) -> bool:
 
 
 def watch(arguments: Sequence[str]) -> int:
-    """Simulate on the wall clock, for the duration named, and say what to open; returns the exit status."""
+    """Simulate on the wall clock for the given duration, and print the address to open; return the exit status."""
     duration = arguments[0] if arguments else "15m"
     with prometheus_running(METRICS, PROMETHEUS) as is_there:
         if is_there:

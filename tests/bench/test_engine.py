@@ -63,7 +63,7 @@ def test_a_file_that_cannot_be_read_is_measured_again(tmp_path: Path) -> None:
     write_engine(tmp_path, an_engine()).write_text("{")
     told: list[str] = []
     assert measure_engine(few(tmp_path), told.append)[0] is True
-    assert told == ["engine.json is now engine.json.corrupt: it is no whole JSON"]
+    assert told == ["engine.json is now engine.json.corrupt: it is not complete JSON"]
     assert (tmp_path / "engine.json.corrupt").read_text() == "{"
     assert read_engine(tmp_path) is not None
 

@@ -187,7 +187,7 @@ def ill(version: str, defect: Defect) -> Callable[[HostContext], Driver]:
         (forging, "otherwise than others"),
         (stubborn, "and has no"),
         (raising, "ZeroDivisionError: planted"),
-        (losing_an_error, "nobody took up ZeroDivisionError('planted')"),
+        (losing_an_error, "unhandled ZeroDivisionError('planted')"),
         (shy, "recovery: host 2 is not ready 120 s after the faults"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

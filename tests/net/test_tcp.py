@@ -186,7 +186,7 @@ def test_a_stream_needs_a_connection_and_a_common_protocol(play: Play) -> None:
         with pytest.raises(StreamRefused, match="not connected"):
             await hosts[0].open_stream(peer(1), [PROTOCOL])
         await hosts[0].connect(peer(1))
-        with pytest.raises(StreamRefused, match="speaks none of /other/1, /other/2"):
+        with pytest.raises(StreamRefused, match="supports none of /other/1, /other/2"):
             await hosts[0].open_stream(peer(1), ["/other/1", "/other/2"])
         assert (await hosts[0].open_stream(peer(1), ["/other/1", PROTOCOL])).protocol == PROTOCOL
 

@@ -64,7 +64,7 @@ CUT: dict[str, Flood] = {
 HEARD: dict[str, Flood] = {
     "empty": lambda n: b"",
     "unknown fields": lambda n: unknown_field(100 + n, b"?" * 100),
-    "no text": lambda n: NO_UTF8,
+    "not a string": lambda n: NO_UTF8,
     "unsigned": lambda n: _rpc(RPC(publish=[message(n)])),
     "wrongly signed": lambda n: _rpc(RPC(publish=[signed(message(n, author=b"somebody else %d" % n))])),
     "signed": lambda n: _rpc(RPC(publish=[signed(message(n))])),

@@ -368,7 +368,7 @@ def test_an_answer_that_is_none_is_ignored_with_a_warning(version: str, caplog: 
 
     with caplog.at_level(logging.WARNING):
         play(version, script)
-    assert "a validator answered 'yes'; the message is ignored" in caplog.text
+    assert "a validator returned 'yes'; the message is ignored" in caplog.text
 
 
 def test_GS55_the_same_id_twice_is_no_error_for_its_publisher(version: str) -> None:

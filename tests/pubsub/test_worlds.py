@@ -141,7 +141,7 @@ def test_a_world_keeps_no_trace_unless_it_is_asked_to(version: str) -> None:
     async def main() -> None:
         async with World(2, version=version, discovery=False) as world:
             assert [ps._core.tracer for ps in world.pubsubs] == [None, None]
-            with pytest.raises(TraceNotKept, match=r"make it with World\(..., trace=True\)"):
+            with pytest.raises(TraceNotKept, match=r"create it with World\(..., trace=True\)"):
                 assert world.trace
         async with World(2, version=version, discovery=False, trace=True) as world:
             await world.connect(0, 1)

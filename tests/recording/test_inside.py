@@ -118,7 +118,7 @@ def test_a_page_of_a_record_is_whole_or_not_there(folder: Path, tmp_path: Path) 
         assert "Content-Security-Policy" in around
         assert str(folder) not in html
         with pytest.raises(
-            ExportError, match="notebook 5_inside_a_run did not run to its end: NotebookError: beside: expected a"
+            ExportError, match="notebook 5_inside_a_run did not complete: NotebookError: beside: expected a"
         ):
             write_page(record, tmp_path / "failed.html", beside=tmp_path / "nowhere")
     assert [path.name for path in tmp_path.iterdir()] == ["run.html"]

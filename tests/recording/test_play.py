@@ -95,7 +95,7 @@ def test_an_earlier_record_is_replaced(tmp_path: Path) -> None:
     other.write_text("mine")
     done = play("--clock", "virtual", "--record", str(other))
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"{other} is no record, so that none is written in its place\n"
+    assert done.stderr == f"{other} is not a record and will not be replaced\n"
     assert other.read_text() == "mine"
 
 

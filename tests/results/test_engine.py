@@ -70,8 +70,8 @@ def broken(change: Callable[[dict[str, Any]], Any]) -> Callable[[str], str]:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda text: text[:-100], "it is no whole JSON"),
-        (lambda _: "", "it is no whole JSON"),
+        (lambda text: text[:-100], "it is not complete JSON"),
+        (lambda _: "", "it is not complete JSON"),
         (lambda _: "[1, 2]", "it does not call itself asyncmachine-benchmark"),
         (broken(lambda data: data.update(form="pyperf")), "it does not call itself asyncmachine-benchmark"),
         (broken(lambda data: data.update(schema=2)), "its schema is 2, expected 1"),

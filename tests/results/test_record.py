@@ -38,8 +38,8 @@ def test_record_without_its_failures_row_is_refused() -> None:
 @pytest.mark.parametrize(
     ("row", "sentence"),
     [
-        (Row("init", "wall_s", 1), "a metric that the table knows for 'init'"),
-        (Row("init", "connections", 1), "a metric that the table knows for 'init'"),
+        (Row("init", "wall_s", 1), "a metric of the table for 'init'"),
+        (Row("init", "connections", 1), "a metric of the table for 'init'"),
         (Row("init", "wall_ns", 1.5), "wall_ns: expected a 64-bit whole number, got 1.5"),  # type: ignore[arg-type]
         (Row("init", "wall_ns", 2**63), "wall_ns: expected a 64-bit whole number"),
         (Row(RUN, "failures", 0), "each metric once per phase"),
