@@ -156,9 +156,9 @@ def test_X2_a_hosts_tables_are_touched_in_its_turns_only(version: str) -> None:
     async def script(world: World) -> None:
         for ps in world.pubsubs:
             core = ps._core
-            core.peers = Owned(core.peers, strangers)
-            core.topics = core._peer_topics.topics = Owned(core.topics, strangers)
-            core.local_topics.handles = core._handles = Owned(core.local_topics.handles, strangers)
+            core.peers = core.peer_streams._outboxes = core.announcer._peers = Owned(core.peers, strangers)
+            core.topics = core.peer_topics.topics = Owned(core.topics, strangers)
+            core.local_topics.handles = Owned(core.local_topics.handles, strangers)
             core.local_topics.subscriptions = core._subscriptions = Owned(core.local_topics.subscriptions, strangers)
         topics = [await ps.join("t") for ps in world.pubsubs]
         subscribed = [await topic.subscribe() for topic in topics]
