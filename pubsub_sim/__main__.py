@@ -44,6 +44,9 @@ COMMANDS = {
         "play a mesh of many hosts beside what was published of one", "pubsub_sim.bench.simsub", "simsub_command"
     ),
     "costs": Command("fit what a publish, a delivery and an RPC cost", "pubsub_sim.bench.costs", "costs_command"),
+    "cost-parts": Command(
+        "count what the bytecodes of a message are spent on", "pubsub_sim.bench.cost_parts", "cost_parts_command"
+    ),
     "pictures": Command(
         "draw the pictures of README and the guides", "pubsub_sim.recording.pictures", "pictures_command"
     ),
