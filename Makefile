@@ -170,7 +170,8 @@ watch: $(READY) ## simulate on the wall clock, with Prometheus beside it if it i
 	$(BIN)/python -m pubsub_sim.simulator.watch $(DURATION)
 
 # What a publish, a delivery and an RPC cost in each version, fitted to runs of 5 to 100 hosts.
-costs: $(READY) ## fit what a publish, a delivery and an RPC cost in each version
+costs: $(READY) ## count what a message is spent on, and fit what a publish, a delivery and an RPC cost in each version
+	$(BIN)/python -m pubsub_sim cost-parts --versions baseline,states,states-rpc
 	$(BIN)/python -m pubsub_sim costs
 
 # What is exported, opened in the programs it is for: Jaeger and am-dbg, built with go, pages in the Chromium on the PATH; and

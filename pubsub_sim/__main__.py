@@ -42,6 +42,9 @@ COMMANDS = {
         "play a mesh of many hosts and compare it with a published one", "pubsub_sim.bench.simsub", "simsub_command"
     ),
     "costs": Command("fit the costs of a publish, a delivery and an RPC", "pubsub_sim.bench.costs", "costs_command"),
+    "cost-parts": Command(
+        "count the bytecodes of a message by part", "pubsub_sim.bench.cost_parts", "cost_parts_command"
+    ),
     "pictures": Command(
         "draw the pictures of README and the guides", "pubsub_sim.recording.pictures", "pictures_command"
     ),

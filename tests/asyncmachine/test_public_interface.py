@@ -56,6 +56,7 @@ SIGNATURES: dict[object, str] = {
     Machine.can_remove: f"self, {POSITIONAL}",
     Machine.add_err: f"self, exc, {POSITIONAL}",
     Machine.prepare: "self, kind, *states",
+    Machine.recycle: "self, *, id=None",
     Machine.eval: "self, fn, *args, label=''",
     Machine.eval_soon: "self, fn, *args, label=''",
     Machine.is_: "self, *states",
