@@ -188,7 +188,7 @@ def _describe_entry(sweep: Sweep, entry: Beside) -> str:
 def _verdict(value: Compared) -> str:
     if not value.is_judged:
         return "has too few pairs for a test"
-    return "differs" if value.is_apart else "does not differ"
+    return "differs" if value.is_apart else "is not shown to differ"
 
 
 def _title(sweep: Sweep, entry: Beside) -> Prose:

@@ -1,4 +1,4 @@
-"""Figures of medians over messages: a panel per number of hosts, a line per version."""
+"""Figures of quantities over messages: a panel per number of hosts, a line per version."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 _TALL = 2.15
 _LABEL = 22
-_BAND = "Line: median; band: its 95 % interval; dots: runs. Each panel has its own scale from zero."
 _TICK_DISTANCE = 0.19
 
 
@@ -53,7 +52,11 @@ def draw_medians(sweep: Sweep, name: str) -> Picture | Prose:
             draw_lines(panel, sweep, quantity, hosts)
         axes[0].set_ylabel(textwrap.fill(f"{quantity.title.replace('`', '')} ({quantity.unit})", _LABEL))
         finish(figure, sweep)
-        return render(figure, name, f"{quantity.title} over messages. {_BAND}")
+        return render(figure, name, f"{quantity.title} over messages. {_explain_band(sweep)}")
+
+
+def _explain_band(sweep: Sweep) -> str:
+    return f"Line: {sweep.center}; band: its 95 % interval; dots: runs. Each panel has its own scale from zero."
 
 
 def _nothing(quantity: Quantity) -> Prose:
@@ -215,7 +218,7 @@ def draw_other_charts(sweep: Sweep) -> Picture | Prose:
     found = [chart for chart in found if _is_measured(sweep, chart)]
     if not found:
         return Absent("No run has a value of another quantity.")
-    text = "Line: median; band: its 95 % interval. Each panel has its own scale from zero."
+    text = f"Line: {sweep.center}; band: its 95 % interval. Each panel has its own scale from zero."
     return _picture(
         sweep, "more-medians", found, f"Quantities that the original benchmark does not chart. {text}{_hidden(sweep)}"
     )
@@ -283,7 +286,7 @@ def _label(chart: Chart) -> str:
 def _caption(sweep: Sweep) -> str:
     missing = [chart.title for chart in CHARTS if not _is_measured(sweep, chart)]
     text = (
-        "The charts of the original benchmark, one per row. Line: median; band: its 95 % interval. Each panel has its own scale "
+        f"The charts of the original benchmark, one per row. Line: {sweep.center}; band: its 95 % interval. Each panel has its own scale "
         "from zero; that of failed runs ends at the number of runs of a cell."
     )
     return text + _hidden(sweep) + (f" This sweep did not measure: {join_words(missing)}." if missing else "")

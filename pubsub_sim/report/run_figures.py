@@ -104,7 +104,7 @@ def _cell(
 
 def _caption(sweep: Sweep, quantity: Quantity, rows: list[int], columns: list[int]) -> str:
     text = (
-        f"{quantity.title} of every run, one panel per cell; in each strip the repeats are in order from left to right. Line: median, "
+        f"{quantity.title} of every run, one panel per cell; in each strip the runs are in order from left to right. Line: {sweep.center}, "
         "with its 95 % interval at the right. Each panel has its own scale, which does not start at zero."
     )
     if quantity.kind == "timing" and len(sweep.controls):
@@ -206,7 +206,7 @@ def draw_ratio_map(sweep: Sweep) -> Picture | Prose:
             title = QUANTITIES[name].title.replace("`", "")
             panel.set_title(title if len(sweep.others) == 1 else f"{version}: {title}")
         caption = (
-            f"{join_words(map(format_code, sweep.others))} / {format_code(sweep.base)}, median paired ratio of each cell. Orange: more than "
+            f"{join_words(map(format_code, sweep.others))} / {format_code(sweep.base)}, estimated from the paired ratios of each cell. Orange: more than "
             f"{format_code(sweep.base)}; purple: less."
         )
         return render(figure, "ratio", caption)

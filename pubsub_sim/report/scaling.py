@@ -345,6 +345,6 @@ def _caption(sweep: Sweep, axes: list[str]) -> str:
         ends = join_words(f"{value:,}" for value in pick_evenly(values, 2))
         parts.append(f"over {axis} with {ends} {name}")
     return (
-        f"Growth on logarithmic scales, {join_words(parts)}, as written at the lines. Dots: medians; lines: the power law fitted to "
+        f"Growth on logarithmic scales, {join_words(parts)}, as written at the lines. Dots: values of cells; lines: the power law fitted to "
         "all cells. Where dots are far from their line, no power law describes the growth."
     )

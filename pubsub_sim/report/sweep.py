@@ -148,6 +148,11 @@ class Sweep:
         """Numbers of the sessions that have runs."""
         return sorted({int(value) for value in self.runs["session"]})
 
+    @property
+    def center(self) -> str:
+        """What a value of a cell is, in words: see `results.intervals.estimate_center`."""
+        return "mean over sessions" if len(self.sessions) > 1 else "median"
+
     def of_kind(self, kind: str) -> pd.DataFrame:
         """Give the runs of a kind: those that are compared ("timing"), or those watched in one way."""
         return self.runs if kind == "timing" else self.watched.loc[self.watched["kind"] == kind]

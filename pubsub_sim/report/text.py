@@ -146,7 +146,7 @@ def describe_failures(sweep: Sweep) -> Prose:
             f"{int((failed & own).sum()):,} of {count_things(int(own.sum()), 'run')} of {format_code(version)}"
         )
     return Prose(
-        f"{join_words(parts)} failed. Failed runs are counted here and are in no median or ratio."
+        f"{join_words(parts)} failed. Failed runs are counted here and are in no time or ratio."
         f"{_describe_other_runs(sweep)}"
     )
 
@@ -280,7 +280,7 @@ def _describe_alone(sweep: Sweep) -> str:
     if len(sweep.versions) > 1:
         return "No pair of runs of two versions succeeded, so there is no ratio."
     return (
-        f"This sweep holds only {format_code(sweep.base)}, so nothing is compared. Its median duration without fixed waits is "
+        f"This sweep holds only {format_code(sweep.base)}, so nothing is compared. Its duration without fixed waits is in the {sweep.center} "
         f"{join_words(parts)}."
     )
 
