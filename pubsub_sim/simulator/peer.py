@@ -236,11 +236,9 @@ class Peer:
             return
         news = PeerStates.FwdToSim  # whatever it is: the vetoes of the topic judge what follows from it
         part.pipes = [
-            pipes.add(self.machine, topic.machine, news, TopicStates.HasPeers),
-            pipes.add(self.machine, topic.machine, news, TopicStates.Peaking),
+            pipes.bind(self.machine, topic.machine, news, TopicStates.HasPeers),
+            pipes.bind(self.machine, topic.machine, news, TopicStates.Peaking),
             pipes.add(self.machine, topic.machine, news, TopicStates.Active),
-            pipes.remove(self.machine, topic.machine, news, TopicStates.Peaking),
-            pipes.remove(self.machine, topic.machine, news, TopicStates.HasPeers),
         ]
 
     def LeavingTopicEnter(self, e: Event) -> bool:
