@@ -38,7 +38,7 @@ Cell = tuple[tuple[str, Any], ...]
 """Options that differ within the sweep, and their values."""
 
 ESTIMATED = {
-    "delivered (%)": "of the owed deliveries that were not missed because the peer left",
+    "delivered (%)": "of the owed deliveries, without those whose peer left or that the end of the run cut off",
     "latency (ms)": "of deliveries, the mean",
     "hops": "links that a delivery came over, the mean",
     "copies per delivery": "of messages that nodes received",
@@ -180,7 +180,7 @@ class Simulations:
 
     def _measured(self, record: SimulationRecord) -> tuple[float, ...]:
         row, last = record.row, self.store.series(record.name).iloc[-1]
-        due = row["owed"] - row["missed_left"]
+        due = row["owed"] - row["missed_left"] - row["missed_under_way"]
         means = [last[f"{name}_so_far"] for name in ("latency_ms", "hops", "copies_per_delivery")]
         share = 100 * row["delivered"] / due if due else np.nan
         return (share, *(np.nan if value is None else float(value) for value in means), row["cpu_ns"] / 1e9)

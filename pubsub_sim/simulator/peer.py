@@ -236,11 +236,9 @@ class Peer:
             return
         news = PeerStates.FwdToSim  # for any event: the vetoes of the topic decide on the consequences
         part.pipes = [
-            pipes.add(self.machine, topic.machine, news, TopicStates.HasPeers),
-            pipes.add(self.machine, topic.machine, news, TopicStates.Peaking),
+            pipes.bind(self.machine, topic.machine, news, TopicStates.HasPeers),
+            pipes.bind(self.machine, topic.machine, news, TopicStates.Peaking),
             pipes.add(self.machine, topic.machine, news, TopicStates.Active),
-            pipes.remove(self.machine, topic.machine, news, TopicStates.Peaking),
-            pipes.remove(self.machine, topic.machine, news, TopicStates.HasPeers),
         ]
 
     def LeavingTopicEnter(self, e: Event) -> bool:
