@@ -35,7 +35,7 @@ def test_no_number_stands_in_the_text() -> None:
 @pytest.mark.parametrize(
     ("shape", "says"),
     [
-        ({"repeats": 2}, "**1.12 times** the duration without fixed waits"),
+        ({"repeats": 2}, "**1.13 times** the duration without fixed waits"),
         ({"repeats": 2, "hosts": (5,), "messages": (20,)}, "in its only cell"),
         ({"costs": {"baseline": 1.0}}, "only `baseline`"),
         (
