@@ -280,7 +280,7 @@ class Libp2pHost:
         proposed = protocols if spoken is None else [name for name in protocols if name in spoken]
         if not proposed:
             await asyncio.sleep(0)
-            raise StreamRefused(short(peer), f"speaks none of {', '.join(protocols)}")
+            raise StreamRefused(short(peer), f"supports none of {', '.join(protocols)}")
         opened: asyncio.Future[OutboundFrames] = self._loop.create_future()
 
         def begin(stream: YamuxStream, protocol: str) -> OutboundFrames:

@@ -228,7 +228,7 @@ class MemoryHost:
         """A peer opens a stream to us; raises StreamRefused."""
         protocol = next((p for p in protocols if p in self._accept), None)
         if protocol is None:
-            raise StreamRefused(short(self.peer_id), f"speaks none of {', '.join(protocols)}")
+            raise StreamRefused(short(self.peer_id), f"supports none of {', '.join(protocols)}")
         stream = self._network.new_stream(protocol, peer, self)
         self.streams.append(stream)
         stream.reader = self._accept[protocol](stream)

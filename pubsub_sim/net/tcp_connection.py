@@ -314,7 +314,7 @@ class Connection(asyncio.Protocol):
     def _accept(self, number: int, protocols: Sequence[str]) -> None:
         spoken = self._owner.accepts(protocols)
         if spoken is None:
-            self.control(Kind.REFUSE, number, f"speaks none of {', '.join(protocols)}")
+            self.control(Kind.REFUSE, number, f"supports none of {', '.join(protocols)}")
             return
         protocol, accept = spoken
         inbound = TcpInbound(self, number)

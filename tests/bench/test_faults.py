@@ -50,7 +50,7 @@ def test_a_search_by_default_is_a_thousand_runs_per_version() -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"versions": "baseline,other"}, "version: expected one of baseline, states, direct, got 'other'"),
+        ({"versions": "baseline,other"}, "version: expected one of baseline, states, direct, states-rpc, got 'other'"),
         ({"routers": "randomsub"}, "router: expected one of floodsub, gossipsub, got 'randomsub'"),
         ({"seeds": 0}, "seeds: expected a whole number of at least 1, got 0"),
         ({"first": -1}, "first: expected a whole number of at least 0, got -1"),

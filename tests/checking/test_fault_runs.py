@@ -223,7 +223,7 @@ def test_a_world_in_which_no_time_passes_is_ended(version: str) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"version": "other"}, "version: expected one of baseline, states, direct, got 'other'"),
+        ({"version": "other"}, "version: expected one of baseline, states, direct, states-rpc, got 'other'"),
         ({"router": "randomsub"}, "router: expected one of floodsub, gossipsub, got 'randomsub'"),
         ({"seed": -1}, "seed: expected a whole number of at least 0, got -1"),
     ],

@@ -17,7 +17,7 @@ from tests.pubsub.worlds import meet, play, run_on
     [
         ({"hosts": 0}, "hosts: expected a whole number of at least 1, got 0"),
         ({"hosts": "many"}, "hosts: expected a whole number of at least 1, got 'many'"),
-        ({"version": "third"}, "version: expected one of baseline, states, direct, got 'third'"),
+        ({"version": "third"}, "version: expected one of baseline, states, direct, states-rpc, got 'third'"),
         ({"router": "carrier pigeon"}, "router: expected one of floodsub, randomsub, gossipsub, got 'carrier pigeon'"),
         ({"transport": "post"}, "transport: expected one of memory, tcp, libp2p, got 'post'"),
         ({"sign": True}, "sign: expected one of strict, none, lax, lax-none, got True"),

@@ -118,7 +118,7 @@ def test_files_of_an_earlier_run_are_replaced_whole(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--versions", "fast"), "version: expected one of baseline, states, direct, got 'fast'"),
+        (("--versions", "fast"), "version: expected one of baseline, states, direct, states-rpc, got 'fast'"),
         (("--versions", "states,states"), "versions: expected each value once ('states' is there twice), got "),
         (("--hosts", "0"), "hosts: expected a whole number of at least 2, got 0"),
         (("--messages", "0"), "messages: expected a whole number of at least 1, got 0"),

@@ -156,5 +156,5 @@ def test_floor_is_a_version_of_the_scenario_and_of_no_world() -> None:
     assert known_versions()[:4] == ("baseline", "states", "direct", "floor")
     assert describe_version("floor")["machines"] == []
     assert describe_version("direct")["machines"] == []
-    with pytest.raises(OptionError, match="version: expected one of baseline, states, direct, got 'floor'"):
+    with pytest.raises(OptionError, match="version: expected one of baseline, states, direct, states-rpc, got 'floor'"):
         World(2, version="floor")

@@ -65,7 +65,7 @@ def test_C01_several_old_topic_fields_give_the_last() -> None:
 
 def test_bytes_that_are_no_rpc_are_a_clear_error() -> None:
     """The remote peer's fault, with the size."""
-    with pytest.raises(MalformedFrame, match="frame of 3 bytes is no pubsub RPC"):
+    with pytest.raises(MalformedFrame, match="frame of 3 bytes is not a pubsub RPC"):
         decode(b"\xff\xff\xff")
 
 
