@@ -49,7 +49,7 @@ def test_killed_worker_of_a_cluster_costs_no_run(tmp_path: Path) -> None:
     finally:
         running.kill()
     assert running.returncode == 0, log
-    assert said.splitlines()[-1] == "8 runs (8 ok): 8 measured now, 0 kept"
+    assert said.splitlines()[-1].startswith("8 runs (8 ok): 8 measured now, 0 kept")  # then what a busy machine adds
     runs = wide(Store(tmp_path).load())
     assert sorted(runs["order"]) == list(range(8))
     assert json.loads((tmp_path / "manifest.json").read_text())["done"] == 8
