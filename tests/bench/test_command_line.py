@@ -45,7 +45,9 @@ def test_sweep_measures_and_counts(tmp_path: Path) -> None:
         f"--out={tmp_path}",
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[-1] == "2 runs (2 ok): 2 measured now, 0 kept"
+    assert done.stdout.splitlines()[-1].startswith(
+        "2 runs (2 ok): 2 measured now, 0 kept"
+    )  # then what a busy machine adds
 
 
 def test_pack_writes_one_file_per_version(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -132,7 +132,7 @@ def test_pair_is_interleaved_and_what_is_watched_runs_by_itself() -> None:
     slices = {}
     for pair in plan(options):
         task = [(run, order) for order, run in enumerate(pair.runs, start=pair.first)]
-        for record, _ in make_pair(options, task, {}, {}):
+        for record, _, _ in make_pair(options, task, {}, {}):
             assert record.outcome == "ok"
             slices[record.parameters.version, record.parameters.kind] = record.value(RUN, "time_slices")
     assert {key for key, value in slices.items() if value} == {
