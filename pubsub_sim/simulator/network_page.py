@@ -171,7 +171,7 @@ class NetworkView:
             start=0, end=max([*times, 1.0]), step=1, value=self.moment_s, title="moment (s)", name="moment", width=_SIZE
         )
         chosen = self.topic if self.topic in topics else _LARGEST
-        choices: list[Any] = [_LARGEST, *sorted(topics)]
+        choices: list[str | None] = [_LARGEST, *sorted(topics)]
         select = Select(value=chosen, options=choices, title="mesh", width=200)
         drawn = [_plot(title, networks, *self._at(networks)) for title, networks in self.networks.items()]
         runs = [run for _, run in drawn]
