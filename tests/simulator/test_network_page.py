@@ -55,7 +55,8 @@ def test_the_page_is_self_contained_and_the_same_each_time() -> None:
     views = [NetworkView({"states": FEW, "baseline": FEW}, 5) for _ in range(2)]
     assert views[0].html() == views[1].html()
     assert views[0].svg() == views[1].svg()
-    assert not re.search(r"<(?:script|link|img)[^>]*(?:src|href)=", views[0].html())
+    assert "default-src 'none'" in views[0].html()
+    assert not re.search(r"<(?:script|link)\b[^<>]*\b(?:src|href)=", views[0].html())
     forms, metadata = views[0]._repr_mimebundle_()
     assert forms["text/html"].startswith("<iframe ")
     assert metadata["filename"] == "network"
