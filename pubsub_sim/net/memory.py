@@ -91,9 +91,8 @@ class MemoryStream:
             receiver = self.receiver
             if frame:
                 receiver.frames += 1
-            receiver.arrivals.append(
-                self
-            )  # as `_send` does: a call for each frame is 4 % of the calls of a measured run
+            # as `_send` does: a call for each frame is 4 % of the calls of a measured run
+            receiver.arrivals.append(self)
             receiver.contents.append(frame)
             if receiver.is_resting:
                 receiver.wake()

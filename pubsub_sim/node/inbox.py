@@ -65,6 +65,7 @@ class Inbox:
         self._core = context.core
         self._operations: deque[Operation] = deque()
         self._rpcs: deque[tuple[PeerId, RPC | WireMessage]] = deque()
+        self._rpc_limit = INCOMING_RPCS  # 0 once closed, so that an RPC costs one test
         self._asked: dict[Request[Any], None] = {}  # requests with a waiter, queued or already taken by a turn
         self._signals: set[type[Operation]] = set()  # queued signals
         self._messages = 0  # number of queued messages
@@ -111,12 +112,13 @@ class Inbox:
             self.submit(_SIGNALS[operation])
 
     def offer_rpc(self, peer: PeerId, rpc: RPC | WireMessage) -> bool:
-        if self._is_closed:
-            return True
-        if len(self._rpcs) >= INCOMING_RPCS:
+        rpcs = self._rpcs
+        if len(rpcs) >= self._rpc_limit:
+            if self._is_closed:
+                return True
             self._has_refused = True
             return False
-        self._rpcs.append((peer, rpc))
+        rpcs.append((peer, rpc))
         if self._is_asleep:
             self._is_asleep = False
             self._wake()
@@ -184,6 +186,7 @@ class Inbox:
     def _refuse_all(self) -> None:
         """Accept no more inputs, and refuse all unanswered requests."""
         self._is_closed = True
+        self._rpc_limit = 0
         self._operations.clear()
         self._rpcs.clear()
         self._signals.clear()

@@ -141,22 +141,19 @@ class InboundReader:
     def frame(self, frame: bytes) -> bool:
         """Take a frame: one that is too large or not an RPC resets the stream, an empty one is skipped."""
         rpc = self._held
-        if rpc is None:
-            if not frame:
-                return True
-            if len(frame) > self._max_bytes:
-                return self._give_up()
-            try:
-                rpc = unpack(frame)
-            except MalformedFrame:
-                return self._give_up()
-            except FOREIGN_ERRORS as error:
-                self._fail(error)
-                return self._give_up()
         try:
-            if self._offer(self._peer, rpc):
+            if rpc is not None:
                 self._held = None
+            elif not frame:
                 return True
+            elif len(frame) > self._max_bytes:
+                return self._give_up()
+            else:
+                rpc = unpack(frame)
+            if self._offer(self._peer, rpc):
+                return True
+        except MalformedFrame:
+            return self._give_up()
         except FOREIGN_ERRORS as error:
             self._fail(error)
             return self._give_up()

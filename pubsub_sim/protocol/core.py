@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from pubsub_sim.wire.signing import SignPolicy
 
 _log = logging.getLogger("pubsub_sim.core")
+_ALL = Acceptance.ALL  # looked up once, as it is compared for every RPC
 
 
 class Core:
@@ -257,7 +258,7 @@ class Core:
         """
         if type(rpc) is WireMessage:
             if self.tracer is None and not self._reads_whole_rpcs:
-                if self.router.accept_from(peer) is Acceptance.ALL:
+                if self.router.accept_from(peer) is _ALL:
                     message = self._examine(peer, rpc)
                     if message is not None and self._push(message):
                         return Pending(message, self, peer, None, None)
@@ -393,17 +394,20 @@ class Core:
         if topic not in self._subscribed_or_relayed:
             return None
         source = wire.author
-        refusal = self._check_blacklist(peer, source) if self._may_be_blacklisted else None
-        refusal = refusal or self.refused_by_policy(wire)
-        if refusal is None and source == self.peer_id and peer != source:
-            refusal = Reason.SELF_ORIGIN
+        refusal = self.refused_by_policy(wire)
+        if self._may_be_blacklisted:
+            refusal = self._check_blacklist(peer, source) or refusal
+        if source == self.peer_id and peer != source:
+            refusal = refusal or Reason.SELF_ORIGIN
         if refusal is not None:
             self.reject(wire, peer, refusal)
             return None
         seqno = wire.seqno
-        message_id = self.message_ids.of_received(wire) if self.message_ids.are_chosen else source + seqno
-        if message_id is None:
-            return None
+        message_id: bytes | None = source + seqno
+        if self.message_ids.are_chosen:
+            message_id = self.message_ids.of_received(wire)
+            if message_id is None:
+                return None
         if self.has_seen(message_id):
             if self.tracer is not None:
                 self.tracer.duplicate_message(message_id, peer)
