@@ -144,7 +144,7 @@ class PubSub:
         )
         self.view = NodeView(self._core)
         theirs = [GuardedTracer(one, self._foreign) for one in options.tracers]
-        self._core.tracer = _tracer_of(self.peer_id, tracer, (*router.evaluators, *theirs))
+        self._core.set_tracer(_tracer_of(self.peer_id, tracer, (*router.evaluators, *theirs)))
         self._driver = make_driver(
             HostContext(
                 core=self._core,

@@ -148,8 +148,14 @@ class Core:
         self.addresses: Callable[[PeerId], Sequence[str]] = ports.addresses
         self.dial: Callable[[PeerId], bool] = ports.dial
         self._previews = router.previews
-        self._reads_whole_rpcs = router.previews or options.inspect_rpc is not None  # asked for every RPC
+        self._reads_whole_rpcs = router.previews or options.inspect_rpc is not None
+        self._takes_messages = not self._reads_whole_rpcs  # without an RPC around each; tested for every RPC
         router.attach(self)
+
+    def set_tracer(self, tracer: RawTracer | None) -> None:
+        """Set the raw tracer hooks; None for none."""
+        self.tracer = tracer
+        self._takes_messages = tracer is None and not self._reads_whole_rpcs
 
     # --- any time ------------------------------------------------------------------------------------------------
 
@@ -257,7 +263,7 @@ class Core:
             the RPC, to be read by `Pending.resume` after that and before any other RPC.
         """
         if type(rpc) is WireMessage:
-            if self.tracer is None and not self._reads_whole_rpcs:
+            if self._takes_messages:
                 if self.router.accept_from(peer) is _ALL:
                     message = self._examine(peer, rpc)
                     if message is not None and self._push(message):

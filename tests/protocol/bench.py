@@ -81,7 +81,7 @@ class Bench:
             options=options or HostOptions(),
         )
         self.traced: list[tuple[str, PeerId, str]] = []
-        self.core.tracer = _Tracer(self.traced)
+        self.core.set_tracer(_Tracer(self.traced))
 
     def add_peer(self, name: str, *topics: str, protocol: str = GOSSIPSUB_ID_V11, outbound: bool = False) -> PeerId:
         """A peer with an open stream that has announced some topics."""

@@ -518,5 +518,5 @@ def test_what_is_held_against_a_peer_outlives_its_unsubscribing_and_counts_once(
 def judged_bench(router: GossipSub) -> Bench:
     """A bench whose router's score is told of everything."""
     bench = Bench(router)
-    bench.core.tracer = Tracers(OWN, watchers=(), evaluators=router.evaluators)
+    bench.core.set_tracer(Tracers(OWN, watchers=(), evaluators=router.evaluators))
     return bench

@@ -51,7 +51,7 @@ def test_a_router_works_with_its_context_alone(name: str) -> None:
     asked: set[str] = set()
     router.attach(narrowed(bench.core, asked))
     if router.evaluators:
-        bench.core.tracer = Tracers(OWN, watchers=(), evaluators=router.evaluators)
+        bench.core.set_tracer(Tracers(OWN, watchers=(), evaluators=router.evaluators))
     peers = [
         bench.add_peer(f"peer {number:02}", "t", protocol=GOSSIPSUB_ID_V12, outbound=number % 2 == 0)
         for number in range(20)
