@@ -27,6 +27,7 @@ PACKAGES: dict[str, tuple[str, str]] = {
     "numpy": ("numpy", "lab"),
     "pandas": ("pandas", "lab"),
     "papermill": ("papermill", "lab"),
+    "bokeh": ("bokeh", "lab"),
     "pyarrow": ("pyarrow", "lab"),
     "seaborn": ("seaborn", "lab"),
     "tqdm": ("tqdm", "lab"),

@@ -118,12 +118,13 @@ class UnobservedMachine(Machine):
             ticks[state] += 1
         self._configuration = plan.target
         steps: Iterable[Step] = plan.finals
-        if self._flags != BUSY and self._flags & WAITED:
-            waiters = self._waiters
-            if waiters.contexts or waiters.spans:
-                waiters.expire(touched)
-            if waiters.args_mask & plan.enter_mask:
-                steps = self._plans.finals_with_args(plan)
+        if self._flags != BUSY:  # noqa: SIM102  # as in the engine
+            if self._flags & WAITED:
+                waiters = self._waiters
+                if waiters.contexts or waiters.spans:
+                    waiters.expire(touched)
+                if waiters.args_mask & plan.enter_mask:
+                    steps = self._plans.finals_with_args(plan)
         if steps:
             self._committed = queued
             try:

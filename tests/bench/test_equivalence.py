@@ -123,7 +123,10 @@ def test_no_worker_outlives_the_command(tmp_path: Path, sign: signal.Signals) ->
     ("options", "message"),
     [
         ({"versions": "baseline"}, "versions: expected two versions, got \\('baseline',\\)"),
-        ({"versions": "baseline,origin"}, "versions: expected one of baseline, states, direct, floor, got 'origin'"),
+        (
+            {"versions": "baseline,origin"},
+            "versions: expected one of baseline, states, direct, states-rpc, floor, got 'origin'",
+        ),
         ({"routers": "randomsub"}, "routers: expected one of floodsub, gossipsub, got 'randomsub'"),
         ({"kinds": "calm,calm"}, "kinds: expected each value once \\('calm' is there twice\\), got 'calm,calm'"),
         ({"seeds": 0}, "seeds: expected a whole number of at least 1, got 0"),

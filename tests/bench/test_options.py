@@ -52,8 +52,12 @@ def test_text_with_commas_is_several_values() -> None:
         ("hosts", [5, 5], "hosts: expected each value once (5 is there twice), got [5, 5]"),
         ("messages", -1, "messages: expected a whole number of at least 1, got -1"),
         ("messages", None, "messages: expected a whole number of at least 1, got None"),
-        ("versions", "original", "versions: expected one of baseline, states, direct, floor, got 'original'"),
-        ("versions", 3, "versions: expected one of baseline, states, direct, floor, got 3"),
+        (
+            "versions",
+            "original",
+            "versions: expected one of baseline, states, direct, states-rpc, floor, got 'original'",
+        ),
+        ("versions", 3, "versions: expected one of baseline, states, direct, states-rpc, floor, got 3"),
         ("repeats", 0, "repeats: expected a whole number of at least 1, got 0"),
         ("repeats", "3x", "repeats: expected a whole number of at least 1, got '3x'"),
         ("seed", "x", "seed: expected a whole number of at least 0, got 'x'"),
@@ -66,7 +70,7 @@ def test_text_with_commas_is_several_values() -> None:
         ("memory_repeats", -1, "memory_repeats: expected a whole number of at least 0, got -1"),
         ("calls_repeats", "many", "calls_repeats: expected a whole number of at least 0, got 'many'"),
         ("lag_repeats", 1.5, "lag_repeats: expected a whole number of at least 0, got 1.5"),
-        ("comparators", "roof", "comparators: expected one of baseline, states, direct, floor, got 'roof'"),
+        ("comparators", "roof", "comparators: expected one of baseline, states, direct, states-rpc, floor, got 'roof'"),
         (
             "comparators",
             ["floor", "floor"],

@@ -12,6 +12,8 @@ from tests.project.test_layering import modules, name_of
 
 BASES = {
     "Inbox": "the half of a driver that all versions share; its private names are for the other half",
+    "PubsubMachine": "RpcMachine is a PubsubMachine in which RPCs are mutations",
+    "PubsubHandlers": "RpcHandlers are PubsubHandlers with one more",
     "MemoryHost": "LinkedHost is a MemoryHost that can be paused",
     "MemoryNetwork": "LinkedNetwork is a MemoryNetwork with other lanes",
 }
