@@ -153,7 +153,7 @@ def test_floor_refuses_what_it_does_not_have() -> None:
 
 def test_floor_is_a_version_of_the_scenario_and_of_no_world() -> None:
     """It can be measured by its name, and describes itself; a world cannot be made of it."""
-    assert known_versions()[:4] == ("baseline", "states", "direct", "floor")
+    assert known_versions()[:5] == ("baseline", "states", "direct", "states-rpc", "floor")
     assert describe_version("floor")["machines"] == []
     assert describe_version("direct")["machines"] == []
     with pytest.raises(OptionError, match="version: expected one of baseline, states, direct, states-rpc, got 'floor'"):
