@@ -112,13 +112,12 @@ class Inbox:
             self.submit(_SIGNALS[operation])
 
     def offer_rpc(self, peer: PeerId, rpc: RPC | WireMessage) -> bool:
-        rpcs = self._rpcs
-        if len(rpcs) >= self._rpc_limit:
+        if len(self._rpcs) >= self._rpc_limit:
             if self._is_closed:
                 return True
             self._has_refused = True
             return False
-        rpcs.append((peer, rpc))
+        self._rpcs.append((peer, rpc))
         if self._is_asleep:
             self._is_asleep = False
             self._wake()

@@ -136,12 +136,15 @@ class PubsubMachine(Inbox):
         """Handle RPCs between transitions, until one needs a mutation, which precedes the following RPCs."""
         rpcs, handle_rpc = self._rpcs, self._core.handle_rpc
         pending = None if self._pending is None else self._pending.resume()
-        while pending is None and rpcs and room:
-            room -= 1
-            peer, rpc = rpcs.popleft()
-            pending = handle_rpc(peer, rpc)
+        left = room
+        if pending is None:
+            for left in range(room - 1, max(room - len(rpcs), 0) - 1, -1):  # noqa: B007  # returned
+                peer, rpc = rpcs.popleft()
+                pending = handle_rpc(peer, rpc)
+                if pending is not None:
+                    break
         self._pending = pending
-        return room
+        return left
 
     # --- handling of operations ----------------------------------------------------------------------------------
 
