@@ -256,3 +256,37 @@ def test_a_question_that_is_a_coroutine(run: Run) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         run(main)
+
+
+class Leaves(BaseException):
+    """What is no error of a program."""
+
+
+def test_whoever_awaits_an_eval_is_told_what_left_it() -> None:
+    """An eval that waits after an interruption and then leaves the program fails for the task that awaits it, too."""
+
+    def leave() -> None:
+        raise Leaves
+
+    class Handlers:
+        def AState(self, e: Event) -> None:
+            self.answer = e.machine.eval_soon(leave)
+            raise Leaves
+
+    async def main() -> None:
+        handlers = Handlers()
+        machine = Machine({"A": {}}, handlers=handlers)
+        with pytest.raises(Leaves):
+            machine.add("A")
+
+        async def wait() -> None:
+            await handlers.answer
+
+        task = asyncio.create_task(wait())
+        await asyncio.sleep(0)
+        with pytest.raises(Leaves):
+            machine.remove("A")
+        with pytest.raises(Leaves):
+            await task
+
+    asyncio.run(main())

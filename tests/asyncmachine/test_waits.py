@@ -295,3 +295,24 @@ def test_waits_need_a_loop() -> None:
     with pytest.raises(RuntimeError):
         m.when("A")
     assert m._flags & ~OBSERVED == 0
+
+
+@pytest.mark.parametrize("leaving", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_a_comparison_of_arguments_may_leave_the_program(leaving: type[BaseException], run: Run) -> None:
+    """What is no error of the wait leaves the mutation, and the wait goes on."""
+
+    class Leaves:
+        __hash__ = None  # type: ignore[assignment]  # as it has its own comparison
+
+        def __eq__(self, other: object) -> bool:
+            raise leaving
+
+    async def main() -> None:
+        machine = Machine({"A": {}})
+        wait = machine.when_args("A", value=Leaves())
+        with pytest.raises(leaving):
+            machine.add("A", value=1)
+        assert not wait.done()
+        wait.cancel()
+
+    run(main)

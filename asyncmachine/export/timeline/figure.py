@@ -217,9 +217,9 @@ def _draw_marks(axes: Axes, data: TimelineData, xs: list[float], lane: int, row:
         if header["flow"]:
             axes.scatter(places, [row + 0.5] * len(places), s=26, color=colour, edgecolors="white", zorder=6)
             continue
-        _draw_boxes(axes, _runs(places, 2 * pixel), row + 0.15, 0.7, colour)
+        _draw_boxes(axes, join_positions(places, 2 * pixel), row + 0.15, 0.7, colour)
         if colour == BAD:
-            thinned = [begin for begin, _ in _runs(places, 8 * pixel)]
+            thinned = [begin for begin, _ in join_positions(places, 8 * pixel)]
             axes.scatter(thinned, [row + 0.2] * len(thinned), marker="v", s=9, color=BAD, linewidths=0, zorder=4)
 
 
@@ -237,7 +237,7 @@ def _draw_boxes(axes: Axes, stretches: list[tuple[float, float]], bottom: float,
         axes.add_patch(PathPatch(Path(corners, codes), facecolor=colour, edgecolor=colour, linewidth=0.7, zorder=2))
 
 
-def _runs(places: list[float], gap: float) -> list[tuple[float, float]]:
+def join_positions(places: list[float], gap: float) -> list[tuple[float, float]]:
     """Join positions closer than a gap into intervals: start and width."""
     runs: list[list[float]] = []
     for place in places:

@@ -13,7 +13,7 @@ from asyncmachine import Machine
 from asyncmachine.export.amdbg.from_record import messages_of
 from asyncmachine.export.spans import build_spans
 from asyncmachine.export.timeline import message_path, timeline, timeline_figure
-from asyncmachine.record import Record, Recorder
+from asyncmachine.record import DamagedRecordError, Record, Recorder
 
 STATES = {"A": {}, "B": {}, "C": {"require": ["B"]}}
 
@@ -115,3 +115,19 @@ def test_a_recorder_writes_on_during_a_snapshot(tmp_path: Path) -> None:
     with Record.open(tmp_path / "run") as finished:
         assert finished.run["is_closed"]
         assert finished.last_seq == 2
+
+
+def test_damage_found_in_a_snapshot_is_told_with_the_file(tmp_path: Path) -> None:
+    """Pages that were overwritten are an error that names the record, as outside a snapshot."""
+    path = tmp_path / "run.sqlite"
+    with Recorder(path) as recorder:
+        machine = Machine(STATES, id="m", tracers=[recorder])
+        for _ in range(2000):
+            machine.add("A")
+            machine.remove("A")
+    content = bytearray(path.read_bytes())
+    with Record.open(path) as record:
+        middle = len(content) // 4
+        path.write_bytes(content[:middle] + b"\xff" * (len(content) - middle))
+        with pytest.raises(DamagedRecordError, match=r"run\.sqlite"), record.snapshot():
+            list(record.transitions())

@@ -18,7 +18,7 @@ from asyncmachine.export.timeline import UnknownFlowError, message_figure, messa
 from asyncmachine.export.timeline.columns import packed, unpacked
 from asyncmachine.export.timeline.data import timeline_data
 from asyncmachine.export.timeline.events import Kind
-from asyncmachine.export.timeline.figure import _bars
+from asyncmachine.export.timeline.figure import _bars, join_positions
 from asyncmachine.export.timeline.lanes import MANY
 from asyncmachine.record import Record, Recorder
 from tests.asyncmachine.export.timelines import EVIL, framed, opened, play
@@ -358,3 +358,8 @@ def test_a_missing_package_is_one_sentence(
 def test_columns_come_back_as_they_were(columns: dict[str, list[int]]) -> None:
     """Whatever whole numbers they hold."""
     assert unpacked(packed({"name": "é</script>"}, columns)) == ({"name": "é</script>"}, columns)
+
+
+def test_positions_close_to_each_other_are_drawn_as_one() -> None:
+    """A still picture joins what is nearer than it can show, and keeps what is apart."""
+    assert join_positions([0.0, 0.1, 0.2, 5.0], gap=0.5) == [(0.0, 0.2), (5.0, 0.0)]
