@@ -409,11 +409,12 @@ class Core:
             self.reject(wire, peer, refusal)
             return None
         seqno = wire.seqno
-        message_id: bytes | None = source + seqno
+        message_id = source + seqno
         if self.message_ids.are_chosen:
-            message_id = self.message_ids.of_received(wire)
-            if message_id is None:
+            chosen = self.message_ids.of_received(wire)
+            if chosen is None:
                 return None
+            message_id = chosen
         if self.has_seen(message_id):
             if self.tracer is not None:
                 self.tracer.duplicate_message(message_id, peer)
