@@ -35,7 +35,7 @@ class OutboundQueue:
         on_ended: called with this queue when its stream ended without having been closed here.
     """
 
-    __slots__ = ("_capacity", "_is_closed", "_on_ended", "_stream", "_urgent", "_waiting", "peer")
+    __slots__ = ("_capacity", "_is_closed", "_on_ended", "_stream", "_urgent", "_waiting", "_write", "peer")
 
     def __init__(self, peer: PeerId, capacity: int, on_ended: Callable[[OutboundQueue], None]) -> None:
         self.peer = peer
@@ -44,14 +44,14 @@ class OutboundQueue:
         self._waiting: deque[bytes] | None = None  # created on first use: most queues stay empty
         self._urgent = 0  # number of urgent frames at the front
         self._stream: Stream | None = None
+        self._write: Callable[[bytes], bool] | None = None  # the stream's, while no frame waits
         self._is_closed = False
 
     def push(self, frame: bytes) -> bool:
-        waiting = self._waiting
-        if waiting is None:
-            if self._stream is not None and self._stream.write(frame):
-                return True
-            waiting = self._waiting = deque()
+        write = self._write
+        if write is not None and write(frame):
+            return True
+        waiting = self._hold()
         if len(waiting) >= self._capacity:
             return False
         waiting.append(frame)
@@ -59,20 +59,27 @@ class OutboundQueue:
 
     def push_urgent(self, frame: bytes) -> bool:
         """Queue ahead of frames that are not urgent; urgent frames keep their order."""
-        waiting = self._waiting
-        if waiting is None:
-            if self._stream is not None and self._stream.write(frame):
-                return True
-            waiting = self._waiting = deque()
+        write = self._write
+        if write is not None and write(frame):
+            return True
+        waiting = self._hold()
         if len(waiting) >= self._capacity:
             return False
         waiting.insert(self._urgent, frame)
         self._urgent += 1
         return True
 
+    def _hold(self) -> deque[bytes]:
+        """Return the queue; from here on frames wait until the stream has room."""
+        self._write = None
+        if self._waiting is None:
+            self._waiting = deque()
+        return self._waiting
+
     def begin(self, hello: Iterable[bytes]) -> None:
         """Start with these frames, regardless of the capacity: none may be lost or overtaken."""
         self._waiting = deque(hello)
+        self._write = None
         self._urgent = len(self._waiting)
 
     def close(self) -> None:
@@ -98,6 +105,7 @@ class OutboundQueue:
             if self._urgent:
                 self._urgent -= 1
         self._waiting = None
+        self._write = stream.write
         if self._is_closed:
             stream.close()
 

@@ -32,7 +32,7 @@ from pubsub_sim.protocol.message_ids import MessageIds
 from pubsub_sim.protocol.peer_streams import PeerStreams
 from pubsub_sim.protocol.peer_topics import PeerTopics
 from pubsub_sim.protocol.pending import Pending
-from pubsub_sim.protocol.router import Acceptance
+from pubsub_sim.protocol.router import Acceptance, MeshlessRouter
 from pubsub_sim.protocol.seen import seen_cache
 from pubsub_sim.protocol.validation import Reason, Validators, policy_check, refused_by_signature
 from pubsub_sim.wire.codec import is_text
@@ -148,6 +148,7 @@ class Core:
         self.addresses: Callable[[PeerId], Sequence[str]] = ports.addresses
         self.dial: Callable[[PeerId], bool] = ports.dial
         self._previews = router.previews
+        self._accepts_all = type(router).accept_from is MeshlessRouter.accept_from  # no call for each RPC to be told so
         self._reads_whole_rpcs = router.previews or options.inspect_rpc is not None
         self._takes_messages = not self._reads_whole_rpcs  # without an RPC around each; tested for every RPC
         router.attach(self)
@@ -264,7 +265,7 @@ class Core:
         """
         if type(rpc) is WireMessage:
             if self._takes_messages:
-                if self.router.accept_from(peer) is _ALL:
+                if self._accepts_all or self.router.accept_from(peer) is _ALL:
                     message = self._examine(peer, rpc)
                     if message is not None and self._push(message):
                         return Pending(message, self, peer, None, None)
