@@ -16,9 +16,9 @@ SWEEP ?= local-$(GRID)
 # `make report` shows that sweep if it was measured here, and the published one in a fresh clone.
 REPORT := data/local/report
 REPORTED = $(if $(wildcard data/raw/$(SWEEP)),$(SWEEP),published)
-GRID_default := {hosts: [5, 10, 15, 20], messages: [20, 60, 100], sessions: 5, repeats: 1, comparators: [floor, direct], comparator_repeats: 2}
+GRID_default := {hosts: [5, 10, 15, 20], messages: [20, 60, 100], sessions: 5, repeats: 1, comparators: [lower-bound, direct], comparator_repeats: 2}
 GRID_full := {hosts: [5, 10, 15, 20], messages: [20, 40, 60, 80, 100], sessions: 10, repeats: 2, control: true, whole_repeats: 1, \
-	memory_repeats: 2, calls_repeats: 1, lag_repeats: 3, comparators: [floor, direct], comparator_repeats: 2}
+	memory_repeats: 2, calls_repeats: 1, lag_repeats: 3, comparators: [lower-bound, direct], comparator_repeats: 2}
 CORNERS := hosts=5,10,15,20 messages=100
 GRID_published := {hosts: [5, 10, 15, 20], messages: [20, 40, 60, 80, 100], sessions: 10, repeats: 2, control: true, whole_repeats: 1, \
 	conditions: ['loop=asyncio', 'sign=none', 'loop=asyncio sign=none $(CORNERS)', \
@@ -26,9 +26,9 @@ GRID_published := {hosts: [5, 10, 15, 20], messages: [20, 40, 60, 80, 100], sess
 	'transport=libp2p $(CORNERS)', 'transport=libp2p sign=none $(CORNERS)', \
 	'router=gossipsub $(CORNERS)', 'router=gossipsub sign=none $(CORNERS)', \
 	'router=gossipsub transport=tcp $(CORNERS)', 'router=gossipsub transport=tcp sign=none $(CORNERS)'], \
-	memory_repeats: 2, calls_repeats: 1, lag_repeats: 3, comparators: [floor, direct], comparator_repeats: 10, limit_s: 10}
+	memory_repeats: 2, calls_repeats: 1, lag_repeats: 3, comparators: [lower-bound, direct], comparator_repeats: 10, limit_s: 10}
 GRID_auto := {hosts: [5, 10, 15, 20], messages: [20, 40, 60, 80, 100], repeats: 5, half_width: 0.02, max_repeats: 40, \
-	control: true, memory_repeats: 2, calls_repeats: 1, lag_repeats: 3, comparators: [floor, direct], comparator_repeats: 3}
+	control: true, memory_repeats: 2, calls_repeats: 1, lag_repeats: 3, comparators: [lower-bound, direct], comparator_repeats: 3}
 GRID_tiny := {hosts: [5], messages: [20], sessions: 2, repeats: 2}
 # Rounds of the engine's own benchmark, about 15 s each.
 ROUNDS_tiny := 1
@@ -59,7 +59,7 @@ PEERS_VENV := .venv-peers
 PEERS_FOLDER := pubsub_sim/bench/peers
 GO ?= $(shell command -v go)
 COMMA := ,
-PEERS_COMPARED := floor, direct, py-libp2p$(if $(GO),$(COMMA) go-libp2p)
+PEERS_COMPARED := lower-bound, direct, py-libp2p$(if $(GO),$(COMMA) go-libp2p)
 PEERS_PROGRAMS := "py-libp2p=$(PEERS_VENV)/bin/python $(PEERS_FOLDER)/py_libp2p.py"$(if \
 	$(GO),$(COMMA) "go-libp2p=$(PEERS_VENV)/bin/go-libp2p")
 PEERS_PARAMETERS := {comparators: [$(PEERS_COMPARED)], program_repeats: 2, slow_limit_s: 300, programs: [$(PEERS_PROGRAMS)]}

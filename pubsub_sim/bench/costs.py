@@ -26,6 +26,7 @@ from pubsub_sim.errors import OptionError, RunError
 from pubsub_sim.flags import from_flags
 from pubsub_sim.parameters import several
 from pubsub_sim.results.whole_files import put_whole
+from pubsub_sim.scenarios.versions import several_versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -84,8 +85,8 @@ class CostOptions:
     share: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("versions", "hosts"):
-            object.__setattr__(self, name, several(name, getattr(self, name)))
+        object.__setattr__(self, "versions", several_versions("versions", self.versions))
+        object.__setattr__(self, "hosts", several("hosts", self.hosts))
         check_whole("rounds", self.rounds, at_least=1)
         check_whole("rpcs", self.rpcs, at_least=1)
         check_whole("seed", self.seed, at_least=0)

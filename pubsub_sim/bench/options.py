@@ -17,7 +17,7 @@ from pubsub_sim.flags import REPEATED
 from pubsub_sim.parameters import Parameters, several
 from pubsub_sim.places import sweeps_folder
 from pubsub_sim.results import NAME, is_name
-from pubsub_sim.scenarios.versions import LOWER_BOUND, known_versions
+from pubsub_sim.scenarios.versions import LOWER_BOUND, current_name, known_versions, several_versions
 from pubsub_sim.world.running import loop_factory
 
 LOOPS = ("uvloop", "asyncio")
@@ -163,9 +163,11 @@ class SweepOptions(Parameters):
     def __post_init__(self) -> None:
         for name in ("programs", "conditions"):
             object.__setattr__(self, name, _texts(getattr(self, name)))
-        for name in ("versions", "hosts", "messages"):
+        for name in ("hosts", "messages"):
             object.__setattr__(self, name, several(name, getattr(self, name)))
-        object.__setattr__(self, "comparators", several("comparators", self.comparators) if self.comparators else ())
+        object.__setattr__(self, "versions", several_versions("versions", self.versions))
+        comparators = several_versions("comparators", self.comparators) if self.comparators else ()
+        object.__setattr__(self, "comparators", comparators)
         self._check_cells()
         self._check_comparators()
         for name in ("sessions", "repeats"):
@@ -280,7 +282,7 @@ class SweepOptions(Parameters):
                 words = tuple(shlex.split(command))
             except ValueError as error:
                 raise OptionError("programs", text, f"a command of whole words ({error})") from None
-            if not name.strip() or not words or name.strip() in (*known_versions(), *found):
+            if not name.strip() or not words or current_name(name.strip()) in (*known_versions(), *found):
                 raise OptionError("programs", text, 'a new name and a command, such as "mine=python mine.py"')
             if not is_name(name.strip()):
                 raise OptionError("programs", name.strip(), NAME)

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from pubsub_sim.report.sweep import Sweep
     from pubsub_sim.results.intervals import Estimate
 
-LOWER_BOUND, DIRECT = "floor", "direct"
-"""Names under which the runs of the references are stored."""
+LOWER_BOUND, DIRECT = "lower-bound", "direct"
+"""Names of the references."""
 
 REFERENCES = (LOWER_BOUND, DIRECT)
 """Versions that the others are divided by, the cheaper one first."""

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pubsub_sim.results.errors import TruncatedFileError, UnreadableFileError, WrongSchemaError
+from pubsub_sim.results.record import stored_version, version_stored_as
 from pubsub_sim.results.whole_files import put_whole
 
 if TYPE_CHECKING:
@@ -65,13 +66,14 @@ def table_of(record: RunRecord) -> pa.Table:
         "error": record.error,
         "limit_s": record.limit_s,
     }
+    run["version"] = stored_version(record.parameters.version)
     columns: dict[str, list[Any]] = {name: [value] * len(record.rows) for name, value in run.items()}
     columns |= {"phase": [row.phase for row in record.rows], "metric": [row.metric for row in record.rows]}
     columns["value"] = [row.value for row in record.rows]
     footer = {
         "provenance": {"schema": SCHEMA_VERSION, **record.provenance},
         "version": dict(record.version),
-        "parameters": asdict(record.parameters),
+        "parameters": asdict(record.parameters) | {"version": run["version"]},
     }
     return with_footer(pa.table(columns, schema=SCHEMA), footer)
 
@@ -97,7 +99,7 @@ def write_whole(table: pa.Table, path: Path) -> None:
 def read_whole(path: Path) -> pa.Table:
     """Read a file, including its footer.
 
-    A file of version 1 is given the columns and the names of this version.
+    A file of version 1 is given the columns and the names of this version, and versions have their current names.
 
     Raises:
         TruncatedFileError: the file is truncated or damaged.
@@ -109,7 +111,7 @@ def read_whole(path: Path) -> pa.Table:
         table = _brought_up(table)
     if not table.schema.equals(SCHEMA):
         raise WrongSchemaError(path, _difference(table.schema))
-    return table
+    return _with_versions(table)
 
 
 def read_table(path: Path) -> pa.Table:
@@ -158,6 +160,8 @@ def footer_of(schema: pa.Schema, path: Path) -> dict[str, Any]:
         raise WrongSchemaError(path, f"its footer lacks {error}") from error
     if not all(isinstance(facts, dict) for facts in found.values()):
         raise WrongSchemaError(path, "its footer holds no objects")
+    if "version" in found["parameters"]:
+        found["parameters"]["version"] = version_stored_as(found["parameters"]["version"])
     if "session" not in schema.names and "repeat" in found["parameters"]:  # of a single run of version 1
         found["parameters"]["session"] = 1
     return found
@@ -184,6 +188,14 @@ def _brought_up(table: pa.Table) -> pa.Table:
     table = table.add_column(at, SCHEMA.field("session"), sessions)
     names = pa.array([_RENAMED.get(str(name), str(name)) for name in metrics], pa.string())
     return table.set_column(SCHEMA.get_field_index("metric"), SCHEMA.field("metric"), names)
+
+
+def _with_versions(table: pa.Table) -> pa.Table:
+    """Name the versions of a table's runs as they are named now."""
+    stored = table.column("version").combine_chunks().dictionary_encode()
+    names = pa.array([version_stored_as(str(name)) for name in stored.dictionary.to_pylist()], pa.string())
+    versions = pa.DictionaryArray.from_arrays(stored.indices, names).cast(pa.string())
+    return table.set_column(SCHEMA.get_field_index("version"), SCHEMA.field("version"), versions)
 
 
 def _opened(path: Path) -> pq.ParquetFile:

@@ -23,6 +23,8 @@ PAIR = "pair"
 NAME = "a name of at most 64 letters, digits and . + - _, a letter first"
 """Valid names of versions and programs, which are used in file names."""
 
+_STORED_AS = {"lower-bound": "floor"}
+_VERSIONS = {name: version for version, name in _STORED_AS.items()}
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9.+_-]{0,63}")
 _INT64 = range(-(2**63), 2**63)
 
@@ -86,7 +88,7 @@ class RunParameters:
 
         A run of the first session has the key that it had before there were sessions.
         """
-        told = asdict(self)
+        told = asdict(self) | {"version": stored_version(self.version)}
         if self.session == 1:
             del told["session"]
         text = json.dumps(told, sort_keys=True, separators=(",", ":"))
@@ -95,7 +97,17 @@ class RunParameters:
     def file_name(self) -> str:
         """Name the file of this run inside its sweep's folder."""
         session = f"-s{self.session}" if self.session > 1 else ""
-        return f"{self.version}-h{self.hosts}-m{self.messages}{session}-r{self.repeat}-{self.key()}.parquet"
+        return f"{stored_version(self.version)}-h{self.hosts}-m{self.messages}{session}-r{self.repeat}-{self.key()}.parquet"
+
+
+def stored_version(version: str) -> str:
+    """Return the name that a version is stored under, in files and in their names."""
+    return _STORED_AS.get(version, version)
+
+
+def version_stored_as(name: str) -> str:
+    """Return the version that is stored under a name."""
+    return _VERSIONS.get(name, name)
 
 
 def is_name(value: object) -> bool:

@@ -36,7 +36,7 @@ from pubsub_sim.results.parquet import (
     with_footer,
     write_whole,
 )
-from pubsub_sim.results.record import NAME, PAIR, PARAMETERS, Row, RunParameters, RunRecord, is_name
+from pubsub_sim.results.record import NAME, PAIR, PARAMETERS, Row, RunParameters, RunRecord, is_name, stored_version
 from pubsub_sim.results.whole_files import put_together
 
 if TYPE_CHECKING:
@@ -312,13 +312,14 @@ class Store:
             description: dict[str, Any] = next((footer["version"] for footer in own if footer["version"]), {})
             merged = merge(footer["provenance"] for footer in own) | {"schema": [SCHEMA_VERSION]}
             lone = {file: pair for file, (version, pair) in apart.items() if version == name}
+            stored = stored_version(str(name))
             footer = {
                 "provenance": {PACKED: True, **merged, **({APART: lone} if lone else {})},
                 "version": description,
-                "parameters": {"version": name},
+                "parameters": {"version": stored},
             }
-            table = pa.Table.from_pandas(rows, schema=SCHEMA, preserve_index=False, nthreads=1)
-            path = target / f"packed-{name!s}.parquet"
+            table = pa.Table.from_pandas(rows.assign(version=stored), schema=SCHEMA, preserve_index=False, nthreads=1)
+            path = target / f"packed-{stored}.parquet"
             write_whole(with_footer(table, json.loads(json.dumps(footer))), path)
             written.append(path)
         return written

@@ -19,7 +19,7 @@ from pubsub_sim.errors import ScenarioFailure
 from pubsub_sim.node.topic import Subscription, Topic, min_topic_size
 from pubsub_sim.protocol.discovery import namespace_of
 from pubsub_sim.protocol.gossip_params import GossipsubParams
-from pubsub_sim.scenarios.versions import check_version
+from pubsub_sim.scenarios.versions import check_version, current_name
 from pubsub_sim.world.routers import ROUTERS
 from pubsub_sim.world.world import SIGNING, TRANSPORTS, World
 
@@ -67,6 +67,7 @@ class SimpleDiscovery:
     barrier: bool = True
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "version", current_name(self.version))
         check_version(self.version)
         check_whole("hosts", self.hosts, at_least=2)
         check_whole("messages", self.messages, at_least=1)

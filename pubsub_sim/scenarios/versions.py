@@ -6,9 +6,28 @@ from typing import Any
 
 from pubsub_sim.checks import check_choice
 from pubsub_sim.drivers import versions as drivers
+from pubsub_sim.parameters import several
 
-LOWER_BOUND = "floor"
+LOWER_BOUND = "lower-bound"
 """Name of the lower bound of the scenario's cost: only queues or sockets, frames and signatures (see `scenarios.lower_bound`)."""
+
+
+_EARLIER = {"floor": LOWER_BOUND}
+"""Names that versions had before, which are still understood."""
+
+
+def current_name(version: Any) -> Any:
+    """Return the name of a version that is given by an earlier one; anything else as it is."""
+    return _EARLIER.get(version, version) if isinstance(version, str) else version
+
+
+def several_versions(option: str, value: object) -> tuple[Any, ...]:
+    """Return one name, several, or a text with commas as a tuple of current names; see `parameters.several`.
+
+    Raises:
+        OptionError: no name, or a repeated one.
+    """
+    return several(option, tuple(current_name(name) for name in several(option, value)))
 
 
 def known_versions() -> tuple[str, ...]:

@@ -72,7 +72,7 @@ def test_pack_writes_one_file_per_version(tmp_path: Path, capsys: pytest.Capture
         (("sweep", "--hosts", "5,x"), "--hosts: expected whole numbers separated by commas, got '5,x'"),
         (
             ("sweep", "--versions", "original"),
-            "versions: expected one of baseline, states, direct, states-rpc, floor, got 'original'",
+            "versions: expected one of baseline, states, direct, states-rpc, lower-bound, got 'original'",
         ),
         (("sweep", "--host", "5"), "host: there is no such parameter, did you mean 'hosts'?"),
         (("sweep", "--repeats"), "argument --repeats: expected one argument; --help lists the flags"),

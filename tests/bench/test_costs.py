@@ -56,7 +56,10 @@ def test_a_run_that_fails_ends_the_command() -> None:
     [
         ({"hosts": "5,10"}, "hosts: expected at least three numbers of hosts"),
         ({"hosts": "1,5,10"}, "hosts: expected a whole number of at least 2, got 1"),
-        ({"versions": "other"}, "version: expected one of baseline, states, direct, states-rpc, floor, got 'other'"),
+        (
+            {"versions": "other"},
+            "version: expected one of baseline, states, direct, states-rpc, lower-bound, got 'other'",
+        ),
         ({"rounds": 0}, "rounds: expected a whole number of at least 1, got 0"),
         ({"rpcs": 0}, "rpcs: expected a whole number of at least 1, got 0"),
     ],

@@ -125,7 +125,7 @@ def test_no_worker_outlives_the_command(tmp_path: Path, sign: signal.Signals) ->
         ({"versions": "baseline"}, "versions: expected two versions, got \\('baseline',\\)"),
         (
             {"versions": "baseline,origin"},
-            "versions: expected one of baseline, states, direct, states-rpc, floor, got 'origin'",
+            "versions: expected one of baseline, states, direct, states-rpc, lower-bound, got 'origin'",
         ),
         ({"routers": "randomsub"}, "routers: expected one of floodsub, gossipsub, got 'randomsub'"),
         ({"kinds": "calm,calm"}, "kinds: expected each value once \\('calm' is there twice\\), got 'calm,calm'"),

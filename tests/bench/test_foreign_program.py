@@ -71,7 +71,7 @@ def test_program_that_cannot_be_started_is_a_failed_run(options: dict[str, Any])
     assert sentence == "the program cannot be started: No such file or directory"
 
 
-@pytest.mark.parametrize("text", ["mine", "mine=", "=python x.py", "states=python x.py", "floor=python x.py"])
+@pytest.mark.parametrize("text", ["mine", "mine=", "=python x.py", "states=python x.py", "lower-bound=python x.py"])
 def test_bad_program_is_one_sentence(text: str) -> None:
     """A text without a name or a command, and the name of a version that is there already, are refused."""
     with pytest.raises(OptionError, match="programs: expected a new name and a command"):

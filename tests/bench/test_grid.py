@@ -80,12 +80,12 @@ def test_watched_runs_are_pairs_of_their_own_after_all_timing_runs() -> None:
 
 def test_comparators_run_beside_the_versions_in_the_corners() -> None:
     """Smallest and largest cell, both transports and loops, signed and not: everybody side by side, after all other runs."""
-    more = plan(replace(OPTIONS, comparators=("floor", "direct"), comparator_repeats=2))
+    more = plan(replace(OPTIONS, comparators=("lower-bound", "direct"), comparator_repeats=2))
     timed = plan(OPTIONS)
     assert more[: len(timed)] == timed
     pairs = more[len(timed) :]
     assert [pair.first for pair in pairs] == list(range(96, 96 + 4 * len(pairs), 4))
-    versions = ["baseline", "direct", "floor", "states"]
+    versions = ["baseline", "direct", "lower-bound", "states"]
     assert all(sorted(run.version for run in pair.runs) == versions for pair in pairs)
     found = [place(run) for pair in pairs for run in {place(run): run for run in pair.runs}.values()]
     corners = ((3, 1), (4, 2))
@@ -96,7 +96,9 @@ def test_comparators_run_beside_the_versions_in_the_corners() -> None:
 def test_program_of_others_runs_over_sockets_only() -> None:
     """Its transport and loop are its own, so it is run once per signing: over TCP, beside everybody on the sweep's loop."""
     pairs = plan(
-        replace(OPTIONS, comparators=("floor", "mine"), comparator_repeats=1, programs="mine=mine.py", loop="asyncio")
+        replace(
+            OPTIONS, comparators=("lower-bound", "mine"), comparator_repeats=1, programs="mine=mine.py", loop="asyncio"
+        )
     )
     beside = [pair for pair in pairs if any(run.version == "mine" for run in pair.runs)]
     assert {place(run)[2:5] for pair in beside for run in pair.runs} == {
@@ -104,7 +106,7 @@ def test_program_of_others_runs_over_sockets_only() -> None:
         ("tcp", "asyncio", "none"),
     }
     assert len(beside) == 2 * 2
-    assert all({run.version for run in pair.runs} == {"baseline", "states", "floor", "mine"} for pair in beside)
+    assert all({run.version for run in pair.runs} == {"baseline", "states", "lower-bound", "mine"} for pair in beside)
 
 
 def place(run: RunParameters) -> tuple[int, int, str, str, str, int]:
@@ -113,6 +115,6 @@ def place(run: RunParameters) -> tuple[int, int, str, str, str, int]:
 
 def test_watched_runs_have_a_limit_of_their_own() -> None:
     """What slows a run down must not make it fail at the limit of the timing runs."""
-    options = replace(OPTIONS, memory_repeats=1, comparators="floor", limit_s=3, slow_limit_s=99)
+    options = replace(OPTIONS, memory_repeats=1, comparators="lower-bound", limit_s=3, slow_limit_s=99)
     limits = {(run.kind, limit_of(options, run)) for pair in plan(options) for run in pair.runs}
     assert limits == {("timing", 3.0), ("control", 3.0), ("memory", 99.0), ("field", 99.0)}

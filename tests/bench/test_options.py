@@ -55,9 +55,9 @@ def test_text_with_commas_is_several_values() -> None:
         (
             "versions",
             "original",
-            "versions: expected one of baseline, states, direct, states-rpc, floor, got 'original'",
+            "versions: expected one of baseline, states, direct, states-rpc, lower-bound, got 'original'",
         ),
-        ("versions", 3, "versions: expected one of baseline, states, direct, states-rpc, floor, got 3"),
+        ("versions", 3, "versions: expected one of baseline, states, direct, states-rpc, lower-bound, got 3"),
         ("repeats", 0, "repeats: expected a whole number of at least 1, got 0"),
         ("repeats", "3x", "repeats: expected a whole number of at least 1, got '3x'"),
         ("seed", "x", "seed: expected a whole number of at least 0, got 'x'"),
@@ -70,11 +70,15 @@ def test_text_with_commas_is_several_values() -> None:
         ("memory_repeats", -1, "memory_repeats: expected a whole number of at least 0, got -1"),
         ("calls_repeats", "many", "calls_repeats: expected a whole number of at least 0, got 'many'"),
         ("lag_repeats", 1.5, "lag_repeats: expected a whole number of at least 0, got 1.5"),
-        ("comparators", "roof", "comparators: expected one of baseline, states, direct, states-rpc, floor, got 'roof'"),
         (
             "comparators",
-            ["floor", "floor"],
-            "comparators: expected each value once ('floor' is there twice), got ['floor', 'floor']",
+            "roof",
+            "comparators: expected one of baseline, states, direct, states-rpc, lower-bound, got 'roof'",
+        ),
+        (
+            "comparators",
+            ["lower-bound", "lower-bound"],
+            "comparators: expected each value once ('lower-bound' is there twice), got ['lower-bound', 'lower-bound']",
         ),
         ("comparator_repeats", 0, "comparator_repeats: expected a whole number of at least 1, got 0"),
         ("slow_limit_s", 0, "slow_limit_s: expected a number of seconds above 0, got 0"),
@@ -168,9 +172,9 @@ def test_numbers_on_the_command_line_are_numbers() -> None:
     ("options", "option", "other"),
     [
         ({"comparators": "states"}, "comparators", "versions"),
-        ({"comparators": "floor", "barrier": False}, "comparators", "barrier"),
-        ({"comparators": "floor", "router": "gossipsub"}, "comparators", "router"),
-        ({"versions": "floor", "router": "gossipsub"}, "versions", "router"),
+        ({"comparators": "lower-bound", "barrier": False}, "comparators", "barrier"),
+        ({"comparators": "lower-bound", "router": "gossipsub"}, "comparators", "router"),
+        ({"versions": "lower-bound", "router": "gossipsub"}, "versions", "router"),
         ({"half_width": 0.1, "repeats": 5, "max_repeats": 4}, "max_repeats", "repeats"),
     ],
 )
@@ -185,7 +189,7 @@ def test_options_that_exclude_each_other_are_named_both(options: dict[str, Any],
 
 def test_lower_bound_runs_beside_floodsub_over_either_transport() -> None:
     """It stands beside floodsub, in memory and over sockets."""
-    assert SweepOptions(comparators="floor", transport="tcp").comparators == ("floor",)
+    assert SweepOptions(comparators="lower-bound", transport="tcp").comparators == ("lower-bound",)
 
 
 def test_earlier_names_of_the_comparators_still_work() -> None:
@@ -194,9 +198,9 @@ def test_earlier_names_of_the_comparators_still_work() -> None:
     found = [
         SweepOptions.from_parameters(given),
         from_flags(SweepOptions, "sweep", "", ["--field=floor", "--field-repeats=2"]),
-        from_flags(SweepOptions, "sweep", "", ["--comparators=floor", "--comparator-repeats=2"]),
+        from_flags(SweepOptions, "sweep", "", ["--comparators=lower-bound", "--comparator-repeats=2"]),
     ]
-    assert found == [SweepOptions(comparators=("floor",), comparator_repeats=2)] * 3
+    assert found == [SweepOptions(comparators=("lower-bound",), comparator_repeats=2)] * 3
 
 
 def test_every_option_is_explained() -> None:

@@ -48,7 +48,7 @@ def test_no_two_repeats_of_a_cell_have_the_same_seed() -> None:
 
 def test_what_is_not_repeated_in_each_session_is_dealt_out() -> None:
     """Instrumented runs and comparators have as many repeats as asked for in the whole sweep."""
-    options = replace(OPTIONS, calls_repeats=4, comparators=("floor",), comparator_repeats=3, control=False)
+    options = replace(OPTIONS, calls_repeats=4, comparators=("lower-bound",), comparator_repeats=3, control=False)
     runs = [run for pair in plan(options) for run in pair.runs if run.version == "baseline"]
     of_calls = {(run.session, run.repeat) for run in runs if run.kind == "calls"}
     assert of_calls == {(1, 1), (2, 2), (3, 3), (1, 4)}
@@ -58,7 +58,7 @@ def test_what_is_not_repeated_in_each_session_is_dealt_out() -> None:
 def test_programs_of_others_can_be_run_less_often() -> None:
     """They take long, so they stand beside the first repeats only."""
     options = replace(
-        OPTIONS, comparators=("floor", "mine"), programs=("mine=true",), comparator_repeats=3, program_repeats=2
+        OPTIONS, comparators=("lower-bound", "mine"), programs=("mine=true",), comparator_repeats=3, program_repeats=2
     )
     repeats = {run.repeat for pair in plan(options) for run in pair.runs if run.version == "mine"}
     assert repeats == {1, 2}
@@ -91,13 +91,13 @@ def test_order_holds_each_module_once() -> None:
 
 def test_listed_modules_are_those_that_a_worker_imports() -> None:
     """No run is given modules that it would not load, which would cost it memory."""
-    listed = list_modules(packages_folder(), PACKAGES, ["baseline", "states", "floor"])
+    listed = list_modules(packages_folder(), PACKAGES, ["baseline", "states", "lower-bound"])
     code = "import sys, pubsub_sim.bench.worker, {}; print(*(n for n in sys.modules if n.split('.')[0] in {}))"
-    for version, driver in (("floor", "sys"), ("states", "pubsub_sim.drivers.states")):
+    for version, driver in (("lower-bound", "sys"), ("states", "pubsub_sim.drivers.states")):
         words = [sys.executable, "-c", code.format(driver, PACKAGES)]
         loaded = subprocess.run(words, capture_output=True, text=True, check=True, cwd=packages_folder()).stdout.split()
         assert set(listed[version]) == set(loaded)
-    assert set(listed["floor"]) < set(listed["states"])
+    assert set(listed["lower-bound"]) < set(listed["states"])
 
 
 @pytest.mark.parametrize("session", range(1, 5))

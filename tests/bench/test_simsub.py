@@ -75,7 +75,10 @@ def test_runs_go_through_the_versions_seed_by_seed() -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"versions": "baseline,floor"}, "version: expected one of baseline, states, direct, states-rpc, got 'floor'"),
+        (
+            {"versions": "baseline,lower-bound"},
+            "version: expected one of baseline, states, direct, states-rpc, got 'lower-bound'",
+        ),
         ({"hosts": 3}, "hosts=3 cannot be used with sources=5"),
         ({"seeds": 0}, "seeds: expected a whole number of at least 1, got 0"),
         ({"seed": -1}, "seed: expected a whole number of at least 0, got -1"),

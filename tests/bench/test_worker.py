@@ -102,7 +102,7 @@ def test_worker_imports_nothing_but_what_is_measured() -> None:
         (json.dumps(SPEC | {"messages": 0}), "messages: expected a whole number of at least 1, got 0"),
         (
             json.dumps(SPEC | {"version": "original"}),
-            "version: expected one of baseline, states, direct, states-rpc, floor, got 'original'",
+            "version: expected one of baseline, states, direct, states-rpc, lower-bound, got 'original'",
         ),
         (json.dumps(SPEC | {"loop": "trio"}), "loop: expected 'uvloop' or 'asyncio', got 'trio'"),
         (
@@ -183,7 +183,7 @@ print(json.dumps(measure(RunSpec(version=sys.argv[1], hosts=3, messages=50, sign
         ("states", "pubsub_sim.protocol.core", "Core", "publish_message"),
         ("baseline", "pubsub_sim.net.memory", "MemoryHost", "_drain"),  # in a callback of the loop
         ("states", "pubsub_sim.net.memory", "MemoryHost", "_drain"),
-        ("floor", "pubsub_sim.scenarios.lower_bound", "LowerBoundHost", "take"),
+        ("lower-bound", "pubsub_sim.scenarios.lower_bound", "LowerBoundHost", "take"),
     ],
 )
 def test_a_run_ends_at_an_error_and_says_which(version: str, module: str, owner: str, method: str) -> None:

@@ -54,7 +54,7 @@ def test_the_published_sweep_is_the_originals_full_grid_without_a_failure() -> N
     assert compared.groupby("version").size().to_dict() == {"baseline": 300, "states": 300}
     assert (runs["kind"] == "control").sum() == 300
     assert {"memory", "calls", "lag", "field"} <= set(runs["kind"])
-    ours = runs["version"].isin(["baseline", "states", "direct", "floor"])
+    ours = runs["version"].isin(["baseline", "states", "direct", "lower-bound"])
     assert set(runs.loc[ours, "outcome"]) == {"ok"}
 
 

@@ -38,7 +38,7 @@ def test_our_own_versions_are_found_without_a_look_through_all_packages(asked: A
     """That look takes milliseconds, and a search for faults makes thousands of worlds."""
     for name in ("baseline", "states", "direct", "states-rpc"):
         assert callable(driver_factory(name))
-    for name in ("baseline", "floor"):
+    for name in ("baseline", "lower-bound"):
         SimpleDiscovery(version=name, hosts=2, messages=1)
     assert asked.times == 0
 
@@ -57,5 +57,5 @@ def test_what_names_no_version_is_refused(name: object) -> None:
     """Whatever its type: it may come out of a file."""
     with pytest.raises(OptionError, match="version: expected one of baseline, states"):
         check_version(name)
-    with pytest.raises(OptionError, match=r"version: expected one of .*, floor"):
+    with pytest.raises(OptionError, match=r"version: expected one of .*, lower-bound"):
         SimpleDiscovery(version=name, hosts=2, messages=1)  # type: ignore[arg-type] # that is the point

@@ -104,7 +104,10 @@ def test_an_earlier_record_is_replaced(tmp_path: Path) -> None:
     [
         (("--scenario", "chess"), "scenario: expected one of simple_discovery, one_message, got 'chess'"),
         (("--version", "fast"), "version: expected one of baseline, states, direct, states-rpc, got 'fast'"),
-        (("--version", "floor"), "version: expected one of baseline, states, direct, states-rpc, got 'floor'"),
+        (
+            ("--version", "lower-bound"),
+            "version: expected one of baseline, states, direct, states-rpc, got 'lower-bound'",
+        ),
         (("--hosts", "1"), "hosts: expected a whole number of at least 2, got 1"),
         (("--messages", "no"), "--messages: expected a whole number, got 'no'"),
         (("--clock", "sun"), "clock: expected one of wall, virtual, got 'sun'"),

@@ -20,12 +20,12 @@ DASH = "\N{EN DASH}"
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
     """Two versions, a lower bound of half the cost, and another implementation of ten times; three repeats."""
     folder = tmp_path_factory.mktemp("sweeps") / "mine"
-    return Sweep.load(write_sweep(folder, field={"floor": 0.5, "another": 10.0}, programs=["another"]))
+    return Sweep.load(write_sweep(folder, field={"lower-bound": 0.5, "another": 10.0}, programs=["another"]))
 
 
 def test_every_version_is_divided_by_the_reference(sweep: Sweep) -> None:
     """A row per condition: the reference's time per RPC, then ratios, our own versions first; stored names are mapped."""
-    table = comparators.tabulate(sweep, "floor")
+    table = comparators.tabulate(sweep, "lower-bound")
     assert isinstance(table, Table)
     assert [column.partition(",")[0] for column in table.columns[5:]] == [
         "lower bound",
@@ -41,19 +41,19 @@ def test_every_version_is_divided_by_the_reference(sweep: Sweep) -> None:
 
 def test_fewer_than_ten_runs_give_no_interval(sweep: Sweep, tmp_path: Path) -> None:
     """A bootstrap of three values is too narrow; of ten it is given."""
-    assert not comparators.list_conditions(sweep)[0].ratio("states", "floor").has_interval
+    assert not comparators.list_conditions(sweep)[0].ratio("states", "lower-bound").has_interval
     more = Sweep.load(
-        write_sweep(tmp_path, hosts=(5,), messages=(20,), repeats=10, control=False, field={"floor": 0.5})
+        write_sweep(tmp_path, hosts=(5,), messages=(20,), repeats=10, control=False, field={"lower-bound": 0.5})
     )
-    assert comparators.list_conditions(more)[0].ratio("states", "floor").has_interval
-    assert comparators.list_conditions(more)[0].per_rpc("floor").has_interval
+    assert comparators.list_conditions(more)[0].ratio("states", "lower-bound").has_interval
+    assert comparators.list_conditions(more)[0].per_rpc("lower-bound").has_interval
     assert "no interval" in comparators.describe(sweep).markdown
     assert "no interval" not in comparators.describe(more).markdown
 
 
 def test_the_transports_of_a_condition_are_neighbours(sweep: Sweep) -> None:
     """Memory first, then sockets, for each loop and signing."""
-    table = comparators.tabulate(sweep, "floor")
+    table = comparators.tabulate(sweep, "lower-bound")
     assert isinstance(table, Table)
     assert [row[2:5] for row in table.rows] == [
         [loop, sign, transport]
@@ -77,14 +77,14 @@ def test_summary_holds_the_comparators(sweep: Sweep) -> None:
     """Another program finds each condition's time per RPC with its unit, and the ratio to the lower bound."""
     found = [entry for entry in summary.summarise(sweep)["comparators"] if entry["version"] == "another"]
     assert [(entry["loop"], entry["transport"]) for entry in found] == [("uvloop", "tcp")] * 2
-    assert [entry["over_floor"]["value"] for entry in found] == pytest.approx([20, 20])
+    assert [entry["over_lower_bound"]["value"] for entry in found] == pytest.approx([20, 20])
     assert {(entry["unit"], entry["hosts"], entry["messages"]) for entry in found} == {("µs", 5, 20)}
 
 
 def test_sweep_without_comparators_says_so(tmp_path: Path, sweep: Sweep) -> None:
     """No empty table; the same for a reference that was not run."""
     without = Sweep.load(write_sweep(tmp_path / "without"))
-    assert isinstance(comparators.tabulate(without, "floor"), Absent)
+    assert isinstance(comparators.tabulate(without, "lower-bound"), Absent)
     assert isinstance(comparators.tabulate(sweep, "direct"), Absent)
     assert isinstance(comparators.describe(without), Absent)
     assert isinstance(comparators.show_largest(without), Absent)
@@ -111,6 +111,6 @@ def test_everybody_says_what_else_they_do(sweep: Sweep) -> None:
     table = comparators.tabulate_comparators(sweep)
     assert isinstance(table, Table)
     assert table.rows == [
-        ["lower bound", "the floor one", DASH],
+        ["lower bound", "the lower-bound one", DASH],
         ["`another`", "the another one", "encrypts; multiplexes"],
     ]

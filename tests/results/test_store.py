@@ -21,7 +21,7 @@ from pubsub_sim.results import (
     WrongSchemaError,
     wide,
 )
-from pubsub_sim.results.parquet import SCHEMA, table_of, with_footer, write_whole
+from pubsub_sim.results.parquet import SCHEMA, read_footer, table_of, with_footer, write_whole
 from tests.results.runs import PROVENANCE, a_failure, a_run
 
 
@@ -253,3 +253,23 @@ def test_file_without_sessions_is_one_session(tmp_path: Path) -> None:
     assert list(store.load()["session"].unique()) == [1]
     assert list(store.pairs()) == [record.parameters]
     assert store.set_aside() == {}
+
+
+def test_lower_bound_is_stored_under_its_earlier_name(tmp_path: Path) -> None:
+    """Files of sweeps made before it was renamed are found, read, resumed and packed like new ones."""
+    record = replace(a_run(), parameters=replace(a_run().parameters, version="lower-bound"))
+    path = Store(tmp_path / "runs").write(record)
+    assert path.name.startswith("floor-")
+    assert read_footer(path)["parameters"]["version"] == "lower-bound"
+    stored = pq.read_table(path)
+    assert set(stored.column("version").to_pylist()) == {"floor"}
+    assert json.loads(stored.schema.metadata[b"parameters"])["version"] == "floor"
+    packed = Store(tmp_path / "runs").pack(tmp_path / "packed")
+    assert [file.name for file in packed] == ["packed-floor.parquet"]
+    for folder in ("runs", "packed"):
+        store = Store(tmp_path / folder)
+        assert set(store.load()["version"]) == {"lower-bound"}
+        read = store.read(record.parameters)
+        assert read is not None
+        assert read.parameters == record.parameters
+        assert list(store.pairs()) == [record.parameters]

@@ -18,7 +18,7 @@ from pubsub_sim.scenarios.play import play
 from pubsub_sim.scenarios.simple_discovery import PHASES, Outcome, SimpleDiscovery
 from pubsub_sim.scenarios.versions import describe_version, known_versions
 
-REFERENCES = ("direct", "floor")
+REFERENCES = ("direct", "lower-bound")
 
 
 class Taker:
@@ -76,7 +76,7 @@ def test_floor_over_sockets_leaves_none_open() -> None:
     """Neither a listening nor a connected one."""
 
     async def main() -> None:
-        given = SimpleDiscovery(version="floor", hosts=3, messages=1, transport="tcp")
+        given = SimpleDiscovery(version="lower-bound", hosts=3, messages=1, transport="tcp")
         await play(given, lambda _: nullcontext())
 
     gc.collect()
@@ -143,18 +143,21 @@ def test_failing_call_ends_a_host_of_direct_calls(monkeypatch: pytest.MonkeyPatc
         run(main(), clock="virtual")
 
 
-def test_floor_refuses_what_it_does_not_have() -> None:
+def test_lower_bound_refuses_what_it_does_not_have() -> None:
     """It never plays something else than what was asked for."""
-    with pytest.raises(OptionError, match=r"barrier=False .* version='floor'"):
-        played(version="floor", barrier=False)
+    with pytest.raises(OptionError, match=r"barrier=False .* version='lower-bound'"):
+        played(version="lower-bound", barrier=False)
     with pytest.raises(OptionError, match=r"transport='tcp' .* clock='virtual'"):
-        played(version="floor", transport="tcp")
+        played(version="lower-bound", transport="tcp")
 
 
-def test_floor_is_a_version_of_the_scenario_and_of_no_world() -> None:
+def test_lower_bound_is_a_version_of_the_scenario_and_of_no_world() -> None:
     """It can be measured by its name, and describes itself; a world cannot be made of it."""
-    assert known_versions()[:5] == ("baseline", "states", "direct", "states-rpc", "floor")
-    assert describe_version("floor")["machines"] == []
+    assert known_versions()[:5] == ("baseline", "states", "direct", "states-rpc", "lower-bound")
+    assert describe_version("lower-bound")["machines"] == []
+    assert SimpleDiscovery(version="floor", hosts=2, messages=1).version == "lower-bound"
     assert describe_version("direct")["machines"] == []
-    with pytest.raises(OptionError, match="version: expected one of baseline, states, direct, states-rpc, got 'floor'"):
-        World(2, version="floor")
+    with pytest.raises(
+        OptionError, match="version: expected one of baseline, states, direct, states-rpc, got 'lower-bound'"
+    ):
+        World(2, version="lower-bound")

@@ -113,7 +113,10 @@ def test_an_undelivered_announcement_is_a_failure(version: str, monkeypatch: pyt
     [
         ({"hosts": 1}, "hosts: expected a whole number of at least 2, got 1"),
         ({"messages": 0}, "messages: expected a whole number of at least 1, got 0"),
-        ({"version": "origin"}, "version: expected one of baseline, states, direct, states-rpc, floor, got 'origin'"),
+        (
+            {"version": "origin"},
+            "version: expected one of baseline, states, direct, states-rpc, lower-bound, got 'origin'",
+        ),
         ({"barrier": "yes"}, "barrier: expected true or false, got 'yes'"),
     ],
 )

@@ -95,7 +95,10 @@ def test_a_message_that_gets_nowhere_is_counted(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"version": "floor"}, "version: expected one of baseline, states, direct, states-rpc, got 'floor'"),
+        (
+            {"version": "lower-bound"},
+            "version: expected one of baseline, states, direct, states-rpc, got 'lower-bound'",
+        ),
         ({"hosts": 5}, "hosts=5 cannot be used with sources=5"),
         ({"messages": 0}, "messages: expected a whole number of at least 1, got 0"),
         ({"dials": 0}, "dials: expected a whole number of at least 1, got 0"),
