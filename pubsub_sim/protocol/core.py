@@ -148,7 +148,8 @@ class Core:
         self.addresses: Callable[[PeerId], Sequence[str]] = ports.addresses
         self.dial: Callable[[PeerId], bool] = ports.dial
         self._previews = router.previews
-        self._accepts_all = type(router).accept_from is MeshlessRouter.accept_from  # no call for each RPC to be told so
+        accepts: object = type(router).accept_from
+        self._accepts_all = accepts is MeshlessRouter.accept_from  # no call for each RPC to be told so
         self._reads_whole_rpcs = router.previews or options.inspect_rpc is not None
         self._takes_messages = not self._reads_whole_rpcs  # without an RPC around each; tested for every RPC
         router.attach(self)

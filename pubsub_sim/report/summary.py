@@ -172,7 +172,11 @@ def _comparators(sweep: Sweep) -> list[dict[str, Any]]:
             if not (condition.runs["version"] == version).any():
                 continue
             entry = {"quantity": "cpu-per-rpc", "version": version, **place, "unit": "µs"}
-            ratios = {f"over_{name.replace('-', '_')}": to_json(condition.ratio(version, name)) for name in REFERENCES if name != version}
+            ratios = {
+                f"over_{name.replace('-', '_')}": to_json(condition.ratio(version, name))
+                for name in REFERENCES
+                if name != version
+            }
             found.append(entry | to_json(condition.per_rpc(version)) | ratios)
     return found
 
