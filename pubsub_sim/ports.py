@@ -37,6 +37,17 @@ class Clock(Protocol):
         """Wait in the background; not counted."""
 
 
+class Sealed(Protocol):
+    """An RPC that is handed over as an object, between hosts of one process (see `wire.sealed`)."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes its encoding has."""
+
+    def to_bytes(self) -> bytes:
+        """Its encoding."""
+
+
 class Stream(Protocol):
     """One direction of frames from us to a peer. A closed or reset stream drops what is written to it."""
 
@@ -44,8 +55,8 @@ class Stream(Protocol):
     def protocol(self) -> str:
         """The negotiated protocol."""
 
-    def write(self, frame: bytes) -> bool:
-        """Hand over one frame; False if the window is full: the writer is then told when it is not."""
+    def write(self, frame: Any) -> bool:
+        """Hand over one frame, bytes, or Sealed if the network carries objects; False if the window is full: the writer is then told when it is not."""
 
     def set_writer(self, writer: FrameWriter) -> None:
         """Who is told of this stream."""
@@ -90,6 +101,13 @@ class FrameReader(Protocol):
 
     def ended(self, clean: bool) -> None:
         """The stream is over: closed by the peer (`clean`) or reset."""
+
+
+class SealedReader(FrameReader, Protocol):
+    """A reader that takes frames of either kind; one without `take` is given the bytes of sealed ones."""
+
+    def take(self, frame: Any) -> bool:
+        """Like `frame`, but the frame may be sealed."""
 
 
 class Host(Protocol):

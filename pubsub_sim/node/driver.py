@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from pubsub_sim.protocol.core import Core
     from pubsub_sim.protocol.operations import Operation, PeersDead, PeersPending, Request
     from pubsub_sim.protocol.params import HostParams
-    from pubsub_sim.wire.rpc_pb2 import RPC
-    from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
+    from pubsub_sim.wire.sealed import ReceivedRPC
 
 T = TypeVar("T")
 
@@ -91,7 +90,7 @@ class Driver(Protocol):
     def signal(self, operation: type[PeersPending | PeersDead]) -> None:
         """Take a coalescing input in the next turn."""
 
-    def offer_rpc(self, peer: PeerId, rpc: RPC | WireMessage) -> bool:
+    def offer_rpc(self, peer: PeerId, rpc: ReceivedRPC) -> bool:
         """Take an RPC in a coming turn; False if `INCOMING_RPCS` wait already (`on_room` tells when to try again).
 
         A host that has ended takes RPCs and drops them.

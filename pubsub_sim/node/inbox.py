@@ -35,8 +35,7 @@ from pubsub_sim.protocol.params import INCOMING_RPCS, PENDING_MESSAGES
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
     from pubsub_sim.node.driver import HostContext
-    from pubsub_sim.wire.rpc_pb2 import RPC
-    from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
+    from pubsub_sim.wire.sealed import ReceivedRPC
 
 T = TypeVar("T")
 
@@ -65,7 +64,7 @@ class Inbox:
         self._context = context
         self._core = context.core
         self._operations: deque[Operation] = deque()
-        self._rpcs: deque[tuple[PeerId, RPC | WireMessage]] = deque()
+        self._rpcs: deque[tuple[PeerId, ReceivedRPC]] = deque()
         self._asked: dict[Request[Any], None] = {}  # requests that somebody awaits, queued or already taken by a turn
         self._signals: set[type[Operation]] = set()  # signals among the operations
         self._messages = 0  # messages among the operations
@@ -111,7 +110,7 @@ class Inbox:
             self._signals.add(operation)
             self.submit(_SIGNALS[operation])
 
-    def offer_rpc(self, peer: PeerId, rpc: RPC | WireMessage) -> bool:
+    def offer_rpc(self, peer: PeerId, rpc: ReceivedRPC) -> bool:
         if self._is_closed:
             return True
         if len(self._rpcs) >= INCOMING_RPCS:

@@ -75,6 +75,7 @@ class PubSub:
         initial_seqno: the sequence number before the first message.
         options: what else was chosen for it.
         foreign: keeps account of what users' code raises, if somebody else does so for this node too.
+        seals: RPCs leave as objects (see `wire.sealed`): for networks on the virtual clock that carry them.
 
     Attributes:
         peer_id: who it is.
@@ -102,6 +103,7 @@ class PubSub:
         initial_seqno: int,
         options: HostOptions | None = None,
         foreign: ForeignCode | None = None,
+        seals: bool = False,
     ) -> None:
         self.peer_id: PeerId = key.peer_id
         self.router = router
@@ -131,6 +133,7 @@ class PubSub:
             initial_seqno=initial_seqno,
             options=options,
             foreign=self._foreign,
+            seals=seals,
         )
         theirs = [GuardedTracer(one, self._foreign) for one in options.tracers]
         self._core.tracer = _tracer_of(self.peer_id, tracer, (*router.evaluators, *theirs))
@@ -318,8 +321,13 @@ class PubSub:
             raise OptionError("data", data, "bytes")
         self._check_alive("publish")
         message = self._make_message(topic, data, *self._choose_author(key, author, local=local), local=local)
-        if not local and len(message.frame) > self._params.max_message_bytes:
-            raise MessageTooLarge(len(message.frame), self._params.max_message_bytes)
+        if self._core.seals and not local:
+            message.seal()
+        if not local:
+            frame = message.frame
+            size_bytes = len(frame) if isinstance(frame, bytes) else frame.size
+            if size_bytes > self._params.max_message_bytes:
+                raise MessageTooLarge(size_bytes, self._params.max_message_bytes)
         if ready is not None:
             await self._wait_until_ready(topic, ready)
             self._check_alive("publish")

@@ -27,11 +27,13 @@ from pubsub_sim.protocol.local_topics import LocalTopics
 from pubsub_sim.protocol.peer_topics import PeerTopics
 from pubsub_sim.protocol.router import Acceptance
 from pubsub_sim.protocol.seen import seen_cache
+from pubsub_sim.protocol.tracing import hook_of
 from pubsub_sim.protocol.validation import Reason, Validators, policy_check, refused_by_signature
 from pubsub_sim.wire.codec import encode_hello, encode_subscriptions, is_text
 from pubsub_sim.wire.message import Message, author_and_seqno
 from pubsub_sim.wire.rpc_pb2 import RPC
 from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
+from pubsub_sim.wire.sealed import Frame, SealedIHave, SealedMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from pubsub_sim.protocol.router import Router
     from pubsub_sim.protocol.tracing import RawTracer
     from pubsub_sim.protocol.validation import Validator
+    from pubsub_sim.wire.sealed import ReceivedRPC
     from pubsub_sim.wire.signing import SignPolicy
 
 _log = logging.getLogger("pubsub_sim.core")
@@ -104,6 +107,7 @@ class Core:
         initial_seqno: the sequence number before the first message (the reference takes the time in ns).
         options: what else was chosen.
         foreign: keeps account of what users' functions raise.
+        seals: RPCs are sent as objects, where they can be (see `wire.sealed`).
 
     Raises:
         OptionError: messages are to be signed for an author whose key we do not have.
@@ -116,11 +120,14 @@ class Core:
         refused_by_policy: why it refuses a message, if it does.
         author: who writes our messages; None without an author.
         filter: which topics may be joined; None for all.
+        seals: whether RPCs are sent as objects.
         tracer: raw tracer hooks, or None.
+        trace_sending, trace_drop: those of its hooks that are told of frames; None if nobody hears of them.
         rng: seeded chance, for the router.
         foreign: keeps account of what users' functions raise.
         pending: what `handle_rpc` gave last, and is not published and read to its end yet.
         has_seen: whether a message id is remembered.
+        not_seen: those of some message ids that are not.
         now_ns, is_outbound, addresses, dial: the ports of these names, for the router.
     """
 
@@ -136,7 +143,9 @@ class Core:
         initial_seqno: int,
         options: HostOptions,
         foreign: ForeignCode | None = None,
+        seals: bool = False,
     ) -> None:
+        self.seals = seals
         self.foreign = ForeignCode() if foreign is None else foreign
         self.pending: Pending | None = None
         self.peer_id = peer_id
@@ -146,7 +155,10 @@ class Core:
         chosen = options.subscription_filter
         self.filter = None if chosen is None else GuardedFilter(chosen, self.foreign)
         self.router = router
-        self.tracer: RawTracer | None = None
+        self._reads_whole_rpcs = router.previews or options.inspect_rpc is not None  # which a sealed message is not
+        reads_sealed = vars(type(router)).get("reads_sealed", False)  # of this very class: another one may read more
+        self._opens_all = options.inspect_rpc is not None or router.previews or not reads_sealed
+        self.tracer = None
         self.peers: dict[PeerId, Outbox] = {}
         self._peer_topics = PeerTopics(params.announced_frames * params.max_message_bytes)
         self.topics = self._peer_topics.topics
@@ -175,13 +187,30 @@ class Core:
         self._rng = self.rng = rng
         self._seqno = initial_seqno
         self.has_seen: Callable[[bytes], bool] = self._seen.has
+        self.not_seen: Callable[[Sequence[bytes]], list[bytes]] = self._seen.lacks
         self.now_ns: Callable[[], int] = ports.now_ns
         self.is_outbound: Callable[[PeerId], bool] = ports.is_outbound
         self.addresses: Callable[[PeerId], Sequence[str]] = ports.addresses
         self.dial: Callable[[PeerId], bool] = ports.dial
         self._previews = router.previews
-        self._reads_whole_rpcs = router.previews or options.inspect_rpc is not None  # asked for every RPC
         router.attach(self)
+
+    @property
+    def tracer(self) -> RawTracer | None:
+        """Raw tracer hooks, or None."""
+        return self._tracer
+
+    @tracer.setter
+    def tracer(self, tracer: RawTracer | None) -> None:
+        """Take a tracer; the hooks of what happens for every RPC are looked up here, once."""
+        self._tracer = tracer
+        self.trace_sending: Callable[[PeerId, bytes], object] | None = hook_of(tracer, "send_rpc")
+        self.trace_drop: Callable[[PeerId, bytes], object] | None = hook_of(tracer, "drop_rpc")
+        self._trace_receipt: Callable[[PeerId, RPC], object] | None = hook_of(tracer, "recv_rpc")
+        self._takes_messages = not self._reads_whole_rpcs and self._trace_receipt is None
+        self._takes_ihaves = not self._opens_all and self._trace_receipt is None
+        self._trace_delivery: Callable[[Message], object] | None = hook_of(tracer, "deliver_message")
+        self._trace_duplicate: Callable[[bytes, PeerId], object] | None = hook_of(tracer, "duplicate_message")
 
     # --- any time ------------------------------------------------------------------------------------------------
 
@@ -284,8 +313,8 @@ class Core:
             outbox.close()
             self._forget_stranger(peer)
         else:
-            if self.tracer is not None:
-                self.tracer.add_peer(peer, protocol)
+            if self._tracer is not None:
+                self._tracer.add_peer(peer, protocol)
             self.router.add_peer(peer, protocol)
 
     def forget_peer(self, peer: PeerId, outbox: Outbox) -> None:
@@ -328,8 +357,8 @@ class Core:
     def _drop_peer(self, peer: PeerId) -> None:
         self.peers.pop(peer).close()
         self._forget_topics(peer)
-        if self.tracer is not None:
-            self.tracer.remove_peer(peer)
+        if self._tracer is not None:
+            self._tracer.remove_peer(peer)
         self.router.remove_peer(peer)
 
     def _forget_stranger(self, peer: PeerId) -> None:
@@ -370,14 +399,14 @@ class Core:
 
     def join(self, topic: str) -> None:
         """Take part in a topic, after it was announced."""
-        if self.tracer is not None:
-            self.tracer.join(topic)
+        if self._tracer is not None:
+            self._tracer.join(topic)
         self.router.join(topic)
 
     def leave(self, topic: str) -> None:
         """No longer take part in a topic, after that was announced."""
-        if self.tracer is not None:
-            self.tracer.leave(topic)
+        if self._tracer is not None:
+            self._tracer.leave(topic)
         self.router.leave(topic)
 
     def topics_lacking_peers(self) -> list[str]:
@@ -390,20 +419,30 @@ class Core:
 
     # --- RPCs and messages ---------------------------------------------------------------------------------------
 
-    def send(self, peer: PeerId, frame: bytes) -> bool:
+    def send(self, peer: PeerId, frame: Frame) -> bool:
         """Queue a frame to a peer we have; False (and lost) if its queue is full."""
-        return self._report_sending(peer, frame, is_sent=self.peers[peer].push(frame))
+        if self.peers[peer].push(frame):
+            if self.trace_sending is not None:
+                self.trace_sending(peer, frame if isinstance(frame, bytes) else frame.to_bytes())
+            return True
+        self.report_drop(peer, frame)
+        return False
 
-    def send_urgent(self, peer: PeerId, frame: bytes) -> bool:
+    def send_urgent(self, peer: PeerId, frame: Frame) -> bool:
         """Like `send`, but ahead of what waits and is not urgent."""
-        return self._report_sending(peer, frame, is_sent=self.peers[peer].push_urgent(frame))
+        if self.peers[peer].push_urgent(frame):
+            if self.trace_sending is not None:
+                self.trace_sending(peer, frame if isinstance(frame, bytes) else frame.to_bytes())
+            return True
+        self.report_drop(peer, frame)
+        return False
 
-    def _report_sending(self, peer: PeerId, frame: bytes, *, is_sent: bool) -> bool:
-        if self.tracer is not None:
-            (self.tracer.send_rpc if is_sent else self.tracer.drop_rpc)(peer, frame)
-        return is_sent
+    def report_drop(self, peer: PeerId, frame: Frame) -> None:
+        """An RPC to a peer is lost."""
+        if self.trace_drop is not None:
+            self.trace_drop(peer, frame if isinstance(frame, bytes) else frame.to_bytes())
 
-    def handle_rpc(self, peer: PeerId, rpc: RPC | WireMessage) -> Pending | None:
+    def handle_rpc(self, peer: PeerId, rpc: ReceivedRPC) -> Pending | None:
         """One RPC of a peer: its subscriptions, then its messages, then its control part.
 
         An RPC that is nothing but a message may come as that message.
@@ -412,25 +451,47 @@ class Core:
             None once all of it is read. Otherwise the message to be published now, by `publish_message`, and the rest of
             the RPC, to be read by `Pending.resume` after that and before any other RPC.
         """
-        if type(rpc) is WireMessage:
-            if self.tracer is None and not self._reads_whole_rpcs:
-                if self.router.accept_from(peer) is Acceptance.ALL:
-                    message = self._examine(peer, rpc)
-                    if message is not None and self._push(message):
-                        return Pending(message, self, peer, None, None)
+        kind = type(rpc)
+        if kind is RPC:
+            return self._handle_parts(peer, rpc)  # type: ignore[arg-type] # the line above is the check
+        if kind is SealedIHave:
+            if self._takes_ihaves:
+                acceptance = self.router.accept_from(peer)
+                if acceptance is Acceptance.CONTROL:
+                    self._trace_throttle(peer)
+                if acceptance is not Acceptance.NONE and (peer in self.peers or peer in self._inbound):
+                    self.router.handle_control(peer, rpc, self._ports.now_ns())  # type: ignore[arg-type] # likewise
                 return None
-            rpc = RPC(publish=(rpc,))
+        elif self._takes_messages:
+            acceptance = self.router.accept_from(peer)
+            if acceptance is Acceptance.ALL:
+                message = self._examine(peer, rpc)  # type: ignore[arg-type] # likewise
+                if message is not None and self._push(message):
+                    return Pending(message, self, peer, None, None)
+            elif acceptance is Acceptance.CONTROL:
+                self._trace_throttle(peer)
+            return None
+        elif kind is WireMessage:
+            return self._handle_parts(peer, RPC(publish=(rpc,)))  # type: ignore[arg-type] # likewise
+        # opened, so that whoever is told of it may keep it, and change what is his own
+        return self._handle_parts(peer, rpc.open())  # type: ignore[union-attr] # likewise
+
+    def _trace_throttle(self, peer: PeerId) -> None:
+        if self._tracer is not None:
+            self._tracer.throttle_peer(peer)
+
+    def _handle_parts(self, peer: PeerId, rpc: RPC) -> Pending | None:
         if self._inspect_rpc is not None and not self._inspect_rpc(peer, rpc):
             return None
-        if self.tracer is not None:
-            self.tracer.recv_rpc(peer, rpc)
+        if self._trace_receipt is not None:
+            self._trace_receipt(peer, rpc)
         if rpc.subscriptions and not self._apply_subscriptions(peer, rpc):
             return None
         acceptance = self.router.accept_from(peer)
         if acceptance is Acceptance.ALL:
             return self._read(peer, rpc, iter(self._preview(peer, rpc) if self._previews else rpc.publish))
-        if acceptance is Acceptance.CONTROL and self.tracer is not None:
-            self.tracer.throttle_peer(peer)
+        if acceptance is Acceptance.CONTROL:
+            self._trace_throttle(peer)
         if acceptance is not Acceptance.NONE:
             return self._read(peer, rpc, iter(()))
         return None
@@ -447,16 +508,16 @@ class Core:
 
     def publish_message(self, message: Message) -> None:
         """PublishMessage: deliver an accepted message here and pass it to the router."""
-        pending, tracer = self.pending, self.tracer
+        pending = self.pending
         if pending is not None and pending.message is message:
             pending.is_published = True
             if pending.is_last:
                 self.pending = None
-        if tracer is not None:
-            tracer.deliver_message(message)
+        if self._trace_delivery is not None:
+            self._trace_delivery(message)
         for subscription in self._subscriptions.get(message.topic, ()):
-            if not subscription.offer(message) and tracer is not None:
-                tracer.undeliverable_message(message)
+            if not subscription.offer(message) and self._tracer is not None:
+                self._tracer.undeliverable_message(message)
         if not message.is_local:
             self.router.publish(message)
 
@@ -466,9 +527,10 @@ class Core:
         Returns:
             The validators it has to pass, in order; None if it is refused or known, which has been traced.
         """
-        refusal = refused_by_signature(message.wire)
+        wire = message.wire
+        refusal = refused_by_signature(wire)
         if refusal is not None:
-            self.reject(message.wire, message.received_from, refusal)
+            self.reject(wire, message.received_from, refusal)
             return None
         return self._remember(message)
 
@@ -478,9 +540,10 @@ class Core:
         Raises:
             MessageRejected: policy or signature refuse it.
         """
-        if self.tracer is not None:
-            self.tracer.publish_message(message)
-        refusal = self.refused_by_policy(message.wire) or refused_by_signature(message.wire)
+        if self._tracer is not None:
+            self._tracer.publish_message(message)
+        wire = message.wire
+        refusal = self.refused_by_policy(wire) or refused_by_signature(wire)
         if refusal is not None:
             raise self.reject_own(message, refusal)
         return self._remember(message)
@@ -490,8 +553,8 @@ class Core:
         if not self.mark_seen(message.id):
             self.duplicate(message.id, message.received_from)
             return None
-        if self.tracer is not None:
-            self.tracer.validate_message(message)
+        if self._tracer is not None:
+            self._tracer.validate_message(message)
         return self._validators_of(message.topic, self.validators.defaults)
 
     def forget_message(self, message: Message) -> None:
@@ -505,13 +568,13 @@ class Core:
 
     def reject(self, wire: WireMessage, peer: PeerId, reason: Reason) -> None:
         """Any time: a message from `peer` is refused."""
-        if self.tracer is not None:
-            self.tracer.reject_message(wire, peer, reason)
+        if self._tracer is not None:
+            self._tracer.reject_message(wire, peer, reason)
 
     def duplicate(self, message_id: bytes, peer: PeerId) -> None:
         """Any time: a message from `peer` was seen before."""
-        if self.tracer is not None:
-            self.tracer.duplicate_message(message_id, peer)
+        if self._trace_duplicate is not None:
+            self._trace_duplicate(message_id, peer)
 
     def _apply_subscriptions(self, peer: PeerId, rpc: RPC) -> bool:
         """Note what a peer announces; False if the filter drops the whole RPC."""
@@ -544,7 +607,7 @@ class Core:
         self.router.preprocess(peer, messages)
         return messages
 
-    def _examine(self, peer: PeerId, wire: WireMessage) -> Message | None:
+    def _examine(self, peer: PeerId, wire: WireMessage | SealedMessage) -> Message | None:
         """The checks before validation, in the reference's order; each protobuf field is read once."""
         topic = wire.topic
         if topic not in self._subscribed_or_relayed:
@@ -555,21 +618,25 @@ class Core:
         if refusal is None and source == self.peer_id and peer != source:
             refusal = Reason.SELF_ORIGIN
         if refusal is not None:
-            self.reject(wire, peer, refusal)
+            self.reject(wire if isinstance(wire, WireMessage) else wire.open_message(), peer, refusal)
             return None
         seqno = wire.seqno
-        message_id = source + seqno if not self._has_own_ids else self.id_of_received(wire)
+        if not self._has_own_ids:
+            message_id: bytes | None = source + seqno
+        else:
+            wire = own = wire if isinstance(wire, WireMessage) else wire.open_message()
+            message_id = self.id_of_received(own)
         if message_id is None:
             return None
         if self.has_seen(message_id):
-            if self.tracer is not None:
-                self.tracer.duplicate_message(message_id, peer)
+            if self._trace_duplicate is not None:
+                self._trace_duplicate(message_id, peer)
             return None
         return Message(wire, peer, source=PeerId(source), seqno=seqno, topic=topic, id=message_id)
 
     def _push(self, message: Message) -> bool:
         """Have a message validated; True for a new one that needs no validation: it is to be published now."""
-        if message.wire.signature or self.validators.of(message.topic):
+        if message.envelope.signature or self.validators.of(message.topic):
             if not self._ports.enqueue_validation(message):
                 self.reject(message.wire, message.received_from, Reason.QUEUE_FULL)
         elif self.mark_seen(message.id):

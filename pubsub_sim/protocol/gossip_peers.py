@@ -52,6 +52,7 @@ class GossipPeers:
         features: what each peer with an open stream can do.
         meshing: those of them with the mesh feature.
         outbound: peers we dialled.
+        is_filtered: whether not everybody may take part.
         direct: as given; a dict, so that its order is no accident.
     """
 
@@ -71,7 +72,7 @@ class GossipPeers:
         self.thresholds = thresholds
         self.score: Callable[[PeerId], float] = _nobody_is_scored if scoring is None else scoring.score
         self.allows: PeerFilter = _everybody_is_allowed if peer_filter is None else peer_filter
-        self._is_filtered = peer_filter is not None
+        self.is_filtered = peer_filter is not None
         self._core: Core
 
     def attach(self, core: Core) -> None:
@@ -112,7 +113,7 @@ class GossipPeers:
         """
         meshing = self.meshing
         found = [peer for peer in self._core.topics.get(topic, ()) if peer in meshing and accepts(peer)]
-        if self._is_filtered:
+        if self.is_filtered:
             found = [peer for peer in found if self.allows(peer, topic)]
         self._core.rng.shuffle(found)
         return found[:count] if count > 0 else found

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 from pubsub_sim.protocol.router import send_message
 from pubsub_sim.wire.rpc_pb2 import RPC, ControlMessage
+from pubsub_sim.wire.sealed import as_encoded, seal, size_of
 from pubsub_sim.wire.splitting import split
 
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
     from pubsub_sim.protocol.core import Core
     from pubsub_sim.wire.message import Message
+    from pubsub_sim.wire.sealed import Frame
 
 
 class GossipSender:
@@ -30,7 +32,7 @@ class GossipSender:
     def __init__(self, meshes: Mapping[str, Container[PeerId]], *, packs_pieces: bool) -> None:
         self._meshes = meshes
         self._packs_pieces = packs_pieces
-        self._gossip: dict[PeerId, list[bytes]] = {}  # encoded RPCs with an IHAVE each, shared by many peers
+        self._gossip: dict[PeerId, list[Frame]] = {}  # RPCs with an IHAVE each, shared by many peers
         self._control: dict[PeerId, ControlMessage] = {}
         self._core: Core
 
@@ -65,33 +67,32 @@ class GossipSender:
         if gossip is not None:
             rpc.control.ClearField("ihave")
             for frame in gossip:
-                rpc.MergeFromString(frame)
+                rpc.MergeFromString(as_encoded(frame))
         core = self._core
         if peer not in core.peers:
             return
-        frame = rpc.SerializeToString()
+        frame = self._pack(rpc)
         limit = core.params.max_message_bytes
-        if len(frame) < limit:
+        if size_of(frame) < limit:
             self._push(peer, rpc, frame, urgent=urgent)
             return
         for piece in split(rpc, limit, packs_messages=self._packs_pieces):
-            frame = piece.SerializeToString()
-            if len(frame) <= limit:
+            frame = self._pack(piece)
+            if size_of(frame) <= limit:
                 self._push(peer, piece, frame, urgent=urgent)
             else:
                 self._lost(peer, piece)
-                if core.tracer is not None:
-                    core.tracer.drop_rpc(peer, frame)
+                core.report_drop(peer, frame)
 
-    def queue_gossip(self, peer: PeerId, frame: bytes) -> None:
-        """Have an encoded RPC with one IHAVE ride on the next RPC to a peer, or leave with the flush."""
+    def queue_gossip(self, peer: PeerId, frame: Frame) -> None:
+        """Have an RPC with one IHAVE ride on the next RPC to a peer, or leave with the flush."""
         self._gossip.setdefault(peer, []).append(frame)
 
     def flush(self) -> None:
         """Send what waits: gossip, with the control messages of the same peers, then the other control messages."""
         for peer in list(self._gossip):
             frames = self._gossip[peer]
-            if len(frames) == 1 and peer not in self._control and len(frames[0]) < self._core.params.max_message_bytes:
+            if len(frames) == 1 and peer not in self._control and size_of(frames[0]) < self._core.params.max_message_bytes:
                 del self._gossip[peer]
                 if peer in self._core.peers:
                     self._core.send(peer, frames[0])  # an IHAVE that is refused is lost, like any gossip
@@ -114,7 +115,10 @@ class GossipSender:
     def _is_meshed(self, topic: str, peer: PeerId) -> bool:
         return peer in self._meshes.get(topic, ())
 
-    def _push(self, peer: PeerId, rpc: RPC, frame: bytes, *, urgent: bool) -> None:
+    def _pack(self, rpc: RPC) -> Frame:
+        return seal(rpc) if self._core.seals else rpc.SerializeToString()
+
+    def _push(self, peer: PeerId, rpc: RPC, frame: Frame, *, urgent: bool) -> None:
         send = self._core.send_urgent if urgent else self._core.send
         if not send(peer, frame):
             self._lost(peer, rpc)

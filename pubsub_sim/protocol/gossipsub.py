@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pubsub_sim.protocol.score_snapshot import PeerSnapshot
     from pubsub_sim.protocol.tracing import RawTracer
     from pubsub_sim.wire.message import Message
+    from pubsub_sim.wire.sealed import ReadableRPC
 
 _log = logging.getLogger("pubsub_sim.gossipsub")
 
@@ -56,6 +57,8 @@ class GossipSub:
     Raises:
         OptionConflict: both `params` and another argument say how peers are scored or gated.
     """
+
+    reads_sealed = True
 
     def __init__(
         self,
@@ -246,7 +249,7 @@ class GossipSub:
         """Tell the meshes that these need not be sent to us (IDONTWANT, v1.2)."""
         self._gossip.refuse_copies(peer, messages)
 
-    def handle_control(self, peer: PeerId, rpc: RPC, now_ns: int) -> None:
+    def handle_control(self, peer: PeerId, rpc: ReadableRPC, now_ns: int) -> None:
         """Handle the control part of an RPC; what there is to answer leaves in one RPC."""
         control = rpc.control
         wanted = self._gossip.handle_ihave(peer, control.ihave)

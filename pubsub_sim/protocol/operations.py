@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pubsub_sim.protocol.local_topics import Sink, TopicHandle
     from pubsub_sim.protocol.validation import Validator
     from pubsub_sim.wire.message import Message
+    from pubsub_sim.wire.sealed import Frame
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -40,10 +41,10 @@ class Reply(Protocol[T_contra]):
 class Outbox(Protocol):
     """The bounded queue of RPCs to one peer."""
 
-    def push(self, frame: bytes) -> bool:
+    def push(self, frame: Frame) -> bool:
         """Queue a frame; False if there is no room. Never waits."""
 
-    def push_urgent(self, frame: bytes) -> bool:
+    def push_urgent(self, frame: Frame) -> bool:
         """Queue a frame ahead of all that are not urgent; False if there is no room. Never waits."""
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pubsub_sim.protocol.core import Core
     from pubsub_sim.protocol.tracing import RawTracer
     from pubsub_sim.wire.message import Message
-    from pubsub_sim.wire.rpc_pb2 import RPC
+    from pubsub_sim.wire.sealed import ReadableRPC
 
 
 class Acceptance(enum.Enum):
@@ -39,7 +39,11 @@ class RouterTimer:
 
 
 class Router(Protocol):
-    """Where messages go. Called inside a turn of the host, never concurrently; the views may be read any time."""
+    """Where messages go. Called inside a turn of the host, never concurrently; the views may be read any time.
+
+    One that reads no more of an RPC than its parts, as decoded ones and sealed ones have them (`wire.sealed`), may say so by an
+    attribute `reads_sealed` of its class; one without it is given decoded ones only.
+    """
 
     @property
     def protocols(self) -> Sequence[str]:
@@ -90,7 +94,7 @@ class Router(Protocol):
     def preprocess(self, peer: PeerId, messages: Sequence[Message]) -> None:
         """Messages from a peer, or our own, that are fresh and about to be validated."""
 
-    def handle_control(self, peer: PeerId, rpc: RPC, now_ns: int) -> None:
+    def handle_control(self, peer: PeerId, rpc: ReadableRPC, now_ns: int) -> None:
         """React to the control part of an RPC."""
 
     def publish(self, message: Message) -> None:
@@ -136,7 +140,7 @@ class MeshlessRouter:
     def preprocess(self, peer: PeerId, messages: Sequence[Message]) -> None:
         """Do nothing."""
 
-    def handle_control(self, peer: PeerId, rpc: RPC, now_ns: int) -> None:
+    def handle_control(self, peer: PeerId, rpc: ReadableRPC, now_ns: int) -> None:
         """Ignore the control part."""
 
     def join(self, topic: str) -> None:
@@ -178,7 +182,7 @@ def send_message(core: Core, message: Message, peers: Iterable[PeerId]) -> None:
     frame = message.frame  # encoded once, shared by all peers
     outboxes = core.peers
     sender, author = message.received_from, message.source
-    if core.tracer is not None:
+    if core.trace_sending is not None:
         for peer in peers:
             if peer not in (sender, author) and peer in outboxes:
                 core.send(peer, frame)
@@ -187,5 +191,5 @@ def send_message(core: Core, message: Message, peers: Iterable[PeerId]) -> None:
         if peer == sender or peer == author:  # noqa: SIM109 - a tuple per peer costs more than the comparison
             continue
         outbox = outboxes.get(peer)
-        if outbox is not None:
-            outbox.push(frame)
+        if outbox is not None and not outbox.push(frame):
+            core.report_drop(peer, frame)

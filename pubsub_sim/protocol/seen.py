@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 WHOLE_BYTES = 63
 """Longest id that is its own key: shorter than a digest, so that no id can pass for the digest of another."""
@@ -48,6 +48,11 @@ class SeenCache:
         """Whether an id is remembered."""
         # asked for every copy of every message: no call for a short id
         return (message_id if len(message_id) <= WHOLE_BYTES else cache_key(message_id)) in self._expiry_ns
+
+    def lacks(self, message_ids: Sequence[bytes]) -> list[bytes]:
+        """Those of some ids that are not remembered, in order."""
+        known = self._expiry_ns
+        return [one for one in message_ids if (one if len(one) <= WHOLE_BYTES else cache_key(one)) not in known]
 
     def add(self, message_id: bytes, now_ns: int) -> bool:
         """Remember an id; False if it was already there (its expiry stays as it was)."""
@@ -91,6 +96,10 @@ class LastSeenCache:
             return False
         self._move(message_id, self._now_ns())
         return True
+
+    def lacks(self, message_ids: Sequence[bytes]) -> list[bytes]:
+        """Those of some ids that are not remembered, in order; the TTL of the others starts again."""
+        return [one for one in message_ids if not self.has(one)]
 
     def add(self, message_id: bytes, now_ns: int) -> bool:
         """Remember an id from now on; False if it was already there."""

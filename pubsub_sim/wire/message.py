@@ -1,7 +1,8 @@
 """One pubsub message inside a host, and its protobuf form.
 
 A `Message` wraps the protobuf it came in (or will leave as) and holds the fields read more than once as plain
-attributes: reading a protobuf field makes a new object each time. Knows nothing of routing or validation.
+attributes: reading a protobuf field makes a new object each time. One that came sealed (see `sealed`) has a protobuf of its
+own once somebody asks for it. Knows nothing of routing or validation.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from pubsub_sim.ids import PeerId
 from pubsub_sim.wire.rpc_pb2 import RPC
 from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
+from pubsub_sim.wire.sealed import Frame, SealedMessage
 
 
 class Message:
@@ -22,14 +24,14 @@ class Message:
         received_from: peer id of the host that handed it to us (our own for a local publish).
         id: the message id; `source + seqno` unless another function was configured.
         is_local: publish to local subscriptions only.
-        wire: the protobuf, with signature and key.
+        envelope: what its fields were read from: a protobuf, or a sealed message as long as nobody has asked for `wire`.
     """
 
-    __slots__ = ("_frame", "data", "id", "is_local", "received_from", "seqno", "source", "topic", "wire")
+    __slots__ = ("_frame", "data", "envelope", "id", "is_local", "received_from", "seqno", "source", "topic")
 
     def __init__(
         self,
-        wire: WireMessage,
+        wire: WireMessage | SealedMessage,
         received_from: PeerId,
         *,
         source: PeerId,
@@ -39,7 +41,7 @@ class Message:
         is_local: bool = False,
     ) -> None:
         """Takes the fields its caller has already read, so that no protobuf field is read twice."""
-        self.wire = wire
+        self.envelope = wire
         self.received_from = received_from
         self.source = source
         self.seqno = seqno
@@ -47,25 +49,40 @@ class Message:
         self.id = id
         self.is_local = is_local
         self.data: bytes = wire.data
-        self._frame: bytes | None = None
+        self._frame: Frame | None = None
+
+    @property
+    def wire(self) -> WireMessage:
+        """The protobuf, with signature and key."""
+        wire = self.envelope
+        if isinstance(wire, SealedMessage):
+            wire = self.envelope = wire.open_message()
+        return wire
 
     @property
     def signature(self) -> bytes:
         """The author's signature; empty if unsigned."""
-        return self.wire.signature
+        return self.envelope.signature
 
     @property
     def key(self) -> bytes:
         """The author's marshalled public key, only present when the peer id does not embed it."""
-        return self.wire.key
+        return self.envelope.key
 
     @property
-    def frame(self) -> bytes:
-        """`RPC{publish: [self]}` encoded; made once and shared by all peers it is sent to."""
+    def frame(self) -> Frame:
+        """`RPC{publish: [self]}` encoded, or sealed as it came; made once and shared by all peers it is sent to."""
         frame = self._frame
         if frame is None:
-            frame = self._frame = RPC(publish=[self.wire]).SerializeToString()
+            wire = self.envelope
+            if isinstance(wire, SealedMessage):  # as long as nobody has asked for a protobuf, and perhaps changed it
+                return wire
+            frame = self._frame = RPC(publish=[wire]).SerializeToString()
         return frame
+
+    def seal(self) -> None:
+        """Have it sent as an object, with the contents of this moment."""
+        self._frame = SealedMessage(self.wire)
 
     def __repr__(self) -> str:
         return f"<Message {self.data[:40]!r} on {self.topic}>"

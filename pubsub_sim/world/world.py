@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import random
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -27,6 +26,7 @@ from pubsub_sim.protocol.guards import GuardedTracer
 from pubsub_sim.protocol.params import HostParams
 from pubsub_sim.protocol.tracing import RawTracer, Tracers
 from pubsub_sim.wire.signing import KeyPair, SignPolicy
+from pubsub_sim.world.chance import Chance
 from pubsub_sim.world.faults import FaultPlayer
 from pubsub_sim.world.routers import ROUTERS, MakeRouter, check_params, router_maker
 from pubsub_sim.world.running import run_seed
@@ -74,6 +74,8 @@ class World:
         faults: what goes wrong, and when; memory transport only, made for the virtual clock.
         addresses: the IP address of a host as its peers see it, by its number, so that hosts can share one; without it
             each has one of its own.
+        encode: encode and decode every RPC, as on wall time. On the virtual clock memory networks carry RPCs as objects otherwise
+            (`wire.sealed`), which changes no decision and no length.
         trace: keep `trace`. Off unless asked for: it grows with every RPC and keeps what was sent (18.8 MiB for 100
             messages among 20 hosts), and takes time.
         make_driver: makes each host's control flow, instead of the version's own factory.
@@ -105,6 +107,7 @@ class World:
         faults: FaultPlan | None = None,
         options: HostOptions | Callable[[int], HostOptions] | None = None,
         addresses: Callable[[int], str] | None = None,
+        encode: bool = False,
         trace: bool = False,
         make_driver: Callable[[HostContext], Driver] | None = None,
         watch: Callable[[int], HostWatcher] | None = None,
@@ -134,6 +137,8 @@ class World:
                 raise OptionConflict(option, value, "transport", transport, "real sockets are not modelled")
         self._options = options
         self._addresses = None if addresses is None else [check_ip("addresses", addresses(n)) for n in range(hosts)]
+        check_bool("encode", encode)
+        self._encodes = encode
         check_bool("trace", trace)
         self._trace: list[TraceEvent] | None = [] if trace else None
         self._watch = watch
@@ -403,7 +408,7 @@ class World:
     def _add_host(self, number: int) -> PubSub:
         """A host of the network, and a node on it; they take the place of the number's former life."""
         life = self._lives[number]
-        rng = random.Random(f"{self._seed}/host/{number}" + (f"/{life}" if life else ""))
+        rng = Chance(f"{self._seed}/host/{number}" + (f"/{life}" if life else ""))
         key = self._keys[number]
         params = self._params[number]
         options = self._options(number) if callable(self._options) else self._options
@@ -432,6 +437,7 @@ class World:
                 initial_seqno=(life << 48) + rng.getrandbits(48),  # above those of former lives
                 options=options,
                 foreign=foreign,
+                seals=not self._encodes and self._transport in MODELLED and self.clock.kind == "virtual",
             )
         except BaseException:
             self.network.remove_host(key.peer_id)
