@@ -23,7 +23,9 @@ class LoopClock:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self.call_soon: Callable[[Callable[[], object]], object] = loop.call_soon  # directly: no call of ours in between
+        self.call_soon: Callable[[Callable[[], object]], object] = (
+            loop.call_soon
+        )  # directly: no call of ours in between
         self.now_ns: Callable[[], int] = time.monotonic_ns
         self.waits = 0
         self.waited_ns = 0

@@ -306,7 +306,9 @@ class VirtualLoop(Inside, asyncio.BaseEventLoop):
         due_ns = timers[0][0]
         main = self._main
         waits_for = None if main is None else main._fut_waiter  # type: ignore[attr-defined] # of Task, left out by its stub
-        if waits_for is not self._main_waits_for or waits_for.__class__ is Pause:  # it took a step, or waits for time itself
+        if (
+            waits_for is not self._main_waits_for or waits_for.__class__ is Pause
+        ):  # it took a step, or waits for time itself
             self._main_waits_for = waits_for
             self._progress_ns = self._now_ns
         elif not self._armed and due_ns - self._progress_ns > self._patience_ns:

@@ -92,7 +92,11 @@ class GossipSender:
         """Send what waits: gossip, with the control messages of the same peers, then the other control messages."""
         for peer in list(self._gossip):
             frames = self._gossip[peer]
-            if len(frames) == 1 and peer not in self._control and size_of(frames[0]) < self._core.params.max_message_bytes:
+            if (
+                len(frames) == 1
+                and peer not in self._control
+                and size_of(frames[0]) < self._core.params.max_message_bytes
+            ):
                 del self._gossip[peer]
                 if peer in self._core.peers:
                     self._core.send(peer, frames[0])  # an IHAVE that is refused is lost, like any gossip

@@ -102,6 +102,8 @@ class Spread:
         dropped: RPCs lost to a full queue.
         deliveries: messages read from subscriptions, those of the publishers themselves included, as in the original.
         undelivered: how many more there should be.
+        rpcs: RPCs sent, hellos and announcements included.
+        members: members of all hosts' meshes when the first message was published, and in the end.
         latencies_ns: from the publish to each delivery at another host, in ascending order.
     """
 
@@ -110,6 +112,8 @@ class Spread:
     dropped: int
     deliveries: int
     undelivered: int
+    rpcs: int
+    members: tuple[int, int]
     latencies_ns: Sequence[int]
 
     @property
@@ -155,9 +159,11 @@ async def simsub(options: Simsub, phase: Callable[[str], AbstractContextManager[
         with phase("meshes"):
             await _until(world, BEGIN_S)
             links = world.network.connections
+            begin = _members(world)
         with phase("messages"):
             await _publish(world, topics, readers, options, rng)
             await _until(world, BEGIN_S + options.messages * PAUSE_S + REST_S)
+            end = _members(world)
         await readers.end()
     finally:
         with phase("close"):
@@ -168,6 +174,8 @@ async def simsub(options: Simsub, phase: Callable[[str], AbstractContextManager[
         dropped=tally.dropped,
         deliveries=readers.deliveries,
         undelivered=options.hosts * options.messages - readers.deliveries,
+        rpcs=world.network.frames,
+        members=(begin, end),
         latencies_ns=sorted(readers.latencies_ns),
     )
 
@@ -207,6 +215,10 @@ def _dials(options: Simsub, rng: random.Random) -> list[tuple[int, int]]:
     count = min(options.dials, options.hosts - 1)
     numbers = range(options.hosts - 1)
     return [(a, b + (b >= a)) for a in range(options.hosts) for b in rng.sample(numbers, count)]
+
+
+def _members(world: World) -> int:
+    return sum(len(pubsub.router.mesh.get(TOPIC, ())) for pubsub in world.pubsubs)
 
 
 async def _until(world: World, time_s: float) -> None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pubsub_sim.framing import uvarint_bytes
 from pubsub_sim.wire.rpc_pb2 import RPC, ControlIHave, ControlMessage
 from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
 from pubsub_sim.wire.splitting import field_bytes
