@@ -8,7 +8,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from pubsub_sim.places import sweeps_folder
-from pubsub_sim.report import control, difference, engine, published, scaling
+from pubsub_sim.report import control, difference, engine, meshes, published, scaling
 from pubsub_sim.report.comparators import PLACE, REFERENCES, list_conditions, list_versions
 from pubsub_sim.report.formatting import round_number, to_json
 from pubsub_sim.report.options import reference_file
@@ -83,6 +83,7 @@ def summarise(sweep: Sweep, reference: str = "") -> dict[str, Any]:
             name: {"failed": few, "runs": all_} for name, (few, all_) in published.count_failures(file).items()
         },
         "engine": engine.summarise(sweep.engine),
+        **({"meshes": meshes.summarise(sweep.meshes)} if sweep.meshes else {}),
     }
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from pubsub_sim.report.errors import MixedConditionsError
 from pubsub_sim.results import RUN, RunParameters, Store, fingerprint, read_engine, wide
+from pubsub_sim.results.meshes import MeshRun, read_meshes
 from pubsub_sim.results.record import PARAMETERS
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Sweep:
         described: version to its own description of its machines.
         fingerprint: of every stored number of the runs, shown or not.
         engine: the engine's own benchmark, None if the sweep has none.
+        meshes: runs of large meshes beside published ones; none if the sweep has none.
         computed: what `once` has computed of these runs.
     """
 
@@ -61,6 +63,7 @@ class Sweep:
     described: Mapping[str, Any]
     fingerprint: str
     engine: EngineRecord | None = None
+    meshes: tuple[MeshRun, ...] = ()
     computed: dict[Hashable, Any] = dataclasses.field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
@@ -95,6 +98,7 @@ class Sweep:
             described=described,
             fingerprint=fingerprint(frame),
             engine=read_engine(folder),
+            meshes=read_meshes(folder),
         )
 
     @property

@@ -179,7 +179,7 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """ "inside" or "outside" the range of ours; "one seed" if there is no range."""
+        """Whether it is "inside" or "outside" the range of ours; "one seed" if there is no range."""
         if self.seeds < 2:
             return "one seed"
         return "inside" if self.low <= self.published <= self.high else "outside"
