@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
     from pubsub_sim.wire.message import Message
     from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
+    from pubsub_sim.wire.sealed import ReadableMessage
 
 _log = logging.getLogger("pubsub_sim.validation")
 
@@ -178,7 +179,7 @@ class Validators:
         return self.by_topic.get(topic, self.defaults)
 
 
-def policy_check(policy: SignPolicy, *, has_author: bool) -> Callable[[WireMessage], Reason | None]:
+def policy_check(policy: SignPolicy, *, has_author: bool) -> Callable[[ReadableMessage], Reason | None]:
     """What tells whether the signature policy refuses a message before it is looked at, received or about to be published.
 
     Args:
@@ -194,19 +195,19 @@ def policy_check(policy: SignPolicy, *, has_author: bool) -> Callable[[WireMessa
     return _refuse_signed if has_author else _refuse_signed_or_known
 
 
-def _refuse_nothing(message: WireMessage) -> Reason | None:
+def _refuse_nothing(message: ReadableMessage) -> Reason | None:
     return None
 
 
-def _refuse_unsigned(message: WireMessage) -> Reason | None:
+def _refuse_unsigned(message: ReadableMessage) -> Reason | None:
     return None if message.signature else Reason.MISSING_SIGNATURE
 
 
-def _refuse_signed(message: WireMessage) -> Reason | None:
+def _refuse_signed(message: ReadableMessage) -> Reason | None:
     return Reason.UNEXPECTED_SIGNATURE if message.signature else None
 
 
-def _refuse_signed_or_known(message: WireMessage) -> Reason | None:
+def _refuse_signed_or_known(message: ReadableMessage) -> Reason | None:
     if message.signature:
         return Reason.UNEXPECTED_SIGNATURE
     return Reason.UNEXPECTED_AUTH_INFO if message.seqno or message.author or message.key else None

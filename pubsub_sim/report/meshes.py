@@ -70,8 +70,8 @@ def describe(runs: Runs) -> Prose:
     seeds = min(one.seeds for _, one in found)
     chance = f"{100 * (seeds - 1) / (seeds + 1):.0f} %"
     sentences = [
-        "Each published figure is one run. It is inside if it lies between the least and the greatest of ours over "
-        + f"{count_things(seeds, 'seed')}; a further seed of ours would do so with a probability of {chance}.",
+        "Each published figure is one run. It is inside if it lies between the least and the greatest of ours.",
+        f"Ours are of {count_things(seeds, 'seed')}; a further seed of ours would be inside with a probability of {chance}.",
         f"{sum(one.verdict == 'inside' for _, one in found)} of {len(found)} published figures are inside.",
     ]
     sentences += [f"{title} is outside at {_where(found, title)}: {REASONS.get(title, _LATENCY)}." for title in outside]
@@ -209,8 +209,10 @@ def cells(runs: Runs) -> list[Sequence[MeshRun]]:
 
 
 def _commonest(runs: Runs) -> int:
-    counts = [run.messages for run in runs]
-    return max(sorted(set(counts)), key=counts.count)
+    """The number of messages with which the most numbers of hosts were played."""
+    return max(
+        sorted({run.messages for run in runs}), key=lambda count: len({r.hosts for r in runs if r.messages == count})
+    )
 
 
 def _where(found: Sequence[tuple[Sequence[MeshRun], Any]], title: str) -> str:

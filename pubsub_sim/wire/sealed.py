@@ -168,7 +168,9 @@ Offer = ControlIHave | _Offer
 """An IHAVE as hosts read it."""
 ReadableRPC = RPC | SealedIHave
 """An RPC as hosts read it, part by part."""
-ReceivedRPC = ReadableRPC | WireMessage | SealedMessage
+ReadableMessage = WireMessage | SealedMessage
+"""A message as hosts read it, field by field."""
+ReceivedRPC = ReadableRPC | ReadableMessage
 """What a frame holds: an RPC, or the message that is all of it."""
 
 
