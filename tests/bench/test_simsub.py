@@ -73,13 +73,14 @@ def test_published_figures_are_whole(hosts: int, messages: int) -> None:
 
 
 def test_a_run_says_what_it_took_and_leaves_the_collector_as_it_was() -> None:
-    """Processor time of each phase, in order; the collector is on, and nothing stays frozen."""
+    """Processor time of each phase, in order; the collector is on, and nothing more is frozen."""
+    frozen = gc.get_freeze_count()
     spread, cost = measured(Simsub(version="baseline", hosts=8, messages=1))
     assert spread.undelivered == 0
     assert tuple(cost.cpu_ns) == PHASES
     assert cost.peak_rss_bytes > 10**7
     assert gc.isenabled()
-    assert gc.get_freeze_count() == 0
+    assert gc.get_freeze_count() == frozen
 
 
 def test_runs_go_through_the_versions_seed_by_seed() -> None:
