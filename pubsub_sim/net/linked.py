@@ -74,12 +74,12 @@ class LinkedStream(MemoryStream):
                     network.tally(frame)
             is_lost = (lane.loss or lane.extra_losses) and lane.loses()
             self._flying.append(_Lost(frame) if is_lost else frame)
-            size_bytes = 0
+            now_ns = self._now_ns()
             if lane.has_bandwidth:
                 size_bytes = len(frame) if isinstance(frame, bytes) else frame.size
-                size_bytes += uvarint_bytes(size_bytes)
-            now_ns = self._now_ns()
-            due_ns = lane.carry(size_bytes, now_ns)
+                due_ns = lane.carry(size_bytes + uvarint_bytes(size_bytes), now_ns)
+            else:
+                due_ns = lane.carry(0, now_ns)
             if due_ns < self._last_ns:
                 due_ns = self._last_ns
             else:

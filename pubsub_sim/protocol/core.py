@@ -313,6 +313,10 @@ class Core:
             return None
         decoded: RPC = rpc  # type: ignore[assignment] # anything else is prepared
         if self._prepares:
+            if type(rpc) is SealedIHave and self._takes_ihaves:
+                if self.router.accept_from(peer) is not Acceptance.NONE and self.peer_streams.is_heard(peer):
+                    self.router.handle_control(peer, rpc, self._ports.now_ns())
+                return None
             prepared = self._prepare(peer, rpc)
             if prepared is None:
                 return None
@@ -333,12 +337,8 @@ class Core:
         """Decode what is not decoded yet, and show it to those who look at RPCs.
 
         Returns:
-            An RPC of our own, which they may keep and change; None if it is refused, or a sealed IHAVE, which is handled here.
+            An RPC of our own, which they may keep and change; None if it is refused.
         """
-        if type(rpc) is SealedIHave and self._takes_ihaves:
-            if self.router.accept_from(peer) is not Acceptance.NONE and self.peer_streams.is_heard(peer):
-                self.router.handle_control(peer, rpc, self._ports.now_ns())
-            return None
         if isinstance(rpc, WireMessage):
             decoded = RPC(publish=(rpc,))
         elif isinstance(rpc, RPC):
