@@ -37,6 +37,17 @@ class Clock(Protocol):
         """Wait in the background; not counted."""
 
 
+class Sealed(Protocol):
+    """An RPC that is handed over as an object, between hosts of one process (see `wire.sealed`)."""
+
+    @property
+    def size(self) -> int:
+        """The size of its encoding, in bytes."""
+
+    def to_bytes(self) -> bytes:
+        """Return its encoding."""
+
+
 class Stream(Protocol):
     """An outbound stream of frames to a peer. Writes to a closed or reset stream are dropped."""
 
@@ -44,8 +55,12 @@ class Stream(Protocol):
     def protocol(self) -> str:
         """The negotiated protocol."""
 
-    def write(self, frame: bytes) -> bool:
-        """Write one frame; return False if the window is full: `FrameWriter.writable` signals room."""
+    def write(self, frame: Any) -> bool:
+        """Write one frame: bytes, or Sealed if the network carries objects.
+
+        Returns:
+            False if the window is full: `FrameWriter.writable` signals room.
+        """
 
     def set_writer(self, writer: FrameWriter) -> None:
         """Set the receiver of this stream's events."""
@@ -90,6 +105,13 @@ class FrameReader(Protocol):
 
     def ended(self, clean: bool) -> None:
         """Called when the stream has ended: closed by the peer (`clean`) or reset."""
+
+
+class SealedReader(FrameReader, Protocol):
+    """A reader that takes frames of both kinds; one without `take` gets the bytes of sealed frames."""
+
+    def take(self, frame: Any) -> bool:
+        """Take one frame, as `frame` does; it may be sealed."""
 
 
 class Host(Protocol):

@@ -23,7 +23,9 @@ class LoopClock:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self.call_soon = loop.call_soon  # bound to the loop's method directly: no call of ours in between
+        self.call_soon: Callable[[Callable[[], object]], object] = (
+            loop.call_soon
+        )  # directly: no call of ours in between
         self.now_ns: Callable[[], int] = time.monotonic_ns
         self.waits = 0
         self.waited_ns = 0
@@ -35,6 +37,10 @@ class LoopClock:
     def call_at_ns(self, due_ns: int, callback: Callable[[], object]) -> Timer:
         """Run `callback` when `now_ns` is `due_ns`; in the background, like `call_later`."""
         return self._loop.call_later((due_ns - self.now_ns()) / 1e9, callback)
+
+    def post_at_ns(self, due_ns: int, function: Callable[[], object]) -> None:
+        """Call a function when `now_ns` is `due_ns`; in the background, and for good: it cannot be cancelled."""
+        self.call_at_ns(due_ns, function)
 
     async def wait(self, delay_s: float) -> None:
         """Count the wait and its nominal length, then sleep."""
@@ -57,6 +63,8 @@ class VirtualClock(LoopClock):
     def __init__(self, loop: VirtualLoop) -> None:
         super().__init__(loop)
         self.now_ns = loop.now_ns
+        self.call_soon = loop.post
+        self.post_at_ns = loop.post_at_ns  # type: ignore[method-assign] # likewise
 
     def call_later(self, delay_s: float, callback: Callable[[], object]) -> Timer:
         """Arm a background timer of the virtual loop; the delay is rounded to whole ns."""

@@ -72,20 +72,34 @@ class Lane:
         seed: of the world.
         a: number of the host that writes.
         b: number of the host that reads.
+        latency_ns: what the model says for this lane, if it is known already.
 
     Attributes:
+        has_bandwidth: whether frames wait for those before them.
+        loss: probability of losing a frame.
         extra_ns: added to the latency for the time being.
         extra_losses: probabilities of losing a frame, besides the model's, for the time being.
     """
 
-    __slots__ = ("_free_ns", "_jitter", "_latency_ns", "_loss", "_per_bit", "_rng", "extra_losses", "extra_ns")
+    __slots__ = (
+        "_free_ns",
+        "_jitter",
+        "_latency_ns",
+        "_per_bit",
+        "_random",
+        "extra_losses",
+        "extra_ns",
+        "has_bandwidth",
+        "loss",
+    )
 
-    def __init__(self, model: LinkModel, seed: int, a: int, b: int) -> None:
-        self._rng = random.Random(f"{seed}/link/{a}/{b}")
-        self._latency_ns = model.latency_ns(seed, a, b)
+    def __init__(self, model: LinkModel, seed: int, a: int, b: int, latency_ns: int | None = None) -> None:
+        self._random = random.Random(f"{seed}/link/{a}/{b}").random
+        self._latency_ns = model.latency_ns(seed, a, b) if latency_ns is None else latency_ns
         self._jitter = model.jitter
-        self._loss = model.loss
+        self.loss = model.loss
         self._per_bit = model.bandwidth_bps
+        self.has_bandwidth = model.bandwidth_bps is not None
         self._free_ns = 0
         self.extra_ns = 0
         self.extra_losses: list[float] = []
@@ -96,19 +110,25 @@ class Lane:
         return self._latency_ns + self.extra_ns
 
     def carry(self, size_bytes: int, now_ns: int) -> int:
-        """When a frame given to the lane now arrives, in ns; takes the line for as long as the frame is sent."""
-        if self._per_bit is not None:
+        """When a frame given to the lane now arrives, in ns; takes the line for as long as the frame is sent.
+
+        Args:
+            size_bytes: how long it is; of no consequence unless `has_bandwidth`.
+            now_ns: the time.
+        """
+        if self.has_bandwidth:
+            assert self._per_bit is not None
             now_ns = max(now_ns, self._free_ns)
             now_ns -= -size_bytes * 8 * 10**9 // self._per_bit  # rounded up
             self._free_ns = now_ns
-        latency_ns = self.latency_ns
+        latency_ns = self._latency_ns + self.extra_ns
         if self._jitter:
-            latency_ns += round(latency_ns * self._jitter * self._rng.random())
+            latency_ns += round(latency_ns * self._jitter * self._random())
         return now_ns + latency_ns
 
     def loses(self) -> bool:
         """Whether the frame at hand is lost; draws once per cause."""
-        is_lost = bool(self._loss) and self._rng.random() < self._loss
+        is_lost = bool(self.loss) and self._random() < self.loss
         for loss in self.extra_losses:
-            is_lost |= self._rng.random() < loss
+            is_lost |= self._random() < loss
         return is_lost

@@ -7,7 +7,7 @@ it back when the reader takes it or it would have arrived had it not been lost.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from pubsub_sim.errors import DialError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from pubsub_sim.ids import PeerId
     from pubsub_sim.net.clock import LoopClock
+    from pubsub_sim.ports import Sealed
 
 
 class LinkWatcher(Protocol):
@@ -39,16 +40,19 @@ class LinkWatcher(Protocol):
 class LinkedStream(MemoryStream):
     """One direction of frames over one lane of a link, in order."""
 
-    __slots__ = ("_flying", "_is_cut", "_lane", "_last_ns", "_network")
+    __slots__ = ("_flying", "_is_cut", "_lane", "_last_ns", "_network", "_now_ns", "_on_come", "_post_at_ns")
 
     def __init__(self, protocol: str, peer: PeerId, receiver: LinkedHost, network: LinkedNetwork) -> None:
         super().__init__(protocol, peer, receiver)
         self.receiver: LinkedHost
         self._network = network
         self._lane = network.lane(peer, receiver.peer_id)
-        self._flying: deque[tuple[bytes | None, bool]] = deque()  # (frame or None for the end, whether it will be lost)
+        self._flying: deque[bytes | Sealed | _Lost | None] = deque()  # frames, and None for the end
         self._last_ns = 0
         self._is_cut = False
+        self._now_ns = network.clock.now_ns
+        self._post_at_ns = network.clock.post_at_ns
+        self._on_come = self._come  # one object for all frames
 
     def reset(self) -> None:
         """Reset the stream; what is in flight is lost. Both ends are told in the next round, without a latency."""
@@ -56,55 +60,104 @@ class LinkedStream(MemoryStream):
             self._is_cut = True
             super().reset()
 
-    def write(self, frame: bytes) -> bool:
+    def write(self, frame: bytes | Sealed) -> bool:
         """Send a frame over the lane, or refuse it if the window is full."""
         if self.unread >= WINDOW:
             self.wants_room = True
             return False
         if self.is_open:
             self.unread += 1
-            if frame:
+            network, lane = self._network, self._lane
+            if frame.__class__ is not bytes or frame:  # sealed frames are never empty
                 self.receiver.frames += 1
-            self._send(frame)
+                if network.tally is not None:
+                    network.tally(frame)
+            is_lost = (lane.loss or lane.extra_losses) and lane.loses()
+            self._flying.append(_Lost(frame) if is_lost else frame)
+            now_ns = self._now_ns()
+            if lane.has_bandwidth:
+                size_bytes = len(frame) if isinstance(frame, bytes) else frame.size
+                due_ns = lane.carry(size_bytes + uvarint_bytes(size_bytes), now_ns)
+            else:
+                due_ns = lane.carry(0, now_ns)
+            if due_ns < self._last_ns:
+                due_ns = self._last_ns
+            else:
+                self._last_ns = due_ns
+            network.in_flight += 1
+            if due_ns > now_ns:
+                self._post_at_ns(due_ns, self._on_come)
+            else:
+                self._come_now()
         return True
 
-    def _send(self, frame: bytes | None) -> None:
-        """Send a frame, or None for the end of the stream, over the lane."""
-        network, lane = self._network, self._lane
-        is_lost = frame is not None and lane.loses()
-        now_ns = network.clock.now_ns()
-        size_bytes = 0 if frame is None else uvarint_bytes(len(frame)) + len(frame)
-        due_ns = lane.carry(size_bytes, now_ns)
-        due_ns = self._last_ns = max(due_ns, self._last_ns)
-        self._flying.append((frame, is_lost))
-        network.in_flight += 1
-        if due_ns <= now_ns:
-            self._arrive()
-            if self.receiver.arrivals and self.receiver.is_resting:
-                self.receiver.wake()  # scheduled: the writer is in the middle of a turn
+    def _send(self, frame: bytes | Sealed | None) -> None:
+        """Send the end of the stream over the lane."""
+        self._flying.append(None)
+        now_ns = self._now_ns()
+        due_ns = self._last_ns = max(self._lane.carry(0, now_ns), self._last_ns)
+        self._network.in_flight += 1
+        if due_ns > now_ns:
+            self._post_at_ns(due_ns, self._on_come)
         else:
-            network.clock.call_at_ns(due_ns, self._come)
+            self._come_now()
+
+    def _come_now(self) -> None:
+        """What was written takes no time."""
+        self._arrive()
+        if self.receiver.arrivals and self.receiver.is_resting:
+            self.receiver.wake()  # scheduled: the writer is in the middle of a turn
 
     def _come(self) -> None:
         """A frame is due: it is read at once, as a timer is a call of the loop like any other."""
-        self._arrive()
-        receiver = self.receiver
-        if receiver.arrivals and receiver.is_resting:
-            receiver.read()
+        receiver, network = self.receiver, self._network
+        frame = self._flying[0]
+        is_plain = frame is not None and frame.__class__ is not _Lost and not self._is_cut
+        if not is_plain or receiver.arrivals or not receiver.is_resting or network.paused:
+            self._arrive()
+            if receiver.arrivals and receiver.is_resting:
+                receiver.read()
+            return
+        network.in_flight -= 1
+        self._flying.popleft()
+        receiver.is_resting = False  # from here on as `arrived` and `read` would, without another call for each frame
+        try:
+            if not self.take(frame):
+                receiver.refused(self, frame)  # type: ignore[arg-type] # neither lost nor the end
+                return
+            self.unread -= 1
+            if self.wants_room and self.is_open:  # the reader may have reset it
+                self.tell_room()
+        except BaseException:
+            receiver.wake()
+            raise
+        if receiver.arrivals:
+            MemoryHost._drain(receiver)
+        else:
+            receiver.is_resting = True
 
     def _arrive(self) -> None:
         """The oldest frame in flight is there: whichever timer it was, frames stay in order."""
         self._network.in_flight -= 1
-        frame, is_lost = self._flying.popleft()
+        frame = self._flying.popleft()
         if self._is_cut:
             return
-        if is_lost:
-            self._network.note_lost(self.peer, self.receiver.peer_id, frame or b"")
+        if isinstance(frame, _Lost):
+            self._network.note_lost(self.peer, self.receiver.peer_id, frame.frame)
             self.unread -= 1
             if self.wants_room:
                 self.tell_room()
             return
         self.receiver.arrived(self, frame)
+
+
+class _Lost:
+    """A frame in flight that will not arrive."""
+
+    __slots__ = ("frame",)
+
+    def __init__(self, frame: bytes | Sealed) -> None:
+        self.frame = frame
 
 
 class LinkedHost(MemoryHost):
@@ -122,7 +175,7 @@ class LinkedHost(MemoryHost):
     def resume(self) -> None:
         """Read what has arrived in the meantime."""
         if not self.is_resting and not self._is_blocked:
-            self.loop.call_soon(self._drain)
+            self._network.call_soon(self._drain)
 
     def _drain(self) -> None:
         if self.peer_id not in self._paused:
@@ -137,28 +190,40 @@ class LinkedNetwork(MemoryNetwork):
         clock: the time frames take.
         model: what links are like.
         seed: of every link's chance.
+        carries_objects: whether frames may be sealed RPCs.
 
     Attributes:
         in_flight: frames and ends on their way.
         frames_lost: frames that did not arrive, except by a reset.
         paused: hosts that read nothing, and how many wanted it so.
         watcher: is told of connections and lost frames; or None.
+        tally: is given every frame that is written, empty ones left out, encoded or sealed as it is; or None.
     """
 
     _hosts: dict[PeerId, LinkedHost]  # type: ignore[assignment] # all hosts of this network are of this class
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, clock: LoopClock, model: LinkModel, seed: int) -> None:
-        super().__init__(loop)
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        clock: LoopClock,
+        model: LinkModel,
+        seed: int,
+        *,
+        carries_objects: bool = False,
+    ) -> None:
+        super().__init__(loop, carries_objects=carries_objects)
         self.clock = clock
         self.in_flight = 0
         self.frames_lost = 0
         self._model = model
+        self._is_symmetric = not callable(model.latency_s)  # one latency for both directions of a link
         self._seed = seed
         self._numbers: dict[PeerId, int] = {}
         self._ids: list[PeerId] = []
         self._lanes: dict[tuple[PeerId, PeerId], Lane] = {}
         self.paused: dict[PeerId, int] = {}
         self.watcher: LinkWatcher | None = None
+        self.tally: Callable[[bytes | Sealed], object] | None = None
         self._separated: dict[tuple[int, int], int] = {}  # (lower, higher number) -> partitions between them
 
     def add_host(self, peer_id: PeerId, ip: str | None = None) -> LinkedHost:
@@ -174,7 +239,9 @@ class LinkedNetwork(MemoryNetwork):
         lane = self._lanes.get((writer, reader))
         if lane is None:
             a, b = self._numbers[writer], self._numbers[reader]
-            lane = self._lanes[writer, reader] = Lane(self._model, self._seed, a, b)
+            back = self._lanes.get((reader, writer)) if self._is_symmetric else None
+            known_ns = None if back is None else back.latency_ns - back.extra_ns
+            lane = self._lanes[writer, reader] = Lane(self._model, self._seed, a, b, known_ns)
         return lane
 
     async def round_trip(self, one: PeerId, other: PeerId) -> None:
@@ -206,11 +273,11 @@ class LinkedNetwork(MemoryNetwork):
             self.watcher.disconnected(one.peer_id, other.peer_id)
         super().unlink(one, other)
 
-    def note_lost(self, writer: PeerId, reader: PeerId, frame: bytes) -> None:
+    def note_lost(self, writer: PeerId, reader: PeerId, frame: bytes | Sealed) -> None:
         """A frame did not arrive."""
         self.frames_lost += 1
         if self.watcher is not None:
-            self.watcher.lost(writer, reader, frame)
+            self.watcher.lost(writer, reader, frame if isinstance(frame, bytes) else frame.to_bytes())
 
     def neighbours(self, number: int) -> list[int]:
         """Numbers of the hosts a host is connected with, oldest connection first."""

@@ -10,11 +10,12 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from ipaddress import IPv4Address
-from typing import Protocol
+from typing import Any, Protocol
 
 from pubsub_sim.errors import DialError, DialledItself, StreamRefused
 from pubsub_sim.ids import PeerId, short
-from pubsub_sim.ports import FrameReader, FrameWriter, Inbound
+from pubsub_sim.net.clock import clock_of
+from pubsub_sim.ports import FrameReader, FrameWriter, Inbound, Sealed
 
 WINDOW = 32
 """Frames on their way in one stream."""
@@ -62,26 +63,34 @@ class MemoryStream:
         protocol: the negotiated protocol.
         peer: who writes.
         receiver: the host that reads.
+        reader: who reads.
+        take: what gives it a frame.
         writer: who is told that there is room, and of the end; None as long as nobody has asked.
     """
 
-    __slots__ = ("is_open", "peer", "protocol", "reader", "receiver", "unread", "wants_room", "writer")
+    __slots__ = ("is_open", "peer", "protocol", "reader", "receiver", "take", "unread", "wants_room", "writer")
 
     def __init__(self, protocol: str, peer: PeerId, receiver: MemoryHost) -> None:
         self.protocol = protocol
         self.peer = peer
         self.receiver = receiver
         self.reader: FrameReader
+        self.take: Callable[[Any], bool]
         self.writer: FrameWriter | None = None
         self.is_open = True
         self.unread = 0
         self.wants_room = False
 
+    def set_reader(self, reader: FrameReader) -> None:
+        """Set the reader. One that does not take sealed frames is given their bytes."""
+        self.reader = reader
+        self.take = _taker(reader) if self.receiver.carries_objects else reader.frame
+
     def set_writer(self, writer: FrameWriter) -> None:
         """Keep the writer to be told."""
         self.writer = writer
 
-    def write(self, frame: bytes) -> bool:
+    def write(self, frame: bytes | Sealed) -> bool:
         """Send a frame, or refuse it if the window is full."""
         if self.unread >= WINDOW:
             self.wants_room = True
@@ -104,7 +113,7 @@ class MemoryStream:
             self.is_open = False
             self._send(None)
 
-    def _send(self, frame: bytes | None) -> None:
+    def _send(self, frame: bytes | Sealed | None) -> None:
         """Append a frame, or None for the end of the stream, to the receiver's arrivals."""
         receiver = self.receiver
         receiver.arrivals.append(self)
@@ -129,6 +138,14 @@ class MemoryStream:
             self.writer.writable()
 
 
+def _taker(reader: FrameReader) -> Callable[[bytes | Sealed], bool]:
+    """What gives a reader frames of either kind."""
+    take: Callable[[bytes | Sealed], bool] | None = getattr(reader, "take", None)
+    if take is not None:
+        return take
+    return lambda frame: reader.frame(frame if isinstance(frame, bytes) else frame.to_bytes())
+
+
 class MemoryHost:
     """One host of a memory network; implements the Host port.
 
@@ -137,6 +154,7 @@ class MemoryHost:
         arrivals: of each frame that waits to be read, in order of arrival, its stream.
         contents: the frames, parallel to `arrivals`; None marks the end of a stream. Two deques instead of one of tuples
             save an allocation per frame.
+        carries_objects: whether frames may be sealed.
         is_resting: whether the next arrival has to wake the host: no drain is scheduled, and none is blocked.
         streams: streams that end here.
         frames: frames written to streams that end here, empty ones not counted.
@@ -146,8 +164,9 @@ class MemoryHost:
         self.peer_id = peer_id
         self.ip = ip
         self.loop = network.loop
+        self.carries_objects = network.carries_objects
         self.arrivals: deque[MemoryStream] = deque()
-        self.contents: deque[bytes | None] = deque()
+        self.contents: deque[bytes | Sealed | None] = deque()
         self.is_resting = True
         self.streams: list[MemoryStream] = []
         self.frames = 0
@@ -230,7 +249,7 @@ class MemoryHost:
             raise StreamRefused(short(self.peer_id), f"supports none of {', '.join(protocols)}")
         stream = self._network.new_stream(protocol, peer, self)
         self.streams.append(stream)
-        stream.reader = self._accept[protocol](stream)
+        stream.set_reader(self._accept[protocol](stream))
         return stream
 
     def drop(self, stream: MemoryStream) -> None:
@@ -243,17 +262,23 @@ class MemoryHost:
             for one, frame in kept:
                 self.arrived(one, frame)
 
-    def arrived(self, stream: MemoryStream, frame: bytes | None) -> None:
+    def arrived(self, stream: MemoryStream, frame: bytes | Sealed | None) -> None:
         """A frame waits to be read, or the end of a stream (None)."""
         self.arrivals.append(stream)
         self.contents.append(frame)
+
+    def refused(self, stream: MemoryStream, frame: bytes | Sealed) -> None:
+        """A reader has no room for the first frame that waits: nothing is read until it has."""
+        self.arrivals.appendleft(stream)
+        self.contents.appendleft(frame)
+        self._is_blocked = True
 
     # --- reading -------------------------------------------------------------------------------------------------
 
     def wake(self) -> None:
         """Schedule a drain."""
         self.is_resting = False
-        self.loop.call_soon(self._drain)
+        self._network.call_soon(self._drain)
 
     def resume_reading(self) -> None:
         """Drain what has arrived, if a reader had refused a frame."""
@@ -269,14 +294,12 @@ class MemoryHost:
                 if frame is None:
                     self.streams.remove(stream)
                     stream.reader.ended(True)
-                elif stream.reader.frame(frame):
+                elif stream.take(frame):
                     stream.unread -= 1
                     if stream.wants_room and stream.is_open:  # the reader may have reset it
                         stream.tell_room()
                 else:
-                    arrivals.appendleft(stream)
-                    contents.appendleft(frame)
-                    self._is_blocked = True
+                    self.refused(stream, frame)
                     return
         except BaseException:  # raised by a reader: the frames after this one are read all the same
             self.wake()
@@ -289,10 +312,13 @@ class MemoryNetwork:
 
     Args:
         loop: the event loop all of them run on.
+        carries_objects: whether frames may be sealed RPCs (see `wire.sealed`), for readers that take them.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, carries_objects: bool = False) -> None:
         self.loop = loop
+        self.carries_objects = carries_objects
+        self.call_soon = clock_of(loop).call_soon
         self._addresses = Addresses()
         self._hosts: dict[PeerId, MemoryHost] = {}
         self._frames_of_removed = 0

@@ -7,6 +7,10 @@ made, and added as a whole number, so sums neither drift nor depend on how late 
 (`call_at`, `asyncio.timeout`) is exact to the nanosecond for 2**22 s, 48 days. Timers due at one instant fire in the
 order they were made. Computation takes no time: queueing under load is not modelled.
 
+What a simulated world does all the time needs no handle: nobody cancels the arrival of a frame. `post` and `post_at_ns`
+take a function alone. It waits in the same queues as handles do, so that the order is the same, and is called without an
+object and a context of its own, in the context of the loop.
+
 A program is in deadlock when no callback is ready and no timer is armed. A world's polls and sweeps are armed for ever,
 so timers come in two kinds: those of asyncio (`asyncio.sleep`, time limits, `loop.call_later`), whose purpose is not
 known, and those armed through the Clock port, by which nodes poll, retry and carry frames. It is a deadlock too if for
@@ -19,12 +23,14 @@ by `horizon_s`.
 from __future__ import annotations
 
 import asyncio
-import heapq
 import math
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context, copy_context
+from functools import partial
+from heapq import heapify, heappop, heappush
+from types import MethodType
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
 
 from pubsub_sim.errors import Deadlock, NoOutsideWorld, OptionError
@@ -42,32 +48,18 @@ PATIENCE_S = 7200.0
 _FEW = 8  # cancelled timers that are not worth a clean-up: less than 2 kB of them stay
 
 
-class Call(asyncio.Handle):
-    """A callback that is ready, outside debug mode: made without what the stock class asks for each, which costs more."""
+class Call(list[Any]):
+    """A callback that is ready, outside debug mode: function, arguments and context. A handle that costs a fraction of the stock one."""
 
     __slots__ = ()
 
-    # attributes of Handle that its stub leaves out
-    _callback: Callable[..., object]
-    _context: Context
-    _loop: asyncio.AbstractEventLoop
-    _repr: str | None
-    _source_traceback: object
+    def cancel(self) -> None:
+        """Do not call it."""
+        self[0] = None
 
-    def __init__(
-        self,
-        callback: Callable[..., object],
-        args: Sequence[Any],
-        loop: asyncio.AbstractEventLoop,
-        context: Context | None,
-    ) -> None:
-        self._callback = callback
-        self._args = args
-        self._loop = loop
-        self._context = copy_context() if context is None else context
-        self._cancelled = False
-        self._repr = None
-        self._source_traceback = None
+    def cancelled(self) -> bool:
+        """Whether it was cancelled."""
+        return self[0] is None
 
 
 class Timer(asyncio.TimerHandle):
@@ -80,8 +72,14 @@ class Timer(asyncio.TimerHandle):
     __slots__ = ("is_background",)
 
     is_background: bool
-    _scheduled: bool  # of TimerHandle, left out by its stub, like `_cancelled` and `_run` below
+    # attributes of Handle and TimerHandle that their stubs leave out
+    _callback: Callable[..., object]
     _cancelled: bool
+    _context: Context
+    _loop: asyncio.AbstractEventLoop
+    _repr: str | None
+    _scheduled: bool
+    _source_traceback: object
     _when: float
 
     def __init__(
@@ -94,8 +92,14 @@ class Timer(asyncio.TimerHandle):
     ) -> None:
         if loop.get_debug():
             super().__init__(when, callback, args, loop, context)
-        else:
-            Call.__init__(self, callback, args, loop, context)  # type: ignore[arg-type] # it has the same slots
+        else:  # without what the stock class asks for each, which costs more
+            self._callback = callback
+            self._args = args
+            self._loop = loop
+            self._context = copy_context() if context is None else context
+            self._cancelled = False
+            self._repr = None
+            self._source_traceback = None
             self._when = when
             self._scheduled = False
 
@@ -129,7 +133,10 @@ class VirtualLoop(Inside, asyncio.BaseEventLoop):
         super().__init__()
         self.slow_callback_duration = math.inf  # computation takes no time
         self._now_ns = 0
-        self._timers: list[tuple[int, int, Timer]] = []  # due, order of making, timer
+        self._timers: list[tuple[int, int, Any]] = []  # due, order of making, Timer or a function
+        self.post: Callable[[Callable[[], object]], None] = self._ready.append
+        """Call a function in the next round; it cannot be cancelled."""
+        self.create_future = partial(asyncio.Future, loop=self)  # type: ignore[method-assign] # one call less than the stock loop's
         self._made = 0
         self._cancelled = 0  # timers in the heap that were cancelled
         self._armed = 0  # timers in the heap that are neither cancelled nor in the background
@@ -154,6 +161,7 @@ class VirtualLoop(Inside, asyncio.BaseEventLoop):
             Deadlock: nothing will ever happen, or nothing the program could be waiting for.
         """
         self._main = future if isinstance(future, asyncio.Task) else None
+        self._main_waits_for = None
         self._progress_ns = self._now_ns
         return super().run_until_complete(future)
 
@@ -180,9 +188,9 @@ class VirtualLoop(Inside, asyncio.BaseEventLoop):
         """Like the stock loop's, in the same order."""
         if self._closed or self._debug:
             return super().call_soon(callback, *args, context=context)
-        call = Call(callback, args, self, context)
+        call = Call((callback, args, copy_context() if context is None else context))
         self._ready.append(call)
-        return call
+        return call  # type: ignore[return-value] # all that can be done with a handle can be done with it
 
     # --- timers --------------------------------------------------------------------------------------------------
 
@@ -204,6 +212,11 @@ class VirtualLoop(Inside, asyncio.BaseEventLoop):
         """A background timer, for the Clock port."""
         return self._arm(due_ns, callback, args, None, is_background=True)
 
+    def post_at_ns(self, due_ns: int, function: Callable[[], object]) -> None:
+        """Call a function when the time has come, in the background; it cannot be cancelled."""
+        self._made = made = self._made + 1
+        heappush(self._timers, (due_ns, made, function))
+
     def _arm(
         self, due_ns: float, callback: Any, args: tuple[Any, ...], context: Context | None, *, is_background: bool
     ) -> Timer:
@@ -212,7 +225,7 @@ class VirtualLoop(Inside, asyncio.BaseEventLoop):
         timer.is_background = is_background
         if due_ns != math.inf:  # for ever: nothing that will happen
             self._made += 1
-            heapq.heappush(self._timers, (int(due_ns), self._made, timer))
+            heappush(self._timers, (int(due_ns), self._made, timer))
             timer._scheduled = True
             self._armed += not is_background
         return timer
@@ -225,11 +238,12 @@ class VirtualLoop(Inside, asyncio.BaseEventLoop):
             if self._cancelled > _FEW and self._cancelled * 2 > len(self._timers):
                 kept = []
                 for entry in self._timers:
-                    if entry[2]._cancelled or entry[2] is handle:
-                        entry[2]._scheduled = False
+                    timer = entry[2]
+                    if timer.__class__ is Timer and (timer._cancelled or timer is handle):
+                        timer._scheduled = False
                     else:
                         kept.append(entry)
-                heapq.heapify(kept)
+                heapify(kept)
                 self._timers[:] = kept
                 self._cancelled = 0
 
@@ -241,53 +255,69 @@ class VirtualLoop(Inside, asyncio.BaseEventLoop):
         What is due joins the end of the ready queue, then all that is ready runs.
         """
         ready, timers = self._ready, self._timers
+        take, append = ready.popleft, ready.append
         while True:
             if not ready and not self._stopping:
                 self._jump()
             now_ns = self._now_ns
             while timers and timers[0][0] <= now_ns:
-                timer = heapq.heappop(timers)[2]
-                timer._scheduled = False
-                if timer._cancelled:
-                    self._cancelled -= 1
-                    continue
-                if not timer.is_background:
-                    self._armed -= 1
-                    self._progress_ns = now_ns
-                ready.append(timer)
+                call = heappop(timers)[2]
+                if call.__class__ is Timer:
+                    call._scheduled = False
+                    if call._cancelled:
+                        self._cancelled -= 1
+                        continue
+                    if not call.is_background:
+                        self._armed -= 1
+                        self._progress_ns = now_ns
+                append(call)
             for _ in range(len(ready)):
-                handle = ready.popleft()
-                if not handle._cancelled:
-                    handle._run()
+                call = take()
+                try:
+                    if call.__class__ is Call:
+                        function, args, context = call
+                        if function is not None:
+                            context.run(function, *args)
+                    elif call.__class__ is MethodType or not isinstance(call, asyncio.Handle):
+                        call()
+                    elif not call._cancelled:
+                        call._run()
+                except (SystemExit, KeyboardInterrupt):
+                    raise
+                except BaseException as error:
+                    self._report(call, error)
             if self._stopping:
                 return
+
+    def _report(self, call: Any, error: BaseException) -> None:
+        """Tell of an error what the stock loop tells of that of a handle."""
+        function = call[0] if isinstance(call, Call) else call
+        name = getattr(function, "__qualname__", repr(function))
+        self.call_exception_handler({"message": f"Exception in callback {name}()", "exception": error, "handle": call})
 
     def _jump(self) -> None:
         """Move the clock to the next timer, or find that the program is stuck."""
         timers = self._timers
-        while timers and timers[0][2]._cancelled:
-            heapq.heappop(timers)[2]._scheduled = False
+        while timers and timers[0][2].__class__ is Timer and timers[0][2]._cancelled:
+            heappop(timers)[2]._scheduled = False
             self._cancelled -= 1
         if not timers:
             raise Deadlock("nothing will ever happen", self._waiting_tasks())
         due_ns = timers[0][0]
-        if self._has_main_moved():
+        main = self._main
+        waits_for = None if main is None else main._fut_waiter  # type: ignore[attr-defined] # of Task, left out by its stub
+        if (
+            waits_for is not self._main_waits_for or waits_for.__class__ is Pause
+        ):  # it took a step, or waits for time itself
+            self._main_waits_for = waits_for
             self._progress_ns = self._now_ns
         elif not self._armed and due_ns - self._progress_ns > self._patience_ns:
             waited_s = self._patience_ns / 1e9
             raise Deadlock(f"nothing but polls and sweeps for {waited_s:g} s of virtual time", self._waiting_tasks())
         if self._horizon_ns is not None and due_ns > self._horizon_ns:
             raise Deadlock(f"not ended at the horizon of {self._horizon_ns / 1e9:g} s", self._waiting_tasks())
-        self._now_ns = max(self._now_ns, due_ns)
-
-    def _has_main_moved(self) -> bool:
-        """Whether the main task took a step since the last jump, or pauses on the clock."""
-        if self._main is None:
-            return False
-        waits_for = self._main._fut_waiter  # type: ignore[attr-defined] # of Task, left out by its stub
-        has_moved = waits_for is not self._main_waits_for or isinstance(waits_for, Pause)
-        self._main_waits_for = waits_for
-        return has_moved
+        if due_ns > self._now_ns:
+            self._now_ns = due_ns
 
     def _waiting_tasks(self) -> list[str]:
         lines = [

@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from pubsub_sim.protocol.core import Core
     from pubsub_sim.protocol.operations import Operation, PeersDead, PeersPending, Request
     from pubsub_sim.protocol.params import HostParams
-    from pubsub_sim.wire.rpc_pb2 import RPC
-    from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
+    from pubsub_sim.wire.sealed import ReceivedRPC
 
 T = TypeVar("T")
 
@@ -91,7 +90,7 @@ class Driver(Protocol):
     def signal(self, operation: type[PeersPending | PeersDead]) -> None:
         """Take a coalescing input in the next turn."""
 
-    def offer_rpc(self, peer: PeerId, rpc: RPC | WireMessage) -> bool:
+    def offer_rpc(self, peer: PeerId, rpc: ReceivedRPC) -> bool:
         """Queue an RPC for a later turn; return False if `INCOMING_RPCS` are queued already (`on_room` signals a retry).
 
         A host that has ended accepts RPCs and drops them.

@@ -34,8 +34,7 @@ from pubsub_sim.protocol.params import INCOMING_RPCS, PENDING_MESSAGES
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
     from pubsub_sim.node.driver import HostContext
-    from pubsub_sim.wire.rpc_pb2 import RPC
-    from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
+    from pubsub_sim.wire.sealed import ReceivedRPC
 
 T = TypeVar("T")
 
@@ -64,7 +63,7 @@ class Inbox:
         self._context = context
         self._core = context.core
         self._operations: deque[Operation] = deque()
-        self._rpcs: deque[tuple[PeerId, RPC | WireMessage]] = deque()
+        self._rpcs: deque[tuple[PeerId, ReceivedRPC]] = deque()
         self._rpc_limit = INCOMING_RPCS  # 0 once closed, so that an RPC costs one test
         self._asked: dict[Request[Any], None] = {}  # requests with a waiter, queued or already taken by a turn
         self._signals: set[type[Operation]] = set()  # queued signals
@@ -111,7 +110,7 @@ class Inbox:
             self._signals.add(operation)
             self.submit(_SIGNALS[operation])
 
-    def offer_rpc(self, peer: PeerId, rpc: RPC | WireMessage) -> bool:
+    def offer_rpc(self, peer: PeerId, rpc: ReceivedRPC) -> bool:
         if len(self._rpcs) >= self._rpc_limit:
             if self._is_closed:
                 return True

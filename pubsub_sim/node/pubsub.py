@@ -84,6 +84,7 @@ class PubSub:
         initial_seqno: the sequence number before the first message.
         options: further options.
         foreign: a shared counter of errors of user code; by default the node has its own.
+        seals: whether RPCs are sent as objects (see `wire.sealed`), for networks that carry them.
 
     Attributes:
         peer_id: its peer id.
@@ -112,6 +113,7 @@ class PubSub:
         initial_seqno: int,
         options: HostOptions | None = None,
         foreign: ForeignCode | None = None,
+        seals: bool = False,
     ) -> None:
         self.peer_id: PeerId = key.peer_id
         self.router = router
@@ -141,6 +143,7 @@ class PubSub:
             initial_seqno=initial_seqno,
             options=options,
             foreign=self._foreign,
+            seals=seals,
         )
         self.view = NodeView(self._core)
         theirs = [GuardedTracer(one, self._foreign) for one in options.tracers]
@@ -363,7 +366,7 @@ class PubSub:
         wire = outgoing(topic, data, author=author, seqno=seqno)
         if key is not None:
             key.sign(wire)
-        return Message(
+        return self._core.new_message(
             wire,
             self.peer_id,
             source=author or PeerId(b""),

@@ -12,6 +12,7 @@ from pubsub_sim.errors import MalformedFrame, StreamRefused
 from pubsub_sim.foreign import FOREIGN_ERRORS
 from pubsub_sim.protocol.operations import PeerCloseStream, PeerError, PeerNewStream, PeersDead, PeersPending
 from pubsub_sim.wire.codec import unpack
+from pubsub_sim.wire.sealed import SealedRPC
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     from pubsub_sim.ports import Clock, Host, Inbound, Stream
     from pubsub_sim.protocol.core import Core
     from pubsub_sim.protocol.params import HostParams
-    from pubsub_sim.wire.rpc_pb2 import RPC
-    from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
+    from pubsub_sim.wire.sealed import Frame, ReceivedRPC
 
 
 class OutboundQueue:
@@ -41,13 +41,13 @@ class OutboundQueue:
         self.peer = peer
         self._capacity = capacity
         self._on_ended = on_ended
-        self._waiting: deque[bytes] | None = None  # created on first use: most queues stay empty
+        self._waiting: deque[Frame] | None = None  # created on first use: most queues stay empty
         self._urgent = 0  # number of urgent frames at the front
         self._stream: Stream | None = None
-        self._write: Callable[[bytes], bool] | None = None  # the stream's, while no frame waits
+        self._write: Callable[[Frame], bool] | None = None  # the stream's, while no frame waits
         self._is_closed = False
 
-    def push(self, frame: bytes) -> bool:
+    def push(self, frame: Frame) -> bool:
         write = self._write
         if write is not None and write(frame):
             return True
@@ -57,7 +57,7 @@ class OutboundQueue:
         waiting.append(frame)
         return True
 
-    def push_urgent(self, frame: bytes) -> bool:
+    def push_urgent(self, frame: Frame) -> bool:
         """Queue ahead of frames that are not urgent; urgent frames keep their order."""
         write = self._write
         if write is not None and write(frame):
@@ -69,7 +69,7 @@ class OutboundQueue:
         self._urgent += 1
         return True
 
-    def _hold(self) -> deque[bytes]:
+    def _hold(self) -> deque[Frame]:
         """Return the queue; from here on frames wait until the stream has room."""
         self._write = None
         if self._waiting is None:
@@ -114,7 +114,7 @@ class OutboundQueue:
 
 
 class InboundReader:
-    """The reader of one inbound stream, which turns frames into RPCs for the driver. Implements FrameReader.
+    """The reader of one inbound stream, which turns frames into RPCs for the driver. Implements FrameReader and SealedReader.
 
     Args:
         stream: the stream.
@@ -130,7 +130,7 @@ class InboundReader:
         self,
         stream: Inbound,
         driver: Driver,
-        offer: Callable[[PeerId, RPC | WireMessage], bool],
+        offer: Callable[[PeerId, ReceivedRPC], bool],
         fail: Callable[[BaseException], None],
         max_bytes: int,
     ) -> None:
@@ -140,7 +140,7 @@ class InboundReader:
         self._offer = offer
         self._fail = fail
         self._max_bytes = max_bytes
-        self._held: RPC | WireMessage | None = None  # decoded, but the driver had no room
+        self._held: ReceivedRPC | None = None  # decoded, but the driver had no room
 
     @property
     def limit_bytes(self) -> int:
@@ -167,6 +167,24 @@ class InboundReader:
             return self._give_up()
         self._held = rpc
         return False
+
+    def take(self, frame: Frame) -> bool:
+        """Take a frame that may be sealed; the rules are those of `frame`."""
+        if isinstance(frame, bytes):
+            return self.frame(frame)
+        if self._held is None:
+            if frame.size > self._max_bytes:
+                return self._give_up()
+            rpc: ReceivedRPC = frame.rpc if isinstance(frame, SealedRPC) else frame
+            try:  # as `frame` does, without another call for each frame of a simulation
+                if self._offer(self._peer, rpc):
+                    return True
+            except FOREIGN_ERRORS as error:
+                self._fail(error)
+                return self._give_up()
+            self._held = rpc
+            return False
+        return self.frame(b"")
 
     def _give_up(self) -> bool:
         """Reset the stream and read no more of it, even if its writer has closed it and it can no longer be reset."""
@@ -197,7 +215,7 @@ class Streams:
         self._lifetime = lifetime
         self._core: Core
         self._driver: Driver
-        self._offer: Callable[[PeerId, RPC | WireMessage], bool]
+        self._offer: Callable[[PeerId, ReceivedRPC], bool]
         self._on_ended = self._ended  # one object shared by all queues
         self._fail = lifetime.fail  # likewise for all readers
 

@@ -19,7 +19,7 @@ Source of every rule: go-libp2p-pubsub (May 2024), `pubsub.go`.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pubsub_sim.errors import MessageRejected, PendingIgnored
 from pubsub_sim.foreign import ForeignCode
@@ -34,11 +34,19 @@ from pubsub_sim.protocol.peer_topics import PeerTopics
 from pubsub_sim.protocol.pending import Pending
 from pubsub_sim.protocol.router import Acceptance, MeshlessRouter
 from pubsub_sim.protocol.seen import seen_cache
-from pubsub_sim.protocol.validation import Reason, Validators, policy_check, refused_by_signature
+from pubsub_sim.protocol.tracing import hook_of
+from pubsub_sim.protocol.validation import (
+    Reason,
+    Validators,
+    policy_check,
+    refused_by_sealed_signature,
+    refused_by_signature,
+)
 from pubsub_sim.wire.codec import is_text
-from pubsub_sim.wire.message import Message
+from pubsub_sim.wire.message import Message, ObjectMessage
 from pubsub_sim.wire.rpc_pb2 import RPC
 from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
+from pubsub_sim.wire.sealed import SealedIHave, SealedMessage, as_encoded, as_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -52,6 +60,7 @@ if TYPE_CHECKING:
     from pubsub_sim.protocol.router import Router
     from pubsub_sim.protocol.tracing import RawTracer
     from pubsub_sim.protocol.validation import Validator
+    from pubsub_sim.wire.sealed import Frame, ReadableMessage, ReceivedRPC
     from pubsub_sim.wire.signing import SignPolicy
 
 _log = logging.getLogger("pubsub_sim.core")
@@ -71,6 +80,7 @@ class Core:
         initial_seqno: the sequence number before the first message (the reference takes the time in ns).
         options: what else was chosen.
         foreign: keeps account of what users' functions raise.
+        seals: RPCs are sent as objects, where they can be (see `wire.sealed`).
 
     Raises:
         OptionError: messages are to be signed for an author whose key we do not have.
@@ -86,6 +96,7 @@ class Core:
         author: who writes our messages; None without an author.
         filter: which topics may be joined; None for all.
         pending: what `handle_rpc` gave last, and is not published and read to its end yet.
+        new_message: makes a message: an ObjectMessage if RPCs are sent as objects.
 
     All others are described by `RouterContext`: the core is the context of its router.
     """
@@ -102,7 +113,9 @@ class Core:
         initial_seqno: int,
         options: HostOptions,
         foreign: ForeignCode | None = None,
+        seals: bool = False,
     ) -> None:
+        self.seals = seals
         self.foreign = ForeignCode() if foreign is None else foreign
         self.pending: Pending | None = None
         self.peer_id = peer_id
@@ -112,7 +125,6 @@ class Core:
         chosen = options.subscription_filter
         self.filter = None if chosen is None else GuardedFilter(chosen, self.foreign)
         self.router = router
-        self.tracer: RawTracer | None = None
         self.peer_topics = PeerTopics(params.announced_frames * params.max_message_bytes)
         self.topics = self.peer_topics.topics
         self.validators = Validators(options.default_validators)
@@ -147,17 +159,39 @@ class Core:
         self.is_outbound: Callable[[PeerId], bool] = ports.is_outbound
         self.addresses: Callable[[PeerId], Sequence[str]] = ports.addresses
         self.dial: Callable[[PeerId], bool] = ports.dial
+        self.not_seen: Callable[[Sequence[bytes]], list[bytes]] = self._seen.lacks
+        self.new_message: type[Message] = ObjectMessage if seals else Message
+        self._refused_by_signature: Callable[[Any], Reason | None] = (
+            refused_by_sealed_signature if seals else refused_by_signature
+        )
         self._previews = router.previews
         accepts: object = type(router).accept_from
         self._accepts_all = accepts is MeshlessRouter.accept_from  # no call for each RPC to be told so
         self._reads_whole_rpcs = router.previews or options.inspect_rpc is not None
-        self._takes_messages = not self._reads_whole_rpcs  # without an RPC around each; tested for every RPC
+        self._reads_sealed = vars(type(router)).get(
+            "reads_sealed", False
+        )  # of this very class: a subclass may read more
+        self.set_tracer(None)
         router.attach(self)
 
     def set_tracer(self, tracer: RawTracer | None) -> None:
-        """Set the raw tracer hooks; None for none."""
+        """Set the raw tracer hooks; None for none. Those of frequent events are looked up here, once."""
         self.tracer = tracer
-        self._takes_messages = tracer is None and not self._reads_whole_rpcs
+        self.trace_sending = hook_of(tracer, "send_rpc")
+        self._trace_drop = hook_of(tracer, "drop_rpc")
+        self._trace_receipt = hook_of(tracer, "recv_rpc")
+        self._trace_delivery = hook_of(tracer, "deliver_message")
+        self._trace_duplicate = hook_of(tracer, "duplicate_message")
+        hears_of_rpcs = self._trace_receipt is not None or hook_of(tracer, "throttle_peer") is not None
+        takes_parts = not self._reads_whole_rpcs and not hears_of_rpcs
+        whole: type[ReadableMessage] = SealedMessage if self.seals else WireMessage
+        self._whole_message = (
+            whole if takes_parts else None
+        )  # what comes without an RPC around it, and is taken as it is
+        self._takes_ihaves = takes_parts and self._reads_sealed
+        self._prepares = (
+            self.seals or not takes_parts
+        )  # whether an RPC may come otherwise than decoded, or is looked at
 
     # --- any time ------------------------------------------------------------------------------------------------
 
@@ -242,50 +276,82 @@ class Core:
 
     # --- RPCs and messages ---------------------------------------------------------------------------------------
 
-    def send(self, peer: PeerId, frame: bytes) -> bool:
+    def send(self, peer: PeerId, frame: Frame) -> bool:
         """Queue a frame to a peer we have; False (and lost) if its queue is full."""
-        return self._report_sending(peer, frame, is_sent=self.peers[peer].push(frame))
+        if not self.peers[peer].push(frame):
+            return self.report_drop(peer, frame)
+        if self.trace_sending is not None:
+            self.trace_sending(peer, frame if isinstance(frame, bytes) else frame.to_bytes())
+        return True
 
-    def send_urgent(self, peer: PeerId, frame: bytes) -> bool:
+    def send_urgent(self, peer: PeerId, frame: Frame) -> bool:
         """Like `send`, but ahead of what waits and is not urgent."""
-        return self._report_sending(peer, frame, is_sent=self.peers[peer].push_urgent(frame))
+        if not self.peers[peer].push_urgent(frame):
+            return self.report_drop(peer, frame)
+        if self.trace_sending is not None:
+            self.trace_sending(peer, frame if isinstance(frame, bytes) else frame.to_bytes())
+        return True
 
-    def _report_sending(self, peer: PeerId, frame: bytes, *, is_sent: bool) -> bool:
-        if self.tracer is not None:
-            (self.tracer.send_rpc if is_sent else self.tracer.drop_rpc)(peer, frame)
-        return is_sent
+    def report_drop(self, peer: PeerId, frame: Frame) -> bool:
+        """Tell of a frame that is lost; gives False."""
+        if self._trace_drop is not None:
+            self._trace_drop(peer, as_encoded(frame))
+        return False
 
-    def handle_rpc(self, peer: PeerId, rpc: RPC | WireMessage) -> Pending | None:
+    def handle_rpc(self, peer: PeerId, rpc: ReceivedRPC) -> Pending | None:
         """One RPC of a peer: its subscriptions, then its messages, then its control part.
 
-        An RPC that is nothing but a message may come as that message.
+        An RPC that is nothing but a message may come as that message, and sealed ones may come as they are.
 
         Returns:
             None once all of it is read. Otherwise the message to be published now, by `publish_message`, and the rest of
             the RPC, to be read by `Pending.resume` after that and before any other RPC.
         """
-        if type(rpc) is WireMessage:
-            if self._takes_messages:
-                if self._accepts_all or self.router.accept_from(peer) is _ALL:
-                    message = self._examine(peer, rpc)
-                    if message is not None and self._push(message):
-                        return Pending(message, self, peer, None, None)
-                return None
-            rpc = RPC(publish=(rpc,))
-        if self._inspect_rpc is not None and not self._inspect_rpc(peer, rpc):
+        if type(rpc) is self._whole_message:
+            if self._accepts_all or self.router.accept_from(peer) is _ALL:
+                message = self._examine(peer, rpc)
+                if message is not None and self._push(message):
+                    return Pending(message, self, peer, None, None)
             return None
-        if self.tracer is not None:
-            self.tracer.recv_rpc(peer, rpc)
-        if rpc.subscriptions and not self._apply_subscriptions(peer, rpc):
+        decoded: RPC = rpc  # type: ignore[assignment] # anything else is prepared
+        if self._prepares:
+            if type(rpc) is SealedIHave and self._takes_ihaves:
+                if self.router.accept_from(peer) is not Acceptance.NONE and self.peer_streams.is_heard(peer):
+                    self.router.handle_control(peer, rpc, self._ports.now_ns())
+                return None
+            prepared = self._prepare(peer, rpc)
+            if prepared is None:
+                return None
+            decoded = prepared
+        if decoded.subscriptions and not self._apply_subscriptions(peer, decoded):
             return None
         acceptance = self.router.accept_from(peer)
-        if acceptance is Acceptance.ALL:
-            return self.read_messages(peer, rpc, iter(self._preview(peer, rpc) if self._previews else rpc.publish))
-        if acceptance is Acceptance.CONTROL and self.tracer is not None:
-            self.tracer.throttle_peer(peer)
-        if acceptance is not Acceptance.NONE:
-            return self.read_messages(peer, rpc, iter(()))
+        if acceptance is _ALL:
+            messages = self._preview(peer, decoded) if self._previews else decoded.publish
+            return self.read_messages(peer, decoded, iter(messages))
+        if acceptance is Acceptance.CONTROL:
+            if self.tracer is not None:
+                self.tracer.throttle_peer(peer)
+            return self.read_messages(peer, decoded, iter(()))
         return None
+
+    def _prepare(self, peer: PeerId, rpc: ReceivedRPC) -> RPC | None:
+        """Decode what is not decoded yet, and show it to those who look at RPCs.
+
+        Returns:
+            An RPC of our own, which they may keep and change; None if it is refused.
+        """
+        if isinstance(rpc, WireMessage):
+            decoded = RPC(publish=(rpc,))
+        elif isinstance(rpc, RPC):
+            decoded = rpc
+        else:
+            decoded = rpc.open()
+        if self._inspect_rpc is not None and not self._inspect_rpc(peer, decoded):
+            return None
+        if self._trace_receipt is not None:
+            self._trace_receipt(peer, decoded)
+        return decoded
 
     def read_messages(self, peer: PeerId, rpc: RPC, messages: Iterator[WireMessage | Message]) -> Pending | None:
         """The messages of an RPC that are left, then its control part; for `handle_rpc` and `Pending`."""
@@ -299,16 +365,16 @@ class Core:
 
     def publish_message(self, message: Message) -> None:
         """PublishMessage: deliver an accepted message here and pass it to the router."""
-        pending, tracer = self.pending, self.tracer
+        pending = self.pending
         if pending is not None and pending.message is message:
             pending.is_published = True
             if pending.is_last:
                 self.pending = None
-        if tracer is not None:
-            tracer.deliver_message(message)
+        if self._trace_delivery is not None:
+            self._trace_delivery(message)
         for subscription in self._subscriptions.get(message.topic, ()):
-            if not subscription.offer(message) and tracer is not None:
-                tracer.undeliverable_message(message)
+            if not subscription.offer(message) and self.tracer is not None:
+                self.tracer.undeliverable_message(message)
         if not message.is_local:
             self.router.publish(message)
 
@@ -318,7 +384,7 @@ class Core:
         Returns:
             The validators it has to pass, in order; None if it is refused or known, which has been traced.
         """
-        refusal = refused_by_signature(message.wire)
+        refusal = self._refused_by_signature(message.envelope)
         if refusal is not None:
             self.reject(message.wire, message.received_from, refusal)
             return None
@@ -332,7 +398,7 @@ class Core:
         """
         if self.tracer is not None:
             self.tracer.publish_message(message)
-        refusal = self.refused_by_policy(message.wire) or refused_by_signature(message.wire)
+        refusal = self.refused_by_policy(message.envelope) or self._refused_by_signature(message.envelope)
         if refusal is not None:
             raise self.reject_own(message, refusal)
         return self._remember(message)
@@ -362,8 +428,8 @@ class Core:
 
     def duplicate(self, message_id: bytes, peer: PeerId) -> None:
         """Any time: a message from `peer` was seen before."""
-        if self.tracer is not None:
-            self.tracer.duplicate_message(message_id, peer)
+        if self._trace_duplicate is not None:
+            self._trace_duplicate(message_id, peer)
 
     def _apply_subscriptions(self, peer: PeerId, rpc: RPC) -> bool:
         """Note what a peer announces; False if the filter drops the whole RPC."""
@@ -396,7 +462,7 @@ class Core:
         self.router.preprocess(peer, messages)
         return messages
 
-    def _examine(self, peer: PeerId, wire: WireMessage) -> Message | None:
+    def _examine(self, peer: PeerId, wire: WireMessage | SealedMessage) -> Message | None:
         """The checks before validation, in the reference's order; each protobuf field is read once."""
         topic = wire.topic
         if topic not in self._subscribed_or_relayed:
@@ -408,24 +474,25 @@ class Core:
         if source == self.peer_id and peer != source:
             refusal = refusal or Reason.SELF_ORIGIN
         if refusal is not None:
-            self.reject(wire, peer, refusal)
+            self.reject(as_message(wire), peer, refusal)
             return None
         seqno = wire.seqno
         message_id = source + seqno
         if self.message_ids.are_chosen:
+            wire = as_message(wire)
             chosen = self.message_ids.of_received(wire)
             if chosen is None:
                 return None
             message_id = chosen
         if self.has_seen(message_id):
-            if self.tracer is not None:
-                self.tracer.duplicate_message(message_id, peer)
+            if self._trace_duplicate is not None:
+                self._trace_duplicate(message_id, peer)
             return None
-        return Message(wire, peer, source=PeerId(source), seqno=seqno, topic=topic, id=message_id)
+        return self.new_message(wire, peer, source=PeerId(source), seqno=seqno, topic=topic, id=message_id)
 
     def _push(self, message: Message) -> bool:
         """Have a message validated; True for a new one that needs no validation: it is to be published now."""
-        if message.wire.signature or self.validators.of(message.topic):
+        if message.envelope.signature or self.validators.of(message.topic):
             if not self._ports.enqueue_validation(message):
                 self.reject(message.wire, message.received_from, Reason.QUEUE_FULL)
         elif self.mark_seen(message.id):

@@ -11,6 +11,7 @@ from pubsub_sim.protocol.gossip_peers import Feature
 from pubsub_sim.protocol.mcache import MessageCache
 from pubsub_sim.protocol.seen import cache_key
 from pubsub_sim.wire.rpc_pb2 import RPC, ControlIDontWant, ControlIHave, ControlIWant, ControlMessage
+from pubsub_sim.wire.sealed import SealedIHave
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pubsub_sim.protocol.mesh import Mesh
     from pubsub_sim.protocol.router import Promises, RouterContext
     from pubsub_sim.wire.message import Message
+    from pubsub_sim.wire.sealed import Frame, Offer
 
 
 class Gossip:
@@ -68,9 +70,10 @@ class Gossip:
 
     # --- received ------------------------------------------------------------------------------------------------
 
-    def handle_ihave(self, peer: PeerId, ihaves: Iterable[ControlIHave]) -> list[bytes]:
+    def handle_ihave(self, peer: PeerId, ihaves: Iterable[Offer]) -> list[bytes]:
         """Return the ids to request from a peer that announced messages. Called for every control part (`peerhave`)."""
-        if self._peers.score(peer) < self._peers.thresholds.gossip_threshold:
+        peers = self._peers
+        if peers.scoring is not None and peers.score(peer) < peers.thresholds.gossip_threshold:
             return []
         self._offers[peer] = offers = self._offers.get(peer, 0) + 1
         room = self._params.max_ihave_length - self._asked.get(peer, 0)
@@ -86,18 +89,17 @@ class Gossip:
             self._promises.add(peer, missing)
         return missing
 
-    def _missing(self, peer: PeerId, ihaves: Iterable[ControlIHave]) -> list[bytes]:
-        has_seen = self._context.has_seen
+    def _missing(self, peer: PeerId, ihaves: Iterable[Offer]) -> list[bytes]:
+        not_seen, is_filtered = self._context.not_seen, self._peers.is_filtered
         missing: dict[bytes, None] = {}
         for ihave in ihaves:
             topic = ihave.topic_id
-            if topic in self._mesh.meshes and self._peers.allows(peer, topic):
+            if topic in self._mesh.meshes and (not is_filtered or self._peers.allows(peer, topic)):
                 ids: Sequence[bytes] = ihave.message_ids
                 if self._params.idontwant:  # v1.2 also bounds the size of one IHAVE
                     ids = ids[: self._params.max_ihave_length]
-                for message_id in ids:
-                    if not has_seen(message_id):
-                        missing[message_id] = None
+                for message_id in not_seen(ids):
+                    missing[message_id] = None
         return list(missing)
 
     def handle_iwant(self, peer: PeerId, iwants: Iterable[ControlIWant]) -> list[Message]:
@@ -163,22 +165,23 @@ class Gossip:
         rng.shuffle(ids)
         told = self._listeners(topic, excluded, score)
         if len(ids) <= params.max_ihave_length:
-            frame = _ihave(topic, ids)
+            frame = self._ihave(topic, ids)
             for peer in told:
                 self._sender.queue_gossip(peer, frame)
             return
         for peer in told:  # a separate random sample for each peer, so that together they cover more ids
             rng.shuffle(ids)
-            self._sender.queue_gossip(peer, _ihave(topic, ids[: params.max_ihave_length]))
+            self._sender.queue_gossip(peer, self._ihave(topic, ids[: params.max_ihave_length]))
 
     def _listeners(self, topic: str, excluded: Container[PeerId], score: Callable[[PeerId], float]) -> list[PeerId]:
         meshing, direct = self._peers.meshing, self._peers.direct
-        threshold = self._peers.thresholds.gossip_threshold
-        candidates = [
-            peer
-            for peer in self._context.topics.get(topic, ())
-            if peer in meshing and peer not in excluded and peer not in direct and score(peer) >= threshold
-        ]
+        members = self._context.topics.get(topic, ())
+        candidates = [peer for peer in members if peer in meshing and peer not in excluded]
+        if direct:
+            candidates = [peer for peer in candidates if peer not in direct]
+        if self._peers.scoring is not None:
+            threshold = self._peers.thresholds.gossip_threshold
+            candidates = [peer for peer in candidates if score(peer) >= threshold]
         target = max(self._params.d_lazy, int(self._params.gossip_factor * len(candidates)))
         if target < len(candidates):
             self._context.rng.shuffle(candidates)
@@ -198,7 +201,8 @@ class Gossip:
             if not unwanted:
                 del self._unwanted[peer]
 
-
-def _ihave(topic: str, ids: list[bytes]) -> bytes:
-    control = ControlMessage(ihave=[ControlIHave(topic_id=topic, message_ids=ids)])
-    return RPC(control=control).SerializeToString()
+    def _ihave(self, topic: str, ids: list[bytes]) -> Frame:
+        if self._context.seals:
+            return SealedIHave(topic, ids)
+        control = ControlMessage(ihave=[ControlIHave(topic_id=topic, message_ids=ids)])
+        return RPC(control=control).SerializeToString()

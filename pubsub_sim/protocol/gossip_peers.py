@@ -51,6 +51,7 @@ class GossipPeers:
         features: features of each peer with an open stream.
         meshing: those with the mesh feature.
         outbound: peers dialled by this host.
+        is_filtered: whether there is a filter of peers.
         direct: as given; a dict, for a deterministic order.
     """
 
@@ -70,7 +71,7 @@ class GossipPeers:
         self.thresholds = thresholds
         self.score: Callable[[PeerId], float] = _nobody_is_scored if scoring is None else scoring.score
         self.allows: PeerFilter = _everybody_is_allowed if peer_filter is None else peer_filter
-        self._is_filtered = peer_filter is not None
+        self.is_filtered = peer_filter is not None
         self._context: RouterContext
 
     def attach(self, context: RouterContext) -> None:
@@ -111,7 +112,7 @@ class GossipPeers:
         """
         meshing = self.meshing
         found = [peer for peer in self._context.topics.get(topic, ()) if peer in meshing and accepts(peer)]
-        if self._is_filtered:
+        if self.is_filtered:
             found = [peer for peer in found if self.allows(peer, topic)]
         self._context.rng.shuffle(found)
         return found[:count] if count > 0 else found

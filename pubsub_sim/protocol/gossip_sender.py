@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 from pubsub_sim.protocol.router import send_message
 from pubsub_sim.wire.rpc_pb2 import RPC, ControlMessage
+from pubsub_sim.wire.sealed import as_encoded, seal
 from pubsub_sim.wire.splitting import split
 
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
     from pubsub_sim.protocol.router import RouterContext
     from pubsub_sim.wire.message import Message
+    from pubsub_sim.wire.sealed import Frame
 
 
 class GossipSender:
@@ -30,7 +32,7 @@ class GossipSender:
     def __init__(self, meshes: Mapping[str, Container[PeerId]], *, packs_pieces: bool) -> None:
         self._meshes = meshes
         self._packs_pieces = packs_pieces
-        self._gossip: dict[PeerId, list[bytes]] = {}  # encoded RPCs with an IHAVE each, shared by many peers
+        self._gossip: dict[PeerId, list[Frame]] = {}  # RPCs with an IHAVE each, shared by many peers
         self._control: dict[PeerId, ControlMessage] = {}
         self._context: RouterContext
 
@@ -65,26 +67,25 @@ class GossipSender:
         if gossip is not None:
             rpc.control.ClearField("ihave")
             for frame in gossip:
-                rpc.MergeFromString(frame)
+                rpc.MergeFromString(as_encoded(frame))
         context = self._context
         if peer not in context.peers:
             return
-        frame = rpc.SerializeToString()
+        frame = self._pack(rpc)
         limit = context.params.max_message_bytes
         if len(frame) < limit:
             self._push(peer, rpc, frame, urgent=urgent)
             return
         for piece in split(rpc, limit, packs_messages=self._packs_pieces):
-            frame = piece.SerializeToString()
+            frame = self._pack(piece)
             if len(frame) <= limit:
                 self._push(peer, piece, frame, urgent=urgent)
             else:
                 self._lost(peer, piece)
-                if context.tracer is not None:
-                    context.tracer.drop_rpc(peer, frame)
+                context.report_drop(peer, frame)
 
-    def queue_gossip(self, peer: PeerId, frame: bytes) -> None:
-        """Queue an encoded RPC with one IHAVE, to be sent with the next RPC to the peer or by `flush`."""
+    def queue_gossip(self, peer: PeerId, frame: Frame) -> None:
+        """Queue an RPC with one IHAVE, to be sent with the next RPC to the peer or by `flush`."""
         self._gossip.setdefault(peer, []).append(frame)
 
     def flush(self) -> None:
@@ -118,7 +119,10 @@ class GossipSender:
     def _is_meshed(self, topic: str, peer: PeerId) -> bool:
         return peer in self._meshes.get(topic, ())
 
-    def _push(self, peer: PeerId, rpc: RPC, frame: bytes, *, urgent: bool) -> None:
+    def _pack(self, rpc: RPC) -> Frame:
+        return seal(rpc) if self._context.seals else rpc.SerializeToString()
+
+    def _push(self, peer: PeerId, rpc: RPC, frame: Frame, *, urgent: bool) -> None:
         send = self._context.send_urgent if urgent else self._context.send
         if not send(peer, frame):
             self._lost(peer, rpc)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pubsub_sim.protocol.score_snapshot import PeerSnapshot
     from pubsub_sim.protocol.tracing import RawTracer
     from pubsub_sim.wire.message import Message
+    from pubsub_sim.wire.sealed import ReadableRPC
 
 _log = logging.getLogger("pubsub_sim.gossipsub")
 
@@ -55,6 +56,8 @@ class GossipSub:
     Raises:
         OptionConflict: both `params` and another argument define the scoring or gating of peers.
     """
+
+    reads_sealed = True
 
     def __init__(
         self,
@@ -243,7 +246,7 @@ class GossipSub:
         """Decline further copies of these messages at the mesh members (IDONTWANT, v1.2)."""
         self._gossip.refuse_copies(peer, messages)
 
-    def handle_control(self, peer: PeerId, rpc: RPC, now_ns: int) -> None:
+    def handle_control(self, peer: PeerId, rpc: ReadableRPC, now_ns: int) -> None:
         """Handle the control part of an RPC, and answer with one RPC."""
         control = rpc.control
         wanted = self._gossip.handle_ihave(peer, control.ihave)

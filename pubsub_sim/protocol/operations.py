@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pubsub_sim.protocol.local_topics import Sink, TopicHandle
     from pubsub_sim.protocol.validation import Validator
     from pubsub_sim.wire.message import Message
+    from pubsub_sim.wire.sealed import Frame
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -39,10 +40,10 @@ class Reply(Protocol[T_contra]):
 class Outbox(Protocol):
     """The bounded queue of RPCs to one peer."""
 
-    def push(self, frame: bytes) -> bool:
+    def push(self, frame: Frame) -> bool:
         """Queue a frame; return False if there is no room. Never blocks."""
 
-    def push_urgent(self, frame: bytes) -> bool:
+    def push_urgent(self, frame: Frame) -> bool:
         """Queue a frame ahead of those that are not urgent; return False if there is no room. Never blocks."""
 
     def close(self) -> None:

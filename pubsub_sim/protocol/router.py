@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pubsub_sim.protocol.params import HostParams
     from pubsub_sim.protocol.tracing import RawTracer
     from pubsub_sim.wire.message import Message
-    from pubsub_sim.wire.rpc_pb2 import RPC
     from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
+    from pubsub_sim.wire.sealed import Frame, ReadableRPC
 
 
 class Acceptance(enum.Enum):
@@ -70,7 +70,7 @@ class RouterContext(Protocol):
 
     @property
     def tracer(self) -> RawTracer | None:
-        """Is told of what the router decides (grafts, prunes), and of RPCs it sends or drops other than by `send`."""
+        """Is told of what the router decides (grafts, prunes)."""
 
     @property
     def rng(self) -> Rng:
@@ -81,8 +81,12 @@ class RouterContext(Protocol):
         """Keeps account of what users' functions raise."""
 
     @property
-    def has_seen(self) -> Callable[[bytes], bool]:
-        """Whether a message id is remembered."""
+    def not_seen(self) -> Callable[[Sequence[bytes]], list[bytes]]:
+        """Those of some message ids that are not remembered, in order."""
+
+    @property
+    def seals(self) -> bool:
+        """Whether RPCs are sent as objects (see `wire.sealed`)."""
 
     @property
     def id_for_evaluation(self) -> Callable[[WireMessage], bytes]:
@@ -104,15 +108,26 @@ class RouterContext(Protocol):
     def dial(self) -> Callable[[PeerId], bool]:
         """Connect to a peer in the background, unless the host is connected; False if too many dials wait."""
 
-    def send(self, peer: PeerId, frame: bytes) -> bool:
+    def send(self, peer: PeerId, frame: Frame) -> bool:
         """Queue a frame to one of `peers`, and tell the tracer; False (and lost) if its queue is full."""
 
-    def send_urgent(self, peer: PeerId, frame: bytes) -> bool:
+    def send_urgent(self, peer: PeerId, frame: Frame) -> bool:
         """Like `send`, but ahead of what waits and is not urgent."""
+
+    @property
+    def trace_sending(self) -> Callable[[PeerId, bytes], object] | None:
+        """Tells the tracer of a frame that was queued; None if it does not hear of that."""
+
+    def report_drop(self, peer: PeerId, frame: Frame) -> bool:
+        """Tell of a frame that is lost other than by `send`; gives False."""
 
 
 class Router(Protocol):
-    """The routing of messages. Called inside a turn of the host, never concurrently; views may be read at any time."""
+    """The routing of messages. Called inside a turn of the host, never concurrently; views may be read at any time.
+
+    A router that reads only the parts of an RPC which sealed ones have too (see `wire.sealed`) may say so by an attribute
+    `reads_sealed` of its class; one without it is given decoded RPCs only.
+    """
 
     @property
     def protocols(self) -> Sequence[str]:
@@ -163,7 +178,7 @@ class Router(Protocol):
     def preprocess(self, peer: PeerId, messages: Sequence[Message]) -> None:
         """Process new messages of a peer or of this host before validation."""
 
-    def handle_control(self, peer: PeerId, rpc: RPC, now_ns: int) -> None:
+    def handle_control(self, peer: PeerId, rpc: ReadableRPC, now_ns: int) -> None:
         """Handle the control part of an RPC."""
 
     def publish(self, message: Message) -> None:
@@ -213,7 +228,7 @@ class MeshlessRouter:
     def preprocess(self, peer: PeerId, messages: Sequence[Message]) -> None:
         """Do nothing."""
 
-    def handle_control(self, peer: PeerId, rpc: RPC, now_ns: int) -> None:
+    def handle_control(self, peer: PeerId, rpc: ReadableRPC, now_ns: int) -> None:
         """Ignore the control part."""
 
     def join(self, topic: str) -> None:
@@ -255,7 +270,7 @@ def send_message(context: RouterContext, message: Message, peers: Iterable[PeerI
     frame = message.frame  # encoded once, shared by all peers
     outboxes = context.peers
     sender, author = message.received_from, message.source
-    if context.tracer is not None:
+    if context.trace_sending is not None:
         for peer in peers:
             if peer not in (sender, author) and peer in outboxes:
                 context.send(peer, frame)
@@ -264,5 +279,5 @@ def send_message(context: RouterContext, message: Message, peers: Iterable[PeerI
         if peer == sender or peer == author:  # noqa: SIM109 - a tuple per peer costs more than the comparison
             continue
         outbox = outboxes.get(peer)
-        if outbox is not None:
-            outbox.push(frame)
+        if outbox is not None and not outbox.push(frame):
+            context.report_drop(peer, frame)

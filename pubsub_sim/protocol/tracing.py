@@ -91,6 +91,10 @@ class Tracers(RawTracer):
             name: _overrides(watching if name in _OF_MESSAGES else evaluating + watching, name) for name in HOOKS
         }
 
+    def hears(self, hook: str) -> bool:
+        """Whether one of them overrides a hook."""
+        return bool(self._calls[hook] or self._evaluators.get(hook))
+
     def add_peer(self, peer: PeerId, protocol: str) -> None:
         """Call the tracers that override `add_peer`."""
         for call in self._calls["add_peer"]:
@@ -192,6 +196,14 @@ HOOKS = tuple(name for name in vars(RawTracer) if not name.startswith("_"))
 def overrides(tracer: RawTracer, hook: str) -> bool:
     """Return whether a tracer implements a hook."""
     return getattr(getattr(tracer, hook), "__func__", None) is not getattr(RawTracer, hook)
+
+
+def hook_of(tracer: RawTracer | None, hook: str) -> Callable[..., object] | None:
+    """What is to be called for a hook; None if nobody hears of it, so that nothing has to be made for it to hear."""
+    if tracer is None or not (tracer.hears(hook) if isinstance(tracer, Tracers) else overrides(tracer, hook)):
+        return None
+    call: Callable[..., object] = getattr(tracer, hook)
+    return call
 
 
 def _overrides(tracers: Iterable[RawTracer], hook: str) -> tuple[Callable[..., Any], ...]:

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 
 from pubsub_sim.checks import check_bool, check_topic, is_numpy_bool
 from pubsub_sim.errors import NoValidator, OptionError, ValidatorExists
+from pubsub_sim.wire.sealed import as_message
 from pubsub_sim.wire.signing import SignPolicy, is_signature_valid
 
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
     from pubsub_sim.wire.message import Message
     from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
+    from pubsub_sim.wire.sealed import ReadableMessage
 
 _log = logging.getLogger("pubsub_sim.validation")
 
@@ -177,7 +179,7 @@ class Validators:
         return self.by_topic.get(topic, self.defaults)
 
 
-def policy_check(policy: SignPolicy, *, has_author: bool) -> Callable[[WireMessage], Reason | None]:
+def policy_check(policy: SignPolicy, *, has_author: bool) -> Callable[[ReadableMessage], Reason | None]:
     """Return the check of a message, received or to be published, against the signature policy.
 
     Args:
@@ -193,19 +195,19 @@ def policy_check(policy: SignPolicy, *, has_author: bool) -> Callable[[WireMessa
     return _refuse_signed if has_author else _refuse_signed_or_known
 
 
-def _refuse_nothing(message: WireMessage) -> Reason | None:
+def _refuse_nothing(message: ReadableMessage) -> Reason | None:
     return None
 
 
-def _refuse_unsigned(message: WireMessage) -> Reason | None:
+def _refuse_unsigned(message: ReadableMessage) -> Reason | None:
     return None if message.signature else Reason.MISSING_SIGNATURE
 
 
-def _refuse_signed(message: WireMessage) -> Reason | None:
+def _refuse_signed(message: ReadableMessage) -> Reason | None:
     return Reason.UNEXPECTED_SIGNATURE if message.signature else None
 
 
-def _refuse_signed_or_known(message: WireMessage) -> Reason | None:
+def _refuse_signed_or_known(message: ReadableMessage) -> Reason | None:
     if message.signature:
         return Reason.UNEXPECTED_SIGNATURE
     return Reason.UNEXPECTED_AUTH_INFO if message.seqno or message.author or message.key else None
@@ -216,3 +218,8 @@ def refused_by_signature(message: WireMessage) -> Reason | None:
     if message.signature and not is_signature_valid(message):
         return Reason.INVALID_SIGNATURE
     return None
+
+
+def refused_by_sealed_signature(message: ReadableMessage) -> Reason | None:
+    """Return the reason for refusing a message, sealed or not, with a wrong signature; None if it is valid or missing."""
+    return refused_by_signature(as_message(message)) if message.signature else None

@@ -8,7 +8,18 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from pubsub_sim.places import sweeps_folder
-from pubsub_sim.report import amounts, control, difference, engine, original, published, scaling, sessions, whole_runs
+from pubsub_sim.report import (
+    amounts,
+    control,
+    difference,
+    engine,
+    meshes,
+    original,
+    published,
+    scaling,
+    sessions,
+    whole_runs,
+)
 from pubsub_sim.report.comparators import PLACE, REFERENCES, list_conditions, list_versions
 from pubsub_sim.report.formatting import LEAST_P_VALUE, round_number, to_json
 from pubsub_sim.report.options import reference_file
@@ -87,6 +98,7 @@ def summarise(sweep: Sweep, reference: str = "") -> dict[str, Any]:
         },
         "original": original.summarise(reference),
         "engine": engine.summarise(sweep.engine),
+        **({"meshes": meshes.summarise(sweep.meshes)} if sweep.meshes else {}),
     }
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from pubsub_sim.report.errors import MixedConditionsError
 from pubsub_sim.results import RUN, RunParameters, Store, fingerprint, read_engine, wide
+from pubsub_sim.results.meshes import MeshRun, read_meshes
 from pubsub_sim.results.record import PARAMETERS
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Sweep:
         fingerprint: of every stored number of the runs, shown or not.
         engine: the engine's own benchmark, None if the sweep has none.
         beside: the runs of each other condition, as a sweep of its own.
+        meshes: runs of large meshes beside published ones; none if the sweep has none.
         computed: what `once` has computed of these runs.
     """
 
@@ -74,6 +76,7 @@ class Sweep:
     fingerprint: str
     engine: EngineRecord | None = None
     beside: tuple[Sweep, ...] = ()
+    meshes: tuple[MeshRun, ...] = ()
     computed: dict[Hashable, Any] = dataclasses.field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
@@ -116,7 +119,9 @@ class Sweep:
 
         main, *others = _by_condition(runs.loc[~field])
         beside = tuple(sweep_of(own) for own in others)
-        return sweep_of(pd.concat([main, runs.loc[field]]), engine=read_engine(folder), beside=beside)
+        return sweep_of(
+            pd.concat([main, runs.loc[field]]), engine=read_engine(folder), meshes=read_meshes(folder), beside=beside
+        )
 
     @property
     def base(self) -> str:

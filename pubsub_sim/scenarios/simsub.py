@@ -19,17 +19,19 @@ import random
 from collections import Counter
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pubsub_sim.checks import check_choice, check_whole
+from pubsub_sim.checks import check_bool, check_choice, check_whole
 from pubsub_sim.drivers.versions import known_versions
 from pubsub_sim.errors import OptionConflict, ScenarioFailure
 from pubsub_sim.net.link import LinkModel
+from pubsub_sim.net.linked import LinkedNetwork
 from pubsub_sim.node.lifetime import Lifetime
 from pubsub_sim.protocol.gossip_params import GossipsubParams
 from pubsub_sim.protocol.options import HostOptions
 from pubsub_sim.protocol.tracing import RawTracer
 from pubsub_sim.wire.codec import decode
+from pubsub_sim.wire.sealed import SealedIHave, SealedMessage, as_encoded
 from pubsub_sim.world.world import World
 
 if TYPE_CHECKING:
@@ -66,6 +68,7 @@ class Simsub:
         sources: hosts that publish.
         dials: other hosts that each host dials, or all if there are not so many.
         seed: for keys, links, dials, heartbeats and publishers.
+        encode: encode and decode every RPC, which changes the cost of the run only.
 
     Raises:
         OptionError: a value that cannot be; names it.
@@ -78,6 +81,7 @@ class Simsub:
     sources: int = 5
     dials: int = 20
     seed: int = 1
+    encode: bool = False
 
     def __post_init__(self) -> None:
         check_choice("version", self.version, known_versions())
@@ -89,6 +93,7 @@ class Simsub:
         check_whole("messages", self.messages, at_least=1)
         check_whole("dials", self.dials, at_least=1)
         check_whole("seed", self.seed, at_least=0)
+        check_bool("encode", self.encode)
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,8 @@ class Spread:
         dropped: RPCs lost to a full queue.
         deliveries: messages read from subscriptions, those of the publishers themselves included, as in the original.
         undelivered: how many more there should be.
+        rpcs: RPCs sent, hellos and announcements included.
+        members: members of all hosts' meshes when the first message was published, and in the end.
         latencies_ns: from the publish to each delivery at another host, in ascending order.
     """
 
@@ -109,6 +116,8 @@ class Spread:
     dropped: int
     deliveries: int
     undelivered: int
+    rpcs: int
+    members: tuple[int, int]
     latencies_ns: Sequence[int]
 
     @property
@@ -143,6 +152,8 @@ async def simsub(options: Simsub, phase: Callable[[str], AbstractContextManager[
     try:
         with phase("hosts"):
             await world.__aenter__()
+            assert isinstance(world.network, LinkedNetwork)
+            world.network.tally = tally.count
             topics = [await pubsub.join(TOPIC) for pubsub in world.pubsubs]
             readers = _Readers(world, [await topic.subscribe() for topic in topics])
         with phase("links"):
@@ -152,9 +163,11 @@ async def simsub(options: Simsub, phase: Callable[[str], AbstractContextManager[
         with phase("meshes"):
             await _until(world, BEGIN_S)
             links = world.network.connections
+            begin = _members(world)
         with phase("messages"):
             await _publish(world, topics, readers, options, rng)
             await _until(world, BEGIN_S + options.messages * PAUSE_S + REST_S)
+            end = _members(world)
         await readers.end()
     finally:
         with phase("close"):
@@ -165,6 +178,8 @@ async def simsub(options: Simsub, phase: Callable[[str], AbstractContextManager[
         dropped=tally.dropped,
         deliveries=readers.deliveries,
         undelivered=options.hosts * options.messages - readers.deliveries,
+        rpcs=world.network.frames,
+        members=(begin, end),
         latencies_ns=sorted(readers.latencies_ns),
     )
 
@@ -195,6 +210,7 @@ def _world(options: Simsub, rng: random.Random, tally: _Tally) -> World:
         params=params.__getitem__,
         link=LINK,
         options=HostOptions(tracers=(tally,)),
+        encode=options.encode,
     )
 
 
@@ -203,6 +219,10 @@ def _dials(options: Simsub, rng: random.Random) -> list[tuple[int, int]]:
     count = min(options.dials, options.hosts - 1)
     numbers = range(options.hosts - 1)
     return [(a, b + (b >= a)) for a in range(options.hosts) for b in rng.sample(numbers, count)]
+
+
+def _members(world: World) -> int:
+    return sum(len(pubsub.router.mesh.get(TOPIC, ())) for pubsub in world.pubsubs)
 
 
 async def _until(world: World, time_s: float) -> None:
@@ -254,17 +274,29 @@ class _Readers:
 
 
 class _Tally(RawTracer):
-    """Counts what all hosts send. Equal RPCs are counted by their bytes, and looked into once, in the end."""
+    """Counts what all hosts send. RPCs of one message or one IHAVE, which are nearly all, are counted as such.
 
-    __slots__ = ("_frames", "dropped")
+    Others are counted by their bytes, and looked into once, in the end.
+    """
+
+    __slots__ = ("_encoded", "_ihaves", "_messages", "dropped")
 
     def __init__(self) -> None:
-        self._frames: dict[bytes, int] = {}
+        self._messages = 0
+        self._ihaves = 0
+        self._encoded: dict[bytes, int] = {}
         self.dropped = 0
 
-    def send_rpc(self, peer: PeerId, frame: bytes) -> None:
-        """Count the frame."""
-        self._frames[frame] = self._frames.get(frame, 0) + 1
+    def count(self, frame: Any) -> None:
+        """Count a frame."""
+        kind = type(frame)
+        if kind is SealedMessage:
+            self._messages += 1
+        elif kind is SealedIHave:
+            self._ihaves += 1
+        else:
+            encoded = as_encoded(frame)
+            self._encoded[encoded] = self._encoded.get(encoded, 0) + 1
 
     def drop_rpc(self, peer: PeerId, frame: bytes) -> None:
         """Count the drop."""
@@ -273,7 +305,9 @@ class _Tally(RawTracer):
     def by_kind(self) -> dict[str, int]:
         """Return how many of each of KINDS were sent."""
         counts = dict.fromkeys(KINDS, 0)
-        for frame, times in self._frames.items():
+        counts["messages"] = self._messages
+        counts["ihave"] = self._ihaves
+        for frame, times in self._encoded.items():
             rpc = decode(frame)
             counts["messages"] += times * len(rpc.publish)
             for kind in KINDS[1:]:

@@ -1,7 +1,8 @@
 """One pubsub message inside a host, and its protobuf form.
 
 A `Message` wraps its received or outgoing protobuf and holds the fields read more than once as plain attributes, since
-reading a protobuf field creates a new object each time.
+reading a protobuf field creates a new object each time. It is sent as bytes. An `ObjectMessage` is sent as an object, between
+hosts on the virtual clock (see `sealed`), and may have come as one.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from pubsub_sim.ids import PeerId
 from pubsub_sim.wire.rpc_pb2 import RPC
 from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
+from pubsub_sim.wire.sealed import Frame, SealedMessage
 
 
 class Message:
@@ -22,14 +24,14 @@ class Message:
         received_from: peer id of the sending host (the host's own id for a local publish).
         id: the message id; `source + seqno` unless another function was configured.
         is_local: publish to local subscriptions only.
-        wire: the protobuf, with signature and key.
+        envelope: the source of its fields: the protobuf, or a sealed message until `wire` is read.
     """
 
-    __slots__ = ("_frame", "data", "id", "is_local", "received_from", "seqno", "source", "topic", "wire")
+    __slots__ = ("_frame", "data", "envelope", "id", "is_local", "received_from", "seqno", "source", "topic")
 
     def __init__(
         self,
-        wire: WireMessage,
+        wire: WireMessage | SealedMessage,
         received_from: PeerId,
         *,
         source: PeerId,
@@ -39,7 +41,7 @@ class Message:
         is_local: bool = False,
     ) -> None:
         """Create a message from fields already read, so that no protobuf field is read twice."""
-        self.wire = wire
+        self.envelope = wire
         self.received_from = received_from
         self.source = source
         self.seqno = seqno
@@ -47,28 +49,51 @@ class Message:
         self.id = id
         self.is_local = is_local
         self.data: bytes = wire.data
-        self._frame: bytes | None = None
+        self._frame: Frame | None = None
+
+    @property
+    def wire(self) -> WireMessage:
+        """The protobuf, with signature and key; the message's own, so that it may be changed."""
+        wire = self.envelope
+        if isinstance(wire, SealedMessage):
+            wire = self.envelope = wire.open_message()
+        return wire
 
     @property
     def signature(self) -> bytes:
         """The author's signature; empty if unsigned."""
-        return self.wire.signature
+        return self.envelope.signature
 
     @property
     def key(self) -> bytes:
         """The author's marshalled public key, only present when the peer id does not embed it."""
-        return self.wire.key
+        return self.envelope.key
 
     @property
-    def frame(self) -> bytes:
+    def frame(self) -> Frame:
         """`RPC{publish: [self]}`, encoded once and shared by all receivers."""
         frame = self._frame
         if frame is None:
-            frame = self._frame = RPC(publish=[self.wire]).SerializeToString()
+            frame = self._frame = RPC(publish=[self.envelope]).SerializeToString()  # type: ignore[list-item] # see ObjectMessage
         return frame
 
     def __repr__(self) -> str:
         return f"<Message {self.data[:40]!r} on {self.topic}>"
+
+
+class ObjectMessage(Message):
+    """A message that is sent as an object; only such a message may have come as one."""
+
+    __slots__ = ()
+
+    @property
+    def frame(self) -> Frame:
+        """`RPC{publish: [self]}`, sealed once and shared by all receivers: as it came, unless `wire` was read before."""
+        frame = self._frame
+        if frame is None:
+            envelope = self.envelope
+            frame = self._frame = envelope if isinstance(envelope, SealedMessage) else SealedMessage(envelope)
+        return frame
 
 
 def author_and_seqno(message: WireMessage) -> bytes:

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
     from pubsub_sim.node.driver import HostContext
     from pubsub_sim.protocol.operations import Operation, Request
-    from pubsub_sim.wire.rpc_pb2 import RPC
-    from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
+    from pubsub_sim.wire.sealed import ReceivedRPC
 
 T = TypeVar("T")
 
@@ -75,7 +74,7 @@ class DirectCalls(Inbox):
             raise
         return answer
 
-    def offer_rpc(self, peer: PeerId, rpc: RPC | WireMessage) -> bool:
+    def offer_rpc(self, peer: PeerId, rpc: ReceivedRPC) -> bool:
         """Handle an RPC immediately; never refuse it."""
         if self._is_closed:
             return True

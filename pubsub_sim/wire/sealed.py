@@ -1,0 +1,193 @@
+"""Sealed RPCs: RPCs that are handed over as objects and not as bytes, where nobody looks at the bytes.
+
+On the virtual clock a frame goes from one table of this process to another. To encode it there and decode it here tells
+nobody anything, and would be a large part of a simulation's time. A sealed RPC travels instead: it holds the contents,
+which nobody may change any more, and the exact number of bytes of the encoding, so that limits and bandwidth are what they
+would be. Whoever does want bytes gets them by `to_bytes`; whoever wants an RPC that is his own, by `open`.
+
+What is sealed: an RPC of one message, shared by all hosts it comes to (`SealedMessage`); an RPC of one IHAVE, shared by
+all peers that are told (`SealedIHave`); any other RPC that gossipsub sends, to one peer (`SealedRPC`). Hellos and announcements are
+bytes always. A frame that arrives in bytes is decoded as ever.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pubsub_sim.wire.rpc_pb2 import RPC, ControlIHave, ControlMessage
+from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
+from pubsub_sim.wire.splitting import field_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class _Sealed:
+    """What all of them have.
+
+    Attributes:
+        size: length of the encoding in bytes.
+    """
+
+    __slots__ = ("_encoded", "size")
+
+    size: int
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._encoded: bytes | None = None
+
+    def __len__(self) -> int:
+        return self.size
+
+    def to_bytes(self) -> bytes:
+        """The encoding, made once."""
+        encoded = self._encoded
+        if encoded is None:
+            encoded = self._encoded = self._contents().SerializeToString()
+        return encoded
+
+    def open(self) -> RPC:
+        """An RPC of one's own, as it would have been decoded."""
+        return RPC.FromString(self.to_bytes())
+
+    def _contents(self) -> RPC:
+        raise NotImplementedError
+
+
+class SealedMessage(_Sealed):
+    """An RPC of one message, and that message; its fields can be read like those of a decoded one.
+
+    Args:
+        wire: the message; copied.
+    """
+
+    __slots__ = ("_wire", "author", "data", "key", "seqno", "signature", "topic")
+
+    def __init__(self, wire: WireMessage) -> None:
+        super().__init__(field_bytes(wire.ByteSize()))
+        self._wire = WireMessage()
+        self._wire.CopyFrom(wire)
+        self.author = wire.author
+        self.data = wire.data
+        self.seqno = wire.seqno
+        self.topic = wire.topic
+        self.signature = wire.signature
+        self.key = wire.key
+
+    def open_message(self) -> WireMessage:
+        """A message of one's own, as it would have been decoded."""
+        wire = WireMessage()
+        wire.CopyFrom(self._wire)
+        return wire
+
+    def _contents(self) -> RPC:
+        return RPC(publish=[self._wire])
+
+
+class SealedIHave(_Sealed):
+    """An RPC of one IHAVE; can be read like a decoded one.
+
+    Args:
+        topic: which topic.
+        message_ids: of which messages; copied.
+
+    Attributes:
+        control: its control part.
+    """
+
+    __slots__ = ("control",)
+
+    subscriptions: Sequence[RPC.SubOpts] = ()
+    publish: Sequence[WireMessage] = ()
+
+    def __init__(self, topic: str, message_ids: Sequence[bytes]) -> None:
+        ids = tuple(message_ids)
+        body = field_bytes(len(topic.encode()))
+        for message_id in ids:
+            size = len(message_id)
+            body += size + 2 if size < 0x80 else field_bytes(size)
+        super().__init__(field_bytes(field_bytes(body)))
+        self.control = _Offers(_Offer(topic, ids))
+
+    def HasField(self, name: str) -> bool:  # noqa: N802 - protobuf's name
+        """Whether a part is there: the control part is."""
+        return name == "control"
+
+    def _contents(self) -> RPC:
+        (offer,) = self.control.ihave
+        return RPC(control=ControlMessage(ihave=[ControlIHave(topic_id=offer.topic_id, message_ids=offer.message_ids)]))
+
+
+class _Offers:
+    """A control part with one IHAVE."""
+
+    __slots__ = ("ihave",)
+
+    iwant: Sequence[Any] = ()
+    graft: Sequence[Any] = ()
+    prune: Sequence[Any] = ()
+    idontwant: Sequence[Any] = ()
+
+    def __init__(self, offer: _Offer) -> None:
+        self.ihave = (offer,)
+
+
+class _Offer:
+    """An IHAVE."""
+
+    __slots__ = ("message_ids", "topic_id")
+
+    def __init__(self, topic_id: str, message_ids: tuple[bytes, ...]) -> None:
+        self.topic_id = topic_id
+        self.message_ids = message_ids
+
+
+class SealedRPC(_Sealed):
+    """Any other RPC, on its way to one peer, who may keep it.
+
+    Args:
+        rpc: whoever seals it changes it no longer.
+
+    Attributes:
+        rpc: as given.
+    """
+
+    __slots__ = ("rpc",)
+
+    def __init__(self, rpc: RPC) -> None:
+        super().__init__(rpc.ByteSize())
+        self.rpc = rpc
+
+    def _contents(self) -> RPC:
+        return self.rpc
+
+
+SealedFrame = SealedMessage | SealedIHave | SealedRPC
+Frame = bytes | SealedFrame
+"""What streams carry between hosts of one process on the virtual clock."""
+
+Offer = ControlIHave | _Offer
+"""An IHAVE as hosts read it."""
+ReadableRPC = RPC | SealedIHave
+"""An RPC as hosts read it, part by part."""
+ReadableMessage = WireMessage | SealedMessage
+"""A message as hosts read it, field by field."""
+ReceivedRPC = ReadableRPC | ReadableMessage
+"""What a frame holds: an RPC, or the message that is all of it."""
+
+
+def seal(rpc: RPC) -> Frame:
+    """Seal an RPC for one peer; an empty one is the empty frame."""
+    sealed = SealedRPC(rpc)
+    return sealed if sealed.size else b""
+
+
+def as_encoded(frame: Frame) -> bytes:
+    """A frame's bytes."""
+    return frame if isinstance(frame, bytes) else frame.to_bytes()
+
+
+def as_message(message: ReadableMessage) -> WireMessage:
+    """A message's protobuf; of a sealed one, a protobuf of one's own."""
+    return message if isinstance(message, WireMessage) else message.open_message()
