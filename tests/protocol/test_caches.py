@@ -11,7 +11,7 @@ from pubsub_sim.errors import OptionError
 from pubsub_sim.ids import PeerId
 from pubsub_sim.protocol.backoff import DeadPeerBackoff
 from pubsub_sim.protocol.blacklist import MapBlacklist, TimeCachedBlacklist
-from pubsub_sim.protocol.seen import LastSeenCache, SeenCache, SeenStrategy, seen_cache
+from pubsub_sim.protocol.seen import WHOLE_BYTES, LastSeenCache, SeenCache, SeenStrategy, cache_key, seen_cache
 from tests.protocol.clocks import MS, HandClock, S
 
 A, B = PeerId(b"A"), PeerId(b"B")
@@ -172,3 +172,19 @@ def test_b02_a_time_that_is_none_is_refused() -> None:
     """Zero is not "for good"."""
     with pytest.raises(OptionError, match="ttl_s"):
         TimeCachedBlacklist(0, now_ns=HandClock())
+
+
+@both
+def test_the_ids_that_are_lacking_are_those_the_cache_has_not(strategy: SeenStrategy) -> None:
+    """Also among long ids, which are remembered by their digests, and for an id that looks like a digest."""
+    lengths = (1, 46, WHOLE_BYTES, WHOLE_BYTES + 1, 100)
+    ids = [bytes([number]) * length for number, length in enumerate(lengths)]
+    ids += [cache_key(message_id) for message_id in ids[3:]]
+    for chosen in range(2 ** len(ids)):
+        cache = seen_cache(strategy, 100, lambda: 0)
+        for place, message_id in enumerate(ids):
+            if chosen >> place & 1:
+                cache.add(message_id, 0)
+        assert cache.lacks(ids) == [message_id for message_id in ids if not cache.has(message_id)]
+        remembered = [message_id for message_id in ids if cache.has(message_id)]
+        assert cache.lacks(remembered) == cache.lacks([]) == []
