@@ -361,7 +361,7 @@ class Runtime:
     """
 
     __slots__ = (
-        "__weakref__", "_bindings", "_chain", "_committed", "_configuration", "_current", "_err", "_failure", "_flags", "_handlers", "_observers", "_on_dispose",
+        "__weakref__", "_bindings", "_chain", "_committed", "_configuration", "_current", "_err", "_failure", "_flags", "_handlers", "_new_event", "_observers", "_on_dispose",
         "_plan", "_plans", "_prepended", "_prepends", "_queue", "_queue_tick", "_ticks", "_tx", "_urgent", "_waiters", "id", "queue_limit",
     )  # fmt: skip
 
@@ -399,10 +399,13 @@ class Runtime:
     _waiters: Waiters
 
     _event_class: ClassVar[type[HandlerCall]]
+    _new_event: type[HandlerCall]
+    """The same: CPython 3.11 finds an attribute of the instance faster than one of its class."""
     _transition_class: ClassVar[type[TransitionRecord]]
 
     def __init__(self, id: str, plans: PlanCache, handlers: tuple[object, ...], queue_limit: int) -> None:  # noqa: A002
         self._handlers = handlers
+        self._new_event = self._event_class
         self._bindings = plans.ids
         self._plans = plans
         self._configuration = plans.empty
@@ -932,7 +935,7 @@ class Runtime:
         args = queued[ARGS]
         ticks = self._ticks
         handlers = self._handlers
-        new_event = self._event_class
+        new_event = self._new_event
         observed = self._flags != BUSY and self._flags & OBSERVED
         if plan.negotiation:
             try:
@@ -1074,7 +1077,7 @@ class Runtime:
     def _ask(self, steps: Iterable[Step], queued: QueuedMutation) -> str:
         """Call negotiation handlers in turn; return the name of the first that refuses, or an empty string."""
         for name, function, slot, state in steps:
-            event = self._event_class()
+            event = self._new_event()
             event.name = name
             event.args = queued[ARGS]
             event.machine = self

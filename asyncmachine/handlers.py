@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Coroutine, Generator
 from functools import cached_property, partial, partialmethod, singledispatchmethod
 from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType, MemberDescriptorType, ModuleType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from asyncmachine.errors import HandlerError, HandlerNameError, close_matches
 from asyncmachine.schema import SUFFIXES
@@ -23,13 +23,11 @@ _PLAIN: Final = (object, type, ModuleType)
 """Classes with the default `dir`."""
 
 
-class Step(NamedTuple):
-    """One handler call: the handler's name, its function, the position of its object, and its state."""
+Step: TypeAlias = tuple[str, "Callable[[Any, Any], Any]", int, int]
+"""One handler call: the handler's name, its function, the position of its object, and its state.
 
-    name: str
-    function: Callable[[Any, Any], Any]
-    slot: int
-    state: int
+A plain tuple: CPython 3.11 unpacks other classes of tuples through an iterator (`UNPACK_SEQUENCE_TUPLE` in ceval.c).
+"""
 
 
 class Role(NamedTuple):
@@ -298,13 +296,13 @@ class HandlerTable:
     def _put(self, name: str, role: Role, function: Callable[[Any, Any], Any], slot: int) -> None:
         suffix, first, second = role
         if not suffix:
-            step = Step(name, function, slot, second)
+            step: Step = (name, function, slot, second)
             if first == second:
                 self.selfs[first] = (*self.selfs.get(first, ()), step)
             else:
                 self.pairs[first, second] = (*self.pairs.get((first, second), ()), step)
             return
-        step = Step(name, function, slot, first)
+        step = (name, function, slot, first)
         if first == ANY:
             if suffix == "Enter":
                 self.any_enter += (step,)

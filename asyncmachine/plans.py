@@ -388,7 +388,7 @@ class PlanCache:
         steps = self._first_finals(plan)
         for state in plan.enters:
             steps += table.state[state]
-            steps.append(Step("", _no_handler, TELL_ARGS, state))
+            steps.append(("", _no_handler, TELL_ARGS, state))
         steps += table.any_state
         plan.finals_with_args = tuple(steps)
         return plan.finals_with_args
@@ -405,7 +405,7 @@ class PlanCache:
         """Return the final steps before those of the entered states."""
         steps: list[Step] = []
         if plan.calls_exception and plan.kind == ADD:
-            steps.append(Step("", _no_handler, TELL_ERROR, self.compiled.exception))
+            steps.append(("", _no_handler, TELL_ERROR, self.compiled.exception))
         for state in plan.exits:
             steps += self.table.end[state]
         return steps

@@ -79,7 +79,7 @@ class UnobservedMachine(Machine):
         args = queued[ARGS]
         ticks = self._ticks
         handlers = self._handlers
-        new_event = self._event_class
+        new_event = self._new_event
         if plan.negotiation:
             try:
                 if special and special & IS_AUTO:

@@ -294,7 +294,9 @@ class MemoryHost:
                 if frame is None:
                     self.streams.remove(stream)
                     stream.reader.ended(True)
-                elif stream.take(frame):
+                    continue
+                take = stream.take  # called at once, CPython 3.11 would search the class for a method
+                if take(frame):
                     stream.unread -= 1
                     if stream.wants_room and stream.is_open:  # the reader may have reset it
                         stream.tell_room()

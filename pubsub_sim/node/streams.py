@@ -158,7 +158,8 @@ class InboundReader:
                 return self._give_up()
             else:
                 rpc = unpack(frame)
-            if self._offer(self._peer, rpc):
+            offer = self._offer  # called at once, CPython 3.11 would search the class for a method
+            if offer(self._peer, rpc):
                 return True
         except MalformedFrame:
             return self._give_up()
@@ -177,7 +178,8 @@ class InboundReader:
                 return self._give_up()
             rpc: ReceivedRPC = frame.rpc if isinstance(frame, SealedRPC) else frame
             try:  # as `frame` does, without another call for each frame of a simulation
-                if self._offer(self._peer, rpc):
+                offer = self._offer
+                if offer(self._peer, rpc):
                     return True
             except FOREIGN_ERRORS as error:
                 self._fail(error)

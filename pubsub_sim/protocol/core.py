@@ -524,7 +524,8 @@ class Core:
         if topic not in self._subscribed_or_relayed:
             return None
         source = wire.author
-        refusal = self.refused_by_policy(wire)
+        refused_by_policy = self.refused_by_policy  # called at once, CPython 3.11 would search the class for a method
+        refusal = refused_by_policy(wire)
         if self._may_be_blacklisted:
             refusal = self._check_blacklist(peer, source) or refusal
         if source == self.peer_id and peer != source:
@@ -540,7 +541,8 @@ class Core:
             if chosen is None:
                 return None
             message_id = chosen
-        if self.has_seen(message_id):
+        has_seen = self.has_seen
+        if has_seen(message_id):
             if self._trace_duplicate is not None:
                 self._trace_duplicate(message_id, peer)
             return None
