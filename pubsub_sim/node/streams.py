@@ -35,7 +35,7 @@ class OutboundQueue:
         on_ended: called with this queue when its stream ended without having been closed here.
     """
 
-    __slots__ = ("_capacity", "_is_closed", "_on_ended", "_stream", "_urgent", "_waiting", "peer")
+    __slots__ = ("_capacity", "_is_closed", "_lost", "_on_ended", "_stream", "_urgent", "_waiting", "peer")
 
     def __init__(self, peer: PeerId, capacity: int, on_ended: Callable[[OutboundQueue], None]) -> None:
         self.peer = peer
@@ -53,7 +53,7 @@ class OutboundQueue:
                 return True
             waiting = self._waiting = deque()
         if len(waiting) >= self._capacity:
-            return False
+            return self._lose()
         waiting.append(frame)
         return True
 
@@ -65,10 +65,20 @@ class OutboundQueue:
                 return True
             waiting = self._waiting = deque()
         if len(waiting) >= self._capacity:
-            return False
+            return self._lose()
         waiting.insert(self._urgent, frame)
         self._urgent += 1
         return True
+
+    @property
+    def lost(self) -> int:
+        """Frames lost so far, as the queue was full."""
+        return getattr(self, "_lost", 0)
+
+    def _lose(self) -> bool:
+        """Count a frame that is lost; there is no counter before the first, as most queues lose nothing."""
+        self._lost = self.lost + 1
+        return False
 
     def begin(self, hello: Iterable[bytes]) -> None:
         """Start with these frames, regardless of the capacity: none may be lost or overtaken."""
