@@ -30,7 +30,6 @@ class LoadOptions(Parameters):
         hosts: number of hosts; all subscribe.
         loads: loads of open loops in percent of the saturation of each version, which is searched first; empty for no search.
         rates: further open loops, in messages a second of all publishers together, the same for all versions.
-        growth: the search ends when the throughput grows by no more than this share.
         most_in_flight: most messages in flight per publisher that the search tries.
         sessions: how often everything is measured, each time with a hash seed and a size of the environment of its own;
             intervals are those over sessions.
@@ -64,7 +63,6 @@ class LoadOptions(Parameters):
     hosts: int = 5
     loads: tuple[int, ...] = (25, 50, 75, 90)
     rates: tuple[float, ...] = ()
-    growth: float = 0.05
     most_in_flight: int = 32
     sessions: int = 3
     publishers: int = 0
@@ -99,7 +97,6 @@ class LoadOptions(Parameters):
                 raise OptionError("rates", rate, "messages a second, above 0")
         if not self.loads and not self.rates:
             raise OptionConflict("loads", self.loads, "rates", self.rates, "there is nothing to run")
-        check_number("growth", self.growth, at_least=0, at_most=1)
         for name in ("most_in_flight", "sessions"):
             check_whole(name, getattr(self, name), at_least=1, at_most=_INT16_MAX)
         self._check_runs()

@@ -125,7 +125,7 @@ class _LoadSweep:
     def _search(self, session: int, rng: random.Random) -> dict[str, Saturation]:
         """Search for the saturation of every version, step by step side by side."""
         options = self._options
-        searches = {version: SaturationSearch(options.growth, options.most_in_flight) for version in options.versions}
+        searches = {version: SaturationSearch(options.most_in_flight) for version in options.versions}
         while going := [version for version, search in searches.items() if search.next_step is not None]:
             rng.shuffle(going)
             for version in going:

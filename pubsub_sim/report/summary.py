@@ -8,7 +8,18 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from pubsub_sim.places import sweeps_folder
-from pubsub_sim.report import amounts, control, difference, engine, original, published, scaling, sessions, whole_runs
+from pubsub_sim.report import (
+    amounts,
+    control,
+    difference,
+    engine,
+    load,
+    original,
+    published,
+    scaling,
+    sessions,
+    whole_runs,
+)
 from pubsub_sim.report.comparators import PLACE, REFERENCES, list_conditions, list_versions
 from pubsub_sim.report.formatting import LEAST_P_VALUE, round_number, to_json
 from pubsub_sim.report.options import reference_file
@@ -50,7 +61,7 @@ def summarise(sweep: Sweep, reference: str = "") -> dict[str, Any]:
         JSON values: the sweep's name, the fingerprint of its runs, its grid and counts, medians per cell and version,
         ratios per cell, geometric means over the grid, exponents of growth, phases, and the published ratios; "control"
         is null in a sweep that has none, and so are the costs of the engine by
-        itself. An interval is a list of two numbers, null where the spread is unknown.
+        itself; "load" is there only in a sweep with runs under load. An interval is a list of two numbers, null where the spread is unknown.
     """
     failed = sweep.runs["outcome"] != "ok"
     file = reference_file(reference)
@@ -87,6 +98,7 @@ def summarise(sweep: Sweep, reference: str = "") -> dict[str, Any]:
         },
         "original": original.summarise(reference),
         "engine": engine.summarise(sweep.engine),
+        **({"load": load.summarise(sweep)} if sweep.under_load else {}),
     }
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from pubsub_sim.report.errors import MixedConditionsError
 from pubsub_sim.results import RUN, RunParameters, Store, fingerprint, read_engine, wide
+from pubsub_sim.results.load import LoadStore
 from pubsub_sim.results.record import PARAMETERS
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pubsub_sim.results import EngineRecord
+    from pubsub_sim.results.load import LoadRecord
 
 T = TypeVar("T")
 
@@ -57,6 +59,7 @@ class Sweep:
         described: version to its own description of its machines.
         fingerprint: of every stored number of the runs, shown or not.
         engine: the engine's own benchmark, None if the sweep has none.
+        under_load: the runs under load, failed ones included.
         beside: the runs of each other condition, as a sweep of its own.
         computed: what `once` has computed of these runs.
     """
@@ -73,6 +76,7 @@ class Sweep:
     described: Mapping[str, Any]
     fingerprint: str
     engine: EngineRecord | None = None
+    under_load: tuple[LoadRecord, ...] = ()
     beside: tuple[Sweep, ...] = ()
     computed: dict[Hashable, Any] = dataclasses.field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -116,7 +120,12 @@ class Sweep:
 
         main, *others = _by_condition(runs.loc[~field])
         beside = tuple(sweep_of(own) for own in others)
-        return sweep_of(pd.concat([main, runs.loc[field]]), engine=read_engine(folder), beside=beside)
+        return sweep_of(
+            pd.concat([main, runs.loc[field]]),
+            engine=read_engine(folder),
+            under_load=tuple(LoadStore(folder).load()),
+            beside=beside,
+        )
 
     @property
     def base(self) -> str:

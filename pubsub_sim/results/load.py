@@ -291,6 +291,16 @@ class LoadStore:
         return _read(self._pack) if self._pack.exists() else []
 
 
+def fingerprint_load(records: Sequence[LoadRecord]) -> str:
+    """Return the hexadecimal SHA-256 of all stored numbers of runs under load and of their parameters."""
+    running = hashlib.sha256()
+    for record in sorted(records, key=lambda record: record.run.file_name()):
+        told = asdict(record)
+        del told["provenance"]
+        running.update(json.dumps(told, sort_keys=True).encode())
+    return running.hexdigest()
+
+
 def _encoded(records: Sequence[LoadRecord]) -> pa.Buffer:
     rows = [
         {

@@ -1,7 +1,7 @@
 """The throughput at saturation, found with closed loops of growing width, and the fairness among publishers.
 
 Method: the number of messages that each publisher has in flight is doubled, from 1 on, until the throughput has not grown by more than
-some percent over the best before, twice in a row. The saturation is the mean throughput of all steps that come that close to
+5 % over the best before, twice in a row. The saturation is the mean throughput of all steps that come that close to
 the best one: a plateau, not the luckiest step. The knee is the first of them: the least load in flight that saturates.
 """
 
@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+GROWTH = 0.05
+"""Growth of the throughput that counts, as a share."""
 
 _FLAT_STEPS = 2
 
@@ -31,12 +34,10 @@ class SaturationSearch:
     """A search for the saturation, step by step.
 
     Args:
-        growth: growth of the throughput that counts, as a share, such as 0.05.
         most: most messages in flight per publisher that are tried.
     """
 
-    def __init__(self, growth: float, most: int) -> None:
-        self._growth = growth
+    def __init__(self, most: int) -> None:
         self._most = most
         self._steps: list[tuple[int, float]] = []
         self._is_over = False
@@ -57,28 +58,27 @@ class SaturationSearch:
     @property
     def saturation(self) -> Saturation | None:
         """The saturation as far as it is known; None without a step in which anything was delivered."""
-        return find_saturation(self._steps, self._growth)
+        return find_saturation(self._steps)
 
     def _is_flat(self) -> bool:
         before = self._steps[:-_FLAT_STEPS]
         if not before:
             return False
         best = max(throughput for _, throughput in before)
-        return all(throughput <= best * (1 + self._growth) for _, throughput in self._steps[-_FLAT_STEPS:])
+        return all(throughput <= best * (1 + GROWTH) for _, throughput in self._steps[-_FLAT_STEPS:])
 
 
-def find_saturation(steps: Sequence[tuple[int, float]], growth: float) -> Saturation | None:
+def find_saturation(steps: Sequence[tuple[int, float]]) -> Saturation | None:
     """Find the plateau of a response curve.
 
     Args:
         steps: messages in flight per publisher and the throughput with them, in ascending order.
-        growth: as for `SaturationSearch`.
 
     Returns:
-        The mean throughput of the steps within `growth` of the best, and the first of them; None if nothing was delivered.
+        The mean throughput of the steps within `GROWTH` of the best, and the first of them; None if nothing was delivered.
     """
     best = max((throughput for _, throughput in steps), default=0.0)
-    plateau = [(step, throughput) for step, throughput in steps if throughput * (1 + growth) >= best]
+    plateau = [(step, throughput) for step, throughput in steps if throughput * (1 + GROWTH) >= best]
     if best <= 0:
         return None
     return Saturation(sum(throughput for _, throughput in plateau) / len(plateau), plateau[0][0])

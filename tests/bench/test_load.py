@@ -54,7 +54,7 @@ def test_a_sweep_searches_for_the_saturation_and_loads_each_version_by_its_own(s
     assert [record.order for record in records] == list(range(6))
     for version in ("baseline", "states"):
         *closed, opened = of(records, version)
-        found = find_saturation([(one.run.in_flight, one.throughput or 0.0) for one in closed], 0.05)
+        found = find_saturation([(one.run.in_flight, one.throughput or 0.0) for one in closed])
         assert found is not None
         assert opened.run.percent == 50
         assert opened.run.rate == pytest.approx(found.throughput / 2, abs=0.001)
@@ -135,10 +135,8 @@ def test_the_command_stores_and_tells(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_flags_are_read_by_the_types_of_the_fields() -> None:
     """Lists with commas, numbers and switches."""
-    options: LoadOptions = from_flags(
-        LoadOptions, "load", "", ["--loads", "10,95", "--rates", "100.5", "--growth", "0.1", "--no-measure"]
-    )
-    assert (options.loads, options.rates, options.growth, options.measure) == ((10, 95), (100.5,), 0.1, False)
+    options: LoadOptions = from_flags(LoadOptions, "load", "", ["--loads", "10,95", "--rates", "100.5", "--no-measure"])
+    assert (options.loads, options.rates, options.measure) == ((10, 95), (100.5,), False)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +147,6 @@ def test_flags_are_read_by_the_types_of_the_fields() -> None:
         ({"rates": (0,)}, "rates: expected messages a second, above 0, got 0"),
         ({"rates": ("fast",)}, "rates: expected a number of at least 0, got 'fast'"),
         ({"versions": ("origin",)}, "versions: expected one of "),
-        ({"growth": 2}, "growth: expected a number of at least 0 and at most 1, got 2"),
         ({"most_in_flight": 0}, "most_in_flight: expected a whole number of at least 1, got 0"),
         ({"sessions": 0}, "sessions: expected a whole number of at least 1, got 0"),
         ({"hosts": 1}, "hosts: expected a whole number of at least 2, got 1"),

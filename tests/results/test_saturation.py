@@ -10,11 +10,9 @@ import pytest
 from pubsub_sim.results.saturation import SaturationSearch, find_saturation, jain_index
 
 
-def search(
-    curve: Callable[[int], float | None], growth: float = 0.05, most: int = 64
-) -> tuple[SaturationSearch, list[int]]:
+def search(curve: Callable[[int], float | None], most: int = 64) -> tuple[SaturationSearch, list[int]]:
     """Follow a search on a curve; give it with the steps that it asked for."""
-    found, steps = SaturationSearch(growth, most), []
+    found, steps = SaturationSearch(most), []
     while (step := found.next_step) is not None:
         steps.append(step)
         found.observe(curve(step))
@@ -61,8 +59,8 @@ def test_a_failed_run_ends_the_search_with_what_is_known() -> None:
 
 def test_nothing_delivered_is_no_saturation() -> None:
     """A curve of zeros has no plateau."""
-    assert find_saturation([(1, 0.0), (2, 0.0)], 0.05) is None
-    assert find_saturation([], 0.05) is None
+    assert find_saturation([(1, 0.0), (2, 0.0)]) is None
+    assert find_saturation([]) is None
 
 
 def test_jains_index_is_that_of_the_paper() -> None:

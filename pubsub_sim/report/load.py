@@ -1,0 +1,534 @@
+"""Runs under load: the throughput at saturation, latencies at shares of it, fairness, queues, drops and memory. Tables and figure.
+
+A session is one observation: of its search for the saturation, and of each open loop. Intervals are t intervals over sessions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from pubsub_sim.report.display import Absent, Picture, Prose, Table
+from pubsub_sim.report.formatting import (
+    NOTHING,
+    count_things,
+    format_code,
+    format_estimate,
+    format_given,
+    format_number,
+    format_ratio,
+    join_words,
+    round_number,
+    to_json,
+)
+from pubsub_sim.report.style import WIDTH, choose_look, drawing, render
+from pubsub_sim.results.intervals import UNKNOWN, Estimate, mean_of_sessions
+from pubsub_sim.results.load import LoadRecord, LoadRun, fingerprint_load
+from pubsub_sim.results.saturation import GROWTH, Saturation, find_saturation, jain_index
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from pubsub_sim.report.sweep import Sweep
+
+Records = Sequence[LoadRecord]
+
+BASE = "baseline"
+"""The version that comes first and that the others are compared with, if it was measured."""
+
+FLOOR = "floor"
+"""The lower bound, which has no limits on queues."""
+
+QUANTILES = {"p50_ns": "median", "p99_ns": "99th percentile"}
+"""Drawn quantiles of latencies, with their words."""
+
+_NS_PER_MS = 1e6
+_GROWTH_PERCENT = GROWTH * 100
+_SEARCH = (
+    f"A search ends when the throughput has not grown by more than {_GROWTH_PERCENT:g} % twice in a row, and the steps that close to "
+    "the best are its plateau."
+)
+_MIB = 2**20
+_SIGNED = {"strict": "signed", "none": "unsigned"}
+_NETWORK = {"memory": "in memory", "tcp": "over TCP", "libp2p": "over TCP with Noise and yamux"}
+_MOST_PANELS = 3
+
+
+class Condition(NamedTuple):
+    """What all runs that are compared share."""
+
+    hosts: int
+    publishers: int
+    payload_bytes: int
+    duration_s: float
+    warmup_s: float
+    router: str
+    transport: str
+    loop: str
+    sign: str
+    allocator: str
+
+    def words(self) -> str:
+        """Say it for a reader."""
+        signing = _SIGNED.get(self.sign, self.sign)
+        network = _NETWORK.get(self.transport, self.transport)
+        return (
+            f"{count_things(self.hosts, 'host')}, {count_things(self.publishers or self.hosts, 'publisher')}, {signing}, "
+            f"{self.router}, {network}, {self.loop}, payloads of {self.payload_bytes} bytes"
+        )
+
+
+class Step(NamedTuple):
+    """The load of a run, apart from its version and session: messages in flight, or percent, or a rate."""
+
+    in_flight: int
+    percent: int
+    rate: float
+
+    def words(self) -> str:
+        """Say it for a reader."""
+        if self.in_flight:
+            return f"{self.in_flight} in flight each"
+        return f"{self.percent} %" if self.percent else f"{format_given(self.rate)} messages/s"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The runs of one version under one condition that ended well.
+
+    Attributes:
+        version: whose.
+        condition: under which.
+        records: the runs.
+    """
+
+    version: str
+    condition: Condition
+    records: tuple[LoadRecord, ...]
+
+    @property
+    def closed(self) -> tuple[LoadRecord, ...]:
+        """The closed loops."""
+        return tuple(record for record in self.records if record.run.in_flight)
+
+    @property
+    def steps(self) -> list[Step]:
+        """The loads, closed loops first, in ascending order."""
+        found = {step_of(record.run) for record in self.records}
+        return sorted(found, key=lambda step: (not step.in_flight, step.in_flight, step.percent, step.rate))
+
+    def of(self, step: Step) -> tuple[LoadRecord, ...]:
+        """Give the runs with a load, one per session."""
+        return tuple(record for record in self.records if step_of(record.run) == step)
+
+    def saturations(self) -> dict[int, Saturation]:
+        """Give the saturation that each session found."""
+        found: dict[int, Saturation] = {}
+        for session in sorted({record.run.session for record in self.closed}):
+            own = sorted((one for one in self.closed if one.run.session == session), key=lambda one: one.run.in_flight)
+            saturation = find_saturation([(one.run.in_flight, one.throughput or 0.0) for one in own])
+            if saturation is not None:
+                found[session] = saturation
+        return found
+
+    def at_saturation(self) -> tuple[LoadRecord, ...]:
+        """Give the run at the knee of each session."""
+        knees = {session: found.in_flight for session, found in self.saturations().items()}
+        return tuple(one for one in self.closed if knees.get(one.run.session) == one.run.in_flight)
+
+    def open_loops(self) -> tuple[LoadRecord, ...]:
+        """Give the open loops."""
+        return tuple(record for record in self.records if not record.run.in_flight)
+
+
+def step_of(run: LoadRun) -> Step:
+    """Give the load of a run."""
+    return Step(run.in_flight, run.percent, 0.0 if run.percent else run.rate)
+
+
+def group(records: Records) -> list[Loaded]:
+    """Group the runs that ended well by condition and version: most runs first, then the base, then as measured."""
+    found: dict[tuple[Condition, str], list[LoadRecord]] = {}
+    amounts: dict[Condition, int] = {}
+    for record in records:
+        if record.outcome == "ok":
+            condition = Condition(*(getattr(record.run, name) for name in Condition._fields))
+            found.setdefault((condition, record.run.version), []).append(record)
+            amounts[condition] = amounts.get(condition, 0) + 1
+    order = {name: place for place, name in enumerate((BASE, "states", "states-rpc", "direct"))}
+    groups = [Loaded(version, condition, tuple(own)) for (condition, version), own in found.items()]
+    return sorted(
+        groups,
+        key=lambda one: (
+            -amounts[one.condition],
+            one.condition,
+            one.version == FLOOR,
+            order.get(one.version, len(order)),
+            one.version,
+        ),
+    )
+
+
+# --- estimates ---------------------------------------------------------------------------------------------------
+
+
+def estimate(records: Records, value_of: Callable[[LoadRecord], float | None]) -> Estimate:
+    """Estimate a mean over sessions, one run each; runs without the value are left out."""
+    values = [value_of(record) for record in records]
+    return mean_of_sessions([math.nan if value is None else value for value in values]) if values else UNKNOWN
+
+
+def estimate_number(records: Records, name: str, unit: float = 1.0) -> Estimate:
+    """Estimate the mean of a stored number, in units of so many."""
+    return estimate(records, lambda one: one.numbers[name] / unit if name in one.numbers else None)
+
+
+def estimate_saturation(loaded: Loaded) -> Estimate:
+    """Estimate the throughput at saturation in messages a second."""
+    return mean_of_sessions([found.throughput for found in loaded.saturations().values()])
+
+
+def compare_saturation(loaded: Loaded, base: Loaded) -> Estimate:
+    """Estimate the ratio of two throughputs at saturation: the geometric mean of the ratios within sessions."""
+    ours, theirs = loaded.saturations(), base.saturations()
+    shared = sorted(ours.keys() & theirs.keys())
+    logs = [math.log(ours[session].throughput / theirs[session].throughput) for session in shared]
+    found = mean_of_sessions(logs)
+    return found.exp() if found.is_known else UNKNOWN
+
+
+def estimate_fairness(records: Records) -> Estimate:
+    """Estimate Jain's index of what publishers completed, for open loops as a share of what was due."""
+    return estimate(records, lambda one: jain_index(_shares(one)))
+
+
+def count_drops(records: Records) -> int:
+    """Count the deliveries that were owed and not made."""
+    names = ("dropped_subscription", "dropped_on_the_way")
+    return sum(one.numbers.get(name, 0) for one in records for name in names)
+
+
+def find_longest(records: Records, name: str) -> int | None:
+    """Give the largest of a stored number over sessions; None if no run has it."""
+    return max((one.numbers[name] for one in records if name in one.numbers), default=None)
+
+
+def _shares(record: LoadRecord) -> list[float]:
+    if record.run.in_flight:
+        return list(record.completed_by)
+    pairs = zip(record.completed_by, record.offered_by, strict=True)
+    return [completed / offered for completed, offered in pairs if offered]
+
+
+# --- words and tables --------------------------------------------------------------------------------------------
+
+
+def describe(records: Records) -> Prose:
+    """Say what was measured, and how the versions compare at saturation."""
+    groups = group(records)
+    if not groups:
+        failed = f" ({count_things(len(records), 'run')} failed)" if records else ""
+        return Absent(f"There are no runs under load that ended well{failed}.")
+    sessions = len({record.run.session for record in records})
+    failed = [record for record in records if record.outcome != "ok"]
+    parts = [
+        f"{count_things(len(records), 'run')} in {count_things(sessions, 'session')}"
+        + (f", of which {len(failed)} failed." if failed else ", all of which ended well."),
+        *([_SEARCH] if any(one.closed for one in groups) else []),
+        *(_describe_condition(groups, condition) for condition in dict.fromkeys(one.condition for one in groups)),
+    ]
+    if any(one.version == FLOOR for one in groups):
+        parts.append(
+            f"The lower bound {format_code(FLOOR)} has no readiness to wait for and no limits on its queues, so it drops nothing "
+            "by construction, and its longest queue is bounded by the load alone."
+        )
+    return Prose(" ".join(parts))
+
+
+def _describe_condition(groups: Sequence[Loaded], condition: Condition) -> str:
+    own = [one for one in groups if one.condition == condition]
+    base, *others = own
+    text = f"{condition.words()[0].upper()}{condition.words()[1:]}:"
+    known = estimate_saturation(base)
+    if not known.is_known:
+        return f"{text} open loops at given rates."
+    text += f" {format_code(base.version)} saturates at {format_estimate(known)} messages a second"
+    ratios = [
+        f"{format_code(one.version)} at {format_ratio(ratio)}"
+        for one in others
+        if (ratio := compare_saturation(one, base)).is_known
+    ]
+    return f"{text}, {join_words(ratios)} times as many." if ratios else f"{text}."
+
+
+def tabulate(records: Records) -> Table | Absent:
+    """Give one row per version: saturation, p50 / p99 of latencies at shares of it, fairness, longest queue, drops, memory."""
+    groups = group(records)
+    if not groups:
+        return Absent("There are no runs under load to tabulate.")
+    opened = sorted({step for one in groups for step in one.steps if not step.in_flight})
+    several = len({one.condition for one in groups}) > 1
+    columns = [
+        *(["condition"] if several else []),
+        "version",
+        "saturation, messages/s",
+        "knee",
+        *(f"p50 / p99 at {step.words()}, ms" for step in opened),
+        "fairness",
+        "longest queue",
+        "dropped",
+        "memory, MiB",
+    ]
+    rows = [[*([one.condition.words()] if several else []), *_row(one, opened)] for one in groups]
+    return Table(columns, rows, words=1 + several)
+
+
+def _row(loaded: Loaded, opened: Sequence[Step]) -> list[str]:
+    knees = sorted({found.in_flight for found in loaded.saturations().values()})
+    longest = find_longest(loaded.open_loops(), "longest_queue")
+    saturated = loaded.at_saturation() or loaded.open_loops()
+    return [
+        format_code(loaded.version),
+        format_estimate(estimate_saturation(loaded)),
+        "\N{EN DASH}".join(f"{knee}" for knee in (knees[0], knees[-1])[: len(knees)]) if knees else NOTHING,
+        *(_two_latencies(loaded.of(step)) for step in opened),
+        format_number(estimate_fairness(saturated).value, places=3),
+        NOTHING if longest is None else f"{longest:,}",
+        f"{count_drops(loaded.open_loops()):,}",
+        format_number(estimate_number(saturated, "peak_rss_bytes", _MIB).value),
+    ]
+
+
+def _two_latencies(records: Records) -> str:
+    return " / ".join(format_number(estimate_number(records, name, _NS_PER_MS).value) for name in QUANTILES)
+
+
+def tabulate_steps(records: Records) -> Table | Absent:
+    """Give one row per version and load, closed loops included, with intervals over sessions."""
+    groups = group(records)
+    if not groups:
+        return Absent("There are no runs under load to tabulate.")
+    several = len({one.condition for one in groups}) > 1
+    columns = [
+        *(["condition"] if several else []),
+        "version",
+        "load",
+        "due, messages/s",
+        "completed, messages/s",
+        "p50, ms",
+        "p99, ms",
+        "fairness",
+        "longest queue",
+        "longest backlog",
+        "most in flight",
+        "dropped: subscription",
+        "dropped: on the way",
+        "memory, MiB",
+    ]
+    rows = [
+        [*([one.condition.words()] if several else []), *_step_row(one, step)] for one in groups for step in one.steps
+    ]
+    return Table(columns, rows, words=2 + several)
+
+
+def _step_row(loaded: Loaded, step: Step) -> list[str]:
+    own = loaded.of(step)
+    longest = [find_longest(own, name) for name in ("longest_queue", "longest_backlog", "most_in_flight")]
+    drops = [sum(one.numbers.get(f"dropped_{where}", 0) for one in own) for where in ("subscription", "on_the_way")]
+    return [
+        format_code(loaded.version),
+        step.words(),
+        format_estimate(estimate(own, _due_per_s)),
+        format_estimate(estimate(own, lambda one: one.throughput)),
+        *(format_estimate(estimate_number(own, name, _NS_PER_MS)) for name in QUANTILES),
+        format_number(estimate_fairness(own).value, places=3),
+        *(NOTHING if value is None else f"{value:,}" for value in longest),
+        *(f"{value:,}" for value in drops),
+        format_number(estimate_number(own, "peak_rss_bytes", _MIB).value),
+    ]
+
+
+def _due_per_s(record: LoadRecord) -> float | None:
+    return sum(record.offered_by) / record.numbers["window_ns"] * 1e9
+
+
+def tabulate_failures(records: Records) -> Table | Absent:
+    """Give the runs that failed with their sentences."""
+    failed = [record for record in records if record.outcome != "ok"]
+    if not failed:
+        return Absent("No run under load failed.")
+    rows = [
+        [format_code(one.run.version), step_of(one.run).words(), f"{one.run.session}", one.outcome, one.error]
+        for one in failed
+    ]
+    return Table(["version", "load", "session", "outcome", "error"], rows, words=5)
+
+
+# --- for other programs ------------------------------------------------------------------------------------------
+
+
+def summarise(sweep: Sweep) -> dict[str, Any]:
+    """Give every number of this part of the report as JSON values."""
+    groups = group(sweep.under_load)
+    bases = {one.condition: one for one in reversed(groups)}  # the first of each condition
+    return {
+        "fingerprint": fingerprint_load(sweep.under_load),
+        "runs": len(sweep.under_load),
+        "failed": sum(record.outcome != "ok" for record in sweep.under_load),
+        "sessions": len({record.run.session for record in sweep.under_load}),
+        "growth": {"unit": "%", "value": _GROWTH_PERCENT},
+        "versions": [_entry(one, bases[one.condition]) for one in groups],
+    }
+
+
+def _entry(loaded: Loaded, base: Loaded) -> dict[str, Any]:
+    saturated = loaded.at_saturation() or loaded.open_loops()
+    return {
+        **loaded.condition._asdict(),
+        "version": loaded.version,
+        "saturation": {"unit": "messages/s"} | to_json(estimate_saturation(loaded)),
+        "over": base.version,
+        "saturation_ratio": {"unit": "1"} | to_json(compare_saturation(loaded, base)),
+        "knees": [found.in_flight for found in loaded.saturations().values()],
+        "fairness": {"unit": "1"} | to_json(estimate_fairness(saturated)),
+        "memory": {"unit": "MiB"} | to_json(estimate_number(saturated, "peak_rss_bytes", _MIB)),
+        "longest_queue": find_longest(loaded.open_loops(), "longest_queue"),
+        "dropped": count_drops(loaded.open_loops()),
+        "steps": [_step_entry(loaded, step) for step in loaded.steps],
+    }
+
+
+def _step_entry(loaded: Loaded, step: Step) -> dict[str, Any]:
+    own = loaded.of(step)
+    names = ("longest_queue", "longest_backlog", "most_in_flight")
+    return {
+        **step._asdict(),
+        "due": {"unit": "messages/s"} | to_json(estimate(own, _due_per_s)),
+        "completed": {"unit": "messages/s"} | to_json(estimate(own, lambda one: one.throughput)),
+        **{
+            name.removesuffix("_ns"): {"unit": "ms"} | to_json(estimate_number(own, name, _NS_PER_MS))
+            for name in QUANTILES
+        },
+        "fairness": round_number(estimate_fairness(own).value),
+        **{name: find_longest(own, name) for name in names},
+        **{
+            f"dropped_{where}": sum(one.numbers.get(f"dropped_{where}", 0) for one in own)
+            for where in ("subscription", "on_the_way")
+        },
+        "memory": {"unit": "MiB"} | to_json(estimate_number(own, "peak_rss_bytes", _MIB)),
+    }
+
+
+# --- figure ------------------------------------------------------------------------------------------------------
+
+_HEIGHT = 2.6
+_PANEL_WIDTH, _PANEL_HEIGHT = 220.0, 135.0  # about, in points
+_LABEL_WIDTH, _LABEL_HEIGHT = 34.0, 9.0
+_LIFT = 4.0  # of a label above its point
+
+
+def draw(records: Records) -> Picture | Prose:
+    """Draw latency over load: the median beside the 99th percentile, a line per version, a row per condition.
+
+    Args:
+        records: the runs.
+
+    Returns:
+        The figure, or a sentence if no version has two open loops.
+    """
+    groups = [one for one in group(records) if len(_points(one)) > 1]
+    conditions = list(dict.fromkeys(one.condition for one in groups))[:_MOST_PANELS]
+    if not conditions:
+        return Absent("There are no two open loops to draw a line through.")
+    with drawing():
+        figure = Figure(figsize=(WIDTH, _HEIGHT * len(conditions) + 0.1), layout="constrained")
+        grid = figure.subplots(len(conditions), len(QUANTILES), squeeze=False, sharey="row")
+        for row, condition in zip(grid, conditions, strict=True):
+            own = [one for one in groups if one.condition == condition]
+            for panel, (name, words) in zip(row, QUANTILES.items(), strict=True):
+                _panel(panel, own, name)
+                panel.set_title(words, loc="left")
+            row[0].set_ylabel("latency, ms (logarithmic)")
+            if len(conditions) > 1:
+                row[0].set_title(f"{words_of_panel(condition)}: {QUANTILES['p50_ns']}", loc="left")
+        for panel in grid[-1]:
+            panel.set_xlabel("messages due per second")
+        return render(figure, "load", _caption(groups, conditions))
+
+
+def words_of_panel(condition: Condition) -> str:
+    """Say in few words what tells a condition apart."""
+    return f"{condition.hosts} hosts, {_SIGNED.get(condition.sign, condition.sign)}, {condition.transport}"
+
+
+def _points(loaded: Loaded) -> list[tuple[Estimate, tuple[LoadRecord, ...]]]:
+    """Give the open loops in ascending order of what was due: messages a second, and the runs."""
+    steps = [step for step in loaded.steps if not step.in_flight]
+    points = [(estimate(loaded.of(step), _due_per_s), loaded.of(step)) for step in steps]
+    return sorted(points, key=lambda point: point[0].value)
+
+
+def _panel(panel: Axes, groups: Sequence[Loaded], name: str) -> None:
+    ends = []
+    for number, loaded in enumerate(groups):
+        look = choose_look(number)
+        rates = [rate.value for rate, _ in _points(loaded)]
+        values = [estimate_number(own, name, _NS_PER_MS) for _, own in _points(loaded)]
+        panel.plot(rates, [value.value for value in values], **look | {"markersize": 3.5}, mew=0)
+        for rate, value in zip(rates, values, strict=True):
+            if value.has_interval:
+                low = max(value.low, value.value / 10)  # an axis of logarithms has no room for 0
+                panel.plot([rate, rate], [low, value.high], color=look["color"], linewidth=0.8)
+        saturation = estimate_saturation(loaded)
+        if saturation.is_known:
+            panel.axvline(saturation.value, color=look["color"], linestyle=":", linewidth=0.8, zorder=1)
+        ends.append((rates[-1], values[-1].value, loaded.version, look["color"]))
+    panel.set_yscale("log")
+    panel.set_xlim(left=0)
+    panel.margins(x=0.04, y=0.14)
+    panel.yaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5), numticks=20))
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: format_given(value)))
+    panel.xaxis.set_major_locator(MaxNLocator(5))
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    panel.yaxis.set_minor_locator(NullLocator())
+    _label_ends(panel, ends)
+
+
+def _label_ends(panel: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
+    """Write the name of each line above its last point, in its colour, higher where another name is in the way."""
+    (low, high), right = panel.get_ylim(), panel.get_xlim()[1]
+    taken: list[tuple[float, float]] = []
+    for rate, value, version, color in sorted(ends, key=lambda end: end[1]):
+        x, own = rate / right * _PANEL_WIDTH, math.log(value / low) / math.log(high / low) * _PANEL_HEIGHT
+        y = own + _LIFT
+        for other_x, other_y in sorted(taken, key=lambda place: place[1]):
+            if abs(x - other_x) < _LABEL_WIDTH and abs(y - other_y) < _LABEL_HEIGHT:
+                y = other_y + _LABEL_HEIGHT
+        taken.append((x, y))
+        panel.annotate(
+            version,
+            (rate, value),
+            xytext=(0, y - own),
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            fontsize=7,
+            color=color,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4},
+        )
+
+
+def _caption(groups: Sequence[Loaded], conditions: Sequence[Condition]) -> str:
+    told = "; ".join(condition.words() for condition in conditions)
+    text = (
+        f"Latency over load in open loops ({told}): from when a message was due to each delivery at another host. Dots: means over sessions "
+        "of the quantile of a run; vertical lines at dots: their 95 % intervals."
+    )
+    if any(estimate_saturation(one).is_known for one in groups):
+        text += " Dotted lines: throughput at saturation."
+    return text
