@@ -231,11 +231,11 @@ def _shares(record: LoadRecord) -> list[float]:
 def describe(records: Records) -> Prose:
     """Say what was measured, and how the versions compare at saturation."""
     groups = group(records)
-    if not groups:
-        failed = f" ({count_things(len(records), 'run')} failed)" if records else ""
-        return Absent(f"There are no runs under load that ended well{failed}.")
-    sessions = len({record.run.session for record in records})
     failed = [record for record in records if record.outcome != "ok"]
+    if not groups:
+        all_failed = f" ({count_things(len(failed), 'run')} failed)" if failed else ""
+        return Absent(f"There are no runs under load that ended well{all_failed}.")
+    sessions = len({record.run.session for record in records})
     parts = [
         f"{count_things(len(records), 'run')} in {count_things(sessions, 'session')}"
         + (f", of which {len(failed)} failed." if failed else ", all of which ended well."),

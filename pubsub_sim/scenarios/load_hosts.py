@@ -11,6 +11,7 @@ from pubsub_sim.errors import OptionConflict, ScenarioFailure
 from pubsub_sim.net.clock import LoopClock, clock_of
 from pubsub_sim.net.linked import LinkedNetwork
 from pubsub_sim.node.topic import min_topic_size
+from pubsub_sim.node.view import Losses
 from pubsub_sim.protocol.gossip_params import GossipsubParams
 from pubsub_sim.scenarios.lower_bound import LowerBoundHost, settle
 from pubsub_sim.scenarios.lower_bound_links import Connections, Queues
@@ -37,8 +38,8 @@ class Drops(NamedTuple):
     Attributes:
         subscription: the host had the message, and the buffer of its subscription was full.
         on_the_way: every copy of the message was lost to a full queue before the host could accept it.
-        frames: copies lost to full outbound queues; most of them came another way.
-        validations: copies lost to full validation queues, likewise.
+        frames: RPCs lost to full outbound queues under load; most of their messages came another way.
+        validations: copies of messages lost to full validation queues, likewise.
     """
 
     subscription: int
@@ -98,6 +99,7 @@ class PubsubHosts:
         )
         self._topics: list[Topic] = []
         self._subscriptions: list[Subscription] = []
+        self._lost_before = Losses(0, 0)  # while hosts met
 
     @property
     def clock(self) -> LoopClock:
@@ -122,6 +124,7 @@ class PubsubHosts:
             if data != _FIRST:
                 raise ScenarioFailure("connect", f"host {number} expected {_FIRST!r}, got {data!r}")
         await world.settle()
+        self._lost_before = self._count_losses()
 
     async def publish(self, host: int, payload: bytes) -> bytes:
         return await self._topics[host].publish(payload, ready=self._ready)
@@ -145,12 +148,12 @@ class PubsubHosts:
                 accepted += 1
             else:
                 on_the_way += 1
-        losses = [pubsub.losses for pubsub in pubsubs]
+        lost = self._count_losses()
         drops = Drops(
             sum(subscription.dropped for subscription in self._subscriptions),
             on_the_way,
-            sum(loss.frames for loss in losses),
-            sum(loss.messages for loss in losses),
+            lost.frames - self._lost_before.frames,
+            lost.messages - self._lost_before.messages,
         )
         if accepted != drops.subscription:
             why = f"subscriptions dropped {drops.subscription} messages, and {accepted} that hosts had accepted are missing"
@@ -158,6 +161,11 @@ class PubsubHosts:
         if on_the_way and not drops.frames + drops.validations:
             raise ScenarioFailure("drain", f"{on_the_way} deliveries are missing, and no queue was full")
         return drops
+
+    def _count_losses(self) -> Losses:
+        """Add up what the full queues of all hosts have lost so far."""
+        frames, messages = zip(*(pubsub.losses for pubsub in self._world.pubsubs), strict=True)
+        return Losses(sum(frames), sum(messages))
 
     async def close(self) -> None:
         await self._world.__aexit__(None, None, None)
