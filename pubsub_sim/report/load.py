@@ -1,14 +1,9 @@
-"""Runs under load: the throughput at saturation, latencies at shares of it, fairness, queues, drops and memory. Tables and figure.
-
-A session is one observation: of its search for the saturation, and of each open loop. Intervals are t intervals over sessions.
-"""
+"""The part of the report under load: saturation, latencies at shares of it, fairness, queues, drops, memory. Tables and figure."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
@@ -26,23 +21,33 @@ from pubsub_sim.report.formatting import (
     round_number,
     to_json,
 )
+from pubsub_sim.report.loaded import (
+    FLOOR,
+    SIGNED,
+    compare_saturation,
+    count_drops,
+    estimate,
+    estimate_fairness,
+    estimate_number,
+    estimate_saturation,
+    find_due_rate,
+    find_longest,
+    group,
+    step_of,
+)
 from pubsub_sim.report.style import WIDTH, choose_look, drawing, render
-from pubsub_sim.results.intervals import UNKNOWN, Estimate, mean_of_sessions
-from pubsub_sim.results.load import LoadRecord, LoadRun, fingerprint_load
-from pubsub_sim.results.saturation import GROWTH, Saturation, find_saturation, jain_index
+from pubsub_sim.results.load import fingerprint_load
+from pubsub_sim.results.saturation import GROWTH
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
 
+    from pubsub_sim.report.loaded import Condition, Loaded, Records, Step
     from pubsub_sim.report.sweep import Sweep
-
-Records = Sequence[LoadRecord]
-
-BASE = "baseline"
-"""The version that comes first and that the others are compared with, if it was measured."""
-
-FLOOR = "floor"
-"""The lower bound, which has no limits on queues."""
+    from pubsub_sim.results.intervals import Estimate
+    from pubsub_sim.results.load import LoadRecord
 
 QUANTILES = {"p50_ns": "median", "p99_ns": "99th percentile"}
 """Drawn quantiles of latencies, with their words."""
@@ -54,175 +59,7 @@ _SEARCH = (
     "the best are its plateau."
 )
 _MIB = 2**20
-_SIGNED = {"strict": "signed", "none": "unsigned"}
-_NETWORK = {"memory": "in memory", "tcp": "over TCP", "libp2p": "over TCP with Noise and yamux"}
 _MOST_PANELS = 3
-
-
-class Condition(NamedTuple):
-    """What all runs that are compared share."""
-
-    hosts: int
-    publishers: int
-    payload_bytes: int
-    duration_s: float
-    warmup_s: float
-    router: str
-    transport: str
-    loop: str
-    sign: str
-    allocator: str
-
-    def words(self) -> str:
-        """Say it for a reader."""
-        signing = _SIGNED.get(self.sign, self.sign)
-        network = _NETWORK.get(self.transport, self.transport)
-        return (
-            f"{count_things(self.hosts, 'host')}, {count_things(self.publishers or self.hosts, 'publisher')}, {signing}, "
-            f"{self.router}, {network}, {self.loop}, payloads of {self.payload_bytes} bytes"
-        )
-
-
-class Step(NamedTuple):
-    """The load of a run, apart from its version and session: messages in flight, or percent, or a rate."""
-
-    in_flight: int
-    percent: int
-    rate: float
-
-    def words(self) -> str:
-        """Say it for a reader."""
-        if self.in_flight:
-            return f"{self.in_flight} in flight each"
-        return f"{self.percent} %" if self.percent else f"{format_given(self.rate)} messages/s"
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """The runs of one version under one condition that ended well.
-
-    Attributes:
-        version: whose.
-        condition: under which.
-        records: the runs.
-    """
-
-    version: str
-    condition: Condition
-    records: tuple[LoadRecord, ...]
-
-    @property
-    def closed(self) -> tuple[LoadRecord, ...]:
-        """The closed loops."""
-        return tuple(record for record in self.records if record.run.in_flight)
-
-    @property
-    def steps(self) -> list[Step]:
-        """The loads, closed loops first, in ascending order."""
-        found = {step_of(record.run) for record in self.records}
-        return sorted(found, key=lambda step: (not step.in_flight, step.in_flight, step.percent, step.rate))
-
-    def of(self, step: Step) -> tuple[LoadRecord, ...]:
-        """Give the runs with a load, one per session."""
-        return tuple(record for record in self.records if step_of(record.run) == step)
-
-    def saturations(self) -> dict[int, Saturation]:
-        """Give the saturation that each session found."""
-        found: dict[int, Saturation] = {}
-        for session in sorted({record.run.session for record in self.closed}):
-            own = sorted((one for one in self.closed if one.run.session == session), key=lambda one: one.run.in_flight)
-            saturation = find_saturation([(one.run.in_flight, one.throughput or 0.0) for one in own])
-            if saturation is not None:
-                found[session] = saturation
-        return found
-
-    def at_saturation(self) -> tuple[LoadRecord, ...]:
-        """Give the run at the knee of each session."""
-        knees = {session: found.in_flight for session, found in self.saturations().items()}
-        return tuple(one for one in self.closed if knees.get(one.run.session) == one.run.in_flight)
-
-    def open_loops(self) -> tuple[LoadRecord, ...]:
-        """Give the open loops."""
-        return tuple(record for record in self.records if not record.run.in_flight)
-
-
-def step_of(run: LoadRun) -> Step:
-    """Give the load of a run."""
-    return Step(run.in_flight, run.percent, 0.0 if run.percent else run.rate)
-
-
-def group(records: Records) -> list[Loaded]:
-    """Group the runs that ended well by condition and version: most runs first, then the base, then as measured."""
-    found: dict[tuple[Condition, str], list[LoadRecord]] = {}
-    amounts: dict[Condition, int] = {}
-    for record in records:
-        if record.outcome == "ok":
-            condition = Condition(*(getattr(record.run, name) for name in Condition._fields))
-            found.setdefault((condition, record.run.version), []).append(record)
-            amounts[condition] = amounts.get(condition, 0) + 1
-    order = {name: place for place, name in enumerate((BASE, "states", "states-rpc", "direct"))}
-    groups = [Loaded(version, condition, tuple(own)) for (condition, version), own in found.items()]
-    return sorted(
-        groups,
-        key=lambda one: (
-            -amounts[one.condition],
-            one.condition,
-            one.version == FLOOR,
-            order.get(one.version, len(order)),
-            one.version,
-        ),
-    )
-
-
-# --- estimates ---------------------------------------------------------------------------------------------------
-
-
-def estimate(records: Records, value_of: Callable[[LoadRecord], float | None]) -> Estimate:
-    """Estimate a mean over sessions, one run each; runs without the value are left out."""
-    values = [value_of(record) for record in records]
-    return mean_of_sessions([math.nan if value is None else value for value in values]) if values else UNKNOWN
-
-
-def estimate_number(records: Records, name: str, unit: float = 1.0) -> Estimate:
-    """Estimate the mean of a stored number, in units of so many."""
-    return estimate(records, lambda one: one.numbers[name] / unit if name in one.numbers else None)
-
-
-def estimate_saturation(loaded: Loaded) -> Estimate:
-    """Estimate the throughput at saturation in messages a second."""
-    return mean_of_sessions([found.throughput for found in loaded.saturations().values()])
-
-
-def compare_saturation(loaded: Loaded, base: Loaded) -> Estimate:
-    """Estimate the ratio of two throughputs at saturation: the geometric mean of the ratios within sessions."""
-    ours, theirs = loaded.saturations(), base.saturations()
-    shared = sorted(ours.keys() & theirs.keys())
-    logs = [math.log(ours[session].throughput / theirs[session].throughput) for session in shared]
-    found = mean_of_sessions(logs)
-    return found.exp() if found.is_known else UNKNOWN
-
-
-def estimate_fairness(records: Records) -> Estimate:
-    """Estimate Jain's index of what publishers completed, for open loops as a share of what was due."""
-    return estimate(records, lambda one: jain_index(_shares(one)))
-
-
-def count_drops(records: Records) -> int:
-    """Count the deliveries that were owed and not made."""
-    names = ("dropped_subscription", "dropped_on_the_way")
-    return sum(one.numbers.get(name, 0) for one in records for name in names)
-
-
-def find_longest(records: Records, name: str) -> int | None:
-    """Give the largest of a stored number over sessions; None if no run has it."""
-    return max((one.numbers[name] for one in records if name in one.numbers), default=None)
-
-
-def _shares(record: LoadRecord) -> list[float]:
-    if record.run.in_flight:
-        return list(record.completed_by)
-    pairs = zip(record.completed_by, record.offered_by, strict=True)
-    return [completed / offered for completed, offered in pairs if offered]
 
 
 # --- words and tables --------------------------------------------------------------------------------------------
@@ -343,7 +180,7 @@ def _step_row(loaded: Loaded, step: Step) -> list[str]:
     return [
         format_code(loaded.version),
         step.words(),
-        format_estimate(estimate(own, _due_per_s)),
+        format_estimate(estimate(own, find_due_rate)),
         format_estimate(estimate(own, lambda one: one.throughput)),
         *(format_estimate(estimate_number(own, name, _NS_PER_MS)) for name in QUANTILES),
         format_number(estimate_fairness(own).value, places=3),
@@ -351,10 +188,6 @@ def _step_row(loaded: Loaded, step: Step) -> list[str]:
         *(f"{value:,}" for value in drops),
         format_number(estimate_number(own, "peak_rss_bytes", _MIB).value),
     ]
-
-
-def _due_per_s(record: LoadRecord) -> float | None:
-    return sum(record.offered_by) / record.numbers["window_ns"] * 1e9
 
 
 def tabulate_failures(records: Records) -> Table | Absent:
@@ -408,7 +241,7 @@ def _step_entry(loaded: Loaded, step: Step) -> dict[str, Any]:
     names = ("longest_queue", "longest_backlog", "most_in_flight")
     return {
         **step._asdict(),
-        "due": {"unit": "messages/s"} | to_json(estimate(own, _due_per_s)),
+        "due": {"unit": "messages/s"} | to_json(estimate(own, find_due_rate)),
         "completed": {"unit": "messages/s"} | to_json(estimate(own, lambda one: one.throughput)),
         **{
             name.removesuffix("_ns"): {"unit": "ms"} | to_json(estimate_number(own, name, _NS_PER_MS))
@@ -463,13 +296,13 @@ def draw(records: Records) -> Picture | Prose:
 
 def words_of_panel(condition: Condition) -> str:
     """Say in few words what tells a condition apart."""
-    return f"{condition.hosts} hosts, {_SIGNED.get(condition.sign, condition.sign)}, {condition.transport}"
+    return f"{condition.hosts} hosts, {SIGNED.get(condition.sign, condition.sign)}, {condition.transport}"
 
 
 def _points(loaded: Loaded) -> list[tuple[Estimate, tuple[LoadRecord, ...]]]:
     """Give the open loops in ascending order of what was due: messages a second, and the runs."""
     steps = [step for step in loaded.steps if not step.in_flight]
-    points = [(estimate(loaded.of(step), _due_per_s), loaded.of(step)) for step in steps]
+    points = [(estimate(loaded.of(step), find_due_rate), loaded.of(step)) for step in steps]
     return sorted(points, key=lambda point: point[0].value)
 
 

@@ -56,7 +56,7 @@ LOAD_METRICS: Mapping[str, str] = MappingProxyType(
         "longest_queue": "Most messages that waited in one subscription.",
         "longest_backlog": "Most messages at a time that were due and not yet accepted by their hosts.",
         "most_in_flight": "Most messages at a time that were due and not yet delivered to all.",
-        "cpu_ns": "Processor time of the process during the measurement.",
+        "cpu_ns": "Processor time of the process during the measurement; an open loop waits for the next moment actively.",
         "peak_rss_bytes": "Largest resident memory of the process.",
         "start_rss_bytes": "Resident memory after imports, before the run.",
         "involuntary_switches": "Times the kernel took the processor away: a sign of noise.",

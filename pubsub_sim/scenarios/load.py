@@ -202,7 +202,10 @@ async def _measure(options: Load, hosts: Hosts, phase: Callable[[str], AbstractC
             await hosts.settle()
         for reader in readers:
             reader.cancel()
-    drops = hosts.count_drops(ledger)
+    return _close_accounts(options, hosts.count_drops(ledger), ledger, window)
+
+
+def _close_accounts(options: Load, drops: Drops, ledger: Ledger, window: Window) -> LoadOutcome:
     return LoadOutcome(
         sent=ledger.sent,
         delivered=ledger.sent * options.hosts - drops.subscription - drops.on_the_way,

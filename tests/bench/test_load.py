@@ -10,8 +10,9 @@ import pytest
 
 from pubsub_sim.__main__ import main
 from pubsub_sim.bench.load_options import LoadOptions, load_of
-from pubsub_sim.bench.load_sweep import sweep_load
+from pubsub_sim.bench.load_sweep import LoadInterrupted, sweep_load
 from pubsub_sim.bench.load_worker import measure
+from pubsub_sim.bench.sessions import Layout
 from pubsub_sim.errors import OptionConflict, OptionError
 from pubsub_sim.flags import from_flags
 from pubsub_sim.parameters import UnknownParameterError
@@ -128,6 +129,37 @@ def test_the_command_stores_and_tells(tmp_path: Path, capsys: pytest.CaptureFixt
     assert capsys.readouterr().out == f"1 runs (1 ok): 1 measured now, 0 kept, in {tmp_path / 'load'}\n"
     assert main([*words, "--limit-s", "0.001", "--force"]) == 1
     assert "the run was stopped at its limit" in capsys.readouterr().err
+
+
+def test_an_interrupted_sweep_says_what_is_stored_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The runs made so far stay, and the same sweep makes the others."""
+    options = LoadOptions(**TINY | {"loads": (), "rates": (300, 600), "versions": ("floor",)}, out=str(tmp_path))
+    draw = Layout.draw
+    calls = []
+
+    def interrupted(seed: int, session: int) -> Layout:
+        calls.append(session)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return draw(seed, session)
+
+    monkeypatch.setattr(Layout, "draw", interrupted)
+    with pytest.raises(LoadInterrupted, match=r"interrupted; 1 runs are stored in .*load; the same sweep goes on"):
+        sweep_load(options)
+    monkeypatch.undo()
+    result = sweep_load(options)
+    assert (result.measured, result.kept) == (1, 1)
+
+
+def test_a_damaged_run_is_moved_aside_and_made_again(tmp_path: Path) -> None:
+    """And the sentence says so."""
+    options = LoadOptions(**TINY | {"loads": (), "rates": (300,), "versions": ("floor",)}, out=str(tmp_path))
+    sweep_load(options)
+    (path,) = (tmp_path / "load").iterdir()
+    path.write_bytes(path.read_bytes()[:100])
+    result = sweep_load(options)
+    assert result.measured == 1
+    assert f"{path.name} is now {path.name}.corrupt" in result.sentence()
 
 
 # --- options -----------------------------------------------------------------------------------------------------

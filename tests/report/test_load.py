@@ -10,7 +10,14 @@ import pytest
 
 from pubsub_sim.report import load, summary
 from pubsub_sim.report.display import Absent, Picture, Table
-from pubsub_sim.report.load import Step, compare_saturation, estimate_number, estimate_saturation, group
+from pubsub_sim.report.loaded import (
+    Loaded,
+    Step,
+    compare_saturation,
+    estimate_number,
+    estimate_saturation,
+    group,
+)
 from pubsub_sim.report.summary import is_stale, write_summary
 from pubsub_sim.report.sweep import Sweep
 from pubsub_sim.results.load import LoadRecord, LoadStore
@@ -18,7 +25,7 @@ from tests.report.runs import write_sweep
 from tests.results.load_runs import COSTS, a_load, an_open_loop, write_load
 
 
-def loaded(records: list[LoadRecord], version: str) -> load.Loaded:
+def loaded(records: list[LoadRecord], version: str) -> Loaded:
     return next(one for one in group(records) if one.version == version)
 
 
