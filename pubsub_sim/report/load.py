@@ -26,8 +26,9 @@ from pubsub_sim.report.loaded import (
     SIGNED,
     compare_saturation,
     count_drops,
-    estimate,
+    estimate_factor,
     estimate_fairness,
+    estimate_latency,
     estimate_number,
     estimate_saturation,
     find_due_rate,
@@ -52,7 +53,6 @@ if TYPE_CHECKING:
 QUANTILES = {"p50_ns": "median", "p99_ns": "99th percentile"}
 """Drawn quantiles of latencies, with their words."""
 
-_NS_PER_MS = 1e6
 _GROWTH_PERCENT = GROWTH * 100
 _SEARCH = (
     f"A search ends when the throughput has not grown by more than {_GROWTH_PERCENT:g} % twice in a row, and the steps that close to "
@@ -117,7 +117,7 @@ def tabulate(records: Records) -> Table | Absent:
         "knee",
         *(f"p50 / p99 at {step.words()}, ms" for step in opened),
         "fairness",
-        "longest queue",
+        "longest backlog / queue",
         "dropped",
         "memory, MiB",
     ]
@@ -127,7 +127,7 @@ def tabulate(records: Records) -> Table | Absent:
 
 def _row(loaded: Loaded, opened: Sequence[Step]) -> list[str]:
     knees = sorted({found.in_flight for found in loaded.saturations().values()})
-    longest = find_longest(loaded.open_loops(), "longest_queue")
+    longest = [find_longest(loaded.open_loops(), name) for name in ("longest_backlog", "longest_queue")]
     saturated = loaded.at_saturation() or loaded.open_loops()
     return [
         format_code(loaded.version),
@@ -135,14 +135,14 @@ def _row(loaded: Loaded, opened: Sequence[Step]) -> list[str]:
         "\N{EN DASH}".join(f"{knee}" for knee in (knees[0], knees[-1])[: len(knees)]) if knees else NOTHING,
         *(_two_latencies(loaded.of(step)) for step in opened),
         format_number(estimate_fairness(saturated).value, places=3),
-        NOTHING if longest is None else f"{longest:,}",
+        " / ".join(NOTHING if value is None else f"{value:,}" for value in longest),
         f"{count_drops(loaded.open_loops()):,}",
         format_number(estimate_number(saturated, "peak_rss_bytes", _MIB).value),
     ]
 
 
 def _two_latencies(records: Records) -> str:
-    return " / ".join(format_number(estimate_number(records, name, _NS_PER_MS).value) for name in QUANTILES)
+    return " / ".join(format_number(estimate_latency(records, name).value) for name in QUANTILES)
 
 
 def tabulate_steps(records: Records) -> Table | Absent:
@@ -180,9 +180,9 @@ def _step_row(loaded: Loaded, step: Step) -> list[str]:
     return [
         format_code(loaded.version),
         step.words(),
-        format_estimate(estimate(own, find_due_rate)),
-        format_estimate(estimate(own, lambda one: one.throughput)),
-        *(format_estimate(estimate_number(own, name, _NS_PER_MS)) for name in QUANTILES),
+        format_estimate(estimate_factor(own, find_due_rate)),
+        format_estimate(estimate_factor(own, lambda one: one.throughput)),
+        *(format_estimate(estimate_latency(own, name)) for name in QUANTILES),
         format_number(estimate_fairness(own).value, places=3),
         *(NOTHING if value is None else f"{value:,}" for value in longest),
         *(f"{value:,}" for value in drops),
@@ -230,7 +230,7 @@ def _entry(loaded: Loaded, base: Loaded) -> dict[str, Any]:
         "knees": [found.in_flight for found in loaded.saturations().values()],
         "fairness": {"unit": "1"} | to_json(estimate_fairness(saturated)),
         "memory": {"unit": "MiB"} | to_json(estimate_number(saturated, "peak_rss_bytes", _MIB)),
-        "longest_queue": find_longest(loaded.open_loops(), "longest_queue"),
+        **{name: find_longest(loaded.open_loops(), name) for name in ("longest_backlog", "longest_queue")},
         "dropped": count_drops(loaded.open_loops()),
         "steps": [_step_entry(loaded, step) for step in loaded.steps],
     }
@@ -241,12 +241,9 @@ def _step_entry(loaded: Loaded, step: Step) -> dict[str, Any]:
     names = ("longest_queue", "longest_backlog", "most_in_flight")
     return {
         **step._asdict(),
-        "due": {"unit": "messages/s"} | to_json(estimate(own, find_due_rate)),
-        "completed": {"unit": "messages/s"} | to_json(estimate(own, lambda one: one.throughput)),
-        **{
-            name.removesuffix("_ns"): {"unit": "ms"} | to_json(estimate_number(own, name, _NS_PER_MS))
-            for name in QUANTILES
-        },
+        "due": {"unit": "messages/s"} | to_json(estimate_factor(own, find_due_rate)),
+        "completed": {"unit": "messages/s"} | to_json(estimate_factor(own, lambda one: one.throughput)),
+        **{name.removesuffix("_ns"): {"unit": "ms"} | to_json(estimate_latency(own, name)) for name in QUANTILES},
         "fairness": round_number(estimate_fairness(own).value),
         **{name: find_longest(own, name) for name in names},
         **{
@@ -302,7 +299,7 @@ def words_of_panel(condition: Condition) -> str:
 def _points(loaded: Loaded) -> list[tuple[Estimate, tuple[LoadRecord, ...]]]:
     """Give the open loops in ascending order of what was due: messages a second, and the runs."""
     steps = [step for step in loaded.steps if not step.in_flight]
-    points = [(estimate(loaded.of(step), find_due_rate), loaded.of(step)) for step in steps]
+    points = [(estimate_factor(loaded.of(step), find_due_rate), loaded.of(step)) for step in steps]
     return sorted(points, key=lambda point: point[0].value)
 
 
@@ -311,12 +308,11 @@ def _panel(panel: Axes, groups: Sequence[Loaded], name: str) -> None:
     for number, loaded in enumerate(groups):
         look = choose_look(number)
         rates = [rate.value for rate, _ in _points(loaded)]
-        values = [estimate_number(own, name, _NS_PER_MS) for _, own in _points(loaded)]
+        values = [estimate_latency(own, name) for _, own in _points(loaded)]
         panel.plot(rates, [value.value for value in values], **look | {"markersize": 3.5}, mew=0)
         for rate, value in zip(rates, values, strict=True):
             if value.has_interval:
-                low = max(value.low, value.value / 10)  # an axis of logarithms has no room for 0
-                panel.plot([rate, rate], [low, value.high], color=look["color"], linewidth=0.8)
+                panel.plot([rate, rate], [value.low, value.high], color=look["color"], linewidth=0.8, scaley=False)
         saturation = estimate_saturation(loaded)
         if saturation.is_known:
             panel.axvline(saturation.value, color=look["color"], linestyle=":", linewidth=0.8, zorder=1)
@@ -359,8 +355,8 @@ def _label_ends(panel: Axes, ends: Sequence[tuple[float, float, str, str]]) -> N
 def _caption(groups: Sequence[Loaded], conditions: Sequence[Condition]) -> str:
     told = "; ".join(condition.words() for condition in conditions)
     text = (
-        f"Latency over load in open loops ({told}): from when a message was due to each delivery at another host. Dots: means over sessions "
-        "of the quantile of a run; vertical lines at dots: their 95 % intervals."
+        f"Latency over load in open loops ({told}): from when a message was due to each delivery at another host. Dots: geometric means "
+        "over sessions of the quantile of a run; vertical lines at dots: their 95 % intervals, cut at the edge of a panel."
     )
     if any(estimate_saturation(one).is_known for one in groups):
         text += " Dotted lines: throughput at saturation."

@@ -1,12 +1,13 @@
 """Runs under load by version and condition, and what is estimated from them.
 
-A session is one observation: of its search for the saturation, and of each open loop. Intervals are t intervals over sessions.
+A session is one observation: of its search for the saturation, and of each open loop. Intervals are t intervals over sessions. Rates
+and latencies are above 0 and spread by factors, so their means are geometric, with t intervals of the logarithms.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ BASE = "baseline"
 FLOOR = "floor"
 """The lower bound, which has no limits on queues."""
 
+_NS_PER_MS = 1e6
 SIGNED = {"strict": "signed", "none": "unsigned"}
 _NETWORK = {"memory": "in memory", "tcp": "over TCP", "libp2p": "over TCP with Noise and yamux"}
 
@@ -156,18 +158,26 @@ def estimate_number(records: Records, name: str, unit: float = 1.0) -> Estimate:
     return estimate(records, lambda one: one.numbers[name] / unit if name in one.numbers else None)
 
 
+def estimate_factor(records: Records, value_of: Callable[[LoadRecord], float | None]) -> Estimate:
+    """Estimate a geometric mean over sessions, one run each; runs without the value, or with 0, are left out."""
+    return _geometric(value for one in records if (value := value_of(one)))
+
+
+def estimate_latency(records: Records, name: str) -> Estimate:
+    """Estimate the geometric mean of a stored quantile of latencies, in ms."""
+    return estimate_factor(records, lambda one: one.numbers[name] / _NS_PER_MS if name in one.numbers else None)
+
+
 def estimate_saturation(loaded: Loaded) -> Estimate:
     """Estimate the throughput at saturation in messages a second."""
-    return mean_of_sessions([found.throughput for found in loaded.saturations().values()])
+    return _geometric(found.throughput for found in loaded.saturations().values())
 
 
 def compare_saturation(loaded: Loaded, base: Loaded) -> Estimate:
     """Estimate the ratio of two throughputs at saturation: the geometric mean of the ratios within sessions."""
     ours, theirs = loaded.saturations(), base.saturations()
     shared = sorted(ours.keys() & theirs.keys())
-    logs = [math.log(ours[session].throughput / theirs[session].throughput) for session in shared]
-    found = mean_of_sessions(logs)
-    return found.exp() if found.is_known else UNKNOWN
+    return _geometric(ours[session].throughput / theirs[session].throughput for session in shared)
 
 
 def estimate_fairness(records: Records) -> Estimate:
@@ -191,6 +201,11 @@ def find_due_rate(record: LoadRecord) -> float | None:
     if record.outcome != "ok":
         return None
     return sum(record.offered_by) / record.numbers["window_ns"] * 1e9
+
+
+def _geometric(values: Iterable[float]) -> Estimate:
+    found = mean_of_sessions([math.log(value) for value in values])
+    return found.exp() if found.is_known else UNKNOWN
 
 
 def _shares(record: LoadRecord) -> list[float]:
