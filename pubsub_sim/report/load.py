@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from pubsub_sim.report.display import Absent, Picture, Prose, Table
@@ -259,6 +260,7 @@ def _step_entry(loaded: Loaded, step: Step) -> dict[str, Any]:
 _HEIGHT = 2.6
 _PANEL_WIDTH, _PANEL_HEIGHT = 220.0, 135.0  # about, in points
 _LABEL_WIDTH, _LABEL_HEIGHT = 34.0, 9.0
+_ROOM = 2.0  # times the range of dots, below; twice so above, where the names are
 _LIFT = 4.0  # of a label above its point
 
 
@@ -280,7 +282,10 @@ def draw(records: Records) -> Picture | Prose:
         grid = figure.subplots(len(conditions), len(QUANTILES), squeeze=False, sharey="row")
         for row, condition in zip(grid, conditions, strict=True):
             own = [one for one in groups if one.condition == condition]
+            low, high = _limits(own)
             for panel, (name, words) in zip(row, QUANTILES.items(), strict=True):
+                panel.set_yscale("log")
+                panel.set_ylim(low, high)
                 _panel(panel, own, name)
                 panel.set_title(words, loc="left")
             row[0].set_ylabel("latency, ms (logarithmic)")
@@ -303,6 +308,13 @@ def _points(loaded: Loaded) -> list[tuple[Estimate, tuple[LoadRecord, ...]]]:
     return sorted(points, key=lambda point: point[0].value)
 
 
+def _limits(groups: Sequence[Loaded]) -> tuple[float, float]:
+    """Give the ends of the axis of latencies: room for all dots and their names, whatever the intervals are."""
+    found = [estimate_latency(own, name).value for one in groups for _, own in _points(one) for name in QUANTILES]
+    known = [value for value in found if not math.isnan(value)]
+    return min(known) / _ROOM, max(known) * _ROOM**2
+
+
 def _panel(panel: Axes, groups: Sequence[Loaded], name: str) -> None:
     ends = []
     for number, loaded in enumerate(groups):
@@ -312,14 +324,13 @@ def _panel(panel: Axes, groups: Sequence[Loaded], name: str) -> None:
         panel.plot(rates, [value.value for value in values], **look | {"markersize": 3.5}, mew=0)
         for rate, value in zip(rates, values, strict=True):
             if value.has_interval:
-                panel.plot([rate, rate], [value.low, value.high], color=look["color"], linewidth=0.8, scaley=False)
+                panel.plot([rate, rate], [value.low, value.high], color=look["color"], linewidth=0.8)
         saturation = estimate_saturation(loaded)
         if saturation.is_known:
             panel.axvline(saturation.value, color=look["color"], linestyle=":", linewidth=0.8, zorder=1)
         ends.append((rates[-1], values[-1].value, loaded.version, look["color"]))
-    panel.set_yscale("log")
     panel.set_xlim(left=0)
-    panel.margins(x=0.04, y=0.14)
+    panel.margins(x=0.04)
     panel.yaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5), numticks=20))
     panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: format_given(value)))
     panel.xaxis.set_major_locator(MaxNLocator(5))
@@ -348,7 +359,7 @@ def _label_ends(panel: Axes, ends: Sequence[tuple[float, float, str, str]]) -> N
             va="bottom",
             fontsize=7,
             color=color,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4},
+            path_effects=[withStroke(linewidth=1.5, foreground="white")],
         )
 
 

@@ -7,6 +7,7 @@ fairness) is computed after the run, so that a delivery costs little more than s
 from __future__ import annotations
 
 import asyncio
+import math
 from array import array
 from collections.abc import Callable, Iterator
 from itertools import accumulate
@@ -210,4 +211,4 @@ def quantile(ascending: array[int] | list[int], share: float) -> int:
         ascending: the values in ascending order, at least one.
         share: above 0 and at most 1.
     """
-    return ascending[max(0, -int(-share * len(ascending) // 1) - 1)]
+    return ascending[max(0, math.ceil(share * len(ascending)) - 1)]
