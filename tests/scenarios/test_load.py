@@ -305,6 +305,12 @@ def test_on_wall_time_the_accounts_add_up(name: str, kind: dict[str, Any], trans
     assert len(outcome.latencies_ns) <= 2 * sum(outcome.offered_by)
 
 
+def test_it_plays_over_libp2p(version: str) -> None:
+    """With Noise and yamux every message is delivered as well."""
+    outcome = play(version, loop="asyncio", transport="libp2p", hosts=3, rate=100.0, duration_s=0.2)
+    assert outcome.delivered == 3 * outcome.sent
+
+
 # --- the ledger --------------------------------------------------------------------------------------------------
 
 
