@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from pubsub_sim.report.display import Absent, Picture, Prose, Table
+from pubsub_sim.report.display import Absent, Picture, Prose, Several, Table
 from pubsub_sim.report.formatting import (
     NOTHING,
     count_things,
@@ -23,6 +23,7 @@ from pubsub_sim.report.formatting import (
     to_json,
 )
 from pubsub_sim.report.loaded import (
+    DROPS,
     FLOOR,
     SIGNED,
     compare_saturation,
@@ -114,7 +115,7 @@ def tabulate(records: Records) -> Table | Absent:
     columns = [
         *(["condition"] if several else []),
         "version",
-        "saturation, messages/s",
+        "saturation, messages per s",
         "knee",
         *(f"p50 / p99 at {step.words()}, ms" for step in opened),
         "fairness",
@@ -128,7 +129,6 @@ def tabulate(records: Records) -> Table | Absent:
 
 def _row(loaded: Loaded, opened: Sequence[Step]) -> list[str]:
     knees = sorted({found.in_flight for found in loaded.saturations().values()})
-    longest = [find_longest(loaded.open_loops(), name) for name in ("longest_backlog", "longest_queue")]
     saturated = loaded.at_saturation() or loaded.open_loops()
     return [
         format_code(loaded.version),
@@ -136,7 +136,7 @@ def _row(loaded: Loaded, opened: Sequence[Step]) -> list[str]:
         "\N{EN DASH}".join(f"{knee}" for knee in (knees[0], knees[-1])[: len(knees)]) if knees else NOTHING,
         *(_two_latencies(loaded.of(step)) for step in opened),
         format_number(estimate_fairness(saturated).value, places=3),
-        " / ".join(NOTHING if value is None else f"{value:,}" for value in longest),
+        _longest(loaded.open_loops()),
         f"{count_drops(loaded.open_loops()):,}",
         format_number(estimate_number(saturated, "peak_rss_bytes", _MIB).value),
     ]
@@ -146,49 +146,53 @@ def _two_latencies(records: Records) -> str:
     return " / ".join(format_number(estimate_latency(records, name).value) for name in QUANTILES)
 
 
-def tabulate_steps(records: Records) -> Table | Absent:
-    """Give one row per version and load, closed loops included, with intervals over sessions."""
+def show_steps(records: Records) -> Several | Absent:
+    """Give a table per condition and version with one row per load, closed loops included."""
     groups = group(records)
     if not groups:
         return Absent("There are no runs under load to tabulate.")
-    several = len({one.condition for one in groups}) > 1
+    parts: list[Table | Prose] = []
+    for one in groups:
+        parts += [Prose(f"{format_code(one.version)}, {one.condition.words()}:"), tabulate_steps(one)]
+    return Several(parts)
+
+
+def tabulate_steps(loaded: Loaded) -> Table:
+    """Give one row per load of a version, with intervals over sessions."""
     columns = [
-        *(["condition"] if several else []),
-        "version",
         "load",
-        "due, messages/s",
-        "completed, messages/s",
+        "due, messages per s",
+        "completed, messages per s",
         "p50, ms",
         "p99, ms",
         "fairness",
-        "longest queue",
-        "longest backlog",
+        "longest backlog / queue",
         "most in flight",
-        "dropped: subscription",
-        "dropped: on the way",
+        "dropped at subscriptions / on the way",
         "memory, MiB",
     ]
-    rows = [
-        [*([one.condition.words()] if several else []), *_step_row(one, step)] for one in groups for step in one.steps
-    ]
-    return Table(columns, rows, words=2 + several)
+    return Table(columns, [_step_row(loaded, step) for step in loaded.steps], words=1)
 
 
 def _step_row(loaded: Loaded, step: Step) -> list[str]:
     own = loaded.of(step)
-    longest = [find_longest(own, name) for name in ("longest_queue", "longest_backlog", "most_in_flight")]
-    drops = [sum(one.numbers.get(f"dropped_{where}", 0) for one in own) for where in ("subscription", "on_the_way")]
+    in_flight = find_longest(own, "most_in_flight")
     return [
-        format_code(loaded.version),
         step.words(),
         format_estimate(estimate_factor(own, find_due_rate)),
         format_estimate(estimate_factor(own, lambda one: one.throughput)),
         *(format_estimate(estimate_latency(own, name)) for name in QUANTILES),
         format_number(estimate_fairness(own).value, places=3),
-        *(NOTHING if value is None else f"{value:,}" for value in longest),
-        *(f"{value:,}" for value in drops),
+        _longest(own),
+        NOTHING if in_flight is None else f"{in_flight:,}",
+        " / ".join(f"{count_drops(own, [name]):,}" for name in DROPS),
         format_number(estimate_number(own, "peak_rss_bytes", _MIB).value),
     ]
+
+
+def _longest(records: Records) -> str:
+    longest = [find_longest(records, name) for name in ("longest_backlog", "longest_queue")]
+    return " / ".join(NOTHING if value is None else f"{value:,}" for value in longest)
 
 
 def tabulate_failures(records: Records) -> Table | Absent:
@@ -247,10 +251,7 @@ def _step_entry(loaded: Loaded, step: Step) -> dict[str, Any]:
         **{name.removesuffix("_ns"): {"unit": "ms"} | to_json(estimate_latency(own, name)) for name in QUANTILES},
         "fairness": round_number(estimate_fairness(own).value),
         **{name: find_longest(own, name) for name in names},
-        **{
-            f"dropped_{where}": sum(one.numbers.get(f"dropped_{where}", 0) for one in own)
-            for where in ("subscription", "on_the_way")
-        },
+        **{name: count_drops(own, [name]) for name in DROPS},
         "memory": {"unit": "MiB"} | to_json(estimate_number(own, "peak_rss_bytes", _MIB)),
     }
 

@@ -24,6 +24,9 @@ BASE = "baseline"
 FLOOR = "floor"
 """The lower bound, which has no limits on queues."""
 
+DROPS = ("dropped_subscription", "dropped_on_the_way")
+"""Stored numbers of deliveries that were not made, by reason."""
+
 _NS_PER_MS = 1e6
 SIGNED = {"strict": "signed", "none": "unsigned"}
 _NETWORK = {"memory": "in memory", "tcp": "over TCP", "libp2p": "over TCP with Noise and yamux"}
@@ -185,9 +188,8 @@ def estimate_fairness(records: Records) -> Estimate:
     return estimate(records, lambda one: jain_index(_shares(one)))
 
 
-def count_drops(records: Records) -> int:
-    """Count the deliveries that were owed and not made."""
-    names = ("dropped_subscription", "dropped_on_the_way")
+def count_drops(records: Records, names: Iterable[str] = DROPS) -> int:
+    """Count the deliveries that were owed and not made, for all reasons or some of `DROPS`."""
     return sum(one.numbers.get(name, 0) for one in records for name in names)
 
 

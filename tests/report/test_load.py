@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pubsub_sim.report import load, summary
-from pubsub_sim.report.display import Absent, Picture, Table
+from pubsub_sim.report.display import Absent, Picture, Prose, Several, Table
 from pubsub_sim.report.loaded import (
     Loaded,
     Step,
@@ -80,7 +80,7 @@ def test_the_table_has_a_row_per_version_in_a_fixed_order() -> None:
         "4.00 / 40.0",
         "10.0 / 100",
         "1.000",
-        "9",
+        "3 / 9",
         "0",
         "42.0",
     ]
@@ -98,15 +98,22 @@ def test_fairness_is_that_at_saturation() -> None:
 
 
 def test_the_appendix_has_every_load_with_intervals() -> None:
-    """Four closed loops and four open ones per version."""
-    table = load.tabulate_steps(a_load())
+    """A table per version, so that a page can end between two: four closed loops and four open ones in each."""
+    shown = load.show_steps(a_load())
+    assert isinstance(shown, Several)
+    words, tables = shown.parts[::2], shown.parts[1::2]
+    assert [str(one.markdown).split(",")[0] for one in words if isinstance(one, Prose)] == [
+        f"`{name}`" for name in COSTS
+    ]
+    assert len(tables) == len(COSTS)
+    table = tables[0]
     assert isinstance(table, Table)
-    assert len(table.rows) == 8 * len(COSTS)
-    assert [row[1] for row in table.rows[:8]] == [
+    assert [row[0] for row in table.rows] == [
         *(f"{step} in flight each" for step in (1, 2, 4, 8)),
         *(f"{percent} %" for percent in (25, 50, 75, 90)),
     ]
-    assert table.rows[7][4] == "10.0 (9.8\N{EN DASH}10.3)"
+    assert table.rows[7][3] == "10.0 (9.8\N{EN DASH}10.3)"
+    assert table.rows[7][-2] == "0 / 0"
 
 
 def test_the_figure_labels_every_line_and_says_what_is_drawn() -> None:
@@ -162,7 +169,7 @@ def test_failed_runs_are_counted_and_in_no_estimate() -> None:
 @pytest.mark.parametrize("records", [[], [LoadRecord(run=a_load()[0].run, outcome="failed", error="no")]])
 def test_without_runs_everything_is_left_out(records: list[LoadRecord]) -> None:
     """A report has no section then."""
-    shown = [load.describe(records), load.tabulate(records), load.tabulate_steps(records), load.draw(records)]
+    shown = [load.describe(records), load.tabulate(records), load.show_steps(records), load.draw(records)]
     assert all(isinstance(one, Absent) for one in shown)
     assert isinstance(load.tabulate_failures([]), Absent)
 
