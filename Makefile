@@ -34,6 +34,9 @@ GRID_tiny := {hosts: [5], messages: [20], sessions: 2, repeats: 2}
 ROUNDS_tiny := 1
 ROUNDS ?= $(or $(ROUNDS_$(GRID)),5)
 PARAMETERS = $(or $(GRID_$(GRID)),$(error GRID: expected default, full, published, auto or tiny, got '$(GRID)'))
+# What is measured under load, as parameters of notebook 7: with the defaults some minutes.
+LOAD_tiny := {versions: [baseline, states], loads: [50], most_in_flight: 2, sessions: 1, duration_s: 0.2, sign: none}
+LOAD ?= $(or $(LOAD_$(GRID)),{sign: none})
 HOSTILE := hostile-baseline hostile-states
 # The run that `make discovery` plays; `VERSION=states` plays one version only.
 HOSTS ?= 3
@@ -68,7 +71,8 @@ PEERS_READY := $(PEERS_VENV)/.ready $(if $(GO),$(PEERS_VENV)/bin/go-libp2p,no-go
 # Modules that users import: the pages of `make docs`.
 DOCUMENTED := asyncmachine $(addprefix asyncmachine.,history logs pipes schemas testing record export.diagrams export.sequence \
 	export.steps export.timeline) pubsub_sim $(addprefix pubsub_sim.,bench.simulation_options bench.simulations bench.worker \
-	errors libp2p net.libp2p_connection node.driver node.inbox protocol.tracing recording.sequence report.simulations results)
+	errors libp2p net.libp2p_connection node.driver node.inbox protocol.tracing recording.sequence report.simulations results \
+	scenarios.load)
 
 # Reports carry no time of their own, so that the same data give the same bytes.
 export SOURCE_DATE_EPOCH ?= 0
@@ -78,7 +82,7 @@ export PYDEVD_DISABLE_FILE_VALIDATION = 1
 # A line of `make` alone: a target and what stands after its ##.
 .DEFAULT_GOAL := help
 
-.PHONY: help bench peers no-go report publish pictures docs test lint types check check-packages check-viewers interop simulate watch discovery equivalence faults simsub costs coverage hostile $(HOSTILE) clean proto lock
+.PHONY: help bench load peers no-go report publish pictures docs test lint types check check-packages check-viewers interop simulate watch discovery equivalence faults simsub costs coverage hostile $(HOSTILE) clean proto lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*[#]# \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -89,6 +93,14 @@ bench: $(READY) $(if $(PEERS),peers) ## measure a sweep and the engine, then wri
 		-y "$(PARAMETERS)" $(if $(PEERS),-y '$(PEERS_PARAMETERS)') -r out $(SWEEP) -p progress lines
 	$(BIN)/python -m pubsub_sim engine --out $(SWEEP) --rounds $(ROUNDS)
 	$(MAKE) report SWEEP=$(SWEEP)
+
+# The load belongs to a sweep: `make load SWEEP=NAME` adds it to that one, and the report then has a section under load.
+# `make load LOAD="{hosts: 20, sessions: 10}"` measures more. `make load GRID=tiny` takes half a minute.
+load: $(READY) ## measure throughput and latencies under load, into a sweep's folder (SWEEP=NAME LOAD=PARAMETERS)
+	@mkdir -p $(VENV)/run
+	$(BIN)/papermill notebooks/7_under_load.ipynb $(VENV)/run/7_under_load.ipynb --log-output --no-progress-bar \
+		-y "$(LOAD)" -r out $(SWEEP) -p progress lines
+	$(if $(wildcard data/raw/$(SWEEP)/manifest.json),$(MAKE) report SWEEP=$(SWEEP))
 
 report: $(READY) ## write the reports of stored runs again (SWEEP=NAME)
 	$(BIN)/python -m pubsub_sim report --sweep $(REPORTED) --out $(REPORT)

@@ -34,6 +34,7 @@ COMMANDS = {
     "sweep": Command("measure a grid of runs and store them", "pubsub_sim.bench.commands", "sweep_command"),
     "pack": Command("write a sweep as one file per version", "pubsub_sim.bench.commands", "pack_command"),
     "engine": Command("measure the engine alone, into a sweep's folder", "pubsub_sim.bench.engine", "engine_command"),
+    "load": Command("measure throughput and latencies under load", "pubsub_sim.bench.load_sweep", "load_command"),
     "equivalence": Command(
         "compare the decisions of two versions over many seeds", "pubsub_sim.bench.equivalence", "equivalence_command"
     ),

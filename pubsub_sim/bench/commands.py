@@ -13,6 +13,7 @@ from pubsub_sim.bench.spec import RunSpec
 from pubsub_sim.bench.sweep import sweep
 from pubsub_sim.flags import from_flags
 from pubsub_sim.results import METRICS, RUN, Store, read_engine, write_engine
+from pubsub_sim.results.load import LoadStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +61,9 @@ def sweep_command(arguments: Sequence[str]) -> int:
 
 
 def pack_command(arguments: Sequence[str]) -> int:
-    """Write a sweep in the form that is committed: one file per version, its manifest, and the engine's benchmark if any.
+    """Write a sweep in the form that is committed: one file per version, its manifest, and the rest that it has.
+
+    The rest are the engine's benchmark and the runs under load.
 
     Returns:
         0.
@@ -75,9 +78,7 @@ def pack_command(arguments: Sequence[str]) -> int:
     written = Store(source).pack(target)
     if engine is not None:
         written.append(write_engine(target, engine))
-    copied = manifest.copy(source, target)
-    if copied is not None:
-        written.append(copied)
+    written += [path for path in (LoadStore(source).pack(target), manifest.copy(source, target)) if path is not None]
     for path in written:
         sys.stdout.write(f"{path.name}: {path.stat().st_size:,} bytes\n")
     return 0

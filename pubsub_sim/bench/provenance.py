@@ -25,6 +25,9 @@ ENGINE_STARTS = ("asyncmachine/benchmark",)
 SIMULATION_STARTS = ("pubsub_sim/bench/simulation_worker.py", "pubsub_sim/drivers")
 """Where a simulation of a sweep starts."""
 
+LOAD_STARTS = ("pubsub_sim/bench/load_worker.py", "pubsub_sim/drivers")
+"""Where a run under load starts."""
+
 
 def of_the_sweep() -> dict[str, Any]:
     """Collect the facts that stay the same during a sweep.
@@ -67,6 +70,11 @@ def of_the_engine() -> dict[str, Any]:
 def of_a_simulation() -> dict[str, Any]:
     """Collect the facts of a simulation: those of a sweep, with the hash of the files that take part in it."""
     return {**of_the_sweep(), "sources": measured_sources(packages_folder(), SIMULATION_STARTS)}
+
+
+def of_a_load() -> dict[str, Any]:
+    """Collect the facts of a run under load: those of a sweep, with the hash of the files that take part in it."""
+    return {**of_the_sweep(), "sources": measured_sources(packages_folder(), LOAD_STARTS)}
 
 
 def installed(name: str) -> str | None:

@@ -86,8 +86,8 @@ def measure(spec: RunSpec, slices: TimeSlices | None = None) -> dict[str, Any]:
     try:
         warmup_wall_ns = _warm_up(spec) if spec.warmup else 0
     except Exception as error:
-        _show(error)
-        return _failure(f"the warm-up failed: {_sentence(error)}")
+        show_traceback(error)
+        return _failure(f"the warm-up failed: {sentence_of(error)}")
     gc.collect()
     gc.freeze()
     faults: list[str] = []
@@ -113,8 +113,8 @@ def measure(spec: RunSpec, slices: TimeSlices | None = None) -> dict[str, Any]:
     except asyncio.CancelledError:
         return _failure(faults[0])
     except Exception as error:
-        _show(error)
-        return _failure(_sentence(error))
+        show_traceback(error)
+        return _failure(sentence_of(error))
     if faults:
         return _failure(faults[0])
     costs |= {
@@ -140,9 +140,9 @@ async def _play(spec: RunSpec, observe: Observe, pause: Pause, faults: list[str]
     assert task is not None
 
     def fault(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        faults.append(_fault(context))
+        faults.append(fault_of(context))
         if isinstance(error := context.get("exception"), BaseException):
-            _show(error)
+            show_traceback(error)
         task.cancel()
 
     asyncio.get_running_loop().set_exception_handler(fault)
@@ -182,21 +182,23 @@ def _failure(sentence: str) -> dict[str, Any]:
     return {"outcome": "failed", "error": sentence, "rows": [(_RUN, "failures", 1)], "version": {}}
 
 
-def _show(error: BaseException) -> None:
+def show_traceback(error: BaseException) -> None:
     """Log a traceback: whoever wrote the version that failed wants to know where."""
     print_line("".join(traceback.format_exception(error)).rstrip())
 
 
-def _sentence(error: BaseException) -> str:
+def sentence_of(error: BaseException) -> str:
+    """Say in one line what an error says; those that are not ours with their class."""
     text = " ".join(str(error).split())
     if isinstance(error, PubsubSimError):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _fault(context: dict[str, Any]) -> str:
+def fault_of(context: dict[str, Any]) -> str:
+    """Say what an event loop tells of an error that reached nobody."""
     error = context.get("exception")
-    return f"{context['message']}: {_sentence(error)}" if error else str(context["message"])
+    return f"{context['message']}: {sentence_of(error)}" if error else str(context["message"])
 
 
 def print_line(text: str) -> None:

@@ -29,7 +29,7 @@ from pubsub_sim.node.lifetime import Lifetime
 from pubsub_sim.node.streams import OutboundQueue, Streams
 from pubsub_sim.node.topic import Readiness, Subscription, Topic, TopicEvents
 from pubsub_sim.node.validation_queue import ValidationQueue
-from pubsub_sim.node.view import NodeView
+from pubsub_sim.node.view import Losses, NodeView
 from pubsub_sim.protocol.core import Core
 from pubsub_sim.protocol.gossipsub import GossipSub
 from pubsub_sim.protocol.guards import GuardedTracer
@@ -211,6 +211,11 @@ class PubSub:
         The affected input of a peer was dropped or refused; the first error of each kind was logged.
         """
         return self._foreign.failures
+
+    @property
+    def losses(self) -> Losses:
+        """What its full queues have lost so far. A subscription counts what it drops itself (`Subscription.dropped`)."""
+        return Losses(self.view.frames_lost, self._validation.refused)
 
     # --- public methods ------------------------------------------------------------------------------------------
 

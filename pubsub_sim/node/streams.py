@@ -33,9 +33,12 @@ class OutboundQueue:
         peer: the peer.
         capacity: maximal number of queued frames.
         on_ended: called with this queue when its stream ended without having been closed here.
+
+    Attributes:
+        lost: frames lost so far, as the queue was full.
     """
 
-    __slots__ = ("_capacity", "_is_closed", "_on_ended", "_stream", "_urgent", "_waiting", "_write", "peer")
+    __slots__ = ("_capacity", "_is_closed", "_on_ended", "_stream", "_urgent", "_waiting", "_write", "lost", "peer")
 
     def __init__(self, peer: PeerId, capacity: int, on_ended: Callable[[OutboundQueue], None]) -> None:
         self.peer = peer
@@ -46,6 +49,7 @@ class OutboundQueue:
         self._stream: Stream | None = None
         self._write: Callable[[Frame], bool] | None = None  # the stream's, while no frame waits
         self._is_closed = False
+        self.lost = 0
 
     def push(self, frame: Frame) -> bool:
         write = self._write
@@ -53,7 +57,7 @@ class OutboundQueue:
             return True
         waiting = self._hold()
         if len(waiting) >= self._capacity:
-            return False
+            return self._lose()
         waiting.append(frame)
         return True
 
@@ -64,7 +68,7 @@ class OutboundQueue:
             return True
         waiting = self._hold()
         if len(waiting) >= self._capacity:
-            return False
+            return self._lose()
         waiting.insert(self._urgent, frame)
         self._urgent += 1
         return True
@@ -75,6 +79,11 @@ class OutboundQueue:
         if self._waiting is None:
             self._waiting = deque()
         return self._waiting
+
+    def _lose(self) -> bool:
+        """Count a frame that is lost."""
+        self.lost += 1
+        return False
 
     def begin(self, hello: Iterable[bytes]) -> None:
         """Start with these frames, regardless of the capacity: none may be lost or overtaken."""

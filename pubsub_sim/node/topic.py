@@ -39,7 +39,12 @@ class Subscription:
         topic: its name.
         buffer: maximal number of buffered messages; more are dropped for this subscription only.
         cancel: requests its end from the host.
+
+    Attributes:
+        dropped: number of messages dropped so far, as the buffer was full.
     """
+
+    dropped = 0  # in the class: a subscription that drops nothing does nothing for it
 
     def __init__(self, topic: str, buffer: int, cancel: Callable[[Subscription], Awaitable[None]]) -> None:
         if isinstance(buffer, bool) or not isinstance(buffer, int) or buffer < 1:
@@ -84,6 +89,7 @@ class Subscription:
     def offer(self, message: Message) -> bool:
         """Buffer a message; return False if the buffer is full (see local_topics.Sink)."""
         if len(self._messages) >= self._capacity:
+            self.dropped += 1
             return False
         self._messages.append(message)
         if self._waiters:

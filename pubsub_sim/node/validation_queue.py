@@ -42,7 +42,12 @@ class ValidationQueue:
         params: sizes.
         lifetime: owns the tasks of validators.
         foreign: counts failures of validators.
+
+    Attributes:
+        refused: number of messages refused so far, as the queue was full.
     """
+
+    refused = 0  # in the class: a queue that refuses nothing does nothing for it
 
     def __init__(self, clock: Clock, params: HostParams, lifetime: Lifetime, foreign: ForeignCode) -> None:
         self._clock = clock
@@ -69,6 +74,7 @@ class ValidationQueue:
     def enqueue(self, message: Message) -> bool:
         """Queue a message from a peer; return False if the queue is full (port of the core)."""
         if len(self._front) >= self._capacity or self._is_closed:
+            self.refused += 1
             return False
         self._front.append(message)
         if not self._is_scheduled and self._busy < self._workers:

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
     from pubsub_sim.protocol.core import Core
+
+
+class Losses(NamedTuple):
+    """What full queues of a node have lost.
+
+    Attributes:
+        frames: RPCs lost to the outbound queues of the peers that it has now.
+        messages: copies of messages lost to the validation queue.
+    """
+
+    frames: int
+    messages: int
 
 
 class NodeView:
@@ -27,3 +39,12 @@ class NodeView:
     def peers_announcing(self, topic: str) -> set[PeerId]:
         """Peers that have announced a topic, as far as the node has heard, whether it has a stream to them or not."""
         return set(self._core.peer_topics.list_peers(topic))
+
+    def has_seen(self, message_id: bytes) -> bool:
+        """Return whether the node has accepted a message and remembers it, which it does for `HostParams.seen_ttl_s` at least."""
+        return self._core.has_seen(message_id)
+
+    @property
+    def frames_lost(self) -> int:
+        """RPCs lost to the full outbound queues of the peers that it has now."""
+        return sum(outbox.lost for outbox in self._core.peers.values())

@@ -40,6 +40,10 @@ class Reply(Protocol[T_contra]):
 class Outbox(Protocol):
     """The bounded queue of RPCs to one peer."""
 
+    @property
+    def lost(self) -> int:
+        """Frames lost so far, as the queue was full."""
+
     def push(self, frame: Frame) -> bool:
         """Queue a frame; return False if there is no room. Never blocks."""
 

@@ -13,6 +13,7 @@ from pubsub_sim.report import (
     control,
     difference,
     engine,
+    load,
     meshes,
     original,
     published,
@@ -61,7 +62,7 @@ def summarise(sweep: Sweep, reference: str = "") -> dict[str, Any]:
         JSON values: the sweep's name, the fingerprint of its runs, its grid and counts, medians per cell and version,
         ratios per cell, geometric means over the grid, exponents of growth, phases, and the published ratios; "control"
         is null in a sweep that has none, and so are the costs of the engine by
-        itself. An interval is a list of two numbers, null where the spread is unknown.
+        itself; "load" is there only in a sweep with runs under load. An interval is a list of two numbers, null where the spread is unknown.
     """
     failed = sweep.runs["outcome"] != "ok"
     file = reference_file(reference)
@@ -98,6 +99,7 @@ def summarise(sweep: Sweep, reference: str = "") -> dict[str, Any]:
         },
         "original": original.summarise(reference),
         "engine": engine.summarise(sweep.engine),
+        **({"load": load.summarise(sweep)} if sweep.under_load else {}),
         **({"meshes": meshes.summarise(sweep.meshes)} if sweep.meshes else {}),
     }
 

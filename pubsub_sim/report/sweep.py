@@ -13,6 +13,7 @@ import pandas as pd
 
 from pubsub_sim.report.errors import MixedConditionsError
 from pubsub_sim.results import RUN, RunParameters, Store, fingerprint, read_engine, wide
+from pubsub_sim.results.load import LoadStore
 from pubsub_sim.results.meshes import MeshRun, read_meshes
 from pubsub_sim.results.record import PARAMETERS
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pubsub_sim.results import EngineRecord
+    from pubsub_sim.results.load import LoadRecord
 
 T = TypeVar("T")
 
@@ -58,6 +60,7 @@ class Sweep:
         described: version to its own description of its machines.
         fingerprint: of every stored number of the runs, shown or not.
         engine: the engine's own benchmark, None if the sweep has none.
+        under_load: the runs under load, failed ones included.
         beside: the runs of each other condition, as a sweep of its own.
         meshes: runs of large meshes beside published ones; none if the sweep has none.
         computed: what `once` has computed of these runs.
@@ -75,6 +78,7 @@ class Sweep:
     described: Mapping[str, Any]
     fingerprint: str
     engine: EngineRecord | None = None
+    under_load: tuple[LoadRecord, ...] = ()
     beside: tuple[Sweep, ...] = ()
     meshes: tuple[MeshRun, ...] = ()
     computed: dict[Hashable, Any] = dataclasses.field(default_factory=dict, init=False, repr=False, compare=False)
@@ -120,7 +124,11 @@ class Sweep:
         main, *others = _by_condition(runs.loc[~field])
         beside = tuple(sweep_of(own) for own in others)
         return sweep_of(
-            pd.concat([main, runs.loc[field]]), engine=read_engine(folder), meshes=read_meshes(folder), beside=beside
+            pd.concat([main, runs.loc[field]]),
+            engine=read_engine(folder),
+            under_load=tuple(LoadStore(folder).load()),
+            meshes=read_meshes(folder),
+            beside=beside,
         )
 
     @property

@@ -146,10 +146,10 @@ async def _play(options: SimpleDiscovery, phase: Observe, pause: Pause, links: L
             pass
     with counted("barrier"):
         await links.connect_all(hosts)
-        await _settle(hosts)
+        await settle(hosts)
     with counted("first message"):
         hosts[0].publish(b"first message")
-        await _settle(hosts)
+        await settle(hosts)
     with counted("verify first message"):
         await _expect(hosts, b"first message", "verify first message")
     with counted("rand msgs"):
@@ -158,12 +158,12 @@ async def _play(options: SimpleDiscovery, phase: Observe, pause: Pause, links: L
             hosts[rng.randrange(len(hosts))].publish(payload)
             await _expect(hosts, payload, "rand msgs")
             pause()
-        await _settle(hosts)
+        await settle(hosts)
     connections = sum(host.connections for host in hosts) // 2
     return Outcome(tuple(counts), connections, (options.messages + 1) * options.hosts)
 
 
-async def _settle(hosts: Sequence[LowerBoundHost]) -> None:
+async def settle(hosts: Sequence[LowerBoundHost]) -> None:
     """Wait until every frame sent has come."""
     while sum(host.sent - host.taken for host in hosts):  # noqa: ASYNC110 - a frame takes a round of the loop or two
         await asyncio.sleep(0)

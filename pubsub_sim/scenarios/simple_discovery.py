@@ -174,7 +174,7 @@ async def simple_discovery(
             await world.settle()
         with counted("barrier"):
             if options.barrier:
-                await _meet(world)
+                await meet(world)
         with counted("first message"):
             await topics[0].publish(b"first message", ready=min_topic_size(_first_peers(options)))
             await world.settle()
@@ -208,7 +208,12 @@ async def _wait_until_registered(world: World) -> None:
         raise ScenarioFailure("subscribe", f"the server did not register hosts {missing}")
 
 
-async def _meet(world: World) -> None:
+async def meet(world: World) -> None:
+    """Connect all hosts with each other, and check that each has heard all announcements.
+
+    Raises:
+        ScenarioFailure: a host has not.
+    """
     await world.connect_all()
     await world.settle()
     expected = len(world.pubsubs) - 1

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from pubsub_sim.__main__ import main
+from pubsub_sim.results.load import PACKED_FILE, LoadStore
+from tests.report.runs import write_sweep
+from tests.results.load_runs import write_load
 
 
 def command(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -48,6 +51,14 @@ def test_sweep_measures_and_counts(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1].startswith(
         "2 runs (2 ok): 2 measured now, 0 kept"
     )  # then what a busy machine adds
+
+
+def test_pack_takes_the_runs_under_load_along(tmp_path: Path) -> None:
+    """In one file, below the packed sweep, from which they are read as from the single ones."""
+    raw, packed = write_load(write_sweep(tmp_path / "raw", repeats=1)), tmp_path / "packed"
+    assert main(["pack", f"--out={raw}", f"--target={packed}"]) == 0
+    assert [path.name for path in (packed / "load").iterdir()] == [PACKED_FILE]
+    assert LoadStore(packed).load() == LoadStore(raw).load()
 
 
 def test_pack_writes_one_file_per_version(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

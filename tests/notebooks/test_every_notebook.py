@@ -13,6 +13,7 @@ import pytest
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelspec import get_kernel_dict
 
+from pubsub_sim.bench.load_options import LoadOptions
 from pubsub_sim.bench.options import SweepOptions
 from pubsub_sim.bench.simulation_options import LookOptions
 from pubsub_sim.notebook import NotebookError
@@ -30,6 +31,7 @@ OPTIONS: dict[str, Any] = {
     "4_findings": ReportOptions,
     "5_inside_a_run": InsideOptions,
     "6_simulator": LookOptions,
+    "7_under_load": LoadOptions,
 }
 WITHOUT_PARAMETERS = "1_state_machine"
 NAMES = (WITHOUT_PARAMETERS, *OPTIONS)
@@ -99,6 +101,9 @@ REFUSED = [
     ("5_inside_a_run", "record", "there-is-none", "record: expected a record; "),
     ("6_simulator", "seed", "1", "seed: there is no such parameter, did you mean 'seeds'?"),
     ("6_simulator", "moment", "x", "moment: expected a whole number of at least 0"),
+    ("7_under_load", "rate", "100", "rate: there is no such parameter, did you mean 'rates'?"),
+    ("7_under_load", "in_flight", "5", "in_flight: there is no such parameter, did you mean 'most_in_flight'?"),
+    ("7_under_load", "loads", "none", "loads: expected a whole number of at least 1, got 'none'"),
     ("5_inside_a_run", "beside", "stats", "beside: expected one of "),
 ]
 """Notebook, parameter, a value that cannot be used, and how the refusal begins; first of each notebook, a name it does not know."""

@@ -12,6 +12,7 @@ import yaml
 
 from pubsub_sim.bench.conditions import list_conditions
 from pubsub_sim.bench.grid import plan
+from pubsub_sim.bench.load_options import LoadOptions
 from pubsub_sim.bench.options import SweepOptions
 
 ROOT = Path(__file__).parents[2]
@@ -64,3 +65,13 @@ def test_guides_say_how_many_runs_the_default_grid_has() -> None:
     for guide in ("README.md", "pubsub_sim/README.md"):
         assert re.search(rf"\b{total} runs", (ROOT / guide).read_text())
     assert f"and {kinds['field']} beside the references" in (ROOT / "pubsub_sim/README.md").read_text()
+
+
+@pytest.mark.parametrize("grid", ["default", "full", "published", "auto", "tiny"])
+def test_what_is_measured_under_load_can_be(grid: str) -> None:
+    """The parameters of `make load` are known and can be used together."""
+    rule = "shown:\n\t@printf '%s' \"$(LOAD)\"\n"
+    words = ["make", "--no-print-directory", "-f", "Makefile", "-f", "-", "shown", f"GRID={grid}"]
+    done = subprocess.run(words, cwd=ROOT, input=rule, capture_output=True, text=True, check=True)
+    options = LoadOptions.from_parameters(yaml.safe_load(done.stdout))
+    assert {"baseline", "states"} <= set(options.versions)

@@ -32,11 +32,14 @@ class Outbox:
         self.sent: list[RPC] = []
         self.urgent: list[RPC] = []
         self.is_full = False
+        self.lost = 0
 
     def push(self, frame: bytes) -> bool:
-        if not self.is_full:
-            self.sent.append(decode(frame))
-        return not self.is_full
+        if self.is_full:
+            self.lost += 1
+            return False
+        self.sent.append(decode(frame))
+        return True
 
     def push_urgent(self, frame: bytes) -> bool:
         self.urgent.append(decode(frame))

@@ -20,16 +20,17 @@ from pubsub_sim.report.formatting import format_number
 from pubsub_sim.results import write_engine
 from tests.report.runs import write_sweep
 from tests.results.engine_runs import an_engine
+from tests.results.load_runs import write_load
 
 pytestmark = pytest.mark.xdist_group("kernels")
 
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny sweep of two versions, with all that a sweep can hold: watched runs, and the engine's own benchmark."""
+    """A tiny sweep of two versions, with all that a sweep can hold: watched runs, the engine's own benchmark, runs under load."""
     folder = write_sweep(tmp_path_factory.mktemp("sweeps") / "tiny", repeats=2, watched=True)
     write_engine(folder, an_engine())
-    return folder
+    return write_load(folder)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,18 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-MAIN = {"ratio", "control", "duration-net", "cpu", "scaling", "published", "original", "machines-states", "engine"}
+MAIN = {
+    "ratio",
+    "control",
+    "duration-net",
+    "cpu",
+    "scaling",
+    "published",
+    "original",
+    "machines-states",
+    "engine",
+    "load",
+}
 APPENDIX = {"nine-charts", "more-medians", "runs-duration-net", "runs-cpu", "phases"}
 
 
@@ -87,6 +99,17 @@ def test_report_holds_the_engine(report: Path) -> None:
     text = (report / "appendix.md").read_text()
     assert "| add and remove | mutation | 110 (100\N{EN DASH}120) | ns |" in text
     assert "### Contract" in text
+
+
+def test_report_holds_the_load(report: Path) -> None:
+    """A table and a curve are in the report, the table of every load is in the appendix."""
+    text, appendix = (report / "bench.md").read_text(), (report / "appendix.md").read_text()
+    assert "](bench_files/load.svg)" in text
+    assert "| `states` | 623 (605\N{EN DASH}643) | 2 | 2.13 / 21.3 |" in text
+    assert "`floor`, 5 hosts, 5 publishers, unsigned" in appendix
+    assert "| 8 in flight each |" in appendix
+    assert "## Under load" in text
+    assert "## Under load" in appendix
 
 
 def test_report_says_the_headline(report: Path) -> None:
