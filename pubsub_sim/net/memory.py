@@ -173,6 +173,8 @@ class MemoryHost:
         self.links: dict[PeerId, MemoryHost] = {}
         self._dialled: set[PeerId] = set()  # peers in `links` that we dialled
         self._network = network
+        self._call_soon = network.call_soon
+        self._next_drain = self._drain  # bound once, as it is scheduled for every batch of frames
         self._is_blocked = False
         self._accept: dict[str, Callable[[Inbound], FrameReader]] = {}
         self._on_connected: list[Callable[[PeerId], None]] = []
@@ -278,7 +280,8 @@ class MemoryHost:
     def wake(self) -> None:
         """Schedule a drain."""
         self.is_resting = False
-        self._network.call_soon(self._drain)
+        call_soon = self._call_soon  # read before the call: as a method it would be searched for in the class first
+        call_soon(self._next_drain)
 
     def resume_reading(self) -> None:
         """Drain what has arrived, if a reader had refused a frame."""

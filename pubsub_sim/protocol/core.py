@@ -258,7 +258,8 @@ class Core:
 
     def mark_seen(self, message_id: bytes) -> bool:
         """Any time: remember a message id; False if it was known."""
-        return self._seen.add(message_id, self._ports.now_ns())
+        now_ns = self.now_ns
+        return self._seen.add(message_id, now_ns())
 
     def check_read(self) -> None:
         """Any time between turns: whether all RPCs were read to their end.

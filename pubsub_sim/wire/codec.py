@@ -19,6 +19,7 @@ MAX_MESSAGE_BYTES = 1 << 20
 
 _PUBLISH_TAG = 2 << 3 | 2  # field `publish` of RPC, length-delimited
 _SHORTEST_PUBLISH = 2  # its tag and length
+_parse_message = WireMessage.FromString  # looked up once, as it is called for every RPC
 _SUBSCRIBE_BYTES = 2  # the field `subscribe`
 
 
@@ -51,7 +52,7 @@ def unpack(frame: bytes) -> RPC | WireMessage:
             body, start = body & 0x7F | frame[2] << 7, 3
         if start + body == size:
             try:
-                return WireMessage.FromString(frame[start:])
+                return _parse_message(frame[start:])
             except DecodeError as error:
                 raise MalformedFrame(size, str(error)) from None
     return decode(frame)

@@ -70,6 +70,8 @@ class PubsubMachine(Inbox):
         if context.finder is not None:
             self.discovery = DiscoveryMachine(context, context.finder, self.ask, self.fail, self.machine)
         self.machine.bind(self._make_handlers())
+        self._call_soon = context.clock.call_soon
+        self._next_turn = self._turn  # bound once, as it is scheduled for every turn
         self._take_rpcs: Callable[[int], int] = partial(self.machine.eval, self._handle_rpcs, label="handleIncomingRPC")
         self._publish = self.machine.prepare("add", "PublishMessage")  # the one input there are many of
         self._mutations: dict[type[Any], Callable[[Any], None]] = {
@@ -95,7 +97,8 @@ class PubsubMachine(Inbox):
         await self.machine.disposed()
 
     def _wake(self) -> None:
-        self._context.clock.call_soon(self._turn)
+        call_soon = self._call_soon  # read before the call: as a method it would be searched for in the class first
+        call_soon(self._next_turn)
 
     def _end(self) -> None:
         self._context.clock.call_soon(self._dispose)  # deferred: a handler may be running
@@ -113,8 +116,9 @@ class PubsubMachine(Inbox):
             if self._operations or self._has_refused:
                 self._serve(self._mutations)
             room = INCOMING_RPCS
+            take_rpcs = self._take_rpcs
             while (self._rpcs and room) or self._pending is not None:
-                room = self._take_rpcs(room)
+                room = take_rpcs(room)
                 pending = self._pending
                 if pending is not None:
                     self._publish({"Message": pending.message, "msgID": pending.message.id})
