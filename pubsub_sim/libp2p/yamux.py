@@ -176,11 +176,31 @@ class Session:
     Attributes:
         streams: open streams by number.
         is_going_away: whether either end has announced the end of the session.
+        has_output: whether `take` has output.
     """
+
+    __slots__ = (
+        "_body_flags",
+        "_body_left",
+        "_body_stream",
+        "_control",
+        "_credits",
+        "_inbound",
+        "_limits",
+        "_next_number",
+        "_partial",
+        "_queued",
+        "_remote_parity",
+        "_unanswered",
+        "has_output",
+        "is_going_away",
+        "streams",
+    )
 
     def __init__(self, *, is_dialler: bool, limits: YamuxLimits | None = None) -> None:
         self.streams: dict[int, YamuxStream] = {}
         self.is_going_away = False
+        self.has_output = False
         self._limits = YamuxLimits() if limits is None else limits
         self._next_number = 1 if is_dialler else 2
         self._remote_parity = 0 if is_dialler else 1
@@ -218,7 +238,7 @@ class Session:
         stream.pending += (data, more)
         stream.pending_bytes += len(data) + len(more)
         if not stream.is_queued and stream.send_window:
-            stream.is_queued = True
+            stream.is_queued = self.has_output = True
             self._queued.append(stream)
 
     def finish(self, stream: YamuxStream) -> None:
@@ -242,6 +262,7 @@ class Session:
         stream.consumed += count
         if stream.consumed >= _CREDIT_AT and stream.is_readable:
             self._credits[stream] = None
+            self.has_output = True
 
     def ping(self, value: int) -> None:
         """Send a ping with a four-byte number."""
@@ -254,11 +275,6 @@ class Session:
 
     # --- output --------------------------------------------------------------------------------------------------
 
-    @property
-    def has_output(self) -> bool:
-        """Whether `take` has output."""
-        return bool(self._control or self._queued or self._credits)
-
     def take(self, limit_bytes: int = 4 * LONGEST_FRAME) -> bytes:
         """Return the bytes to send now: answers, then data, up to one frame more than the limit."""
         queued = self._queued
@@ -267,7 +283,7 @@ class Session:
             size = stream.pending_bytes
             if size <= stream.send_window and size <= LONGEST_FRAME and not stream.is_finishing:
                 queued.clear()
-                stream.is_queued = False
+                stream.is_queued = self.has_output = False
                 stream.send_window -= size
                 data = b"".join((_pack(DATA, 0, stream.number, size), *stream.pending))
                 stream.pending.clear()
@@ -286,6 +302,7 @@ class Session:
             for stream in queued:
                 limit_bytes -= self._take_frame(stream, out)
             queued = self._queued
+        self.has_output = bool(queued)
         return b"".join(out)
 
     def _tell_credit(self, stream: YamuxStream, out: list[bytes | memoryview]) -> None:
@@ -326,8 +343,28 @@ class Session:
 
     def _send(self, kind: int, flags: int, number: int, value: int) -> None:
         self._control.append(_pack(kind, flags, number, value))
+        self.has_output = True
 
     # --- input ---------------------------------------------------------------------------------------------------
+
+    def receive_whole(self, data: bytes) -> YamuxStream | None:
+        """Process received bytes if they are a single data frame of an open stream, which is the usual case.
+
+        Returns:
+            The stream; its data are the bytes after the header. None if the bytes are anything else: nothing was processed
+            then, and they are for `receive`.
+        """
+        size = len(data) - HEADER_BYTES
+        if self._body_left or self._partial or size <= 0:
+            return None
+        kind, flags, number, length = _unpack_from(data)
+        if kind or flags or length != size:
+            return None
+        stream = self.streams.get(number)
+        if stream is None or length > stream.receive_window or not stream.is_readable:
+            return None
+        stream.receive_window -= length
+        return stream
 
     def receive(self, data: bytes) -> list[Event]:
         """Process received bytes; return the events, in order.
@@ -455,7 +492,7 @@ class Session:
         if stream.send_window > LARGEST_WINDOW:
             raise ProtocolViolation(_LAYER, f"a window of at most {LARGEST_WINDOW} bytes", stream.send_window)
         if stream.pending and not stream.is_queued and stream.send_window:
-            stream.is_queued = True
+            stream.is_queued = self.has_output = True
             self._queued.append(stream)
 
     def _finished(self, stream: YamuxStream, events: list[Event]) -> None:
@@ -484,6 +521,7 @@ class Session:
             if stream in self._queued:
                 self._queued.remove(stream)
         self._credits.pop(stream, None)
+        self.has_output = bool(self._control or self._queued or self._credits)
         if not stream.is_local:
             self._inbound -= 1
         elif not stream.is_answered:

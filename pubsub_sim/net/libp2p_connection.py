@@ -2,7 +2,8 @@
 
 Received bytes go through the upgrade at first, then through channel and muxer to the users of the streams, in one call
 and without a task. What is written in one round of the loop leaves together: the muxer's output of a round is sealed and
-written once. Nothing is taken from the muxer while the socket's buffer is over its high-water mark.
+written once, and all connections of a host are flushed in one call of the loop (see Flusher). Nothing is taken from the
+muxer while the socket's buffer is over its high-water mark.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from pubsub_sim.errors import OptionError, RemotePeerError
 from pubsub_sim.libp2p.errors import Libp2pError
 from pubsub_sim.libp2p.yamux import (
+    HEADER_BYTES,
     NEGOTIATION_FAILED,
     Finished,
     GoneAway,
@@ -130,6 +132,38 @@ class TooSlow(Libp2pError, RemotePeerError):
         self.limit_s = limit_s
 
 
+class Flusher:
+    """Flushes the connections of one host, all that have something to send in one call in the next round of the loop.
+
+    Args:
+        loop: the event loop.
+    """
+
+    __slots__ = ("_flush_soon", "_loop", "_waiting")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting: list[Connection] = []
+        self._flush_soon = self._flush  # one object, as it is scheduled for nearly every message
+
+    def add(self, connection: Connection) -> None:
+        """Flush a connection in the next round; it must not be waiting already."""
+        waiting = self._waiting
+        if not waiting:
+            self._loop.call_soon(self._flush_soon)
+        waiting.append(connection)
+
+    def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        waiting.reverse()
+        try:
+            while waiting:
+                waiting.pop().flush()
+        finally:  # a writer that raises ends the call, and nobody else's flush
+            for connection in reversed(waiting):
+                self.add(connection)
+
+
 class Connection(asyncio.Protocol):
     """One connection as one of its two ends sees it.
 
@@ -137,6 +171,7 @@ class Connection(asyncio.Protocol):
         owner: the host.
         upgrade: what comes first.
         loop: the event loop.
+        flusher: of the host.
         limits: of the host.
         is_outbound: whether we dialled.
 
@@ -155,6 +190,36 @@ class Connection(asyncio.Protocol):
         frames: written to streams of frames, empty ones not counted.
     """
 
+    __slots__ = (
+        "_channel",
+        "_flusher",
+        "_has_given_up",
+        "_has_socket",
+        "_heard_bytes",
+        "_owner",
+        "_silent_ticks",
+        "_timer",
+        "_upgrade",
+        "frames",
+        "is_early",
+        "is_flushing",
+        "is_full",
+        "is_outbound",
+        "is_over",
+        "is_upgraded",
+        "limits",
+        "local",
+        "loop",
+        "peer",
+        "received_bytes",
+        "remote",
+        "security",
+        "sent_bytes",
+        "session",
+        "transport",
+        "wanting",
+    )
+
     peer: PeerId
     transport: asyncio.Transport
     session: Session
@@ -164,6 +229,7 @@ class Connection(asyncio.Protocol):
         owner: ConnectionOwner,
         upgrade: Upgrade,
         loop: asyncio.AbstractEventLoop,
+        flusher: Flusher,
         limits: Libp2pLimits,
         *,
         is_outbound: bool,
@@ -187,8 +253,8 @@ class Connection(asyncio.Protocol):
         self._upgrade: Upgrade | None = upgrade
         self._channel: Channel
         self._timer: asyncio.TimerHandle | None = None
-        self._flush_soon = self._flush_scheduled  # one object, as it is scheduled for nearly every frame
-        self._is_heard = True
+        self._flusher = flusher
+        self._heard_bytes = 0  # received before the last tick
         self._silent_ticks = 0
         self._has_socket = False
         self._has_given_up = False
@@ -215,7 +281,6 @@ class Connection(asyncio.Protocol):
         if self.is_over:
             return
         self.received_bytes += len(data)
-        self._is_heard = True
         try:
             if self._upgrade is not None:
                 data = self._go_on_upgrading(self._upgrade, data)
@@ -223,27 +288,32 @@ class Connection(asyncio.Protocol):
                     return
             else:
                 data = self._channel.open(data)
-            events = self.session.receive(data)
+            session = self.session
+            stream = session.receive_whole(data)
+            events = session.receive(data) if stream is None else ()
         except Libp2pError as error:
             self.cut(error)
             return
-        self._dispatch(events)
-
-    def _dispatch(self, events: list[Event]) -> None:
-        """Tell the users of streams what came, as long as the connection is there."""
+        if stream is not None:
+            self._deliver(stream, data[HEADER_BYTES:])
         for event in events:
             if self.is_over:
                 return
             if type(event) is Received:
-                user: StreamUser = event.stream.user  # type: ignore[assignment] # set where it was opened
-                try:
-                    user.received(event.data)
-                except Libp2pError:
-                    self.session.reset(event.stream, NEGOTIATION_FAILED)
-                    user.was_reset()
+                self._deliver(event.stream, event.data)
             else:
                 self._handle(event)
-        self.wake_if_needed()
+        if session.has_output and not self.is_flushing and not self.is_over:
+            self.wake()
+
+    def _deliver(self, stream: YamuxStream, data: bytes) -> None:
+        """Give data to the user of a stream."""
+        user: StreamUser = stream.user  # type: ignore[assignment] # set where it was opened
+        try:
+            user.received(data)
+        except Libp2pError:
+            self.session.reset(stream, NEGOTIATION_FAILED)
+            user.was_reset()
 
     def eof_received(self) -> None:
         """Let the transport close at the peer's end of data, as streams are finished one by one."""
@@ -255,8 +325,8 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Take frames again, and tell those who wait for room."""
         self.is_full = False
-        if self.is_upgraded and not self.is_over:
-            self._flush()
+        if self.is_upgraded and not self.is_flushing:
+            self.flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed; a reset is the usual end with some implementations."""
@@ -316,23 +386,25 @@ class Connection(asyncio.Protocol):
     def wake(self) -> None:
         """Schedule a flush."""
         self.is_flushing = True
-        self.loop.call_soon(self._flush_soon)
+        self._flusher.add(self)
 
     def wake_if_needed(self) -> None:
         """Schedule a flush if there is something to send and none is scheduled."""
         if not self.is_flushing and not self.is_over and self.session.has_output:
             self.wake()
 
-    def _flush_scheduled(self) -> None:
+    def flush(self) -> None:
+        """Write what there is to send, up to some frames, unless the socket's buffer is full."""
         self.is_flushing = False
-        if not self.is_over and not self.is_full:
-            self._flush()
-
-    def _flush(self) -> None:
-        data = self.session.take()
+        if self.is_over or self.is_full:
+            return
+        session = self.session
+        data = session.take()
         if data:
-            self._write(self._channel.seal(data))
-        if not self.is_flushing and not self.is_full and self.session.has_output:
+            data = self._channel.seal(data)
+            self.sent_bytes += len(data)
+            self.transport.write(data)
+        if session.has_output and not self.is_full:
             self.wake()
         if self.wanting and not self.is_full:
             wanting, self.wanting = self.wanting, []
@@ -347,8 +419,8 @@ class Connection(asyncio.Protocol):
 
     def tick(self) -> None:
         """Once in a while: ping a peer that has been silent for some ticks, and give it up after one more."""
-        if self._is_heard:
-            self._is_heard = False
+        if self.received_bytes != self._heard_bytes:
+            self._heard_bytes = self.received_bytes
             self._silent_ticks = 0
             return
         self._silent_ticks += 1
