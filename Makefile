@@ -68,7 +68,7 @@ PEERS_READY := $(PEERS_VENV)/.ready $(if $(GO),$(PEERS_VENV)/bin/go-libp2p,no-go
 # Modules that users import: the pages of `make docs`.
 DOCUMENTED := asyncmachine $(addprefix asyncmachine.,history logs pipes schemas testing record export.diagrams export.sequence \
 	export.steps export.timeline) pubsub_sim $(addprefix pubsub_sim.,bench.simulation_options bench.simulations bench.worker \
-	errors libp2p net.libp2p_connection node.driver node.inbox protocol.tracing recording.sequence report.simulations results)
+	errors libp2p net.libp2p_limits node.driver node.inbox protocol.tracing recording.sequence report.simulations results)
 
 # Reports carry no time of their own, so that the same data give the same bytes.
 export SOURCE_DATE_EPOCH ?= 0

@@ -23,15 +23,11 @@ TAG_BYTES = 16
 
 
 class Cipher(Protocol):
-    """ChaCha20-Poly1305 under one key of 32 bytes; a nonce has 12 bytes and is used once.
-
-    Attributes:
-        mismatch: the library's exception for a ciphertext that failed authentication; it is not translated, as a function
-            around the library's would be called for every frame.
-    """
+    """ChaCha20-Poly1305 under one key of 32 bytes; a nonce has 12 bytes and is used once."""
 
     @property
-    def mismatch(self) -> type[Exception]: ...
+    def mismatch(self) -> type[Exception]:
+        """What the library raises for a ciphertext that failed authentication; translating it would cost a call per frame."""
 
     def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes, /) -> bytes:
         """Return the ciphertext with its tag."""

@@ -9,29 +9,28 @@ muxer while the socket's buffer is over its high-water mark.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
-from pubsub_sim.errors import OptionError, RemotePeerError
 from pubsub_sim.libp2p.errors import Libp2pError
-from pubsub_sim.libp2p.yamux import (
+from pubsub_sim.libp2p.yamux import Session, YamuxLimits
+from pubsub_sim.libp2p.yamux_streams import (
     HEADER_BYTES,
     NEGOTIATION_FAILED,
     Finished,
     GoneAway,
     Opened,
     Received,
-    Session,
     WasReset,
-    YamuxLimits,
     YamuxStream,
 )
+from pubsub_sim.net.libp2p_limits import Silent, TooSlow
 
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
     from pubsub_sim.libp2p.security import Channel
     from pubsub_sim.libp2p.upgrade import Upgrade
-    from pubsub_sim.libp2p.yamux import Event
+    from pubsub_sim.libp2p.yamux_streams import Event
+    from pubsub_sim.net.libp2p_limits import Libp2pLimits
 
 HIGH_WATER_BYTES = 64 * 1024
 """Bytes that wait in front of the socket before a stream takes no more (asyncio's default, set for uvloop too)."""
@@ -43,42 +42,6 @@ SILENT_TICKS, LOST_TICKS = 3, 4
 """Ticks without received data after which a peer is pinged, and after which it is given up."""
 
 _KEEP_ALIVE = 0x6B65  # the number of our pings
-
-
-@dataclass(frozen=True, kw_only=True)
-class Libp2pLimits:
-    """What peers may cost a host, and how long they may take.
-
-    Attributes:
-        upgrade_s: an inbound connection until its peer and muxer are known (go-libp2p: 15 s).
-        dial_s: a dial until then.
-        identify_s: identify, from the opening of its stream (go-libp2p: 5 s).
-        negotiate_s: the choice of a stream's protocol (go-libp2p: 10 s).
-        tick_s: how often silent connections are looked for: they are pinged after 3 ticks, given up after 4.
-        upgrading: inbound connections whose peer is not known yet.
-        inbound: inbound connections in all.
-        per_peer: connections with one peer (go-libp2p: 8).
-        streams: streams that a peer has open in one connection.
-        book_peers: peers whose addresses are remembered.
-        book_addresses: addresses remembered of each.
-    """
-
-    upgrade_s: float = 15.0
-    dial_s: float = 5.0
-    identify_s: float = 5.0
-    negotiate_s: float = 10.0
-    tick_s: float = 10.0
-    upgrading: int = 256
-    inbound: int = 1024
-    per_peer: int = 8
-    streams: int = 64
-    book_peers: int = 1024
-    book_addresses: int = 8
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
-                raise OptionError(name, value, "a number over 0")
 
 
 class StreamUser(Protocol):
@@ -113,55 +76,37 @@ class ConnectionOwner(Protocol):
         """The socket of a connection is closed."""
 
 
-class Silent(Libp2pError, RemotePeerError):
-    """A peer answers no pings."""
-
-    def __init__(self) -> None:
-        super().__init__("the peer has sent nothing for long, not even the answer to a ping")
-
-
-class TooSlow(Libp2pError, RemotePeerError):
-    """A handshake took too long.
-
-    Attributes:
-        limit_s: how long it may take.
-    """
-
-    def __init__(self, limit_s: float) -> None:
-        super().__init__(f"the connection is not upgraded within {limit_s:g} s")
-        self.limit_s = limit_s
-
-
 class Flusher:
     """Flushes the connections of one host, all that have something to send in one call in the next round of the loop.
 
     Args:
         loop: the event loop.
+
+    Attributes:
+        waiting: connections to be flushed, first come first served; `schedule` is called with the first.
     """
 
-    __slots__ = ("_flush_soon", "_loop", "_waiting")
+    __slots__ = ("_flush_soon", "_loop", "waiting")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.waiting: list[Connection] = []
         self._loop = loop
-        self._waiting: list[Connection] = []
         self._flush_soon = self._flush  # one object, as it is scheduled for nearly every message
 
-    def add(self, connection: Connection) -> None:
-        """Flush a connection in the next round; it must not be waiting already."""
-        waiting = self._waiting
-        if not waiting:
-            self._loop.call_soon(self._flush_soon)
-        waiting.append(connection)
+    def schedule(self) -> None:
+        """Flush in the next round."""
+        self._loop.call_soon(self._flush_soon)
 
     def _flush(self) -> None:
-        waiting, self._waiting = self._waiting, []
+        waiting, self.waiting = self.waiting, []
         waiting.reverse()
         try:
             while waiting:
                 waiting.pop().flush()
-        finally:  # a writer that raises ends the call, and nobody else's flush
-            for connection in reversed(waiting):
-                self.add(connection)
+        finally:
+            if waiting:  # a writer has raised, which ends this call and nobody else's flush
+                self.waiting += reversed(waiting)
+                self.schedule()
 
 
 class Connection(asyncio.Protocol):
@@ -290,30 +235,37 @@ class Connection(asyncio.Protocol):
                 data = self._channel.open(data)
             session = self.session
             stream = session.receive_whole(data)
-            events = session.receive(data) if stream is None else ()
+            events = session.receive(data) if stream is None else None
         except Libp2pError as error:
             self.cut(error)
             return
-        if stream is not None:
-            self._deliver(stream, data[HEADER_BYTES:])
+        if events is not None:
+            self._dispatch(events)
+        elif stream is not None:
+            try:
+                stream.user.received(data[HEADER_BYTES:])  # type: ignore[attr-defined] # set where it was opened
+            except Libp2pError:
+                self._refuse(stream)
+        if session.has_output and not self.is_flushing:
+            self.wake_if_needed()
+
+    def _dispatch(self, events: list[Event]) -> None:
+        """Tell the users of streams what came, as long as the connection is there."""
         for event in events:
             if self.is_over:
                 return
             if type(event) is Received:
-                self._deliver(event.stream, event.data)
+                try:
+                    event.stream.user.received(event.data)  # type: ignore[attr-defined]
+                except Libp2pError:
+                    self._refuse(event.stream)
             else:
                 self._handle(event)
-        if session.has_output and not self.is_flushing and not self.is_over:
-            self.wake()
 
-    def _deliver(self, stream: YamuxStream, data: bytes) -> None:
-        """Give data to the user of a stream."""
-        user: StreamUser = stream.user  # type: ignore[assignment] # set where it was opened
-        try:
-            user.received(data)
-        except Libp2pError:
-            self.session.reset(stream, NEGOTIATION_FAILED)
-            user.was_reset()
+    def _refuse(self, stream: YamuxStream) -> None:
+        """Reset a stream with whose data its user can do nothing."""
+        self.session.reset(stream, NEGOTIATION_FAILED)
+        cast("StreamUser", stream.user).was_reset()
 
     def eof_received(self) -> None:
         """Let the transport close at the peer's end of data, as streams are finished one by one."""
@@ -369,15 +321,12 @@ class Connection(asyncio.Protocol):
         if isinstance(event, Opened):
             self._owner.stream_opened(self, event.stream)
         elif isinstance(event, Finished):
-            user: StreamUser = event.stream.user  # type: ignore[assignment]
             try:
-                user.finished()
+                cast("StreamUser", event.stream.user).finished()
             except Libp2pError:
-                self.session.reset(event.stream, NEGOTIATION_FAILED)
-                user.was_reset()
+                self._refuse(event.stream)
         elif isinstance(event, WasReset):
-            user = event.stream.user  # type: ignore[assignment]
-            user.was_reset()
+            cast("StreamUser", event.stream.user).was_reset()
         elif isinstance(event, GoneAway):
             self.close()
 
@@ -386,7 +335,10 @@ class Connection(asyncio.Protocol):
     def wake(self) -> None:
         """Schedule a flush."""
         self.is_flushing = True
-        self._flusher.add(self)
+        waiting = self._flusher.waiting
+        waiting.append(self)
+        if len(waiting) == 1:
+            self._flusher.schedule()
 
     def wake_if_needed(self) -> None:
         """Schedule a flush if there is something to send and none is scheduled."""

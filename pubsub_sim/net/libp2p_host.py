@@ -19,7 +19,7 @@ from pubsub_sim.libp2p.multiaddr import Multiaddr
 from pubsub_sim.libp2p.upgrade import Upgrade
 from pubsub_sim.libp2p.yamux import TooManyStreams
 from pubsub_sim.net.libp2p_book import AddressBook
-from pubsub_sim.net.libp2p_connection import Connection, Flusher, Libp2pLimits
+from pubsub_sim.net.libp2p_connection import Connection, Flusher
 from pubsub_sim.net.libp2p_identification import OWN_PROTOCOLS, Identification
 from pubsub_sim.net.libp2p_negotiation import negotiate_inbound, negotiate_outbound
 from pubsub_sim.net.libp2p_peer import Peer
@@ -27,8 +27,9 @@ from pubsub_sim.net.libp2p_streams import InboundFrames, OutboundFrames
 
 if TYPE_CHECKING:
     from pubsub_sim.libp2p.security import Identity
-    from pubsub_sim.libp2p.yamux import YamuxStream
+    from pubsub_sim.libp2p.yamux_streams import YamuxStream
     from pubsub_sim.net.libp2p_connection import StreamUser
+    from pubsub_sim.net.libp2p_limits import Libp2pLimits
     from pubsub_sim.net.sockets import Sockets
     from pubsub_sim.ports import FrameReader, Inbound
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from pubsub_sim.libp2p.errors import Libp2pError
 from pubsub_sim.libp2p.varint import decode_varint, encode_varint
-from pubsub_sim.libp2p.yamux import CANCELLED, WINDOW
+from pubsub_sim.libp2p.yamux_streams import CANCELLED, WINDOW
 
 if TYPE_CHECKING:
-    from pubsub_sim.libp2p.yamux import YamuxStream
+    from pubsub_sim.libp2p.yamux_streams import YamuxStream
     from pubsub_sim.net.libp2p_connection import Connection
     from pubsub_sim.ports import FrameReader, FrameWriter
 

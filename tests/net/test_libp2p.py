@@ -19,9 +19,9 @@ from pubsub_sim.libp2p.multistream import HEADER, token
 from pubsub_sim.libp2p.noise import NOISE
 from pubsub_sim.libp2p.plaintext import PLAINTEXT
 from pubsub_sim.libp2p.upgrade import Upgrade
-from pubsub_sim.libp2p.yamux import DATA, PING, RST, SYN, WINDOW, WINDOW_UPDATE
+from pubsub_sim.libp2p.yamux_streams import DATA, PING, RST, SYN, WINDOW, WINDOW_UPDATE
 from pubsub_sim.net.libp2p import Libp2pHost, Libp2pNetwork
-from pubsub_sim.net.libp2p_connection import Libp2pLimits
+from pubsub_sim.net.libp2p_limits import Libp2pLimits
 from pubsub_sim.ports import Stream
 from tests.libp2p.ends import identity_of, key_of
 from tests.net.frames import PROTOCOL, Reader, Writer, serve
@@ -135,6 +135,29 @@ def test_a_reader_without_room_is_felt_by_its_writer(play: Play) -> None:
         numbers = [int(taken[:8]) for taken in reader.frames]
         assert numbers == sorted(set(numbers))
         assert writer.rooms
+
+    play(script)
+
+
+def test_a_writer_that_raises_hinders_no_other_connection(play: Play) -> None:
+    """Connections of a host are flushed in one call of the loop: the error is the loop's, and the others go on."""
+
+    class Raising(Writer):
+        def writable(self) -> None:
+            raise ZeroDivisionError
+
+    async def script(net: Net) -> None:
+        errors: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context.get("exception")))
+        one, other = await opened(net, 0, 1), await opened(net, 0, 2)
+        Raising(one.stream)
+        await rest(net)
+        while one.stream.write(b"x"):
+            pass
+        other.stream.write(b"fine")
+        await until(lambda: net.readers[2][0].frames)
+        await rest(net)
+        assert [type(error) for error in errors] == [ZeroDivisionError]
 
     play(script)
 
