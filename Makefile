@@ -34,7 +34,7 @@ GRID_tiny := {hosts: [5], messages: [20], sessions: 2, repeats: 2}
 ROUNDS_tiny := 1
 ROUNDS ?= $(or $(ROUNDS_$(GRID)),5)
 PARAMETERS = $(or $(GRID_$(GRID)),$(error GRID: expected default, full, published, auto or tiny, got '$(GRID)'))
-HOSTILE := hostile-baseline hostile-states
+HOSTILE := hostile-baseline hostile-states hostile-libp2p
 # The run that `make discovery` plays; `VERSION=states` plays one version only.
 HOSTS ?= 3
 MESSAGES ?= 10
@@ -135,12 +135,15 @@ coverage: $(READY) ## run the tests of the library and demand that they take eve
 	$(BIN)/python -m coverage run -m pytest tests/asyncmachine tests/conformance
 	$(BIN)/python -m coverage report
 
-# A hundred thousand hostile RPCs of every kind, for each router and version: memory must not grow. With `make -j2 hostile`
-# both versions have it at once.
-hostile: $(HOSTILE) ## flood nodes with 100,000 hostile RPCs of every kind; memory must not grow (half an hour)
+# A hundred thousand hostile RPCs of every kind, for each router and version, and as many hostile frames and handshakes of
+# libp2p: memory must not grow. With `make -j2 hostile` two of them are sent at once.
+hostile: $(HOSTILE) ## flood nodes with 100,000 hostile RPCs and frames of every kind; memory must not grow (half an hour)
 
-$(HOSTILE): hostile-%: $(READY)
+hostile-baseline hostile-states: hostile-%: $(READY)
 	$(BIN)/python -m pytest -m slow -s -k $* tests/pubsub/test_hostile_memory.py
+
+hostile-libp2p: $(READY)
+	$(BIN)/python -m pytest -m slow -s tests/net/test_libp2p_memory.py
 
 # 1,000 random plans of faults per version, half of them with each router, and 1,000 runs in which users' code fails and
 # users cancel their calls; fails if one run breaks a promise.

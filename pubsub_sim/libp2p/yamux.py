@@ -171,6 +171,7 @@ class Session:
         """Reset a stream in both directions; no effect if it is over."""
         if self.streams.get(stream.number) is stream:
             self._send(WINDOW_UPDATE, RST, stream.number, code)
+            stream.is_reset = True
             self._forget(stream)
 
     def credit(self, stream: YamuxStream, count: int) -> None:

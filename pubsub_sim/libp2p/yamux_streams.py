@@ -37,6 +37,7 @@ class YamuxStream:
         is_answered: whether the other end has acknowledged it.
         is_writable: whether this end has neither finished nor reset it.
         is_readable: whether the other end has neither finished nor reset it.
+        is_reset: whether this end has reset it. Events reported before are void.
         send_window: bytes this end may send.
         receive_window: bytes the other end may send.
         pending_bytes: bytes written and not sent yet.
@@ -50,6 +51,7 @@ class YamuxStream:
         "is_local",
         "is_queued",
         "is_readable",
+        "is_reset",
         "is_writable",
         "number",
         "pending",
@@ -65,6 +67,7 @@ class YamuxStream:
         self.is_answered = not is_local
         self.is_writable = True
         self.is_readable = True
+        self.is_reset = False
         self.is_finishing = False  # finished by this end, with data still to be sent
         self.is_queued = False  # in the queue of streams with data to send
         self.send_window = WINDOW

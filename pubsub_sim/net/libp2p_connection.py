@@ -41,7 +41,8 @@ CLOSE_LIMIT_S = 5.0
 SILENT_TICKS, LOST_TICKS = 3, 4
 """Ticks without received data after which a peer is pinged, and after which it is given up."""
 
-_KEEP_ALIVE = 0x6B65  # the number of our pings
+KEEP_ALIVE = 0x6B65
+"""The number of our pings."""
 
 
 class StreamUser(Protocol):
@@ -250,11 +251,13 @@ class Connection(asyncio.Protocol):
             self.wake_if_needed()
 
     def _dispatch(self, events: list[Event]) -> None:
-        """Tell the users of streams what came, as long as the connection is there."""
+        """Tell the users of streams what came, as long as the connection is there and they have not reset their stream."""
         for event in events:
             if self.is_over:
                 return
             if type(event) is Received:
+                if event.stream.is_reset:
+                    continue
                 try:
                     event.stream.user.received(event.data)  # type: ignore[attr-defined]
                 except Libp2pError:
@@ -320,6 +323,8 @@ class Connection(asyncio.Protocol):
     def _handle(self, event: Event) -> None:
         if isinstance(event, Opened):
             self._owner.stream_opened(self, event.stream)
+        elif isinstance(event, Finished | WasReset) and event.stream.is_reset:
+            return
         elif isinstance(event, Finished):
             try:
                 cast("StreamUser", event.stream.user).finished()
@@ -379,7 +384,7 @@ class Connection(asyncio.Protocol):
         if self._silent_ticks >= LOST_TICKS:
             self.cut(Silent())
         elif self._silent_ticks == SILENT_TICKS and self.is_upgraded:
-            self.session.ping(_KEEP_ALIVE)
+            self.session.ping(KEEP_ALIVE)
             self.wake_if_needed()
 
     def close(self) -> None:
