@@ -146,9 +146,11 @@ hostile-libp2p: $(READY)
 	$(BIN)/python -m pytest -m slow -s tests/net/test_libp2p_memory.py
 
 # 1,000 random plans of faults per version, half of them with each router, and 1,000 runs in which users' code fails and
-# users cancel their calls; fails if one run breaks a promise.
-faults: $(READY) ## play 1,000 random fault schedules per version, and 1,000 runs with failing users' code, and judge each run
+# users cancel their calls; then, on wall time and over libp2p, a handful in which sockets are cut, reset and stopped and
+# hosts crash; fails if one run breaks a promise.
+faults: $(READY) ## play 1,000 random fault schedules per version, 1,000 runs with failing users' code and some over libp2p, and judge each run
 	$(BIN)/python -m pubsub_sim faults --kinds network,users --seeds 500
+	$(BIN)/python -m pubsub_sim faults --kinds sockets --seeds 4
 
 # Our nodes and those of other implementations in one topic. The Go node is built first; where there is no go command, nothing
 # is tested and that is an error.

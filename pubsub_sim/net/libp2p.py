@@ -116,6 +116,10 @@ class Libp2pNetwork:
         del self._hosts[peer_id]
         self._frames_of_removed += host.frames
 
+    def host(self, peer_id: PeerId) -> Libp2pHost:
+        """One of the hosts of this network, by its id."""
+        return self._hosts[peer_id]
+
     def addresses_of(self, host: Libp2pHost, peer: PeerId) -> Sequence[Multiaddr]:
         """Where a host may dial a peer."""
         if peer in self._hosts:
