@@ -49,8 +49,10 @@ SEEDS ?= 200
 # Tests run in as many processes as there are processors, at most 8; `make check PROCESSES=0` runs them in one.
 PROCESSES ?= logical
 
-# `make interop INTEROP="-k ci"` runs the cases of continuous integration only.
+# `make interop INTEROP="-k ci"` runs the cases of continuous integration only; `make interop PEERS=1` talks to py-libp2p and
+# js-libp2p too, as far as there are python and npm to install them.
 INTEROP ?=
+NPM ?= $(shell command -v npm)
 
 # `make bench PEERS=1` also runs other implementations as comparators, each in an environment of its own: py-libp2p, and
 # go-libp2p where there is a go command. That takes some minutes more.
@@ -154,9 +156,15 @@ faults: $(READY) ## play 1,000 random fault schedules per version, 1,000 runs wi
 
 # Our nodes and those of other implementations in one topic. The Go node is built first; where there is no go command, nothing
 # is tested and that is an error.
-interop: $(READY) ## talk to go-libp2p nodes: every router, both versions, both directions
+interop: $(READY) $(if $(PEERS),$(PEERS_VENV)/.ready $(if $(NPM),$(PEERS_VENV)/js_node/.ready)) ## talk to go-libp2p nodes: every router, both versions, both directions (PEERS=1: and to py-libp2p and js-libp2p)
 	@test -n "$(GO)" || { echo "GO: expected a go command on the PATH, got none"; exit 1; }
-	$(BIN)/python -m pytest -m interop --numprocesses 0 $(INTEROP) tests/interop
+	$(BIN)/python -m pytest -m interop --numprocesses 0 $(INTEROP) tests/interop$(if $(PEERS),,/test_go.py)
+
+$(PEERS_VENV)/js_node/.ready: $(wildcard tests/interop/js_node/*) | $(PEERS_VENV)/.ready
+	@mkdir -p $(@D)
+	cp tests/interop/js_node/* $(@D)
+	cd $(@D) && $(NPM) install --silent --no-audit --no-fund --no-package-lock
+	@touch $@
 
 # A gossipsub mesh of 1,000 hosts on the virtual clock, played by both versions, beside the published one.
 simsub: $(READY) ## play a gossipsub mesh of 1,000 hosts beside published figures
