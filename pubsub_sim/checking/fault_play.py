@@ -61,6 +61,9 @@ class FaultPlay:
         times: how long the parts of the run take.
 
     Attributes:
+        world, rng, times: as given.
+        numbers: the number of each host by its id.
+        published: payloads whose publish returned.
         crash_grace_ns: see Evidence.
     """
 
@@ -68,21 +71,21 @@ class FaultPlay:
 
     def __init__(self, router: str, world: World, rng: random.Random, times: FaultTimes) -> None:
         self._router = router
-        self._world = world
-        self._rng = rng
-        self._times = times
+        self.world = world
+        self.rng = rng
+        self.times = times
         self._begin_s = 0.0  # on the world's clock
-        self._numbers = {peer: number for number, peer in enumerate(world.peer_ids)}
+        self.numbers = {peer: number for number, peer in enumerate(world.peer_ids)}
         self._nodes: list[PubSub] = []  # of all lives
         self._topics: dict[int, Topic] = {}
         self._subscriptions: list[tuple[int, int, Subscription]] = []  # host, life
         self._authors: dict[bytes, int] = {}
-        self._published: list[bytes] = []
+        self.published: list[bytes] = []
         self._failures: list[BaseException] = []  # of users
 
     async def play(self) -> Evidence:
         """Play faults and recovery, and return the evidence."""
-        world = self._world
+        world = self.world
         self._begin_s = world.clock.now_ns() / 1e9
         hosts = range(len(world.pubsubs))
         users = Lifetime("the users")
@@ -104,7 +107,7 @@ class FaultPlay:
             peer_ids=world.peer_ids,
             trace=tuple(world.trace),  # a copy, without the end of the world
             authors=self._authors,
-            published=self._published,
+            published=self.published,
             last=last,
             crash_grace_ns=self.crash_grace_ns,
             lives=[
@@ -123,15 +126,16 @@ class FaultPlay:
 
     async def connect_all(self) -> None:
         """Connect every pair that is not separated by a fault."""
-        hosts = range(len(self._world.pubsubs))
+        hosts = range(len(self.world.pubsubs))
         async with asyncio.TaskGroup() as group:
             for b in hosts:
                 for a in range(b):
-                    group.create_task(self._connect(a, b))
+                    group.create_task(self.connect(a, b))
 
-    async def _connect(self, a: int, b: int) -> None:
+    async def connect(self, a: int, b: int) -> None:
+        """Connect two hosts, unless a fault separates them."""
         with suppress(DialError):
-            await self._world.connect(a, b)
+            await self.world.connect(a, b)
 
     # --- during the faults ---------------------------------------------------------------------------------------
 
@@ -140,10 +144,10 @@ class FaultPlay:
         node: PubSub | None = None
         life = 0
         while True:
-            if node is self._world.pubsubs[number]:
-                await self._world.when_restarted(number)
+            if node is self.world.pubsubs[number]:
+                await self.world.when_restarted(number)
                 life += 1
-            node = self._world.pubsubs[number]
+            node = self.world.pubsubs[number]
             self._nodes.append(node)
             with suppress(HostClosed):  # it crashed meanwhile
                 topic = await node.join(_TOPIC)
@@ -151,47 +155,49 @@ class FaultPlay:
                 self._topics[number] = topic
 
     async def _publish_amid_faults(self) -> None:
-        rng, world, times = self._rng, self._world, self._times
+        rng, world, times = self.rng, self.world, self.times
         hosts = len(world.pubsubs)
         due = sorted((rng.uniform(times.quiet_s, times.faults_s), rng.randrange(hosts)) for _ in range(times.messages))
         if rng.random() < 0.3:
             due += [(rng.uniform(times.quiet_s, times.faults_s), rng.randrange(hosts))] * _BURST
         for at_s, number in sorted(due):
-            await self._sleep_until(at_s)
+            await self.sleep_until(at_s)
             with suppress(HostClosed):  # it is down
                 if number in self._topics:  # else its user has not joined yet
-                    await self._publish(number)
-        await self._sleep_until(times.faults_s + 0.001)
+                    await self.publish(number)
+        await self.sleep_until(times.faults_s + 0.001)
         await world.settle(times.settle_s)
 
-    async def _sleep_until(self, at_s: float) -> None:
-        now_s = self._world.clock.now_ns() / 1e9 - self._begin_s
-        await self._world.clock.sleep(max(0.0, at_s - now_s))
+    async def sleep_until(self, at_s: float) -> None:
+        """Sleep until so many seconds after the beginning of the run."""
+        now_s = self.world.clock.now_ns() / 1e9 - self._begin_s
+        await self.world.clock.sleep(max(0.0, at_s - now_s))
 
-    async def _publish(self, number: int, ready: int = 0) -> bytes:
+    async def publish(self, number: int, ready: int = 0) -> bytes:
+        """Publish a new payload from a host, once it has so many peers; return the payload."""
         topic = self._topics[number]
         payload = b"message %d of host %d" % (len(self._authors), number)
         self._authors[payload] = number
         await topic.publish(payload, ready=min_topic_size(ready) if ready else None)
-        self._published.append(payload)
+        self.published.append(payload)
         return payload
 
     # --- after the faults ----------------------------------------------------------------------------------------
 
     async def _recover(self) -> list[bytes]:
         """Let every host publish once it is ready, and again; return the payloads of the second round."""
-        world = self._world
+        world = self.world
         await self.repair()
         for _ in range(2):  # each host when ready; then again, as all are ready
             payloads = await self._publish_from_all()
-            await world.clock.sleep(self._times.repair_s)
-            await world.settle(self._times.settle_s)
+            await world.clock.sleep(self.times.repair_s)
+            await world.settle(self.times.settle_s)
         return payloads
 
     async def _publish_from_all(self) -> list[bytes]:
         try:
             async with asyncio.TaskGroup() as group:
-                numbers = range(len(self._world.pubsubs))
+                numbers = range(len(self.world.pubsubs))
                 publishes = [group.create_task(self._publish_when_ready(number)) for number in numbers]
         except ExceptionGroup as group_of_errors:
             raise group_of_errors.exceptions[0] from None  # the others were cancelled, or are equal
@@ -201,9 +207,9 @@ class FaultPlay:
         if number not in self._topics:
             raise ScenarioFailure("recovery", f"host {number} has not subscribed")
         try:
-            async with asyncio.timeout(self._times.ready_s):
-                return await self._publish(number, _ENOUGH)
+            async with asyncio.timeout(self.times.ready_s):
+                return await self.publish(number, _ENOUGH)
         except TimeoutError:
             raise ScenarioFailure(
-                "recovery", f"host {number} is not ready {self._times.ready_s:g} s after the faults"
+                "recovery", f"host {number} is not ready {self.times.ready_s:g} s after the faults"
             ) from None

@@ -148,7 +148,7 @@ class _LinkedPlay(FaultPlay):
 
     async def begin(self) -> None:
         """Observe the network; connect the hosts, unless they find each other."""
-        network = self._world.network
+        network = self.world.network
         assert isinstance(network, LinkedNetwork)
         network.watcher = self
         if not self._has_discovery:
@@ -159,27 +159,27 @@ class _LinkedPlay(FaultPlay):
         if not self._has_discovery:
             await self.connect_all()
         for a, b in list(self._impaired):
-            await self._world.disconnect(a, b)
-            await self._world.connect(a, b)
+            await self.world.disconnect(a, b)
+            await self.world.connect(a, b)
 
     # --- see LinkWatcher -----------------------------------------------------------------------------------------
 
     def connected(self, one: PeerId, other: PeerId) -> None:
         """Note a new connection."""
-        self._world.note("connect", self._numbers[one], other)
+        self.world.note("connect", self.numbers[one], other)
 
     def disconnected(self, one: PeerId, other: PeerId) -> None:
         """Note the end of a connection."""
-        self._world.note("disconnect", self._numbers[one], other)
+        self.world.note("disconnect", self.numbers[one], other)
         self._impaired.pop(self._pair(one, other), None)
 
     def lost(self, writer: PeerId, reader: PeerId, frame: bytes) -> None:
         """Note a lost frame."""
         if frame:
-            self._world.note("lose_rpc", self._numbers[writer], reader, frame)
+            self.world.note("lose_rpc", self.numbers[writer], reader, frame)
             if decode(frame).subscriptions:
                 self._impaired[self._pair(writer, reader)] = None
 
     def _pair(self, one: PeerId, other: PeerId) -> tuple[int, int]:
-        a, b = self._numbers[one], self._numbers[other]
+        a, b = self.numbers[one], self.numbers[other]
         return min(a, b), max(a, b)

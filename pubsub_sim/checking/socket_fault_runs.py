@@ -105,11 +105,11 @@ class _SocketPlay(FaultPlay):
     async def begin(self) -> None:
         """Connect all hosts, then start the faults."""
         await self.connect_all()
-        rng = self._rng
+        rng = self.rng
         for number in range(_FAULTS):
             kind = FAULTS[number] if number < len(FAULTS) else rng.choice(FAULTS)
             for_s = rng.uniform(_SHORTEST_S, _LONGEST_S)
-            at_s = rng.uniform(0.0, self._times.faults_s - for_s)
+            at_s = rng.uniform(0.0, self.times.faults_s - for_s)
             a, b = rng.sample(range(_HOSTS), 2)
             fault: Callable[[int, int, float], Awaitable[None]] = getattr(self, f"_{kind}")
             self._faults.start(self._strike(fault, at_s, a, b, for_s), f"fault {number} ({kind})")
@@ -124,57 +124,58 @@ class _SocketPlay(FaultPlay):
     async def _strike(
         self, fault: Callable[[int, int, float], Awaitable[None]], at_s: float, a: int, b: int, for_s: float
     ) -> None:
-        await self._sleep_until(at_s)
+        await self.sleep_until(at_s)
         if not self._down & {a, b}:
             await fault(a, b, for_s)
 
-    async def _publish(self, number: int, ready: int = 0) -> bytes:
-        payload = await super()._publish(number, ready)
+    async def publish(self, number: int, ready: int = 0) -> bytes:
+        """Publish as the base does; what a crashing host did last does not count."""
+        payload = await super().publish(number, ready)
         if number in self._down:  # it crashed meanwhile: what it did last is not in the trace
-            self._published.remove(payload)
+            self.published.remove(payload)
         return payload
 
     # --- connections ---------------------------------------------------------------------------------------------
 
-    async def _connect(self, a: int, b: int) -> None:
+    async def connect(self, a: int, b: int) -> None:
         """Connect two hosts that are up and note it; a dial fails only if one of them has crashed meanwhile."""
         if not self._down & {a, b}:
-            await super()._connect(a, b)
-            if self._host(a).is_connected(self._world.peer_ids[b]):
+            await super().connect(a, b)
+            if self._host(a).is_connected(self.world.peer_ids[b]):
                 self._note(a, b, "connect")
 
     def _note(self, a: int, b: int, what: str) -> None:
         pair = min(a, b), max(a, b)
         if (pair in self._linked) != (what == "connect"):
             self._linked ^= {pair}
-            self._world.note(what, a, self._world.peer_ids[b])
+            self.world.note(what, a, self.world.peer_ids[b])
 
     def _host(self, number: int) -> Libp2pHost:
-        network = self._world.network
+        network = self.world.network
         assert isinstance(network, Libp2pNetwork)
-        return network.host(self._world.peer_ids[number])
+        return network.host(self.world.peer_ids[number])
 
     async def _cut(self, a: int, b: int, for_s: float) -> None:
         self._note(a, b, "disconnect")
-        await self._world.disconnect(a, b)
+        await self.world.disconnect(a, b)
         await asyncio.sleep(for_s)
-        await self._connect(a, b)
+        await self.connect(a, b)
 
     async def _dials(self, a: int, b: int, for_s: float) -> None:
         self._note(a, b, "disconnect")
-        await self._world.disconnect(a, b)
-        await asyncio.gather(self._connect(a, b), self._connect(b, a))
+        await self.world.disconnect(a, b)
+        await asyncio.gather(self.connect(a, b), self.connect(b, a))
 
     async def _streams(self, a: int, b: int, for_s: float) -> None:
-        peer = self._host(a).peers.get(self._world.peer_ids[b])
+        peer = self._host(a).peers.get(self.world.peer_ids[b])
         if peer is None:
             return
         self._note(a, b, "disconnect")  # as far as frames are concerned
         streams = [stream for stream in (peer.outgoing, peer.incoming) if stream is not None]
-        for stream in self._rng.sample(streams, min(1, len(streams))):
+        for stream in self.rng.sample(streams, min(1, len(streams))):
             stream.reset()
         await asyncio.sleep(for_s)
-        await self._connect(a, b)
+        await self.connect(a, b)
 
     # --- hosts ---------------------------------------------------------------------------------------------------
 
@@ -190,11 +191,11 @@ class _SocketPlay(FaultPlay):
     async def _crash(self, a: int, b: int, for_s: float) -> None:
         self._down.add(a)
         others = [number for number in range(_HOSTS) if number != a]
-        self._world.crash(a)
+        self.world.crash(a)
         for other in others:
             self._note(a, other, "disconnect")
         await asyncio.sleep(for_s)
-        await self._world.restart(a)
+        await self.world.restart(a)
         self._down.discard(a)
         for other in others:
-            await self._connect(other, a)
+            await self.connect(other, a)
