@@ -139,7 +139,7 @@ coverage: $(READY) ## run the tests of the library and demand that they take eve
 
 # A hundred thousand hostile RPCs of every kind, for each router and version, and as many hostile frames and handshakes of
 # libp2p: memory must not grow. With `make -j2 hostile` two of them are sent at once.
-hostile: $(HOSTILE) ## flood nodes with 100,000 hostile RPCs and frames of every kind; memory must not grow (half an hour)
+hostile: $(HOSTILE) ## flood nodes with 100,000 hostile RPCs and frames of every kind; memory must not grow (over an hour)
 
 hostile-baseline hostile-states: hostile-%: $(READY)
 	$(BIN)/python -m pytest -m slow -s -k $* tests/pubsub/test_hostile_memory.py

@@ -105,6 +105,14 @@ class OutboundFrames:
             self.connection.wake_if_needed()
             self.was_reset()
 
+    def break_off(self) -> None:
+        """Reset the stream and tell its owner at once: before it hears of what the peer sends in a new stream of its own."""
+        if self.is_open:
+            self.is_open = False
+            self.connection.session.reset(self._stream, CANCELLED)
+            self.connection.wake_if_needed()
+            self._tell_end()
+
     def received(self, data: bytes) -> None:
         """A reader never writes: to go-libp2p-pubsub, too, a byte here means that the peer is dead."""
         self.reset()

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import struct
+import time
 
 import pytest
 
@@ -13,7 +14,7 @@ from pubsub_sim.errors import DialError, StreamRefused
 from pubsub_sim.libp2p.multiaddr import Multiaddr
 from pubsub_sim.libp2p.multistream import HEADER, token
 from pubsub_sim.libp2p.yamux_streams import ACK, DATA, PING, RST, SYN, WINDOW_UPDATE
-from tests.net.frames import PROTOCOL
+from tests.net.frames import PROTOCOL, Reader, Writer
 from tests.net.libp2p_hosts import (
     LIMITS,
     Net,
@@ -140,6 +141,41 @@ def test_a_stream_reset_after_any_byte_leaves_nothing_behind(play: Play) -> None
         assert not [stream for stream in connection.session.streams.values() if not stream.is_local]
         assert sum(stream.is_local for stream in connection.session.streams.values()) == before
         await still_works(net)
+
+    play(script)
+
+
+def test_a_new_stream_is_read_after_the_end_of_ours_is_told(play: Play) -> None:
+    """A peer that opens its stream anew repeats what ours, broken by that, makes its owner forget: in this order."""
+
+    async def script(net: Net) -> None:
+        order: list[str] = []
+
+        class Told(Writer):
+            def ended(self) -> None:
+                order.append("ended")
+
+        class Taking(Reader):
+            def frame(self, frame: bytes) -> bool:
+                order.append(frame.decode())
+                return True
+
+        host = net.hosts[0]
+        host.serve([PROTOCOL], lambda inbound: Taking(inbound, time.monotonic_ns))
+        peer = await upgraded(net)
+        (connection,) = host.connections
+        before = set(connection.session.streams)
+        opening = asyncio.create_task(host.open_stream(connection.peer, [PROTOCOL]))
+        await until(lambda: set(connection.session.streams) - before)
+        (number,) = set(connection.session.streams) - before
+        tokens = HEADER + token(PROTOCOL)
+        peer.send(frame(WINDOW_UPDATE, ACK, number, 0), frame(DATA, 0, number, len(tokens), tokens))
+        Told(await opening)
+        for one, text in ((1, b"\x03one"), (3, b"\x03two")):
+            body = tokens + text
+            peer.send(frame(WINDOW_UPDATE, SYN, one, 0), frame(DATA, 0, one, len(body), body))
+        await until(lambda: "two" in order)
+        assert order == ["one", "ended", "two"]
 
     play(script)
 
