@@ -164,7 +164,9 @@ class _SocketPlay(FaultPlay):
     async def _dials(self, a: int, b: int, for_s: float) -> None:
         self._note(a, b, "disconnect")
         await self.world.disconnect(a, b)
-        await asyncio.gather(self.connect(a, b), self.connect(b, a))
+        async with asyncio.TaskGroup() as group:
+            for dialler, dialled in ((a, b), (b, a)):
+                group.create_task(self.connect(dialler, dialled))
 
     async def _streams(self, a: int, b: int, for_s: float) -> None:
         peer = self._host(a).peers.get(self.world.peer_ids[b])
