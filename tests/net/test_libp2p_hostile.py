@@ -13,7 +13,7 @@ from pubsub_sim.libp2p.identify import IDENTIFY, IDENTIFY_PUSH
 from pubsub_sim.libp2p.identify import PING as PING_PROTOCOL
 from pubsub_sim.libp2p.multistream import HEADER, token
 from pubsub_sim.libp2p.yamux_streams import ACK, DATA, FIN, PING, RST, SYN, WINDOW, WINDOW_UPDATE
-from pubsub_sim.net.libp2p_connection import KEEP_ALIVE, LOST_TICKS
+from pubsub_sim.net.libp2p_connection import KEEP_ALIVE, SILENT_TICKS
 from tests.net.frames import PROTOCOL
 from tests.net.libp2p_hosts import (
     LIMITS,
@@ -184,17 +184,18 @@ def test_a_peer_that_falls_silent_is_given_up(play: Play) -> None:
 
     async def script(net: Net) -> None:
         silent, alive = await upgraded(net), await upgraded(net)
-        one, other = net.hosts[0].connections
-        for _ in range(2 * LOST_TICKS):
-            for connection in (one, other):
+        both = one, other = net.hosts[0].connections
+        for _ in range(1 + SILENT_TICKS):  # at the first, both have been heard of
+            for connection in both:
                 connection.tick()
-            await asyncio.sleep(0.01)
-            if frame(PING, SYN, 0, KEEP_ALIVE) in bytes(alive.received):
-                alive.received.clear()
-                heard = other.received_bytes
-                alive.send(frame(PING, ACK, 0, KEEP_ALIVE))
-                await until(lambda heard=heard: other.received_bytes > heard)
-        assert frame(PING, SYN, 0, KEEP_ALIVE) in bytes(silent.received)
+        ping = frame(PING, SYN, 0, KEEP_ALIVE)
+        await until(lambda: ping in bytes(alive.received) and ping in bytes(silent.received))
+        heard = other.received_bytes
+        alive.send(frame(PING, ACK, 0, KEEP_ALIVE))
+        await until(lambda: other.received_bytes > heard)
+        for connection in both:
+            connection.tick()
+        assert (one.is_over, other.is_over) == (True, False)
         await silent.ended
         assert net.hosts[0].connections == [other]
         await still_works(net)
