@@ -37,7 +37,7 @@ PARAMETERS = $(or $(GRID_$(GRID)),$(error GRID: expected default, full, publishe
 # What is measured under load, as parameters of notebook 7: with the defaults some minutes.
 LOAD_tiny := {versions: [baseline, states], loads: [50], most_in_flight: 2, sessions: 1, duration_s: 0.2, sign: none}
 LOAD ?= $(or $(LOAD_$(GRID)),{sign: none})
-HOSTILE := hostile-baseline hostile-states
+HOSTILE := hostile-baseline hostile-states hostile-libp2p
 # The run that `make discovery` plays; `VERSION=states` plays one version only.
 HOSTS ?= 3
 MESSAGES ?= 10
@@ -52,8 +52,10 @@ SEEDS ?= 200
 # Tests run in as many processes as there are processors, at most 8; `make check PROCESSES=0` runs them in one.
 PROCESSES ?= logical
 
-# `make interop INTEROP="-k ci"` runs the cases of continuous integration only.
+# `make interop INTEROP="-k ci"` runs the cases of continuous integration only; `make interop PEERS=1` talks to py-libp2p and
+# js-libp2p too, as far as there are python and npm to install them.
 INTEROP ?=
+NPM ?= $(shell command -v npm)
 
 # `make bench PEERS=1` also runs other implementations as comparators, each in an environment of its own: py-libp2p, and
 # go-libp2p where there is a go command. That takes some minutes more.
@@ -71,7 +73,7 @@ PEERS_READY := $(PEERS_VENV)/.ready $(if $(GO),$(PEERS_VENV)/bin/go-libp2p,no-go
 # Modules that users import: the pages of `make docs`.
 DOCUMENTED := asyncmachine $(addprefix asyncmachine.,history logs pipes schemas testing record export.diagrams export.sequence \
 	export.steps export.timeline) pubsub_sim $(addprefix pubsub_sim.,bench.simulation_options bench.simulations bench.worker \
-	errors libp2p net.libp2p_connection node.driver node.inbox protocol.tracing recording.sequence report.simulations results \
+	errors libp2p net.libp2p_limits node.driver node.inbox protocol.tracing recording.sequence report.simulations results \
 	scenarios.load)
 
 # Reports carry no time of their own, so that the same data give the same bytes.
@@ -147,23 +149,34 @@ coverage: $(READY) ## run the tests of the library and demand that they take eve
 	$(BIN)/python -m coverage run -m pytest tests/asyncmachine tests/conformance
 	$(BIN)/python -m coverage report
 
-# A hundred thousand hostile RPCs of every kind, for each router and version: memory must not grow. With `make -j2 hostile`
-# both versions have it at once.
-hostile: $(HOSTILE) ## flood nodes with 100,000 hostile RPCs of every kind; memory must not grow (half an hour)
+# A hundred thousand hostile RPCs of every kind, for each router and version, and as many hostile frames and handshakes of
+# libp2p: memory must not grow. With `make -j2 hostile` two of them are sent at once.
+hostile: $(HOSTILE) ## flood nodes with 100,000 hostile RPCs and frames of every kind; memory must not grow (over an hour)
 
-$(HOSTILE): hostile-%: $(READY)
+hostile-baseline hostile-states: hostile-%: $(READY)
 	$(BIN)/python -m pytest -m slow -s -k $* tests/pubsub/test_hostile_memory.py
 
+hostile-libp2p: $(READY)
+	$(BIN)/python -m pytest -m slow -s tests/net/test_libp2p_memory.py
+
 # 1,000 random plans of faults per version, half of them with each router, and 1,000 runs in which users' code fails and
-# users cancel their calls; fails if one run breaks a promise.
-faults: $(READY) ## play 1,000 random fault schedules per version, and 1,000 runs with failing users' code, and judge each run
+# users cancel their calls; then, on wall time and over libp2p, a handful in which sockets are cut, reset and stopped and
+# hosts crash; fails if one run breaks a promise.
+faults: $(READY) ## play 1,000 random fault schedules per version, 1,000 runs with failing users' code and some over libp2p, and judge each run
 	$(BIN)/python -m pubsub_sim faults --kinds network,users --seeds 500
+	$(BIN)/python -m pubsub_sim faults --kinds sockets --seeds 4
 
 # Our nodes and those of other implementations in one topic. The Go node is built first; where there is no go command, nothing
 # is tested and that is an error.
-interop: $(READY) ## talk to go-libp2p nodes: every router, both versions, both directions
+interop: $(READY) $(if $(PEERS),$(PEERS_VENV)/.ready $(if $(NPM),$(PEERS_VENV)/js_node/.ready)) ## talk to go-libp2p nodes: every router, both versions, both directions (PEERS=1: and to py-libp2p and js-libp2p)
 	@test -n "$(GO)" || { echo "GO: expected a go command on the PATH, got none"; exit 1; }
-	$(BIN)/python -m pytest -m interop --numprocesses 0 $(INTEROP) tests/interop
+	$(BIN)/python -m pytest -m interop --numprocesses 0 $(INTEROP) tests/interop$(if $(PEERS),,/test_go.py)
+
+$(PEERS_VENV)/js_node/.ready: $(wildcard tests/interop/js_node/*) | $(PEERS_VENV)/.ready
+	@mkdir -p $(@D)
+	cp tests/interop/js_node/* $(@D)
+	cd $(@D) && $(NPM) install --silent --no-audit --no-fund --no-package-lock
+	@touch $@
 
 # A gossipsub mesh of 1,000 hosts on the virtual clock, played by both versions, beside the published one.
 simsub: $(READY) ## play a gossipsub mesh of 1,000 hosts beside published figures

@@ -35,7 +35,8 @@ class FaultSearch:
     Attributes:
         versions: which control flows.
         routers: "floodsub", "gossipsub" or both.
-        kinds: what fails: "network" (links and hosts), "users" (their code, and calls they cancel) or both.
+        kinds: what fails: "network" (links and hosts), "users" (their code, and calls they cancel), "sockets" (over libp2p, on
+            wall time, some ten seconds a run), or several of them.
         first: the first seed.
         seeds: how many seeds, counted up from the first, each played by every version with every router.
         processes: how many at once; 0 is one per processor.

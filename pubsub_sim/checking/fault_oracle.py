@@ -65,6 +65,8 @@ class Evidence:
         published: payloads of those that returned.
         last: payloads of those published after the faults, when all hosts were ready.
         lives: of all hosts.
+        crash_grace_ns: how long a host may be at work on a message, none of which is owed by one that crashes meanwhile;
+            0 on virtual time.
     """
 
     router: str
@@ -74,6 +76,7 @@ class Evidence:
     published: Sequence[bytes]
     last: Sequence[bytes]
     lives: Sequence[Life]
+    crash_grace_ns: int = 0
 
 
 def judge(evidence: Evidence) -> list[str]:
@@ -148,6 +151,7 @@ class _Steps:
 
     def __init__(self, evidence: Evidence) -> None:
         self._router = evidence.router
+        self._grace_ns = evidence.crash_grace_ns
         self._ids = evidence.peer_ids
         self._numbers = {peer: number for number, peer in enumerate(evidence.peer_ids)}
         self._frames = _Frames()
@@ -213,7 +217,7 @@ class _Steps:
     def _life_ends(self, number: int, host: _Host, time_ns: int | None) -> None:
         self.delivered[number, host.life] = list(host.delivered)
         for message_id, (since_ns, why) in host.owed.items():
-            if since_ns != time_ns:
+            if time_ns is None or since_ns < time_ns - self._grace_ns:
                 self._break(since_ns, f"host {number} {why} {_name(message_id)} and did not deliver it")
 
     # --- messages ------------------------------------------------------------------------------------------------

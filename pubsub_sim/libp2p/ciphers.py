@@ -22,24 +22,26 @@ TAG_BYTES = 16
 """Size of the tag, by which a ciphertext is longer than its plaintext."""
 
 
-class TagMismatch(Exception):
-    """A ciphertext failed authentication."""
-
-
 class Cipher(Protocol):
     """ChaCha20-Poly1305 under one key of 32 bytes; a nonce has 12 bytes and is used once."""
 
-    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
+    @property
+    def mismatch(self) -> type[Exception]:
+        """What the library raises for a ciphertext that failed authentication; translating it would cost a call per frame."""
+
+    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes, /) -> bytes:
         """Return the ciphertext with its tag."""
 
-    def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
-        """Return the plaintext. Raises TagMismatch."""
+    def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes, /) -> bytes:
+        """Return the plaintext. Raises `mismatch`."""
 
 
 class SodiumCipher:
     """The libsodium implementation of Cipher."""
 
     __slots__ = ("_key",)
+
+    mismatch = CryptoError
 
     def __init__(self, key: bytes) -> None:
         self._key = key
@@ -50,10 +52,7 @@ class SodiumCipher:
 
     def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
         """Decrypt with PyNaCl."""
-        try:
-            return _nacl_decrypt(data, associated_data, nonce, self._key)
-        except CryptoError:
-            raise TagMismatch from None
+        return _nacl_decrypt(data, associated_data, nonce, self._key)
 
 
 def _openssl() -> Callable[[bytes], Cipher] | None:
@@ -67,19 +66,14 @@ def _openssl() -> Callable[[bytes], Cipher] | None:
     class OpensslCipher:
         """The OpenSSL implementation of Cipher."""
 
-        __slots__ = ("_decrypt", "encrypt")
+        __slots__ = ("decrypt", "encrypt")
+
+        mismatch = InvalidTag
 
         def __init__(self, key: bytes) -> None:
             cipher = ChaCha20Poly1305(key)
             self.encrypt = cipher.encrypt
-            self._decrypt = cipher.decrypt
-
-        def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
-            """Decrypt with OpenSSL."""
-            try:
-                return self._decrypt(nonce, data, associated_data)
-            except InvalidTag:
-                raise TagMismatch from None
+            self.decrypt = cipher.decrypt
 
     return OpensslCipher
 

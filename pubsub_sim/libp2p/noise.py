@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError
 from nacl.bindings import crypto_scalarmult, crypto_scalarmult_base
 
 from pubsub_sim.ids import public_key_of
-from pubsub_sim.libp2p.ciphers import TAG_BYTES, TagMismatch
+from pubsub_sim.libp2p.ciphers import TAG_BYTES
 from pubsub_sim.libp2p.errors import ProtocolViolation, WrongPeer
 from pubsub_sim.libp2p.keys import marshal_public_key, peer_id_of_key
 from pubsub_sim.libp2p.messages_pb2 import NoiseExtensions, NoiseHandshakePayload
@@ -50,6 +50,7 @@ KEY_BYTES = 32
 _LAYER = "noise"
 
 _nonce = Struct("<4xQ").pack  # four zero bytes and a counter
+_size = Struct(">H").pack  # the length before a message
 
 
 @dataclass(frozen=True)
@@ -78,28 +79,41 @@ class KeyExchangeKey:
 
 
 class CipherState:
-    """A key and its message counter."""
+    """A key and its message counter.
 
-    __slots__ = ("_cipher", "_count")
+    Args:
+        cipher: the cipher under the key.
+
+    Attributes:
+        cipher: as given.
+        count: number of messages so far.
+    """
+
+    __slots__ = ("cipher", "count")
 
     def __init__(self, cipher: Cipher) -> None:
-        self._cipher = cipher
-        self._count = 0
+        self.cipher = cipher
+        self.count = 0
 
     def encrypt(self, data: bytes, associated_data: bytes = b"") -> bytes:
         """Encrypt the next message."""
-        nonce = _nonce(self._count)
-        self._count += 1
-        return self._cipher.encrypt(nonce, data, associated_data)
+        nonce = _nonce(self.count)
+        self.count += 1
+        return self.cipher.encrypt(nonce, data, associated_data)
 
     def decrypt(self, data: bytes, associated_data: bytes = b"") -> bytes:
         """Decrypt the next message. Raises ProtocolViolation if it is not authentic."""
-        nonce = _nonce(self._count)
-        self._count += 1
+        nonce = _nonce(self.count)
+        self.count += 1
         try:
-            return self._cipher.decrypt(nonce, data, associated_data)
-        except TagMismatch:
-            raise ProtocolViolation(_LAYER, "an authentic message", f"{len(data)} bytes that are not") from None
+            return self.cipher.decrypt(nonce, data, associated_data)
+        except self.cipher.mismatch:
+            raise not_authentic(data) from None
+
+
+def not_authentic(data: bytes) -> ProtocolViolation:
+    """Return the error for a message that failed authentication."""
+    return ProtocolViolation(_LAYER, "an authentic message", f"{len(data)} bytes that are not")
 
 
 class SymmetricState:
@@ -320,54 +334,72 @@ def _read_message() -> Steps[bytes]:
 class NoiseChannel:
     """The channel after the handshake: messages with up to 65,519 bytes of encrypted plaintext. Implements Channel.
 
+    It takes the keys and counters of both cipher states over, as every frame of a connection passes here.
+
     Args:
         sending: the cipher state for sending.
         receiving: the cipher state for receiving.
     """
 
-    __slots__ = ("_partial", "_receiving", "_sending")
+    __slots__ = ("_decrypt", "_encrypt", "_mismatch", "_partial", "_received", "_sent")
 
     def __init__(self, sending: CipherState, receiving: CipherState) -> None:
-        self._sending = sending
-        self._receiving = receiving
-        self._partial = b""  # the beginning of a message
+        self._encrypt = sending.cipher.encrypt
+        self._sent = sending.count
+        self._decrypt = receiving.cipher.decrypt
+        self._received = receiving.count
+        self._mismatch = receiving.cipher.mismatch
+        self._partial = bytearray()  # the beginning of a message
 
     def seal(self, data: bytes) -> bytes:
         """Return the encrypted messages for data to be sent."""
-        if len(data) <= LONGEST_PLAINTEXT:
-            sealed = self._sending.encrypt(data)
-            return len(sealed).to_bytes(2, "big") + sealed
-        encrypt = self._sending.encrypt
+        if len(data) > LONGEST_PLAINTEXT:
+            return self._seal_all(data)
+        count = self._sent
+        self._sent = count + 1
+        sealed = self._encrypt(_nonce(count), data, b"")
+        return _size(len(sealed)) + sealed
+
+    def _seal_all(self, data: bytes) -> bytes:
         parts: list[bytes] = []
         for start in range(0, len(data), LONGEST_PLAINTEXT):
-            sealed = encrypt(data[start : start + LONGEST_PLAINTEXT])
-            parts += len(sealed).to_bytes(2, "big"), sealed
+            sealed = self._encrypt(_nonce(self._sent), data[start : start + LONGEST_PLAINTEXT], b"")
+            self._sent += 1
+            parts += _size(len(sealed)), sealed
         return b"".join(parts)
 
     def open(self, data: bytes) -> bytes:
         """Return the plaintext of the messages received completely. Raises ProtocolViolation."""
-        if self._partial:
-            data = self._partial + data
         end = len(data)
-        if end >= 2:
-            stop = 2 + (data[0] << 8 | data[1])
-            if stop == end:  # usually a single message
-                self._partial = b""
-                return self._receiving.decrypt(data[2:])
-            if stop < end:
-                return self._open_all(data)
-        self._partial = data
-        return b""
+        if self._partial or end < 2 or 2 + (data[0] << 8 | data[1]) != end:  # not the usual single message
+            return self._open_all(data)
+        count = self._received
+        self._received = count + 1
+        try:
+            return self._decrypt(_nonce(count), data[2:], b"")
+        except self._mismatch:
+            raise not_authentic(data[2:]) from None
 
     def _open_all(self, data: bytes) -> bytes:
-        decrypt = self._receiving.decrypt
+        partial = self._partial
+        if partial:
+            partial += data
+            if len(partial) < 2 or len(partial) < 2 + (partial[0] << 8 | partial[1]):
+                return b""
+            data = bytes(partial)
+            partial.clear()
         position, end = 0, len(data)
         parts: list[bytes] = []
         while position + 2 <= end:
             stop = position + 2 + (data[position] << 8 | data[position + 1])
             if stop > end:
                 break
-            parts.append(decrypt(data[position + 2 : stop]))
+            message = data[position + 2 : stop]
+            try:
+                parts.append(self._decrypt(_nonce(self._received), message, b""))
+            except self._mismatch:
+                raise not_authentic(message) from None
+            self._received += 1
             position = stop
-        self._partial = data[position:]
+        partial += data[position:]
         return b"".join(parts)

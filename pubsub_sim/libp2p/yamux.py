@@ -17,33 +17,37 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from struct import Struct
-from typing import NamedTuple
 
 from pubsub_sim.errors import RemotePeerError
 from pubsub_sim.libp2p.errors import Libp2pError, ProtocolViolation, TooMuchUnsent
+from pubsub_sim.libp2p.yamux_streams import (
+    ACK,
+    CANCELLED,
+    DATA,
+    FIN,
+    GO_AWAY,
+    HEADER_BYTES,
+    LARGEST_WINDOW,
+    LONGEST_FRAME,
+    NORMAL,
+    PING,
+    RESOURCE_LIMIT,
+    RST,
+    SYN,
+    WINDOW,
+    WINDOW_UPDATE,
+    Event,
+    Finished,
+    GoneAway,
+    Opened,
+    PingAnswered,
+    Received,
+    WasReset,
+    YamuxStream,
+)
 
 YAMUX = "/yamux/1.0.0"
 """The protocol's name in multistream-select."""
-
-WINDOW = 256 * 1024
-"""Initial window of a stream in bytes, for both ends."""
-
-LARGEST_WINDOW = (1 << 32) - 1
-"""Largest window in bytes, the maximum of four bytes."""
-
-LONGEST_FRAME = 64 * 1024
-"""Maximal size of data in a sent frame (go-yamux's limit)."""
-
-HEADER_BYTES = 12
-
-DATA, WINDOW_UPDATE, PING, GO_AWAY = range(4)
-SYN, ACK, FIN, RST = 1, 2, 4, 8
-
-NORMAL, PROTOCOL_ERROR, INTERNAL_ERROR = range(3)
-"""Reasons for ending a session."""
-
-CANCELLED, NEGOTIATION_FAILED, RESOURCE_LIMIT = 0, 0x1001, 0x1002
-"""Reasons for resetting a stream (go-libp2p's codes)."""
 
 _HEADER = Struct(">HHII")  # version 0 and type in one number
 _pack, _unpack_from = _HEADER.pack, _HEADER.unpack_from
@@ -78,94 +82,6 @@ class TooManyStreams(Libp2pError, RemotePeerError):
         self.unanswered = unanswered
 
 
-class YamuxStream:
-    """One stream of a session.
-
-    Attributes:
-        number: its number on the wire.
-        is_local: whether this end opened it.
-        is_answered: whether the other end has acknowledged it.
-        is_writable: whether this end has neither finished nor reset it.
-        is_readable: whether the other end has neither finished nor reset it.
-        send_window: bytes this end may send.
-        receive_window: bytes the other end may send.
-        pending_bytes: bytes written and not sent yet.
-        user: the user's data, ignored by the session.
-    """
-
-    __slots__ = (
-        "consumed",
-        "is_answered",
-        "is_finishing",
-        "is_local",
-        "is_queued",
-        "is_readable",
-        "is_writable",
-        "number",
-        "pending",
-        "pending_bytes",
-        "receive_window",
-        "send_window",
-        "user",
-    )
-
-    def __init__(self, number: int, *, is_local: bool) -> None:
-        self.number = number
-        self.is_local = is_local
-        self.is_answered = not is_local
-        self.is_writable = True
-        self.is_readable = True
-        self.is_finishing = False  # finished by this end, with data still to be sent
-        self.is_queued = False  # in the queue of streams with data to send
-        self.send_window = WINDOW
-        self.receive_window = WINDOW
-        self.pending: list[bytes | memoryview] = []
-        self.pending_bytes = 0
-        self.consumed = 0  # bytes consumed by the user and not yet granted to the other end
-        self.user: object = None
-
-
-class Received(NamedTuple):
-    """Data of a stream."""
-
-    stream: YamuxStream
-    data: bytes
-
-
-class Opened(NamedTuple):
-    """The other end opened a stream."""
-
-    stream: YamuxStream
-
-
-class Finished(NamedTuple):
-    """The other end finished a stream."""
-
-    stream: YamuxStream
-
-
-class WasReset(NamedTuple):
-    """The other end reset or refused a stream."""
-
-    stream: YamuxStream
-    code: int
-
-
-class PingAnswered(NamedTuple):
-    """The answer to a ping."""
-
-    value: int
-
-
-class GoneAway(NamedTuple):
-    """The other end is ending the session."""
-
-    code: int
-
-
-Event = Received | Opened | Finished | WasReset | PingAnswered | GoneAway
-
-
 class Session:
     """One end of a multiplexed connection.
 
@@ -176,11 +92,31 @@ class Session:
     Attributes:
         streams: open streams by number.
         is_going_away: whether either end has announced the end of the session.
+        has_output: whether `take` has output.
     """
+
+    __slots__ = (
+        "_body_flags",
+        "_body_left",
+        "_body_stream",
+        "_control",
+        "_credits",
+        "_inbound",
+        "_limits",
+        "_next_number",
+        "_partial",
+        "_queued",
+        "_remote_parity",
+        "_unanswered",
+        "has_output",
+        "is_going_away",
+        "streams",
+    )
 
     def __init__(self, *, is_dialler: bool, limits: YamuxLimits | None = None) -> None:
         self.streams: dict[int, YamuxStream] = {}
         self.is_going_away = False
+        self.has_output = False
         self._limits = YamuxLimits() if limits is None else limits
         self._next_number = 1 if is_dialler else 2
         self._remote_parity = 0 if is_dialler else 1
@@ -218,7 +154,7 @@ class Session:
         stream.pending += (data, more)
         stream.pending_bytes += len(data) + len(more)
         if not stream.is_queued and stream.send_window:
-            stream.is_queued = True
+            stream.is_queued = self.has_output = True
             self._queued.append(stream)
 
     def finish(self, stream: YamuxStream) -> None:
@@ -235,6 +171,7 @@ class Session:
         """Reset a stream in both directions; no effect if it is over."""
         if self.streams.get(stream.number) is stream:
             self._send(WINDOW_UPDATE, RST, stream.number, code)
+            stream.is_reset = True
             self._forget(stream)
 
     def credit(self, stream: YamuxStream, count: int) -> None:
@@ -242,6 +179,7 @@ class Session:
         stream.consumed += count
         if stream.consumed >= _CREDIT_AT and stream.is_readable:
             self._credits[stream] = None
+            self.has_output = True
 
     def ping(self, value: int) -> None:
         """Send a ping with a four-byte number."""
@@ -254,11 +192,6 @@ class Session:
 
     # --- output --------------------------------------------------------------------------------------------------
 
-    @property
-    def has_output(self) -> bool:
-        """Whether `take` has output."""
-        return bool(self._control or self._queued or self._credits)
-
     def take(self, limit_bytes: int = 4 * LONGEST_FRAME) -> bytes:
         """Return the bytes to send now: answers, then data, up to one frame more than the limit."""
         queued = self._queued
@@ -267,7 +200,7 @@ class Session:
             size = stream.pending_bytes
             if size <= stream.send_window and size <= LONGEST_FRAME and not stream.is_finishing:
                 queued.clear()
-                stream.is_queued = False
+                stream.is_queued = self.has_output = False
                 stream.send_window -= size
                 data = b"".join((_pack(DATA, 0, stream.number, size), *stream.pending))
                 stream.pending.clear()
@@ -286,6 +219,7 @@ class Session:
             for stream in queued:
                 limit_bytes -= self._take_frame(stream, out)
             queued = self._queued
+        self.has_output = bool(queued)
         return b"".join(out)
 
     def _tell_credit(self, stream: YamuxStream, out: list[bytes | memoryview]) -> None:
@@ -326,8 +260,28 @@ class Session:
 
     def _send(self, kind: int, flags: int, number: int, value: int) -> None:
         self._control.append(_pack(kind, flags, number, value))
+        self.has_output = True
 
     # --- input ---------------------------------------------------------------------------------------------------
+
+    def receive_whole(self, data: bytes) -> YamuxStream | None:
+        """Process received bytes if they are a single data frame of an open stream, which is the usual case.
+
+        Returns:
+            The stream; its data are the bytes after the header. None if the bytes are anything else: nothing was processed
+            then, and they are for `receive`.
+        """
+        size = len(data) - HEADER_BYTES
+        if self._body_left or self._partial or size <= 0:
+            return None
+        kind, flags, number, length = _unpack_from(data)
+        if kind or flags or length != size:
+            return None
+        stream = self.streams.get(number)
+        if stream is None or length > stream.receive_window or not stream.is_readable:
+            return None
+        stream.receive_window -= length
+        return stream
 
     def receive(self, data: bytes) -> list[Event]:
         """Process received bytes; return the events, in order.
@@ -455,7 +409,7 @@ class Session:
         if stream.send_window > LARGEST_WINDOW:
             raise ProtocolViolation(_LAYER, f"a window of at most {LARGEST_WINDOW} bytes", stream.send_window)
         if stream.pending and not stream.is_queued and stream.send_window:
-            stream.is_queued = True
+            stream.is_queued = self.has_output = True
             self._queued.append(stream)
 
     def _finished(self, stream: YamuxStream, events: list[Event]) -> None:
@@ -484,6 +438,7 @@ class Session:
             if stream in self._queued:
                 self._queued.remove(stream)
         self._credits.pop(stream, None)
+        self.has_output = bool(self._control or self._queued or self._credits)
         if not stream.is_local:
             self._inbound -= 1
         elif not stream.is_answered:

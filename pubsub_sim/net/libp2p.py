@@ -17,8 +17,9 @@ from pubsub_sim.libp2p.multiaddr import Multiaddr
 from pubsub_sim.libp2p.noise import NOISE
 from pubsub_sim.libp2p.security import Identity
 from pubsub_sim.libp2p.upgrade import MUXERS
-from pubsub_sim.net.libp2p_connection import Connection, Libp2pLimits
+from pubsub_sim.net.libp2p_connection import Connection
 from pubsub_sim.net.libp2p_host import Libp2pHost
+from pubsub_sim.net.libp2p_limits import Libp2pLimits
 from pubsub_sim.net.memory import Addresses, close_all
 from pubsub_sim.net.sockets import Sockets
 
@@ -114,6 +115,10 @@ class Libp2pNetwork:
         host.close()
         del self._hosts[peer_id]
         self._frames_of_removed += host.frames
+
+    def host(self, peer_id: PeerId) -> Libp2pHost:
+        """One of the hosts of this network, by its id."""
+        return self._hosts[peer_id]
 
     def addresses_of(self, host: Libp2pHost, peer: PeerId) -> Sequence[Multiaddr]:
         """Where a host may dial a peer."""

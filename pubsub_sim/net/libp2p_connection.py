@@ -2,34 +2,35 @@
 
 Received bytes go through the upgrade at first, then through channel and muxer to the users of the streams, in one call
 and without a task. What is written in one round of the loop leaves together: the muxer's output of a round is sealed and
-written once. Nothing is taken from the muxer while the socket's buffer is over its high-water mark.
+written once, and all connections of a host are flushed in one call of the loop (see Flusher). Nothing is taken from the
+muxer while the socket's buffer is over its high-water mark.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
-from pubsub_sim.errors import OptionError, RemotePeerError
 from pubsub_sim.libp2p.errors import Libp2pError
-from pubsub_sim.libp2p.yamux import (
+from pubsub_sim.libp2p.yamux import Session, YamuxLimits
+from pubsub_sim.libp2p.yamux_streams import (
+    HEADER_BYTES,
     NEGOTIATION_FAILED,
     Finished,
     GoneAway,
     Opened,
     Received,
-    Session,
     WasReset,
-    YamuxLimits,
     YamuxStream,
 )
+from pubsub_sim.net.libp2p_limits import Silent, TooSlow
 
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
     from pubsub_sim.libp2p.security import Channel
     from pubsub_sim.libp2p.upgrade import Upgrade
-    from pubsub_sim.libp2p.yamux import Event
+    from pubsub_sim.libp2p.yamux_streams import Event
+    from pubsub_sim.net.libp2p_limits import Libp2pLimits
 
 HIGH_WATER_BYTES = 64 * 1024
 """Bytes that wait in front of the socket before a stream takes no more (asyncio's default, set for uvloop too)."""
@@ -40,43 +41,8 @@ CLOSE_LIMIT_S = 5.0
 SILENT_TICKS, LOST_TICKS = 3, 4
 """Ticks without received data after which a peer is pinged, and after which it is given up."""
 
-_KEEP_ALIVE = 0x6B65  # the number of our pings
-
-
-@dataclass(frozen=True, kw_only=True)
-class Libp2pLimits:
-    """What peers may cost a host, and how long they may take.
-
-    Attributes:
-        upgrade_s: an inbound connection until its peer and muxer are known (go-libp2p: 15 s).
-        dial_s: a dial until then.
-        identify_s: identify, from the opening of its stream (go-libp2p: 5 s).
-        negotiate_s: the choice of a stream's protocol (go-libp2p: 10 s).
-        tick_s: how often silent connections are looked for: they are pinged after 3 ticks, given up after 4.
-        upgrading: inbound connections whose peer is not known yet.
-        inbound: inbound connections in all.
-        per_peer: connections with one peer (go-libp2p: 8).
-        streams: streams that a peer has open in one connection.
-        book_peers: peers whose addresses are remembered.
-        book_addresses: addresses remembered of each.
-    """
-
-    upgrade_s: float = 15.0
-    dial_s: float = 5.0
-    identify_s: float = 5.0
-    negotiate_s: float = 10.0
-    tick_s: float = 10.0
-    upgrading: int = 256
-    inbound: int = 1024
-    per_peer: int = 8
-    streams: int = 64
-    book_peers: int = 1024
-    book_addresses: int = 8
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
-                raise OptionError(name, value, "a number over 0")
+KEEP_ALIVE = 0x6B65
+"""The number of our pings."""
 
 
 class StreamUser(Protocol):
@@ -111,23 +77,37 @@ class ConnectionOwner(Protocol):
         """The socket of a connection is closed."""
 
 
-class Silent(Libp2pError, RemotePeerError):
-    """A peer answers no pings."""
+class Flusher:
+    """Flushes the connections of one host, all that have something to send in one call in the next round of the loop.
 
-    def __init__(self) -> None:
-        super().__init__("the peer has sent nothing for long, not even the answer to a ping")
-
-
-class TooSlow(Libp2pError, RemotePeerError):
-    """A handshake took too long.
+    Args:
+        loop: the event loop.
 
     Attributes:
-        limit_s: how long it may take.
+        waiting: connections to be flushed, first come first served; `schedule` is called with the first.
     """
 
-    def __init__(self, limit_s: float) -> None:
-        super().__init__(f"the connection is not upgraded within {limit_s:g} s")
-        self.limit_s = limit_s
+    __slots__ = ("_flush_soon", "_loop", "waiting")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.waiting: list[Connection] = []
+        self._loop = loop
+        self._flush_soon = self._flush  # one object, as it is scheduled for nearly every message
+
+    def schedule(self) -> None:
+        """Flush in the next round."""
+        self._loop.call_soon(self._flush_soon)
+
+    def _flush(self) -> None:
+        waiting, self.waiting = self.waiting, []
+        waiting.reverse()
+        try:
+            while waiting:
+                waiting.pop().flush()
+        finally:
+            if waiting:  # a writer has raised, which ends this call and nobody else's flush
+                self.waiting += reversed(waiting)
+                self.schedule()
 
 
 class Connection(asyncio.Protocol):
@@ -137,6 +117,7 @@ class Connection(asyncio.Protocol):
         owner: the host.
         upgrade: what comes first.
         loop: the event loop.
+        flusher: of the host.
         limits: of the host.
         is_outbound: whether we dialled.
 
@@ -155,6 +136,36 @@ class Connection(asyncio.Protocol):
         frames: written to streams of frames, empty ones not counted.
     """
 
+    __slots__ = (
+        "_channel",
+        "_flusher",
+        "_has_given_up",
+        "_has_socket",
+        "_heard_bytes",
+        "_owner",
+        "_silent_ticks",
+        "_timer",
+        "_upgrade",
+        "frames",
+        "is_early",
+        "is_flushing",
+        "is_full",
+        "is_outbound",
+        "is_over",
+        "is_upgraded",
+        "limits",
+        "local",
+        "loop",
+        "peer",
+        "received_bytes",
+        "remote",
+        "security",
+        "sent_bytes",
+        "session",
+        "transport",
+        "wanting",
+    )
+
     peer: PeerId
     transport: asyncio.Transport
     session: Session
@@ -164,6 +175,7 @@ class Connection(asyncio.Protocol):
         owner: ConnectionOwner,
         upgrade: Upgrade,
         loop: asyncio.AbstractEventLoop,
+        flusher: Flusher,
         limits: Libp2pLimits,
         *,
         is_outbound: bool,
@@ -187,8 +199,8 @@ class Connection(asyncio.Protocol):
         self._upgrade: Upgrade | None = upgrade
         self._channel: Channel
         self._timer: asyncio.TimerHandle | None = None
-        self._flush_soon = self._flush_scheduled  # one object, as it is scheduled for nearly every frame
-        self._is_heard = True
+        self._flusher = flusher
+        self._heard_bytes = 0  # received before the last tick
         self._silent_ticks = 0
         self._has_socket = False
         self._has_given_up = False
@@ -215,7 +227,6 @@ class Connection(asyncio.Protocol):
         if self.is_over:
             return
         self.received_bytes += len(data)
-        self._is_heard = True
         try:
             if self._upgrade is not None:
                 data = self._go_on_upgrading(self._upgrade, data)
@@ -223,27 +234,41 @@ class Connection(asyncio.Protocol):
                     return
             else:
                 data = self._channel.open(data)
-            events = self.session.receive(data)
+            session = self.session
+            stream = session.receive_whole(data)
+            events = session.receive(data) if stream is None else None
         except Libp2pError as error:
             self.cut(error)
             return
-        self._dispatch(events)
+        if events is not None:
+            self._dispatch(events)
+        elif stream is not None:
+            try:
+                stream.user.received(data[HEADER_BYTES:])  # type: ignore[attr-defined] # set where it was opened
+            except Libp2pError:
+                self._refuse(stream)
+        if session.has_output and not self.is_flushing:
+            self.wake_if_needed()
 
     def _dispatch(self, events: list[Event]) -> None:
-        """Tell the users of streams what came, as long as the connection is there."""
+        """Tell the users of streams what came, as long as the connection is there and they have not reset their stream."""
         for event in events:
             if self.is_over:
                 return
             if type(event) is Received:
-                user: StreamUser = event.stream.user  # type: ignore[assignment] # set where it was opened
+                if event.stream.is_reset:
+                    continue
                 try:
-                    user.received(event.data)
+                    event.stream.user.received(event.data)  # type: ignore[attr-defined]
                 except Libp2pError:
-                    self.session.reset(event.stream, NEGOTIATION_FAILED)
-                    user.was_reset()
+                    self._refuse(event.stream)
             else:
                 self._handle(event)
-        self.wake_if_needed()
+
+    def _refuse(self, stream: YamuxStream) -> None:
+        """Reset a stream with whose data its user can do nothing."""
+        self.session.reset(stream, NEGOTIATION_FAILED)
+        cast("StreamUser", stream.user).was_reset()
 
     def eof_received(self) -> None:
         """Let the transport close at the peer's end of data, as streams are finished one by one."""
@@ -255,8 +280,8 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Take frames again, and tell those who wait for room."""
         self.is_full = False
-        if self.is_upgraded and not self.is_over:
-            self._flush()
+        if self.is_upgraded and not self.is_flushing:
+            self.flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed; a reset is the usual end with some implementations."""
@@ -298,16 +323,15 @@ class Connection(asyncio.Protocol):
     def _handle(self, event: Event) -> None:
         if isinstance(event, Opened):
             self._owner.stream_opened(self, event.stream)
+        elif isinstance(event, Finished | WasReset) and event.stream.is_reset:
+            return
         elif isinstance(event, Finished):
-            user: StreamUser = event.stream.user  # type: ignore[assignment]
             try:
-                user.finished()
+                cast("StreamUser", event.stream.user).finished()
             except Libp2pError:
-                self.session.reset(event.stream, NEGOTIATION_FAILED)
-                user.was_reset()
+                self._refuse(event.stream)
         elif isinstance(event, WasReset):
-            user = event.stream.user  # type: ignore[assignment]
-            user.was_reset()
+            cast("StreamUser", event.stream.user).was_reset()
         elif isinstance(event, GoneAway):
             self.close()
 
@@ -316,23 +340,28 @@ class Connection(asyncio.Protocol):
     def wake(self) -> None:
         """Schedule a flush."""
         self.is_flushing = True
-        self.loop.call_soon(self._flush_soon)
+        waiting = self._flusher.waiting
+        waiting.append(self)
+        if len(waiting) == 1:
+            self._flusher.schedule()
 
     def wake_if_needed(self) -> None:
         """Schedule a flush if there is something to send and none is scheduled."""
         if not self.is_flushing and not self.is_over and self.session.has_output:
             self.wake()
 
-    def _flush_scheduled(self) -> None:
+    def flush(self) -> None:
+        """Write what there is to send, up to some frames, unless the socket's buffer is full."""
         self.is_flushing = False
-        if not self.is_over and not self.is_full:
-            self._flush()
-
-    def _flush(self) -> None:
-        data = self.session.take()
+        if self.is_over or self.is_full:
+            return
+        session = self.session
+        data = session.take()
         if data:
-            self._write(self._channel.seal(data))
-        if not self.is_flushing and not self.is_full and self.session.has_output:
+            data = self._channel.seal(data)
+            self.sent_bytes += len(data)
+            self.transport.write(data)
+        if session.has_output and not self.is_full:
             self.wake()
         if self.wanting and not self.is_full:
             wanting, self.wanting = self.wanting, []
@@ -347,15 +376,15 @@ class Connection(asyncio.Protocol):
 
     def tick(self) -> None:
         """Once in a while: ping a peer that has been silent for some ticks, and give it up after one more."""
-        if self._is_heard:
-            self._is_heard = False
+        if self.received_bytes != self._heard_bytes:
+            self._heard_bytes = self.received_bytes
             self._silent_ticks = 0
             return
         self._silent_ticks += 1
         if self._silent_ticks >= LOST_TICKS:
             self.cut(Silent())
         elif self._silent_ticks == SILENT_TICKS and self.is_upgraded:
-            self.session.ping(_KEEP_ALIVE)
+            self.session.ping(KEEP_ALIVE)
             self.wake_if_needed()
 
     def close(self) -> None:

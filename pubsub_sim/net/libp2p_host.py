@@ -19,7 +19,7 @@ from pubsub_sim.libp2p.multiaddr import Multiaddr
 from pubsub_sim.libp2p.upgrade import Upgrade
 from pubsub_sim.libp2p.yamux import TooManyStreams
 from pubsub_sim.net.libp2p_book import AddressBook
-from pubsub_sim.net.libp2p_connection import Connection, Libp2pLimits
+from pubsub_sim.net.libp2p_connection import Connection, Flusher
 from pubsub_sim.net.libp2p_identification import OWN_PROTOCOLS, Identification
 from pubsub_sim.net.libp2p_negotiation import negotiate_inbound, negotiate_outbound
 from pubsub_sim.net.libp2p_peer import Peer
@@ -27,8 +27,9 @@ from pubsub_sim.net.libp2p_streams import InboundFrames, OutboundFrames
 
 if TYPE_CHECKING:
     from pubsub_sim.libp2p.security import Identity
-    from pubsub_sim.libp2p.yamux import YamuxStream
+    from pubsub_sim.libp2p.yamux_streams import YamuxStream
     from pubsub_sim.net.libp2p_connection import StreamUser
+    from pubsub_sim.net.libp2p_limits import Libp2pLimits
     from pubsub_sim.net.sockets import Sockets
     from pubsub_sim.ports import FrameReader, Inbound
 
@@ -82,6 +83,7 @@ class Libp2pHost:
         self._network = network
         self._limits = network.limits
         self._loop = network.loop
+        self._flusher = Flusher(network.loop)
         self._identity = identity
         self._upgrading: dict[Connection, asyncio.Future[Connection] | None] = {}  # dials have a future
         self._inbound = 0
@@ -255,7 +257,7 @@ class Libp2pHost:
 
     def _new_connection(self, expected: PeerId | None, *, is_outbound: bool) -> Connection:
         upgrade = Upgrade(self._identity, self._network.security, is_dialler=is_outbound, expected=expected)
-        return Connection(self, upgrade, self._loop, self._limits, is_outbound=is_outbound)
+        return Connection(self, upgrade, self._loop, self._flusher, self._limits, is_outbound=is_outbound)
 
     def _tick(self) -> None:
         for connection in self.connections:

@@ -14,14 +14,15 @@ from pubsub_sim.ids import PeerId, short
 from pubsub_sim.libp2p.errors import ProtocolViolation
 from pubsub_sim.libp2p.identify import IDENTIFY, IDENTIFY_PUSH, PING, IdentifyReader, make_identify
 from pubsub_sim.libp2p.multiaddr import Multiaddr
-from pubsub_sim.libp2p.yamux import CANCELLED
+from pubsub_sim.libp2p.yamux_streams import CANCELLED
 from pubsub_sim.net.libp2p_negotiation import negotiate_outbound
 
 if TYPE_CHECKING:
     from pubsub_sim.libp2p.identify import PeerInfo
-    from pubsub_sim.libp2p.yamux import YamuxStream
+    from pubsub_sim.libp2p.yamux_streams import YamuxStream
     from pubsub_sim.net.libp2p_book import AddressBook
-    from pubsub_sim.net.libp2p_connection import Connection, Libp2pLimits, StreamUser
+    from pubsub_sim.net.libp2p_connection import Connection, StreamUser
+    from pubsub_sim.net.libp2p_limits import Libp2pLimits
     from pubsub_sim.net.libp2p_peer import Peer
 
 OWN_PROTOCOLS = (IDENTIFY, IDENTIFY_PUSH, PING)

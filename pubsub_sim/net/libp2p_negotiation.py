@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from pubsub_sim.libp2p.exchange import Exchange
 from pubsub_sim.libp2p.multistream import choose, propose
-from pubsub_sim.libp2p.yamux import CANCELLED, NEGOTIATION_FAILED
+from pubsub_sim.libp2p.yamux_streams import CANCELLED, NEGOTIATION_FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from pubsub_sim.libp2p.yamux import YamuxStream
+    from pubsub_sim.libp2p.yamux_streams import YamuxStream
     from pubsub_sim.net.libp2p_connection import Connection, StreamUser
 
 

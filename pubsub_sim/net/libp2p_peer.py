@@ -9,6 +9,9 @@ and with ourselves at the other end:
   it has subscribed to.
 - If our stream is broken, the peer's, if it is from before, is reset; the peer then does the same.
 
+With the end of our stream the node forgets the peer's topics, so that it is told before the peer's new stream is read, in which
+they are repeated.
+
 Streams are counted in each direction, so that two ends that follow the rules do not reset each other's new streams.
 """
 
@@ -68,7 +71,7 @@ class Peer:
         if older is not None:
             older.reset()
         if self.outgoing is not None and self._outgoing_round < self._incoming_round:
-            self.outgoing.reset()
+            self.outgoing.break_off()
 
     def end_outgoing(self, stream: OutboundFrames) -> None:
         """Our stream is broken: the peer's is reset if it is from before."""

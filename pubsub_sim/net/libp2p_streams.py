@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from pubsub_sim.libp2p.errors import Libp2pError
 from pubsub_sim.libp2p.varint import decode_varint, encode_varint
-from pubsub_sim.libp2p.yamux import CANCELLED, WINDOW
+from pubsub_sim.libp2p.yamux_streams import CANCELLED, WINDOW
 
 if TYPE_CHECKING:
-    from pubsub_sim.libp2p.yamux import YamuxStream
+    from pubsub_sim.libp2p.yamux_streams import YamuxStream
     from pubsub_sim.net.libp2p_connection import Connection
     from pubsub_sim.ports import FrameReader, FrameWriter
 
@@ -19,6 +19,9 @@ PENDING = 32
 
 PENDING_BYTES = WINDOW
 """Bytes that wait for the peer's window before a stream takes no more."""
+
+CREDIT_BYTES = 16 * 1024
+"""Bytes of frames taken before the muxer is told, which credits them to the peer in larger parts still."""
 
 
 class OutboundFrames:
@@ -62,7 +65,7 @@ class OutboundFrames:
         if not self.is_open:
             return True
         connection, stream = self.connection, self._stream
-        if connection.is_full or len(stream.pending) >= 2 * PENDING or stream.pending_bytes >= PENDING_BYTES:
+        if connection.is_full or (stream.pending and self._is_crowded):
             if not self._wants_room:
                 self._wants_room = True
                 connection.wanting.append(self)
@@ -74,10 +77,14 @@ class OutboundFrames:
             connection.wake()
         return True
 
+    @property
+    def _is_crowded(self) -> bool:
+        """Whether the stream takes no more for now."""
+        return len(self._stream.pending) >= 2 * PENDING or self._stream.pending_bytes >= PENDING_BYTES
+
     def offer_room(self) -> None:
         """Tell the writer, if there is room now."""
-        stream = self._stream
-        if len(stream.pending) >= 2 * PENDING or stream.pending_bytes >= PENDING_BYTES:
+        if self._is_crowded:
             self.connection.wanting.append(self)
             return
         self._wants_room = False
@@ -97,6 +104,14 @@ class OutboundFrames:
             self.connection.session.reset(self._stream, CANCELLED)
             self.connection.wake_if_needed()
             self.was_reset()
+
+    def break_off(self) -> None:
+        """Reset the stream and tell its owner at once: before it hears of what the peer sends in a new stream of its own."""
+        if self.is_open:
+            self.is_open = False
+            self.connection.session.reset(self._stream, CANCELLED)
+            self.connection.wake_if_needed()
+            self._tell_end()
 
     def received(self, data: bytes) -> None:
         """A reader never writes: to go-libp2p-pubsub, too, a byte here means that the peer is dead."""
@@ -173,34 +188,33 @@ class InboundFrames:
         self._partial = bytearray()  # the beginning of a frame
         self._needed = 0  # its bytes with its length; 0 as long as the length is not there
         self._start = 0  # where it begins, behind its length
-        self._held = b""  # from the frame on that found no room
-        self._owed = 0  # received bytes that were not credited because of it
+        self._held = bytearray()  # from the frame on that found no room
+        self._owed = 0  # received bytes that are not credited yet
         self._is_finished = False
 
     def received(self, data: bytes) -> None:
         """Cut frames out of the received bytes."""
-        size = len(data)
+        owed = self._owed = self._owed + len(data)
         if self.is_blocked:
             self._held += data
-            self._owed += size
             return
         partial = self._partial
         if partial:
             partial += data
-            is_taken = len(partial) < self._needed or self._take_collected(partial)
-        else:
-            is_taken = self._cut(data)
-        if is_taken:
-            self.connection.session.credit(self._stream, size)
-        else:
-            self._owed += size
+            if len(partial) >= self._needed and not self._take_collected(partial):
+                return
+        elif not self._cut(data):
+            return
+        if owed >= CREDIT_BYTES:
+            self._owed = 0
+            self.connection.session.credit(self._stream, owed)
 
     def go_on(self) -> None:
         """There is room again for the frame that was refused."""
         if not self.is_blocked or not self.is_open:
             return
         self.is_blocked = False
-        held, self._held = self._held, b""
+        held, self._held = bytes(self._held), bytearray()
         try:
             if not self._cut(held):
                 return
@@ -216,7 +230,6 @@ class InboundFrames:
     def _cut(self, data: bytes) -> bool:
         """Give whole frames to the reader and keep what is left; False if a frame found no room."""
         position, end = 0, len(data)
-        take = self.reader.frame
         while position < end and self.is_open:
             start = position
             size = data[position]
@@ -238,8 +251,8 @@ class InboundFrames:
                 else:
                     self._keep(data[start:], stop - start, position - start)
                 return True
-            if not take(data[position:stop]):
-                self._held = data[start:]
+            if not self.reader.frame(data[position:stop]):
+                self._held += data[start:]
                 self.is_blocked = True
                 self._on_blocked(self)
                 return False
@@ -261,7 +274,7 @@ class InboundFrames:
         with memoryview(partial) as view:
             frame, behind = bytes(view[start:stop]), bytes(view[stop:])
         if not self.reader.frame(frame):
-            self._held = bytes(partial)
+            self._held += partial
             partial.clear()
             self.is_blocked = True
             self._on_blocked(self)
@@ -291,7 +304,7 @@ class InboundFrames:
     def _end(self, *, clean: bool) -> None:
         if self.is_open:
             self.is_open = False
-            self._held = b""
+            self._held = bytearray()
             self._partial = bytearray()
             self.connection.loop.call_soon(self.reader.ended, clean)
             self._on_end(self)

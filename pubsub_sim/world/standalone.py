@@ -19,8 +19,8 @@ from pubsub_sim.drivers.versions import driver_factory
 from pubsub_sim.errors import OptionConflict, OptionError
 from pubsub_sim.net.clock import clock_of
 from pubsub_sim.net.libp2p import Libp2pHost, Libp2pNetwork, Multiaddr
-from pubsub_sim.net.libp2p_connection import Libp2pLimits
 from pubsub_sim.net.libp2p_keys import read_key, write_key
+from pubsub_sim.net.libp2p_limits import Libp2pLimits
 from pubsub_sim.node.lifetime import Shielded
 from pubsub_sim.node.pubsub import PubSub
 from pubsub_sim.protocol.params import HostParams

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pubsub_sim.libp2p.errors import Libp2pError, ProtocolViolation, TooMuchUnsent
-from pubsub_sim.libp2p.yamux import (
+from pubsub_sim.libp2p.yamux import Session, TooManyStreams, YamuxLimits
+from pubsub_sim.libp2p.yamux_streams import (
     ACK,
     DATA,
     FIN,
@@ -27,10 +28,7 @@ from pubsub_sim.libp2p.yamux import (
     Opened,
     PingAnswered,
     Received,
-    Session,
-    TooManyStreams,
     WasReset,
-    YamuxLimits,
     YamuxStream,
 )
 
@@ -93,6 +91,30 @@ def test_a_stream_is_opened_answered_used_and_ended() -> None:
     assert stream.is_answered
     assert not one.streams
     assert not other.streams
+
+
+@given(st.lists(st.binary(max_size=30), max_size=5), st.integers(0, 60), st.booleans())
+def test_a_single_frame_is_taken_as_any_other(bodies: list[bytes], cut: int, is_finished: bool) -> None:
+    """What is a whole frame of data, and nothing else, has a way of its own: it changes nothing but the effort."""
+    data = frame(WINDOW_UPDATE, SYN, 1, 0) + b"".join(frame(DATA, 0, 1, len(body), body) for body in bodies)
+    if is_finished:
+        data += frame(WINDOW_UPDATE, FIN, 1, 0) + frame(DATA, 0, 1, 0)
+    seen: list[list[tuple[type[Event], bytes]]] = []
+    for has_short_way in (True, False):
+        session = Session(is_dialler=False)
+        events: list[tuple[type[Event], bytes]] = []
+        for part in (data[:cut], data[cut:], frame(DATA, 0, 1, 3, b"end")):
+            stream = session.receive_whole(part) if has_short_way else None
+            try:
+                found = session.receive(part) if stream is None else [Received(stream, part[12:])]
+            except ProtocolViolation:
+                events.append((Finished, b"violation"))
+                break
+            events += [(type(event), event.data if isinstance(event, Received) else b"") for event in found]
+        window = session.streams[1].receive_window if 1 in session.streams else 0
+        seen.append([*events, (Opened, b"%d" % window)])
+    assert seen[0] == seen[1]
+    assert seen[0][-2] == ((Finished, b"violation") if is_finished else (Received, b"end"))
 
 
 def test_a_ping_is_answered_ahead_of_data() -> None:
