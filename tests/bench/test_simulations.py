@@ -214,7 +214,11 @@ def test_an_interrupted_sweep_keeps_what_it_has(tmp_path: Path) -> None:
 def test_workers_end_with_whoever_listens() -> None:
     """Who stops asking for answers leaves no process."""
     before = set(children(os.getpid()))
-    sleeper = (sys.executable, "-c", "import time; print('phase: x', flush=True); time.sleep(600)")
+    sleeper = (
+        sys.executable,
+        "-c",
+        "import sys, time; print('phase: x', file=sys.stderr, flush=True); time.sleep(600)",
+    )
     quick = {0: json.dumps({}), 1: json.dumps({})}
     answers = run_side_by_side(quick, sleeper, environment={}, limit_s=0.5, at_once=1)
     number, answer = next(answers)

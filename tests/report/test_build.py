@@ -106,7 +106,7 @@ def test_report_holds_the_load(report: Path) -> None:
     text, appendix = (report / "bench.md").read_text(), (report / "appendix.md").read_text()
     assert "](bench_files/load.svg)" in text
     assert "| `states` | 623 (605\N{EN DASH}643) | 2 | 2.13 / 21.3 |" in text
-    assert "`floor`, 5 hosts, 5 publishers, unsigned" in appendix
+    assert "`lower-bound`, 5 hosts, 5 publishers, unsigned" in appendix
     assert "| 8 in flight each |" in appendix
     assert "## Under load" in text
     assert "## Under load" in appendix
