@@ -201,7 +201,7 @@ class Simulations:
         if not lines:
             return Absent("No run succeeded.")
         with mpl.rc_context(_STYLE):
-            figure = Figure(figsize=(3.6 * len(self.versions), 1.6 * len(columns) + 0.5), layout="constrained")
+            figure = Figure(figsize=(3.6 * len(self.versions), len(columns) + 0.5), layout="constrained")
             axes = figure.subplots(len(columns), len(self.versions), sharex=True, sharey="row", squeeze=False)
             for (version, cell), own in lines.items():
                 frames = [self.store.series(record.name) for record in own]
@@ -210,7 +210,7 @@ class Simulations:
             for axis, version in zip(axes[0], self.versions, strict=True):
                 axis.set_title(version)
             for axis, column in zip(axes[:, 0], columns, strict=True):
-                axis.set_ylabel(column.replace("_", " "))
+                axis.set_ylabel(column.replace("_", "\n"))
             for axis in axes[-1]:
                 axis.set_xlabel("simulated time (s)")
             if self.varied:
