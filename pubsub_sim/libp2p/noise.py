@@ -357,7 +357,8 @@ class NoiseChannel:
             return self._seal_all(data)
         count = self._sent
         self._sent = count + 1
-        sealed = self._encrypt(_nonce(count), data, b"")
+        encrypt = self._encrypt  # read before the call: as a method it would be searched for in the class first
+        sealed = encrypt(_nonce(count), data, b"")
         return _size(len(sealed)) + sealed
 
     def _seal_all(self, data: bytes) -> bytes:
@@ -375,8 +376,9 @@ class NoiseChannel:
             return self._open_all(data)
         count = self._received
         self._received = count + 1
+        decrypt = self._decrypt
         try:
-            return self._decrypt(_nonce(count), data[2:], b"")
+            return decrypt(_nonce(count), data[2:], b"")
         except self._mismatch:
             raise not_authentic(data[2:]) from None
 
