@@ -215,13 +215,15 @@ class Observers:
         name = event.name
         if self.log_level >= LogLevel.OPS:
             self.write(event.machine, LogLevel.OPS, f"[handler:{slot}] {name}")
-        self.fire(self.handler_start, tx, binding, name)
+        if self.handler_start:
+            self.fire(self.handler_start, tx, binding, name)
         started = perf_counter()
         try:
             return function(owner, event)
         finally:
             seconds = perf_counter() - started
-            self.fire(self.handler_end, tx, binding, name)
+            if self.handler_end:
+                self.fire(self.handler_end, tx, binding, name)
             if self.slow_handler_s is not None and seconds > self.slow_handler_s and self._computing_takes_time():
                 _logger.warning("[handler:slow] %s: %s took %.3f s", event.machine.id, name, seconds)
                 self.fire(self.handler_slow, tx, name, seconds)

@@ -803,7 +803,8 @@ class Runtime:
         try:
             if self._flags & TRACED:
                 observers = self._observers
-                observers.fire(observers.queue_end, self)
+                if observers.queue_end:
+                    observers.fire(observers.queue_end, self)
                 if not observers.tracers:  # the last one may just have been detached for its errors
                     self._set_audience()
         finally:  # whatever a tracer raises
@@ -910,8 +911,10 @@ class Runtime:
         self._plan = plan
         if self._flags & OBSERVED:
             observers.log_start(self, self._plans, self._configuration, plan, queued)
-            observers.fire(observers.transition_init, tx)
-            observers.fire(observers.transition_start, tx)
+            if observers.transition_init:
+                observers.fire(observers.transition_init, tx)
+            if observers.transition_start:
+                observers.fire(observers.transition_start, tx)
         try:
             return self._course(plan, queued)
         except BaseException:
@@ -984,7 +987,7 @@ class Runtime:
                     waiters.expire(touched)
                 if waiters.args_mask & plan.enter_mask:
                     steps = self._plans.finals_with_args(plan)
-            if observed:
+            if observed and self._observers.transition_finals:
                 self._observers.fire(self._observers.transition_finals, self._tx)
         if steps:
             self._committed = queued

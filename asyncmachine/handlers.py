@@ -215,7 +215,14 @@ def sharing_key(handlers: object) -> object:
 
 def _own_functions(own: Mapping[str, Any]) -> Iterable[tuple[str, bool]]:
     """Return the object's own attributes that may be handlers, and whether each is a coroutine function."""
-    return sorted((n, inspect.iscoroutinefunction(v)) for n, v in own.items() if n[:1].isupper() and callable(v))
+    return sorted((n, _is_coroutine_function(v)) for n, v in own.items() if n[:1].isupper() and callable(v))
+
+
+def _is_coroutine_function(function: Any) -> bool:
+    """Return what `inspect.iscoroutinefunction` does, of a plain function at once: pipes are bound by the thousand."""
+    if type(function) is FunctionType and not function.__dict__:
+        return bool(function.__code__.co_flags & inspect.CO_COROUTINE)
+    return inspect.iscoroutinefunction(function)
 
 
 def _function(handlers: object, name: str, static: object) -> Callable[[Any, Any], Any]:
