@@ -180,9 +180,8 @@ class Core:
         accepts: object = type(router).accept_from
         self._accepts_all = accepts is MeshlessRouter.accept_from  # no call for each RPC to be told so
         self._reads_whole_rpcs = router.previews or options.inspect_rpc is not None
-        self._reads_sealed = vars(type(router)).get(
-            "reads_sealed", False
-        )  # of this very class: a subclass may read more
+        # Of this very class: a subclass may read more.
+        self._reads_sealed = vars(type(router)).get("reads_sealed", False)
         self.set_tracer(None)
         router.attach(self)
 
@@ -197,13 +196,11 @@ class Core:
         hears_of_rpcs = self._trace_receipt is not None or hook_of(tracer, "throttle_peer") is not None
         takes_parts = not self._reads_whole_rpcs and not hears_of_rpcs
         whole: type[ReadableMessage] = SealedMessage if self.seals else WireMessage
-        self._whole_message = (
-            whole if takes_parts else None
-        )  # what comes without an RPC around it, and is taken as it is
+        # A message of this class comes without an RPC around it, and is taken as it is.
+        self._whole_message = whole if takes_parts else None
         self._takes_ihaves = takes_parts and self._reads_sealed
-        self._prepares = (
-            self.seals or not takes_parts
-        )  # whether an RPC may come otherwise than decoded, or is looked at
+        # Whether an RPC may come otherwise than decoded, or is looked at.
+        self._prepares = self.seals or not takes_parts
 
     # --- any time ------------------------------------------------------------------------------------------------
 
