@@ -217,14 +217,15 @@ class Observers:
             self.write(event.machine, LogLevel.OPS, f"[handler:{slot}] {name}")
         if self.handler_start:
             self.fire(self.handler_start, tx, binding, name)
-        started = perf_counter()
+        limit_s = self.slow_handler_s
+        started = 0.0 if limit_s is None else perf_counter()
         try:
             return function(owner, event)
         finally:
-            seconds = perf_counter() - started
+            seconds = 0.0 if limit_s is None else perf_counter() - started
             if self.handler_end:
                 self.fire(self.handler_end, tx, binding, name)
-            if self.slow_handler_s is not None and seconds > self.slow_handler_s and self._computing_takes_time():
+            if limit_s is not None and seconds > limit_s and self._computing_takes_time():
                 _logger.warning("[handler:slow] %s: %s took %.3f s", event.machine.id, name, seconds)
                 self.fire(self.handler_slow, tx, name, seconds)
 

@@ -195,6 +195,20 @@ def _classes(handlers: object) -> tuple[tuple[type, tuple[type, ...]], ...] | No
     return ((kind, kind.__mro__),)
 
 
+class FixedHandlers:
+    """An object whose handlers are given once, such as a pipe's: the key under which they are shared is kept.
+
+    Args:
+        handlers: The handler functions by name.
+    """
+
+    __slots__ = ("__dict__", "sharing_key")
+
+    def __init__(self, handlers: Mapping[str, Callable[[Any], Any]]) -> None:
+        self.__dict__.update(handlers)
+        self.sharing_key = (type(self), *_own_functions(handlers))
+
+
 def binding_id(handlers: object, number: int) -> str:
     """Return the default id of the `number`-th bound object."""
     return f"{type(handlers).__name__}-{number}"
@@ -205,6 +219,8 @@ def sharing_key(handlers: object) -> object:
     if isinstance(handlers, type):
         return handlers
     kind = type(handlers)
+    if isinstance(handlers, FixedHandlers):
+        return handlers.sharing_key
     own = getattr(handlers, "__dict__", None)
     if own:
         for name in own:

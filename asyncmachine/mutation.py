@@ -310,7 +310,7 @@ class Mutation:
     def __init__(self, queued: QueuedMutation) -> None:
         kind, called, args, source, tick, flags, _, _ = self._queued = queued
         self.kind = KINDS[kind]
-        self.called = tuple(dict.fromkeys(called))
+        self.called = called if len(called) < 2 else tuple(dict.fromkeys(called))
         self.args = args
         self.is_auto = bool(flags & IS_AUTO)
         self.is_check = bool(flags & IS_CHECK)

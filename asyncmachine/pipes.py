@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from asyncmachine._runtime import BUSY
 from asyncmachine._waiters import WHEN_ENDS, Subscription
 from asyncmachine.errors import MachineDisposedError
+from asyncmachine.handlers import FixedHandlers
 from asyncmachine.logs import LogLevel
 from asyncmachine.relations import ADD, KINDS, REMOVE, SET
 from asyncmachine.schema import EXCEPTION
@@ -80,13 +81,12 @@ class _Mirror(_Flow):
             target._submit_across(cause, SET, states, args, source)
 
 
-class _Outlet:
+class _Outlet(FixedHandlers):
     """The object bound to the source: its attributes are the handlers."""
 
-    stays_behind = True  # a copy of the source has no pipes
+    __slots__ = ()
 
-    def __init__(self, flows: dict[str, _Flow]) -> None:
-        self.__dict__.update(flows)
+    stays_behind = True  # a copy of the source has no pipes
 
 
 class Pipe:

@@ -194,9 +194,12 @@ class GossipSub:
         members = self._context.topics.get(topic)
         if members is None:
             return False
-        flooding = sum(peer not in self._peers.meshing for peer in members)
+        needed = suggested or self.params.d_lo
         meshed = len(self._mesh.meshes.get(topic, ()))
-        return flooding + meshed >= (suggested or self.params.d_lo) or meshed >= self.params.d_hi
+        if meshed >= needed or meshed >= self.params.d_hi:
+            return True
+        flooding = len(members.keys() - self._peers.meshing)
+        return flooding + meshed >= needed
 
     def accept_from(self, peer: PeerId) -> Acceptance:
         """Accept everything from direct peers, and nothing below the graylist threshold; else the gater decides."""

@@ -128,7 +128,7 @@ class _Shaping:
             self._cut(topic, members)
         if len(members) >= params.d_lo:
             outbound = self._peers.outbound
-            missing = params.d_out - sum(peer in outbound for peer in members)
+            missing = params.d_out - len(members.keys() & outbound)
             if missing > 0:
                 self._graft(topic, members, missing, lambda peer: peer in outbound)
         if is_grafting_time and len(members) > 1:

@@ -52,6 +52,8 @@ class MessageCache:
 
     def gossip_ids(self, topic: str) -> list[bytes]:
         """Return the ids of a topic in the gossiped slots, newest slot first."""
+        if not self._messages:
+            return []
         return [message_id for slot in self._slots[: self._gossip] for message_id in slot.get(topic, ())]
 
     def shift(self) -> None:

@@ -62,12 +62,12 @@ class MachineMeter(Tracer):
         self.bound[self._kind(machine)] += 1
 
     def transition_end(self, tx: Transition) -> None:
-        kind, mutation = self._kind(tx.machine), tx.mutation
+        kind, mutation, before, after = self._kind(tx.machine), tx.mutation, tx.before, tx.after
         result = "accepted" if tx.accepted else "canceled"
         self.transitions[kind, mutation.kind, result, "auto" if mutation.is_auto else "called"] += 1
-        self.ticks[kind] += sum(tx.after) - sum(tx.before)
-        error = mutation.args.get("error")
-        if isinstance(error, BaseException):
+        if after != before:
+            self.ticks[kind] += sum(after) - sum(before)
+        if "error" in mutation.args and isinstance(error := mutation.args["error"], BaseException):
             self.exceptions[kind, type(error).__name__] += 1
 
     def handler_end(self, tx: Transition, binding: str, name: str) -> None:
@@ -77,10 +77,11 @@ class MachineMeter(Tracer):
         self.queued[self._kind(machine)] += 1
 
     def _kind(self, machine: Machine) -> str:
-        kind = self._kinds.get(machine.id)
-        if kind is None:
+        try:
+            return self._kinds[machine.id]
+        except KeyError:
             kind = self._kinds[machine.id] = kind_of(machine)
-        return kind
+            return kind
 
 
 class Series:

@@ -57,11 +57,12 @@ class Network:
         self._make_router = router_maker(options.router)
         self._rendezvous = RendezvousServer()
         self._ids: list[PeerId] = []
+        self._seals = options.transport != "tcp" and clock.kind == "virtual"
         self._net: MemoryNetwork | TcpNetwork
         if options.transport == "tcp":
             self._net = TcpNetwork(loop)
         else:
-            self._net = linked = LinkedNetwork(loop, clock, options.link, options.seed)
+            self._net = linked = LinkedNetwork(loop, clock, options.link, options.seed, carries_objects=self._seals)
             linked.watcher = watcher
 
     async def add_node(self, number: int, tracer: NodeTracer) -> Node:
@@ -91,6 +92,7 @@ class Network:
                 params=params,
                 tracer=tracer,
                 number=number,
+                seals=self._seals,
                 initial_seqno=rng.getrandbits(48),
             )
             pubsub.start()

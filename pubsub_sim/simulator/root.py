@@ -229,7 +229,8 @@ class Root:
 
     def wished(self, topic: str) -> int:
         """Return the number of peers that are in a topic or joining it."""
-        return sum(topic in peer.parts and not peer.parts[topic].is_leaving for peer in self.peers.values())
+        parts = [peer.parts[topic] for peer in self.peers.values() if topic in peer.parts]
+        return len([part for part in parts if not part.is_leaving])
 
     def _join(self, peer: Peer, topic: str) -> None:
         peer.machine.add(PeerStates.JoiningTopic, **{TOPIC: topic, PEER: peer.name})

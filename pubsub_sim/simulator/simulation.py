@@ -143,7 +143,8 @@ class Simulation:
 
     def members(self, topic: str) -> Sequence[Part]:
         """Return the members of a topic, from the peers."""
-        return [peer.parts[topic] for peer in self.peers.values() if peer.is_in(topic) and peer.is_ready]
+        known = [peer for peer in self.peers.values() if topic in peer.parts]
+        return [peer.parts[topic] for peer in known if peer.is_in(topic) and peer.is_ready]
 
     def bootstraps(self, peer: Peer) -> Sequence[Peer]:
         """Return the oldest ready peers."""
