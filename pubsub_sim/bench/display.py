@@ -102,6 +102,12 @@ class Display:
         self.tally.add(outcome, session, is_disturbed=is_disturbed)
         self._show()
 
+    def spare(self, runs: int) -> None:
+        """Take runs off the total that turned out not to be needed."""
+        self.tally.total -= runs
+        if self._bar is not None:
+            self._bar.total = self.tally.total
+
     def tell(self, text: str) -> None:
         """Show a line at once."""
         if self._bar is not None:

@@ -73,7 +73,7 @@ def sweep_load(options: LoadOptions) -> SweepResult:
         return _LoadSweep(options, store, Display("none", 0)).result({})
     with store.exclusive(), measuring(f"load, for {options.out}", share=options.share):
         aside = store.set_aside()
-        with Display(options.progress, _most_runs(options)) as display:
+        with Display(options.progress, options.sessions * _most_runs(options)) as display:
             try:
                 return _LoadSweep(options, store, display).result(aside)
             except KeyboardInterrupt:
@@ -81,9 +81,9 @@ def sweep_load(options: LoadOptions) -> SweepResult:
 
 
 def _most_runs(options: LoadOptions) -> int:
-    """Count the runs of a sweep whose searches go on to their end."""
+    """Count the runs of a session whose searches go on to their end."""
     steps = options.most_in_flight.bit_length() if options.loads else 0
-    return options.sessions * len(options.versions) * (steps + len(options.loads) + len(options.rates))
+    return len(options.versions) * (steps + len(options.loads) + len(options.rates))
 
 
 class _LoadSweep:
@@ -105,11 +105,14 @@ class _LoadSweep:
             self._gate.open()
         for session in range(1, self._options.sessions + 1):
             rng = random.Random(f"{self._options.seed}/load/{session}")
+            before = len(self._records)
             found = self._search(session, rng) if self._options.loads else {}
             for version, saturation in found.items():
                 told = f"{saturation.throughput:,.0f} messages/s with {saturation.in_flight} in flight per publisher"
                 self._display.tell(f"session {session}: {version} saturates at {told}")
-            for run in self._open_loops(session, rng, found):
+            opened = list(self._open_loops(session, rng, found))
+            self._display.spare(_most_runs(self._options) - (len(self._records) - before) - len(opened))
+            for run in opened:
                 self._take(run)
         records = self._records
         return SweepResult(

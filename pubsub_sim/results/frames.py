@@ -54,11 +54,12 @@ def overview(runs: pd.DataFrame) -> pd.DataFrame:
         runs: the frame of ``wide``.
 
     Returns:
-        Index hosts, messages, version, kind; columns runs, failures, and medians over the ok runs in milliseconds:
-        wall_ms, and wall_without_waits_ms, which excludes the fixed waits of the procedure.
+        Index hosts, messages, version, kind ("comparator" for the stored "field"); columns runs, failures, and medians
+        over the ok runs in milliseconds: wall_ms, and wall_without_waits_ms, which excludes the fixed waits of the procedure.
     """
     ok = runs["outcome"] == "ok"
     shown = runs[["hosts", "messages", "version", "kind", "failures"]].assign(
+        kind=runs["kind"].replace("field", "comparator"),
         wall_ms=runs["wall_ns"].where(ok) / 1e6,
         wall_without_waits_ms=(runs["wall_ns"] - runs["fixed_wait_ns"]).where(ok) / 1e6,
     )

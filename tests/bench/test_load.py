@@ -88,10 +88,12 @@ def test_looking_at_nothing_finds_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
-def test_a_failed_run_is_a_record_with_its_sentence(tmp_path: Path) -> None:
+def test_a_failed_run_is_a_record_with_its_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The search of that version ends, the others go on, and a failed run is made again when asked for."""
-    options = LoadOptions(**TINY | {"versions": ("baseline",), "limit_s": 0.001}, out=str(tmp_path))
+    tiny = TINY | {"versions": ("baseline",), "limit_s": 0.001, "progress": "lines"}
+    options = LoadOptions(**tiny, out=str(tmp_path))
     result = sweep_load(options)
+    assert capsys.readouterr().out.splitlines()[-1].startswith("1 of 1 runs, 1 timeout")
     assert result.outcomes == {"timeout": 1}
     (record,) = LoadStore(tmp_path).load()
     assert record.error.startswith("the run was stopped at its limit of 0.001 s")
