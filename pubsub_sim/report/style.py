@@ -114,8 +114,7 @@ def render(figure: Figure, name: str, caption: str) -> Picture:
 
     Must be called inside `drawing`.
     """
-    FigureCanvasSVG(figure)
     out = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    figure.savefig(out, format="svg", metadata=nothing)
+    FigureCanvasSVG(figure).print_svg(out, metadata=nothing)  # `savefig` draws all of it once more, to lay it out
     return Picture(name, caption, minify_svg(out.getvalue()))
