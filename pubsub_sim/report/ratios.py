@@ -186,7 +186,8 @@ def tabulate_sessions(paired: pd.DataFrame, column: str = "log_ratio") -> NDArra
         place[rows] = row[rows] * len(cells) + number
     amounts = np.bincount(place, minlength=sessions.size * len(cells))
     sums = np.bincount(place, known[column].to_numpy(dtype=np.float64), minlength=amounts.size)
-    means = np.divide(sums, amounts, out=np.full(amounts.size, np.nan), where=amounts > 0)
+    means = np.full(amounts.size, np.nan)
+    np.divide(sums, amounts, out=means, where=amounts > 0)
     return means.reshape(sessions.size, len(cells))
 
 

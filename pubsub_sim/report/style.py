@@ -116,5 +116,6 @@ def render(figure: Figure, name: str, caption: str) -> Picture:
     """
     out = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    FigureCanvasSVG(figure).print_svg(out, metadata=nothing)  # `savefig` draws all of it once more, to lay it out
+    # `savefig` would draw all of it once more, for the layout
+    FigureCanvasSVG(figure).print_svg(out, metadata=nothing)  # type: ignore[no-untyped-call]
     return Picture(name, caption, minify_svg(out.getvalue()))
