@@ -184,7 +184,7 @@ def _comparators(sweep: Sweep) -> list[dict[str, Any]]:
     for condition in list_conditions(sweep):
         place = {name: getattr(condition, name) for name in (*CELL, *PLACE)}
         for version in list_versions(sweep):
-            if not (condition.runs["version"] == version).any():
+            if version not in condition.runs:
                 continue
             entry = {"quantity": "cpu-per-rpc", "version": version, **place, "unit": "µs"}
             ratios = {
