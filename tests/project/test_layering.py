@@ -141,6 +141,14 @@ def test_a_pubsub_module_imports_only_the_rooms_it_may(path: Path) -> None:
             assert top not in FORBIDDEN_STDLIB.get(room, set()), f"{module} ({room}) imports {imported}"
 
 
+@pytest.mark.parametrize("path", [*modules("pubsub_sim/results"), *modules("pubsub_sim/bench")], ids=name_of)
+def test_measuring_begins_without_pandas(path: Path) -> None:
+    """It takes half a second to load, in each process that measures: only the functions that make frames import it."""
+    begins = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = [node.module if isinstance(node, ast.ImportFrom) else node.names[0].name for node in begins]
+    assert not [name for name in names if (name or "").split(".")[0] == "pandas"]
+
+
 def test_nothing_but_the_command_line_imports_the_room_of_records() -> None:
     """What measures cannot load a recorder by importing a neighbour; the command line imports it when it is asked to."""
     importing = [
