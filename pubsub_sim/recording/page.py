@@ -51,7 +51,6 @@ def write_page(record: Record, path: Path, beside: Path | None = None) -> int:
     require("the page of a run", "bokeh", "ipykernel", "matplotlib", "nbconvert", "nbformat", "pandas", "papermill")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside papermill and its dependencies
-        import nbformat
         import papermill  # type: ignore[import-untyped]
         from nbconvert.exporters import get_exporter
         from papermill.exceptions import PapermillExecutionError  # type: ignore[import-untyped]
@@ -64,14 +63,13 @@ def write_page(record: Record, path: Path, beside: Path | None = None) -> int:
         NotebookClient={"shutdown_kernel": "immediate"},  # avoids an interrupt of the kernel and its output
     )
     with tempfile.TemporaryDirectory() as place:
-        executed = Path(place, "run.ipynb")
         try:
-            papermill.execute_notebook(
-                source, executed, parameters=parameters, cwd=place, progress_bar=False, config=quiet
+            # not into a file, which papermill would write anew before and after each cell
+            notebook = papermill.execute_notebook(
+                source, None, parameters=parameters, cwd=place, progress_bar=False, config=quiet
             )
         except PapermillExecutionError as error:
             raise PageError(f"{error.ename}: {error.evalue}") from error
-        notebook = nbformat.read(executed, 4)  # type: ignore[no-untyped-call]
     exporter = get_exporter("offline-html")(scripts=True)  # type: ignore[no-untyped-call]
     html, _ = exporter.from_notebook_node(notebook)
     return write_whole(path, [html.encode()])

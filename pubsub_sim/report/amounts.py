@@ -27,7 +27,7 @@ from pubsub_sim.report.formatting import (
     to_json,
 )
 from pubsub_sim.report.quantities import QUANTITIES
-from pubsub_sim.report.ratios import estimate_mean, estimate_over_grid, pair_version
+from pubsub_sim.report.ratios import divide_by_cell, estimate_mean, estimate_over_grid, pair_version
 from pubsub_sim.report.style import WIDTH, choose_look, drawing, render
 from pubsub_sim.report.sweep import CELL, CONDITION, Sweep
 from pubsub_sim.results.intervals import UNKNOWN, Estimate, estimate_center
@@ -305,7 +305,8 @@ def _divided(paired: pd.DataFrame, unit: str) -> pd.DataFrame:
 def _base_per_rpc(sweep: Sweep) -> float:
     runs = sweep.of(sweep.base)
     each = runs[[*CELL, "session"]].assign(value=_PER_RPC.of(runs)).dropna(subset="value")
-    cells = [estimate_center(rows["value"], rows["session"]).value for _, rows in each.groupby(CELL, sort=True)]
+    values, sessions = each["value"].to_numpy(), each["session"].to_numpy()
+    cells = [estimate_center(values[rows], sessions[rows]).value for _, rows in divide_by_cell(each)]
     return sum(cells) / len(cells) if cells else float("nan")
 
 

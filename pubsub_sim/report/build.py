@@ -102,24 +102,23 @@ def execute_findings(options: ReportOptions) -> dict[str, NotebookNode]:
 def execute(name: str, parameters: Mapping[str, Any]) -> NotebookNode:
     """Execute a notebook by papermill, in a folder that is gone afterwards.
 
+    It stays in memory: papermill would write the whole notebook before and after each cell.
+
     Raises:
         NotebookFailedError: it did not run to its end.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside papermill and its dependencies
-        import nbformat
         import papermill  # type: ignore[import-untyped]
         from papermill.exceptions import PapermillExecutionError  # type: ignore[import-untyped]
         from traitlets.config import Config
 
-    source = shipped(f"notebooks/{name}.ipynb")
     quiet = Config(KernelManager={"transport_encryption": "auto"})  # or the kernel prints a warning about TCP
     with tempfile.TemporaryDirectory() as place:
-        executed = Path(place) / "executed.ipynb"
         try:
-            papermill.execute_notebook(
-                source,
-                executed,
+            notebook: NotebookNode = papermill.execute_notebook(
+                shipped(f"notebooks/{name}.ipynb"),
+                None,
                 parameters=dict(parameters),
                 cwd=place,
                 progress_bar=False,
@@ -127,8 +126,7 @@ def execute(name: str, parameters: Mapping[str, Any]) -> NotebookNode:
             )
         except PapermillExecutionError as error:
             raise NotebookFailedError(f"{error.ename}: {error.evalue}") from error
-        notebook: NotebookNode = nbformat.read(executed, 4)  # type: ignore[no-untyped-call]
-        return notebook
+    return notebook
 
 
 def strip(notebook: NotebookNode) -> NotebookNode:

@@ -14,12 +14,12 @@ import numpy as np
 from pubsub_sim.report.display import Absent, Prose, Several, Table
 from pubsub_sim.report.formatting import NOTHING, count_things, format_code, format_estimate, format_ratio
 from pubsub_sim.report.quantities import QUANTITIES
-from pubsub_sim.report.ratios import match_pairs
+from pubsub_sim.report.ratios import PAIR, match_pairs
 from pubsub_sim.report.sweep import CELL
-from pubsub_sim.results.intervals import estimate_center
+from pubsub_sim.results.intervals import UNKNOWN, estimate_center
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
@@ -42,6 +42,8 @@ _LABELS = {"memory": "memory", "tcp": "TCP", "strict": "signed", "none": "unsign
 _WORDS = {"a yardstick": "a reference"}
 _WORK = QUANTITIES["cpu"]
 _PER_RPC = QUANTITIES["cpu-per-rpc"]
+_COLUMNS = (*PAIR, *PLACE, "version", "pair", "outcome", _PER_RPC.column, _PER_RPC.over)
+"""What is taken of each run; both quantities are of one column."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Condition:
         loop: event loop.
         sign: "strict" or "none".
         transport: "memory" or "tcp".
-        runs: one row per run.
+        runs: version to its runs, one row each.
     """
 
     hosts: int
@@ -62,7 +64,7 @@ class Condition:
     loop: str
     sign: str
     transport: str
-    runs: pd.DataFrame
+    runs: Mapping[str, pd.DataFrame]
 
     @property
     def label(self) -> str:
@@ -71,17 +73,18 @@ class Condition:
 
     def per_rpc(self, version: str) -> Estimate:
         """Estimate a version's CPU time per RPC in microseconds."""
-        runs = self._of(version)
+        runs = self.runs.get(version)
+        if runs is None:
+            return UNKNOWN
         return _drop_narrow(estimate_center(_PER_RPC.of(runs), runs["session"]))
 
     def ratio(self, version: str, reference: str) -> Estimate:
         """Estimate the ratio of the CPU times of `rand msgs` from the paired ratios."""
-        paired = match_pairs(self._of(reference), self._of(version), _WORK)
+        if version not in self.runs or reference not in self.runs:
+            return UNKNOWN
+        paired = match_pairs(self.runs[reference], self.runs[version], _WORK)
         found = estimate_center(paired["log_ratio"], paired["session"])
         return _drop_narrow(found.exp()) if found.is_known else found
-
-    def _of(self, version: str) -> pd.DataFrame:
-        return self.runs.loc[self.runs["version"] == version]
 
 
 def _drop_narrow(value: Estimate) -> Estimate:
@@ -102,18 +105,18 @@ def name_version(name: str) -> str:
 
 def list_conditions(sweep: Sweep) -> list[Condition]:
     """Give the conditions of the runs beside comparators in a fixed order, the transports of each side by side."""
-    groups = sweep.field.groupby([*CELL, *PLACE], sort=True)
-    firsts = [(runs.iloc[0], runs) for _, runs in groups]
+    return sweep.once("conditions beside comparators", lambda: _divide(sweep.field))
+
+
+def _divide(field: pd.DataFrame) -> list[Condition]:
+    own = field[[name for name in _COLUMNS if name in field]]
+    by_place: dict[tuple[str, ...], dict[str, pd.DataFrame]] = {}
+    for place, runs in own.groupby([*CELL, *PLACE, "version"], sort=True):
+        *where, version = map(str, place)
+        by_place.setdefault(tuple(where), {})[version] = runs
     return [
-        Condition(
-            hosts=int(first["hosts"]),
-            messages=int(first["messages"]),
-            loop=str(first["loop"]),
-            sign=str(first["sign"]),
-            transport=str(first["transport"]),
-            runs=runs,
-        )
-        for first, runs in firsts
+        Condition(hosts=int(hosts), messages=int(messages), loop=loop, sign=sign, transport=transport, runs=runs)
+        for (hosts, messages, loop, sign, transport), runs in by_place.items()
     ]
 
 

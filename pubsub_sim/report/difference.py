@@ -24,8 +24,7 @@ from pubsub_sim.report.formatting import (
     to_json,
 )
 from pubsub_sim.report.quantities import QUANTITIES, Quantity
-from pubsub_sim.report.ratios import PAIR, estimate_mean, has_sessions, pair_version, tabulate_sessions
-from pubsub_sim.report.sweep import CELL
+from pubsub_sim.report.ratios import PAIR, divide_by_cell, estimate_mean, has_sessions, pair_version, tabulate_sessions
 from pubsub_sim.results.intervals import (
     Estimate,
     drawn_medians,
@@ -98,8 +97,8 @@ def fit_parts(sweep: Sweep, version: str, quantity: Quantity = TIME) -> Parts | 
         The line; None if the runs that have the quantity are of a single number of hosts, or there are none.
     """
     paired = pair_version(sweep, version, quantity)
-    groups = [rows for _, rows in paired.groupby(CELL, sort=True)]
-    hosts = np.array([float(rows["hosts"].iloc[0]) for rows in groups])
+    cells = [cell for cell, _ in divide_by_cell(paired)]
+    hosts = np.array([float(hosts) for hosts, _ in cells])
     if len(set(hosts)) < 2:
         return None
     design = np.linalg.pinv(np.stack([np.ones_like(hosts), hosts], axis=1))
@@ -108,7 +107,7 @@ def fit_parts(sweep: Sweep, version: str, quantity: Quantity = TIME) -> Parts | 
     centers, (at_none, slope, mean) = fit(scaled, design)
     worst = float(np.abs(centers - at_none.value - slope.value * hosts).max())
     of_base = _of_base(sweep, quantity) * _SCALES[quantity.unit]
-    return Parts(version, quantity, at_none, slope, worst, len(groups), mean, of_base)
+    return Parts(version, quantity, at_none, slope, worst, len(cells), mean, of_base)
 
 
 Fit = tuple["NDArray[np.float64]", tuple[Estimate, Estimate, Estimate]]
@@ -128,7 +127,8 @@ def _fit_sessions(paired: pd.DataFrame, design: NDArray[np.float64]) -> Fit:
 
 
 def _fit_medians(paired: pd.DataFrame, design: NDArray[np.float64]) -> Fit:
-    samples = [rows["each"].to_numpy() for _, rows in paired.groupby(CELL, sort=True)]
+    each = paired["each"].to_numpy()
+    samples = [each[rows] for _, rows in divide_by_cell(paired)]
     medians = np.array([np.median(values) for values in samples])
     fitted = design @ medians
     draws = drawn_medians(samples)
@@ -217,8 +217,8 @@ def estimate_before_messages(sweep: Sweep, version: str) -> dict[int, Estimate]:
 def _of_base(sweep: Sweep, quantity: Quantity) -> float:
     """Give the base's own amount per message, a mean over the cells."""
     runs = sweep.of(sweep.base, kind=quantity.kind)
-    each = runs[[*CELL, "session"]].assign(value=quantity.of(runs) / runs["messages"])
-    cells = [estimate_center(rows["value"], rows["session"]).value for _, rows in each.groupby(CELL, sort=True)]
+    each, sessions = (quantity.of(runs) / runs["messages"]).to_numpy(), runs["session"].to_numpy()
+    cells = [estimate_center(each[rows], sessions[rows]).value for _, rows in divide_by_cell(runs)]
     return float(np.mean(cells))
 
 

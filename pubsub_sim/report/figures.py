@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import seaborn as sns  # type: ignore[import-untyped] # ships no types
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
@@ -98,7 +97,7 @@ def _line(panel: Axes, sweep: Sweep, quantity: Quantity, version: str, hosts: in
     ]
     known = [(messages, value) for messages, value in found if value.is_known]
     xs, middle = [messages for messages, _ in known], [value.value for _, value in known]
-    sns.lineplot(x=xs, y=middle, ax=panel, label=version, legend=False, mew=0, **style)
+    panel.plot(xs, middle, label=version, mew=0, mec="w", **style)
     low = [value.low if value.has_interval else value.value for _, value in known]
     high = [value.high if value.has_interval else value.value for _, value in known]
     if len(xs) > 1:

@@ -101,8 +101,15 @@ def pair_version(sweep: Sweep, version: str, quantity: Quantity) -> pd.DataFrame
 
 def estimate_cell_median(sweep: Sweep, version: str, cell: tuple[int, int], quantity: Quantity) -> Estimate:
     """Estimate a quantity of a version in one cell of the grid, given as hosts and messages."""
-    runs = sweep.of(version, cell, quantity.kind)
-    return sweep.once(("median", version, cell, quantity), lambda: estimate_center(quantity.of(runs), runs["session"]))
+    return sweep.once(("medians", version, quantity), lambda: _cell_medians(sweep, version, quantity)).get(
+        cell, UNKNOWN
+    )
+
+
+def _cell_medians(sweep: Sweep, version: str, quantity: Quantity) -> dict[tuple[int, int], Estimate]:
+    runs = sweep.of(version, kind=quantity.kind)
+    values, sessions = quantity.of(runs).to_numpy(), runs["session"].to_numpy()
+    return {cell: estimate_center(values[rows], sessions[rows]) for cell, rows in divide_by_cell(runs)}
 
 
 def pair_control(sweep: Sweep, quantity: Quantity) -> pd.DataFrame:
@@ -127,13 +134,33 @@ def estimate_cells(paired: pd.DataFrame) -> list[CellRatio]:
     Returns:
         The cells that have a pair, by hosts and messages.
     """
+    logs, differences, sessions = (paired[name].to_numpy() for name in ("log_ratio", "difference", "session"))
     found = []
-    for _, rows in paired.groupby(CELL, sort=True):
-        hosts, messages = int(rows["hosts"].iloc[0]), int(rows["messages"].iloc[0])
-        ratio = estimate_center(rows["log_ratio"], rows["session"]).exp()
-        difference = estimate_center(rows["difference"], rows["session"])
-        found.append(CellRatio(hosts, messages, ratio, difference, find_p_value(rows)))
+    for cell, rows in divide_by_cell(paired):
+        ratio = estimate_center(logs[rows], sessions[rows]).exp()
+        difference = estimate_center(differences[rows], sessions[rows])
+        found.append(CellRatio(*cell, ratio, difference, _p_value_of_cell(logs[rows], sessions[rows])))
     return found
+
+
+def divide_by_cell(frame: pd.DataFrame) -> list[tuple[tuple[int, int], NDArray[np.intp]]]:
+    """Give the cells that have rows, each as hosts and messages, by these, and with the places of its rows in their order.
+
+    Args:
+        frame: with the columns hosts and messages.
+    """
+    hosts, messages = (frame[name].to_numpy() for name in CELL)
+    order = np.lexsort((messages, hosts))
+    begins = np.flatnonzero((np.diff(hosts[order]) != 0) | (np.diff(messages[order]) != 0)) + 1
+    found = np.split(order, begins) if order.size else []
+    return [((int(hosts[rows[0]]), int(messages[rows[0]])), rows) for rows in found]
+
+
+def _p_value_of_cell(logs: NDArray[np.float64], sessions: NDArray[np.int64]) -> float:
+    numbers, places = np.unique(sessions, return_inverse=True)
+    if numbers.size < 2:
+        return p_value_of_groups([logs])
+    return p_value_of_sessions(np.bincount(places, logs) / np.bincount(places))
 
 
 def has_sessions(paired: pd.DataFrame) -> bool:
@@ -151,8 +178,17 @@ def tabulate_sessions(paired: pd.DataFrame, column: str = "log_ratio") -> NDArra
     Returns:
         Shape (sessions, cells), both sorted; NaN where a session lacks a cell.
     """
-    table = paired.pivot_table(index="session", columns=CELL, values=column, aggfunc="mean", sort=True)
-    return table.to_numpy(dtype=np.float64)
+    known = paired.loc[paired[column].notna()]
+    sessions, row = np.unique(known["session"].to_numpy(), return_inverse=True)
+    cells = divide_by_cell(known)
+    place = np.empty(len(known), dtype=np.intp)
+    for number, (_, rows) in enumerate(cells):
+        place[rows] = row[rows] * len(cells) + number
+    amounts = np.bincount(place, minlength=sessions.size * len(cells))
+    sums = np.bincount(place, known[column].to_numpy(dtype=np.float64), minlength=amounts.size)
+    means = np.full(amounts.size, np.nan)
+    np.divide(sums, amounts, out=means, where=amounts > 0)
+    return means.reshape(sessions.size, len(cells))
 
 
 def estimate_over_grid(paired: pd.DataFrame) -> Estimate:
@@ -212,4 +248,5 @@ def find_p_value(paired: pd.DataFrame) -> float:
 
 
 def _by_cell(paired: pd.DataFrame, column: str = "log_ratio") -> list[NDArray[np.float64]]:
-    return [rows[column].to_numpy() for _, rows in paired.groupby(CELL, sort=True)]
+    values = paired[column].to_numpy()
+    return [values[rows] for _, rows in divide_by_cell(paired)]

@@ -23,7 +23,7 @@ from pubsub_sim.report.formatting import (
     to_json,
 )
 from pubsub_sim.report.quantities import QUANTITIES, Quantity
-from pubsub_sim.report.ratios import estimate_cell_median, tabulate_sessions
+from pubsub_sim.report.ratios import divide_by_cell, estimate_cell_median, tabulate_sessions
 from pubsub_sim.report.style import WIDTH, choose_look, drawing, pick_evenly, render
 from pubsub_sim.report.sweep import CELL
 from pubsub_sim.results.intervals import (
@@ -36,6 +36,7 @@ from pubsub_sim.results.intervals import (
 )
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
@@ -132,21 +133,23 @@ def compare_growth(sweep: Sweep, version: str, quantity: Quantity, axis: str) ->
     versions' runs are drawn on their own.
     """
     tables: list[NDArray[np.float64] | None] = []
-    fits: list[tuple[float, NDArray[np.float64], list[NDArray[np.float64]]]] = []
+    parts: list[tuple[str, NDArray[np.float64], list[NDArray[np.float64]]]] = []
     for name in (version, sweep.base):
         cells, samples = _logarithms(sweep, name, quantity)
         at = AXES.index(axis)
         design = _design(np.log([cell[at] for cell in cells]), [cell[1 - at] for cell in cells])
         if design is None:
             return UNKNOWN
-        value = float(design @ np.array([np.median(values) for values in samples]))
-        fits.append((value, _drawn(sweep, name, quantity, _SEED + len(fits)) @ design, samples))
+        parts.append((name, design, samples))
         table = _by_session(sweep, name, quantity)
         tables.append(None if table is None else table @ design)
     if tables[0] is not None and tables[1] is not None and tables[0].shape == tables[1].shape:
-        return mean_of_sessions(tables[0] - tables[1], sum(len(values) for _, _, own in fits for values in own))
-    (one, ones, own), (base, bases, theirs) = fits
-    return _estimate(one - base, ones - bases, min(own, theirs, key=len))
+        return mean_of_sessions(tables[0] - tables[1], sum(len(values) for _, _, own in parts for values in own))
+    one, base = (float(design @ np.array([np.median(values) for values in samples])) for _, design, samples in parts)
+    ones, bases = (
+        _drawn(sweep, name, quantity, _SEED + order) @ design for order, (name, design, _) in enumerate(parts)
+    )
+    return _estimate(one - base, ones - bases, min((samples for _, _, samples in parts), key=len))
 
 
 def tabulate(sweep: Sweep) -> Table | Prose:
@@ -210,7 +213,24 @@ def _logarithms(
     sweep: Sweep, version: str, quantity: Quantity
 ) -> tuple[list[tuple[int, int]], list[NDArray[np.float64]]]:
     """Give the cells that have positive values, and the logarithms of those."""
-    return sweep.once(("logarithms", version, quantity), lambda: _taken(sweep, version, quantity))
+    return sweep.once(("logarithms", version, quantity), lambda: _by_cell(_known(sweep, version, quantity)))
+
+
+def _by_cell(known: pd.DataFrame) -> tuple[list[tuple[int, int]], list[NDArray[np.float64]]]:
+    logs, found = known["value"].to_numpy(), divide_by_cell(known)
+    return [cell for cell, _ in found], [logs[rows] for _, rows in found]
+
+
+def _known(sweep: Sweep, version: str, quantity: Quantity) -> pd.DataFrame:
+    """Give cell, session and, as `value`, the logarithm of each run that has a positive value."""
+    return sweep.once(("known logarithms", version, quantity), lambda: _take_known(sweep, version, quantity))
+
+
+def _take_known(sweep: Sweep, version: str, quantity: Quantity) -> pd.DataFrame:
+    runs = sweep.of(version, kind=quantity.kind)
+    values = quantity.of(runs)
+    positive = values > 0
+    return runs.loc[positive, [*CELL, "session"]].assign(value=np.log(values[positive]))
 
 
 def _by_session(sweep: Sweep, version: str, quantity: Quantity) -> NDArray[np.float64] | None:
@@ -218,9 +238,7 @@ def _by_session(sweep: Sweep, version: str, quantity: Quantity) -> NDArray[np.fl
 
     What a session lacks of a cell is filled in as its other cells would have it.
     """
-    runs = sweep.of(version, kind=quantity.kind)
-    values = quantity.of(runs)
-    known = runs[[*CELL, "session"]].assign(value=np.log(values.where(values > 0))).dropna(subset="value")
+    known = _known(sweep, version, quantity)
     if known["session"].nunique() < 2:
         return None
     return fill_balanced(tabulate_sessions(known, "value"))
@@ -230,15 +248,6 @@ def _drawn(sweep: Sweep, version: str, quantity: Quantity, seed: int) -> NDArray
     """Draw the runs of each cell anew, for both axes at once: a row of medians of logarithms per bootstrap sample."""
     _, samples = _logarithms(sweep, version, quantity)
     return sweep.once(("drawn", version, quantity, seed), lambda: drawn_medians(samples, seed))
-
-
-def _taken(sweep: Sweep, version: str, quantity: Quantity) -> tuple[list[tuple[int, int]], list[NDArray[np.float64]]]:
-    runs = sweep.of(version, kind=quantity.kind)
-    values = quantity.of(runs)
-    known = runs[CELL].assign(value=values).loc[values > 0]
-    groups = [(rows[CELL].iloc[0], rows["value"]) for _, rows in known.groupby(CELL, sort=True)]
-    cells = [(int(cell["hosts"]), int(cell["messages"])) for cell, _ in groups]
-    return cells, [np.log(found.to_numpy(dtype=np.float64)) for _, found in groups]
 
 
 def _design(xs: NDArray[np.float64], others: list[int]) -> NDArray[np.float64] | None:

@@ -114,8 +114,8 @@ def render(figure: Figure, name: str, caption: str) -> Picture:
 
     Must be called inside `drawing`.
     """
-    FigureCanvasSVG(figure)
     out = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    figure.savefig(out, format="svg", metadata=nothing)
+    # `savefig` would draw all of it once more, for the layout
+    FigureCanvasSVG(figure).print_svg(out, metadata=nothing)  # type: ignore[no-untyped-call]
     return Picture(name, caption, minify_svg(out.getvalue()))

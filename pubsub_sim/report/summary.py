@@ -26,6 +26,7 @@ from pubsub_sim.report.formatting import LEAST_P_VALUE, round_number, to_json
 from pubsub_sim.report.options import reference_file
 from pubsub_sim.report.quantities import HEADLINE, QUANTITIES
 from pubsub_sim.report.ratios import (
+    divide_by_cell,
     estimate_cell_median,
     estimate_cells,
     estimate_over_grid,
@@ -183,7 +184,7 @@ def _comparators(sweep: Sweep) -> list[dict[str, Any]]:
     for condition in list_conditions(sweep):
         place = {name: getattr(condition, name) for name in (*CELL, *PLACE)}
         for version in list_versions(sweep):
-            if not (condition.runs["version"] == version).any():
+            if version not in condition.runs:
                 continue
             entry = {"quantity": "cpu-per-rpc", "version": version, **place, "unit": "µs"}
             ratios = {
@@ -201,7 +202,7 @@ def _means(sweep: Sweep, quantity: Quantity) -> list[dict[str, Any]]:
         name = find_control_version(sweep)
         compared.append((name, name, pair_control(sweep, quantity)))
     return [
-        {"quantity": quantity.name, "version": other, "over": base, "unit": "1", "cells": len(estimate_cells(paired))}
+        {"quantity": quantity.name, "version": other, "over": base, "unit": "1", "cells": len(divide_by_cell(paired))}
         | to_json(estimate_over_grid(paired))
         | {"interval_as_sample": to_json(estimate_over_sampled_cells(paired))["interval"]}
         for other, base, paired in compared
@@ -238,11 +239,15 @@ def _per_message(quantity: Quantity, cell: CellRatio) -> dict[str, Any]:
 
 
 def _medians(sweep: Sweep, quantity: Quantity) -> list[dict[str, Any]]:
+    amounts = {
+        version: {cell: len(rows) for cell, rows in divide_by_cell(sweep.of(version, kind=quantity.kind))}
+        for version in sweep.versions
+    }
     found = []
     for cell in sweep.cells:
         for version in sweep.versions:
-            runs = sweep.of(version, cell, quantity.kind)
-            place = {"version": version, "hosts": cell[0], "messages": cell[1], "runs": len(runs)}
+            runs = amounts[version].get(cell, 0)
+            place = {"version": version, "hosts": cell[0], "messages": cell[1], "runs": runs}
             value = estimate_cell_median(sweep, version, cell, quantity)
             if value.is_known:
                 found.append({"quantity": quantity.name, **place, "unit": quantity.unit} | to_json(value))

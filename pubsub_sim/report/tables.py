@@ -16,6 +16,7 @@ from pubsub_sim.report.formatting import (
 )
 from pubsub_sim.report.quantities import QUANTITIES
 from pubsub_sim.report.ratios import (
+    divide_by_cell,
     estimate_cell_median,
     estimate_cells,
     estimate_over_grid,
@@ -98,7 +99,7 @@ def tabulate_grid_ratios(sweep: Sweep, *names: str) -> Table | Prose:
         for label, paired in entries:
             found = estimate_over_grid(paired)
             if found.is_known:
-                amounts = [f"{len(estimate_cells(paired)):,}", f"{len(paired):,}"]
+                amounts = [f"{len(divide_by_cell(paired)):,}", f"{len(paired):,}"]
                 ends = [format_ratio_interval(one) or NOTHING for one in (found, estimate_over_sampled_cells(paired))]
                 rows.append([quantity.title, label, format_ratio_value(found.value), *ends, *amounts])
     return Table(columns, rows, words=2) if rows else Prose("No pair of runs succeeded, so there are no ratios.")

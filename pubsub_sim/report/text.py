@@ -22,6 +22,7 @@ from pubsub_sim.report.formatting import (
 )
 from pubsub_sim.report.quantities import HEADLINE, QUANTITIES
 from pubsub_sim.report.ratios import (
+    divide_by_cell,
     estimate_cell_median,
     estimate_cells,
     estimate_over_grid,
@@ -249,7 +250,7 @@ def describe_coverage(sweep: Sweep) -> str:
 def _describe_sampled_cells(sweep: Sweep, version: str, names: list[str]) -> str:
     """Say how far the means would be known for cells in general, "" for a single cell."""
     paired = {name: pair_version(sweep, version, QUANTITIES[name]) for name in names}
-    found = {name: estimate_over_sampled_cells(rows) for name, rows in paired.items() if len(estimate_cells(rows)) > 1}
+    found = {name: estimate_over_sampled_cells(rows) for name, rows in paired.items() if len(divide_by_cell(rows)) > 1}
     parts = [
         f"{format_ratio_interval(value)} ({_in_sentence(name)})" for name, value in found.items() if value.has_interval
     ]

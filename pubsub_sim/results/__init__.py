@@ -1,6 +1,8 @@
 """The stored results of runs, between measurement and reports: metrics, run records and the Parquet store."""
 
-from pubsub_sim.packages import explain_missing
+from pubsub_sim.packages import explain_missing, require
+
+require("pubsub_sim.results", "pandas")  # imported by what makes frames
 
 with explain_missing("pubsub_sim.results"):
     from pubsub_sim.results.engine import (

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from pubsub_sim.results.metrics import METRICS, RUN
 from pubsub_sim.results.record import PARAMETERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    import pandas as pd
 
 _RUN_COLUMNS = (*PARAMETERS, "order", "outcome", "error", "limit_s")
 
@@ -27,6 +27,8 @@ def wide(frame: pd.DataFrame) -> pd.DataFrame:
         each metric of a phase as "<phase>/<metric>". Numbers are float64, exact for integers below 2**53, because a
         failed run lacks some of them (NaN); units are those of the metrics table.
     """
+    import pandas as pd  # here, as who measures needs no frames, and it takes half a second
+
     run = frame.groupby(list(PARAMETERS), sort=False).ngroup().rename("run")
     facts = frame.loc[~run.duplicated(), list(_RUN_COLUMNS)].reset_index(drop=True)
     name = frame["metric"].where(frame["phase"] == RUN, frame["phase"] + "/" + frame["metric"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -78,8 +79,15 @@ def median(values: ArrayLike) -> Estimate:
         return UNKNOWN
     if known.size == 1:
         return Estimate(float(known[0]), math.nan, math.nan, 1)
-    draws = np.random.default_rng(_SEED).integers(0, known.size, (RESAMPLES, known.size))
-    return percentiles(float(np.median(known)), np.median(known[draws], axis=1), known.size)
+    return percentiles(float(np.median(known)), np.median(known[_draws(known.size)], axis=1), known.size)
+
+
+@lru_cache(maxsize=16)  # a sweep has cells of a few sizes, and thousands of them
+def _draws(size: int) -> NDArray[np.int64]:
+    """Draw so many observations of so many with replacement: a row of their places per bootstrap sample."""
+    found = np.random.default_rng(_SEED).integers(0, size, (RESAMPLES, size))
+    found.flags.writeable = False
+    return found
 
 
 def t_tail(t: float, degrees: int) -> float:
@@ -101,6 +109,7 @@ def t_tail(t: float, degrees: int) -> float:
     return 1 - (2 / math.pi * (angle + inside) if degrees % 2 else inside)
 
 
+@lru_cache(maxsize=1024)  # a report asks for a few degrees of freedom, thousands of times
 def t_quantile(degrees: int) -> float:
     """Give the number of standard errors on either side of a mean that make a 95 % interval.
 
@@ -194,12 +203,13 @@ def estimate_center(values: ArrayLike, sessions: ArrayLike) -> Estimate:
     Returns:
         The estimate: with a t interval over sessions, or with the bootstrap interval of `median`, which covers that session.
     """
-    array, of = np.asarray(values, dtype=np.float64), np.asarray(sessions)
-    numbers = np.unique(of[~np.isnan(array)])
+    array = np.asarray(values, dtype=np.float64)
+    is_known = ~np.isnan(array)
+    known = array[is_known]
+    numbers, places = np.unique(np.asarray(sessions)[is_known], return_inverse=True)
     if numbers.size < 2:
-        return median(array)
-    means = [np.nanmean(array[of == number]) for number in numbers]
-    return mean_of_sessions(means, int((~np.isnan(array)).sum()))
+        return median(known)
+    return mean_of_sessions(np.bincount(places, known) / np.bincount(places), known.size)
 
 
 def difference_of_means(one: ArrayLike, other: ArrayLike) -> Estimate:

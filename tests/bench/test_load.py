@@ -20,6 +20,8 @@ from pubsub_sim.results.load import LoadRecord, LoadStore
 from pubsub_sim.results.saturation import find_saturation
 from pubsub_sim.scenarios.load import Load
 
+pytestmark = pytest.mark.xdist_group("load sweep")
+
 TINY: dict[str, Any] = {
     "versions": ("baseline", "states"),
     "hosts": 2,

@@ -49,10 +49,10 @@ def test_stored_runs_are_not_made_again_and_have_verdicts(tmp_path: Path) -> Non
         "states-8-60-2.parquet",
     ]
     written = [path.stat().st_mtime_ns for path in paths]
-    paths[0].unlink()
+    paths[-1].unlink()
     assert command(*words).stdout.splitlines()[0] == first.stdout.splitlines()[0]
-    assert [path.stat().st_mtime_ns for path in paths[1:]] == written[1:]
-    assert paths[0].exists()
+    assert [path.stat().st_mtime_ns for path in paths[:-1]] == written[:-1]
+    assert paths[-1].exists()
 
 
 def test_what_was_not_published_is_told() -> None:

@@ -29,6 +29,8 @@ from pubsub_sim.simulator.simulation import Simulation
 from pubsub_sim.simulator.snapshots import links_from
 from tests.bench.processes import LIVES_ON_S, children, wait_until
 
+pytestmark = pytest.mark.xdist_group("simulations")
+
 ROOT = Path(__file__).parents[2]
 SMALL: dict[str, Any] = {"duration": "15s", "peers": 5, "topics": 2, "progress": "none"}
 

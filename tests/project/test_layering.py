@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -84,19 +85,33 @@ def for_types_only(tree: ast.Module) -> set[int]:
     return {id(node) for block in blocks for node in ast.walk(block)}
 
 
-def imports_of(path: Path, *, at_run_time: bool = False) -> Iterator[str]:
+class Imported(NamedTuple):
+    """A module that is imported, whether for types only, and whether by naming something in it."""
+
+    name: str
+    for_types: bool
+    is_source: bool = False
+
+
+@cache
+def all_imports_of(path: Path) -> tuple[Imported, ...]:
     tree = ast.parse(path.read_text())
-    skipped = for_types_only(tree) if at_run_time else set()
+    typing_only = for_types_only(tree)
+    found: list[Imported] = []
     for node in ast.walk(tree):
-        if id(node) in skipped:
-            continue
+        for_types = id(node) in typing_only
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [Imported(alias.name, for_types) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import; the rooms are easier to see with absolute ones"
             assert node.module is not None
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found.append(Imported(node.module, for_types, is_source=True))
+            found += [Imported(f"{node.module}.{alias.name}", for_types) for alias in node.names]
+    return tuple(found)
+
+
+def imports_of(path: Path, *, at_run_time: bool = False) -> list[str]:
+    return [one.name for one in all_imports_of(path) if not (at_run_time and one.for_types)]
 
 
 def modules(package: str) -> list[Path]:
@@ -124,6 +139,14 @@ def test_a_pubsub_module_imports_only_the_rooms_it_may(path: Path) -> None:
             assert room in MAY_IMPORT_ASYNCMACHINE, f"{module} ({room}) imports {imported}"
         else:
             assert top not in FORBIDDEN_STDLIB.get(room, set()), f"{module} ({room}) imports {imported}"
+
+
+@pytest.mark.parametrize("path", [*modules("pubsub_sim/results"), *modules("pubsub_sim/bench")], ids=name_of)
+def test_measuring_begins_without_pandas(path: Path) -> None:
+    """It takes half a second to load, in each process that measures: only the functions that make frames import it."""
+    begins = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = [node.module if isinstance(node, ast.ImportFrom) else node.names[0].name for node in begins]
+    assert not [name for name in names if (name or "").split(".")[0] == "pandas"]
 
 
 def test_nothing_but_the_command_line_imports_the_room_of_records() -> None:
@@ -200,16 +223,12 @@ def test_what_starts_threads_is_found(text: str, is_starting: bool) -> None:
 
 def graph(package: str) -> dict[str, set[str]]:
     names = {name_of(path) for path in modules(package)}
-    edges: dict[str, set[str]] = {}
-    for path in modules(package):
-        tree = ast.parse(path.read_text())
-        typing_only = for_types_only(tree)
-        edges[name_of(path)] = {
-            node.module
-            for node in ast.walk(tree)
-            if isinstance(node, ast.ImportFrom) and id(node) not in typing_only and node.module in names
+    return {
+        name_of(path): {
+            one.name for one in all_imports_of(path) if one.is_source and not one.for_types and one.name in names
         }
-    return edges
+        for path in modules(package)
+    }
 
 
 @pytest.mark.parametrize("package", ["asyncmachine", "pubsub_sim"])

@@ -11,6 +11,8 @@ from pubsub_sim.report.display import Absent, Picture, Table
 from pubsub_sim.report.sweep import Sweep
 from tests.report.runs import RPCS, write_sweep
 
+pytestmark = pytest.mark.xdist_group("amounts")
+
 CONDITIONS = [{"sign": "none"}, {"transport": "libp2p"}, {"router": "gossipsub", "sign": "none"}, {"loop": "asyncio"}]
 
 

@@ -16,6 +16,8 @@ from pubsub_sim.report.sweep import Sweep
 from pubsub_sim.results.intervals import difference_of_means, quotient_of_means
 from tests.report.runs import write_sweep
 
+pytestmark = pytest.mark.xdist_group("compare")
+
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:

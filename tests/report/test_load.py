@@ -24,6 +24,8 @@ from pubsub_sim.results.load import LoadRecord, LoadStore
 from tests.report.runs import write_sweep
 from tests.results.load_runs import COSTS, a_load, an_open_loop, write_load
 
+pytestmark = pytest.mark.xdist_group("load report")
+
 
 def loaded(records: list[LoadRecord], version: str) -> Loaded:
     return next(one for one in group(records) if one.version == version)

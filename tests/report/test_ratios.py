@@ -10,12 +10,14 @@ import pytest
 
 from pubsub_sim.report.quantities import QUANTITIES, Quantity
 from pubsub_sim.report.ratios import (
+    divide_by_cell,
     estimate_cell_median,
     estimate_cells,
     estimate_over_grid,
     match_pairs,
     pair_control,
     pair_version,
+    tabulate_sessions,
 )
 from pubsub_sim.report.sweep import Sweep
 from tests.report.runs import write_sweep
@@ -52,6 +54,21 @@ def test_ratio_of_a_cell_is_the_median_over_its_pairs() -> None:
     (cell,) = estimate_cells(match_pairs(base, other, QUANTITY))
     assert cell.ratio.value == pytest.approx(2.0)
     assert cell.difference.value == 3.0
+
+
+def test_rows_are_divided_by_cell_in_their_order() -> None:
+    """Cells come by hosts, then messages; a frame without rows has none."""
+    frame = side({(10, 20, 1): 1.0, (5, 60, 2): 2.0, (5, 20, 1): 3.0, (5, 60, 1): 4.0})
+    found = [(cell, frame["x"].iloc[rows].tolist()) for cell, rows in divide_by_cell(frame)]
+    assert found == [((5, 20), [3.0]), ((5, 60), [2.0, 4.0]), ((10, 20), [1.0])]
+    assert divide_by_cell(frame.iloc[:0]) == []
+
+
+def test_sessions_are_rows_of_means_over_repeats() -> None:
+    """One column per cell; a session that lacks a cell, or knows no value of it, has none there."""
+    values = {(5, 20, 1): 1.0, (5, 20, 2): 3.0, (10, 20, 1): 5.0, (10, 20, 2): np.nan}
+    frame = pd.concat([side(values), side({(5, 20, 1): 7.0, (10, 20, 1): np.nan}).assign(session=4)])
+    np.testing.assert_array_equal(tabulate_sessions(frame, "x"), [[2.0, 5.0], [7.0, np.nan]])
 
 
 def test_runs_are_paired_by_cell_and_repeat_in_any_order() -> None:

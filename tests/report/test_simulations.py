@@ -16,6 +16,8 @@ from pubsub_sim.report.simulation_report import SimulationReportOptions, build_s
 from pubsub_sim.report.simulations import Simulations, _binned, _interval
 from pubsub_sim.results import NoRunsError
 
+pytestmark = pytest.mark.xdist_group("kernels")
+
 SMALL: dict[str, Any] = {"duration": "20s", "peers": 5, "topics": 2, "seeds": (1, 2)}
 
 
@@ -115,7 +117,6 @@ def test_parameters_that_are_no_names_are_refused(text: str) -> None:
     assert "names with values" in str(refused.value)
 
 
-@pytest.mark.xdist_group("kernels")
 def test_the_report_has_three_forms_and_the_same_bytes_twice(options: SimSweepOptions, tmp_path: Path) -> None:
     """Markdown with the still picture, a PDF, and an HTML page whose slider needs no kernel."""
     parameters = {**SMALL, "seeds": [1, 2], "out": options.out, "moment": 10}
