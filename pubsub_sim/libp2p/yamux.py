@@ -51,8 +51,11 @@ YAMUX = "/yamux/1.0.0"
 
 _HEADER = Struct(">HHII")  # version 0 and type in one number
 _pack, _unpack_from = _HEADER.pack, _HEADER.unpack_from
+_PLAIN_HEADER = Struct(">QI")  # of a data frame without flags, whose first eight bytes are the number of its stream
+_pack_plain, _unpack_plain = _PLAIN_HEADER.pack, _PLAIN_HEADER.unpack_from
 _LAYER = "yamux"
 _CREDIT_AT = WINDOW // 2  # bytes consumed in a stream before a window update is sent
+_CREDIT_BELOW = WINDOW - _CREDIT_AT  # the receive window up to which so many may have been consumed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +105,7 @@ class Session:
         "_control",
         "_credits",
         "_inbound",
+        "_is_amid",
         "_limits",
         "_next_number",
         "_partial",
@@ -125,6 +129,7 @@ class Session:
         self._control: list[bytes] = []  # queued frames without data
         self._credits: dict[YamuxStream, None] = {}  # streams that need a window update
         self._queued: list[YamuxStream] = []  # streams with data to send within their windows
+        self._is_amid = False  # whether the last bytes received ended inside a frame
         self._partial = b""  # an incomplete header
         self._body_left = 0  # remaining bytes of a data frame
         self._body_stream: YamuxStream | None = None  # its stream; None if unknown
@@ -147,12 +152,12 @@ class Session:
         self._send(WINDOW_UPDATE, SYN, number, 0)
         return stream
 
-    def write(self, stream: YamuxStream, data: bytes, more: bytes = b"") -> None:
-        """Queue data in a stream, in one or two parts, to be sent within its window; no effect if it is not writable."""
+    def write(self, stream: YamuxStream, data: bytes) -> None:
+        """Queue data in a stream, to be sent within its window; no effect if it is not writable."""
         if not stream.is_writable:
             return
-        stream.pending += (data, more)
-        stream.pending_bytes += len(data) + len(more)
+        stream.pending.append(data)
+        stream.pending_bytes += len(data)
         if not stream.is_queued and stream.send_window:
             stream.is_queued = self.has_output = True
             self._queued.append(stream)
@@ -175,9 +180,9 @@ class Session:
             self._forget(stream)
 
     def credit(self, stream: YamuxStream, count: int) -> None:
-        """Note consumed bytes, which the other end may send again."""
-        stream.consumed += count
-        if stream.consumed >= _CREDIT_AT and stream.is_readable:
+        """Note consumed bytes, which the other end may send again; a negative number takes back what counted as consumed."""
+        stream.unconsumed -= count
+        if stream.receive_window + stream.unconsumed <= _CREDIT_BELOW and stream.is_readable:
             self._credits[stream] = None
             self.has_output = True
 
@@ -191,6 +196,20 @@ class Session:
         self._send(GO_AWAY, 0, 0, code)
 
     # --- output --------------------------------------------------------------------------------------------------
+
+    def pack(self, stream: YamuxStream, data: bytes) -> bytes | None:
+        """Return the frame with data that may be sent at once, which is the usual case.
+
+        Returns:
+            The frame; None if something else must be sent before, or the data exceed the window or a frame: they are for
+            `write` then.
+        """
+        size = len(data)
+        window = stream.send_window - size
+        if window < 0 or size > LONGEST_FRAME or self.has_output or not stream.is_writable:
+            return None
+        stream.send_window = window
+        return _pack_plain(stream.number, size) + data
 
     def take(self, limit_bytes: int = 4 * LONGEST_FRAME) -> bytes:
         """Return the bytes to send now: answers, then data, up to one frame more than the limit."""
@@ -223,10 +242,10 @@ class Session:
         return b"".join(out)
 
     def _tell_credit(self, stream: YamuxStream, out: list[bytes | memoryview]) -> None:
-        if stream.is_readable and stream.consumed:
-            stream.receive_window += stream.consumed
-            out.append(_pack(WINDOW_UPDATE, 0, stream.number, stream.consumed))
-            stream.consumed = 0
+        consumed = WINDOW - stream.receive_window - stream.unconsumed
+        if stream.is_readable and consumed > 0:
+            stream.receive_window += consumed
+            out.append(_pack(WINDOW_UPDATE, 0, stream.number, consumed))
 
     def _take_frame(self, stream: YamuxStream, out: list[bytes | memoryview]) -> int:
         """Append one data frame of a queued stream, and requeue the stream if it has more; return the frame's size."""
@@ -265,22 +284,25 @@ class Session:
     # --- input ---------------------------------------------------------------------------------------------------
 
     def receive_whole(self, data: bytes) -> YamuxStream | None:
-        """Process received bytes if they are a single data frame of an open stream, which is the usual case.
+        """Process received bytes if they are a single data frame of a stream with `take_whole`, which is the usual case.
 
         Returns:
-            The stream; its data are the bytes after the header. None if the bytes are anything else: nothing was processed
-            then, and they are for `receive`.
+            The stream, whose `take_whole` is to be called with the bytes, header included; its data count as consumed. None
+            if the bytes are anything else: nothing was processed then, and they are for `receive`.
         """
         size = len(data) - HEADER_BYTES
-        if self._body_left or self._partial or size <= 0:
+        if size <= 0 or self._is_amid:
             return None
-        kind, flags, number, length = _unpack_from(data)
-        if kind or flags or length != size:
-            return None
+        number, length = _unpack_plain(data)
         stream = self.streams.get(number)
-        if stream is None or length > stream.receive_window or not stream.is_readable:
+        if stream is None or length != size or stream.take_whole is None:
             return None
-        stream.receive_window -= length
+        window = stream.receive_window - size
+        if window < 0:
+            return None
+        stream.receive_window = window
+        if window <= _CREDIT_BELOW:
+            self.credit(stream, 0)
         return stream
 
     def receive(self, data: bytes) -> list[Event]:
@@ -320,10 +342,12 @@ class Session:
                     if length > stream.receive_window or not stream.is_readable:
                         raise self._over_window(stream, length)
                     stream.receive_window -= length
+                    stream.unconsumed += length
                 self._body_stream = stream
                 self._body_left = length
             else:
                 self._read_header(kind, flags, number, length, events)
+        self._is_amid = bool(self._body_left or self._partial)
         if len(self._control) * HEADER_BYTES > self._limits.unsent_bytes:
             raise TooMuchUnsent(len(self._control) * HEADER_BYTES, self._limits.unsent_bytes)
         return events
@@ -358,6 +382,7 @@ class Session:
             if length and (length > stream.receive_window or not stream.is_readable):
                 raise self._over_window(stream, length)
             stream.receive_window -= length
+            stream.unconsumed += length
         self._body_stream = stream
         self._body_flags = flags
         self._body_left = length
@@ -415,6 +440,7 @@ class Session:
     def _finished(self, stream: YamuxStream, events: list[Event]) -> None:
         if stream.is_readable:
             stream.is_readable = False
+            stream.take_whole = None
             events.append(Finished(stream))
             self._forget_if_over(stream)
 
@@ -431,6 +457,7 @@ class Session:
         if self.streams.pop(stream.number, None) is None:
             return
         stream.is_readable = stream.is_writable = stream.is_finishing = False
+        stream.take_whole = None
         stream.pending.clear()
         stream.pending_bytes = 0
         if stream.is_queued:

@@ -5,6 +5,7 @@ Source: hashicorp/yamux spec.md; the codes of resets are go-libp2p's.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 WINDOW = 256 * 1024
@@ -40,12 +41,14 @@ class YamuxStream:
         is_reset: whether this end has reset it. Events reported before are void.
         send_window: bytes this end may send.
         receive_window: bytes the other end may send.
+        unconsumed: bytes announced by the other end and not consumed by the user.
         pending_bytes: bytes written and not sent yet.
+        take_whole: called with the bytes of a frame, header included, that was received whole; None if the user has no such
+            way, and once the other end has finished or reset the stream.
         user: the user's data, ignored by the session.
     """
 
     __slots__ = (
-        "consumed",
         "is_answered",
         "is_finishing",
         "is_local",
@@ -58,6 +61,8 @@ class YamuxStream:
         "pending_bytes",
         "receive_window",
         "send_window",
+        "take_whole",
+        "unconsumed",
         "user",
     )
 
@@ -74,7 +79,8 @@ class YamuxStream:
         self.receive_window = WINDOW
         self.pending: list[bytes | memoryview] = []
         self.pending_bytes = 0
-        self.consumed = 0  # bytes consumed by the user and not yet granted to the other end
+        self.unconsumed = 0
+        self.take_whole: Callable[[bytes], None] | None = None
         self.user: object = None
 
 

@@ -1,20 +1,22 @@
 """One libp2p connection: the only place where a socket meets the protocols of `pubsub_sim.libp2p`.
 
 Received bytes go through the upgrade at first, then through channel and muxer to the users of the streams, in one call
-and without a task. What is written in one round of the loop leaves together: the muxer's output of a round is sealed and
-written once, and all connections of a host are flushed in one call of the loop (see Flusher). Nothing is taken from the
-muxer while the socket's buffer is over its high-water mark.
+and without a task. The first frame written in a round of the loop is sealed and sent at once (see OutboundFrames). Whatever
+else is written in the round leaves together: the muxer's output is sealed and written once, and all connections of a host
+are flushed in one call of the loop (see Flusher). Nothing is taken from the muxer while the socket's buffer is over its
+high-water mark.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING, Protocol, cast
 
 from pubsub_sim.libp2p.errors import Libp2pError
+from pubsub_sim.libp2p.varint import encode_varint
 from pubsub_sim.libp2p.yamux import Session, YamuxLimits
 from pubsub_sim.libp2p.yamux_streams import (
-    HEADER_BYTES,
     NEGOTIATION_FAILED,
     Finished,
     GoneAway,
@@ -26,8 +28,9 @@ from pubsub_sim.libp2p.yamux_streams import (
 from pubsub_sim.net.libp2p_limits import Silent, TooSlow
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pubsub_sim.ids import PeerId
-    from pubsub_sim.libp2p.security import Channel
     from pubsub_sim.libp2p.upgrade import Upgrade
     from pubsub_sim.libp2p.yamux_streams import Event
     from pubsub_sim.net.libp2p_limits import Libp2pLimits
@@ -43,6 +46,8 @@ SILENT_TICKS, LOST_TICKS = 3, 4
 
 KEEP_ALIVE = 0x6B65
 """The number of our pings."""
+
+_NEVER = sys.maxsize  # a round in which nothing more is sent at once
 
 
 class StreamUser(Protocol):
@@ -78,27 +83,50 @@ class ConnectionOwner(Protocol):
 
 
 class Flusher:
-    """Flushes the connections of one host, all that have something to send in one call in the next round of the loop.
+    """The rounds of one host: all connections that have something to send are flushed in one call at the end of a round.
+
+    A frame is mostly written to many peers, one after the other, so that it gets its length only once.
 
     Args:
         loop: the event loop.
 
     Attributes:
+        round: the number of the current round, from 1.
+        frame: the frame written last in this round, if any.
+        framed: the same after its length.
+        frames: frames written to streams so far, empty ones not counted.
         waiting: connections to be flushed, first come first served; `schedule` is called with the first.
     """
 
-    __slots__ = ("_flush_soon", "_loop", "waiting")
+    __slots__ = ("_flush_soon", "_is_scheduled", "_loop", "frame", "framed", "frames", "round", "waiting")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.round = 1
+        self.frame: bytes | None = None
+        self.framed = b""
+        self.frames = 0
         self.waiting: list[Connection] = []
+        self._is_scheduled = False
         self._loop = loop
         self._flush_soon = self._flush  # one object, as it is scheduled for nearly every message
 
+    def begin(self, frame: bytes) -> None:
+        """Add a frame's length; the round ends with this turn of the loop."""
+        self.frame = frame
+        self.framed = encode_varint(len(frame)) + frame
+        self.schedule()
+
     def schedule(self) -> None:
-        """Flush in the next round."""
-        self._loop.call_soon(self._flush_soon)
+        """Flush in the next turn of the loop."""
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self._loop.call_soon(self._flush_soon)
 
     def _flush(self) -> None:
+        self._is_scheduled = False
+        self.round += 1
+        self.frame = None
+        self.framed = b""
         waiting, self.waiting = self.waiting, []
         waiting.reverse()
         try:
@@ -126,6 +154,9 @@ class Connection(asyncio.Protocol):
         transport: the socket.
         local, remote: the addresses of both ends of the socket.
         session: the muxer, once the connection is upgraded.
+        seal: what the channel does to the muxer's output, once the connection is upgraded.
+        flusher: as given.
+        sent_round: the flusher's round in which a frame was last sent at once; a later one as long as none may be.
         wanting: streams that wait for room, each of which offers it to its writer.
         is_full: whether the socket's buffer is over its high-water mark.
         is_flushing: whether a flush is scheduled.
@@ -133,20 +164,18 @@ class Connection(asyncio.Protocol):
         security: the security protocol agreed on.
         is_early: whether the muxer was agreed on in the security handshake.
         sent_bytes, received_bytes: of the socket.
-        frames: written to streams of frames, empty ones not counted.
     """
 
     __slots__ = (
-        "_channel",
-        "_flusher",
         "_has_given_up",
         "_has_socket",
         "_heard_bytes",
+        "_open",
         "_owner",
         "_silent_ticks",
         "_timer",
         "_upgrade",
-        "frames",
+        "flusher",
         "is_early",
         "is_flushing",
         "is_full",
@@ -159,8 +188,10 @@ class Connection(asyncio.Protocol):
         "peer",
         "received_bytes",
         "remote",
+        "seal",
         "security",
         "sent_bytes",
+        "sent_round",
         "session",
         "transport",
         "wanting",
@@ -169,6 +200,7 @@ class Connection(asyncio.Protocol):
     peer: PeerId
     transport: asyncio.Transport
     session: Session
+    seal: Callable[[bytes], bytes]
 
     def __init__(
         self,
@@ -190,16 +222,18 @@ class Connection(asyncio.Protocol):
         self.is_full = False
         self.is_flushing = False
         self.is_over = False
-        self.frames = 0
+        self.sent_round = _NEVER
         self.security = ""
         self.is_early = False
         self.sent_bytes = 0
         self.received_bytes = 0
         self._owner = owner
         self._upgrade: Upgrade | None = upgrade
-        self._channel: Channel
+        self._open: Callable[[bytes], bytes] | None = (
+            None  # the channel's, while the connection is upgraded and not over
+        )
         self._timer: asyncio.TimerHandle | None = None
-        self._flusher = flusher
+        self.flusher = flusher
         self._heard_bytes = 0  # received before the last tick
         self._silent_ticks = 0
         self._has_socket = False
@@ -224,34 +258,42 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Pass on what came; whatever is not as the protocols say ends the connection."""
-        if self.is_over:
+        open_ = (
+            self._open
+        )  # callables are read before the call: as methods they would be searched for in the class first
+        if open_ is None:
+            self._receive_early(data)
             return
         self.received_bytes += len(data)
+        session = self.session
         try:
-            if self._upgrade is not None:
-                data = self._go_on_upgrading(self._upgrade, data)
-                if not data:
-                    return
-            else:
-                data = self._channel.open(data)
-            session = self.session
+            data = open_(data)
             stream = session.receive_whole(data)
-            events = session.receive(data) if stream is None else None
         except Libp2pError as error:
             self.cut(error)
             return
-        if events is not None:
-            self._dispatch(events)
-        elif stream is not None:
-            try:
-                stream.user.received(data[HEADER_BYTES:])  # type: ignore[attr-defined] # set where it was opened
-            except Libp2pError:
-                self._refuse(stream)
-        if session.has_output and not self.is_flushing:
+        if stream is None:
+            self._receive(data)
+            return
+        take = stream.take_whole
+        try:
+            take(data)  # type: ignore[misc] # there is one, or the stream were None
+        except Libp2pError:
+            self._refuse(stream)
+        if session.has_output:
             self.wake_if_needed()
 
-    def _dispatch(self, events: list[Event]) -> None:
+    def _receive(self, data: bytes) -> None:
         """Tell the users of streams what came, as long as the connection is there and they have not reset their stream."""
+        try:
+            events = self.session.receive(data)
+        except Libp2pError as error:
+            self.cut(error)
+            return
+        self._dispatch(events)
+        self.wake_if_needed()
+
+    def _dispatch(self, events: list[Event]) -> None:
         for event in events:
             if self.is_over:
                 return
@@ -276,12 +318,15 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Take no more frames: the socket's buffer is over its high-water mark."""
         self.is_full = True
+        self.sent_round = _NEVER
 
     def resume_writing(self) -> None:
         """Take frames again, and tell those who wait for room."""
         self.is_full = False
-        if self.is_upgraded and not self.is_flushing:
-            self.flush()
+        if self.is_upgraded and not self.is_over:
+            self.sent_round = 0
+            if not self.is_flushing:
+                self.flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed; a reset is the usual end with some implementations."""
@@ -290,6 +335,20 @@ class Connection(asyncio.Protocol):
         self._owner.socket_closed(self)
 
     # --- the upgrade ---------------------------------------------------------------------------------------------
+
+    def _receive_early(self, data: bytes) -> None:
+        """Go on upgrading, unless the connection is over."""
+        upgrade = self._upgrade
+        if self.is_over or upgrade is None:
+            return
+        self.received_bytes += len(data)
+        try:
+            data = self._go_on_upgrading(upgrade, data)
+        except Libp2pError as error:
+            self.cut(error)
+            return
+        if data:
+            self._receive(data)
 
     def _go_on_upgrading(self, upgrade: Upgrade, data: bytes) -> bytes:
         """Gives what is for the muxer already."""
@@ -302,9 +361,12 @@ class Connection(asyncio.Protocol):
         self._cancel_timer()
         self.peer = upgrade.secured.peer
         self.security, self.is_early = upgrade.security, upgrade.is_early
-        self._channel = upgrade.secured.channel
+        channel = upgrade.secured.channel
+        self.seal, self._open = channel.seal, channel.open
         self.session = Session(is_dialler=self.is_outbound, limits=YamuxLimits(inbound=self.limits.streams))
         self.is_upgraded = True
+        if not self.is_full:
+            self.sent_round = 0
         if not self._owner.upgraded(self):
             self.cut()
             return b""
@@ -340,10 +402,10 @@ class Connection(asyncio.Protocol):
     def wake(self) -> None:
         """Schedule a flush."""
         self.is_flushing = True
-        waiting = self._flusher.waiting
+        waiting = self.flusher.waiting
         waiting.append(self)
         if len(waiting) == 1:
-            self._flusher.schedule()
+            self.flusher.schedule()
 
     def wake_if_needed(self) -> None:
         """Schedule a flush if there is something to send and none is scheduled."""
@@ -358,9 +420,7 @@ class Connection(asyncio.Protocol):
         session = self.session
         data = session.take()
         if data:
-            data = self._channel.seal(data)
-            self.sent_bytes += len(data)
-            self.transport.write(data)
+            self._write(self.seal(data))
         if session.has_output and not self.is_full:
             self.wake()
         if self.wanting and not self.is_full:
@@ -396,9 +456,9 @@ class Connection(asyncio.Protocol):
             return
         data = b""
         while self.session.has_output:
-            data += self._channel.seal(self.session.take())
+            data += self.seal(self.session.take())
         self.session.go_away()
-        self._write(data + self._channel.seal(self.session.take()))
+        self._write(data + self.seal(self.session.take()))
         self._end(None)
         self.transport.close()
         self._timer = self.loop.call_later(CLOSE_LIMIT_S, self.transport.abort)
@@ -417,6 +477,8 @@ class Connection(asyncio.Protocol):
 
     def _end(self, error: Exception | None) -> None:
         self.is_over = True
+        self.sent_round = _NEVER
+        self._open = None
         self._cancel_timer()
         self.wanting.clear()
         self._owner.lost(self, error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -53,7 +54,8 @@ def test_frames_are_those_of_the_specification() -> None:
     """Opening, data, finishing, pings and the end, byte for byte."""
     session = Session(is_dialler=True)
     stream = session.open()
-    session.write(stream, b"hel", b"lo")
+    session.write(stream, b"hel")
+    session.write(stream, b"lo")
     session.finish(stream)
     session.ping(7)
     session.go_away()
@@ -93,6 +95,10 @@ def test_a_stream_is_opened_answered_used_and_ended() -> None:
     assert not other.streams
 
 
+def _note_whole(events: list[tuple[type[Event], bytes]], whole: bytes) -> None:
+    events.append((Received, whole[12:]))
+
+
 @given(st.lists(st.binary(max_size=30), max_size=5), st.integers(0, 60), st.booleans())
 def test_a_single_frame_is_taken_as_any_other(bodies: list[bytes], cut: int, is_finished: bool) -> None:
     """What is a whole frame of data, and nothing else, has a way of its own: it changes nothing but the effort."""
@@ -103,15 +109,26 @@ def test_a_single_frame_is_taken_as_any_other(bodies: list[bytes], cut: int, is_
     for has_short_way in (True, False):
         session = Session(is_dialler=False)
         events: list[tuple[type[Event], bytes]] = []
+        take = partial(_note_whole, events)
         for part in (data[:cut], data[cut:], frame(DATA, 0, 1, 3, b"end")):
             stream = session.receive_whole(part) if has_short_way else None
+            if stream is not None:
+                assert stream.take_whole is not None
+                stream.take_whole(part)
+                continue
             try:
-                found = session.receive(part) if stream is None else [Received(stream, part[12:])]
+                found = session.receive(part)
             except ProtocolViolation:
                 events.append((Finished, b"violation"))
                 break
-            events += [(type(event), event.data if isinstance(event, Received) else b"") for event in found]
-        window = session.streams[1].receive_window if 1 in session.streams else 0
+            for event in found:
+                if isinstance(event, Opened):
+                    event.stream.take_whole = take
+                elif isinstance(event, Received):
+                    session.credit(event.stream, len(event.data))
+                events.append((type(event), event.data if isinstance(event, Received) else b""))
+        stream = session.streams.get(1)
+        window = stream.receive_window - stream.unconsumed if stream is not None else 0
         seen.append([*events, (Opened, b"%d" % window)])
     assert seen[0] == seen[1]
     assert seen[0][-2] == ((Finished, b"violation") if is_finished else (Received, b"end"))
