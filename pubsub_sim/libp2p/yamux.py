@@ -15,6 +15,7 @@ Source: hashicorp/yamux spec.md, and libp2p/specs yamux for the number of stream
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from struct import Struct
 
@@ -283,27 +284,28 @@ class Session:
 
     # --- input ---------------------------------------------------------------------------------------------------
 
-    def receive_whole(self, data: bytes) -> YamuxStream | None:
+    def receive_whole(self, data: bytes) -> Callable[[bytes], None] | None:
         """Process received bytes if they are a single data frame of a stream with `take_whole`, which is the usual case.
 
         Returns:
-            The stream, whose `take_whole` is to be called with the bytes, header included; its data count as consumed. None
-            if the bytes are anything else: nothing was processed then, and they are for `receive`.
+            The stream's `take_whole`, to be called with the bytes, header included; its data count as consumed. None if the
+            bytes are anything else: nothing was processed then, and they are for `receive`.
         """
         size = len(data) - HEADER_BYTES
         if size <= 0 or self._is_amid:
             return None
         number, length = _unpack_plain(data)
         stream = self.streams.get(number)
-        if stream is None or length != size or stream.take_whole is None:
+        if stream is None or length != size:
             return None
+        take = stream.take_whole
         window = stream.receive_window - size
-        if window < 0:
+        if take is None or window < 0:
             return None
         stream.receive_window = window
         if window <= _CREDIT_BELOW:
             self.credit(stream, 0)
-        return stream
+        return take
 
     def receive(self, data: bytes) -> list[Event]:
         """Process received bytes; return the events, in order.

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pubsub_sim.ids import PeerId
+    from pubsub_sim.libp2p.security import Channel
     from pubsub_sim.libp2p.upgrade import Upgrade
     from pubsub_sim.libp2p.yamux_streams import Event
     from pubsub_sim.net.libp2p_limits import Libp2pLimits
@@ -154,7 +155,8 @@ class Connection(asyncio.Protocol):
         transport: the socket.
         local, remote: the addresses of both ends of the socket.
         session: the muxer, once the connection is upgraded.
-        seal: what the channel does to the muxer's output, once the connection is upgraded.
+        channel: seals the muxer's output and opens what is received, once the connection is upgraded.
+        seal: the channel's.
         flusher: as given.
         sent_round: the flusher's round in which a frame was last sent at once; a later one as long as none may be.
         wanting: streams that wait for room, each of which offers it to its writer.
@@ -163,18 +165,18 @@ class Connection(asyncio.Protocol):
         is_over: whether the connection is cut or closed.
         security: the security protocol agreed on.
         is_early: whether the muxer was agreed on in the security handshake.
-        sent_bytes, received_bytes: of the socket.
     """
 
     __slots__ = (
         "_has_given_up",
         "_has_socket",
-        "_heard_bytes",
+        "_heard",
         "_open",
         "_owner",
         "_silent_ticks",
         "_timer",
         "_upgrade",
+        "channel",
         "flusher",
         "is_early",
         "is_flushing",
@@ -186,11 +188,9 @@ class Connection(asyncio.Protocol):
         "local",
         "loop",
         "peer",
-        "received_bytes",
         "remote",
         "seal",
         "security",
-        "sent_bytes",
         "sent_round",
         "session",
         "transport",
@@ -200,6 +200,7 @@ class Connection(asyncio.Protocol):
     peer: PeerId
     transport: asyncio.Transport
     session: Session
+    channel: Channel
     seal: Callable[[bytes], bytes]
 
     def __init__(
@@ -225,8 +226,6 @@ class Connection(asyncio.Protocol):
         self.sent_round = _NEVER
         self.security = ""
         self.is_early = False
-        self.sent_bytes = 0
-        self.received_bytes = 0
         self._owner = owner
         self._upgrade: Upgrade | None = upgrade
         self._open: Callable[[bytes], bytes] | None = (
@@ -234,7 +233,7 @@ class Connection(asyncio.Protocol):
         )
         self._timer: asyncio.TimerHandle | None = None
         self.flusher = flusher
-        self._heard_bytes = 0  # received before the last tick
+        self._heard = (-1, 0)  # what the channel had received at the last tick
         self._silent_ticks = 0
         self._has_socket = False
         self._has_given_up = False
@@ -254,7 +253,7 @@ class Connection(asyncio.Protocol):
         assert self._upgrade is not None
         limit_s = self.limits.dial_s if self.is_outbound else self.limits.upgrade_s
         self._timer = self.loop.call_later(limit_s, self._too_slow, limit_s)
-        self._write(self._upgrade.begin())
+        self.transport.write(self._upgrade.begin())
 
     def data_received(self, data: bytes) -> None:
         """Pass on what came; whatever is not as the protocols say ends the connection."""
@@ -264,22 +263,17 @@ class Connection(asyncio.Protocol):
         if open_ is None:
             self._receive_early(data)
             return
-        self.received_bytes += len(data)
-        session = self.session
         try:
             data = open_(data)
-            stream = session.receive_whole(data)
         except Libp2pError as error:
             self.cut(error)
             return
-        if stream is None:
+        session = self.session
+        take = session.receive_whole(data)
+        if take is None:
             self._receive(data)
             return
-        take = stream.take_whole
-        try:
-            take(data)  # type: ignore[misc] # there is one, or the stream were None
-        except Libp2pError:
-            self._refuse(stream)
+        take(data)
         if session.has_output:
             self.wake_if_needed()
 
@@ -303,11 +297,11 @@ class Connection(asyncio.Protocol):
                 try:
                     event.stream.user.received(event.data)  # type: ignore[attr-defined]
                 except Libp2pError:
-                    self._refuse(event.stream)
+                    self.refuse(event.stream)
             else:
                 self._handle(event)
 
-    def _refuse(self, stream: YamuxStream) -> None:
+    def refuse(self, stream: YamuxStream) -> None:
         """Reset a stream with whose data its user can do nothing."""
         self.session.reset(stream, NEGOTIATION_FAILED)
         cast("StreamUser", stream.user).was_reset()
@@ -341,7 +335,6 @@ class Connection(asyncio.Protocol):
         upgrade = self._upgrade
         if self.is_over or upgrade is None:
             return
-        self.received_bytes += len(data)
         try:
             data = self._go_on_upgrading(upgrade, data)
         except Libp2pError as error:
@@ -354,14 +347,14 @@ class Connection(asyncio.Protocol):
         """Gives what is for the muxer already."""
         answer = upgrade.receive(data)
         if answer:
-            self._write(answer)
+            self.transport.write(answer)
         if not upgrade.is_over:
             return b""
         self._upgrade = None
         self._cancel_timer()
         self.peer = upgrade.secured.peer
         self.security, self.is_early = upgrade.security, upgrade.is_early
-        channel = upgrade.secured.channel
+        channel = self.channel = upgrade.secured.channel
         self.seal, self._open = channel.seal, channel.open
         self.session = Session(is_dialler=self.is_outbound, limits=YamuxLimits(inbound=self.limits.streams))
         self.is_upgraded = True
@@ -391,7 +384,7 @@ class Connection(asyncio.Protocol):
             try:
                 cast("StreamUser", event.stream.user).finished()
             except Libp2pError:
-                self._refuse(event.stream)
+                self.refuse(event.stream)
         elif isinstance(event, WasReset):
             cast("StreamUser", event.stream.user).was_reset()
         elif isinstance(event, GoneAway):
@@ -420,7 +413,7 @@ class Connection(asyncio.Protocol):
         session = self.session
         data = session.take()
         if data:
-            self._write(self.seal(data))
+            self.transport.write(self.seal(data))
         if session.has_output and not self.is_full:
             self.wake()
         if self.wanting and not self.is_full:
@@ -428,22 +421,19 @@ class Connection(asyncio.Protocol):
             for stream in wanting:
                 stream.offer_room()
 
-    def _write(self, data: bytes) -> None:
-        self.sent_bytes += len(data)
-        self.transport.write(data)
-
     # --- the end -------------------------------------------------------------------------------------------------
 
     def tick(self) -> None:
         """Once in a while: ping a peer that has been silent for some ticks, and give it up after one more."""
-        if self.received_bytes != self._heard_bytes:
-            self._heard_bytes = self.received_bytes
+        heard = self.channel.received, self.channel.partial_bytes
+        if heard != self._heard:
+            self._heard = heard
             self._silent_ticks = 0
             return
         self._silent_ticks += 1
         if self._silent_ticks >= LOST_TICKS:
             self.cut(Silent())
-        elif self._silent_ticks == SILENT_TICKS and self.is_upgraded:
+        elif self._silent_ticks == SILENT_TICKS:
             self.session.ping(KEEP_ALIVE)
             self.wake_if_needed()
 
@@ -458,7 +448,7 @@ class Connection(asyncio.Protocol):
         while self.session.has_output:
             data += self.seal(self.session.take())
         self.session.go_away()
-        self._write(data + self.seal(self.session.take()))
+        self.transport.write(data + self.seal(self.session.take()))
         self._end(None)
         self.transport.close()
         self._timer = self.loop.call_later(CLOSE_LIMIT_S, self.transport.abort)

@@ -21,6 +21,9 @@ PENDING_BYTES = WINDOW
 """Bytes that wait for the peer's window before a stream takes no more."""
 
 
+_AFTER_ONE = HEADER_BYTES + 1  # where a frame begins whose length takes one byte
+
+
 class OutboundFrames:
     """Our end of a stream of frames to a peer. Implements Stream, StreamUser and RoomTaker.
 
@@ -63,15 +66,14 @@ class OutboundFrames:
         flusher = connection.flusher
         if frame is not flusher.frame:
             flusher.begin(frame)
-        if connection.sent_round < flusher.round and frame:
+        number = flusher.round
+        if connection.sent_round < number and frame:
             data = connection.session.pack(self._stream, flusher.framed)
             if data is not None:
-                connection.sent_round = flusher.round
+                connection.sent_round = number
                 flusher.frames += 1
-                seal = connection.seal
-                data = seal(data)
-                connection.sent_bytes += len(data)
-                connection.transport.write(data)
+                seal = connection.seal  # read before the call: as a method it would be searched for in the class first
+                connection.transport.write(seal(data))
                 return True
         return self._queue(frame, flusher.framed)
 
@@ -211,22 +213,27 @@ class InboundFrames:
     def take_whole(self, data: bytes) -> None:
         """Take a frame of the muxer whose data are, as nearly always, one frame of ours: without another copy."""
         if not self._partial and not self.is_blocked:
-            position = HEADER_BYTES + 1
+            end = len(data)
             size = data[HEADER_BYTES]
-            if size > 0x7F:
-                if position < len(data) and data[position] < 0x80:  # two bytes, as most have
-                    size += (data[position] << 7) - 0x80
-                    position += 1
-                else:
-                    size = -1  # for `received` to find out
-            if position + size == len(data):
-                if not self.reader.frame(data[position:]):
-                    self._owed = len(data) - HEADER_BYTES
-                    self.connection.session.credit(self._stream, -self._owed)
+            if size > 0x7F and end > _AFTER_ONE:
+                more = data[_AFTER_ONE]
+                start = _AFTER_ONE + 1
+                size += (
+                    more * 0x80 - 0x80 if more < 0x80 else end
+                )  # longer lengths are for `received`, as too large ones
+            else:
+                start = _AFTER_ONE
+            if start + size == end:
+                if not self.reader.frame(data[start:]):
                     self._block(data[HEADER_BYTES:])
+                    self._owed = end - HEADER_BYTES
+                    self.connection.session.credit(self._stream, -self._owed)
                 return
         self.connection.session.credit(self._stream, HEADER_BYTES - len(data))
-        self.received(data[HEADER_BYTES:])
+        try:
+            self.received(data[HEADER_BYTES:])
+        except Libp2pError:
+            self.connection.refuse(self._stream)
 
     def received(self, data: bytes) -> None:
         """Cut frames out of the received bytes."""
