@@ -56,6 +56,7 @@ _PLAIN_HEADER = Struct(">QI")  # of a data frame without flags, whose first eigh
 _pack_plain, _unpack_plain = _PLAIN_HEADER.pack, _PLAIN_HEADER.unpack_from
 _LAYER = "yamux"
 _CREDIT_AT = WINDOW // 2  # bytes consumed in a stream before a window update is sent
+_VIEW_BYTES = 4096  # from this size on data are not copied, for users that can do without
 _CREDIT_BELOW = WINDOW - _CREDIT_AT  # the receive window up to which so many may have been consumed
 
 
@@ -327,7 +328,8 @@ class Session:
                     stop = end
                 stream = self._body_stream
                 if stream is not None and stream.is_readable:
-                    events.append(Received(stream, data[position:stop]))
+                    is_view = stop - position >= _VIEW_BYTES and stream.take_whole is not None
+                    events.append(Received(stream, (memoryview(data) if is_view else data)[position:stop]))
                 self._body_left = left - (stop - position)
                 position = stop
                 if not self._body_left:

@@ -85,10 +85,10 @@ class YamuxStream:
 
 
 class Received(NamedTuple):
-    """Data of a stream."""
+    """Data of a stream; a view of the received bytes if the stream has `take_whole` and they are many."""
 
     stream: YamuxStream
-    data: bytes
+    data: bytes | memoryview
 
 
 class Opened(NamedTuple):

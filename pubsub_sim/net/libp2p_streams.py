@@ -235,7 +235,7 @@ class InboundFrames:
         except Libp2pError:
             self.connection.refuse(self._stream)
 
-    def received(self, data: bytes) -> None:
+    def received(self, data: bytes | memoryview) -> None:
         """Cut frames out of the received bytes."""
         if self.is_blocked:
             self._held += data
@@ -270,7 +270,7 @@ class InboundFrames:
         if self._is_finished:
             self.finished()
 
-    def _cut(self, data: bytes) -> bool:
+    def _cut(self, data: bytes | memoryview) -> bool:
         """Give whole frames to the reader and keep what is left; False if a frame found no room."""
         position, end = 0, len(data)
         while position < end and self.is_open:
@@ -294,19 +294,19 @@ class InboundFrames:
                 else:
                     self._keep(data[start:], stop - start, position - start)
                 return True
-            if not self.reader.frame(data[position:stop]):
+            if not self.reader.frame(bytes(data[position:stop])):
                 self._block(data[start:])
                 return False
             position = stop
         return True
 
-    def _block(self, data: bytes | bytearray) -> None:
+    def _block(self, data: bytes | bytearray | memoryview) -> None:
         """Hold what begins with a frame that found no room."""
         self._held += data
         self.is_blocked = True
         self._on_blocked(self)
 
-    def _keep(self, data: bytes, needed: int, start: int = 0) -> None:
+    def _keep(self, data: bytes | memoryview, needed: int, start: int = 0) -> None:
         self._partial += data
         self._needed = needed
         self._start = start
