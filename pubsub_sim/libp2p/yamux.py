@@ -16,11 +16,9 @@ Source: hashicorp/yamux spec.md, and libp2p/specs yamux for the number of stream
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from struct import Struct
 
-from pubsub_sim.errors import RemotePeerError
-from pubsub_sim.libp2p.errors import Libp2pError, ProtocolViolation, TooMuchUnsent
+from pubsub_sim.libp2p.errors import ProtocolViolation, TooManyStreams, TooMuchUnsent
 from pubsub_sim.libp2p.yamux_streams import (
     ACK,
     CANCELLED,
@@ -44,6 +42,7 @@ from pubsub_sim.libp2p.yamux_streams import (
     PingAnswered,
     Received,
     WasReset,
+    YamuxLimits,
     YamuxStream,
 )
 
@@ -58,33 +57,6 @@ _LAYER = "yamux"
 _CREDIT_AT = WINDOW // 2  # bytes consumed in a stream before a window update is sent
 _VIEW_BYTES = 4096  # from this size on data are not copied, for users that can do without
 _CREDIT_BELOW = WINDOW - _CREDIT_AT  # the receive window up to which so many may have been consumed
-
-
-@dataclass(frozen=True, kw_only=True)
-class YamuxLimits:
-    """The limits of a session.
-
-    Attributes:
-        inbound: maximal number of open streams opened by the other end.
-        unanswered: maximal number of own streams not answered yet.
-        unsent_bytes: maximal size of queued answers.
-    """
-
-    inbound: int = 64
-    unanswered: int = 256
-    unsent_bytes: int = 64 * 1024
-
-
-class TooManyStreams(Libp2pError, RemotePeerError):
-    """A stream was not opened because too many are unanswered.
-
-    Attributes:
-        unanswered: number of unanswered streams.
-    """
-
-    def __init__(self, unanswered: int) -> None:
-        super().__init__(f"{unanswered} streams have not been answered yet")
-        self.unanswered = unanswered
 
 
 class Session:

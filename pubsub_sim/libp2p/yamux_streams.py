@@ -1,4 +1,4 @@
-"""What a yamux session consists of: the numbers of the format, streams, and the events a session reports.
+"""What a yamux session consists of: the numbers of the format, limits, streams, and the events a session reports.
 
 Source: hashicorp/yamux spec.md; the codes of resets are go-libp2p's.
 """
@@ -6,6 +6,7 @@ Source: hashicorp/yamux spec.md; the codes of resets are go-libp2p's.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 WINDOW = 256 * 1024
@@ -27,6 +28,21 @@ NORMAL, PROTOCOL_ERROR, INTERNAL_ERROR = range(3)
 
 CANCELLED, NEGOTIATION_FAILED, RESOURCE_LIMIT = 0, 0x1001, 0x1002
 """Reasons for resetting a stream (go-libp2p's codes)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class YamuxLimits:
+    """The limits of a session.
+
+    Attributes:
+        inbound: maximal number of open streams opened by the other end.
+        unanswered: maximal number of own streams not answered yet.
+        unsent_bytes: maximal size of queued answers.
+    """
+
+    inbound: int = 64
+    unanswered: int = 256
+    unsent_bytes: int = 64 * 1024
 
 
 class YamuxStream:

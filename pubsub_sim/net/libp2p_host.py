@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from pubsub_sim.errors import DialError, DialledItself, ListenError, StreamRefused
 from pubsub_sim.ids import PeerId, short
-from pubsub_sim.libp2p.errors import Libp2pError
+from pubsub_sim.libp2p.errors import Libp2pError, TooManyStreams
 from pubsub_sim.libp2p.multiaddr import Multiaddr
 from pubsub_sim.libp2p.upgrade import Upgrade
-from pubsub_sim.libp2p.yamux import TooManyStreams
 from pubsub_sim.net.libp2p_book import AddressBook
-from pubsub_sim.net.libp2p_connection import Connection, Flusher
+from pubsub_sim.net.libp2p_connection import Connection
+from pubsub_sim.net.libp2p_flusher import Flusher
 from pubsub_sim.net.libp2p_identification import OWN_PROTOCOLS, Identification
 from pubsub_sim.net.libp2p_negotiation import negotiate_inbound, negotiate_outbound
 from pubsub_sim.net.libp2p_peer import Peer

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pubsub_sim.libp2p.errors import Libp2pError, ProtocolViolation, TooMuchUnsent
-from pubsub_sim.libp2p.yamux import Session, TooManyStreams, YamuxLimits
+from pubsub_sim.libp2p.errors import Libp2pError, ProtocolViolation, TooManyStreams, TooMuchUnsent
+from pubsub_sim.libp2p.yamux import Session
 from pubsub_sim.libp2p.yamux_streams import (
     ACK,
     DATA,
@@ -30,6 +30,7 @@ from pubsub_sim.libp2p.yamux_streams import (
     PingAnswered,
     Received,
     WasReset,
+    YamuxLimits,
     YamuxStream,
 )
 
