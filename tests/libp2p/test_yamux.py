@@ -134,6 +134,58 @@ def test_a_single_frame_is_taken_as_any_other(bodies: list[bytes], cut: int, is_
     assert seen[0][-2] == ((Finished, b"violation") if is_finished else (Received, b"end"))
 
 
+@given(st.lists(st.sampled_from([1, 100, LONGEST_FRAME, LONGEST_FRAME + 1, WINDOW]), max_size=8), st.booleans())
+def test_data_packed_at_once_are_those_that_would_have_been_taken(sizes: list[int], is_pinged: bool) -> None:
+    """Byte for byte, as long as nothing waits that would have to be sent before."""
+    outputs: list[bytes] = []
+    for has_short_way in (True, False):
+        session = Session(is_dialler=True)
+        stream = session.open()
+        session.take()
+        output = b""
+        for number, size in enumerate(sizes):
+            if is_pinged and number == 1:
+                session.ping(7)
+            body = bytes((number,)) * size
+            packed = session.pack(stream, body) if has_short_way else None
+            if packed is None:
+                session.write(stream, body)
+                while session.has_output:
+                    output += session.take()
+            output += packed or b""
+        outputs.append(output)
+        assert stream.send_window >= 0
+    assert outputs[0] == outputs[1]
+
+
+def test_nothing_is_packed_for_a_stream_that_cannot_be_written() -> None:
+    """Neither after its end nor after its reset by the other side."""
+    session = Session(is_dialler=True)
+    finished, reset = session.open(), session.open()
+    session.finish(finished)
+    session.receive(frame(WINDOW_UPDATE, RST, reset.number, 0))
+    session.take()
+    assert session.pack(finished, b"x") is session.pack(reset, b"x") is None
+
+
+def test_what_was_received_whole_is_credited_unless_it_is_taken_back() -> None:
+    """Half a window is granted anew, without what its user could not consume."""
+    session = Session(is_dialler=True)
+    stream = opened(session, 2)
+    stream.take_whole = partial(_note_whole, [])
+    size = WINDOW // 8
+    for number in range(4):
+        assert not session.has_output
+        assert session.receive_whole(frame(DATA, 0, 2, size, b"x" * size)) is not None
+        if not number:
+            session.credit(stream, -size)
+    assert not session.has_output
+    assert session.receive_whole(frame(DATA, 0, 2, size, b"x" * size)) is not None
+    assert session.take() == frame(WINDOW_UPDATE, 0, 2, 4 * size)
+    session.credit(stream, size)
+    assert stream.receive_window == WINDOW - size
+
+
 def test_a_ping_is_answered_ahead_of_data() -> None:
     """With the same number; the answer to one of ours is told."""
     one, other = pair()
