@@ -352,12 +352,12 @@ class NoiseChannel:
         self._decrypt = receiving.cipher.decrypt
         self.received = receiving.count
         self._mismatch = receiving.cipher.mismatch
-        self._partial = bytearray()  # the beginning of a message
+        self._partial: bytearray | None = None  # the beginning of a message
 
     @property
     def partial_bytes(self) -> int:
         """The size of an incomplete message."""
-        return len(self._partial)
+        return 0 if self._partial is None else len(self._partial)
 
     def seal(self, data: bytes) -> bytes:
         """Return the encrypted messages for data to be sent."""
@@ -380,7 +380,7 @@ class NoiseChannel:
     def open(self, data: bytes) -> bytes:
         """Return the plaintext of the messages received completely. Raises ProtocolViolation."""
         end = len(data)
-        if self._partial or end < 2 or data[0] * 256 + data[1] + 2 != end:  # not the usual single message
+        if self._partial is not None or end < 2 or data[0] * 256 + data[1] + 2 != end:  # not the usual single message
             return self._open_all(data)
         count = self.received
         self.received = count + 1
@@ -392,12 +392,12 @@ class NoiseChannel:
 
     def _open_all(self, data: bytes) -> bytes:
         partial = self._partial
-        if partial:
+        if partial is not None:
             partial += data
             if len(partial) < 2 or len(partial) < 2 + (partial[0] << 8 | partial[1]):
                 return b""
             data = bytes(partial)
-            partial.clear()
+            self._partial = None
         position, end = 0, len(data)
         parts: list[bytes] = []
         while position + 2 <= end:
@@ -411,5 +411,6 @@ class NoiseChannel:
                 raise not_authentic(message) from None
             self.received += 1
             position = stop
-        partial += data[position:]
+        if position < end:
+            self._partial = bytearray(data[position:])
         return b"".join(parts)

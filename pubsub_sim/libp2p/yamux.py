@@ -15,7 +15,6 @@ Source: hashicorp/yamux spec.md, and libp2p/specs yamux for the number of stream
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from struct import Struct
 
 from pubsub_sim.libp2p.errors import ProtocolViolation, TooManyStreams, TooMuchUnsent
@@ -42,6 +41,7 @@ from pubsub_sim.libp2p.yamux_streams import (
     PingAnswered,
     Received,
     WasReset,
+    WholeTaker,
     YamuxLimits,
     YamuxStream,
 )
@@ -57,6 +57,7 @@ _LAYER = "yamux"
 _CREDIT_AT = WINDOW // 2  # bytes consumed in a stream before a window update is sent
 _VIEW_BYTES = 4096  # from this size on data are not copied, for users that can do without
 _CREDIT_BELOW = WINDOW - _CREDIT_AT  # the receive window up to which so many may have been consumed
+_NO_STREAM = YamuxStream(0, is_local=True)  # stands for a stream that takes nothing
 
 
 class Session:
@@ -84,6 +85,7 @@ class Session:
         "_next_number",
         "_partial",
         "_queued",
+        "_recent",
         "_remote_parity",
         "_unanswered",
         "has_output",
@@ -103,6 +105,7 @@ class Session:
         self._control: list[bytes] = []  # queued frames without data
         self._credits: dict[YamuxStream, None] = {}  # streams that need a window update
         self._queued: list[YamuxStream] = []  # streams with data to send within their windows
+        self._recent = _NO_STREAM  # the stream of the last frame received whole
         self._is_amid = False  # whether the last bytes received ended inside a frame
         self._partial = b""  # an incomplete header
         self._body_left = 0  # remaining bytes of a data frame
@@ -257,28 +260,28 @@ class Session:
 
     # --- input ---------------------------------------------------------------------------------------------------
 
-    def receive_whole(self, data: bytes) -> Callable[[bytes], None] | None:
-        """Process received bytes if they are a single data frame of a stream with `take_whole`, which is the usual case.
+    def receive_whole(self, data: bytes) -> WholeTaker | None:
+        """Process received bytes if they are a single data frame of a stream with a `taker`, which is the usual case.
 
         Returns:
-            The stream's `take_whole`, to be called with the bytes, header included; its data count as consumed. None if the
-            bytes are anything else: nothing was processed then, and they are for `receive`.
+            The taker, which is to take the bytes, header included; its data count as consumed. None if the bytes are
+            anything else: nothing was processed then, and they are for `receive`.
         """
         size = len(data) - HEADER_BYTES
         if size <= 0 or self._is_amid:
             return None
         number, length = _unpack_plain(data)
-        stream = self.streams.get(number)
-        if stream is None or length != size:
-            return None
-        take = stream.take_whole
+        stream = self._recent
+        if stream.number != number:
+            stream = self._recent = self.streams.get(number, _NO_STREAM)
+        taker = stream.taker
         window = stream.receive_window - size
-        if take is None or window < 0:
+        if taker is None or length != size or window < 0:
             return None
         stream.receive_window = window
         if window <= _CREDIT_BELOW:
             self.credit(stream, 0)
-        return take
+        return taker
 
     def receive(self, data: bytes) -> list[Event]:
         """Process received bytes; return the events, in order.
@@ -300,7 +303,7 @@ class Session:
                     stop = end
                 stream = self._body_stream
                 if stream is not None and stream.is_readable:
-                    is_view = stop - position >= _VIEW_BYTES and stream.take_whole is not None
+                    is_view = stop - position >= _VIEW_BYTES and stream.taker is not None
                     events.append(Received(stream, (memoryview(data) if is_view else data)[position:stop]))
                 self._body_left = left - (stop - position)
                 position = stop
@@ -416,7 +419,7 @@ class Session:
     def _finished(self, stream: YamuxStream, events: list[Event]) -> None:
         if stream.is_readable:
             stream.is_readable = False
-            stream.take_whole = None
+            stream.taker = None
             events.append(Finished(stream))
             self._forget_if_over(stream)
 
@@ -433,7 +436,9 @@ class Session:
         if self.streams.pop(stream.number, None) is None:
             return
         stream.is_readable = stream.is_writable = stream.is_finishing = False
-        stream.take_whole = None
+        stream.taker = None
+        if stream is self._recent:
+            self._recent = _NO_STREAM
         stream.pending.clear()
         stream.pending_bytes = 0
         if stream.is_queued:

@@ -5,9 +5,8 @@ Source: hashicorp/yamux spec.md; the codes of resets are go-libp2p's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 WINDOW = 256 * 1024
 """Initial window of a stream in bytes, for both ends."""
@@ -45,6 +44,13 @@ class YamuxLimits:
     unsent_bytes: int = 64 * 1024
 
 
+class WholeTaker(Protocol):
+    """A user that takes a frame without its data being cut out of it."""
+
+    def take_whole(self, data: bytes, /) -> None:
+        """Take a data frame with its header."""
+
+
 class YamuxStream:
     """One stream of a session.
 
@@ -59,8 +65,8 @@ class YamuxStream:
         receive_window: bytes the other end may send.
         unconsumed: bytes announced by the other end and not consumed by the user.
         pending_bytes: bytes written and not sent yet.
-        take_whole: called with the bytes of a frame, header included, that was received whole; None if the user has no such
-            way, and once the other end has finished or reset the stream.
+        taker: takes frames that were received whole; None if the user has no such way, and once the other end has finished
+            or reset the stream.
         user: the user's data, ignored by the session.
     """
 
@@ -77,7 +83,7 @@ class YamuxStream:
         "pending_bytes",
         "receive_window",
         "send_window",
-        "take_whole",
+        "taker",
         "unconsumed",
         "user",
     )
@@ -96,12 +102,12 @@ class YamuxStream:
         self.pending: list[bytes | memoryview] = []
         self.pending_bytes = 0
         self.unconsumed = 0
-        self.take_whole: Callable[[bytes], None] | None = None
+        self.taker: WholeTaker | None = None
         self.user: object = None
 
 
 class Received(NamedTuple):
-    """Data of a stream; a view of the received bytes if the stream has `take_whole` and they are many."""
+    """Data of a stream; a view of the received bytes if the stream has a `taker` and they are many."""
 
     stream: YamuxStream
     data: bytes | memoryview

@@ -28,8 +28,6 @@ from pubsub_sim.libp2p.yamux_streams import (
 from pubsub_sim.net.libp2p_limits import Silent, TooSlow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pubsub_sim.ids import PeerId
     from pubsub_sim.libp2p.security import Channel
     from pubsub_sim.libp2p.upgrade import Upgrade
@@ -101,7 +99,6 @@ class Connection(asyncio.Protocol):
         local, remote: the addresses of both ends of the socket.
         session: the muxer, once the connection is upgraded.
         channel: seals the muxer's output and opens what is received, once the connection is upgraded.
-        seal: the channel's.
         flusher: as given.
         sent_round: the flusher's round in which a frame was last sent at once; a later one as long as none may be.
         wanting: streams that wait for room, each of which offers it to its writer.
@@ -116,8 +113,8 @@ class Connection(asyncio.Protocol):
         "_has_given_up",
         "_has_socket",
         "_heard",
-        "_open",
         "_owner",
+        "_receiving",
         "_silent_ticks",
         "_timer",
         "_upgrade",
@@ -134,7 +131,6 @@ class Connection(asyncio.Protocol):
         "loop",
         "peer",
         "remote",
-        "seal",
         "security",
         "sent_round",
         "session",
@@ -146,7 +142,6 @@ class Connection(asyncio.Protocol):
     transport: asyncio.Transport
     session: Session
     channel: Channel
-    seal: Callable[[bytes], bytes]
 
     def __init__(
         self,
@@ -173,9 +168,7 @@ class Connection(asyncio.Protocol):
         self.is_early = False
         self._owner = owner
         self._upgrade: Upgrade | None = upgrade
-        self._open: Callable[[bytes], bytes] | None = (
-            None  # the channel's, while the connection is upgraded and not over
-        )
+        self._receiving: Channel | None = None  # the channel, while the connection is upgraded and not over
         self._timer: asyncio.TimerHandle | None = None
         self.flusher = flusher
         self._heard = (-1, 0)  # what the channel had received at the last tick
@@ -202,23 +195,21 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Pass on what came; whatever is not as the protocols say ends the connection."""
-        open_ = (
-            self._open
-        )  # callables are read before the call: as methods they would be searched for in the class first
-        if open_ is None:
+        channel = self._receiving
+        if channel is None:
             self._receive_early(data)
             return
         try:
-            data = open_(data)
+            data = channel.open(data)
         except Libp2pError as error:
             self.cut(error)
             return
         session = self.session
-        take = session.receive_whole(data)
-        if take is None:
+        taker = session.receive_whole(data)
+        if taker is None:
             self._receive(data)
             return
-        take(data)
+        taker.take_whole(data)
         if session.has_output:
             self.wake_if_needed()
 
@@ -299,8 +290,7 @@ class Connection(asyncio.Protocol):
         self._cancel_timer()
         self.peer = upgrade.secured.peer
         self.security, self.is_early = upgrade.security, upgrade.is_early
-        channel = self.channel = upgrade.secured.channel
-        self.seal, self._open = channel.seal, channel.open
+        self.channel = self._receiving = upgrade.secured.channel
         self.session = Session(is_dialler=self.is_outbound, limits=YamuxLimits(inbound=self.limits.streams))
         self.is_upgraded = True
         if not self.is_full:
@@ -358,7 +348,7 @@ class Connection(asyncio.Protocol):
         session = self.session
         data = session.take()
         if data:
-            self.transport.write(self.seal(data))
+            self.transport.write(self.channel.seal(data))
         if session.has_output and not self.is_full:
             self.wake()
         if self.wanting and not self.is_full:
@@ -391,9 +381,9 @@ class Connection(asyncio.Protocol):
             return
         data = b""
         while self.session.has_output:
-            data += self.seal(self.session.take())
+            data += self.channel.seal(self.session.take())
         self.session.go_away()
-        self.transport.write(data + self.seal(self.session.take()))
+        self.transport.write(data + self.channel.seal(self.session.take()))
         self._end(None)
         self.transport.close()
         self._timer = self.loop.call_later(CLOSE_LIMIT_S, self.transport.abort)
@@ -413,7 +403,7 @@ class Connection(asyncio.Protocol):
     def _end(self, error: Exception | None) -> None:
         self.is_over = True
         self.sent_round = _NEVER
-        self._open = None
+        self._receiving = None
         self._cancel_timer()
         self.wanting.clear()
         self._owner.lost(self, error)

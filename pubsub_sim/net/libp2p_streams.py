@@ -72,8 +72,7 @@ class OutboundFrames:
             if data is not None:
                 connection.sent_round = number
                 flusher.frames += 1
-                seal = connection.seal  # read before the call: as a method it would be searched for in the class first
-                connection.transport.write(seal(data))
+                connection.transport.write(connection.channel.seal(data))
                 return True
         return self._queue(frame, flusher.framed)
 
@@ -172,6 +171,7 @@ class InboundFrames:
 
     __slots__ = (
         "_held",
+        "_is_amid",
         "_is_finished",
         "_needed",
         "_on_blocked",
@@ -208,11 +208,12 @@ class InboundFrames:
         self._held = bytearray()  # from the frame on that found no room
         self._owed = 0  # received bytes that are not credited, as a frame found no room
         self._is_finished = False
-        stream.take_whole = self.take_whole
+        self._is_amid = False  # inside a frame, or blocked
+        stream.taker = self
 
     def take_whole(self, data: bytes) -> None:
         """Take a frame of the muxer whose data are, as nearly always, one frame of ours: without another copy."""
-        if not self._partial and not self.is_blocked:
+        if not self._is_amid:
             end = len(data)
             size = data[HEADER_BYTES]
             if size > 0x7F and end > _AFTER_ONE:
@@ -248,6 +249,7 @@ class InboundFrames:
         else:
             is_taken = self._cut(data)
         if is_taken:
+            self._is_amid = bool(self._partial)
             self.connection.session.credit(self._stream, len(data))
         else:
             self._owed = len(data)
@@ -264,6 +266,7 @@ class InboundFrames:
         except Libp2pError:
             self.reset()
             return
+        self._is_amid = bool(self._partial)
         owed, self._owed = self._owed, 0
         self.connection.session.credit(self._stream, owed)
         self.connection.wake_if_needed()
@@ -303,7 +306,7 @@ class InboundFrames:
     def _block(self, data: bytes | bytearray | memoryview) -> None:
         """Hold what begins with a frame that found no room."""
         self._held += data
-        self.is_blocked = True
+        self.is_blocked = self._is_amid = True
         self._on_blocked(self)
 
     def _keep(self, data: bytes | memoryview, needed: int, start: int = 0) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -96,8 +95,14 @@ def test_a_stream_is_opened_answered_used_and_ended() -> None:
     assert not other.streams
 
 
-def _note_whole(events: list[tuple[type[Event], bytes]], whole: bytes) -> None:
-    events.append((Received, whole[12:]))
+class Taking:
+    """A user that takes frames as they were received."""
+
+    def __init__(self, events: list[tuple[type[Event], bytes]]) -> None:
+        self._events = events
+
+    def take_whole(self, data: bytes) -> None:
+        self._events.append((Received, data[12:]))
 
 
 @given(st.lists(st.binary(max_size=30), max_size=5), st.integers(0, 60), st.booleans())
@@ -110,11 +115,11 @@ def test_a_single_frame_is_taken_as_any_other(bodies: list[bytes], cut: int, is_
     for has_short_way in (True, False):
         session = Session(is_dialler=False)
         events: list[tuple[type[Event], bytes]] = []
-        take = partial(_note_whole, events)
+        taking = Taking(events)
         for part in (data[:cut], data[cut:], frame(DATA, 0, 1, 3, b"end")):
-            take_whole = session.receive_whole(part) if has_short_way else None
-            if take_whole is not None:
-                take_whole(part)
+            taker = session.receive_whole(part) if has_short_way else None
+            if taker is not None:
+                taker.take_whole(part)
                 continue
             try:
                 found = session.receive(part)
@@ -123,7 +128,7 @@ def test_a_single_frame_is_taken_as_any_other(bodies: list[bytes], cut: int, is_
                 break
             for event in found:
                 if isinstance(event, Opened):
-                    event.stream.take_whole = take
+                    event.stream.taker = taking
                 elif isinstance(event, Received):
                     session.credit(event.stream, len(event.data))
                 events.append((type(event), event.data if isinstance(event, Received) else b""))
@@ -172,7 +177,7 @@ def test_what_was_received_whole_is_credited_unless_it_is_taken_back() -> None:
     """Half a window is granted anew, without what its user could not consume."""
     session = Session(is_dialler=True)
     stream = opened(session, 2)
-    stream.take_whole = partial(_note_whole, [])
+    stream.taker = Taking([])
     size = WINDOW // 8
     for number in range(4):
         assert not session.has_output
