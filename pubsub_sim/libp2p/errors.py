@@ -106,3 +106,15 @@ class TooMuchUnsent(Libp2pError, RemotePeerError):
         )
         self.unsent_bytes = unsent_bytes
         self.limit_bytes = limit_bytes
+
+
+class TooManyStreams(Libp2pError, RemotePeerError):
+    """A stream was not opened because too many are unanswered.
+
+    Attributes:
+        unanswered: number of unanswered streams.
+    """
+
+    def __init__(self, unanswered: int) -> None:
+        super().__init__(f"{unanswered} streams have not been answered yet")
+        self.unanswered = unanswered

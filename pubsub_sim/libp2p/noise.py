@@ -339,57 +339,65 @@ class NoiseChannel:
     Args:
         sending: the cipher state for sending.
         receiving: the cipher state for receiving.
+
+    Attributes:
+        sent, received: messages sealed and opened so far, the nonces of the next.
     """
 
-    __slots__ = ("_decrypt", "_encrypt", "_mismatch", "_partial", "_received", "_sent")
+    __slots__ = ("_decrypt", "_encrypt", "_mismatch", "_partial", "received", "sent")
 
     def __init__(self, sending: CipherState, receiving: CipherState) -> None:
         self._encrypt = sending.cipher.encrypt
-        self._sent = sending.count
+        self.sent = sending.count
         self._decrypt = receiving.cipher.decrypt
-        self._received = receiving.count
+        self.received = receiving.count
         self._mismatch = receiving.cipher.mismatch
-        self._partial = bytearray()  # the beginning of a message
+        self._partial: bytearray | None = None  # the beginning of a message
+
+    @property
+    def partial_bytes(self) -> int:
+        """The size of an incomplete message."""
+        return 0 if self._partial is None else len(self._partial)
 
     def seal(self, data: bytes) -> bytes:
         """Return the encrypted messages for data to be sent."""
         if len(data) > LONGEST_PLAINTEXT:
             return self._seal_all(data)
-        count = self._sent
-        self._sent = count + 1
+        count = self.sent
+        self.sent = count + 1
         encrypt = self._encrypt  # read before the call: as a method it would be searched for in the class first
-        sealed = encrypt(_nonce(count), data, b"")
+        sealed = encrypt(_nonce(count), data, None)
         return _size(len(sealed)) + sealed
 
     def _seal_all(self, data: bytes) -> bytes:
         parts: list[bytes] = []
         for start in range(0, len(data), LONGEST_PLAINTEXT):
-            sealed = self._encrypt(_nonce(self._sent), data[start : start + LONGEST_PLAINTEXT], b"")
-            self._sent += 1
+            sealed = self._encrypt(_nonce(self.sent), data[start : start + LONGEST_PLAINTEXT], None)
+            self.sent += 1
             parts += _size(len(sealed)), sealed
         return b"".join(parts)
 
     def open(self, data: bytes) -> bytes:
         """Return the plaintext of the messages received completely. Raises ProtocolViolation."""
         end = len(data)
-        if self._partial or end < 2 or 2 + (data[0] << 8 | data[1]) != end:  # not the usual single message
+        if self._partial is not None or end < 2 or data[0] * 256 + data[1] + 2 != end:  # not the usual single message
             return self._open_all(data)
-        count = self._received
-        self._received = count + 1
+        count = self.received
+        self.received = count + 1
         decrypt = self._decrypt
         try:
-            return decrypt(_nonce(count), data[2:], b"")
+            return decrypt(_nonce(count), data[2:], None)
         except self._mismatch:
             raise not_authentic(data[2:]) from None
 
     def _open_all(self, data: bytes) -> bytes:
         partial = self._partial
-        if partial:
+        if partial is not None:
             partial += data
             if len(partial) < 2 or len(partial) < 2 + (partial[0] << 8 | partial[1]):
                 return b""
             data = bytes(partial)
-            partial.clear()
+            self._partial = None
         position, end = 0, len(data)
         parts: list[bytes] = []
         while position + 2 <= end:
@@ -398,10 +406,11 @@ class NoiseChannel:
                 break
             message = data[position + 2 : stop]
             try:
-                parts.append(self._decrypt(_nonce(self._received), message, b""))
+                parts.append(self._decrypt(_nonce(self.received), message, None))
             except self._mismatch:
                 raise not_authentic(message) from None
-            self._received += 1
+            self.received += 1
             position = stop
-        partial += data[position:]
+        if position < end:
+            self._partial = bytearray(data[position:])
         return b"".join(parts)

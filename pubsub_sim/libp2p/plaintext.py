@@ -31,16 +31,29 @@ _LAYER = "plaintext"
 
 
 class PlainChannel:
-    """A channel without encryption. Implements Channel."""
+    """A channel without encryption. Implements Channel.
 
-    __slots__ = ()
+    Attributes:
+        sent, received: bytes so far.
+        partial_bytes: none ever.
+    """
+
+    __slots__ = ("received", "sent")
+
+    partial_bytes = 0
+
+    def __init__(self) -> None:
+        self.sent = 0
+        self.received = 0
 
     def seal(self, data: bytes) -> bytes:
         """Return the bytes themselves."""
+        self.sent += len(data)
         return data
 
     def open(self, data: bytes) -> bytes:
         """Return the bytes themselves."""
+        self.received += len(data)
         return data
 
 

@@ -31,7 +31,19 @@ class Identity:
 
 
 class Channel(Protocol):
-    """The transformation of a connection's bytes after the handshake."""
+    """The transformation of a connection's bytes after the handshake.
+
+    Attributes:
+        sent, received: how much has been sealed and opened; what one end has sent is what the other has received, unless
+            something is on its way.
+    """
+
+    sent: int
+    received: int
+
+    @property
+    def partial_bytes(self) -> int:
+        """Bytes received and not opened yet, as they are incomplete."""
 
     def seal(self, data: bytes) -> bytes:
         """Return the wire format of data to be sent."""

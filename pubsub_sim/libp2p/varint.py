@@ -11,7 +11,9 @@ encode_varint = encode_uvarint
 """Encodes a number from 0 to 2**63 - 1."""
 
 
-def decode_varint(data: bytes | bytearray, position: int = 0, *, layer: str = "varint") -> tuple[int, int] | None:
+def decode_varint(
+    data: bytes | bytearray | memoryview, position: int = 0, *, layer: str = "varint"
+) -> tuple[int, int] | None:
     """Return a number and its end position; None if more bytes are needed.
 
     Raises:

@@ -15,11 +15,9 @@ Source: hashicorp/yamux spec.md, and libp2p/specs yamux for the number of stream
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import Struct
 
-from pubsub_sim.errors import RemotePeerError
-from pubsub_sim.libp2p.errors import Libp2pError, ProtocolViolation, TooMuchUnsent
+from pubsub_sim.libp2p.errors import ProtocolViolation, TooManyStreams, TooMuchUnsent
 from pubsub_sim.libp2p.yamux_streams import (
     ACK,
     CANCELLED,
@@ -43,6 +41,8 @@ from pubsub_sim.libp2p.yamux_streams import (
     PingAnswered,
     Received,
     WasReset,
+    WholeTaker,
+    YamuxLimits,
     YamuxStream,
 )
 
@@ -51,35 +51,13 @@ YAMUX = "/yamux/1.0.0"
 
 _HEADER = Struct(">HHII")  # version 0 and type in one number
 _pack, _unpack_from = _HEADER.pack, _HEADER.unpack_from
+_PLAIN_HEADER = Struct(">QI")  # of a data frame without flags, whose first eight bytes are the number of its stream
+_pack_plain, _unpack_plain = _PLAIN_HEADER.pack, _PLAIN_HEADER.unpack_from
 _LAYER = "yamux"
 _CREDIT_AT = WINDOW // 2  # bytes consumed in a stream before a window update is sent
-
-
-@dataclass(frozen=True, kw_only=True)
-class YamuxLimits:
-    """The limits of a session.
-
-    Attributes:
-        inbound: maximal number of open streams opened by the other end.
-        unanswered: maximal number of own streams not answered yet.
-        unsent_bytes: maximal size of queued answers.
-    """
-
-    inbound: int = 64
-    unanswered: int = 256
-    unsent_bytes: int = 64 * 1024
-
-
-class TooManyStreams(Libp2pError, RemotePeerError):
-    """A stream was not opened because too many are unanswered.
-
-    Attributes:
-        unanswered: number of unanswered streams.
-    """
-
-    def __init__(self, unanswered: int) -> None:
-        super().__init__(f"{unanswered} streams have not been answered yet")
-        self.unanswered = unanswered
+_VIEW_BYTES = 4096  # from this size on data are not copied, for users that can do without
+_CREDIT_BELOW = WINDOW - _CREDIT_AT  # the receive window up to which so many may have been consumed
+_NO_STREAM = YamuxStream(0, is_local=True)  # stands for a stream that takes nothing
 
 
 class Session:
@@ -102,10 +80,12 @@ class Session:
         "_control",
         "_credits",
         "_inbound",
+        "_is_amid",
         "_limits",
         "_next_number",
         "_partial",
         "_queued",
+        "_recent",
         "_remote_parity",
         "_unanswered",
         "has_output",
@@ -125,6 +105,8 @@ class Session:
         self._control: list[bytes] = []  # queued frames without data
         self._credits: dict[YamuxStream, None] = {}  # streams that need a window update
         self._queued: list[YamuxStream] = []  # streams with data to send within their windows
+        self._recent = _NO_STREAM  # the stream of the last frame received whole
+        self._is_amid = False  # whether the last bytes received ended inside a frame
         self._partial = b""  # an incomplete header
         self._body_left = 0  # remaining bytes of a data frame
         self._body_stream: YamuxStream | None = None  # its stream; None if unknown
@@ -147,12 +129,12 @@ class Session:
         self._send(WINDOW_UPDATE, SYN, number, 0)
         return stream
 
-    def write(self, stream: YamuxStream, data: bytes, more: bytes = b"") -> None:
-        """Queue data in a stream, in one or two parts, to be sent within its window; no effect if it is not writable."""
+    def write(self, stream: YamuxStream, data: bytes) -> None:
+        """Queue data in a stream, to be sent within its window; no effect if it is not writable."""
         if not stream.is_writable:
             return
-        stream.pending += (data, more)
-        stream.pending_bytes += len(data) + len(more)
+        stream.pending.append(data)
+        stream.pending_bytes += len(data)
         if not stream.is_queued and stream.send_window:
             stream.is_queued = self.has_output = True
             self._queued.append(stream)
@@ -175,9 +157,9 @@ class Session:
             self._forget(stream)
 
     def credit(self, stream: YamuxStream, count: int) -> None:
-        """Note consumed bytes, which the other end may send again."""
-        stream.consumed += count
-        if stream.consumed >= _CREDIT_AT and stream.is_readable:
+        """Note consumed bytes, which the other end may send again; a negative number takes back what counted as consumed."""
+        stream.unconsumed -= count
+        if stream.receive_window + stream.unconsumed <= _CREDIT_BELOW and stream.is_readable:
             self._credits[stream] = None
             self.has_output = True
 
@@ -191,6 +173,20 @@ class Session:
         self._send(GO_AWAY, 0, 0, code)
 
     # --- output --------------------------------------------------------------------------------------------------
+
+    def pack(self, stream: YamuxStream, data: bytes) -> bytes | None:
+        """Return the frame with data that may be sent at once, which is the usual case.
+
+        Returns:
+            The frame; None if something else must be sent before, or the data exceed the window or a frame: they are for
+            `write` then.
+        """
+        size = len(data)
+        window = stream.send_window - size
+        if window < 0 or size > LONGEST_FRAME or self.has_output or not stream.is_writable:
+            return None
+        stream.send_window = window
+        return _pack_plain(stream.number, size) + data
 
     def take(self, limit_bytes: int = 4 * LONGEST_FRAME) -> bytes:
         """Return the bytes to send now: answers, then data, up to one frame more than the limit."""
@@ -223,10 +219,10 @@ class Session:
         return b"".join(out)
 
     def _tell_credit(self, stream: YamuxStream, out: list[bytes | memoryview]) -> None:
-        if stream.is_readable and stream.consumed:
-            stream.receive_window += stream.consumed
-            out.append(_pack(WINDOW_UPDATE, 0, stream.number, stream.consumed))
-            stream.consumed = 0
+        consumed = WINDOW - stream.receive_window - stream.unconsumed
+        if stream.is_readable and consumed > 0:
+            stream.receive_window += consumed
+            out.append(_pack(WINDOW_UPDATE, 0, stream.number, consumed))
 
     def _take_frame(self, stream: YamuxStream, out: list[bytes | memoryview]) -> int:
         """Append one data frame of a queued stream, and requeue the stream if it has more; return the frame's size."""
@@ -264,24 +260,28 @@ class Session:
 
     # --- input ---------------------------------------------------------------------------------------------------
 
-    def receive_whole(self, data: bytes) -> YamuxStream | None:
-        """Process received bytes if they are a single data frame of an open stream, which is the usual case.
+    def receive_whole(self, data: bytes) -> WholeTaker | None:
+        """Process received bytes if they are a single data frame of a stream with a `taker`, which is the usual case.
 
         Returns:
-            The stream; its data are the bytes after the header. None if the bytes are anything else: nothing was processed
-            then, and they are for `receive`.
+            The taker, which is to take the bytes, header included; its data count as consumed. None if the bytes are
+            anything else: nothing was processed then, and they are for `receive`.
         """
         size = len(data) - HEADER_BYTES
-        if self._body_left or self._partial or size <= 0:
+        if size <= 0 or self._is_amid:
             return None
-        kind, flags, number, length = _unpack_from(data)
-        if kind or flags or length != size:
+        number, length = _unpack_plain(data)
+        stream = self._recent
+        if stream.number != number:
+            stream = self._recent = self.streams.get(number, _NO_STREAM)
+        taker = stream.taker
+        window = stream.receive_window - size
+        if taker is None or length != size or window < 0:
             return None
-        stream = self.streams.get(number)
-        if stream is None or length > stream.receive_window or not stream.is_readable:
-            return None
-        stream.receive_window -= length
-        return stream
+        stream.receive_window = window
+        if window <= _CREDIT_BELOW:
+            self.credit(stream, 0)
+        return taker
 
     def receive(self, data: bytes) -> list[Event]:
         """Process received bytes; return the events, in order.
@@ -303,7 +303,8 @@ class Session:
                     stop = end
                 stream = self._body_stream
                 if stream is not None and stream.is_readable:
-                    events.append(Received(stream, data[position:stop]))
+                    is_view = stop - position >= _VIEW_BYTES and stream.taker is not None
+                    events.append(Received(stream, (memoryview(data) if is_view else data)[position:stop]))
                 self._body_left = left - (stop - position)
                 position = stop
                 if not self._body_left:
@@ -320,10 +321,12 @@ class Session:
                     if length > stream.receive_window or not stream.is_readable:
                         raise self._over_window(stream, length)
                     stream.receive_window -= length
+                    stream.unconsumed += length
                 self._body_stream = stream
                 self._body_left = length
             else:
                 self._read_header(kind, flags, number, length, events)
+        self._is_amid = bool(self._body_left or self._partial)
         if len(self._control) * HEADER_BYTES > self._limits.unsent_bytes:
             raise TooMuchUnsent(len(self._control) * HEADER_BYTES, self._limits.unsent_bytes)
         return events
@@ -358,6 +361,7 @@ class Session:
             if length and (length > stream.receive_window or not stream.is_readable):
                 raise self._over_window(stream, length)
             stream.receive_window -= length
+            stream.unconsumed += length
         self._body_stream = stream
         self._body_flags = flags
         self._body_left = length
@@ -415,6 +419,7 @@ class Session:
     def _finished(self, stream: YamuxStream, events: list[Event]) -> None:
         if stream.is_readable:
             stream.is_readable = False
+            stream.taker = None
             events.append(Finished(stream))
             self._forget_if_over(stream)
 
@@ -431,6 +436,9 @@ class Session:
         if self.streams.pop(stream.number, None) is None:
             return
         stream.is_readable = stream.is_writable = stream.is_finishing = False
+        stream.taker = None
+        if stream is self._recent:
+            self._recent = _NO_STREAM
         stream.pending.clear()
         stream.pending_bytes = 0
         if stream.is_queued:

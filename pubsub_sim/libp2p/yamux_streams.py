@@ -1,11 +1,12 @@
-"""What a yamux session consists of: the numbers of the format, streams, and the events a session reports.
+"""What a yamux session consists of: the numbers of the format, limits, streams, and the events a session reports.
 
 Source: hashicorp/yamux spec.md; the codes of resets are go-libp2p's.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 WINDOW = 256 * 1024
 """Initial window of a stream in bytes, for both ends."""
@@ -28,6 +29,28 @@ CANCELLED, NEGOTIATION_FAILED, RESOURCE_LIMIT = 0, 0x1001, 0x1002
 """Reasons for resetting a stream (go-libp2p's codes)."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class YamuxLimits:
+    """The limits of a session.
+
+    Attributes:
+        inbound: maximal number of open streams opened by the other end.
+        unanswered: maximal number of own streams not answered yet.
+        unsent_bytes: maximal size of queued answers.
+    """
+
+    inbound: int = 64
+    unanswered: int = 256
+    unsent_bytes: int = 64 * 1024
+
+
+class WholeTaker(Protocol):
+    """A user that takes a frame without its data being cut out of it."""
+
+    def take_whole(self, data: bytes, /) -> None:
+        """Take a data frame with its header."""
+
+
 class YamuxStream:
     """One stream of a session.
 
@@ -40,12 +63,14 @@ class YamuxStream:
         is_reset: whether this end has reset it. Events reported before are void.
         send_window: bytes this end may send.
         receive_window: bytes the other end may send.
+        unconsumed: bytes announced by the other end and not consumed by the user.
         pending_bytes: bytes written and not sent yet.
+        taker: takes frames that were received whole; None if the user has no such way, and once the other end has finished
+            or reset the stream.
         user: the user's data, ignored by the session.
     """
 
     __slots__ = (
-        "consumed",
         "is_answered",
         "is_finishing",
         "is_local",
@@ -58,6 +83,8 @@ class YamuxStream:
         "pending_bytes",
         "receive_window",
         "send_window",
+        "taker",
+        "unconsumed",
         "user",
     )
 
@@ -74,15 +101,16 @@ class YamuxStream:
         self.receive_window = WINDOW
         self.pending: list[bytes | memoryview] = []
         self.pending_bytes = 0
-        self.consumed = 0  # bytes consumed by the user and not yet granted to the other end
+        self.unconsumed = 0
+        self.taker: WholeTaker | None = None
         self.user: object = None
 
 
 class Received(NamedTuple):
-    """Data of a stream."""
+    """Data of a stream; a view of the received bytes if the stream has a `taker` and they are many."""
 
     stream: YamuxStream
-    data: bytes
+    data: bytes | memoryview
 
 
 class Opened(NamedTuple):

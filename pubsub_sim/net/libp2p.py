@@ -168,5 +168,7 @@ class Libp2pNetwork:
             return False
         twin = self._ends.get((connection.remote, connection.local))
         if twin is not None:
-            return connection.sent_bytes == twin.received_bytes and connection.is_upgraded
+            if not connection.is_upgraded or not twin.is_upgraded:
+                return False
+            return connection.channel.sent == twin.channel.received
         return not connection.is_upgraded or connection.peer not in self._hosts  # a peer of another process

@@ -1,26 +1,28 @@
 """One libp2p connection: the only place where a socket meets the protocols of `pubsub_sim.libp2p`.
 
 Received bytes go through the upgrade at first, then through channel and muxer to the users of the streams, in one call
-and without a task. What is written in one round of the loop leaves together: the muxer's output of a round is sealed and
-written once, and all connections of a host are flushed in one call of the loop (see Flusher). Nothing is taken from the
-muxer while the socket's buffer is over its high-water mark.
+and without a task. The first frame written in a round of the loop is sealed and sent at once (see OutboundFrames). Whatever
+else is written in the round leaves together: the muxer's output is sealed and written once, and all connections of a host
+are flushed in one call of the loop (see Flusher). Nothing is taken from the muxer while the socket's buffer is over its
+high-water mark.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING, Protocol, cast
 
 from pubsub_sim.libp2p.errors import Libp2pError
-from pubsub_sim.libp2p.yamux import Session, YamuxLimits
+from pubsub_sim.libp2p.yamux import Session
 from pubsub_sim.libp2p.yamux_streams import (
-    HEADER_BYTES,
     NEGOTIATION_FAILED,
     Finished,
     GoneAway,
     Opened,
     Received,
     WasReset,
+    YamuxLimits,
     YamuxStream,
 )
 from pubsub_sim.net.libp2p_limits import Silent, TooSlow
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from pubsub_sim.libp2p.security import Channel
     from pubsub_sim.libp2p.upgrade import Upgrade
     from pubsub_sim.libp2p.yamux_streams import Event
+    from pubsub_sim.net.libp2p_flusher import Flusher
     from pubsub_sim.net.libp2p_limits import Libp2pLimits
 
 HIGH_WATER_BYTES = 64 * 1024
@@ -43,6 +46,8 @@ SILENT_TICKS, LOST_TICKS = 3, 4
 
 KEEP_ALIVE = 0x6B65
 """The number of our pings."""
+
+_NEVER = sys.maxsize  # a round in which nothing more is sent at once
 
 
 class StreamUser(Protocol):
@@ -77,39 +82,6 @@ class ConnectionOwner(Protocol):
         """The socket of a connection is closed."""
 
 
-class Flusher:
-    """Flushes the connections of one host, all that have something to send in one call in the next round of the loop.
-
-    Args:
-        loop: the event loop.
-
-    Attributes:
-        waiting: connections to be flushed, first come first served; `schedule` is called with the first.
-    """
-
-    __slots__ = ("_flush_soon", "_loop", "waiting")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.waiting: list[Connection] = []
-        self._loop = loop
-        self._flush_soon = self._flush  # one object, as it is scheduled for nearly every message
-
-    def schedule(self) -> None:
-        """Flush in the next round."""
-        self._loop.call_soon(self._flush_soon)
-
-    def _flush(self) -> None:
-        waiting, self.waiting = self.waiting, []
-        waiting.reverse()
-        try:
-            while waiting:
-                waiting.pop().flush()
-        finally:
-            if waiting:  # a writer has raised, which ends this call and nobody else's flush
-                self.waiting += reversed(waiting)
-                self.schedule()
-
-
 class Connection(asyncio.Protocol):
     """One connection as one of its two ends sees it.
 
@@ -126,27 +98,28 @@ class Connection(asyncio.Protocol):
         transport: the socket.
         local, remote: the addresses of both ends of the socket.
         session: the muxer, once the connection is upgraded.
+        channel: seals the muxer's output and opens what is received, once the connection is upgraded.
+        flusher: as given.
+        sent_round: the flusher's round in which a frame was last sent at once; a later one as long as none may be.
         wanting: streams that wait for room, each of which offers it to its writer.
         is_full: whether the socket's buffer is over its high-water mark.
         is_flushing: whether a flush is scheduled.
         is_over: whether the connection is cut or closed.
         security: the security protocol agreed on.
         is_early: whether the muxer was agreed on in the security handshake.
-        sent_bytes, received_bytes: of the socket.
-        frames: written to streams of frames, empty ones not counted.
     """
 
     __slots__ = (
-        "_channel",
-        "_flusher",
         "_has_given_up",
         "_has_socket",
-        "_heard_bytes",
+        "_heard",
         "_owner",
+        "_receiving",
         "_silent_ticks",
         "_timer",
         "_upgrade",
-        "frames",
+        "channel",
+        "flusher",
         "is_early",
         "is_flushing",
         "is_full",
@@ -157,10 +130,9 @@ class Connection(asyncio.Protocol):
         "local",
         "loop",
         "peer",
-        "received_bytes",
         "remote",
         "security",
-        "sent_bytes",
+        "sent_round",
         "session",
         "transport",
         "wanting",
@@ -169,6 +141,7 @@ class Connection(asyncio.Protocol):
     peer: PeerId
     transport: asyncio.Transport
     session: Session
+    channel: Channel
 
     def __init__(
         self,
@@ -190,17 +163,15 @@ class Connection(asyncio.Protocol):
         self.is_full = False
         self.is_flushing = False
         self.is_over = False
-        self.frames = 0
+        self.sent_round = _NEVER
         self.security = ""
         self.is_early = False
-        self.sent_bytes = 0
-        self.received_bytes = 0
         self._owner = owner
         self._upgrade: Upgrade | None = upgrade
-        self._channel: Channel
+        self._receiving: Channel | None = None  # the channel, while the connection is upgraded and not over
         self._timer: asyncio.TimerHandle | None = None
-        self._flusher = flusher
-        self._heard_bytes = 0  # received before the last tick
+        self.flusher = flusher
+        self._heard = (-1, 0)  # what the channel had received at the last tick
         self._silent_ticks = 0
         self._has_socket = False
         self._has_given_up = False
@@ -220,38 +191,39 @@ class Connection(asyncio.Protocol):
         assert self._upgrade is not None
         limit_s = self.limits.dial_s if self.is_outbound else self.limits.upgrade_s
         self._timer = self.loop.call_later(limit_s, self._too_slow, limit_s)
-        self._write(self._upgrade.begin())
+        self.transport.write(self._upgrade.begin())
 
     def data_received(self, data: bytes) -> None:
         """Pass on what came; whatever is not as the protocols say ends the connection."""
-        if self.is_over:
+        channel = self._receiving
+        if channel is None:
+            self._receive_early(data)
             return
-        self.received_bytes += len(data)
         try:
-            if self._upgrade is not None:
-                data = self._go_on_upgrading(self._upgrade, data)
-                if not data:
-                    return
-            else:
-                data = self._channel.open(data)
-            session = self.session
-            stream = session.receive_whole(data)
-            events = session.receive(data) if stream is None else None
+            data = channel.open(data)
         except Libp2pError as error:
             self.cut(error)
             return
-        if events is not None:
-            self._dispatch(events)
-        elif stream is not None:
-            try:
-                stream.user.received(data[HEADER_BYTES:])  # type: ignore[attr-defined] # set where it was opened
-            except Libp2pError:
-                self._refuse(stream)
-        if session.has_output and not self.is_flushing:
+        session = self.session
+        taker = session.receive_whole(data)
+        if taker is None:
+            self._receive(data)
+            return
+        taker.take_whole(data)
+        if session.has_output:
             self.wake_if_needed()
 
-    def _dispatch(self, events: list[Event]) -> None:
+    def _receive(self, data: bytes) -> None:
         """Tell the users of streams what came, as long as the connection is there and they have not reset their stream."""
+        try:
+            events = self.session.receive(data)
+        except Libp2pError as error:
+            self.cut(error)
+            return
+        self._dispatch(events)
+        self.wake_if_needed()
+
+    def _dispatch(self, events: list[Event]) -> None:
         for event in events:
             if self.is_over:
                 return
@@ -261,11 +233,11 @@ class Connection(asyncio.Protocol):
                 try:
                     event.stream.user.received(event.data)  # type: ignore[attr-defined]
                 except Libp2pError:
-                    self._refuse(event.stream)
+                    self.refuse(event.stream)
             else:
                 self._handle(event)
 
-    def _refuse(self, stream: YamuxStream) -> None:
+    def refuse(self, stream: YamuxStream) -> None:
         """Reset a stream with whose data its user can do nothing."""
         self.session.reset(stream, NEGOTIATION_FAILED)
         cast("StreamUser", stream.user).was_reset()
@@ -276,12 +248,15 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Take no more frames: the socket's buffer is over its high-water mark."""
         self.is_full = True
+        self.sent_round = _NEVER
 
     def resume_writing(self) -> None:
         """Take frames again, and tell those who wait for room."""
         self.is_full = False
-        if self.is_upgraded and not self.is_flushing:
-            self.flush()
+        if self.is_upgraded and not self.is_over:
+            self.sent_round = 0
+            if not self.is_flushing:
+                self.flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed; a reset is the usual end with some implementations."""
@@ -291,20 +266,35 @@ class Connection(asyncio.Protocol):
 
     # --- the upgrade ---------------------------------------------------------------------------------------------
 
+    def _receive_early(self, data: bytes) -> None:
+        """Go on upgrading, unless the connection is over."""
+        upgrade = self._upgrade
+        if self.is_over or upgrade is None:
+            return
+        try:
+            data = self._go_on_upgrading(upgrade, data)
+        except Libp2pError as error:
+            self.cut(error)
+            return
+        if data:
+            self._receive(data)
+
     def _go_on_upgrading(self, upgrade: Upgrade, data: bytes) -> bytes:
         """Gives what is for the muxer already."""
         answer = upgrade.receive(data)
         if answer:
-            self._write(answer)
+            self.transport.write(answer)
         if not upgrade.is_over:
             return b""
         self._upgrade = None
         self._cancel_timer()
         self.peer = upgrade.secured.peer
         self.security, self.is_early = upgrade.security, upgrade.is_early
-        self._channel = upgrade.secured.channel
+        self.channel = self._receiving = upgrade.secured.channel
         self.session = Session(is_dialler=self.is_outbound, limits=YamuxLimits(inbound=self.limits.streams))
         self.is_upgraded = True
+        if not self.is_full:
+            self.sent_round = 0
         if not self._owner.upgraded(self):
             self.cut()
             return b""
@@ -329,7 +319,7 @@ class Connection(asyncio.Protocol):
             try:
                 cast("StreamUser", event.stream.user).finished()
             except Libp2pError:
-                self._refuse(event.stream)
+                self.refuse(event.stream)
         elif isinstance(event, WasReset):
             cast("StreamUser", event.stream.user).was_reset()
         elif isinstance(event, GoneAway):
@@ -340,10 +330,10 @@ class Connection(asyncio.Protocol):
     def wake(self) -> None:
         """Schedule a flush."""
         self.is_flushing = True
-        waiting = self._flusher.waiting
+        waiting = self.flusher.waiting
         waiting.append(self)
         if len(waiting) == 1:
-            self._flusher.schedule()
+            self.flusher.schedule()
 
     def wake_if_needed(self) -> None:
         """Schedule a flush if there is something to send and none is scheduled."""
@@ -358,9 +348,7 @@ class Connection(asyncio.Protocol):
         session = self.session
         data = session.take()
         if data:
-            data = self._channel.seal(data)
-            self.sent_bytes += len(data)
-            self.transport.write(data)
+            self.transport.write(self.channel.seal(data))
         if session.has_output and not self.is_full:
             self.wake()
         if self.wanting and not self.is_full:
@@ -368,22 +356,19 @@ class Connection(asyncio.Protocol):
             for stream in wanting:
                 stream.offer_room()
 
-    def _write(self, data: bytes) -> None:
-        self.sent_bytes += len(data)
-        self.transport.write(data)
-
     # --- the end -------------------------------------------------------------------------------------------------
 
     def tick(self) -> None:
         """Once in a while: ping a peer that has been silent for some ticks, and give it up after one more."""
-        if self.received_bytes != self._heard_bytes:
-            self._heard_bytes = self.received_bytes
+        heard = self.channel.received, self.channel.partial_bytes
+        if heard != self._heard:
+            self._heard = heard
             self._silent_ticks = 0
             return
         self._silent_ticks += 1
         if self._silent_ticks >= LOST_TICKS:
             self.cut(Silent())
-        elif self._silent_ticks == SILENT_TICKS and self.is_upgraded:
+        elif self._silent_ticks == SILENT_TICKS:
             self.session.ping(KEEP_ALIVE)
             self.wake_if_needed()
 
@@ -396,9 +381,9 @@ class Connection(asyncio.Protocol):
             return
         data = b""
         while self.session.has_output:
-            data += self._channel.seal(self.session.take())
+            data += self.channel.seal(self.session.take())
         self.session.go_away()
-        self._write(data + self._channel.seal(self.session.take()))
+        self.transport.write(data + self.channel.seal(self.session.take()))
         self._end(None)
         self.transport.close()
         self._timer = self.loop.call_later(CLOSE_LIMIT_S, self.transport.abort)
@@ -417,6 +402,8 @@ class Connection(asyncio.Protocol):
 
     def _end(self, error: Exception | None) -> None:
         self.is_over = True
+        self.sent_round = _NEVER
+        self._receiving = None
         self._cancel_timer()
         self.wanting.clear()
         self._owner.lost(self, error)

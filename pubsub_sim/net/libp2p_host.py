@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from pubsub_sim.errors import DialError, DialledItself, ListenError, StreamRefused
 from pubsub_sim.ids import PeerId, short
-from pubsub_sim.libp2p.errors import Libp2pError
+from pubsub_sim.libp2p.errors import Libp2pError, TooManyStreams
 from pubsub_sim.libp2p.multiaddr import Multiaddr
 from pubsub_sim.libp2p.upgrade import Upgrade
-from pubsub_sim.libp2p.yamux import TooManyStreams
 from pubsub_sim.net.libp2p_book import AddressBook
-from pubsub_sim.net.libp2p_connection import Connection, Flusher
+from pubsub_sim.net.libp2p_connection import Connection
+from pubsub_sim.net.libp2p_flusher import Flusher
 from pubsub_sim.net.libp2p_identification import OWN_PROTOCOLS, Identification
 from pubsub_sim.net.libp2p_negotiation import negotiate_inbound, negotiate_outbound
 from pubsub_sim.net.libp2p_peer import Peer
@@ -71,7 +71,6 @@ class Libp2pHost:
         address: where it listens, with its id.
         peers: those with a connection, oldest first.
         book: where other peers may be.
-        frames_of_ended: frames written to connections that are gone, empty ones not counted.
     """
 
     def __init__(self, network: HostNetwork, identity: Identity, ip: str | None, listen: Multiaddr) -> None:
@@ -79,7 +78,6 @@ class Libp2pHost:
         self.ip = ip
         self.peers: dict[PeerId, Peer] = {}
         self.book = AddressBook(peers=network.limits.book_peers, addresses=network.limits.book_addresses)
-        self.frames_of_ended = 0
         self._network = network
         self._limits = network.limits
         self._loop = network.loop
@@ -213,7 +211,7 @@ class Libp2pHost:
     @property
     def frames(self) -> int:
         """Frames written to streams so far, empty ones not counted."""
-        return self.frames_of_ended + sum(connection.frames for connection in self.connections)
+        return self._flusher.frames
 
     async def _dial(self, peer: PeerId, addresses: Sequence[Multiaddr]) -> None:
         if not addresses:
@@ -386,7 +384,6 @@ class Libp2pHost:
         if known is None or connection not in known.connections:
             return
         known.connections.remove(connection)
-        self.frames_of_ended += connection.frames
         self._identification.lost(connection)
         if not connection.is_outbound:
             self._inbound -= 1

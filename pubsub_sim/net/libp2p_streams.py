@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pubsub_sim.libp2p.errors import Libp2pError
-from pubsub_sim.libp2p.varint import decode_varint, encode_varint
-from pubsub_sim.libp2p.yamux_streams import CANCELLED, WINDOW
+from pubsub_sim.libp2p.varint import decode_varint
+from pubsub_sim.libp2p.yamux_streams import CANCELLED, HEADER_BYTES, WINDOW
 
 if TYPE_CHECKING:
     from pubsub_sim.libp2p.yamux_streams import YamuxStream
@@ -20,8 +20,8 @@ PENDING = 32
 PENDING_BYTES = WINDOW
 """Bytes that wait for the peer's window before a stream takes no more."""
 
-CREDIT_BYTES = 16 * 1024
-"""Bytes of frames taken before the muxer is told, which credits them to the peer in larger parts still."""
+
+_AFTER_ONE = HEADER_BYTES + 1  # where a frame begins whose length takes one byte
 
 
 class OutboundFrames:
@@ -61,7 +61,23 @@ class OutboundFrames:
         self._writer = writer
 
     def write(self, frame: bytes) -> bool:
-        """Queue a frame, after its length, for the next flush of the connection."""
+        """Send a frame, after its length: at once if it is the connection's first in this round, else with the next flush."""
+        connection = self.connection
+        flusher = connection.flusher
+        if frame is not flusher.frame:
+            flusher.begin(frame)
+        number = flusher.round
+        if connection.sent_round < number and frame:
+            data = connection.session.pack(self._stream, flusher.framed)
+            if data is not None:
+                connection.sent_round = number
+                flusher.frames += 1
+                connection.transport.write(connection.channel.seal(data))
+                return True
+        return self._queue(frame, flusher.framed)
+
+    def _queue(self, frame: bytes, framed: bytes) -> bool:
+        """Queue a frame for the next flush of the connection."""
         if not self.is_open:
             return True
         connection, stream = self.connection, self._stream
@@ -71,8 +87,8 @@ class OutboundFrames:
                 connection.wanting.append(self)
             return False
         if frame:
-            connection.frames += 1
-        connection.session.write(stream, encode_varint(len(frame)), frame)
+            connection.flusher.frames += 1
+        connection.session.write(stream, framed)
         if not connection.is_flushing:
             connection.wake()
         return True
@@ -80,7 +96,7 @@ class OutboundFrames:
     @property
     def _is_crowded(self) -> bool:
         """Whether the stream takes no more for now."""
-        return len(self._stream.pending) >= 2 * PENDING or self._stream.pending_bytes >= PENDING_BYTES
+        return len(self._stream.pending) >= PENDING or self._stream.pending_bytes >= PENDING_BYTES
 
     def offer_room(self) -> None:
         """Tell the writer, if there is room now."""
@@ -155,6 +171,7 @@ class InboundFrames:
 
     __slots__ = (
         "_held",
+        "_is_amid",
         "_is_finished",
         "_needed",
         "_on_blocked",
@@ -189,25 +206,53 @@ class InboundFrames:
         self._needed = 0  # its bytes with its length; 0 as long as the length is not there
         self._start = 0  # where it begins, behind its length
         self._held = bytearray()  # from the frame on that found no room
-        self._owed = 0  # received bytes that are not credited yet
+        self._owed = 0  # received bytes that are not credited, as a frame found no room
         self._is_finished = False
+        self._is_amid = False  # inside a frame, or blocked
+        stream.taker = self
 
-    def received(self, data: bytes) -> None:
+    def take_whole(self, data: bytes) -> None:
+        """Take a frame of the muxer whose data are, as nearly always, one frame of ours: without another copy."""
+        if not self._is_amid:
+            end = len(data)
+            size = data[HEADER_BYTES]
+            if size > 0x7F and end > _AFTER_ONE:
+                more = data[_AFTER_ONE]
+                start = _AFTER_ONE + 1
+                size += (
+                    more * 0x80 - 0x80 if more < 0x80 else end
+                )  # longer lengths are for `received`, as too large ones
+            else:
+                start = _AFTER_ONE
+            if start + size == end:
+                if not self.reader.frame(data[start:]):
+                    self._block(data[HEADER_BYTES:])
+                    self._owed = end - HEADER_BYTES
+                    self.connection.session.credit(self._stream, -self._owed)
+                return
+        self.connection.session.credit(self._stream, HEADER_BYTES - len(data))
+        try:
+            self.received(data[HEADER_BYTES:])
+        except Libp2pError:
+            self.connection.refuse(self._stream)
+
+    def received(self, data: bytes | memoryview) -> None:
         """Cut frames out of the received bytes."""
-        owed = self._owed = self._owed + len(data)
         if self.is_blocked:
             self._held += data
+            self._owed += len(data)
             return
         partial = self._partial
         if partial:
             partial += data
-            if len(partial) >= self._needed and not self._take_collected(partial):
-                return
-        elif not self._cut(data):
-            return
-        if owed >= CREDIT_BYTES:
-            self._owed = 0
-            self.connection.session.credit(self._stream, owed)
+            is_taken = len(partial) < self._needed or self._take_collected(partial)
+        else:
+            is_taken = self._cut(data)
+        if is_taken:
+            self._is_amid = bool(self._partial)
+            self.connection.session.credit(self._stream, len(data))
+        else:
+            self._owed = len(data)
 
     def go_on(self) -> None:
         """There is room again for the frame that was refused."""
@@ -221,13 +266,14 @@ class InboundFrames:
         except Libp2pError:
             self.reset()
             return
+        self._is_amid = bool(self._partial)
         owed, self._owed = self._owed, 0
         self.connection.session.credit(self._stream, owed)
         self.connection.wake_if_needed()
         if self._is_finished:
             self.finished()
 
-    def _cut(self, data: bytes) -> bool:
+    def _cut(self, data: bytes | memoryview) -> bool:
         """Give whole frames to the reader and keep what is left; False if a frame found no room."""
         position, end = 0, len(data)
         while position < end and self.is_open:
@@ -251,15 +297,19 @@ class InboundFrames:
                 else:
                     self._keep(data[start:], stop - start, position - start)
                 return True
-            if not self.reader.frame(data[position:stop]):
-                self._held += data[start:]
-                self.is_blocked = True
-                self._on_blocked(self)
+            if not self.reader.frame(bytes(data[position:stop])):
+                self._block(data[start:])
                 return False
             position = stop
         return True
 
-    def _keep(self, data: bytes, needed: int, start: int = 0) -> None:
+    def _block(self, data: bytes | bytearray | memoryview) -> None:
+        """Hold what begins with a frame that found no room."""
+        self._held += data
+        self.is_blocked = self._is_amid = True
+        self._on_blocked(self)
+
+    def _keep(self, data: bytes | memoryview, needed: int, start: int = 0) -> None:
         self._partial += data
         self._needed = needed
         self._start = start
@@ -274,10 +324,8 @@ class InboundFrames:
         with memoryview(partial) as view:
             frame, behind = bytes(view[start:stop]), bytes(view[stop:])
         if not self.reader.frame(frame):
-            self._held += partial
+            self._block(partial)
             partial.clear()
-            self.is_blocked = True
-            self._on_blocked(self)
             return False
         partial.clear()
         return not behind or self._cut(behind)

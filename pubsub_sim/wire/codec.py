@@ -45,12 +45,13 @@ def unpack(frame: bytes) -> RPC | WireMessage:
     """
     size = len(frame)
     if size > _SHORTEST_PUBLISH and frame[0] == _PUBLISH_TAG:
-        body, start = frame[1], 2
+        body = frame[1]
+        start = 2
         if body > 0x7F:
-            if frame[2] > 0x7F:  # a varint of three bytes: for such long messages there is no gain
-                return decode(frame)
-            body, start = body & 0x7F | frame[2] << 7, 3
-        if start + body == size:
+            body += (frame[2] - 1) * 0x80  # the high bit of the first byte is not part of the length
+            start = 3
+        # a varint of three bytes has a second byte over 0x7F, with which the length is too large: so long, there is no gain
+        if start + body == size and body < 0x4000:
             try:
                 return _parse_message(frame[start:])
             except DecodeError as error:

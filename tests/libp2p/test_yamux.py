@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pubsub_sim.libp2p.errors import Libp2pError, ProtocolViolation, TooMuchUnsent
-from pubsub_sim.libp2p.yamux import Session, TooManyStreams, YamuxLimits
+from pubsub_sim.libp2p.errors import Libp2pError, ProtocolViolation, TooManyStreams, TooMuchUnsent
+from pubsub_sim.libp2p.yamux import Session
 from pubsub_sim.libp2p.yamux_streams import (
     ACK,
     DATA,
@@ -29,6 +29,7 @@ from pubsub_sim.libp2p.yamux_streams import (
     PingAnswered,
     Received,
     WasReset,
+    YamuxLimits,
     YamuxStream,
 )
 
@@ -53,7 +54,8 @@ def test_frames_are_those_of_the_specification() -> None:
     """Opening, data, finishing, pings and the end, byte for byte."""
     session = Session(is_dialler=True)
     stream = session.open()
-    session.write(stream, b"hel", b"lo")
+    session.write(stream, b"hel")
+    session.write(stream, b"lo")
     session.finish(stream)
     session.ping(7)
     session.go_away()
@@ -93,6 +95,16 @@ def test_a_stream_is_opened_answered_used_and_ended() -> None:
     assert not other.streams
 
 
+class Taking:
+    """A user that takes frames as they were received."""
+
+    def __init__(self, events: list[tuple[type[Event], bytes]]) -> None:
+        self._events = events
+
+    def take_whole(self, data: bytes) -> None:
+        self._events.append((Received, data[12:]))
+
+
 @given(st.lists(st.binary(max_size=30), max_size=5), st.integers(0, 60), st.booleans())
 def test_a_single_frame_is_taken_as_any_other(bodies: list[bytes], cut: int, is_finished: bool) -> None:
     """What is a whole frame of data, and nothing else, has a way of its own: it changes nothing but the effort."""
@@ -103,18 +115,80 @@ def test_a_single_frame_is_taken_as_any_other(bodies: list[bytes], cut: int, is_
     for has_short_way in (True, False):
         session = Session(is_dialler=False)
         events: list[tuple[type[Event], bytes]] = []
+        taking = Taking(events)
         for part in (data[:cut], data[cut:], frame(DATA, 0, 1, 3, b"end")):
-            stream = session.receive_whole(part) if has_short_way else None
+            taker = session.receive_whole(part) if has_short_way else None
+            if taker is not None:
+                taker.take_whole(part)
+                continue
             try:
-                found = session.receive(part) if stream is None else [Received(stream, part[12:])]
+                found = session.receive(part)
             except ProtocolViolation:
                 events.append((Finished, b"violation"))
                 break
-            events += [(type(event), event.data if isinstance(event, Received) else b"") for event in found]
-        window = session.streams[1].receive_window if 1 in session.streams else 0
+            for event in found:
+                if isinstance(event, Opened):
+                    event.stream.taker = taking
+                elif isinstance(event, Received):
+                    session.credit(event.stream, len(event.data))
+                events.append((type(event), event.data if isinstance(event, Received) else b""))
+        stream = session.streams.get(1)
+        window = stream.receive_window - stream.unconsumed if stream is not None else 0
         seen.append([*events, (Opened, b"%d" % window)])
     assert seen[0] == seen[1]
     assert seen[0][-2] == ((Finished, b"violation") if is_finished else (Received, b"end"))
+
+
+@given(st.lists(st.sampled_from([1, 100, LONGEST_FRAME, LONGEST_FRAME + 1, WINDOW]), max_size=8), st.booleans())
+def test_data_packed_at_once_are_those_that_would_have_been_taken(sizes: list[int], is_pinged: bool) -> None:
+    """Byte for byte, as long as nothing waits that would have to be sent before."""
+    outputs: list[bytes] = []
+    for has_short_way in (True, False):
+        session = Session(is_dialler=True)
+        stream = session.open()
+        session.take()
+        output = b""
+        for number, size in enumerate(sizes):
+            if is_pinged and number == 1:
+                session.ping(7)
+            body = bytes((number,)) * size
+            packed = session.pack(stream, body) if has_short_way else None
+            if packed is None:
+                session.write(stream, body)
+                while session.has_output:
+                    output += session.take()
+            output += packed or b""
+        outputs.append(output)
+        assert stream.send_window >= 0
+    assert outputs[0] == outputs[1]
+
+
+def test_nothing_is_packed_for_a_stream_that_cannot_be_written() -> None:
+    """Neither after its end nor after its reset by the other side."""
+    session = Session(is_dialler=True)
+    finished, reset = session.open(), session.open()
+    session.finish(finished)
+    session.receive(frame(WINDOW_UPDATE, RST, reset.number, 0))
+    session.take()
+    assert session.pack(finished, b"x") is session.pack(reset, b"x") is None
+
+
+def test_what_was_received_whole_is_credited_unless_it_is_taken_back() -> None:
+    """Half a window is granted anew, without what its user could not consume."""
+    session = Session(is_dialler=True)
+    stream = opened(session, 2)
+    stream.taker = Taking([])
+    size = WINDOW // 8
+    for number in range(4):
+        assert not session.has_output
+        assert session.receive_whole(frame(DATA, 0, 2, size, b"x" * size)) is not None
+        if not number:
+            session.credit(stream, -size)
+    assert not session.has_output
+    assert session.receive_whole(frame(DATA, 0, 2, size, b"x" * size)) is not None
+    assert session.take() == frame(WINDOW_UPDATE, 0, 2, 4 * size)
+    session.credit(stream, size)
+    assert stream.receive_window == WINDOW - size
 
 
 def test_a_ping_is_answered_ahead_of_data() -> None:

@@ -10,6 +10,7 @@ import pytest
 from pubsub_sim import OptionError, World, run
 from pubsub_sim.errors import DialError, DialledItself, ListenError, StreamRefused
 from pubsub_sim.libp2p.multiaddr import Multiaddr
+from pubsub_sim.libp2p.plaintext import PlainChannel
 from pubsub_sim.libp2p.upgrade import Upgrade
 from pubsub_sim.libp2p.yamux_streams import PING, SYN, WINDOW
 from pubsub_sim.net.libp2p import Libp2pNetwork
@@ -43,6 +44,28 @@ def test_frames_of_every_size_arrive_in_order(play: Play) -> None:
         assert net.readers[1][0].frames == frames
         assert net.readers[0][0].frames == frames
         assert net.network.frames == 2 * 10
+
+    play(script)
+
+
+def test_frames_written_together_leave_together(play: Play) -> None:
+    """The first at once, all others of the round of the loop in one message of the channel, the next round as the first."""
+
+    async def script(net: Net) -> None:
+        writer = await opened(net)
+        await rest(net)
+        (connection,) = net.hosts[0].connections
+        channel = connection.channel
+        for _ in range(3):
+            before = channel.sent
+            assert writer.stream.write(b"first")
+            at_once = channel.sent
+            assert at_once > before
+            assert all(writer.stream.write(b"%d" % number) for number in range(20))
+            assert channel.sent == at_once
+            await rest(net)
+            assert isinstance(channel, PlainChannel) or channel.sent == before + 2
+        assert net.readers[1][0].frames == 3 * [b"first", *(b"%d" % number for number in range(20))]
 
     play(script)
 

@@ -190,9 +190,9 @@ def test_a_peer_that_falls_silent_is_given_up(play: Play) -> None:
                 connection.tick()
         ping = frame(PING, SYN, 0, KEEP_ALIVE)
         await until(lambda: ping in bytes(alive.received) and ping in bytes(silent.received))
-        heard = other.received_bytes
+        heard = other.channel.received
         alive.send(frame(PING, ACK, 0, KEEP_ALIVE))
-        await until(lambda: other.received_bytes > heard)
+        await until(lambda: other.channel.received > heard)
         for connection in both:
             connection.tick()
         assert (one.is_over, other.is_over) == (True, False)
