@@ -7,9 +7,9 @@ made, and added as a whole number, so sums neither drift nor depend on how late 
 (`call_at`, `asyncio.timeout`) is exact to the nanosecond for 2**22 s, 48 days. Timers due at one instant fire in the
 order they were made. Computation takes no time: queueing under load is not modelled.
 
-What a simulated world does all the time needs no handle: nobody cancels the arrival of a frame. `post` and `post_at_ns`
-take a function alone. It waits in the same queues as handles do, so that the order is the same, and is called without an
-object and a context of its own, in the context of the loop.
+What a simulated world does all the time needs no handle: nobody cancels the arrival of a frame. `post` takes a function
+alone, `post_after` a function and what it is called with. They wait in the same queues as handles do, so that the order is
+the same, and are called without an object and a context of their own, in the context of the loop.
 
 A program is in deadlock when no callback is ready and no timer is armed. A world's polls and sweeps are armed for ever,
 so timers come in two kinds: those of asyncio (`asyncio.sleep`, time limits, `loop.call_later`), whose purpose is not
@@ -133,7 +133,8 @@ class VirtualLoop(Inside, asyncio.BaseEventLoop):
         super().__init__()
         self.slow_callback_duration = math.inf  # computation takes no time
         self._now_ns = 0
-        self._timers: list[tuple[int, int, Any]] = []  # due, order of making, Timer or a function
+        # due, order of making, Timer; or due, order of making, function and its argument
+        self._timers: list[tuple[int, int, Timer] | tuple[int, int, Callable[[Any], object], Any]] = []
         self.post: Callable[[Callable[[], object]], None] = self._ready.append
         """Call a function in the next round; it cannot be cancelled."""
         self.create_future = partial(asyncio.Future, loop=self)  # type: ignore[method-assign] # one call less than the stock loop's
@@ -212,10 +213,18 @@ class VirtualLoop(Inside, asyncio.BaseEventLoop):
         """A background timer, for the Clock port."""
         return self._arm(due_ns, callback, args, None, is_background=True)
 
-    def post_at_ns(self, due_ns: int, function: Callable[[], object]) -> None:
-        """Call a function when the time has come, in the background; it cannot be cancelled."""
+    def post_after(self, delay_ns: int, not_before_ns: int, function: Callable[[Any], object], argument: Any) -> int:
+        """Call a function after a delay, and not before a time; in the background, and it cannot be cancelled.
+
+        Returns:
+            When it is called, in ns.
+        """
+        due_ns = self._now_ns + delay_ns
+        if due_ns < not_before_ns:
+            due_ns = not_before_ns
         self._made = made = self._made + 1
-        heappush(self._timers, (due_ns, made, function))
+        heappush(self._timers, (due_ns, made, function, argument))
+        return due_ns
 
     def _arm(
         self, due_ns: float, callback: Any, args: tuple[Any, ...], context: Context | None, *, is_background: bool
@@ -239,7 +248,7 @@ class VirtualLoop(Inside, asyncio.BaseEventLoop):
                 kept = []
                 for entry in self._timers:
                     timer = entry[2]
-                    if timer.__class__ is Timer and (timer._cancelled or timer is handle):
+                    if isinstance(timer, Timer) and (timer._cancelled or timer is handle):
                         timer._scheduled = False
                     else:
                         kept.append(entry)
@@ -259,26 +268,47 @@ class VirtualLoop(Inside, asyncio.BaseEventLoop):
         while True:
             if not ready and not self._stopping:
                 self._jump()
+                now_ns = self._now_ns
+                entry = heappop(timers)
+                if len(entry) == 4 and (
+                    not timers or timers[0][0] > now_ns
+                ):  # as nearly always: it is all of this round
+                    function = entry[2]
+                    try:
+                        function(entry[3])
+                    except (SystemExit, KeyboardInterrupt):
+                        raise
+                    except BaseException as error:
+                        self._report(entry, error)
+                    continue
+                heappush(timers, entry)
             now_ns = self._now_ns
             while timers and timers[0][0] <= now_ns:
-                call = heappop(timers)[2]
-                if call.__class__ is Timer:
-                    call._scheduled = False
-                    if call._cancelled:
-                        self._cancelled -= 1
-                        continue
-                    if not call.is_background:
-                        self._armed -= 1
-                        self._progress_ns = now_ns
-                append(call)
+                entry = heappop(timers)
+                if len(entry) == 4:
+                    append(entry)
+                    continue
+                timer = entry[2]
+                timer._scheduled = False
+                if timer._cancelled:
+                    self._cancelled -= 1
+                    continue
+                if not timer.is_background:
+                    self._armed -= 1
+                    self._progress_ns = now_ns
+                append(timer)
             for _ in range(len(ready)):
                 call = take()
                 try:
-                    if call.__class__ is Call:
+                    kind = call.__class__
+                    if kind is tuple:
+                        function = call[2]
+                        function(call[3])
+                    elif kind is Call:
                         function, args, context = call
                         if function is not None:
                             context.run(function, *args)
-                    elif call.__class__ is MethodType or not isinstance(call, asyncio.Handle):
+                    elif kind is MethodType or not isinstance(call, asyncio.Handle):
                         call()
                     elif not call._cancelled:
                         call._run()
@@ -291,15 +321,15 @@ class VirtualLoop(Inside, asyncio.BaseEventLoop):
 
     def _report(self, call: Any, error: BaseException) -> None:
         """Tell of an error what the stock loop tells of that of a handle."""
-        function = call[0] if isinstance(call, Call) else call
+        function = call[0] if isinstance(call, Call) else call[2] if isinstance(call, tuple) else call
         name = getattr(function, "__qualname__", repr(function))
         self.call_exception_handler({"message": f"Exception in callback {name}()", "exception": error, "handle": call})
 
     def _jump(self) -> None:
         """Move the clock to the next timer, or find that the program is stuck."""
         timers = self._timers
-        while timers and timers[0][2].__class__ is Timer and timers[0][2]._cancelled:
-            heappop(timers)[2]._scheduled = False
+        while timers and len(timers[0]) == 3 and timers[0][2]._cancelled:
+            heappop(timers)[2]._scheduled = False  # type: ignore[union-attr] # a Timer, by its length
             self._cancelled -= 1
         if not timers:
             raise Deadlock("nothing will ever happen", self._waiting_tasks())
