@@ -180,12 +180,13 @@ class InboundReader:
 
     def take(self, frame: Frame) -> bool:
         """Take a frame that may be sealed; the rules are those of `frame`."""
-        if isinstance(frame, bytes):
-            return self.frame(frame)
+        kind = frame.__class__
+        if kind is bytes:
+            return self.frame(frame)  # type: ignore[arg-type] # by its class
         if self._held is None:
-            if frame.size > self._max_bytes:
+            if frame.size > self._max_bytes:  # type: ignore[union-attr] # likewise
                 return self._give_up()
-            rpc: ReceivedRPC = frame.rpc if isinstance(frame, SealedRPC) else frame
+            rpc: ReceivedRPC = frame.rpc if kind is SealedRPC else frame  # type: ignore[union-attr,assignment] # likewise
             try:  # as `frame` does, without another call for each frame of a simulation
                 offer = self._offer
                 if offer(self._peer, rpc):

@@ -27,6 +27,7 @@ from pubsub_sim.protocol.score import PeerScore
 from pubsub_sim.protocol.score_params import PeerScoreThresholds
 from pubsub_sim.wire.codec import is_text
 from pubsub_sim.wire.rpc_pb2 import RPC, ControlIWant, ControlMessage
+from pubsub_sim.wire.sealed import SealedIHave
 
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
@@ -198,6 +199,12 @@ class GossipSub:
         meshed = len(self._mesh.meshes.get(topic, ()))
         return flooding + meshed >= (suggested or self.params.d_lo) or meshed >= self.params.d_hi
 
+    @property
+    def accepts_all(self) -> bool:
+        """Whether everything of everybody is accepted: peers are neither scored nor gated."""
+        is_ours = type(self).accept_from is GossipSub.accept_from
+        return is_ours and self._peers.scoring is None and self._gater is None
+
     def accept_from(self, peer: PeerId) -> Acceptance:
         """Accept everything from direct peers, and nothing below the graylist threshold; else the gater decides."""
         peers = self._peers
@@ -250,6 +257,8 @@ class GossipSub:
         """Handle the control part of an RPC, and answer with one RPC."""
         control = rpc.control
         wanted = self._gossip.handle_ihave(peer, control.ihave)
+        if not wanted and type(rpc) is SealedIHave:  # there is nothing else in it
+            return
         messages = self._gossip.handle_iwant(peer, control.iwant) if control.iwant else []
         prunes = []
         if control.graft:

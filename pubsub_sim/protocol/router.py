@@ -126,7 +126,8 @@ class Router(Protocol):
     """The routing of messages. Called inside a turn of the host, never concurrently; views may be read at any time.
 
     A router that reads only the parts of an RPC which sealed ones have too (see `wire.sealed`) may say so by an attribute
-    `reads_sealed` of its class; one without it is given decoded RPCs only.
+    `reads_sealed` of its class; one without it is given decoded RPCs only. One whose `accept_from` accepts everything from
+    every peer, and always will, may say so by an attribute `accepts_all`, read once it is attached; it is not asked then.
     """
 
     @property
@@ -220,6 +221,11 @@ class MeshlessRouter:
 
     def peer_left(self, peer: PeerId, topic: str) -> None:
         """Do nothing: receivers are selected from the topic's peers each time."""
+
+    @property
+    def accepts_all(self) -> bool:
+        """Whether `accept_from` is this one."""
+        return type(self).accept_from is MeshlessRouter.accept_from
 
     def accept_from(self, peer: PeerId) -> Acceptance:
         """Accept everything from every peer."""

@@ -60,9 +60,12 @@ class SealedMessage(_Sealed):
 
     Args:
         wire: the message; copied.
+
+    Attributes:
+        id: author and sequence number, the default id of the message; one object for all hosts.
     """
 
-    __slots__ = ("_wire", "author", "data", "key", "seqno", "signature", "topic")
+    __slots__ = ("_wire", "author", "data", "id", "key", "seqno", "signature", "topic")
 
     def __init__(self, wire: WireMessage) -> None:
         super().__init__(field_bytes(wire.ByteSize()))
@@ -74,6 +77,7 @@ class SealedMessage(_Sealed):
         self.topic = wire.topic
         self.signature = wire.signature
         self.key = wire.key
+        self.id = self.author + self.seqno
 
     def open_message(self) -> WireMessage:
         """A message of one's own, as it would have been decoded."""
@@ -103,11 +107,14 @@ class SealedIHave(_Sealed):
 
     def __init__(self, topic: str, message_ids: Sequence[bytes]) -> None:
         ids = tuple(message_ids)
-        body = field_bytes(len(topic.encode()))
+        size = field_bytes(len(topic.encode()))
         for message_id in ids:
-            size = len(message_id)
-            body += size + 2 if size < 0x80 else field_bytes(size)
-        super().__init__(field_bytes(field_bytes(body)))
+            length = len(message_id)
+            size += length + 2 if length < 0x80 else field_bytes(length)
+        for _ in ("ihave", "control"):
+            size = size + 2 if size < 0x80 else field_bytes(size)
+        self.size = size
+        self._encoded = None
         self.control = _Offers(_Offer(topic, ids))
 
     def HasField(self, name: str) -> bool:  # noqa: N802 - protobuf's name
