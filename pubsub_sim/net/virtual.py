@@ -125,6 +125,12 @@ class VirtualLoop(Inside, asyncio.BaseEventLoop):
         horizon_s: virtual time at which a program that has not ended is stuck; None sets no end.
     """
 
+    # Beyond 30 attributes CPython 3.11 looks those of an instance up in a dict; the stock loop has 20 already.
+    __slots__ = (
+        "_armed", "_cancelled", "_horizon_ns", "_made", "_main", "_main_waits_for", "_now_ns", "_patience_ns", "_place",
+        "_places", "_posts", "_posts_of", "_progress_ns", "_timers", "post",
+    )  # fmt: skip
+
     # attributes of BaseEventLoop that its stub leaves out
     _ready: deque[Any]
     _stopping: bool
@@ -283,14 +289,22 @@ class VirtualLoop(Inside, asyncio.BaseEventLoop):
         What is due joins the end of the ready queue, then all that is ready runs.
         """
         ready, timers, posts, places = self._ready, self._timers, self._posts, self._places
+        main, has_horizon = self._main, self._horizon_ns is not None
         take = ready.popleft
         while True:
             if not ready and not self._stopping:
                 if not posts and places:
                     self._open_place()
                 if posts and (not timers or timers[0][0] > posts[0][0]):
-                    self._move_on(posts[0][0])
-                    now_ns, _, function, argument = entry = heappop(posts)
+                    waits_for = None if main is None else main._fut_waiter  # type: ignore[attr-defined] # of Task, left out by its stub
+                    if waits_for.__class__ is not Pause or has_horizon:
+                        self._move_on(posts[0][0])
+                        now_ns, _, function, argument = entry = heappop(posts)
+                    else:  # as `_move_on` does, without another call for each frame
+                        now_ns, _, function, argument = entry = heappop(posts)
+                        self._main_waits_for = waits_for
+                        self._progress_ns = self._now_ns
+                        self._now_ns = now_ns
                     if posts and posts[0][0] == now_ns:
                         ready.append(entry)  # it is not all of this round
                     else:

@@ -104,14 +104,13 @@ class Core:
     # Beyond 30 attributes CPython 3.11 looks instance attributes up in a dict of each instance (SHARED_KEYS_MAX_SIZE in
     # dictobject.c), which costs 3 % of a measured run; with the dict, methods of one host's core can still be replaced.
     __slots__ = (
-        "__dict__", "_accepts_all", "_blacklist", "_inspect_rpc", "_known", "_may_be_blacklisted", "_ports", "_prepares",
-        "_previews", "_reads_sealed", "_reads_whole_rpcs", "_refused_by_signature", "_sealed_ihave", "_sealed_message", "_seen",
-        "_seqno", "_subscribed_or_relayed", "_subscriptions", "_trace_delivery", "_trace_drop", "_trace_duplicate",
-        "_trace_receipt", "_trace_rejection", "_validators_of", "_whole_message", "addresses", "announcer", "author", "dial",
-        "filter", "foreign", "has_seen",
-        "id_for_evaluation", "is_outbound", "local_topics", "message_ids", "new_message", "not_seen", "now_ns", "params",
-        "peer_id", "peer_streams", "peer_topics", "peers", "pending", "policy", "refused_by_policy", "rng", "router", "seals",
-        "topics", "trace_sending", "tracer", "validators",
+        "__dict__", "_accepts_all", "_blacklist", "_handle_offer", "_inspect_rpc", "_known", "_may_be_blacklisted", "_ports",
+        "_prepares", "_previews", "_reads_whole_rpcs", "_refused_by_signature", "_sealed_ihave", "_sealed_message", "_seen",
+        "_seqno", "_subscribed_or_relayed", "_subscriptions", "_takes_offers", "_trace_delivery", "_trace_drop",
+        "_trace_duplicate", "_trace_receipt", "_trace_rejection", "_validators_of", "_whole_message", "addresses", "announcer",
+        "author", "dial", "filter", "foreign", "has_seen", "id_for_evaluation", "is_outbound", "local_topics", "message_ids",
+        "new_message", "not_seen", "now_ns", "params", "peer_id", "peer_streams", "peer_topics", "peers", "pending", "policy",
+        "refused_by_policy", "rng", "router", "seals", "topics", "trace_sending", "tracer", "validators",
     )  # fmt: skip
 
     def __init__(
@@ -180,9 +179,10 @@ class Core:
         self._previews = router.previews
         self._reads_whole_rpcs = router.previews or options.inspect_rpc is not None
         # Of this very class: a subclass may read more.
-        self._reads_sealed = vars(type(router)).get("reads_sealed", False)
+        self._takes_offers = vars(type(router)).keys() >= {"handle_offer", "handle_control"}
         self.set_tracer(None)
         router.attach(self)
+        self._handle_offer: Callable[[PeerId, Any], None] = getattr(router, "handle_offer", _take_no_offers)
         self._accepts_all = bool(getattr(router, "accepts_all", False))  # no call for each RPC to be told so
 
     def set_tracer(self, tracer: RawTracer | None) -> None:
@@ -199,7 +199,7 @@ class Core:
         # A message of this class comes without an RPC around it, and is taken as it is.
         self._whole_message = WireMessage if takes_parts and not self.seals else None
         self._sealed_message = SealedMessage if takes_parts and self.seals else None
-        self._sealed_ihave = SealedIHave if takes_parts and self._reads_sealed else None
+        self._sealed_ihave = SealedIHave if takes_parts and self._takes_offers else None
         # Whether an RPC may come otherwise than decoded, or is looked at.
         self._prepares = self.seals or not takes_parts
         # Ids of messages of which a further copy changes nothing and is told nobody, whatever else is wrong with it.
@@ -336,8 +336,10 @@ class Core:
                 if (self._accepts_all or self.router.accept_from(peer) is not Acceptance.NONE) and (
                     peer in self.peers or self.peer_streams.is_heard(peer)
                 ):
-                    now_ns = self.now_ns
-                    self.router.handle_control(peer, rpc, now_ns())  # type: ignore[arg-type] # by its type
+                    handle_offer = (
+                        self._handle_offer
+                    )  # called at once, CPython 3.11 would search the class for a method
+                    handle_offer(peer, rpc)
                 return None
             prepared = self._prepare(peer, rpc)
             if prepared is None:
@@ -541,3 +543,7 @@ class Core:
         else:
             self.duplicate(message.id, message.received_from)
         return False
+
+
+def _take_no_offers(peer: PeerId, offer: object) -> None:
+    raise AssertionError("this router is given decoded RPCs only")

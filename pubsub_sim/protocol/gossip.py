@@ -67,6 +67,7 @@ class Gossip:
     def attach(self, context: RouterContext) -> None:
         """Whose gossip it is."""
         self._context = context
+        self._not_seen = context.not_seen
 
     def forget(self, peer: PeerId) -> None:
         """Remove a peer."""
@@ -83,7 +84,7 @@ class Gossip:
         room = self._max_ihave_length - self._asked.get(peer, 0)
         if offers > self._max_ihave_messages or room <= 0:
             return []
-        not_seen, meshes = self._context.not_seen, self._mesh.meshes
+        not_seen, meshes = self._not_seen, self._mesh.meshes
         found: list[bytes] = []
         for ihave in ihaves:
             topic = ihave.topic_id
@@ -99,6 +100,13 @@ class Gossip:
         if self._promises is not None:
             self._promises.add(peer, missing)
         return missing
+
+    def handle_offer(self, peer: PeerId, offer: SealedIHave) -> None:
+        """Handle an RPC that is nothing but an IHAVE, and answer it."""
+        wanted = self.handle_ihave(peer, (offer,))
+        if wanted:
+            control = ControlMessage(iwant=[ControlIWant(message_ids=wanted)])
+            self._sender.send(peer, RPC(control=control))
 
     def handle_iwant(self, peer: PeerId, iwants: Iterable[ControlIWant]) -> list[Message]:
         """Return the messages to send to a peer that requested some."""

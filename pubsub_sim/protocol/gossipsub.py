@@ -27,16 +27,17 @@ from pubsub_sim.protocol.score import PeerScore
 from pubsub_sim.protocol.score_params import PeerScoreThresholds
 from pubsub_sim.wire.codec import is_text
 from pubsub_sim.wire.rpc_pb2 import RPC, ControlIWant, ControlMessage
-from pubsub_sim.wire.sealed import SealedIHave
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pubsub_sim.ids import PeerId
     from pubsub_sim.protocol.router import Gater, Promises, RouterContext, Scoring
     from pubsub_sim.protocol.score_params import TopicScoreParams
     from pubsub_sim.protocol.score_snapshot import PeerSnapshot
     from pubsub_sim.protocol.tracing import RawTracer
     from pubsub_sim.wire.message import Message
-    from pubsub_sim.wire.sealed import ReadableRPC
+    from pubsub_sim.wire.sealed import SealedIHave
 
 _log = logging.getLogger("pubsub_sim.gossipsub")
 
@@ -57,8 +58,6 @@ class GossipSub:
     Raises:
         OptionConflict: both `params` and another argument define the scoring or gating of peers.
     """
-
-    reads_sealed = True
 
     def __init__(
         self,
@@ -253,12 +252,10 @@ class GossipSub:
         """Decline further copies of these messages at the mesh members (IDONTWANT, v1.2)."""
         self._gossip.refuse_copies(peer, messages)
 
-    def handle_control(self, peer: PeerId, rpc: ReadableRPC, now_ns: int) -> None:
+    def handle_control(self, peer: PeerId, rpc: RPC, now_ns: int) -> None:
         """Handle the control part of an RPC, and answer with one RPC."""
         control = rpc.control
         wanted = self._gossip.handle_ihave(peer, control.ihave)
-        if not wanted and type(rpc) is SealedIHave:  # there is nothing else in it
-            return
         messages = self._gossip.handle_iwant(peer, control.iwant) if control.iwant else []
         prunes = []
         if control.graft:
@@ -274,6 +271,11 @@ class GossipSub:
                 iwant = [ControlIWant(message_ids=wanted)] if wanted else []
                 answer.control.CopyFrom(ControlMessage(iwant=iwant, prune=prunes))
             self._sender.send(peer, answer)
+
+    @property
+    def handle_offer(self) -> Callable[[PeerId, SealedIHave], None]:
+        """Handle an RPC that is nothing but an IHAVE."""
+        return self._gossip.handle_offer
 
     def add_direct_peer(self, peer: PeerId) -> None:
         """Add a direct peer, which is dialled at the next check of direct peers (`AddDirectPeer`, 2026)."""
