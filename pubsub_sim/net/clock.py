@@ -63,6 +63,10 @@ class LoopClock:
         _, _, function, argument = heappop(self._posted)
         function(argument)
 
+    def is_last_call(self) -> bool:
+        """Whether it is known that nothing else is ready or due at this instant; never on wall time."""
+        return False
+
     async def wait(self, delay_s: float) -> None:
         """Count the wait and its nominal length, then sleep."""
         self.waits += 1
@@ -85,6 +89,7 @@ class VirtualClock(LoopClock):
         super().__init__(loop)
         self.now_ns = loop.now_ns
         self.call_soon = loop.post
+        self.is_last_call = loop.is_last_call  # type: ignore[method-assign] # likewise
         self.post_after = loop.post_after  # type: ignore[method-assign] # likewise
 
     def call_later(self, delay_s: float, callback: Callable[[], object]) -> Timer:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pubsub_sim.ids import PeerId
     from pubsub_sim.net.clock import LoopClock
-    from pubsub_sim.ports import Sealed
+    from pubsub_sim.ports import FrameReader, Sealed
 
 
 class LinkWatcher(Protocol):
@@ -39,7 +39,7 @@ class LinkWatcher(Protocol):
 class LinkedStream(MemoryStream):
     """One direction of frames over one lane of a link, in order."""
 
-    __slots__ = ("_is_cut", "_lane", "_last_ns", "_network", "_on_come")
+    __slots__ = ("_is_cut", "_lane", "_last_ns", "_network", "_on_come", "_settle")
 
     def __init__(self, protocol: str, peer: PeerId, receiver: LinkedHost, network: LinkedNetwork) -> None:
         super().__init__(protocol, peer, receiver)
@@ -49,6 +49,13 @@ class LinkedStream(MemoryStream):
         self._last_ns = 0  # when the last one comes that had to wait
         self._is_cut = False
         self._on_come = self._come  # one object for all frames
+        self._settle: Callable[[Any], bool] | None = None
+
+    def set_reader(self, reader: FrameReader) -> None:
+        """Set the reader; one that settles frames outside turns does so as long as that makes no difference."""
+        super().set_reader(reader)
+        if self.receiver.carries_objects:
+            self._settle = getattr(reader, "settle", None)
 
     def reset(self) -> None:
         """Reset the stream; what is in flight is lost. Both ends are told in the next round, without a latency."""
@@ -131,6 +138,12 @@ class LinkedStream(MemoryStream):
             if receiver.is_resting:
                 receiver.read()
             return
+        settle = self._settle
+        if settle is not None and not self.wants_room:
+            is_last_call = network.is_last_call
+            if is_last_call() and settle(frame):
+                self.unread -= 1
+                return
         receiver.is_resting = False  # from here on as `arrived` and `read` would, without another call for each frame
         try:
             take = self.take
@@ -186,6 +199,7 @@ class LinkedNetwork(MemoryNetwork):
         uncounted: those among them that are not RPCs: ends and empty frames.
         come: those that have come since, or would have, had they not been lost.
         post_after: the clock's.
+        is_last_call: the clock's.
         frames_lost: frames that did not arrive, except by a reset.
         paused: hosts that read nothing, and how many wanted it so.
         watcher: is told of connections and lost frames; or None.
@@ -209,6 +223,7 @@ class LinkedNetwork(MemoryNetwork):
         self.uncounted = 0
         self.come = 0
         self.post_after = clock.post_after
+        self.is_last_call = clock.is_last_call
         self.frames_lost = 0
         self._model = model
         self._is_symmetric = not callable(model.latency_s)  # one latency for both directions of a link

@@ -251,6 +251,13 @@ class VirtualLoop(Inside, asyncio.BaseEventLoop):
             posts.append((due_ns, made, function, argument))
         return due_ns
 
+    def is_last_call(self) -> bool:
+        """Whether nothing else is ready or due at this instant: what the current call schedules for it is all that follows."""
+        if self._ready:
+            return False
+        posts, timers, now_ns = self._posts, self._timers, self._now_ns
+        return not ((posts and posts[0][0] <= now_ns) or (timers and timers[0][0] <= now_ns))
+
     def _arm(
         self, due_ns: float, callback: Any, args: tuple[Any, ...], context: Context | None, *, is_background: bool
     ) -> Timer:

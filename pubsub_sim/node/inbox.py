@@ -45,7 +45,7 @@ _SIGNALS: dict[type[Operation], Operation] = {PeersPending: PeersPending(), Peer
 
 
 class Inbox:
-    """The queued inputs of a host. Implements the inputs of Driver.
+    """The queued inputs of a host. Implements the inputs of Driver, and `settle_rpc`.
 
     Args:
         context: the context of the driver.
@@ -58,6 +58,11 @@ class Inbox:
         _is_asleep: whether the next input must call `_wake`; set by the driver.
         _is_closed: whether the host takes no more turns.
     """
+
+    @property
+    def settles_rpcs(self) -> bool:
+        """Whether `settle_rpc` may be used: a driver says so whose turns do nothing with an RPC but `Core.handle_rpc`."""
+        return False
 
     def __init__(self, context: HostContext) -> None:
         self._context = context
@@ -121,6 +126,12 @@ class Inbox:
             self._is_asleep = False
             self._wake()
         return True
+
+    def settle_rpc(self, peer: PeerId, rpc: ReceivedRPC) -> bool:
+        if self._is_asleep:
+            settle_rpc = self._core.settle_rpc
+            return settle_rpc(peer, rpc)
+        return False
 
     @property
     def is_idle(self) -> bool:

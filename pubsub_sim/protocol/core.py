@@ -106,7 +106,7 @@ class Core:
     __slots__ = (
         "__dict__", "_accepts_all", "_blacklist", "_handle_offer", "_inspect_rpc", "_known", "_may_be_blacklisted", "_ports",
         "_prepares", "_previews", "_reads_whole_rpcs", "_refused_by_signature", "_sealed_ihave", "_sealed_message", "_seen",
-        "_seqno", "_subscribed_or_relayed", "_subscriptions", "_takes_offers", "_trace_delivery", "_trace_drop",
+        "_seqno", "_settle_offer", "_subscribed_or_relayed", "_subscriptions", "_takes_offers", "_trace_delivery", "_trace_drop",
         "_trace_duplicate", "_trace_receipt", "_trace_rejection", "_validators_of", "_whole_message", "addresses", "announcer",
         "author", "dial", "filter", "foreign", "has_seen", "id_for_evaluation", "is_outbound", "local_topics", "message_ids",
         "new_message", "not_seen", "now_ns", "params", "peer_id", "peer_streams", "peer_topics", "peers", "pending", "policy",
@@ -182,6 +182,9 @@ class Core:
         self._takes_offers = vars(type(router)).keys() >= {"handle_offer", "handle_control"}
         self.set_tracer(None)
         router.attach(self)
+        self._settle_offer: Callable[[PeerId, Any], bool] | None = None
+        if type(self._seen) is SeenCache and "settle_offer" in vars(type(router)):
+            self._settle_offer = router.settle_offer  # type: ignore[attr-defined] # just found
         self._handle_offer: Callable[[PeerId, Any], None] = getattr(router, "handle_offer", _take_no_offers)
         self._accepts_all = bool(getattr(router, "accepts_all", False))  # no call for each RPC to be told so
 
@@ -361,11 +364,7 @@ class Core:
         """A message without an RPC around it, as `handle_rpc` takes it; most are copies of known ones."""
         message_id = sealed.id
         if self._accepts_all:
-            if (
-                message_id in self._known
-                and len(message_id) <= WHOLE_BYTES
-                and not (self._may_be_blacklisted or self.message_ids.are_chosen)
-            ):
+            if message_id in self._known and self._is_settled(message_id):
                 return None
         elif self.router.accept_from(peer) is not _ALL:
             return None
@@ -375,6 +374,29 @@ class Core:
         if message.id == message_id:
             message.id = message_id  # one object for all hosts: their tables find it without comparing bytes
         return Pending(message, self, peer, None, None) if self._push(message) else None
+
+    def settle_rpc(self, peer: PeerId, rpc: ReceivedRPC) -> bool:
+        """Any time, if no RPC waits for a turn: take an RPC of a peer if no more comes of it than a count.
+
+        That is a copy of a known message, of which nobody wants to be told, or an IHAVE of known messages.
+
+        Returns:
+            False if `handle_rpc` has to take it.
+        """
+        if not self._accepts_all:
+            return False
+        kind = type(rpc)
+        if kind is self._sealed_message:
+            message_id: bytes = rpc.id  # type: ignore[union-attr] # by its type
+            return message_id in self._known and self._is_settled(message_id)
+        if kind is self._sealed_ihave and peer in self.peers:
+            settle_offer = self._settle_offer
+            return settle_offer is not None and settle_offer(peer, rpc)
+        return False
+
+    def _is_settled(self, message_id: bytes) -> bool:
+        """Whether a message with a known id is a copy, whatever else is in it."""
+        return len(message_id) <= WHOLE_BYTES and not (self._may_be_blacklisted or self.message_ids.are_chosen)
 
     def _prepare(self, peer: PeerId, rpc: ReceivedRPC) -> RPC | None:
         """Decode what is not decoded yet, and show it to those who look at RPCs.

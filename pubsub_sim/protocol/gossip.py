@@ -108,6 +108,17 @@ class Gossip:
             control = ControlMessage(iwant=[ControlIWant(message_ids=wanted)])
             self._sender.send(peer, RPC(control=control))
 
+    def settle_offer(self, peer: PeerId, offer: SealedIHave) -> bool:
+        """Any time: count an IHAVE in which there is nothing to ask for; false, and not counted, if there may be."""
+        if self._bounds_ihaves or self._peers.is_filtered or self._peers.scoring is not None:
+            return False
+        if offer.topic_id in self._mesh.meshes:
+            not_seen = self._not_seen
+            if not_seen(offer.message_ids):
+                return False
+        self._offers[peer] = self._offers.get(peer, 0) + 1
+        return True
+
     def handle_iwant(self, peer: PeerId, iwants: Iterable[ControlIWant]) -> list[Message]:
         """Return the messages to send to a peer that requested some."""
         if self._peers.score(peer) < self._peers.thresholds.gossip_threshold:

@@ -277,6 +277,11 @@ class GossipSub:
         """Handle an RPC that is nothing but an IHAVE."""
         return self._gossip.handle_offer
 
+    @property
+    def settle_offer(self) -> Callable[[PeerId, SealedIHave], bool]:
+        """Take an RPC that is nothing but an IHAVE if there is nothing in it to ask for; false if there is."""
+        return self._gossip.settle_offer
+
     def add_direct_peer(self, peer: PeerId) -> None:
         """Add a direct peer, which is dialled at the next check of direct peers (`AddDirectPeer`, 2026)."""
         self._peers.direct[peer] = None

@@ -127,7 +127,8 @@ class Router(Protocol):
     """The routing of messages. Called inside a turn of the host, never concurrently; views may be read at any time.
 
     A router that has a method `handle_offer` is given the RPCs by it that are nothing but an IHAVE, as they were sealed (see
-    `wire.sealed`), and not by `handle_control`; its class must have both, as a subclass that reads more needs more. One whose `accept_from` accepts everything from
+    `wire.sealed`), and not by `handle_control`; its class must have both, as a subclass that reads more needs more. It may
+    have a method `settle_offer` too, which does the same any time, and returns False if it would do more than count. One whose `accept_from` accepts everything from
     every peer, and always will, may say so by an attribute `accepts_all`, read once it is attached; it is not asked then.
     """
 

@@ -34,6 +34,11 @@ class PubsubLoop(Inbox):
         self.discovery = None if finder is None else DiscoveryLoop(context, finder, self.ask)
         self.handlers = handlers_of(self._core, self.discovery)
 
+    @property
+    def settles_rpcs(self) -> bool:
+        """Whether it is this class: a subclass may do more with an RPC."""
+        return type(self) is PubsubLoop
+
     def start(self) -> None:
         name = f"pubsub loop {self._context.number}"
         self._task = self._context.lifetime.start(self._run(), name, is_work=False)
