@@ -10,6 +10,8 @@ handles each input. The rules:
 - *Signals* coalesce: a queued signal is not posted again until it is taken.
 - *Room.* At most `INCOMING_RPCS` RPCs are queued. A refused RPC is kept by its reader until a turn calls `on_room`. At most
   `PENDING_MESSAGES` messages should be queued; callers check `has_message_room` before they submit.
+- *Settling.* On the virtual clock, an RPC that comes to an idle host when nothing else happens in the world, and that changes
+  nothing, is taken without a turn (`settle_rpc`): nobody could tell the difference.
 - *Cancellation.* A request whose caller was cancelled is not taken, unless it releases something. If it has just been
   taken, it is undone (`Request.undo`), as its result has no owner.
 - *Errors.* An error raised by a request is raised to its caller, and the host continues. Any other error in a turn, or in a
