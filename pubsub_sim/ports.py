@@ -108,7 +108,11 @@ class FrameReader(Protocol):
 
 
 class SealedReader(FrameReader, Protocol):
-    """A reader that takes frames of both kinds; one without `take` gets the bytes of sealed frames."""
+    """A reader that takes frames of both kinds; one without `take` gets the bytes of sealed frames.
+
+    It may have a method `settle` besides, which is given a frame at an instant at which nothing else happens. It takes the
+    frame at once if that makes no difference to anybody, or else returns False and is given the frame by `take`.
+    """
 
     def take(self, frame: Any) -> bool:
         """Take one frame, as `frame` does; it may be sealed."""

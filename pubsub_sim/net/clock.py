@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import Any
 
 from pubsub_sim.net.virtual import Pause, VirtualLoop, to_ns
 from pubsub_sim.ports import Timer
@@ -27,6 +29,10 @@ class LoopClock:
             loop.call_soon
         )  # directly: no call of ours in between
         self.now_ns: Callable[[], int] = time.monotonic_ns
+        self._posted: list[
+            tuple[int, int, Callable[[Any], object], Any]
+        ] = []  # due, order of posting, function, argument
+        self._made = 0
         self.waits = 0
         self.waited_ns = 0
 
@@ -38,9 +44,28 @@ class LoopClock:
         """Run `callback` when `now_ns` is `due_ns`; in the background, like `call_later`."""
         return self._loop.call_later((due_ns - self.now_ns()) / 1e9, callback)
 
-    def post_at_ns(self, due_ns: int, function: Callable[[], object]) -> None:
-        """Call a function when `now_ns` is `due_ns`; in the background, and for good: it cannot be cancelled."""
-        self.call_at_ns(due_ns, function)
+    def post_after(self, delay_ns: int, not_before_ns: int, function: Callable[[Any], object], argument: Any) -> int:
+        """Call a function after a delay, and not before a time; in the background, and for good: it cannot be cancelled.
+
+        What is due at one time is called in the order it was posted, although timers of the loop are rounded.
+
+        Returns:
+            What `now_ns` is then.
+        """
+        due_ns = max(self.now_ns() + delay_ns, not_before_ns)
+        self._made += 1
+        heappush(self._posted, (due_ns, self._made, function, argument))
+        self.call_at_ns(due_ns, self._call_posted)
+        return due_ns
+
+    def _call_posted(self) -> None:
+        """Call what is due first, whichever timer it was."""
+        _, _, function, argument = heappop(self._posted)
+        function(argument)
+
+    def is_last_call(self) -> bool:
+        """Whether it is known that nothing else is ready or due at this instant; never on wall time."""
+        return False
 
     async def wait(self, delay_s: float) -> None:
         """Count the wait and its nominal length, then sleep."""
@@ -64,7 +89,8 @@ class VirtualClock(LoopClock):
         super().__init__(loop)
         self.now_ns = loop.now_ns
         self.call_soon = loop.post
-        self.post_at_ns = loop.post_at_ns  # type: ignore[method-assign] # likewise
+        self.is_last_call = loop.is_last_call  # type: ignore[method-assign] # likewise
+        self.post_after = loop.post_after  # type: ignore[method-assign] # likewise
 
     def call_later(self, delay_s: float, callback: Callable[[], object]) -> Timer:
         """Arm a background timer of the virtual loop; the delay is rounded to whole ns."""

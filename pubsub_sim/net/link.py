@@ -76,59 +76,79 @@ class Lane:
 
     Attributes:
         has_bandwidth: whether frames wait for those before them.
-        loss: probability of losing a frame.
-        extra_ns: added to the latency for the time being.
-        extra_losses: probabilities of losing a frame, besides the model's, for the time being.
+        may_lose: whether frames may be lost now.
+        own_latency_ns: what the model says.
+        latency_ns: what a frame takes now, without jitter and bandwidth.
+        jitter_ns: most that is added to it now, by a uniform draw; None without jitter, and then nothing is drawn.
+        random: the lane's chance, a number from 0 to 1.
     """
 
     __slots__ = (
+        "_extra_losses",
         "_free_ns",
         "_jitter",
-        "_latency_ns",
+        "_loss",
         "_per_bit",
-        "_random",
-        "extra_losses",
-        "extra_ns",
         "has_bandwidth",
-        "loss",
+        "jitter_ns",
+        "latency_ns",
+        "may_lose",
+        "own_latency_ns",
+        "random",
     )
 
     def __init__(self, model: LinkModel, seed: int, a: int, b: int, latency_ns: int | None = None) -> None:
-        self._random = random.Random(f"{seed}/link/{a}/{b}").random
-        self._latency_ns = model.latency_ns(seed, a, b) if latency_ns is None else latency_ns
+        self.random = random.Random(f"{seed}/link/{a}/{b}").random
+        self.own_latency_ns = model.latency_ns(seed, a, b) if latency_ns is None else latency_ns
         self._jitter = model.jitter
-        self.loss = model.loss
+        self._loss = model.loss
+        self._extra_losses: tuple[float, ...] = ()
         self._per_bit = model.bandwidth_bps
         self.has_bandwidth = model.bandwidth_bps is not None
         self._free_ns = 0
-        self.extra_ns = 0
-        self.extra_losses: list[float] = []
+        self.may_lose = bool(self._loss)
+        self.latency_ns = 0
+        self.jitter_ns: float | None = None
+        self.delay(self.own_latency_ns)
 
-    @property
-    def latency_ns(self) -> int:
-        """What a frame takes now, without jitter and bandwidth."""
-        return self._latency_ns + self.extra_ns
+    def delay(self, extra_ns: int) -> None:
+        """Add to the latency, or take away again what was added."""
+        self.latency_ns += extra_ns
+        self.jitter_ns = self.latency_ns * self._jitter if self._jitter else None
+
+    def add_loss(self, probability: float) -> None:
+        """Lose frames with this probability too, besides the model's."""
+        self._extra_losses += (probability,)
+        self.may_lose = True
+
+    def remove_loss(self, probability: float) -> None:
+        """Undo one `add_loss`."""
+        losses = list(self._extra_losses)
+        losses.remove(probability)
+        self._extra_losses = tuple(losses)
+        self.may_lose = bool(self._loss or losses)
 
     def carry(self, size_bytes: int, now_ns: int) -> int:
-        """When a frame given to the lane now arrives, in ns; takes the line for as long as the frame is sent.
+        """How long a frame given to the lane now takes, in ns; takes the line for as long as the frame is sent.
+
+        Without bandwidth it is the latency and the jitter, which `LinkedStream.write` adds up itself.
 
         Args:
             size_bytes: how long it is; of no consequence unless `has_bandwidth`.
             now_ns: the time.
         """
-        if self.has_bandwidth:
-            assert self._per_bit is not None
-            now_ns = max(now_ns, self._free_ns)
-            now_ns -= -size_bytes * 8 * 10**9 // self._per_bit  # rounded up
-            self._free_ns = now_ns
-        latency_ns = self._latency_ns + self.extra_ns
-        if self._jitter:
-            latency_ns += round(latency_ns * self._jitter * self._random())
-        return now_ns + latency_ns
+        delay_ns = self.latency_ns
+        if self.jitter_ns is not None:
+            delay_ns += round(self.jitter_ns * self.random())
+        if self._per_bit is not None:
+            begin_ns = max(now_ns, self._free_ns)
+            self._free_ns = begin_ns - (-size_bytes * 8 * 10**9 // self._per_bit)  # rounded up
+            delay_ns += self._free_ns - now_ns
+        return delay_ns
 
     def loses(self) -> bool:
         """Whether the frame at hand is lost; draws once per cause."""
-        is_lost = bool(self.loss) and self._random() < self.loss
-        for loss in self.extra_losses:
-            is_lost |= self._random() < loss
+        is_lost = bool(self._loss) and self.random() < self._loss
+        for loss in self._extra_losses:
+            is_lost |= self.random() < loss
         return is_lost

@@ -6,9 +6,8 @@ it back when the reader takes it or it would have arrived had it not been lost.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pubsub_sim.errors import DialError
 from pubsub_sim.framing import uvarint_bytes
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from pubsub_sim.ids import PeerId
     from pubsub_sim.net.clock import LoopClock
-    from pubsub_sim.ports import Sealed
+    from pubsub_sim.ports import FrameReader, Sealed
 
 
 class LinkWatcher(Protocol):
@@ -40,19 +39,23 @@ class LinkWatcher(Protocol):
 class LinkedStream(MemoryStream):
     """One direction of frames over one lane of a link, in order."""
 
-    __slots__ = ("_flying", "_is_cut", "_lane", "_last_ns", "_network", "_now_ns", "_on_come", "_post_at_ns")
+    __slots__ = ("_is_cut", "_lane", "_last_ns", "_network", "_on_come", "_settle")
 
     def __init__(self, protocol: str, peer: PeerId, receiver: LinkedHost, network: LinkedNetwork) -> None:
         super().__init__(protocol, peer, receiver)
         self.receiver: LinkedHost
         self._network = network
         self._lane = network.lane(peer, receiver.peer_id)
-        self._flying: deque[bytes | Sealed | _Lost | None] = deque()  # frames, and None for the end
-        self._last_ns = 0
+        self._last_ns = 0  # when the last one comes that had to wait
         self._is_cut = False
-        self._now_ns = network.clock.now_ns
-        self._post_at_ns = network.clock.post_at_ns
         self._on_come = self._come  # one object for all frames
+        self._settle: Callable[[Any], bool] | None = None
+
+    def set_reader(self, reader: FrameReader) -> None:
+        """Set the reader; one that settles frames outside turns does so as long as that makes no difference."""
+        super().set_reader(reader)
+        if self.receiver.carries_objects:
+            self._settle = getattr(reader, "settle", None)
 
     def reset(self) -> None:
         """Reset the stream; what is in flight is lost. Both ends are told in the next round, without a latency."""
@@ -68,62 +71,84 @@ class LinkedStream(MemoryStream):
         if self.is_open:
             self.unread += 1
             network, lane = self._network, self._lane
-            if frame.__class__ is not bytes or frame:  # sealed frames are never empty
-                self.receiver.frames += 1
-                if network.tally is not None:
-                    network.tally(frame)
-            is_lost = (lane.loss or lane.extra_losses) and lane.loses()
-            self._flying.append(_Lost(frame) if is_lost else frame)
-            now_ns = self._now_ns()
+            network.written += 1
+            if frame.__class__ is bytes and not frame:  # sealed frames are never empty
+                network.uncounted += 1
+            else:
+                tally = network.tally
+                if tally is not None:
+                    tally(frame)
+            come = self._lose if lane.may_lose and lane.loses() else self._on_come
             if lane.has_bandwidth:
                 size_bytes = len(frame) if isinstance(frame, bytes) else frame.size
-                due_ns = lane.carry(size_bytes + uvarint_bytes(size_bytes), now_ns)
+                delay_ns = lane.carry(size_bytes + uvarint_bytes(size_bytes), network.clock.now_ns())
+            else:  # as `carry` does, without another call for each frame
+                delay_ns, jitter_ns = lane.latency_ns, lane.jitter_ns
+                if jitter_ns is not None:
+                    draw = lane.random
+                    delay_ns += round(jitter_ns * draw())
+            if delay_ns > 0:
+                post_after = network.post_after
+                self._last_ns = post_after(delay_ns, self._last_ns, come, frame)
             else:
-                due_ns = lane.carry(0, now_ns)
-            if due_ns < self._last_ns:
-                due_ns = self._last_ns
-            else:
-                self._last_ns = due_ns
-            network.in_flight += 1
-            if due_ns > now_ns:
-                self._post_at_ns(due_ns, self._on_come)
-            else:
-                self._come_now()
+                self._send_now(come, frame)
         return True
 
     def _send(self, frame: bytes | Sealed | None) -> None:
         """Send the end of the stream over the lane."""
-        self._flying.append(None)
-        now_ns = self._now_ns()
-        due_ns = self._last_ns = max(self._lane.carry(0, now_ns), self._last_ns)
-        self._network.in_flight += 1
-        if due_ns > now_ns:
-            self._post_at_ns(due_ns, self._on_come)
+        network = self._network
+        network.written += 1
+        network.uncounted += 1
+        delay_ns = self._lane.carry(0, network.clock.now_ns())
+        if delay_ns > 0:
+            self._last_ns = network.post_after(delay_ns, self._last_ns, self._on_come, None)
         else:
-            self._come_now()
+            self._send_now(self._on_come, None)
 
-    def _come_now(self) -> None:
-        """What was written takes no time."""
-        self._arrive()
-        if self.receiver.arrivals and self.receiver.is_resting:
-            self.receiver.wake()  # scheduled: the writer is in the middle of a turn
+    def _send_now(self, come: Callable[[Any], None], frame: bytes | Sealed | None) -> None:
+        """What takes no time arrives at once, unless something that was written before may be on its way."""
+        network, receiver = self._network, self.receiver
+        if self._last_ns >= network.clock.now_ns():
+            network.post_after(0, self._last_ns, come, frame)
+        elif come is not self._on_come:
+            come(frame)
+        else:
+            network.come += 1
+            receiver.arrived(self, frame)
+            if receiver.is_resting:
+                receiver.wake()  # scheduled: the writer is in the middle of a turn
 
-    def _come(self) -> None:
-        """A frame is due: it is read at once, as a timer is a call of the loop like any other."""
+    def _lose(self, frame: bytes | Sealed) -> None:
+        """A frame that was lost would have arrived now."""
+        self._network.come += 1
+        if not self._is_cut:
+            self._network.note_lost(self.peer, self.receiver.peer_id, frame)
+            self.unread -= 1
+            if self.wants_room:
+                self.tell_room()
+
+    def _come(self, frame: bytes | Sealed | None) -> None:
+        """A frame is due, or the end: it is read at once, as a timer is a call of the loop like any other."""
         receiver, network = self.receiver, self._network
-        frame = self._flying[0]
-        is_plain = frame is not None and frame.__class__ is not _Lost and not self._is_cut
-        if not is_plain or receiver.arrivals or not receiver.is_resting or network.paused:
-            self._arrive()
-            if receiver.arrivals and receiver.is_resting:
+        network.come += 1
+        if self._is_cut:
+            return
+        if frame is None or receiver.arrivals or not receiver.is_resting or network.paused:
+            receiver.arrived(self, frame)
+            if receiver.is_resting:
                 receiver.read()
             return
-        network.in_flight -= 1
-        self._flying.popleft()
+        settle = self._settle
+        if settle is not None and not self.wants_room:
+            is_last_call = network.is_last_call
+            if is_last_call() and settle(frame):
+                self.unread -= 1
+                return
         receiver.is_resting = False  # from here on as `arrived` and `read` would, without another call for each frame
         try:
-            if not self.take(frame):
-                receiver.refused(self, frame)  # type: ignore[arg-type] # neither lost nor the end
+            take = self.take
+            if not take(frame):
+                receiver.refused(self, frame)
                 return
             self.unread -= 1
             if self.wants_room and self.is_open:  # the reader may have reset it
@@ -135,29 +160,6 @@ class LinkedStream(MemoryStream):
             MemoryHost._drain(receiver)
         else:
             receiver.is_resting = True
-
-    def _arrive(self) -> None:
-        """The oldest frame in flight is there: whichever timer it was, frames stay in order."""
-        self._network.in_flight -= 1
-        frame = self._flying.popleft()
-        if self._is_cut:
-            return
-        if isinstance(frame, _Lost):
-            self._network.note_lost(self.peer, self.receiver.peer_id, frame.frame)
-            self.unread -= 1
-            if self.wants_room:
-                self.tell_room()
-            return
-        self.receiver.arrived(self, frame)
-
-
-class _Lost:
-    """A frame in flight that will not arrive."""
-
-    __slots__ = ("frame",)
-
-    def __init__(self, frame: bytes | Sealed) -> None:
-        self.frame = frame
 
 
 class LinkedHost(MemoryHost):
@@ -193,7 +195,11 @@ class LinkedNetwork(MemoryNetwork):
         carries_objects: whether frames may be sealed RPCs.
 
     Attributes:
-        in_flight: frames and ends on their way.
+        written: frames and ends written so far.
+        uncounted: those among them that are not RPCs: ends and empty frames.
+        come: those that have come since, or would have, had they not been lost.
+        post_after: the clock's.
+        is_last_call: the clock's.
         frames_lost: frames that did not arrive, except by a reset.
         paused: hosts that read nothing, and how many wanted it so.
         watcher: is told of connections and lost frames; or None.
@@ -213,7 +219,11 @@ class LinkedNetwork(MemoryNetwork):
     ) -> None:
         super().__init__(loop, carries_objects=carries_objects)
         self.clock = clock
-        self.in_flight = 0
+        self.written = 0
+        self.uncounted = 0
+        self.come = 0
+        self.post_after = clock.post_after
+        self.is_last_call = clock.is_last_call
         self.frames_lost = 0
         self._model = model
         self._is_symmetric = not callable(model.latency_s)  # one latency for both directions of a link
@@ -240,7 +250,7 @@ class LinkedNetwork(MemoryNetwork):
         if lane is None:
             a, b = self._numbers[writer], self._numbers[reader]
             back = self._lanes.get((reader, writer)) if self._is_symmetric else None
-            known_ns = None if back is None else back.latency_ns - back.extra_ns
+            known_ns = None if back is None else back.own_latency_ns
             lane = self._lanes[writer, reader] = Lane(self._model, self._seed, a, b, known_ns)
         return lane
 
@@ -326,6 +336,11 @@ class LinkedNetwork(MemoryNetwork):
         return min(a, b), max(a, b)
 
     @property
+    def frames(self) -> int:
+        """Frames written to streams so far, empty ones not counted."""
+        return self.written - self.uncounted
+
+    @property
     def is_quiet(self) -> bool:
         """Whether no frame is on its way."""
-        return not self.in_flight and super().is_quiet
+        return self.written == self.come and super().is_quiet

@@ -7,9 +7,9 @@ made, and added as a whole number, so sums neither drift nor depend on how late 
 (`call_at`, `asyncio.timeout`) is exact to the nanosecond for 2**22 s, 48 days. Timers due at one instant fire in the
 order they were made. Computation takes no time: queueing under load is not modelled.
 
-What a simulated world does all the time needs no handle: nobody cancels the arrival of a frame. `post` and `post_at_ns`
-take a function alone. It waits in the same queues as handles do, so that the order is the same, and is called without an
-object and a context of its own, in the context of the loop.
+What a simulated world does all the time needs no handle: nobody cancels the arrival of a frame. `post` takes a function
+alone, `post_after` a function and what it is called with. They wait in the same queues as handles do, so that the order is
+the same, and are called without an object and a context of their own, in the context of the loop.
 
 A program is in deadlock when no callback is ready and no timer is armed. A world's polls and sweeps are armed for ever,
 so timers come in two kinds: those of asyncio (`asyncio.sleep`, time limits, `loop.call_later`), whose purpose is not
@@ -44,6 +44,10 @@ Ts = TypeVarTuple("Ts")
 
 PATIENCE_S = 7200.0
 """Virtual time a program may wait for its nodes' polls alone: twice their longest pause, the hour of a dial back-off."""
+
+Post = tuple[int, int, Callable[[Any], object], Any]
+
+_PLACE_BITS = 20  # a millisecond, in which a thousand hosts are sent a dozen frames
 
 _FEW = 8  # cancelled timers that are not worth a clean-up: less than 2 kB of them stay
 
@@ -121,6 +125,12 @@ class VirtualLoop(Inside, asyncio.BaseEventLoop):
         horizon_s: virtual time at which a program that has not ended is stuck; None sets no end.
     """
 
+    # Beyond 30 attributes CPython 3.11 looks those of an instance up in a dict; the stock loop has 20 already.
+    __slots__ = (
+        "_armed", "_cancelled", "_horizon_ns", "_made", "_main", "_main_waits_for", "_now_ns", "_patience_ns", "_place",
+        "_places", "_posts", "_posts_of", "_progress_ns", "_timers", "post",
+    )  # fmt: skip
+
     # attributes of BaseEventLoop that its stub leaves out
     _ready: deque[Any]
     _stopping: bool
@@ -133,7 +143,13 @@ class VirtualLoop(Inside, asyncio.BaseEventLoop):
         super().__init__()
         self.slow_callback_duration = math.inf  # computation takes no time
         self._now_ns = 0
-        self._timers: list[tuple[int, int, Any]] = []  # due, order of making, Timer or a function
+        self._timers: list[tuple[int, int, Timer]] = []  # a heap: due, order of making, timer
+        # What was posted: due, order of making, function and its argument. It lies in places of 2**_PLACE_BITS ns each; those
+        # up to `_place` are one heap, small enough for the processor's cache, and the others are not in order yet.
+        self._posts: list[Post] = []
+        self._place = -1
+        self._places: list[int] = []  # a heap
+        self._posts_of: dict[int, list[Post]] = {}
         self.post: Callable[[Callable[[], object]], None] = self._ready.append
         """Call a function in the next round; it cannot be cancelled."""
         self.create_future = partial(asyncio.Future, loop=self)  # type: ignore[method-assign] # one call less than the stock loop's
@@ -180,7 +196,8 @@ class VirtualLoop(Inside, asyncio.BaseEventLoop):
     def close(self) -> None:
         """Like the stock loop's."""
         super().close()
-        self._timers.clear()
+        for entries in (self._timers, self._posts, self._places, self._posts_of):
+            entries.clear()
 
     def call_soon(
         self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
@@ -212,10 +229,34 @@ class VirtualLoop(Inside, asyncio.BaseEventLoop):
         """A background timer, for the Clock port."""
         return self._arm(due_ns, callback, args, None, is_background=True)
 
-    def post_at_ns(self, due_ns: int, function: Callable[[], object]) -> None:
-        """Call a function when the time has come, in the background; it cannot be cancelled."""
+    def post_after(self, delay_ns: int, not_before_ns: int, function: Callable[[Any], object], argument: Any) -> int:
+        """Call a function after a delay, and not before a time; in the background, and it cannot be cancelled.
+
+        Returns:
+            When it is called, in ns.
+        """
+        due_ns = self._now_ns + delay_ns
+        if due_ns < not_before_ns:
+            due_ns = not_before_ns
         self._made = made = self._made + 1
-        heappush(self._timers, (due_ns, made, function))
+        place = due_ns >> _PLACE_BITS
+        if place <= self._place:
+            heappush(self._posts, (due_ns, made, function, argument))
+            return due_ns
+        posts = self._posts_of.get(place)
+        if posts is None:
+            self._posts_of[place] = [(due_ns, made, function, argument)]
+            heappush(self._places, place)
+        else:
+            posts.append((due_ns, made, function, argument))
+        return due_ns
+
+    def is_last_call(self) -> bool:
+        """Whether nothing else is ready or due at this instant: what the current call schedules for it is all that follows."""
+        if self._ready:
+            return False
+        posts, timers, now_ns = self._posts, self._timers, self._now_ns
+        return not ((posts and posts[0][0] <= now_ns) or (timers and timers[0][0] <= now_ns))
 
     def _arm(
         self, due_ns: float, callback: Any, args: tuple[Any, ...], context: Context | None, *, is_background: bool
@@ -239,7 +280,7 @@ class VirtualLoop(Inside, asyncio.BaseEventLoop):
                 kept = []
                 for entry in self._timers:
                     timer = entry[2]
-                    if timer.__class__ is Timer and (timer._cancelled or timer is handle):
+                    if timer._cancelled or timer is handle:
                         timer._scheduled = False
                     else:
                         kept.append(entry)
@@ -254,31 +295,50 @@ class VirtualLoop(Inside, asyncio.BaseEventLoop):
 
         What is due joins the end of the ready queue, then all that is ready runs.
         """
-        ready, timers = self._ready, self._timers
-        take, append = ready.popleft, ready.append
+        ready, timers, posts, places = self._ready, self._timers, self._posts, self._places
+        main, has_horizon = self._main, self._horizon_ns is not None
+        take = ready.popleft
         while True:
             if not ready and not self._stopping:
-                self._jump()
-            now_ns = self._now_ns
-            while timers and timers[0][0] <= now_ns:
-                call = heappop(timers)[2]
-                if call.__class__ is Timer:
-                    call._scheduled = False
-                    if call._cancelled:
-                        self._cancelled -= 1
+                if not posts and places:
+                    self._open_place()
+                if posts and (not timers or timers[0][0] > posts[0][0]):
+                    waits_for = None if main is None else main._fut_waiter  # type: ignore[attr-defined] # of Task, left out by its stub
+                    if waits_for.__class__ is not Pause or has_horizon:
+                        self._move_on(posts[0][0])
+                        now_ns, _, function, argument = entry = heappop(posts)
+                    else:  # as `_move_on` does, without another call for each frame
+                        now_ns, _, function, argument = entry = heappop(posts)
+                        self._main_waits_for = waits_for
+                        self._progress_ns = self._now_ns
+                        self._now_ns = now_ns
+                    if posts and posts[0][0] == now_ns:
+                        ready.append(entry)  # it is not all of this round
+                    else:
+                        try:
+                            function(argument)
+                        except (SystemExit, KeyboardInterrupt):
+                            raise
+                        except BaseException as error:
+                            self._report(entry, error)
                         continue
-                    if not call.is_background:
-                        self._armed -= 1
-                        self._progress_ns = now_ns
-                append(call)
+                else:
+                    self._jump()
+            now_ns = self._now_ns
+            if (timers and timers[0][0] <= now_ns) or (posts and posts[0][0] <= now_ns):
+                self._take_due()
             for _ in range(len(ready)):
                 call = take()
                 try:
-                    if call.__class__ is Call:
+                    kind = call.__class__
+                    if kind is tuple:
+                        function = call[2]
+                        function(call[3])
+                    elif kind is Call:
                         function, args, context = call
                         if function is not None:
                             context.run(function, *args)
-                    elif call.__class__ is MethodType or not isinstance(call, asyncio.Handle):
+                    elif kind is MethodType or not isinstance(call, asyncio.Handle):
                         call()
                     elif not call._cancelled:
                         call._run()
@@ -289,26 +349,54 @@ class VirtualLoop(Inside, asyncio.BaseEventLoop):
             if self._stopping:
                 return
 
+    def _take_due(self) -> None:
+        """What is due joins the end of the ready queue, in the order it was made."""
+        timers, posts, now_ns = self._timers, self._posts, self._now_ns
+        while True:
+            is_post = posts and posts[0][0] <= now_ns
+            if timers and timers[0][0] <= now_ns and not (is_post and posts[0] < timers[0]):
+                timer = heappop(timers)[2]
+                timer._scheduled = False
+                if timer._cancelled:
+                    self._cancelled -= 1
+                    continue
+                if not timer.is_background:
+                    self._armed -= 1
+                    self._progress_ns = now_ns
+                self._ready.append(timer)
+            elif is_post:
+                self._ready.append(heappop(posts))
+            else:
+                return
+
+    def _open_place(self) -> None:
+        """Put what is due in the next place that holds anything in order."""
+        self._place = place = heappop(self._places)
+        self._posts += self._posts_of.pop(place)
+        heapify(self._posts)
+
     def _report(self, call: Any, error: BaseException) -> None:
         """Tell of an error what the stock loop tells of that of a handle."""
-        function = call[0] if isinstance(call, Call) else call
+        function = call[0] if isinstance(call, Call) else call[2] if isinstance(call, tuple) else call
         name = getattr(function, "__qualname__", repr(function))
         self.call_exception_handler({"message": f"Exception in callback {name}()", "exception": error, "handle": call})
 
     def _jump(self) -> None:
         """Move the clock to the next timer, or find that the program is stuck."""
-        timers = self._timers
-        while timers and timers[0][2].__class__ is Timer and timers[0][2]._cancelled:
+        timers, posts = self._timers, self._posts
+        while timers and timers[0][2]._cancelled:
             heappop(timers)[2]._scheduled = False
             self._cancelled -= 1
-        if not timers:
+        if not timers and not posts:
             raise Deadlock("nothing will ever happen", self._waiting_tasks())
-        due_ns = timers[0][0]
+        self._move_on(min(entries[0][0] for entries in (timers, posts) if entries))
+
+    def _move_on(self, due_ns: int) -> None:
+        """Move the clock, unless nothing happens any more that the program could be waiting for."""
         main = self._main
         waits_for = None if main is None else main._fut_waiter  # type: ignore[attr-defined] # of Task, left out by its stub
-        if (
-            waits_for is not self._main_waits_for or waits_for.__class__ is Pause
-        ):  # it took a step, or waits for time itself
+        # it took a step, or waits for time itself
+        if waits_for is not self._main_waits_for or waits_for.__class__ is Pause:
             self._main_waits_for = waits_for
             self._progress_ns = self._now_ns
         elif not self._armed and due_ns - self._progress_ns > self._patience_ns:

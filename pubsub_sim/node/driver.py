@@ -62,7 +62,12 @@ Seat = HostContext
 
 
 class Driver(Protocol):
-    """The turns of one host."""
+    """The turns of one host.
+
+    It may have a method `settle_rpc`, and say by a property `settles_rpcs` that it may be used. It is given an RPC at an
+    instant of virtual time at which nothing else happens in the whole world. If no turn is due and the turn for this RPC would
+    change nothing, as a copy of a known message does not, it takes the RPC at once and returns True (see `Core.settle_rpc`).
+    """
 
     @property
     def discovery(self) -> Discovery | None:

@@ -10,6 +10,8 @@ handles each input. The rules:
 - *Signals* coalesce: a queued signal is not posted again until it is taken.
 - *Room.* At most `INCOMING_RPCS` RPCs are queued. A refused RPC is kept by its reader until a turn calls `on_room`. At most
   `PENDING_MESSAGES` messages should be queued; callers check `has_message_room` before they submit.
+- *Settling.* On the virtual clock, an RPC that comes to an idle host when nothing else happens in the world, and that changes
+  nothing, is taken without a turn (`settle_rpc`): nobody could tell the difference.
 - *Cancellation.* A request whose caller was cancelled is not taken, unless it releases something. If it has just been
   taken, it is undone (`Request.undo`), as its result has no owner.
 - *Errors.* An error raised by a request is raised to its caller, and the host continues. Any other error in a turn, or in a
@@ -45,7 +47,7 @@ _SIGNALS: dict[type[Operation], Operation] = {PeersPending: PeersPending(), Peer
 
 
 class Inbox:
-    """The queued inputs of a host. Implements the inputs of Driver.
+    """The queued inputs of a host. Implements the inputs of Driver, and `settle_rpc`.
 
     Args:
         context: the context of the driver.
@@ -58,6 +60,11 @@ class Inbox:
         _is_asleep: whether the next input must call `_wake`; set by the driver.
         _is_closed: whether the host takes no more turns.
     """
+
+    @property
+    def settles_rpcs(self) -> bool:
+        """Whether `settle_rpc` may be used: a driver says so whose turns do nothing with an RPC but `Core.handle_rpc`."""
+        return False
 
     def __init__(self, context: HostContext) -> None:
         self._context = context
@@ -121,6 +128,12 @@ class Inbox:
             self._is_asleep = False
             self._wake()
         return True
+
+    def settle_rpc(self, peer: PeerId, rpc: ReceivedRPC) -> bool:
+        if self._is_asleep:
+            settle_rpc = self._core.settle_rpc
+            return settle_rpc(peer, rpc)
+        return False
 
     @property
     def is_idle(self) -> bool:

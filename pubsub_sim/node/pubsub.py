@@ -443,11 +443,12 @@ class PubSub:
 
     def _schedule(self, timer: RouterTimer, delay_s: float) -> None:
         """Schedule a timer of the router, taken in a turn like any other input, once or periodically."""
+        operation = Heartbeat(timer.action)
 
         def beat() -> None:
-            self._driver.submit(Heartbeat(timer.action))
+            self._driver.submit(operation)
             if timer.every_s is not None:
-                self._schedule(timer, timer.every_s)
+                self._lifetime.call_later(self._clock, timer.every_s, beat)
 
         self._lifetime.call_later(self._clock, delay_s, beat)
 

@@ -131,9 +131,13 @@ class InboundReader:
         offer: the driver's `offer_rpc`; one object shared by all readers, as a node has one reader per peer.
         fail: ends the node after an internal error, which must not reach the calling network.
         max_bytes: maximal size of a frame.
+        settle: the driver's `settle_rpc`, if it has one; likewise.
+
+    Attributes:
+        settle: takes a sealed frame that needs no turn, or returns False (see `ports.SealedReader`); None without `settle_rpc`.
     """
 
-    __slots__ = ("_driver", "_fail", "_held", "_max_bytes", "_offer", "_peer", "_stream")
+    __slots__ = ("_driver", "_fail", "_held", "_max_bytes", "_offer", "_peer", "_settle_rpc", "_stream", "settle")
 
     def __init__(
         self,
@@ -142,7 +146,10 @@ class InboundReader:
         offer: Callable[[PeerId, ReceivedRPC], bool],
         fail: Callable[[BaseException], None],
         max_bytes: int,
+        settle: Callable[[PeerId, ReceivedRPC], bool] | None = None,
     ) -> None:
+        self._settle_rpc = settle
+        self.settle = None if settle is None else self._settle
         self._stream = stream
         self._peer = stream.peer
         self._driver = driver
@@ -180,12 +187,13 @@ class InboundReader:
 
     def take(self, frame: Frame) -> bool:
         """Take a frame that may be sealed; the rules are those of `frame`."""
-        if isinstance(frame, bytes):
-            return self.frame(frame)
+        kind = frame.__class__
+        if kind is bytes:
+            return self.frame(frame)  # type: ignore[arg-type] # by its class
         if self._held is None:
-            if frame.size > self._max_bytes:
+            if frame.size > self._max_bytes:  # type: ignore[union-attr] # likewise
                 return self._give_up()
-            rpc: ReceivedRPC = frame.rpc if isinstance(frame, SealedRPC) else frame
+            rpc: ReceivedRPC = frame.rpc if kind is SealedRPC else frame  # type: ignore[union-attr,assignment] # likewise
             try:  # as `frame` does, without another call for each frame of a simulation
                 offer = self._offer
                 if offer(self._peer, rpc):
@@ -196,6 +204,16 @@ class InboundReader:
             self._held = rpc
             return False
         return self.frame(b"")
+
+    def _settle(self, frame: Frame) -> bool:
+        """Take a sealed frame that needs no turn."""
+        settle_rpc = self._settle_rpc
+        return (
+            frame.__class__ is not bytes
+            and self._held is None
+            and frame.size <= self._max_bytes  # type: ignore[union-attr] # by its class
+            and settle_rpc(self._peer, frame)  # type: ignore[misc,arg-type] # a SealedRPC is no RPC, and needs a turn
+        )
 
     def _give_up(self) -> bool:
         """Reset the stream and read no more of it, even if its writer has closed it and it can no longer be reset."""
@@ -227,6 +245,7 @@ class Streams:
         self._core: Core
         self._driver: Driver
         self._offer: Callable[[PeerId, ReceivedRPC], bool]
+        self._settle: Callable[[PeerId, ReceivedRPC], bool] | None
         self._on_ended = self._ended  # one object shared by all queues
         self._fail = lifetime.fail  # likewise for all readers
 
@@ -235,6 +254,7 @@ class Streams:
         self._core = core
         self._driver = driver
         self._offer = driver.offer_rpc
+        self._settle = getattr(driver, "settle_rpc", None) if getattr(driver, "settles_rpcs", False) else None
         self._host.serve(core.router.protocols, self._accept)
         self._host.on_connected(self._connected)
         for peer in self._host.connected_peers():
@@ -265,7 +285,8 @@ class Streams:
 
     def _accept(self, stream: Inbound) -> InboundReader:
         self._core.peer_streams.accept_inbound(stream.peer, stream)
-        return InboundReader(stream, self._driver, self._offer, self._fail, self._params.max_message_bytes)
+        limit_bytes = self._params.max_message_bytes
+        return InboundReader(stream, self._driver, self._offer, self._fail, limit_bytes, self._settle)
 
     def _connected(self, peer: PeerId) -> None:
         self._core.peer_streams.note_connected(peer)

@@ -47,10 +47,16 @@ class Announcer:
         self._params = params
         self._ports = ports
         self._rng = rng
+        self._hello_topics: list[str] | None = None  # of the last hello
+        self._hello: list[bytes] = []
 
     def make_hello(self) -> list[bytes]:
         """The frames that a new outbound stream begins with: all topics we take part in."""
-        return encode_hello(self._local_topics.list_announced(), self._params.max_message_bytes)
+        topics = self._local_topics.list_announced()
+        if topics != self._hello_topics:
+            self._hello_topics = topics
+            self._hello = encode_hello(topics, self._params.max_message_bytes)
+        return self._hello
 
     def announce(self, topic: str, *, subscribe: bool) -> None:
         """AnnouncingTopic: tell every peer; a full queue is tried again after a random pause."""

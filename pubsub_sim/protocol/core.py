@@ -32,8 +32,8 @@ from pubsub_sim.protocol.message_ids import MessageIds
 from pubsub_sim.protocol.peer_streams import PeerStreams
 from pubsub_sim.protocol.peer_topics import PeerTopics
 from pubsub_sim.protocol.pending import Pending
-from pubsub_sim.protocol.router import Acceptance, MeshlessRouter
-from pubsub_sim.protocol.seen import seen_cache
+from pubsub_sim.protocol.router import Acceptance
+from pubsub_sim.protocol.seen import WHOLE_BYTES, SeenCache, seen_cache
 from pubsub_sim.protocol.tracing import hook_of
 from pubsub_sim.protocol.validation import (
     Reason,
@@ -49,7 +49,7 @@ from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
 from pubsub_sim.wire.sealed import SealedIHave, SealedMessage, as_encoded, as_message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pubsub_sim.ports import Rng
     from pubsub_sim.protocol.blacklist import Blacklist
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from pubsub_sim.protocol.router import Router
     from pubsub_sim.protocol.tracing import RawTracer
     from pubsub_sim.protocol.validation import Validator
-    from pubsub_sim.wire.sealed import Frame, ReadableMessage, ReceivedRPC
+    from pubsub_sim.wire.sealed import Frame, ReceivedRPC
     from pubsub_sim.wire.signing import SignPolicy
 
 _log = logging.getLogger("pubsub_sim.core")
@@ -104,13 +104,13 @@ class Core:
     # Beyond 30 attributes CPython 3.11 looks instance attributes up in a dict of each instance (SHARED_KEYS_MAX_SIZE in
     # dictobject.c), which costs 3 % of a measured run; with the dict, methods of one host's core can still be replaced.
     __slots__ = (
-        "__dict__", "_accepts_all", "_blacklist", "_inspect_rpc", "_may_be_blacklisted", "_ports", "_prepares", "_previews",
-        "_reads_sealed", "_reads_whole_rpcs", "_refused_by_signature", "_seen", "_seqno", "_subscribed_or_relayed",
-        "_subscriptions", "_takes_ihaves", "_trace_delivery", "_trace_drop", "_trace_duplicate", "_trace_receipt",
-        "_validators_of", "_whole_message", "addresses", "announcer", "author", "dial", "filter", "foreign", "has_seen",
-        "id_for_evaluation", "is_outbound", "local_topics", "message_ids", "new_message", "not_seen", "now_ns", "params",
-        "peer_id", "peer_streams", "peer_topics", "peers", "pending", "policy", "refused_by_policy", "rng", "router", "seals",
-        "topics", "trace_sending", "tracer", "validators",
+        "__dict__", "_accepts_all", "_blacklist", "_handle_offer", "_inspect_rpc", "_known", "_may_be_blacklisted", "_ports",
+        "_prepares", "_previews", "_reads_whole_rpcs", "_refused_by_signature", "_sealed_ihave", "_sealed_message", "_seen",
+        "_seqno", "_settle_offer", "_subscribed_or_relayed", "_subscriptions", "_takes_offers", "_trace_delivery", "_trace_drop",
+        "_trace_duplicate", "_trace_receipt", "_trace_rejection", "_validators_of", "_whole_message", "addresses", "announcer",
+        "author", "dial", "filter", "foreign", "has_seen", "id_for_evaluation", "is_outbound", "local_topics", "message_ids",
+        "new_message", "not_seen", "now_ns", "params", "peer_id", "peer_streams", "peer_topics", "peers", "pending", "policy",
+        "refused_by_policy", "rng", "router", "seals", "topics", "trace_sending", "tracer", "validators",
     )  # fmt: skip
 
     def __init__(
@@ -177,13 +177,16 @@ class Core:
             refused_by_sealed_signature if seals else refused_by_signature
         )
         self._previews = router.previews
-        accepts: object = type(router).accept_from
-        self._accepts_all = accepts is MeshlessRouter.accept_from  # no call for each RPC to be told so
         self._reads_whole_rpcs = router.previews or options.inspect_rpc is not None
         # Of this very class: a subclass may read more.
-        self._reads_sealed = vars(type(router)).get("reads_sealed", False)
+        self._takes_offers = vars(type(router)).keys() >= {"handle_offer", "handle_control"}
         self.set_tracer(None)
         router.attach(self)
+        self._settle_offer: Callable[[PeerId, Any], bool] | None = None
+        if type(self._seen) is SeenCache and "settle_offer" in vars(type(router)):
+            self._settle_offer = router.settle_offer  # type: ignore[attr-defined] # just found
+        self._handle_offer: Callable[[PeerId, Any], None] = getattr(router, "handle_offer", _take_no_offers)
+        self._accepts_all = bool(getattr(router, "accepts_all", False))  # no call for each RPC to be told so
 
     def set_tracer(self, tracer: RawTracer | None) -> None:
         """Set the raw tracer hooks; None for none. Those of frequent events are looked up here, once."""
@@ -193,14 +196,18 @@ class Core:
         self._trace_receipt = hook_of(tracer, "recv_rpc")
         self._trace_delivery = hook_of(tracer, "deliver_message")
         self._trace_duplicate = hook_of(tracer, "duplicate_message")
+        self._trace_rejection = hook_of(tracer, "reject_message")
         hears_of_rpcs = self._trace_receipt is not None or hook_of(tracer, "throttle_peer") is not None
         takes_parts = not self._reads_whole_rpcs and not hears_of_rpcs
-        whole: type[ReadableMessage] = SealedMessage if self.seals else WireMessage
         # A message of this class comes without an RPC around it, and is taken as it is.
-        self._whole_message = whole if takes_parts else None
-        self._takes_ihaves = takes_parts and self._reads_sealed
+        self._whole_message = WireMessage if takes_parts and not self.seals else None
+        self._sealed_message = SealedMessage if takes_parts and self.seals else None
+        self._sealed_ihave = SealedIHave if takes_parts and self._takes_offers else None
         # Whether an RPC may come otherwise than decoded, or is looked at.
         self._prepares = self.seals or not takes_parts
+        # Ids of messages of which a further copy changes nothing and is told nobody, whatever else is wrong with it.
+        is_told = self._trace_duplicate is not None or self._trace_rejection is not None
+        self._known: Mapping[bytes, object] = self._seen.ids if type(self._seen) is SeenCache and not is_told else {}
 
     # --- any time ------------------------------------------------------------------------------------------------
 
@@ -325,9 +332,17 @@ class Core:
             return None
         decoded: RPC = rpc  # type: ignore[assignment] # anything else is prepared
         if self._prepares:
-            if type(rpc) is SealedIHave and self._takes_ihaves:
-                if self.router.accept_from(peer) is not Acceptance.NONE and self.peer_streams.is_heard(peer):
-                    self.router.handle_control(peer, rpc, self._ports.now_ns())
+            kind = type(rpc)
+            if kind is self._sealed_message:
+                return self._handle_sealed(peer, rpc)  # type: ignore[arg-type] # by its type
+            if kind is self._sealed_ihave:
+                if (self._accepts_all or self.router.accept_from(peer) is not Acceptance.NONE) and (
+                    peer in self.peers or self.peer_streams.is_heard(peer)
+                ):
+                    handle_offer = (
+                        self._handle_offer
+                    )  # called at once, CPython 3.11 would search the class for a method
+                    handle_offer(peer, rpc)
                 return None
             prepared = self._prepare(peer, rpc)
             if prepared is None:
@@ -344,6 +359,44 @@ class Core:
                 self.tracer.throttle_peer(peer)
             return self.read_messages(peer, decoded, iter(()))
         return None
+
+    def _handle_sealed(self, peer: PeerId, sealed: SealedMessage) -> Pending | None:
+        """A message without an RPC around it, as `handle_rpc` takes it; most are copies of known ones."""
+        message_id = sealed.id
+        if self._accepts_all:
+            if message_id in self._known and self._is_settled(message_id):
+                return None
+        elif self.router.accept_from(peer) is not _ALL:
+            return None
+        message = self._examine(peer, sealed)
+        if message is None:
+            return None
+        if message.id == message_id:
+            message.id = message_id  # one object for all hosts: their tables find it without comparing bytes
+        return Pending(message, self, peer, None, None) if self._push(message) else None
+
+    def settle_rpc(self, peer: PeerId, rpc: ReceivedRPC) -> bool:
+        """Any time, if no RPC waits for a turn: take an RPC of a peer if no more comes of it than a count.
+
+        That is a copy of a known message, of which nobody wants to be told, or an IHAVE of known messages.
+
+        Returns:
+            False if `handle_rpc` has to take it.
+        """
+        if not self._accepts_all:
+            return False
+        kind = type(rpc)
+        if kind is self._sealed_message:
+            message_id: bytes = rpc.id  # type: ignore[union-attr] # by its type
+            return message_id in self._known and self._is_settled(message_id)
+        if kind is self._sealed_ihave and peer in self.peers:
+            settle_offer = self._settle_offer
+            return settle_offer is not None and settle_offer(peer, rpc)
+        return False
+
+    def _is_settled(self, message_id: bytes) -> bool:
+        """Whether a message with a known id is a copy, whatever else is in it."""
+        return len(message_id) <= WHOLE_BYTES and not (self._may_be_blacklisted or self.message_ids.are_chosen)
 
     def _prepare(self, peer: PeerId, rpc: ReceivedRPC) -> RPC | None:
         """Decode what is not decoded yet, and show it to those who look at RPCs.
@@ -433,8 +486,8 @@ class Core:
 
     def reject(self, wire: WireMessage, peer: PeerId, reason: Reason) -> None:
         """Any time: a message from `peer` is refused."""
-        if self.tracer is not None:
-            self.tracer.reject_message(wire, peer, reason)
+        if self._trace_rejection is not None:
+            self._trace_rejection(wire, peer, reason)
 
     def duplicate(self, message_id: bytes, peer: PeerId) -> None:
         """Any time: a message from `peer` was seen before."""
@@ -512,3 +565,7 @@ class Core:
         else:
             self.duplicate(message.id, message.received_from)
         return False
+
+
+def _take_no_offers(peer: PeerId, offer: object) -> None:
+    raise AssertionError("this router is given decoded RPCs only")

@@ -50,6 +50,10 @@ class Gossip:
     ) -> None:
         self.cache = MessageCache(params.history_gossip, params.history_length)
         self._params = params
+        # Read for every IHAVE; attributes of an object with so many are looked up in a dict.
+        self._bounds_ihaves = params.idontwant  # v1.2 also bounds the size of one IHAVE
+        self._max_ihave_length = params.max_ihave_length
+        self._max_ihave_messages = params.max_ihave_messages
         self._peers = peers
         self._mesh = mesh
         self._sender = sender
@@ -63,6 +67,7 @@ class Gossip:
     def attach(self, context: RouterContext) -> None:
         """Whose gossip it is."""
         self._context = context
+        self._not_seen = context.not_seen
 
     def forget(self, peer: PeerId) -> None:
         """Remove a peer."""
@@ -76,12 +81,19 @@ class Gossip:
         if peers.scoring is not None and peers.score(peer) < peers.thresholds.gossip_threshold:
             return []
         self._offers[peer] = offers = self._offers.get(peer, 0) + 1
-        room = self._params.max_ihave_length - self._asked.get(peer, 0)
-        if offers > self._params.max_ihave_messages or room <= 0:
+        room = self._max_ihave_length - self._asked.get(peer, 0)
+        if offers > self._max_ihave_messages or room <= 0:
             return []
-        missing = self._missing(peer, ihaves)
-        if not missing:
+        not_seen, meshes = self._not_seen, self._mesh.meshes
+        found: list[bytes] = []
+        for ihave in ihaves:
+            topic = ihave.topic_id
+            if topic in meshes and (not peers.is_filtered or peers.allows(peer, topic)):
+                ids: Sequence[bytes] = ihave.message_ids
+                found += not_seen(ids[: self._max_ihave_length] if self._bounds_ihaves else ids)
+        if not found:
             return []
+        missing = list(dict.fromkeys(found))
         self._context.rng.shuffle(missing)
         del missing[room:]
         self._asked[peer] = self._asked.get(peer, 0) + len(missing)
@@ -89,18 +101,23 @@ class Gossip:
             self._promises.add(peer, missing)
         return missing
 
-    def _missing(self, peer: PeerId, ihaves: Iterable[Offer]) -> list[bytes]:
-        not_seen, is_filtered = self._context.not_seen, self._peers.is_filtered
-        missing: dict[bytes, None] = {}
-        for ihave in ihaves:
-            topic = ihave.topic_id
-            if topic in self._mesh.meshes and (not is_filtered or self._peers.allows(peer, topic)):
-                ids: Sequence[bytes] = ihave.message_ids
-                if self._params.idontwant:  # v1.2 also bounds the size of one IHAVE
-                    ids = ids[: self._params.max_ihave_length]
-                for message_id in not_seen(ids):
-                    missing[message_id] = None
-        return list(missing)
+    def handle_offer(self, peer: PeerId, offer: SealedIHave) -> None:
+        """Handle an RPC that is nothing but an IHAVE, and answer it."""
+        wanted = self.handle_ihave(peer, (offer,))
+        if wanted:
+            control = ControlMessage(iwant=[ControlIWant(message_ids=wanted)])
+            self._sender.send(peer, RPC(control=control))
+
+    def settle_offer(self, peer: PeerId, offer: SealedIHave) -> bool:
+        """Any time: count an IHAVE in which there is nothing to ask for; false, and not counted, if there may be."""
+        if self._bounds_ihaves or self._peers.is_filtered or self._peers.scoring is not None:
+            return False
+        if offer.topic_id in self._mesh.meshes:
+            not_seen = self._not_seen
+            if not_seen(offer.message_ids):
+                return False
+        self._offers[peer] = self._offers.get(peer, 0) + 1
+        return True
 
     def handle_iwant(self, peer: PeerId, iwants: Iterable[ControlIWant]) -> list[Message]:
         """Return the messages to send to a peer that requested some."""
@@ -165,13 +182,11 @@ class Gossip:
         rng.shuffle(ids)
         told = self._listeners(topic, excluded, score)
         if len(ids) <= params.max_ihave_length:
-            frame = self._ihave(topic, ids)
-            for peer in told:
-                self._sender.queue_gossip(peer, frame)
+            self._sender.queue_gossip(told, self._ihave(topic, ids))
             return
         for peer in told:  # a separate random sample for each peer, so that together they cover more ids
             rng.shuffle(ids)
-            self._sender.queue_gossip(peer, self._ihave(topic, ids[: params.max_ihave_length]))
+            self._sender.queue_gossip((peer,), self._ihave(topic, ids[: params.max_ihave_length]))
 
     def _listeners(self, topic: str, excluded: Container[PeerId], score: Callable[[PeerId], float]) -> list[PeerId]:
         meshing, direct = self._peers.meshing, self._peers.direct

@@ -84,22 +84,31 @@ class GossipSender:
                 self._lost(peer, piece)
                 context.report_drop(peer, frame)
 
-    def queue_gossip(self, peer: PeerId, frame: Frame) -> None:
-        """Queue an RPC with one IHAVE, to be sent with the next RPC to the peer or by `flush`."""
-        self._gossip.setdefault(peer, []).append(frame)
+    def queue_gossip(self, peers: Iterable[PeerId], frame: Frame) -> None:
+        """Queue an RPC with one IHAVE, to be sent with the next RPC to each of the peers or by `flush`."""
+        gossip = self._gossip
+        for peer in peers:
+            if peer in gossip:
+                gossip[peer].append(frame)
+            else:
+                gossip[peer] = [frame]
 
     def flush(self) -> None:
         """Send pending gossip, with the control messages of the same peers, then the other control messages."""
-        for peer in list(self._gossip):
-            frames = self._gossip[peer]
-            if (
-                len(frames) == 1
-                and peer not in self._control
-                and len(frames[0]) < self._context.params.max_message_bytes
-            ):
-                del self._gossip[peer]
-                if peer in self._context.peers:
-                    self._context.send(peer, frames[0])  # an IHAVE that is refused is lost, like any gossip
+        gossip, context = self._gossip, self._context
+        outboxes, limit = context.peers, context.params.max_message_bytes
+        for peer in list(gossip):
+            frames = gossip[peer]
+            frame = frames[0]
+            if len(frames) == 1 and peer not in self._control and len(frame) < limit:
+                del gossip[peer]
+                outbox = outboxes.get(peer)
+                if outbox is None:
+                    continue
+                if context.trace_sending is not None:
+                    context.send(peer, frame)
+                elif not outbox.push(frame):  # as `send` does; an IHAVE that is refused is lost, like any gossip
+                    context.report_drop(peer, frame)
             else:
                 self.send(peer, RPC())
         for peer in list(self._control):

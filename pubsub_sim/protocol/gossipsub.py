@@ -29,13 +29,15 @@ from pubsub_sim.wire.codec import is_text
 from pubsub_sim.wire.rpc_pb2 import RPC, ControlIWant, ControlMessage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pubsub_sim.ids import PeerId
     from pubsub_sim.protocol.router import Gater, Promises, RouterContext, Scoring
     from pubsub_sim.protocol.score_params import TopicScoreParams
     from pubsub_sim.protocol.score_snapshot import PeerSnapshot
     from pubsub_sim.protocol.tracing import RawTracer
     from pubsub_sim.wire.message import Message
-    from pubsub_sim.wire.sealed import ReadableRPC
+    from pubsub_sim.wire.sealed import SealedIHave
 
 _log = logging.getLogger("pubsub_sim.gossipsub")
 
@@ -56,8 +58,6 @@ class GossipSub:
     Raises:
         OptionConflict: both `params` and another argument define the scoring or gating of peers.
     """
-
-    reads_sealed = True
 
     def __init__(
         self,
@@ -201,6 +201,12 @@ class GossipSub:
         flooding = len(members.keys() - self._peers.meshing)
         return flooding + meshed >= needed
 
+    @property
+    def accepts_all(self) -> bool:
+        """Whether everything of everybody is accepted: peers are neither scored nor gated."""
+        is_ours = type(self).accept_from is GossipSub.accept_from
+        return is_ours and self._peers.scoring is None and self._gater is None
+
     def accept_from(self, peer: PeerId) -> Acceptance:
         """Accept everything from direct peers, and nothing below the graylist threshold; else the gater decides."""
         peers = self._peers
@@ -249,7 +255,7 @@ class GossipSub:
         """Decline further copies of these messages at the mesh members (IDONTWANT, v1.2)."""
         self._gossip.refuse_copies(peer, messages)
 
-    def handle_control(self, peer: PeerId, rpc: ReadableRPC, now_ns: int) -> None:
+    def handle_control(self, peer: PeerId, rpc: RPC, now_ns: int) -> None:
         """Handle the control part of an RPC, and answer with one RPC."""
         control = rpc.control
         wanted = self._gossip.handle_ihave(peer, control.ihave)
@@ -268,6 +274,16 @@ class GossipSub:
                 iwant = [ControlIWant(message_ids=wanted)] if wanted else []
                 answer.control.CopyFrom(ControlMessage(iwant=iwant, prune=prunes))
             self._sender.send(peer, answer)
+
+    @property
+    def handle_offer(self) -> Callable[[PeerId, SealedIHave], None]:
+        """Handle an RPC that is nothing but an IHAVE."""
+        return self._gossip.handle_offer
+
+    @property
+    def settle_offer(self) -> Callable[[PeerId, SealedIHave], bool]:
+        """Take an RPC that is nothing but an IHAVE if there is nothing in it to ask for; false if there is."""
+        return self._gossip.settle_offer
 
     def add_direct_peer(self, peer: PeerId) -> None:
         """Add a direct peer, which is dialled at the next check of direct peers (`AddDirectPeer`, 2026)."""

@@ -126,7 +126,7 @@ class _Shaping:
             self._graft(topic, members, params.d - size)
         elif size > params.d_hi or (size == params.d_hi and params.cuts_at_d_hi):
             self._cut(topic, members)
-        if len(members) >= params.d_lo:
+        if params.d_out and len(members) >= params.d_lo:
             outbound = self._peers.outbound
             missing = params.d_out - len(members.keys() & outbound)
             if missing > 0:

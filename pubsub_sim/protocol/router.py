@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from pubsub_sim.protocol.params import HostParams
     from pubsub_sim.protocol.tracing import RawTracer
     from pubsub_sim.wire.message import Message
+    from pubsub_sim.wire.rpc_pb2 import RPC
     from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
-    from pubsub_sim.wire.sealed import Frame, ReadableRPC
+    from pubsub_sim.wire.sealed import Frame
 
 
 class Acceptance(enum.Enum):
@@ -125,8 +126,10 @@ class RouterContext(Protocol):
 class Router(Protocol):
     """The routing of messages. Called inside a turn of the host, never concurrently; views may be read at any time.
 
-    A router that reads only the parts of an RPC which sealed ones have too (see `wire.sealed`) may say so by an attribute
-    `reads_sealed` of its class; one without it is given decoded RPCs only.
+    A router that has a method `handle_offer` is given the RPCs by it that are nothing but an IHAVE, as they were sealed (see
+    `wire.sealed`), and not by `handle_control`; its class must have both, as a subclass that reads more needs more. It may
+    have a method `settle_offer` too, which does the same any time, and returns False if it would do more than count. One whose `accept_from` accepts everything from
+    every peer, and always will, may say so by an attribute `accepts_all`, read once it is attached; it is not asked then.
     """
 
     @property
@@ -178,7 +181,7 @@ class Router(Protocol):
     def preprocess(self, peer: PeerId, messages: Sequence[Message]) -> None:
         """Process new messages of a peer or of this host before validation."""
 
-    def handle_control(self, peer: PeerId, rpc: ReadableRPC, now_ns: int) -> None:
+    def handle_control(self, peer: PeerId, rpc: RPC, now_ns: int) -> None:
         """Handle the control part of an RPC."""
 
     def publish(self, message: Message) -> None:
@@ -221,6 +224,11 @@ class MeshlessRouter:
     def peer_left(self, peer: PeerId, topic: str) -> None:
         """Do nothing: receivers are selected from the topic's peers each time."""
 
+    @property
+    def accepts_all(self) -> bool:
+        """Whether `accept_from` is this one."""
+        return type(self).accept_from is MeshlessRouter.accept_from
+
     def accept_from(self, peer: PeerId) -> Acceptance:
         """Accept everything from every peer."""
         return Acceptance.ALL
@@ -228,7 +236,7 @@ class MeshlessRouter:
     def preprocess(self, peer: PeerId, messages: Sequence[Message]) -> None:
         """Do nothing."""
 
-    def handle_control(self, peer: PeerId, rpc: ReadableRPC, now_ns: int) -> None:
+    def handle_control(self, peer: PeerId, rpc: RPC, now_ns: int) -> None:
         """Ignore the control part."""
 
     def join(self, topic: str) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 WHOLE_BYTES = 63
 """Maximal length of an id that is its own key: shorter than a digest, so that an id cannot equal the digest of another."""
@@ -72,6 +72,11 @@ class SeenCache(_TimeCache):
 
     __slots__ = ()
 
+    @property
+    def ids(self) -> Mapping[bytes, object]:
+        """The table: ids of at most WHOLE_BYTES bytes, and the digests of longer ones."""
+        return self._expiry_ns
+
     def has(self, message_id: bytes) -> bool:
         """Return whether an id is remembered."""
         # called for every copy of every message: no further call for a short id
@@ -80,8 +85,11 @@ class SeenCache(_TimeCache):
     def lacks(self, message_ids: Sequence[bytes]) -> list[bytes]:
         """Return those of some ids that are not remembered, in order."""
         known = self._expiry_ns
-        if all(map(known.__contains__, message_ids)) and max(map(len, message_ids), default=0) <= WHOLE_BYTES:
-            return []  # as nearly always, and then without a loop of ours
+        for one in message_ids:
+            if one not in known or len(one) > WHOLE_BYTES:
+                break
+        else:
+            return []  # as nearly always
         return [one for one in message_ids if (one if len(one) <= WHOLE_BYTES else cache_key(one)) not in known]
 
     def add(self, message_id: bytes, now_ns: int) -> bool:

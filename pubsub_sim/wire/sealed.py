@@ -12,7 +12,7 @@ bytes always. A frame that arrives in bytes is decoded as ever.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pubsub_sim.wire.rpc_pb2 import RPC, ControlIHave, ControlMessage
 from pubsub_sim.wire.rpc_pb2 import Message as WireMessage
@@ -60,9 +60,12 @@ class SealedMessage(_Sealed):
 
     Args:
         wire: the message; copied.
+
+    Attributes:
+        id: author and sequence number, the default id of the message; one object for all hosts.
     """
 
-    __slots__ = ("_wire", "author", "data", "key", "seqno", "signature", "topic")
+    __slots__ = ("_wire", "author", "data", "id", "key", "seqno", "signature", "topic")
 
     def __init__(self, wire: WireMessage) -> None:
         super().__init__(field_bytes(wire.ByteSize()))
@@ -74,6 +77,7 @@ class SealedMessage(_Sealed):
         self.topic = wire.topic
         self.signature = wire.signature
         self.key = wire.key
+        self.id = self.author + self.seqno
 
     def open_message(self) -> WireMessage:
         """A message of one's own, as it would have been decoded."""
@@ -86,61 +90,29 @@ class SealedMessage(_Sealed):
 
 
 class SealedIHave(_Sealed):
-    """An RPC of one IHAVE; can be read like a decoded one.
+    """An RPC of one IHAVE, and that IHAVE; its fields can be read like those of a decoded one.
 
     Args:
-        topic: which topic.
+        topic_id: which topic.
         message_ids: of which messages; copied.
-
-    Attributes:
-        control: its control part.
     """
-
-    __slots__ = ("control",)
-
-    subscriptions: Sequence[RPC.SubOpts] = ()
-    publish: Sequence[WireMessage] = ()
-
-    def __init__(self, topic: str, message_ids: Sequence[bytes]) -> None:
-        ids = tuple(message_ids)
-        body = field_bytes(len(topic.encode()))
-        for message_id in ids:
-            size = len(message_id)
-            body += size + 2 if size < 0x80 else field_bytes(size)
-        super().__init__(field_bytes(field_bytes(body)))
-        self.control = _Offers(_Offer(topic, ids))
-
-    def HasField(self, name: str) -> bool:  # noqa: N802 - protobuf's name
-        """Whether a part is there: the control part is."""
-        return name == "control"
-
-    def _contents(self) -> RPC:
-        (offer,) = self.control.ihave
-        return RPC(control=ControlMessage(ihave=[ControlIHave(topic_id=offer.topic_id, message_ids=offer.message_ids)]))
-
-
-class _Offers:
-    """A control part with one IHAVE."""
-
-    __slots__ = ("ihave",)
-
-    iwant: Sequence[Any] = ()
-    graft: Sequence[Any] = ()
-    prune: Sequence[Any] = ()
-    idontwant: Sequence[Any] = ()
-
-    def __init__(self, offer: _Offer) -> None:
-        self.ihave = (offer,)
-
-
-class _Offer:
-    """An IHAVE."""
 
     __slots__ = ("message_ids", "topic_id")
 
-    def __init__(self, topic_id: str, message_ids: tuple[bytes, ...]) -> None:
+    def __init__(self, topic_id: str, message_ids: Sequence[bytes]) -> None:
         self.topic_id = topic_id
-        self.message_ids = message_ids
+        self.message_ids = ids = tuple(message_ids)
+        size = field_bytes(len(topic_id.encode()))
+        for message_id in ids:
+            length = len(message_id)
+            size += length + 2 if length < 0x80 else field_bytes(length)
+        for _ in ("ihave", "control"):
+            size = size + 2 if size < 0x80 else field_bytes(size)
+        self.size = size
+        self._encoded = None
+
+    def _contents(self) -> RPC:
+        return RPC(control=ControlMessage(ihave=[ControlIHave(topic_id=self.topic_id, message_ids=self.message_ids)]))
 
 
 class SealedRPC(_Sealed):
@@ -167,14 +139,12 @@ SealedFrame = SealedMessage | SealedIHave | SealedRPC
 Frame = bytes | SealedFrame
 """What streams carry between hosts of one process on the virtual clock."""
 
-Offer = ControlIHave | _Offer
-"""An IHAVE as hosts read it."""
-ReadableRPC = RPC | SealedIHave
-"""An RPC as hosts read it, part by part."""
+Offer = ControlIHave | SealedIHave
+"""An IHAVE as hosts read it, field by field."""
 ReadableMessage = WireMessage | SealedMessage
 """A message as hosts read it, field by field."""
-ReceivedRPC = ReadableRPC | ReadableMessage
-"""What a frame holds: an RPC, or the message that is all of it."""
+ReceivedRPC = RPC | SealedIHave | ReadableMessage
+"""What a frame holds: an RPC, or the IHAVE or the message that is all of it."""
 
 
 def seal(rpc: RPC) -> Frame:

@@ -12,9 +12,13 @@ class Chance(random.Random):
     def shuffle(self, x: Any) -> None:
         """Shuffle in place as the standard library does (CPython's `Random.shuffle`), without two calls for each place."""
         draw = self.getrandbits
-        for place in range(len(x) - 1, 0, -1):
-            bits = (place + 1).bit_length()
-            other = draw(bits)
-            while other > place:
+        last = len(x) - 1
+        while last > 0:
+            bits = (last + 1).bit_length()  # of all places down to `first`
+            first = max((1 << bits - 1) - 1, 1)
+            for place in range(last, first - 1, -1):
                 other = draw(bits)
-            x[place], x[other] = x[other], x[place]
+                while other > place:
+                    other = draw(bits)
+                x[place], x[other] = x[other], x[place]
+            last = first - 1

@@ -118,12 +118,12 @@ class FaultPlayer:
         ids = [self._world.peer_id(number) for number in fault.link]
         lanes = [self._network.lane(ids[0], ids[1]), self._network.lane(ids[1], ids[0])]
         for lane in lanes:
-            lane.extra_losses.append(fault.probability)
+            lane.add_loss(fault.probability)
         self._world.note("drop_begins", fault.link[0], ids[1], f"{fault.probability:g}")
 
         def end() -> None:
             for lane in lanes:
-                lane.extra_losses.remove(fault.probability)
+                lane.remove_loss(fault.probability)
             self._world.note("drop_ends", fault.link[0], ids[1], f"{fault.probability:g}")
 
         return end
@@ -133,12 +133,12 @@ class FaultPlayer:
         lanes = [self._network.lane(ids[0], ids[1]), self._network.lane(ids[1], ids[0])]
         extra_ns = round(fault.extra_s * 1e9)
         for lane in lanes:
-            lane.extra_ns += extra_ns
+            lane.delay(extra_ns)
         self._world.note("delay_begins", fault.link[0], ids[1], f"{extra_ns} ns")
 
         def end() -> None:
             for lane in lanes:
-                lane.extra_ns -= extra_ns
+                lane.delay(-extra_ns)
             self._world.note("delay_ends", fault.link[0], ids[1], f"{extra_ns} ns")
 
         return end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 import signal
 import threading
@@ -40,6 +41,83 @@ def test_timers_due_at_one_instant_fire_in_the_order_they_were_made() -> None:
         return order
 
     assert run(main(), clock="virtual") == list(range(50))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_posted_is_called_when_it_is_due_among_the_timers(seed: int) -> None:
+    """By the time, then by the order of making, wherever in a millisecond it is, and if it is posted on the way there."""
+    rng = random.Random(seed)
+
+    async def main() -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        made: list[tuple[int, int]] = []
+        called: list[tuple[int, int]] = []
+
+        def arm(more: int) -> None:
+            delay_ns = rng.choice((1, 2, 1_000, 900_000, 1_048_576, 3_000_000, 2**32))
+            number = len(made)
+            if rng.random() < 0.5:
+                due_ns = loop.post_after(delay_ns, rng.choice((0, 2_000_000)), call, (number, more))
+            else:
+                due_ns = loop.now_ns() + delay_ns
+                loop.call_at_ns(due_ns, call, (number, more))
+            made.append((due_ns, number))
+
+        def call(given: tuple[int, int]) -> None:
+            number, more = given
+            called.append((loop.now_ns(), number))
+            for _ in range(more):
+                arm(0)
+
+        for _ in range(200):
+            arm(rng.choice((0, 0, 3)))
+        await asyncio.sleep(20)
+        return made, called
+
+    made, called = run(main(), clock="virtual")
+    assert len(made) > 300
+    assert called == sorted(made)
+
+
+def test_a_call_knows_whether_it_is_the_last_of_its_instant() -> None:
+    """Nothing is ready and nothing due: neither a timer nor what was posted nor a task."""
+
+    async def main() -> list[bool]:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        told: list[bool] = []
+
+        def tell(_: object) -> None:
+            told.append(loop.is_last_call())
+
+        loop.post_after(10, 0, tell, None)
+        for _ in range(2):
+            loop.post_after(20, 0, tell, None)
+        loop.post_after(30, 0, tell, None)
+        loop.call_at_ns(30, tell, None)
+        loop.post_after(40, 0, lambda _: (loop.call_soon(int), tell(None)), None)
+        await asyncio.sleep(1)
+        return told
+
+    assert run(main(), clock="virtual") == [True, False, True, False, True, False]
+
+
+def test_an_error_in_what_is_posted_is_told_and_stops_nothing() -> None:
+    """As that of any callback; the loop calls what comes after it."""
+
+    async def main() -> list[object]:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        told: list[object] = []
+        loop.set_exception_handler(lambda _, context: told.append(type(context["exception"])))
+        for delay_ns in (1, 2, 2):
+            loop.post_after(delay_ns, 0, int, "none")
+        loop.post_after(3, 0, told.append, "on it goes")
+        await asyncio.sleep(1)
+        return told
+
+    assert run(main(), clock="virtual") == [ValueError, ValueError, ValueError, "on it goes"]
 
 
 def test_a_timer_fires_at_its_due_time_to_the_nanosecond() -> None:

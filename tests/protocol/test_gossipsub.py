@@ -354,7 +354,7 @@ def test_pending_gossip_takes_the_place_of_other_gossip_in_an_rpc() -> None:
     router = GossipSub()
     bench, (peer,) = bench_of(1, router)
     pending = RPC(control=ControlMessage(ihave=[ControlIHave(topic_id="t", message_ids=[b"pending"])]))
-    router._sender.queue_gossip(peer, pending.SerializeToString())
+    router._sender.queue_gossip([peer], pending.SerializeToString())
     router._sender.send(peer, RPC(control=ControlMessage(ihave=[ControlIHave(topic_id="t", message_ids=[b"own"])])))
     (rpc,) = bench.take(peer)
     assert [list(have.message_ids) for have in rpc.control.ihave] == [[b"pending"]]

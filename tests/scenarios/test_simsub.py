@@ -7,11 +7,15 @@ from contextlib import contextmanager, nullcontext
 
 import pytest
 
-from pubsub_sim import OptionError, run
+from pubsub_sim import OptionError, World, run
 from pubsub_sim.errors import ScenarioFailure
+from pubsub_sim.ids import PeerId
+from pubsub_sim.net.virtual import VirtualLoop
 from pubsub_sim.protocol.core import Core
+from pubsub_sim.protocol.pending import Pending
 from pubsub_sim.scenarios.simsub import PHASES, Simsub, Spread, simsub
 from pubsub_sim.wire.message import Message
+from pubsub_sim.wire.sealed import ReceivedRPC
 
 
 def play(**options: object) -> Spread:
@@ -42,6 +46,40 @@ def test_both_versions_do_the_same() -> None:
 def test_encoding_changes_nothing(version: str) -> None:
     """Every RPC encoded and decoded, or handed over: equal counts, equal latencies to the nanosecond."""
     assert play(version=version, seed=5) == play(version=version, seed=5, encode=True)
+
+
+def test_rpcs_that_need_no_turn_are_taken_without_one(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most need none; with a turn for every one of them, counts and latencies are the same."""
+    turns: list[int] = []
+    handle_rpc = Core.handle_rpc
+
+    def counted(core: Core, peer: PeerId, rpc: ReceivedRPC) -> Pending | None:
+        turns[-1] += 1
+        return handle_rpc(core, peer, rpc)
+
+    def played() -> Spread:
+        turns.append(0)
+        return play(version=version, messages=20)
+
+    monkeypatch.setattr(Core, "handle_rpc", counted)
+    spread = played()
+    monkeypatch.setattr(VirtualLoop, "is_last_call", lambda loop: False)
+    assert spread == played()
+    assert turns[0] < 0.4 * turns[1]
+
+
+def test_a_driver_that_does_more_with_an_rpc_has_a_turn_for_each() -> None:
+    """So has a version made of another's classes: whoever says nothing is given every RPC."""
+    assert {settles(version) for version in ("baseline", "states")} == {True}
+    assert {settles(version) for version in ("direct", "states-rpc")} == {False}
+
+
+def settles(version: str) -> bool:
+    async def main() -> bool:
+        async with World(1, version=version, discovery=False) as world:
+            return bool(getattr(world.pubsubs[0]._driver, "settles_rpcs", False))
+
+    return run(main(), clock="virtual")
 
 
 def test_copies_are_the_mean_degree_less_one() -> None:

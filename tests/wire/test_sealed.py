@@ -32,7 +32,7 @@ def test_the_size_of_an_ihave_is_that_of_its_encoding(count: int, length: int, t
     rpc = RPC(control=ControlMessage(ihave=[ControlIHave(topic_id=topic, message_ids=ids)]))
     assert sealed.to_bytes() == rpc.SerializeToString()
     assert sealed.size == rpc.ByteSize()
-    assert [(one.topic_id, list(one.message_ids)) for one in sealed.control.ihave] == [(topic, ids)]
+    assert (sealed.topic_id, list(sealed.message_ids)) == (topic, ids)
 
 
 def test_an_empty_rpc_is_the_empty_frame() -> None:

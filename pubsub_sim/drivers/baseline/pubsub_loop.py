@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from pubsub_sim.drivers.baseline.discovery_loop import DiscoveryLoop
 from pubsub_sim.drivers.baseline.pubsub_handlers import handlers_of
 from pubsub_sim.node.inbox import TURN_ERRORS, Inbox
-from pubsub_sim.protocol.params import INCOMING_RPCS
 from pubsub_sim.protocol.pending import Pending
 
 if TYPE_CHECKING:
@@ -35,6 +34,11 @@ class PubsubLoop(Inbox):
         self.discovery = None if finder is None else DiscoveryLoop(context, finder, self.ask)
         self.handlers = handlers_of(self._core, self.discovery)
 
+    @property
+    def settles_rpcs(self) -> bool:
+        """Whether it is this class: a subclass may do more with an RPC."""
+        return type(self) is PubsubLoop
+
     def start(self) -> None:
         name = f"pubsub loop {self._context.number}"
         self._task = self._context.lifetime.start(self._run(), name, is_work=False)
@@ -46,33 +50,38 @@ class PubsubLoop(Inbox):
             await asyncio.wait([self._task])
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     def _end(self) -> None:
         if self.discovery is not None:
             self.discovery.end()
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        while not self._is_closed:
-            while not (self._operations or self._rpcs or self._has_refused):
-                self._waiter = loop.create_future()
-                self._is_asleep = True
-                await self._waiter
-            try:
-                self._turn()
-            except TURN_ERRORS as error:
-                self.fail(error)
-            if self._operations or self._rpcs or self._has_refused:
-                await asyncio.sleep(0)  # validation, scheduled by this turn, runs first
+        create_future, turn = asyncio.get_running_loop().create_future, self._turn
+        operations, rpcs = self._operations, self._rpcs
+        while True:
+            if operations or rpcs or self._has_refused:
+                try:
+                    turn()
+                except TURN_ERRORS as error:
+                    self.fail(error)
+                if operations or rpcs or self._has_refused:
+                    await asyncio.sleep(0)  # validation, scheduled by this turn, runs first
+                    continue
+            if self._is_closed:
+                return
+            self._waiter = waiter = create_future()
+            self._is_asleep = True
+            await waiter
 
     def _turn(self) -> None:
         handlers = self.handlers
         if self._operations or self._has_refused:
             self._serve(handlers)
         rpcs, handle_rpc = self._rpcs, self._core.handle_rpc
-        for _ in range(min(len(rpcs), INCOMING_RPCS)):
+        for _ in range(len(rpcs)):  # at most INCOMING_RPCS: the inbox takes no more
             peer, rpc = rpcs.popleft()
             pending = handle_rpc(peer, rpc)
             while pending is not None:

@@ -86,6 +86,11 @@ class PubsubMachine(Inbox):
     def _make_handlers(self) -> PubsubHandlers:
         return PubsubHandlers(self._core, self.discovery, self._note_error)
 
+    @property
+    def settles_rpcs(self) -> bool:
+        """Whether it is this class: a subclass may do more with an RPC."""
+        return type(self) is PubsubMachine
+
     def start(self) -> None:
         """Do nothing: there is no task."""
 
