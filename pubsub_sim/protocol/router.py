@@ -126,10 +126,13 @@ class RouterContext(Protocol):
 class Router(Protocol):
     """The routing of messages. Called inside a turn of the host, never concurrently; views may be read at any time.
 
-    A router that has a method `handle_offer` is given the RPCs by it that are nothing but an IHAVE, as they were sealed (see
-    `wire.sealed`), and not by `handle_control`; its class must have both, as a subclass that reads more needs more. It may
-    have a method `settle_offer` too, which does the same any time, and returns False if it would do more than count. One whose `accept_from` accepts everything from
-    every peer, and always will, may say so by an attribute `accepts_all`, read once it is attached; it is not asked then.
+    Optional members make simulated worlds faster:
+
+    - `handle_offer` takes RPCs that are nothing but an IHAVE, as they were sealed (see `wire.sealed`), instead of
+      `handle_control`. A class must define both itself, as a subclass that reads more of an RPC needs more of it.
+    - `settle_offer` does the same outside turns, and returns False if it would do more than count.
+    - `accepts_all`, read once the router is attached, says that `accept_from` accepts everything from every peer, and always
+      will; it is not called then.
     """
 
     @property
