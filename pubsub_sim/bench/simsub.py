@@ -46,7 +46,7 @@ _MESSAGES = 60  # where nothing was published
 
 _HEADINGS = ("", "sent", *(kind.upper() for kind in KINDS[1:]), "copies", "<100 ms", "<200", "<300", "<400", "later")
 _OWN_HEADINGS = ("lost", "p50 ms", "p99 ms", "CPU s", "MiB")
-_COUNT_WIDTH, _WIDTH = 9, 8
+_COUNT_WIDTH, _WIDTH = 10, 7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -268,5 +268,5 @@ def _verdicts(options: SimsubOptions, runs: Sequence[MeshRun]) -> Iterator[str]:
 def _line(cells: Sequence[str]) -> str:
     name, counts, rest = cells[0], cells[1:4], cells[4:]
     return (
-        f"{name:<18}" + "".join(f"{c:>{_COUNT_WIDTH}}" for c in counts) + "".join(f"{c:>{_WIDTH}}" for c in rest)
+        f"{name:<18}" + "".join(f" {c:>{_COUNT_WIDTH}}" for c in counts) + "".join(f" {c:>{_WIDTH}}" for c in rest)
     ).rstrip()
