@@ -7,12 +7,12 @@ plain calls. Other comparators are other implementations.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pubsub_sim.report.display import Absent, Prose, Several, Table
-from pubsub_sim.report.formatting import NOTHING, count_things, format_code, format_estimate, format_ratio
+from pubsub_sim.report.formatting import NOTHING, count_things, format_code, format_estimate, format_ratio, to_json
 from pubsub_sim.report.quantities import QUANTITIES
 from pubsub_sim.report.ratios import PAIR, match_pairs
 from pubsub_sim.report.sweep import CELL
@@ -42,8 +42,11 @@ _LABELS = {"memory": "memory", "tcp": "TCP", "strict": "signed", "none": "unsign
 _WORDS = {"a yardstick": "a reference"}
 _WORK = QUANTITIES["cpu"]
 _PER_RPC = QUANTITIES["cpu-per-rpc"]
-_COLUMNS = (*PAIR, *PLACE, "version", "pair", "outcome", _PER_RPC.column, _PER_RPC.over)
-"""What is taken of each run; both quantities are of one column."""
+_WALL = "rand msgs/wall_ns"
+_COLUMNS = (*PAIR, *PLACE, "version", "pair", "outcome", _PER_RPC.column, _PER_RPC.over, _WALL)
+"""What is taken of each run; both quantities of CPU time are of one column."""
+
+_US = 1e3
 
 
 @dataclass(frozen=True)
@@ -165,6 +168,114 @@ def _tabulate_ratios(found: Sequence[Condition], names: Sequence[str]) -> list[l
         if any(one.is_known for one in ratios):
             rows.append([name_version(name), *(format_ratio(one) if one.is_known else NOTHING for one in ratios)])
     return rows
+
+
+@dataclass(frozen=True)
+class EncryptedNode:
+    """What an RPC and a message take in a node with Noise and yamux, in the largest cell that comparators ran.
+
+    Attributes:
+        version: name of the version or program.
+        sign: "strict" or "none".
+        hosts: number of hosts.
+        messages: number of random messages.
+        cpu_per_rpc: CPU time in us.
+        cpu_per_message: CPU time in us.
+        wall_per_message: wall-clock time in us.
+    """
+
+    version: str
+    sign: str
+    hosts: int
+    messages: int
+    cpu_per_rpc: Estimate
+    cpu_per_message: Estimate
+    wall_per_message: Estimate
+
+
+def list_encrypted(sweep: Sweep) -> list[EncryptedNode]:
+    """Give the versions over libp2p and the programs that encrypt and multiplex, signed ones first.
+
+    Returns:
+        Versions before programs; nothing if either is missing, as each stands beside the other.
+    """
+    found: list[EncryptedNode] = []
+    for condition in list_largest(sweep):
+        programs = [name for name in sorted(condition.runs) if condition.transport == "tcp" and _encrypts(sweep, name)]
+        cell = condition.hosts, condition.messages
+        own = [
+            (version, part.of(version, cell))
+            for part in sweep.beside
+            if {**sweep.conditions(), "transport": "libp2p", "sign": condition.sign} == part.conditions()
+            for version in part.versions
+        ]
+        if programs and any(len(runs) for _, runs in own):
+            nodes = [*own, *((name, condition.runs[name]) for name in programs)]
+            found += [_encrypted(name, condition, runs) for name, runs in nodes if len(runs)]
+    return found
+
+
+def _encrypts(sweep: Sweep, name: str) -> bool:
+    """Tell from its own description whether a program encrypts and multiplexes."""
+    also = [str(word) for word in sweep.described.get(name, {}).get("also", ())]
+    return all(any(word.startswith(what) for word in also) for what in ("encrypts", "multiplexes"))
+
+
+def _encrypted(name: str, condition: Condition, runs: pd.DataFrame) -> EncryptedNode:
+    def per_message(column: str) -> Estimate:
+        is_known = column in runs
+        each = (
+            runs[column].astype("float64").where(runs["outcome"] == "ok") / condition.messages / _US if is_known else []
+        )
+        return _drop_narrow(estimate_center(each, runs["session"] if is_known else []))
+
+    return EncryptedNode(
+        version=name,
+        sign=condition.sign,
+        hosts=condition.hosts,
+        messages=condition.messages,
+        cpu_per_rpc=_drop_narrow(estimate_center(_PER_RPC.of(runs), runs["session"])),
+        cpu_per_message=per_message(_PER_RPC.column),
+        wall_per_message=per_message(_WALL),
+    )
+
+
+def show_encrypted(sweep: Sweep) -> Several | Absent:
+    """Give what nodes with Noise and yamux take for an RPC and a message: the versions over libp2p beside other programs."""
+    found = list_encrypted(sweep)
+    if not found:
+        return Absent("This sweep has no versions over libp2p beside programs that encrypt and multiplex too.")
+    rows = [
+        [
+            name_version(one.version),
+            _LABELS.get(one.sign, one.sign),
+            *map(format_estimate, (one.cpu_per_rpc, one.cpu_per_message, one.wall_per_message)),
+        ]
+        for one in found
+    ]
+    where = f"{count_things(found[0].hosts, 'host')}, {count_things(found[0].messages, 'message')}"
+    text = (
+        f"**Nodes with Noise and yamux** ({where}): the versions with `transport=libp2p`, and programs that encrypt and "
+        "multiplex too. CPU time is that of all threads, so a program that runs on several cores may take less wall-clock time than CPU time."
+    )
+    columns = ["node", "signatures", "CPU µs per RPC", "CPU µs per message", "wall µs per message"]
+    return Several([Prose(text), Table(columns, rows, words=2)])
+
+
+def summarise_encrypted(sweep: Sweep) -> list[dict[str, Any]]:
+    """Give the same as JSON values, an entry per node, signing and quantity."""
+    return [
+        {"quantity": quantity, "per": unit, "version": one.version, "sign": one.sign}
+        | {"hosts": one.hosts, "messages": one.messages, "unit": "µs"}
+        | to_json(value)
+        for one in list_encrypted(sweep)
+        for quantity, unit, value in (
+            ("cpu", "RPC", one.cpu_per_rpc),
+            ("cpu", "message", one.cpu_per_message),
+            ("wall", "message", one.wall_per_message),
+        )
+        if value.is_known
+    ]
 
 
 def tabulate(sweep: Sweep, reference: str) -> Table | Absent:

@@ -21,7 +21,7 @@ from pubsub_sim.report import (
     sessions,
     whole_runs,
 )
-from pubsub_sim.report.comparators import PLACE, REFERENCES, list_conditions, list_versions
+from pubsub_sim.report.comparators import PLACE, REFERENCES, list_conditions, list_versions, summarise_encrypted
 from pubsub_sim.report.formatting import LEAST_P_VALUE, round_number, to_json
 from pubsub_sim.report.options import reference_file
 from pubsub_sim.report.quantities import HEADLINE, QUANTITIES
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 FILE = "summary.json"
 """Name of the summary in the folder of a report."""
 
-_SCHEMA = 6
+_SCHEMA = 7
 
 
 def summarise(sweep: Sweep, reference: str = "") -> dict[str, Any]:
@@ -92,6 +92,7 @@ def summarise(sweep: Sweep, reference: str = "") -> dict[str, Any]:
         "difference": difference.summarise(sweep),
         "phases": _phases(sweep),
         "comparators": _comparators(sweep),
+        "encrypted_nodes": summarise_encrypted(sweep),
         "medians": [entry for quantity in QUANTITIES.values() for entry in _medians(sweep, quantity)],
         "reference": reference,
         "published": published.summarise(sweep, file),

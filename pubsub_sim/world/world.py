@@ -14,7 +14,6 @@ from pubsub_sim.errors import HostClosed, NeverQuiet, OptionConflict, OptionErro
 from pubsub_sim.foreign import ForeignCode, nothing
 from pubsub_sim.net.clock import LoopClock, clock_of
 from pubsub_sim.net.faults import FaultPlan
-from pubsub_sim.net.libp2p import Libp2pHost, Libp2pNetwork
 from pubsub_sim.net.link import LinkModel
 from pubsub_sim.net.linked import LinkedNetwork
 from pubsub_sim.net.memory import MemoryHost, MemoryNetwork
@@ -34,6 +33,7 @@ from pubsub_sim.world.trace import HostTrace, HostWatcher, TraceEvent
 
 if TYPE_CHECKING:
     from pubsub_sim.ids import PeerId
+    from pubsub_sim.net.libp2p import Libp2pHost, Libp2pNetwork
     from pubsub_sim.node.driver import Driver, HostContext
     from pubsub_sim.protocol.options import HostOptions
 
@@ -387,6 +387,8 @@ class World:
                 raise OptionConflict("transport", self._transport, "clock", "virtual", "sockets need the wall clock")
             if self._transport == "tcp":
                 return TcpNetwork(loop)
+            from pubsub_sim.net.libp2p import Libp2pNetwork  # a tenth of what a worker would import, and few need it
+
             return Libp2pNetwork(loop, {key.peer_id: key.sign_bytes for key in self._keys})
         if self._link is None and self._plan is None:
             return MemoryNetwork(loop, carries_objects=self._seals)

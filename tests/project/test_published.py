@@ -18,6 +18,13 @@ from pubsub_sim.results import Store, wide
 from pubsub_sim.results.parquet import SCHEMA, read_whole, write_whole
 
 ROOT = Path(__file__).parents[2]
+NETWORKS = (
+    ("floodsub", "memory"),
+    ("floodsub", "tcp"),
+    ("floodsub", "libp2p"),
+    ("gossipsub", "memory"),
+    ("gossipsub", "tcp"),
+)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -46,16 +53,31 @@ def test_the_committed_report_is_what_its_runs_give(tmp_path: Path) -> None:
 
 
 def test_the_published_sweep_is_the_originals_full_grid_without_a_failure() -> None:
-    """4 x 5 cells, 15 repeats, both versions: 600 runs, each pair with its control, and all of ours ended well."""
+    """4 x 5 cells, ten sessions of two repeats, both versions: 800 runs, each pair with its control, and all of ours ended well."""
     runs = wide(Store(ROOT / "data" / "raw" / "published").load())
-    compared = runs.loc[runs["kind"] == "timing"]
+    main = (runs[["router", "transport", "loop", "sign"]] == ["floodsub", "memory", "uvloop", "strict"]).all(
+        axis="columns"
+    )
+    compared = runs.loc[main & (runs["kind"] == "timing")]
     assert sorted(compared["hosts"].unique()) == [5, 10, 15, 20]
     assert sorted(compared["messages"].unique()) == [20, 40, 60, 80, 100]
-    assert compared.groupby("version").size().to_dict() == {"baseline": 300, "states": 300}
-    assert (runs["kind"] == "control").sum() == 300
-    assert {"memory", "calls", "lag", "field"} <= set(runs["kind"])
+    assert set(compared.groupby(["version", "hosts", "messages", "session"]).size()) == {2}
+    assert compared.groupby("version").size().to_dict() == {"baseline": 400, "states": 400}
+    assert (main & (runs["kind"] == "control")).sum() == 400
+    assert {"memory", "calls", "lag", "field", "whole"} <= set(runs["kind"])
     ours = runs["version"].isin(["baseline", "states", "direct", "lower-bound"])
     assert set(runs.loc[ours, "outcome"]) == {"ok"}
+
+
+def test_the_published_sweep_measures_every_condition_of_the_report() -> None:
+    """Routers, networks, event loops and signing, each in ten sessions, with the real stack of libp2p among them."""
+    runs = wide(Store(ROOT / "data" / "raw" / "published").load())
+    timed = runs.loc[runs["kind"] == "timing"]
+    sessions = timed.groupby(["router", "transport", "loop", "sign"])["session"].nunique()
+    assert set(sessions) == {10}
+    signs = ("strict", "none")
+    places = [("floodsub", "memory", "asyncio"), *((router, network, "uvloop") for router, network in NETWORKS)]
+    assert set(sessions.index) == {(*place, sign) for place in places for sign in signs}
 
 
 def test_the_published_runs_come_from_committed_sources() -> None:

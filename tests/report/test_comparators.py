@@ -89,6 +89,8 @@ def test_sweep_without_comparators_says_so(tmp_path: Path, sweep: Sweep) -> None
     assert isinstance(comparators.describe(without), Absent)
     assert isinstance(comparators.show_largest(without), Absent)
     assert isinstance(comparators.tabulate_comparators(without), Absent)
+    assert isinstance(comparators.show_encrypted(without), Absent)
+    assert isinstance(comparators.show_encrypted(sweep), Absent)
 
 
 def test_the_largest_cell_has_a_column_per_condition(sweep: Sweep) -> None:
@@ -114,3 +116,24 @@ def test_everybody_says_what_else_they_do(sweep: Sweep) -> None:
         ["lower bound", "the lower-bound one", DASH],
         ["`another`", "the another one", "encrypts; multiplexes"],
     ]
+
+
+def test_nodes_that_encrypt_stand_side_by_side(tmp_path: Path) -> None:
+    """Versions over libp2p beside programs that encrypt and multiplex: for an RPC and a message, CPU and wall-clock time."""
+    conditions = [{"transport": "libp2p"}, {"transport": "libp2p", "sign": "none"}, {"transport": "tcp"}]
+    folder = write_sweep(tmp_path, field={"lower-bound": 0.5, "another": 10.0}, programs=["another"], beside=conditions)
+    sweep = Sweep.load(folder)
+    shown = comparators.show_encrypted(sweep)
+    assert isinstance(shown, Several)
+    (table,) = (part for part in shown.parts if isinstance(part, Table))
+    names = ["`baseline`", "`states`", "`another`"]
+    assert [row[:2] for row in table.rows] == [[name, sign] for sign in ("signed", "unsigned") for name in names]
+    found = {(one.version, one.sign): one for one in comparators.list_encrypted(sweep)}
+    for sign in ("strict", "none"):
+        own, theirs = found["states", sign], found["another", sign]
+        assert own.cpu_per_rpc.value / found["baseline", sign].cpu_per_rpc.value == pytest.approx(1.2, rel=0.02)
+        assert theirs.cpu_per_message.value > own.cpu_per_message.value
+        assert not theirs.cpu_per_rpc.has_interval
+    entries = summary.summarise(sweep)["encrypted_nodes"]
+    assert {(entry["version"], entry["sign"]) for entry in entries} == set(found)
+    assert {(entry["quantity"], entry["per"]) for entry in entries} >= {("cpu", "RPC"), ("cpu", "message")}
