@@ -14,6 +14,7 @@ from pubsub_sim.bench.sweep import sweep
 from pubsub_sim.flags import from_flags
 from pubsub_sim.results import METRICS, RUN, Store, read_engine, write_engine
 from pubsub_sim.results.load import LoadStore
+from pubsub_sim.results.meshes import pack_meshes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +64,7 @@ def sweep_command(arguments: Sequence[str]) -> int:
 def pack_command(arguments: Sequence[str]) -> int:
     """Write a sweep in the form that is committed: one file per version, its manifest, and the rest that it has.
 
-    The rest are the engine's benchmark and the runs under load.
+    The rest are the engine's benchmark, the runs under load and those of large meshes.
 
     Returns:
         0.
@@ -78,7 +79,8 @@ def pack_command(arguments: Sequence[str]) -> int:
     written = Store(source).pack(target)
     if engine is not None:
         written.append(write_engine(target, engine))
-    written += [path for path in (LoadStore(source).pack(target), manifest.copy(source, target)) if path is not None]
+    beside = (LoadStore(source).pack(target), pack_meshes(source, target), manifest.copy(source, target))
+    written += [path for path in beside if path is not None]
     for path in written:
         sys.stdout.write(f"{path.name}: {path.stat().st_size:,} bytes\n")
     return 0

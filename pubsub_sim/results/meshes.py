@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 MESHES = "meshes"
 """Name of the folder of these runs in the folder of a sweep."""
 
+PACKED = "packed.parquet"
+"""Name of the file that holds all runs of a published sweep, a row each."""
+
 PUBLISHED = "data/reference/simsub-2022.csv"
 """Where the published figures lie, in the repository."""
 
@@ -98,6 +101,8 @@ class MeshRun:
 
 
 _SCHEMA = pa.schema([pa.field(f.name, pa.string() if f.name in _TEXTS else pa.int64()) for f in fields(MeshRun)])
+_PROVENANCE = "provenance"
+_PACKED_SCHEMA = _SCHEMA.append(pa.field(_PROVENANCE, pa.string()))
 
 
 def mesh_path(folder: Path, version: str, hosts: int, messages: int, seed: int) -> Path:
@@ -113,11 +118,9 @@ def write_mesh(folder: Path, run: MeshRun, provenance: Mapping[str, Any]) -> Non
     """
     columns = {name: [value] for name, value in asdict(run).items()}
     table = pa.table(columns, schema=_SCHEMA).replace_schema_metadata(
-        {"provenance": json.dumps(dict(provenance), sort_keys=True)}
+        {_PROVENANCE: json.dumps(dict(provenance), sort_keys=True)}
     )
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
-    put_whole(sink.getvalue(), mesh_path(folder, run.version, run.hosts, run.messages, run.seed))
+    _write(table, mesh_path(folder, run.version, run.hosts, run.messages, run.seed))
 
 
 def read_mesh(path: Path) -> tuple[MeshRun, dict[str, Any]]:
@@ -127,26 +130,74 @@ def read_mesh(path: Path) -> tuple[MeshRun, dict[str, Any]]:
         TruncatedFileError: the file is not whole, or damaged inside.
         WrongSchemaError: the file is whole but has other columns.
     """
-    try:
-        table = pq.ParquetFile(pa.BufferReader(path.read_bytes()), page_checksum_verification=True).read(
-            use_threads=False
-        )
-    except (pa.ArrowInvalid, OSError) as error:
-        raise TruncatedFileError(path) from error
+    table = _read(path)
     if not table.schema.equals(_SCHEMA) or table.num_rows != 1:
         raise WrongSchemaError(path, "it is no run of a mesh")
-    footer = json.loads((table.schema.metadata or {}).get(b"provenance", b"{}"))
+    footer = json.loads((table.schema.metadata or {}).get(_PROVENANCE.encode(), b"{}"))
     return MeshRun(**table.to_pylist()[0]), footer
 
 
 def read_meshes(folder: Path) -> tuple[MeshRun, ...]:
-    """Read all runs in the folder of a sweep, by version, hosts, messages and seed; none if there are none.
+    """Read all runs in the folder of a sweep, packed or not, by version, hosts, messages and seed; none if there are none.
 
     Raises:
         ResultsError: a file cannot be read.
     """
-    runs = [read_mesh(path)[0] for path in (folder / MESHES).glob("*.parquet")]
-    return tuple(sorted(runs, key=lambda run: (run.version, run.hosts, run.messages, run.seed)))
+    return tuple(run for run, _ in _read_all(folder))
+
+
+def pack_meshes(source: Path, target: Path) -> Path | None:
+    """Write the packed form of a sweep's meshes, which is committed: one file, a row per run with its provenance as JSON.
+
+    Args:
+        source: folder of the sweep.
+        target: folder of another sweep; its packed file is replaced.
+
+    Returns:
+        The file; None if the sweep has no such runs.
+
+    Raises:
+        ResultsError: a file cannot be read.
+        UnwritableFolderError: the target cannot be written.
+    """
+    found = _read_all(source)
+    if not found:
+        return None
+    rows = [asdict(run) | {_PROVENANCE: json.dumps(footer, sort_keys=True)} for run, footer in found]
+    path = target / MESHES / PACKED
+    _write(pa.Table.from_pylist(rows, schema=_PACKED_SCHEMA), path)
+    return path
+
+
+def _read_all(folder: Path) -> list[tuple[MeshRun, dict[str, Any]]]:
+    found = []
+    for path in (folder / MESHES).glob("*.parquet"):
+        found += _read_packed(path) if path.name == PACKED else [read_mesh(path)]
+    return sorted(found, key=lambda one: (one[0].version, one[0].hosts, one[0].messages, one[0].seed))
+
+
+def _read_packed(path: Path) -> list[tuple[MeshRun, dict[str, Any]]]:
+    table = _read(path)
+    if not table.schema.equals(_PACKED_SCHEMA):
+        raise WrongSchemaError(path, "it holds no runs of meshes")
+    footers = [json.loads(footer) for footer in table[_PROVENANCE].to_pylist()]
+    runs = [MeshRun(**row) for row in table.drop_columns([_PROVENANCE]).to_pylist()]
+    return list(zip(runs, footers, strict=True))
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        return pq.ParquetFile(pa.BufferReader(path.read_bytes()), page_checksum_verification=True).read(
+            use_threads=False
+        )
+    except (pa.ArrowInvalid, OSError) as error:
+        raise TruncatedFileError(path) from error
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
+    put_whole(sink.getvalue(), path)
 
 
 # --- published runs ------------------------------------------------------------------------------------------------------

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from pubsub_sim.results import TruncatedFileError
+from pubsub_sim.results import TruncatedFileError, WrongSchemaError
 from pubsub_sim.results.meshes import (
     MeshRun,
     compare,
     mesh_path,
+    pack_meshes,
     published_messages,
     read_mesh,
     read_meshes,
@@ -60,6 +61,35 @@ def test_runs_come_in_order(tmp_path: Path) -> None:
     for run in (*reversed(others), RUN):
         write_mesh(tmp_path, run, {})
     assert read_meshes(tmp_path) == (RUN, *others)
+
+
+def test_packed_runs_are_the_same_runs(tmp_path: Path) -> None:
+    """One file that is read like those it was packed from, with where each comes from; it can be packed again."""
+    source, target, again = (tmp_path / name for name in ("source", "target", "again"))
+    assert pack_meshes(source, target) is None
+    for seed in (2, 1):
+        write_mesh(source, replace(RUN, seed=seed), {"sources": str(seed)})
+    packed = pack_meshes(source, target)
+    assert packed is not None
+    assert [path.name for path in packed.parent.iterdir()] == ["packed.parquet"]
+    assert read_meshes(target) == read_meshes(source) == (RUN, replace(RUN, seed=2))
+    second = pack_meshes(target, again)
+    assert second is not None
+    assert second.read_bytes() == packed.read_bytes()
+
+
+def test_a_damaged_or_foreign_pack_is_refused(tmp_path: Path) -> None:
+    """By its name; the file of a single run is none."""
+    write_mesh(tmp_path, RUN, {})
+    packed = pack_meshes(tmp_path, tmp_path / "target")
+    assert packed is not None
+    single = mesh_path(tmp_path, "baseline", 100, 10, 1).read_bytes()
+    packed.write_bytes(packed.read_bytes()[:-20])
+    with pytest.raises(TruncatedFileError, match=packed.name):
+        read_meshes(tmp_path / "target")
+    packed.write_bytes(single)
+    with pytest.raises(WrongSchemaError, match=packed.name):
+        read_meshes(tmp_path / "target")
 
 
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
