@@ -83,17 +83,18 @@ def with_footer(table: pa.Table, footer: Mapping[str, Any]) -> pa.Table:
     return table.replace_schema_metadata({name: json.dumps(value, sort_keys=True) for name, value in footer.items()})
 
 
-def write_whole(table: pa.Table, path: Path) -> None:
+def write_whole(table: pa.Table, path: Path, *, packed: bool = False) -> None:
     """Write a file atomically.
 
     Args:
         table: the content.
         path: the final name; an existing file is replaced.
+        packed: whether to spend time on a small file.
 
     Raises:
         UnwritableFolderError: the folder cannot be created or written, or the disk is full.
     """
-    put_whole(encoded(table), path)
+    put_whole(encoded(table, packed=packed), path)
 
 
 def read_whole(path: Path) -> pa.Table:
@@ -167,15 +168,21 @@ def footer_of(schema: pa.Schema, path: Path) -> dict[str, Any]:
     return found
 
 
-def encoded(table: pa.Table) -> pa.Buffer:
-    """Return the bytes of a file, with a checksum for each page."""
+_PACKED_LEVEL = 19  # of zstd: it is written once
+
+
+def encoded(table: pa.Table, *, packed: bool = False) -> pa.Buffer:
+    """Return the bytes of a file, with a checksum for each page.
+
+    Values are left to zstd: deltas of neighbours, which are of different metrics, take twice the space.
+    """
     sink = pa.BufferOutputStream()
     pq.write_table(
         table,
         sink,
         compression="zstd",
         use_dictionary=_DICTIONARY,  # type: ignore[arg-type]  # the stubs know only bool
-        column_encoding={"value": "DELTA_BINARY_PACKED"},
+        compression_level=_PACKED_LEVEL if packed else None,
         write_page_checksum=True,
     )
     return sink.getvalue()

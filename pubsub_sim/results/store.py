@@ -320,7 +320,7 @@ class Store:
             }
             table = pa.Table.from_pandas(rows.assign(version=stored), schema=SCHEMA, preserve_index=False, nthreads=1)
             path = target / f"packed-{stored}.parquet"
-            write_whole(with_footer(table, json.loads(json.dumps(footer))), path)
+            write_whole(with_footer(table, json.loads(json.dumps(footer))), path, packed=True)
             written.append(path)
         return written
 
