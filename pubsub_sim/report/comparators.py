@@ -223,11 +223,10 @@ def _encrypts(sweep: Sweep, name: str) -> bool:
 
 def _encrypted(name: str, condition: Condition, runs: pd.DataFrame) -> EncryptedNode:
     def per_message(column: str) -> Estimate:
-        is_known = column in runs
-        each = (
-            runs[column].astype("float64").where(runs["outcome"] == "ok") / condition.messages / _US if is_known else []
-        )
-        return _drop_narrow(estimate_center(each, runs["session"] if is_known else []))
+        if column not in runs:
+            return UNKNOWN
+        each = runs[column].astype("float64").where(runs["outcome"] == "ok") / condition.messages / _US
+        return _drop_narrow(estimate_center(each, runs["session"]))
 
     return EncryptedNode(
         version=name,

@@ -72,7 +72,7 @@ def describe(runs: Runs) -> Prose:
     sentences = [
         "Each published figure is one run. It is inside if it lies between the least and the greatest of ours.",
         f"Ours are of {count_things(seeds, 'seed')}; a further seed of ours would be inside with a probability of {chance}.",
-        f"{sum(one.verdict == 'inside' for _, one in found)} of {len(found)} published figures are inside.",
+        f"{sum(one.verdict == 'inside' for _, one in found)} of {len(found)} published figures are inside; the appendix lists all.",
     ]
     sentences += [f"{title} is outside at {_where(found, title)}: {REASONS.get(title, _LATENCY)}." for title in outside]
     return Prose("\n".join(f"- {sentence}" for sentence in sentences))

@@ -180,7 +180,7 @@ def _read_packed(path: Path) -> list[tuple[MeshRun, dict[str, Any]]]:
     table = _read(path)
     if not table.schema.equals(_PACKED_SCHEMA):
         raise WrongSchemaError(path, "it holds no runs of meshes")
-    footers = [json.loads(footer) for footer in table[_PROVENANCE].to_pylist()]
+    footers = [json.loads(str(footer)) for footer in table[_PROVENANCE].to_pylist()]
     runs = [MeshRun(**row) for row in table.drop_columns([_PROVENANCE]).to_pylist()]
     return list(zip(runs, footers, strict=True))
 
