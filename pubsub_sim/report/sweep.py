@@ -103,6 +103,7 @@ class Sweep:
         provenance = store.provenance()
         described = provenance.pop("versions")
         phases = frame.loc[frame["phase"] != RUN, "phase"].drop_duplicates()
+        of_all = fingerprint(frame)
 
         def sweep_of(runs: pd.DataFrame, **more: Any) -> Sweep:
             timing = runs.loc[runs["kind"] == "timing"].reset_index(drop=True)
@@ -117,7 +118,7 @@ class Sweep:
                 phases=tuple(map(str, phases)),
                 provenance=provenance,
                 described=described,
-                fingerprint=fingerprint(frame),
+                fingerprint=of_all,
                 **more,
             )
 
