@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pubsub_sim.places import shipped
-from pubsub_sim.results.errors import TruncatedFileError, WrongSchemaError
+from pubsub_sim.results.errors import WrongSchemaError
+from pubsub_sim.results.parquet import read_table
 from pubsub_sim.results.whole_files import put_whole
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def read_mesh(path: Path) -> tuple[MeshRun, dict[str, Any]]:
         TruncatedFileError: the file is not whole, or damaged inside.
         WrongSchemaError: the file is whole but has other columns.
     """
-    table = _read(path)
+    table = read_table(path)
     if not table.schema.equals(_SCHEMA) or table.num_rows != 1:
         raise WrongSchemaError(path, "it is no run of a mesh")
     footer = json.loads((table.schema.metadata or {}).get(_PROVENANCE.encode(), b"{}"))
@@ -170,28 +171,21 @@ def pack_meshes(source: Path, target: Path) -> Path | None:
 
 
 def _read_all(folder: Path) -> list[tuple[MeshRun, dict[str, Any]]]:
-    found = []
-    for path in (folder / MESHES).glob("*.parquet"):
-        found += _read_packed(path) if path.name == PACKED else [read_mesh(path)]
-    return sorted(found, key=lambda one: (one[0].version, one[0].hosts, one[0].messages, one[0].seed))
+    """Read all runs; one that is in a file of its own was played after the packed one of its parameters."""
+    place, packed = folder / MESHES, folder / MESHES / PACKED
+    found = _read_packed(packed) if packed.exists() else []
+    found += [read_mesh(path) for path in place.glob("*.parquet") if path != packed]
+    latest = {(run.version, run.hosts, run.messages, run.seed): (run, footer) for run, footer in found}
+    return [latest[key] for key in sorted(latest)]
 
 
 def _read_packed(path: Path) -> list[tuple[MeshRun, dict[str, Any]]]:
-    table = _read(path)
+    table = read_table(path)
     if not table.schema.equals(_PACKED_SCHEMA):
         raise WrongSchemaError(path, "it holds no runs of meshes")
     footers = [json.loads(str(footer)) for footer in table[_PROVENANCE].to_pylist()]
     runs = [MeshRun(**row) for row in table.drop_columns([_PROVENANCE]).to_pylist()]
     return list(zip(runs, footers, strict=True))
-
-
-def _read(path: Path) -> pa.Table:
-    try:
-        return pq.ParquetFile(pa.BufferReader(path.read_bytes()), page_checksum_verification=True).read(
-            use_threads=False
-        )
-    except (pa.ArrowInvalid, OSError) as error:
-        raise TruncatedFileError(path) from error
 
 
 def _write(table: pa.Table, path: Path) -> None:

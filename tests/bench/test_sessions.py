@@ -164,3 +164,10 @@ def test_sweep_stores_sessions_and_goes_on_with_them(tmp_path: Path) -> None:
     assert sorted(wide(Store(tmp_path / "packed").load())["session"]) == [1, 1, 2, 2, 3, 3]
     assert len(packed) == 2
     assert PADDING not in os.environ
+
+
+def test_a_worker_imports_libp2p_only_for_hosts_that_speak_it() -> None:
+    """It would be a tenth of what every worker imports."""
+    code = "import sys, pubsub_sim.bench.worker; print(*(name for name in sys.modules if name.startswith('pubsub_sim.libp2p')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pubsub_sim.__main__ import main
 from pubsub_sim.results import TruncatedFileError, WrongSchemaError
 from pubsub_sim.results.meshes import (
     MeshRun,
@@ -18,6 +19,7 @@ from pubsub_sim.results.meshes import (
     read_meshes,
     write_mesh,
 )
+from tests.report.runs import write_sweep
 
 RUN = MeshRun(
     version="baseline",
@@ -73,9 +75,23 @@ def test_packed_runs_are_the_same_runs(tmp_path: Path) -> None:
     assert packed is not None
     assert [path.name for path in packed.parent.iterdir()] == ["packed.parquet"]
     assert read_meshes(target) == read_meshes(source) == (RUN, replace(RUN, seed=2))
+    write_mesh(target, replace(RUN, sent=1), {})
+    assert read_meshes(target) == (
+        replace(RUN, sent=1),
+        replace(RUN, seed=2),
+    )  # played again: it takes the packed one's place
+    write_mesh(target, RUN, {"sources": "1"})
     second = pack_meshes(target, again)
     assert second is not None
     assert second.read_bytes() == packed.read_bytes()
+
+
+def test_the_command_pack_takes_meshes_along(tmp_path: Path) -> None:
+    """Into the packed sweep, from which they are read as from the single files."""
+    raw, packed = write_sweep(tmp_path / "raw", repeats=1), tmp_path / "packed"
+    write_mesh(raw, RUN, {})
+    assert main(["pack", f"--out={raw}", f"--target={packed}"]) == 0
+    assert read_meshes(packed) == (RUN,)
 
 
 def test_a_damaged_or_foreign_pack_is_refused(tmp_path: Path) -> None:
