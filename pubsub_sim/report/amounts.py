@@ -17,6 +17,7 @@ from pubsub_sim.report.comparators import list_largest
 from pubsub_sim.report.display import Absent, Picture, Prose, Table
 from pubsub_sim.report.formatting import (
     NOTHING,
+    count_things,
     format_code,
     format_estimate,
     format_interval,
@@ -146,7 +147,7 @@ def describe(sweep: Sweep) -> Prose:
 
 
 def tabulate(sweep: Sweep) -> Table | Absent:
-    """Give the amounts and the ratio under every condition."""
+    """Give the amounts and the ratio under every condition; the hosts of each, too, if they are not the same in all."""
     rows = []
     for version in sweep.others:
         for found in list_amounts(sweep, version):
@@ -155,11 +156,11 @@ def tabulate(sweep: Sweep) -> Table | Absent:
             rows.append([*row, format_ratio(found.ratio) if found.ratio.is_known else NOTHING])
     if not rows:
         return Absent("No pair of runs succeeded, so there are no amounts.")
-    if len(sweep.others) == 1:
-        rows = [row[1:] for row in rows]
-    columns = ["version"] * (len(sweep.others) > 1) + ["condition", "hosts"]
-    columns += [f"µs more per {unit}" for unit in UNITS]
-    return Table([*columns, "ratio of CPU times"], rows, words=len(columns) - len(UNITS))
+    words = [("version", len(sweep.others) > 1), ("condition", True), ("hosts", len({row[2] for row in rows}) > 1)]
+    shown = [place for place, (_, is_shown) in enumerate(words) if is_shown]
+    rows = [[*(row[place] for place in shown), *row[len(words) :]] for row in rows]
+    columns = [words[place][0] for place in shown] + [f"µs per {unit}" for unit in UNITS]
+    return Table([*columns, "ratio"], rows, words=len(shown))
 
 
 def draw(sweep: Sweep) -> Picture | Absent:
@@ -255,7 +256,10 @@ def summarise(sweep: Sweep) -> list[dict[str, Any]]:
 def _describe_version(sweep: Sweep, version: str) -> str:
     amounts = list_amounts(sweep, version)
     parts = [_describe_amount(sweep, found) for found in _told(sweep, amounts)]
-    return f"{format_code(version)} takes {'; '.join(parts)}. These are means over the cells." if parts else ""
+    if not parts:
+        return ""
+    cells = f"the {count_things(len(sweep.cells), 'cell')} of {join_words(map(str, sweep.hosts))} hosts"
+    return f"{format_code(version)} takes {'; '.join(parts)}. These are means over {cells}. The table gives the differences of CPU times and their ratio under every condition."
 
 
 def _told(sweep: Sweep, amounts: list[Amount]) -> Iterator[Amount]:

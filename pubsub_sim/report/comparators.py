@@ -19,7 +19,7 @@ from pubsub_sim.report.sweep import CELL
 from pubsub_sim.results.intervals import UNKNOWN, estimate_center
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     import pandas as pd
 
@@ -140,7 +140,7 @@ def list_largest(sweep: Sweep) -> list[Condition]:
 
 
 def show_largest(sweep: Sweep) -> Several | Absent:
-    """Give the CPU time per RPC in the largest cell, and the ratios to the lower bound; a column per condition."""
+    """Give the CPU time per RPC in the largest cell, a column per condition."""
     found = list_largest(sweep)
     if not found:
         return Absent("This sweep has no runs beside comparators.")
@@ -148,26 +148,7 @@ def show_largest(sweep: Sweep) -> Several | Absent:
     versions = list_versions(sweep)
     times = [[name_version(name), *(format_estimate(one.per_rpc(name)) for one in found)] for name in versions]
     where = f"{count_things(found[0].hosts, 'host')}, {count_things(found[0].messages, 'message')}, {found[0].loop}"
-    parts: list[Prose | Table] = [
-        Prose(f"**CPU time per RPC, µs** ({where})"),
-        Table(columns, times),
-    ]
-    ratios = _tabulate_ratios(found, [name for name in versions if name != LOWER_BOUND])
-    if ratios:
-        parts += [
-            Prose("**Ratio to the lower bound** (from paired ratios)"),
-            Table(columns, ratios),
-        ]
-    return Several(parts)
-
-
-def _tabulate_ratios(found: Sequence[Condition], names: Sequence[str]) -> list[list[str]]:
-    rows = []
-    for name in names:
-        ratios = [one.ratio(name, LOWER_BOUND) for one in found]
-        if any(one.is_known for one in ratios):
-            rows.append([name_version(name), *(format_ratio(one) if one.is_known else NOTHING for one in ratios)])
-    return rows
+    return Several([Prose(f"**CPU time per RPC, µs** ({where})"), Table(columns, times)])
 
 
 @dataclass(frozen=True)

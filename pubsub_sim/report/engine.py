@@ -205,6 +205,26 @@ def describe(sweep: str, engine: EngineRecord | None) -> Prose:
     )
 
 
+def describe_others(engine: EngineRecord | None) -> Prose:
+    """Say how many times the CPU time of ours others take for the same task: for each the range over its tasks."""
+    found: dict[str, list[float]] = {}
+    for entry in engine.workloads if engine is not None else ():
+        times = compare_with_ours(engine, entry) if engine is not None and entry.task and entry.who != OURS else UNKNOWN
+        if times.is_known:
+            found.setdefault(entry.who, []).append(times.value)
+    if not found:
+        return Absent("There are no other libraries to compare with.")
+    told = [f"{who} {_range(values)} times (in {count_things(len(values), 'task')})" for who, values in found.items()]
+    return Prose(
+        f"For the same task, others take these multiples of the CPU time of {OURS}: {join_words(told)}. The appendix has each task."
+    )
+
+
+def _range(values: list[float]) -> str:
+    low, high = (format_ratio_value(end) if end < 10 else format_number(end) for end in (min(values), max(values)))
+    return low if low == high else f"{low} to {high}"
+
+
 def show_features(engine: EngineRecord | None) -> Table | Absent:
     """Give the cost of each feature, or say that there is none."""
     return Absent("There are no costs of features to show.") if engine is None else tabulate_features(engine)
@@ -313,7 +333,7 @@ def draw_costs(engine: EngineRecord | None) -> Picture | Prose:
     """
     tasks = _tasks(engine)
     if not tasks:
-        return Absent("There is nothing to draw draw_costs the engine.")
+        return Absent("There are no costs of the engine to draw.")
     heights = [_TITLE + _ROW * len(costs) for costs in tasks.values()]
     with drawing():
         figure = Figure(figsize=(WIDTH, sum(heights) + 0.4), layout="constrained")

@@ -1,4 +1,4 @@
-"""Large gossipsub meshes beside the published runs of gerbil-simsub: each figure with a verdict, the law of copies, growth."""
+"""Large gossipsub meshes beside the published runs of gerbil-simsub: each figure with a verdict, copies per delivery, growth."""
 
 from __future__ import annotations
 
@@ -162,6 +162,7 @@ def draw_growth(runs: Runs) -> Picture | Prose:
             panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
             panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: format_given(value)))
             panel.xaxis.set_minor_locator(NullLocator())
+            panel.yaxis.set_minor_locator(NullLocator())
             panel.set_title(title, fontsize=7.5)
             panel.set_xlabel("hosts", fontsize=7)
             panel.tick_params(labelsize=5.5)

@@ -42,10 +42,12 @@ FACTS = {
     "pynacl": "PyNaCl",
     "load_average": "load average of the machine",
     "environment": "environment variables",
-    "layout": "layout of each session",
     "schema": "schema of the stored runs",
 }
 """Facts of the provenance in the order and the words in which they are shown."""
+
+MAIN_FACTS = ("commit", "dirty", "utc", "cpu", "cpus", "kernel", "python", "load_average")
+"""Facts that the report itself shows; its appendix shows all."""
 
 INSTRUMENTED = {"memory": "memory", "calls": "calls", "lag": "turns of the event loop"}
 """Kind of instrumented run to what it measures."""
@@ -58,6 +60,7 @@ _NAME = 18.0
 _SIZE = re.compile(r'<svg\b[^>]*\bwidth="([\d.]+)pt" height="([\d.]+)pt"')
 _NO_WORD = re.compile(r"[^a-z0-9]+")
 _SPANS = {"utc", "load_average"}
+_LAYOUT = "layout"
 
 
 def tabulate_phases(sweep: Sweep) -> Table:
@@ -166,13 +169,29 @@ def tabulate_conditions(sweep: Sweep) -> Table:
     return Table(["parameter", "value"], rows, words=2)
 
 
-def tabulate_provenance(sweep: Sweep) -> Table:
-    """List where and with what the runs were measured."""
+def tabulate_provenance(sweep: Sweep, *names: str) -> Table:
+    """List where and with what the runs were measured.
+
+    Args:
+        sweep: the runs.
+        names: which facts; none for all but the layouts of the sessions, which have a table of their own.
+    """
+    known = [*FACTS, *sorted(set(sweep.provenance) - set(FACTS) - {_LAYOUT})]
+    chosen = [name for name in names or known if name in sweep.provenance]
     rows = [["sweep", sweep.name], ["runs", _amounts(sweep)]]
-    names = [name for name in FACTS if name in sweep.provenance]
-    names += sorted(set(sweep.provenance) - set(FACTS))
-    rows += [[FACTS.get(name, name), _values(name, sweep.provenance[name])] for name in names]
+    rows += [[FACTS.get(name, name), _values(name, sweep.provenance[name])] for name in chosen]
     return Table(["fact", "value"], rows, words=2)
+
+
+def tabulate_layouts(sweep: Sweep) -> Table | Absent:
+    """List what each session started its workers with, in the order of the sessions."""
+    layouts: list[Mapping[str, Any]] = [one for one in sweep.provenance.get(_LAYOUT, ()) if isinstance(one, dict)]
+    if not layouts:
+        return Absent("The runs do not say with what layout they were started.")
+    names = list(dict.fromkeys(["session", *sorted({name for one in layouts for name in one})]))
+    ordered = sorted(layouts, key=lambda one: int(one.get("session", 0)))
+    rows = [[_value(one.get(name)) for name in names] for one in ordered]
+    return Table([name.replace("_", " ").replace("bytes", "(bytes)") for name in names], rows, words=0)
 
 
 def _amounts(sweep: Sweep) -> str:

@@ -39,6 +39,7 @@ def test_every_condition_has_its_row_the_main_one_first(sweep: Sweep) -> None:
     """The main condition is the one with most runs; the others have the cells that they were measured in."""
     table = amounts.tabulate(sweep)
     assert isinstance(table, Table)
+    assert list(table.columns[:2]) == ["condition", "hosts"]
     assert [row[0] for row in table.rows] == [
         "signed, floodsub, in memory, uvloop",
         "unsigned, floodsub, in memory, uvloop",
@@ -47,6 +48,16 @@ def test_every_condition_has_its_row_the_main_one_first(sweep: Sweep) -> None:
         "unsigned, gossipsub, in memory, uvloop",
     ]
     assert [row[1] for row in table.rows] == ["5, 10", "5", "5", "5", "5"]
+
+
+def test_hosts_that_are_the_same_everywhere_stand_in_the_sentence_alone(tmp_path: Path) -> None:
+    """A column whose rows are all alike is left out of the table."""
+    alone = Sweep.load(write_sweep(tmp_path))
+    table = amounts.tabulate(alone)
+    assert isinstance(table, Table)
+    assert list(table.columns[:2]) == ["condition", "µs per message"]
+    assert len(table.rows[0]) == len(table.columns)
+    assert "of 5 and 10 hosts" in amounts.describe(alone).markdown
 
 
 def test_first_sentence_holds_amounts_signed_and_unsigned_with_their_conditions(sweep: Sweep) -> None:

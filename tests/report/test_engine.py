@@ -114,12 +114,25 @@ def test_summary_sentence_says_where_it_was_measured() -> None:
         assert fact in said
 
 
+def test_others_stand_in_one_sentence_with_the_range_of_their_ratios() -> None:
+    """A library that could not be measured is not named."""
+    said = report.describe_others(an_engine()).markdown
+    assert "transitions 60.0 times (in 1 task)" in said
+    assert "transitions" not in report.describe_others(an_engine(failing=ABSENT)).markdown
+
+
 def test_a_sweep_without_the_file_says_so(bare: Sweep) -> None:
     """Plain sentences, and the command that measures it."""
     said = report.describe(bare.name, bare.engine)
     assert isinstance(said, Absent)
     assert "python -m pubsub_sim engine --out bare" in said.markdown
-    for show in (report.show_features, report.show_tasks, report.show_contract, report.draw_costs):
+    for show in (
+        report.show_features,
+        report.show_tasks,
+        report.show_contract,
+        report.draw_costs,
+        report.describe_others,
+    ):
         assert isinstance(show(bare.engine), Absent)
     assert summary.summarise(bare)["engine"] is None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -209,6 +210,19 @@ def test_provenance_is_shown_without_the_place_of_the_files(whole: Sweep) -> Non
     assert rows["commit"] == "0123456789ab"
     assert rows["runs"] == "24 runs compared, 12 control runs"
     assert not any("/" in value for value in rows.values())
+    few = dict(tuple(row) for row in provenance_tables.tabulate_provenance(whole, "commit").rows)
+    assert few == {name: rows[name] for name in ("sweep", "runs", "commit")}
+    assert set(provenance_tables.MAIN_FACTS) < set(provenance_tables.FACTS)
+
+
+def test_layouts_are_in_the_order_of_the_sessions(whole: Sweep) -> None:
+    """As numbers, so that session 10 comes last; without stored layouts there is no table."""
+    layouts = [{"session": number, "hash_seed": 7, "padding_bytes": 90} for number in (10, 2, 1)]
+    table = provenance_tables.tabulate_layouts(replace(whole, provenance={**whole.provenance, "layout": layouts}))
+    assert isinstance(table, Table)
+    assert list(table.columns) == ["session", "hash seed", "padding (bytes)"]
+    assert table.rows == [[number, "7", "90"] for number in ("1", "2", "10")]
+    assert isinstance(provenance_tables.tabulate_layouts(replace(whole, provenance={})), Absent)
 
 
 def test_phases_are_in_the_order_of_the_run(whole: Sweep) -> None:
