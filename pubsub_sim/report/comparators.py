@@ -58,7 +58,7 @@ class Condition:
         messages: number of random messages.
         loop: event loop.
         sign: "strict" or "none".
-        transport: "memory" or "tcp".
+        transport: "memory", "tcp" or "libp2p".
         runs: version to its runs, one row each.
     """
 
@@ -130,10 +130,15 @@ def list_versions(sweep: Sweep) -> list[str]:
     return [*known, *(name for name in there if name not in known)]
 
 
-def list_largest(sweep: Sweep) -> list[Condition]:
-    """Give the conditions of the largest cell on the sweep's event loop, in memory first, signed first."""
-    loop = sweep.conditions().get("loop", "")
-    there = [found for found in list_conditions(sweep) if found.loop == loop]
+def list_largest(sweep: Sweep, *transports: str) -> list[Condition]:
+    """Give the conditions of the largest cell on the sweep's event loop, in memory first, signed first.
+
+    Args:
+        sweep: the runs.
+        transports: which are asked for; by default those on which everybody can be run, memory and TCP.
+    """
+    loop, wanted = sweep.conditions().get("loop", ""), transports or ("memory", "tcp")
+    there = [found for found in list_conditions(sweep) if found.loop == loop and found.transport in wanted]
     largest = max(((found.hosts, found.messages) for found in there), default=None)
     chosen = [found for found in there if (found.hosts, found.messages) == largest]
     return sorted(chosen, key=lambda found: (found.transport, found.sign != "strict"))
@@ -163,6 +168,8 @@ class EncryptedNode:
         cpu_per_rpc: CPU time in us.
         cpu_per_message: CPU time in us.
         wall_per_message: wall-clock time in us.
+        over: name of a program that was run with it.
+        ratio: of the CPU time of the messages to that program's, from the paired ratios.
     """
 
     version: str
@@ -172,6 +179,8 @@ class EncryptedNode:
     cpu_per_rpc: Estimate
     cpu_per_message: Estimate
     wall_per_message: Estimate
+    over: str
+    ratio: Estimate
 
 
 def list_encrypted(sweep: Sweep) -> list[EncryptedNode]:
@@ -181,18 +190,14 @@ def list_encrypted(sweep: Sweep) -> list[EncryptedNode]:
         Versions before programs; nothing if either is missing, as each stands beside the other.
     """
     found: list[EncryptedNode] = []
-    for condition in list_largest(sweep):
-        programs = [name for name in sorted(condition.runs) if condition.transport == "tcp" and _encrypts(sweep, name)]
-        cell = condition.hosts, condition.messages
-        own = [
-            (version, part.of(version, cell))
-            for part in sweep.beside
-            if {**sweep.conditions(), "transport": "libp2p", "sign": condition.sign} == part.conditions()
-            for version in part.versions
-        ]
-        if programs and any(len(runs) for _, runs in own):
-            nodes = [*own, *((name, condition.runs[name]) for name in programs)]
-            found += [_encrypted(name, condition, runs) for name, runs in nodes if len(runs)]
+    ours = {condition.sign: condition for condition in list_largest(sweep, "libp2p")}
+    for condition in list_largest(sweep, "tcp"):
+        own = ours.get(condition.sign)
+        programs = [name for name in sorted(condition.runs) if _encrypts(sweep, name)]
+        if own is not None and programs and (own.hosts, own.messages) == (condition.hosts, condition.messages):
+            versions = [name for name in list_versions(sweep) if name in own.runs]
+            both = replace(own, runs={**{name: condition.runs[name] for name in programs}, **own.runs})
+            found += [_encrypted(both, name, programs[0]) for name in (*versions, *programs)]
     return found
 
 
@@ -202,7 +207,9 @@ def _encrypts(sweep: Sweep, name: str) -> bool:
     return all(any(word.startswith(what) for word in also) for what in ("encrypts", "multiplexes"))
 
 
-def _encrypted(name: str, condition: Condition, runs: pd.DataFrame) -> EncryptedNode:
+def _encrypted(condition: Condition, name: str, over: str) -> EncryptedNode:
+    runs = condition.runs[name]
+
     def per_message(column: str) -> Estimate:
         if column not in runs:
             return UNKNOWN
@@ -214,9 +221,11 @@ def _encrypted(name: str, condition: Condition, runs: pd.DataFrame) -> Encrypted
         sign=condition.sign,
         hosts=condition.hosts,
         messages=condition.messages,
-        cpu_per_rpc=_drop_narrow(estimate_center(_PER_RPC.of(runs), runs["session"])),
+        cpu_per_rpc=condition.per_rpc(name),
         cpu_per_message=per_message(_PER_RPC.column),
         wall_per_message=per_message(_WALL),
+        over=over,
+        ratio=condition.ratio(name, over) if name != over else UNKNOWN,
     )
 
 
@@ -230,15 +239,18 @@ def show_encrypted(sweep: Sweep) -> Several | Absent:
             name_version(one.version),
             _LABELS.get(one.sign, one.sign),
             *map(format_estimate, (one.cpu_per_rpc, one.cpu_per_message, one.wall_per_message)),
+            format_ratio(one.ratio) if one.ratio.is_known else NOTHING,
         ]
         for one in found
     ]
     where = f"{count_things(found[0].hosts, 'host')}, {count_things(found[0].messages, 'message')}"
     text = (
         f"**Nodes with Noise and yamux** ({where}): the versions with `transport=libp2p`, and programs that encrypt and "
-        "multiplex too. CPU time is that of all threads, so a program that runs on several cores may take less wall-clock time than CPU time."
+        "multiplex too, run one after the other without time slices. CPU time is that of all threads, so a program that runs on several "
+        "cores may take less wall-clock time than CPU time. Ratios are of the CPU times of the same messages in the same pair."
     )
     columns = ["node", "signatures", "CPU µs per RPC", "CPU µs per message", "wall µs per message"]
+    columns.append(f"ratio to {name_version(found[0].over)}")
     return Several([Prose(text), Table(columns, rows, words=2)])
 
 
@@ -255,6 +267,12 @@ def summarise_encrypted(sweep: Sweep) -> list[dict[str, Any]]:
             ("wall", "message", one.wall_per_message),
         )
         if value.is_known
+    ] + [
+        {"quantity": "cpu ratio", "version": one.version, "over": one.over, "sign": one.sign}
+        | {"hosts": one.hosts, "messages": one.messages, "unit": "1"}
+        | to_json(one.ratio)
+        for one in list_encrypted(sweep)
+        if one.ratio.is_known
     ]
 
 
@@ -276,6 +294,8 @@ def tabulate(sweep: Sweep, reference: str) -> Table | Absent:
     columns += [f"{name_version(name)}, ratio" for name in others]
     rows = []
     for condition in list_conditions(sweep):
+        if reference not in condition.runs:
+            continue
         row = [f"{condition.hosts:,}", f"{condition.messages:,}", condition.loop, condition.sign, condition.transport]
         row.append(format_estimate(condition.per_rpc(reference)))
         ratios = (condition.ratio(name, reference) for name in others)

@@ -35,7 +35,7 @@ def options(tmp_path: Path) -> dict[str, Any]:
 def test_program_is_a_comparator_by_its_name(options: dict[str, Any], tmp_path: Path) -> None:
     """Its numbers stand beside ours over sockets, signed and not; what it does not tell fails nobody."""
     result = sweep(SweepOptions(comparators=["mine"], **options))
-    assert dict(result.outcomes) == {"ok": 1 + 8 + 2}
+    assert dict(result.outcomes) == {"ok": 1 + 8 + 2 + 2}
     runs = wide(Store(tmp_path / "runs").load())
     mine = runs.loc[runs["version"] == "mine"]
     assert sorted(zip(mine["transport"], mine["loop"], mine["sign"], strict=True)) == [

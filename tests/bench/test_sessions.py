@@ -8,9 +8,11 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pubsub_sim.bench.executors import divide
 from pubsub_sim.bench.grid import plan
 from pubsub_sim.bench.options import SweepOptions
 from pubsub_sim.bench.process import run_interleaved, run_worker
@@ -18,10 +20,14 @@ from pubsub_sim.bench.provenance import PACKAGES
 from pubsub_sim.bench.sessions import LAYOUT, PADDING, Layout, list_modules
 from pubsub_sim.bench.spec import RunSpec
 from pubsub_sim.bench.sweep import sweep
+from pubsub_sim.errors import OptionError
 from pubsub_sim.places import packages_folder
 from pubsub_sim.results import Store, wide
 
 OPTIONS = SweepOptions(hosts=(3, 4), messages=(1, 2), repeats=2, sessions=3, control=True)
+PROGRAMS = replace(
+    OPTIONS, comparators=("lower-bound", "mine", "theirs"), programs=("mine=true", "theirs=true"), comparator_repeats=3
+)
 SPEC = RunSpec(version="baseline", hosts=2, messages=1, warmup=False).to_json()
 
 
@@ -55,13 +61,51 @@ def test_what_is_not_repeated_in_each_session_is_dealt_out() -> None:
     assert {(run.session, run.repeat) for run in runs if run.kind == "field"} == {(1, 1), (2, 2), (3, 3)}
 
 
-def test_programs_of_others_can_be_run_less_often() -> None:
-    """They take long, so they stand beside the first repeats only."""
-    options = replace(
-        OPTIONS, comparators=("lower-bound", "mine"), programs=("mine=true",), comparator_repeats=3, program_repeats=2
-    )
-    repeats = {run.repeat for pair in plan(options) for run in pair.runs if run.version == "mine"}
-    assert repeats == {1, 2}
+@pytest.mark.parametrize(
+    ("given", "mine", "theirs"),
+    [
+        (2, 2, 2),
+        ("2", 2, 2),
+        (0, 3, 3),
+        ((), 3, 3),
+        (["theirs=1"], 3, 1),
+        ("theirs=1", 3, 1),
+        (["2", "theirs=9"], 2, 3),
+    ],
+)
+def test_programs_of_others_can_be_run_less_often(given: Any, mine: int, theirs: int) -> None:
+    """Some take long, so they stand beside the first repeats only; each can have a number of its own."""
+    options = replace(PROGRAMS, program_repeats=given)
+    for name, number in (("mine", mine), ("theirs", theirs)):
+        repeats = {run.repeat for pair in plan(options) for run in pair.runs if run.version == name}
+        assert repeats == set(range(1, number + 1))
+
+
+@pytest.mark.parametrize(
+    "given", ["often", "-1", "mine=", "mine=x", "another=2", "40000", ["mine=1", "mine=2"], ["1", "2"]]
+)
+def test_repeats_of_programs_are_numbers(given: Any) -> None:
+    """Anything else is refused with what was given, also a program that the sweep does not have."""
+    with pytest.raises(OptionError, match="program_repeats"):
+        replace(PROGRAMS, program_repeats=given)
+
+
+def test_versions_run_over_libp2p_with_each_run_of_a_program() -> None:
+    """In the same pair and alone as the program is, so that nodes that encrypt are compared alike; without programs, never."""
+    options = replace(PROGRAMS, program_repeats="2")
+    pairs = [pair for pair in plan(options) if any(run.transport == "libp2p" for run in pair.runs)]
+    assert pairs == [pair for pair in plan(options) if any(run.version in ("mine", "theirs") for run in pair.runs)]
+    for pair in pairs:
+        own = [run for run in pair.runs if run.transport == "libp2p"]
+        assert sorted(run.version for run in own) == ["baseline", "states"]
+        assert {(run.kind, run.loop, run.seed) for run in own} == {("field", options.loop, pair.runs[0].seed)}
+        groups = divide(options, list(zip(pair.runs, range(len(pair.runs)), strict=True)))
+        together = [[run for run, _ in group] for group in groups if len(group) > 1]
+        assert [{(run.version, run.transport) for run in group} for group in together] == [
+            {(name, "tcp") for name in ("baseline", "states", "lower-bound")}
+        ]
+    alone = replace(OPTIONS, comparators=("lower-bound",), comparator_repeats=3)
+    assert not any(run.transport == "libp2p" for pair in plan(alone) for run in pair.runs)
 
 
 def test_whole_runs_are_of_the_corners_of_the_grid_in_each_session() -> None:

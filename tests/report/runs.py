@@ -123,7 +123,7 @@ def write_sweep(
         repeats: of each cell.
         control: whether the first version runs twice.
         field: version to its cost, beside those of `costs`, in the first cell, on both loops, signed and not, in memory and over
-            sockets, where everything costs a quarter more; those of `programs` over sockets on one loop only.
+            sockets, where everything costs a quarter more; those of `programs` over sockets on one loop only, and with them those of `costs` over libp2p, where everything costs half more.
         programs: names in `field` that are other implementations.
         watched: whether there are runs of their own for memory, calls and turns of the loop.
         without: version, hosts and messages of cells that were never run.
@@ -156,17 +156,19 @@ def write_sweep(
             store.write(a_run(first, h, m, r, kind="control", cost=pace, session=session))
     for r in range(1, repeats + 1) if field else ():
         for version, cost in {**costs, **(field or {})}.items():
-            for transport, loop, sign in itertools.product(
-                ("memory", "tcp"), ("uvloop", "asyncio"), ("strict", "none")
-            ):
+            for transport, loop, sign in itertools.product(_OVER, ("uvloop", "asyncio"), ("strict", "none")):
                 if version in programs and (transport, loop) != ("tcp", "uvloop"):
                     continue
-                over = 1.25 if transport == "tcp" else 1.0
-                run = a_run(version, hosts[0], messages[0], r, kind="field", cost=cost * over)
+                if transport == "libp2p" and (not programs or version not in costs or loop != "uvloop"):
+                    continue
+                run = a_run(version, hosts[0], messages[0], r, kind="field", cost=cost * _OVER[transport])
                 place = replace(run.parameters, transport=transport, loop=loop, sign=sign)
                 also = {"also": ["encrypts", "multiplexes"]} if version in programs else {}
                 store.write(replace(run, parameters=place, version={**run.version, **also}))
     return folder
+
+
+_OVER = {"memory": 1.0, "tcp": 1.25, "libp2p": 1.5}
 
 
 def _write_beside(store: Store, run: RunRecord, conditions: Collection[Mapping[str, str]]) -> None:
