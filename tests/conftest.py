@@ -22,6 +22,7 @@ from tests.hanging import pytest_addoption, pytest_configure, pytest_runtest_pro
 __all__ = [
     "installed",
     "pytest_addoption",
+    "pytest_collection",
     "pytest_collection_finish",
     "pytest_configure",
     "pytest_runtest_protocol",
@@ -41,6 +42,16 @@ settings.load_profile("project")
 # a shell starts what runs in its background deaf to interrupts, and some tests are about being interrupted
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[object]:
+    """Look for no garbage while tests are collected: what comes to be then stays, and looking takes a quarter of the time."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_collection_finish() -> None:
