@@ -19,6 +19,8 @@ from asyncmachine import Event, Machine, Result, Schema, Tracer, Transition
 from asyncmachine.mutation import ARGS, CALLED, KIND, Origin, QueuedMutation
 from asyncmachine.relations import REMOVE, SET
 
+pytestmark = pytest.mark.xdist_group("go scenarios")  # which read and resolve the same schemas
+
 DATA = Path(__file__).parents[1] / "data" / "go_scenarios.json.gz"
 
 
