@@ -172,8 +172,8 @@ def test_judging_one_who_sends_all_kinds_fills_no_memory(version: str) -> None:
 
 @pytest.mark.parametrize("kind", FLOODS["gossipsub"])
 def test_a_short_flood_of_any_kind_fills_no_memory(version: str, kind: str) -> None:
-    """Twelve hundred RPCs against three hundred, after which everything that is bounded is full."""
-    short, long = memory_after(version, "gossipsub", [kind], (300, 1_200))
+    """Nine hundred RPCs against three hundred, after which everything that is bounded is full."""
+    short, long = memory_after(version, "gossipsub", [kind], (300, 900))
     assert long <= MOST_GROWTH * short
 
 
