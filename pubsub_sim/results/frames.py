@@ -1,4 +1,4 @@
-"""Data frames of many runs: conversion of the long frame into one row per run."""
+"""Data frames of many runs: conversion of the long frame into one row per run, and its fingerprint."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from pubsub_sim.results.metrics import METRICS, RUN
 from pubsub_sim.results.record import PARAMETERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     import pandas as pd
 
 _RUN_COLUMNS = (*PARAMETERS, "order", "outcome", "error", "limit_s")
+_VARYING = ("phase", "metric", "value")
 
 
 def wide(frame: pd.DataFrame) -> pd.DataFrame:
@@ -42,11 +43,32 @@ def wide(frame: pd.DataFrame) -> pd.DataFrame:
 def fingerprint(frame: pd.DataFrame) -> str:
     """Return the hexadecimal SHA-256 of every stored number of many runs and of their parameters.
 
+    It is that of the frame as CSV, rows sorted, phase, metric and value last.
+
     Args:
         frame: the long frame of Store.load, which is the same for single files and for a packed sweep.
     """
     rows = frame.sort_values([*PARAMETERS, "phase", "metric"], kind="stable")
-    return hashlib.sha256(rows.to_csv(index=False, lineterminator="\n").encode()).hexdigest()
+    facts = [name for name in rows.columns if name not in _VARYING]
+    heads, tails = _write_cells(rows, facts), _write_cells(rows, ["phase", "metric"])
+    values = map(str, rows["value"].tolist())
+    lines = [f"{head},{tail},{value}\n" for head, tail, value in zip(heads, tails, values, strict=True)]
+    return hashlib.sha256("".join([",".join([*facts, *_VARYING]), "\n", *lines]).encode()).hexdigest()
+
+
+class _Lines(list[str]):
+    """A file that keeps apart what is written at once, which is one row of CSV."""
+
+    def write(self, line: str) -> None:
+        self.append(line.removesuffix("\n"))
+
+
+def _write_cells(rows: pd.DataFrame, columns: list[str]) -> Iterator[str]:
+    """Give the cells of each row as CSV; of equal rows, which are many, they are written once."""
+    number = rows.groupby(columns, sort=False, dropna=False).ngroup()
+    lines = _Lines()
+    rows.loc[~number.duplicated(), columns].to_csv(lines, index=False, header=False, lineterminator="\n")
+    return map(lines.__getitem__, number.tolist())
 
 
 def overview(runs: pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pubsub_sim.errors import OptionConflict, OptionError
@@ -88,7 +88,7 @@ class RunParameters:
 
         A run of the first session has the key that it had before there were sessions.
         """
-        told = asdict(self) | {"version": stored_version(self.version)}
+        told = vars(self) | {"version": stored_version(self.version)}
         if self.session == 1:
             del told["session"]
         text = json.dumps(told, sort_keys=True, separators=(",", ":"))

@@ -257,7 +257,7 @@ class Store:
                 rows = read_whole(path).select(list(PARAMETERS)).group_by(list(PARAMETERS)).aggregate([])
                 for values in rows.to_pylist():
                     run = _parameters(path, values)
-                    found[run] = str(apart.get(run.file_name(), ""))
+                    found[run] = str(apart.get(run.file_name(), "")) if apart else ""
             else:
                 found[_parameters(path, footer["parameters"])] = str(footer["provenance"].get(PAIR, ""))
         return found

@@ -1,5 +1,6 @@
 """The Parquet store."""
 
+import hashlib
 import json
 import os
 from dataclasses import replace
@@ -19,9 +20,11 @@ from pubsub_sim.results import (
     TruncatedFileError,
     UnwritableFolderError,
     WrongSchemaError,
+    fingerprint,
     wide,
 )
 from pubsub_sim.results.parquet import SCHEMA, read_footer, table_of, with_footer, write_whole
+from pubsub_sim.results.record import PARAMETERS
 from tests.results.runs import PROVENANCE, a_failure, a_run
 
 
@@ -273,3 +276,13 @@ def test_lower_bound_is_stored_under_its_earlier_name(tmp_path: Path) -> None:
         assert read is not None
         assert read.parameters == record.parameters
         assert list(store.pairs()) == [record.parameters]
+
+
+def test_fingerprint_is_of_the_whole_frame_as_csv(tmp_path: Path) -> None:
+    """The fingerprint is the SHA-256 of the sorted frame as pandas writes it, with quoted cells and missing numbers."""
+    frame = filled(tmp_path).load()
+    frame["error"] = 'it said, "no"\nand ended'
+    frame.loc[frame.index[::3], "limit_s"] = float("nan")
+    rows = frame.sort_values([*PARAMETERS, "phase", "metric"], kind="stable")
+    expected = hashlib.sha256(rows.to_csv(index=False, lineterminator="\n").encode()).hexdigest()
+    assert fingerprint(frame) == expected
