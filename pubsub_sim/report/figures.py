@@ -131,7 +131,8 @@ def _span(messages: list[int]) -> float:
 def finish(figure: Figure, sweep: Sweep) -> None:
     """Name the axis over messages once, and the versions in a legend outside the panels."""
     figure.supxlabel("messages in total", fontsize=8)
-    figure.align_ylabels()
+    # each label asks all that it is aligned with for their ticks, so the axes without one stay out
+    figure.align_ylabels([panel for panel in figure.axes if panel.get_ylabel()])
     handles: dict[str, Artist] = {}
     for panel in figure.axes:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
