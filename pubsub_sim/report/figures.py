@@ -49,6 +49,7 @@ def draw_medians(sweep: Sweep, name: str) -> Picture | Prose:
         for hosts, panel in zip(sweep.hosts, axes, strict=True):
             panel.set_title(count_things(hosts, "host"))
             draw_lines(panel, sweep, quantity, hosts)
+            set_message_ticks(panel, sweep.messages)
         axes[0].set_ylabel(textwrap.fill(f"{quantity.title.replace('`', '')} ({quantity.unit})", _LABEL))
         finish(figure, sweep)
         return render(figure, name, f"{quantity.title} over messages. {_explain_band(sweep)}")
@@ -65,6 +66,8 @@ def _nothing(quantity: Quantity) -> Prose:
 def draw_lines(panel: Axes, sweep: Sweep, quantity: Quantity, hosts: int, *, with_dots: bool = True) -> None:
     """Draw a quantity over messages for one number of hosts: a line per version, on a scale from zero.
 
+    The axis over messages, which panels may share, is left as it is: see `set_message_ticks`.
+
     Args:
         panel: where to.
         sweep: the runs.
@@ -78,7 +81,6 @@ def draw_lines(panel: Axes, sweep: Sweep, quantity: Quantity, hosts: int, *, wit
         _line(panel, sweep, quantity, version, hosts, number)
     panel.set_ylim(0, _top(panel))
     panel.yaxis.set_major_locator(MaxNLocator(5 if with_dots else 3, min_n_ticks=3, integer=quantity.is_count))
-    set_message_ticks(panel, sweep.messages)
 
 
 def _dots(panel: Axes, sweep: Sweep, quantity: Quantity, version: str, hosts: int, number: int) -> None:
@@ -113,7 +115,10 @@ def _top(panel: Axes) -> float:
 
 
 def set_message_ticks(panel: Axes, messages: list[int]) -> None:
-    """Let an axis over messages name as many numbers of messages as there is room for, and end a little outside them."""
+    """Let an axis over messages name as many numbers of messages as there is room for, and end a little outside them.
+
+    Once for panels that share their axis: each call goes through all of them.
+    """
     shown = [messages[0]]
     for value in messages[1:-1]:
         if min(value - shown[-1], messages[-1] - value) >= _TICK_DISTANCE * _span(messages):
@@ -228,12 +233,14 @@ def _picture(sweep: Sweep, name: str, rows: list[Chart], caption: str) -> Pictur
     columns = pick_evenly(sweep.hosts, _MOST)
     with drawing():
         figure = Figure(figsize=(WIDTH, _HEAD + _HEIGHT * len(rows)), layout="constrained")
-        grid = figure.subplots(len(rows), len(columns), squeeze=False, sharex=True)
+        grid = figure.subplots(len(rows), len(columns), squeeze=False, sharex="col")
         for chart, panels in zip(rows, grid, strict=True):
             for hosts, panel in zip(columns, panels, strict=True):
                 _panel(panel, sweep, chart, hosts)
                 panel.tick_params(axis="x", length=3 if chart is rows[-1] else 0)
             panels[0].set_ylabel(_label(chart), fontsize=7.5)
+        for panel in grid[0]:
+            set_message_ticks(panel, sweep.messages)
         for hosts, panel in zip(columns, grid[0], strict=True):
             panel.set_title(count_things(hosts, "host"))
         finish(figure, sweep)
@@ -273,7 +280,6 @@ def _failures(panel: Axes, sweep: Sweep, version: str, hosts: int) -> None:
     panel.plot(list(known), failed, mew=0, clip_on=False, zorder=3, **choose_look(sweep.versions.index(version)))
     panel.set_ylim(0, max((len(found) for found in known.values()), default=1))
     panel.yaxis.set_major_locator(MaxNLocator(3, min_n_ticks=2, integer=True))
-    set_message_ticks(panel, sweep.messages)
 
 
 def _label(chart: Chart) -> str:

@@ -239,13 +239,15 @@ def draw_ratios(sweep: Sweep, file: Path | None, version: str = OTHER) -> Pictur
         return Absent("This sweep and the published figures have no ratio in common.")
     with drawing():
         figure = Figure(figsize=(WIDTH, _HEAD + _HEIGHT * len(drawn)), layout="constrained")
-        grid = figure.subplots(len(drawn), len(hosts), squeeze=False, sharex=True, sharey="row")
+        grid = figure.subplots(len(drawn), len(hosts), squeeze=False, sharex="col", sharey="row")
         for (metric, label, ours), panels in zip(drawn, grid, strict=True):
             for value, panel in zip(hosts, panels, strict=True):
                 theirs = published.loc[(published["metric"] == metric) & (published["hosts"] == value)]
                 _panel(panel, sweep, theirs, [cell for cell in ours if cell.hosts == value], version)
             panels[0].set_ylabel(label, fontsize=7.5)
             _scale(panels[0])
+        for panel in grid[0]:
+            set_message_ticks(panel, sweep.messages)
         for value, panel in zip(hosts, grid[0], strict=True):
             panel.set_title(count_things(value, "host"))
         figure.supxlabel("messages in total", fontsize=8)
@@ -280,7 +282,6 @@ def _panel(panel: Axes, sweep: Sweep, theirs: pd.DataFrame, ours: list[CellRatio
     low = [value.low if value.has_interval else value.value for value in known]
     high = [value.high if value.has_interval else value.value for value in known]
     panel.fill_between(xs, low, high, color=style["color"], alpha=0.2, linewidth=0)
-    set_message_ticks(panel, sweep.messages)
     panel.tick_params(labelsize=6.5)
 
 

@@ -52,11 +52,14 @@ def draw_runs(sweep: Sweep, name: str) -> Picture | Prose:
     columns, rows = pick_evenly(sweep.hosts, _MOST), pick_evenly(sweep.messages, _MOST)
     with drawing():
         figure = Figure(figsize=(WIDTH, _HEAD + _HEIGHT * len(rows)), layout="constrained")
-        grid = figure.subplots(len(rows), len(columns), squeeze=False, sharex=True)
+        grid = figure.subplots(len(rows), len(columns), squeeze=False, sharex="col")
         for messages, panels in zip(rows, grid, strict=True):
             for hosts, panel in zip(columns, panels, strict=True):
                 _cell(panel, strips, quantity, (hosts, messages))
             panels[0].set_ylabel(count_things(messages, "message"), fontsize=7.5)
+        for panel in grid[-1]:  # a column shares its axis, whose labels are seen only here
+            panel.set_xticks(range(len(strips)), [label for label, _, _ in strips], fontsize=6.5)
+            panel.set_xlim(-0.6, len(strips) - 0.4)
         for hosts, panel in zip(columns, grid[0], strict=True):
             panel.set_title(count_things(hosts, "host"))
         figure.supylabel(f"{quantity.title.replace('`', '')} ({quantity.unit})", fontsize=8)
@@ -94,8 +97,6 @@ def _cell(
         panel.hlines(found.value, at - 0.4, at + 0.4, color="#222222", linewidth=1.1, zorder=3)
         if found.has_interval:
             panel.vlines(at + 0.4, found.low, found.high, color="#222222", linewidth=1.1, zorder=3)
-    panel.set_xticks(range(len(strips)), [label for label, _, _ in strips], fontsize=6.5)
-    panel.set_xlim(-0.6, len(strips) - 0.4)
     panel.yaxis.set_major_locator(MaxNLocator(3, min_n_ticks=2, integer=quantity.is_count))
     panel.tick_params(axis="x", length=0)
     panel.tick_params(axis="y", labelsize=6.5)
