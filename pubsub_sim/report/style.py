@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -67,12 +68,26 @@ def choose_look(number: int) -> dict[str, Any]:
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Draw in the report's style, whatever the style of the notebook or of the machine is."""
-    with mpl.rc_context():
+    """Draw in the report's style, whatever the style of the notebook or of the machine is.
+
+    No garbage is collected meanwhile: a figure makes very many objects that all stay until it is drawn.
+    """
+    with mpl.rc_context(), _without_collections():
         mpl.rcdefaults()
         for name, value in _STYLE.items():
             mpl.rcParams[name] = value
         yield
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def count_rows(amount: int, columns: int = COLUMNS) -> int:
