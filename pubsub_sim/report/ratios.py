@@ -76,9 +76,14 @@ def match_pairs(
     for place, (pair, above) in sorted(_positive(other, quantity).items()):
         below = [runs[place][1] for runs in bases if place in runs and runs[place][0] == pair]
         if below:
-            log_ratio = np.log(above) - np.mean(np.log(below))
-            found.append((*place, float(log_ratio), above - float(np.mean(below))))
+            log_ratio = np.log(above) - _mean([np.log(value) for value in below])
+            found.append((*place, float(log_ratio), above - _mean(below)))
     return pd.DataFrame(found, columns=[*PAIR, "log_ratio", "difference"]).astype(dict.fromkeys(PAIR, "int64"))
+
+
+def _mean(values: list[float]) -> float:
+    """Give the mean of one or two numbers, for which an array of NumPy's takes ten times as long."""
+    return sum(values) / len(values)
 
 
 def _positive(runs: pd.DataFrame, quantity: Quantity) -> dict[tuple[int, ...], tuple[str, float]]:
