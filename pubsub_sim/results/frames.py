@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from typing import TYPE_CHECKING
 
 from pubsub_sim.results.metrics import METRICS, RUN
@@ -56,11 +57,16 @@ def fingerprint(frame: pd.DataFrame) -> str:
     return hashlib.sha256("".join([",".join([*facts, *_VARYING]), "\n", *lines]).encode()).hexdigest()
 
 
-class _Lines(list[str]):
+class _Lines(io.StringIO):
     """A file that keeps apart what is written at once, which is one row of CSV."""
 
-    def write(self, line: str) -> None:
-        self.append(line.removesuffix("\n"))
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[str] = []
+
+    def write(self, line: str) -> int:
+        self.rows.append(line.removesuffix("\n"))
+        return len(line)
 
 
 def _write_cells(rows: pd.DataFrame, columns: list[str]) -> Iterator[str]:
@@ -68,7 +74,7 @@ def _write_cells(rows: pd.DataFrame, columns: list[str]) -> Iterator[str]:
     number = rows.groupby(columns, sort=False, dropna=False).ngroup()
     lines = _Lines()
     rows.loc[~number.duplicated(), columns].to_csv(lines, index=False, header=False, lineterminator="\n")
-    return map(lines.__getitem__, number.tolist())
+    return map(lines.rows.__getitem__, number.tolist())
 
 
 def overview(runs: pd.DataFrame) -> pd.DataFrame:
