@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import io
 from typing import TYPE_CHECKING
@@ -57,24 +58,19 @@ def fingerprint(frame: pd.DataFrame) -> str:
     return hashlib.sha256("".join([",".join([*facts, *_VARYING]), "\n", *lines]).encode()).hexdigest()
 
 
-class _Lines(io.StringIO):
-    """A file that keeps apart what is written at once, which is one row of CSV."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.rows: list[str] = []
-
-    def write(self, line: str) -> int:
-        self.rows.append(line.removesuffix("\n"))
-        return len(line)
-
-
 def _write_cells(rows: pd.DataFrame, columns: list[str]) -> Iterator[str]:
     """Give the cells of each row as CSV; of equal rows, which are many, they are written once."""
     number = rows.groupby(columns, sort=False, dropna=False).ngroup()
-    lines = _Lines()
-    rows.loc[~number.duplicated(), columns].to_csv(lines, index=False, header=False, lineterminator="\n")
-    return map(lines.rows.__getitem__, number.tolist())
+    different = rows.loc[~number.duplicated(), columns]
+    cells = zip(*(different[name].where(different[name].notna(), "").tolist() for name in columns), strict=True)
+    lines = list(map(_write_line, cells))
+    return map(lines.__getitem__, number.tolist())
+
+
+def _write_line(cells: Iterable[object]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(cells)
+    return line.getvalue()
 
 
 def overview(runs: pd.DataFrame) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import papermill
 import pytest
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelspec import get_kernel_dict
@@ -50,6 +51,14 @@ def test_parameters_cell_is_the_options_and_their_defaults(name: str) -> None:
         del expected["version"]
     found = {key: tuple(value) if isinstance(value, list) else value for key, value in declared(name).items()}
     assert found == expected
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_papermill_knows_every_parameter(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """It reads the parameters cell line by line, and warns of a line that it does not understand."""
+    found = papermill.inspect_notebook(str(FOLDER / f"{name}.ipynb"))
+    assert set(found) == set(declared(name))
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize("name", NAMES)
