@@ -67,7 +67,7 @@ COMMA := ,
 PEERS_COMPARED := lower-bound, direct, py-libp2p$(if $(GO),$(COMMA) go-libp2p)
 PEERS_PROGRAMS := "py-libp2p=$(PEERS_VENV)/bin/python $(PEERS_FOLDER)/py_libp2p.py"$(if \
 	$(GO),$(COMMA) "go-libp2p=$(PEERS_VENV)/bin/go-libp2p")
-PEERS_PARAMETERS := {comparators: [$(PEERS_COMPARED)], program_repeats: 2, slow_limit_s: 300, programs: [$(PEERS_PROGRAMS)]}
+PEERS_PARAMETERS := {comparators: [$(PEERS_COMPARED)], program_repeats: [py-libp2p=2], slow_limit_s: 300, programs: [$(PEERS_PROGRAMS)]}
 PEERS_READY := $(PEERS_VENV)/.ready $(if $(GO),$(PEERS_VENV)/bin/go-libp2p,no-go)
 
 # Modules that users import: the pages of `make docs`.

@@ -16,7 +16,7 @@ from pubsub_sim.bench.machine import measuring
 from pubsub_sim.bench.process import pinned_environment, run_interleaved, run_worker
 from pubsub_sim.bench.provenance import PACKAGES, of_the_moment, of_the_sweep
 from pubsub_sim.bench.sessions import LAYOUT, Layout, list_modules
-from pubsub_sim.bench.spec import TIMED, WHOLE
+from pubsub_sim.bench.spec import COMPARED, TIMED, WHOLE
 from pubsub_sim.bench.watch import METRICS, Gate, Watch
 from pubsub_sim.errors import OptionError
 from pubsub_sim.packages import explain_missing
@@ -106,7 +106,7 @@ def make_pair(
     environment = pinned_environment(options.allocator) | drawn
     told = {name: value for name, value in environment.items() if name not in drawn}
     common = {**facts, "environment": told, LAYOUT: layout.facts(), PAIR: secrets.token_hex(8)}
-    for together in _interleaved(options, task):
+    for together in divide(options, task):
         moment = of_the_moment()
         limits_s = [limit_of(options, run) for run, _ in together]
         watch = Watch()
@@ -147,11 +147,17 @@ def list_imports(options: SweepOptions) -> Mapping[str, Sequence[str]]:
     return list_modules(packages_folder(), PACKAGES, ours)
 
 
-def _interleaved(options: SweepOptions, task: Task) -> list[Task]:
-    """Divide the runs of a pair into those that are made together, in the order of the first of each."""
-    together = [
-        one for one in task if one[0].kind in TIMED and one[0].kind != WHOLE and one[0].version not in options.commands
-    ]
+def divide(options: SweepOptions, task: Task) -> list[Task]:
+    """Divide the runs of a pair into those that are made together, in the order of the first of each.
+
+    Programs of others have no turns to take, so they are made alone, and so are the versions over libp2p that stand beside them.
+    """
+
+    def is_alone(run: RunParameters) -> bool:
+        beside_programs = run.kind == COMPARED and run.transport == "libp2p"
+        return run.kind not in TIMED or run.kind == WHOLE or run.version in options.commands or beside_programs
+
+    together = [one for one in task if not is_alone(one[0])]
     groups = [[one] for one in task if one not in together] + ([together] if together else [])
     return sorted(groups, key=lambda group: group[0][1])
 

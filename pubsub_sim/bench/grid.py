@@ -17,6 +17,7 @@ from pubsub_sim.bench.instruments import INSTRUMENTS
 from pubsub_sim.bench.options import COMPARED_TRANSPORTS, LOOPS, SIGNS
 from pubsub_sim.bench.spec import COMPARED, WHOLE, RunSpec
 from pubsub_sim.results import RunParameters
+from pubsub_sim.scenarios.versions import LOWER_BOUND
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -115,15 +116,26 @@ def _of_comparators(options: SweepOptions, main: Condition, session: int) -> Ite
     cells = list(itertools.product(corners, COMPARED_TRANSPORTS, LOOPS, SIGNS, repeats))
     random.Random(_seed(options, session, "field")).shuffle(cells)
     for (hosts, messages), transport, loop, sign, repeat in cells:
-        there = [*options.versions, *options.comparators]
-        is_enough = 0 < options.program_repeats < repeat
-        if is_enough or (transport, loop) != ("tcp", options.loop):
-            there = [name for name in there if name not in options.commands]
+        ours, programs = _names_beside(options, repeat)
+        there = [*ours, *(programs if (transport, loop) == ("tcp", options.loop) else [])]
         condition = replace(main, transport=transport, loop=loop, sign=sign)
         runs = [_run(options, name, (condition, hosts, messages, repeat), COMPARED, session) for name in there]
+        if len(there) > len(ours):
+            place = replace(condition, transport="libp2p"), hosts, messages, repeat
+            versions = [name for name in options.versions if name in ours and name != LOWER_BOUND]
+            runs += [_run(options, name, place, COMPARED, session) for name in versions]
         words = ["field", str(hosts), str(messages), transport, loop, sign, str(repeat)]
         random.Random(_seed(options, session, *words)).shuffle(runs)
         yield runs
+
+
+def _names_beside(options: SweepOptions, repeat: int) -> tuple[list[str], list[str]]:
+    """Name the versions and references of a repeat beside comparators, and the programs of others that are not run often enough."""
+    names = [*options.versions, *options.comparators]
+    programs = [name for name in names if name in options.commands]
+    return [name for name in names if name not in programs], [
+        name for name in programs if repeat <= options.repeats_of(name)
+    ]
 
 
 def one_more(options: SweepOptions, stops: Iterable[Stop], first: int) -> tuple[Pair, ...]:

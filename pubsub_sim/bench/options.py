@@ -97,10 +97,12 @@ class SweepOptions(Parameters):
         lag_repeats: how often in the whole sweep each cell is run with the turns of its event loop timed; 0 for never.
         comparators: what else is run, beside the versions and for comparison only: references and other implementations. In
             the smallest and the largest cell, in memory and over sockets, on both event loops, with and without
-            signatures; programs of others over sockets and on this sweep's loop only, as what they run on is their own.
+            signatures; programs of others over sockets and on this sweep's loop only, as what they run on is their own. With
+            each of their runs the versions are run over libp2p, too, one after the other as the programs are.
         comparator_repeats: how often in the whole sweep each of those conditions is run; of fewer than ten there is no
             interval.
-        program_repeats: how often programs of others are run among them, which take long; 0 for each time.
+        program_repeats: how often programs of others are run among them, as some take long: a number for all of them, or
+            texts such as "mine=2" for one each; 0 for each time, as are those not named.
         slow_limit_s: a run of a comparator, or an instrumented one, is stopped after this many seconds.
         retry_failed: whether stored runs that failed are measured again, with the others of their pairs.
         force: whether all stored runs of the grid are measured again.
@@ -148,7 +150,7 @@ class SweepOptions(Parameters):
     lag_repeats: int = 0
     comparators: tuple[str, ...] = ()
     comparator_repeats: int = 5
-    program_repeats: int = 0
+    program_repeats: tuple[str, ...] = field(default=(), metadata=REPEATED)
     slow_limit_s: float = 120.0
     retry_failed: bool = False
     force: bool = False
@@ -161,7 +163,7 @@ class SweepOptions(Parameters):
     share: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("programs", "conditions"):
+        for name in ("programs", "conditions", "program_repeats"):
             object.__setattr__(self, name, _texts(getattr(self, name)))
         for name in ("hosts", "messages"):
             object.__setattr__(self, name, several(name, getattr(self, name)))
@@ -172,7 +174,7 @@ class SweepOptions(Parameters):
         self._check_comparators()
         for name in ("sessions", "repeats"):
             check_whole(name, getattr(self, name), at_least=1, at_most=_INT16_MAX)
-        for name in ("whole_repeats", "program_repeats", "memory_repeats", "calls_repeats", "lag_repeats"):
+        for name in ("whole_repeats", "memory_repeats", "calls_repeats", "lag_repeats"):
             check_whole(name, getattr(self, name), at_least=0, at_most=_INT16_MAX)
         check_whole("comparator_repeats", self.comparator_repeats, at_least=1, at_most=_INT16_MAX)
         check_seconds("slow_limit_s", self.slow_limit_s)
@@ -230,6 +232,7 @@ class SweepOptions(Parameters):
                     self.versions,
                     "the versions always run alongside the comparators",
                 )
+        self.repeats_of("")
         routers = [condition.router for condition in list_conditions(self)]
         if LOWER_BOUND in self.comparators:
             routers = routers[:1]  # comparators are run under the sweep's own condition
@@ -290,6 +293,26 @@ class SweepOptions(Parameters):
                 raise OptionError("programs", text, "a command without NUL characters")
             found[name.strip()] = words
         return found
+
+    def repeats_of(self, name: str) -> int:
+        """Give how often a comparator is run under each of its conditions in the whole sweep.
+
+        Raises:
+            OptionError: a text among the repeats of programs that is neither a number nor a program's name and one.
+        """
+        limits: dict[str, int] = {}
+        for text in self.program_repeats:
+            program, _, number = text.rpartition("=")
+            is_number = number.isascii() and number.isdigit() and int(number) <= _INT16_MAX
+            if not is_number or program in limits or (program and program not in self.commands):
+                expected = (
+                    f'a number from 0 to {_INT16_MAX:,}, or one program of this sweep and a number, such as "mine=2"'
+                )
+                raise OptionError("program_repeats", text, expected)
+            limits[program] = int(number) or self.comparator_repeats
+        if name not in self.commands:
+            return self.comparator_repeats
+        return min(self.comparator_repeats, limits.get(name, limits.get("", self.comparator_repeats)))
 
     @property
     def folder(self) -> Path:
