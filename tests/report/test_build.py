@@ -134,7 +134,9 @@ def test_every_number_of_the_results_is_in_the_summary(report: Path) -> None:
         for near in (value, value * (1 - 1e-6), value * (1 + 1e-6)):
             known |= {format_number(abs(near), places=places) for places in range(-6, 7)}
     results = (report / "bench.md").read_text().partition("\n## Results")[2].partition("\n## Threats")[0]
-    results += (report / "appendix.md").read_text().partition("\n## Ratios over the grid")[2].partition("\n## Reproduction")[0]
+    results += (
+        (report / "appendix.md").read_text().partition("\n## Ratios over the grid")[2].partition("\n## Reproduction")[0]
+    )
     words = re.sub(
         r"`[^`]*`|<a [^>]*>|\]\([^)]*\)|\(Python [^)]*\)|95 %", "", results
     )  # the last: where the engine was measured
