@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 from pathlib import Path
@@ -10,6 +11,7 @@ from shutil import copytree
 import pyarrow as pa
 import pytest
 
+from pubsub_sim.report import comparators
 from pubsub_sim.report.build import execute_findings, export
 from pubsub_sim.report.options import ReportOptions
 from pubsub_sim.report.summary import FILE, is_stale, write_summary
@@ -80,9 +82,20 @@ def test_the_published_sweep_measures_every_condition_of_the_report() -> None:
     assert set(sessions.index) == {(*place, sign) for place in places for sign in signs}
 
 
+def test_the_published_sweep_compares_go_libp2p_in_ten_pairs() -> None:
+    """With versions over libp2p that were measured with it, so that the ratio has an interval."""
+    sweep = Sweep.load(ROOT / "data" / "raw" / "published")
+    found = {(one.version, one.sign): one for one in comparators.list_encrypted(sweep)}
+    for version, sign in itertools.product(("baseline", "states"), ("strict", "none")):
+        assert found[version, sign].over == "go-libp2p"
+        assert found[version, sign].ratio.observations == 10
+        assert found[version, sign].ratio.has_interval
+
+
 def test_the_published_runs_come_from_committed_sources() -> None:
-    """One commit, nothing changed beside it, and the conditions on record."""
+    """Measured files that are the same in all runs, nothing changed beside a commit, and the conditions on record."""
     facts = Store(ROOT / "data" / "raw" / "published").provenance()
     assert facts["dirty"] == [False]
-    assert len(facts["commit"]) == len(facts["sources"]) == 1
+    assert len(facts["sources"]) == 1
+    assert all(isinstance(commit, str) for commit in facts["commit"])
     assert json.dumps(facts["environment"]).count("MALLOC_") >= 2
