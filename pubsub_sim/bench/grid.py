@@ -130,7 +130,7 @@ def _of_comparators(options: SweepOptions, main: Condition, session: int) -> Ite
 
 
 def _names_beside(options: SweepOptions, repeat: int) -> tuple[list[str], list[str]]:
-    """Name the versions and references of a repeat beside comparators, and the programs of others that are not run often enough."""
+    """Name the versions and references of a repeat beside comparators, then the programs of others that take part in it."""
     names = [*options.versions, *options.comparators]
     programs = [name for name in names if name in options.commands]
     return [name for name in names if name not in programs], [

@@ -232,7 +232,7 @@ class SweepOptions(Parameters):
                     self.versions,
                     "the versions always run alongside the comparators",
                 )
-        self.repeats_of("")
+        self.program_limits()
         routers = [condition.router for condition in list_conditions(self)]
         if LOWER_BOUND in self.comparators:
             routers = routers[:1]  # comparators are run under the sweep's own condition
@@ -295,7 +295,12 @@ class SweepOptions(Parameters):
         return found
 
     def repeats_of(self, name: str) -> int:
-        """Give how often a comparator is run under each of its conditions in the whole sweep.
+        """Give how often a comparator is run under each of its conditions in the whole sweep."""
+        limits = self.program_limits() if name in self.commands else {}
+        return min(self.comparator_repeats, limits.get(name, limits.get("", self.comparator_repeats)))
+
+    def program_limits(self) -> dict[str, int]:
+        """Give the most repeats of programs of others: name to number, "" for all that are not named.
 
         Raises:
             OptionError: a text among the repeats of programs that is neither a number nor a program's name and one.
@@ -310,9 +315,7 @@ class SweepOptions(Parameters):
                 )
                 raise OptionError("program_repeats", text, expected)
             limits[program] = int(number) or self.comparator_repeats
-        if name not in self.commands:
-            return self.comparator_repeats
-        return min(self.comparator_repeats, limits.get(name, limits.get("", self.comparator_repeats)))
+        return limits
 
     @property
     def folder(self) -> Path:

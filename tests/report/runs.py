@@ -123,7 +123,8 @@ def write_sweep(
         repeats: of each cell.
         control: whether the first version runs twice.
         field: version to its cost, beside those of `costs`, in the first cell, on both loops, signed and not, in memory and over
-            sockets, where everything costs a quarter more; those of `programs` over sockets on one loop only, and with them those of `costs` over libp2p, where everything costs half more.
+            sockets, where everything costs a quarter more; those of `programs` over sockets on one loop only, and with them those of
+            `costs` over libp2p, where everything costs half more.
         programs: names in `field` that are other implementations.
         watched: whether there are runs of their own for memory, calls and turns of the loop.
         without: version, hosts and messages of cells that were never run.
