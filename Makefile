@@ -49,8 +49,9 @@ SIMULATION ?= {seeds: [1, 2, 3, 4, 5], duration: 10m, peers: 30, topics: 20, mom
 # Seeds of each kind of scenario that both versions are compared on, about a third of a second each.
 SEEDS ?= 200
 
-# Tests run in as many processes as there are processors, at most 8; `make check PROCESSES=0` runs them in one.
-PROCESSES ?= logical
+# Tests run in one process more than there are processors, as some wait, and in at most 8; `make check PROCESSES=0` runs them
+# in one.
+PROCESSES ?= auto
 
 # `make interop INTEROP="-k ci"` runs the cases of continuous integration only; `make interop PEERS=1` talks to py-libp2p and
 # js-libp2p too, as far as there are python and npm to install them.
@@ -122,7 +123,9 @@ pictures: $(READY) ## draw the pictures of README and the guides again
 docs: $(READY) ## write the API reference of both packages into build/docs
 	$(BIN)/python -W "ignore:Error parsing type annotation" -m pdoc --docformat google --output-directory build/docs $(DOCUMENTED)
 
-test: lint types check ## run all checks: lint, types, tests
+# Types are checked while the tests run, as mypy uses one processor only.
+test: lint ## run all checks: lint, types, tests
+	$(MAKE) --no-print-directory --jobs 2 types check
 
 lint: $(READY) ## check format and style with ruff
 	$(BIN)/ruff format --check .

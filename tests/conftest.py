@@ -7,6 +7,7 @@ once, or, as `kernels`, because Jupyter chooses the ports of a kernel before the
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import subprocess
 import sys
@@ -28,6 +29,7 @@ __all__ = [
     "pytest_runtest_protocol",
     "pytest_runtest_teardown",
     "pytest_unconfigure",
+    "pytest_xdist_auto_num_workers",
     "version",
 ]
 
@@ -42,6 +44,13 @@ settings.load_profile("project")
 # a shell starts what runs in its background deaf to interrupts, and some tests are about being interrupted
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are processors: tests of sockets, time limits and killed processes wait, a fifth of the time."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return (processors or 1) + 1
 
 
 @pytest.hookimpl(wrapper=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -271,21 +272,22 @@ class SweepOptions(Parameters):
                 "max_repeats", self.max_repeats, "repeats", self.repeats, "the maximum is below the minimum"
             )
 
-    @property
-    def commands(self) -> dict[str, tuple[str, ...]]:
+    @cached_property
+    def commands(self) -> Mapping[str, tuple[str, ...]]:
         """Other implementations: name to the words of the command that starts one.
 
         Raises:
             OptionError: a text that is no "name=command", or the name of a version.
         """
         found: dict[str, tuple[str, ...]] = {}
+        versions = known_versions()
         for text in self.programs:
             name, _, command = text.partition("=")
             try:
                 words = tuple(shlex.split(command))
             except ValueError as error:
                 raise OptionError("programs", text, f"a command of whole words ({error})") from None
-            if not name.strip() or not words or current_name(name.strip()) in (*known_versions(), *found):
+            if not name.strip() or not words or current_name(name.strip()) in (*versions, *found):
                 raise OptionError("programs", text, 'a new name and a command, such as "mine=python mine.py"')
             if not is_name(name.strip()):
                 raise OptionError("programs", name.strip(), NAME)

@@ -11,12 +11,13 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from pubsub_sim.checks import check_choice
 from pubsub_sim.ids import PeerId
 from pubsub_sim.libp2p.ciphers import fastest_cipher
 from pubsub_sim.libp2p.multiaddr import Multiaddr
 from pubsub_sim.libp2p.noise import NOISE
 from pubsub_sim.libp2p.security import Identity
-from pubsub_sim.libp2p.upgrade import MUXERS
+from pubsub_sim.libp2p.upgrade import MUXERS, SECURITY
 from pubsub_sim.net.libp2p_connection import Connection
 from pubsub_sim.net.libp2p_host import Libp2pHost
 from pubsub_sim.net.libp2p_limits import Libp2pLimits
@@ -45,6 +46,9 @@ class Libp2pNetwork:
         make_cipher: makes the cipher of a key; None for the fastest that is installed.
         limits: what peers may cost a host.
 
+    Raises:
+        OptionError: an unknown security protocol.
+
     Attributes:
         sockets: the connected ones.
     """
@@ -58,6 +62,8 @@ class Libp2pNetwork:
         make_cipher: Callable[[bytes], Cipher] | None = None,
         limits: Libp2pLimits | None = None,
     ) -> None:
+        for protocol in security:
+            check_choice("security", protocol, SECURITY)
         self.loop = loop
         self.security = tuple(security)
         self.limits = Libp2pLimits() if limits is None else limits

@@ -81,6 +81,12 @@ def test_programs_of_others_can_be_run_less_often(given: Any, mine: int, theirs:
         assert repeats == set(range(1, number + 1))
 
 
+def test_a_plan_looks_for_versions_no_more_often_than_its_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Installed packages are searched for versions, which takes milliseconds: a sweep has thousands of runs."""
+    monkeypatch.setattr("pubsub_sim.bench.options.known_versions", None)
+    assert plan(PROGRAMS)
+
+
 @pytest.mark.parametrize(
     "given", ["often", "-1", "mine=", "mine=x", "another=2", "40000", ["mine=1", "mine=2"], ["1", "2"]]
 )

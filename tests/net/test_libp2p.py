@@ -221,6 +221,16 @@ def test_two_of_ours_with_muxers_negotiated_afterwards(play: Play) -> None:
     play(script)
 
 
+def test_an_unknown_security_protocol_is_refused() -> None:
+    """Two hosts would agree on any name and then speak Noise; a name without its slash is such a one."""
+
+    async def refused() -> None:
+        with pytest.raises(OptionError, match=r"security: expected one of /noise, .*, got 'plaintext'"):
+            Libp2pNetwork(asyncio.get_running_loop(), {}, security=["/noise", "plaintext"])
+
+    asyncio.run(refused())
+
+
 def test_an_address_in_use_is_told() -> None:
     """With the address."""
 
