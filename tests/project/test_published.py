@@ -12,9 +12,8 @@ import pyarrow as pa
 import pytest
 
 from pubsub_sim.report import comparators
-from pubsub_sim.report.build import execute_findings, export
-from pubsub_sim.report.options import ReportOptions
-from pubsub_sim.report.summary import FILE, is_stale, write_summary
+from pubsub_sim.report.build import build_report
+from pubsub_sim.report.summary import is_stale
 from pubsub_sim.report.sweep import Sweep
 from pubsub_sim.results import Store, wide
 from pubsub_sim.results.parquet import SCHEMA, read_whole, write_whole
@@ -29,11 +28,10 @@ NETWORKS = (
 )
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_a_changed_number_makes_the_committed_report_stale(tmp_path: Path, seed: int) -> None:
+def test_a_changed_number_makes_the_committed_report_stale(tmp_path: Path) -> None:
     """Any one number of the runs, changed by 1 in its Parquet file, is found."""
     copytree(ROOT / "data" / "raw" / "published", tmp_path / "published")
-    chance = random.Random(seed)
+    chance = random.Random(1)
     path = chance.choice(sorted((tmp_path / "published").glob("*.parquet")))
     table = read_whole(path)
     values = table["value"].to_pylist()
@@ -45,13 +43,13 @@ def test_a_changed_number_makes_the_committed_report_stale(tmp_path: Path, seed:
 
 @pytest.mark.xdist_group("kernels")
 def test_the_committed_report_is_what_its_runs_give(tmp_path: Path) -> None:
-    """Written again from the published runs, the Markdown files and the summary are the committed bytes, each number."""
-    options = ReportOptions(sweep="published")
-    (tmp_path / FILE).write_text(write_summary(Sweep.load(options.folder), options.reference), encoding="utf-8")
-    for name, notebook in execute_findings(options).items():
-        export(notebook, "bench-md", tmp_path / f"{name}.md")
-    for name in ("bench.md", "appendix.md", FILE):
-        assert (tmp_path / name).read_bytes() == (ROOT / "data" / "report" / name).read_bytes(), name
+    """Built again from the published runs, on whatever machine this is, every file of the report is the committed bytes."""
+    committed, built = ROOT / "data" / "report", tmp_path / "report"
+    build_report("published", built)
+    names = sorted(str(path.relative_to(built)) for path in built.rglob("*") if path.is_file())
+    assert names == sorted(str(path.relative_to(committed)) for path in committed.rglob("*") if path.is_file())
+    for name in names:
+        assert (built / name).read_bytes() == (committed / name).read_bytes(), name
 
 
 def test_the_published_sweep_is_the_originals_full_grid_without_a_failure() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import Iterator
@@ -13,10 +14,12 @@ from nbformat import NotebookNode, v4
 
 from pubsub_sim.__main__ import main
 from pubsub_sim.errors import OptionError
-from pubsub_sim.report.build import build_report, remove_absent, split_appendix
+from pubsub_sim.report import build
+from pubsub_sim.report.build import build_report, execute_findings, remove_absent, split_appendix
 from pubsub_sim.report.display import ABSENT
 from pubsub_sim.report.errors import ForeignFilesError, UnwritableReportError
 from pubsub_sim.report.formatting import format_number
+from pubsub_sim.report.options import ReportOptions
 from pubsub_sim.results import write_engine
 from tests.report.runs import write_sweep
 from tests.results.engine_runs import an_engine
@@ -33,11 +36,28 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_load(folder)
 
 
+Notebooks = dict[str, NotebookNode]
+
+
 @pytest.fixture(scope="module")
-def report(sweep: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def executed() -> Notebooks:
+    """What the findings notebook showed when the report of the tiny sweep was built; empty before."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def report(sweep: Path, executed: Notebooks, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of the tiny sweep."""
     out = tmp_path_factory.mktemp("reports") / "report"
-    build_report(str(sweep), out)
+
+    def execute(options: ReportOptions) -> Notebooks:
+        found = execute_findings(options)
+        executed.update(copy.deepcopy(found))
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "execute_findings", execute)
+        build_report(str(sweep), out)
     return out
 
 
@@ -211,11 +231,18 @@ def test_report_tells_nothing_of_this_machine(report: Path, sweep: Path) -> None
         assert str(Path.home()).encode() + b"/" not in content, name
 
 
-def test_report_built_again_is_the_same_bytes(report: Path, sweep: Path) -> None:
-    """The same data give the same report, byte for byte, and the old one is replaced as a whole."""
-    before = contents(report)
+def test_report_built_again_is_the_same_bytes(
+    report: Path, sweep: Path, executed: Notebooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same outputs give the same report, byte for byte, and the old one is replaced as a whole.
+
+    That the same runs give the same outputs, `tests/project/test_published.py` shows of the committed report.
+    """
+    before, folder = contents(report), report.stat().st_ino
+    monkeypatch.setattr(build, "execute_findings", lambda _: copy.deepcopy(executed))
     build_report(str(sweep), report)
     assert contents(report) == before
+    assert report.stat().st_ino != folder
     assert [path.name for path in report.parent.iterdir()] == ["report"]
 
 
