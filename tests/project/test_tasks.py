@@ -31,10 +31,11 @@ def started_by_hand(tree: ast.AST) -> list[int]:
     return lines
 
 
-@pytest.mark.parametrize("module", [name for name in modules() if name not in OWNERS | FOREIGN])
-def test_no_task_is_started_by_hand(module: str) -> None:
+def test_no_task_is_started_by_hand() -> None:
     """A task without an owner fails in silence."""
-    assert started_by_hand(ast.parse((ROOT / module).read_text())) == []
+    for module in modules():
+        if module not in OWNERS | FOREIGN:
+            assert started_by_hand(ast.parse((ROOT / module).read_text())) == [], module
 
 
 @pytest.mark.parametrize(

@@ -166,7 +166,7 @@ def test_a_flood_of_all_kinds_in_turn_fills_no_memory(version: str) -> None:
 
 def test_judging_one_who_sends_all_kinds_fills_no_memory(version: str) -> None:
     """Scores, promises and the gater forget once a minute what is over: looked at six seconds after that, twice."""
-    short, long = memory_after(version, "scored", list(FLOODS["scored"]), (66 * RPCS_PER_S, 186 * RPCS_PER_S))
+    short, long = memory_after(version, "scored", list(FLOODS["scored"]), (66 * RPCS_PER_S, 126 * RPCS_PER_S))
     assert long <= MOST_GROWTH * short
 
 
