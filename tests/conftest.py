@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,7 @@ __all__ = [
     "pytest_addoption",
     "pytest_collection",
     "pytest_collection_finish",
+    "pytest_collection_modifyitems",
     "pytest_configure",
     "pytest_runtest_protocol",
     "pytest_runtest_teardown",
@@ -34,6 +36,9 @@ __all__ = [
 ]
 
 VERSIONS = ("baseline", "states")
+MANY = 40
+"""Tests of a file from which on they are one unit of work."""
+
 ROOT = Path(__file__).parents[1]
 PROJECTS = {"asyncmachine": ROOT, "pubsub_sim": ROOT / "pubsub_sim"}  # the folders with a pyproject.toml
 
@@ -61,6 +66,16 @@ def pytest_collection() -> Iterator[object]:
         return (yield)
     finally:
         gc.enable()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file with many of them together: pytest-xdist looks through all units of work after each test."""
+    alone = [item for item in items if item.get_closest_marker("xdist_group") is None]
+    sizes = Counter(item.path for item in alone)
+    for item in alone:
+        if sizes[item.path] >= MANY:
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.stem}"))
 
 
 def pytest_collection_finish() -> None:
