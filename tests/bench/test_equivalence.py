@@ -93,10 +93,10 @@ def test_a_version_that_fails_is_a_difference(tmp_path: Path) -> None:
 def test_a_version_that_gives_no_verdict_ends_the_command(tmp_path: Path, source: str) -> None:
     """In one sentence, with the command that plays this case alone."""
     words = ("--versions=baseline,mine", "--routers=floodsub", "--kinds=calm", "--seeds=2", "--workers=1")
-    done = command(*words, "--limit-s=4", env=environment(tmp_path, source))
+    done = command(*words, "--limit-s=2", env=environment(tmp_path, source))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "floodsub, calm, seed 1: no verdict within 4 s; play it again: python -m pubsub_sim equivalence "
+        "floodsub, calm, seed 1: no verdict within 2 s; play it again: python -m pubsub_sim equivalence "
         "--versions baseline,mine --routers floodsub --kinds calm --first-seed 1 --seeds 1 --workers 1\n"
     )
 

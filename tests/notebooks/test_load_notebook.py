@@ -19,7 +19,7 @@ TINY: dict[str, Any] = {
     "loads": [30, 60],
     "most_in_flight": 1,
     "sessions": 1,
-    "duration_s": 0.4,
+    "duration_s": 0.2,
     "warmup_s": 0.0,
     "sign": "none",
     "loop": "asyncio",

@@ -8,6 +8,7 @@ import random
 from pathlib import Path
 from shutil import copytree
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -52,9 +53,15 @@ def test_the_committed_report_is_what_its_runs_give(tmp_path: Path) -> None:
         assert (built / name).read_bytes() == (committed / name).read_bytes(), name
 
 
-def test_the_published_sweep_is_the_originals_full_grid_without_a_failure() -> None:
+@pytest.fixture(scope="module")
+def runs() -> pd.DataFrame:
+    """The committed runs, a row each."""
+    return wide(Store(ROOT / "data" / "raw" / "published").load())
+
+
+@pytest.mark.xdist_group("published")
+def test_the_published_sweep_is_the_originals_full_grid_without_a_failure(runs: pd.DataFrame) -> None:
     """4 x 5 cells, ten sessions of two repeats, both versions: 800 runs, each pair with its control, and all of ours ended well."""
-    runs = wide(Store(ROOT / "data" / "raw" / "published").load())
     main = (runs[["router", "transport", "loop", "sign"]] == ["floodsub", "memory", "uvloop", "strict"]).all(
         axis="columns"
     )
@@ -69,9 +76,9 @@ def test_the_published_sweep_is_the_originals_full_grid_without_a_failure() -> N
     assert set(runs.loc[ours, "outcome"]) == {"ok"}
 
 
-def test_the_published_sweep_measures_every_condition_of_the_report() -> None:
+@pytest.mark.xdist_group("published")
+def test_the_published_sweep_measures_every_condition_of_the_report(runs: pd.DataFrame) -> None:
     """Routers, networks, event loops and signing, each in ten sessions, with the real stack of libp2p among them."""
-    runs = wide(Store(ROOT / "data" / "raw" / "published").load())
     timed = runs.loc[runs["kind"] == "timing"]
     sessions = timed.groupby(["router", "transport", "loop", "sign"])["session"].nunique()
     assert set(sessions) == {10}
