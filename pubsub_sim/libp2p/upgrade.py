@@ -9,6 +9,7 @@ import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from pubsub_sim.checks import check_choice
 from pubsub_sim.libp2p.exchange import Exchange
 from pubsub_sim.libp2p.multistream import choose, propose
 from pubsub_sim.libp2p.noise import NOISE, accept_noise, dial_noise
@@ -105,6 +106,7 @@ class Upgrade:
         return propose(protocols) if self._is_dialler else choose(protocols)
 
     def _handshake(self, security: str) -> Steps[Secured]:
+        check_choice("security", security, SECURITY)
         if security == PLAINTEXT:
             return exchange_plaintext(self._identity, self._expected)
         return dial_noise(self._identity, self._expected) if self._is_dialler else accept_noise(self._identity)

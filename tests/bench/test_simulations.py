@@ -234,7 +234,7 @@ def test_dask_plays_the_same_runs(swept: Path, tmp_path: Path) -> None:
     pytest.importorskip("distributed")
     words = ["--out", str(tmp_path), "--duration", "15s", "--peers", "5", "--topics", "2", "--seeds", "1"]
     done = subprocess.run(
-        [sys.executable, "-m", "pubsub_sim", "simulate-sweep", *words, "--executor", "dask", "--processes", "1"],
+        [sys.executable, "-m", "pubsub_sim", "simulate-sweep", *words, "--executor", "dask", "--processes", "2"],
         capture_output=True,
         text=True,
         check=False,

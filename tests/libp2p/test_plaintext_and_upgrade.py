@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pubsub_sim.errors import OptionError
 from pubsub_sim.ids import PeerId
 from pubsub_sim.libp2p.errors import Libp2pError, NotSupported, ProtocolViolation, WrongPeer
 from pubsub_sim.libp2p.exchange import Exchange
@@ -50,6 +51,12 @@ def test_two_ends_agree(piece: int, ours: list[str], theirs: tuple[str, ...], mu
     assert listener.secured.peer == key_of("dialler").peer_id
     assert dialler.rest == listener.rest == b""
     assert listener.secured.channel.open(dialler.secured.channel.seal(b"hello")) == b"hello"
+
+
+def test_a_protocol_that_is_none_of_ours_is_not_taken_for_noise() -> None:
+    """Two ends that both propose a name agree on it, whatever it is."""
+    with pytest.raises(OptionError, match="'plaintext'"):
+        converse(*ends(("plaintext",), ("plaintext",)))
 
 
 @pytest.mark.parametrize(("security", "muxers"), [*itertools.product(SECURITY, [(YAMUX,), ()])])

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from nbformat import NotebookNode
 
 from pubsub_sim.bench.simulation_options import SimSweepOptions
 from pubsub_sim.bench.simulations import sweep_simulations
 from pubsub_sim.errors import OptionError
-from pubsub_sim.report import simulation_report
-from pubsub_sim.report.build import execute
 from pubsub_sim.report.display import Absent, Picture, Table
 from pubsub_sim.report.simulation_report import SimulationReportOptions, build_simulation_report
 from pubsub_sim.report.simulations import Simulations, _binned, _interval
@@ -121,17 +117,8 @@ def test_parameters_that_are_no_names_are_refused(text: str) -> None:
     assert "names with values" in str(refused.value)
 
 
-def test_the_report_has_three_forms_and_the_same_bytes_twice(
-    options: SimSweepOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Markdown with the still picture, a PDF, and an HTML page whose slider needs no kernel; the same outputs give the same bytes."""
-    executed: list[NotebookNode] = []
-
-    def execute_once(*given: Any) -> NotebookNode:
-        executed[:] = executed or [execute(*given)]
-        return copy.deepcopy(executed[0])
-
-    monkeypatch.setattr(simulation_report, "execute", execute_once)
+def test_the_report_has_three_forms_and_the_same_bytes_twice(options: SimSweepOptions, tmp_path: Path) -> None:
+    """Markdown with the still picture, a PDF, and an HTML page whose slider needs no kernel."""
     parameters = {**SMALL, "seeds": [1, 2], "out": options.out, "moment": 10}
     first = {path.name: path.read_bytes() for path in build_simulation_report(parameters, tmp_path / "report")}
     second = {path.name: path.read_bytes() for path in build_simulation_report(parameters, tmp_path / "report")}
